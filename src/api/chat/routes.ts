@@ -1,0 +1,18 @@
+import { chatCompletion, chatCompletionChunk, chatCompletionRequest } from '../../schemas/chat.ts'
+import { defineRoute } from '../define.ts'
+import { toResponse } from '../reply.ts'
+
+export const createChatCompletion = defineRoute({
+  method: 'POST',
+  path: '/v1/chat/completions',
+  api: 'inference',
+  operationId: 'createChatCompletion',
+  tag: 'Chat',
+  summary: 'Create a chat completion',
+  body: chatCompletionRequest,
+  responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
+  async handle({ body, bytes, call }, { models }) {
+    const { invoke, model } = await models.resolve(body.model, 'chat', call)
+    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call)
+  },
+})

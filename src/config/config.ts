@@ -1,0 +1,66 @@
+import type { ListedModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
+
+/** The configuration as the rest of the server reads it: substituted, validated, defaults filled in. */
+export interface Config {
+  /** `distro_name`, or the older `image_name`. */
+  readonly distribution: string
+  /** The APIs to serve; empty means all that have a provider. */
+  readonly apis: readonly string[]
+  /** Enabled providers that this server knows how to run, in the file's order. */
+  readonly providers: readonly ProviderEntry[]
+  readonly models: readonly RegisteredModel[]
+  readonly server: ServerConfig
+  readonly logging: { readonly categoryLevels: Readonly<Record<string, string>> }
+}
+
+export interface ProviderEntry {
+  readonly id: string
+  readonly type: string
+  readonly api: string
+  readonly definition: ProviderDefinition
+  /** Parsed by the definition's own schema; secrets are `Secret`s. */
+  readonly config: unknown
+}
+
+/** An entry of `registered_resources.models` (or the older `models:`). */
+export interface RegisteredModel {
+  readonly modelId: string
+  /** `all`: the alias goes to the first provider that can serve it. Absent: the only provider there is. */
+  readonly providerId?: string | undefined
+  /** `auto`: the provider's first model of this type. Absent: the same as `modelId`. */
+  readonly providerModelId?: string | undefined
+  readonly type: ModelType
+  readonly metadata: ListedModel['metadata']
+}
+
+export interface ServerConfig {
+  readonly port: number
+  /** Undefined: loopback. */
+  readonly host: string | undefined
+  readonly allowUnauthenticated: boolean
+  readonly workers: number
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
+  readonly cors?: CorsConfig | undefined
+  /** Seconds between two listings of the providers that ask for it (`refresh_models`). */
+  readonly registryRefreshInterval: number
+  /** Bytes. */
+  readonly maxBodyBytes: number
+  /** Seconds a stream's head may wait for the upstream's. */
+  readonly streamHeadTimeout: number
+  /** Seconds of silence before a heartbeat. */
+  readonly heartbeatInterval: number
+  /** Seconds that running requests get to finish after SIGTERM. */
+  readonly drainTimeout: number
+}
+
+/** Behaviour of `server.cors`; `true` in the file is the development default. */
+export interface CorsConfig {
+  readonly allowOrigins: readonly string[]
+  readonly allowOriginRegex?: RegExp | undefined
+  readonly allowMethods: readonly string[]
+  readonly allowHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly allowCredentials: boolean
+  /** Seconds. */
+  readonly maxAge: number
+}

@@ -1,0 +1,75 @@
+/** The kinds of error a caller can meet, with the status each has unless the thrower says otherwise (design: "What every door promises"). */
+export const errorStatus = {
+  invalid_request_error: 400,
+  authentication_error: 401,
+  permission_error: 403,
+  not_found_error: 404,
+  rate_limit_error: 429,
+  upstream_error: 502,
+  service_unavailable_error: 503,
+  server_error: 500,
+} as const
+
+export type ErrorType = keyof typeof errorStatus
+
+/** What a provider answered, kept for the caller under `error.provider`. */
+export interface ProviderFault {
+  /** The provider's id in this server's configuration. */
+  id: string
+  /** The provider's own HTTP status. */
+  status: number
+  /** The original body, at most 8 kB, credentials masked: JSON where it was JSON, else text. */
+  body: unknown
+}
+
+export interface ErrorDetail {
+  /** Overrides the type's usual status. */
+  status?: number
+  code?: string | null
+  /** The path of the field at fault, e.g. `messages[0].role`. */
+  param?: string | null
+  /** Extra response headers, e.g. `retry-after`. */
+  headers?: Record<string, string>
+  provider?: ProviderFault
+  /** For the log only; never shown to the caller. */
+  cause?: unknown
+}
+
+/** The one error that reaches callers as it is. Anything else thrown becomes an opaque 500. */
+export class ApiError extends Error {
+  readonly status: number
+  /** One of ours, or the provider's own spelling where the provider's error is passed on. */
+  readonly type: string
+  readonly code: string | null
+  readonly param: string | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly provider: ProviderFault | undefined
+
+  constructor(type: ErrorType | (string & {}), message: string, detail: ErrorDetail = {}) {
+    super(message, { cause: detail.cause })
+    this.name = 'ApiError'
+    this.type = type
+    this.status = detail.status ?? (Object.hasOwn(errorStatus, type) ? errorStatus[type as ErrorType] : 500)
+    this.code = detail.code ?? null
+    this.param = detail.param ?? null
+    this.headers = detail.headers ?? {}
+    this.provider = detail.provider
+  }
+}
+
+export function invalidRequest(message: string, detail: ErrorDetail = {}): ApiError {
+  return new ApiError('invalid_request_error', message, detail)
+}
+
+/** Absent, or not the caller's to see: the two are told apart by nobody but the log. */
+export function notFound(kind: string, id: string, detail: ErrorDetail = {}): ApiError {
+  return new ApiError('not_found_error', `${kind} '${id}' was not found, or you do not have access to it.`, detail)
+}
+
+/** A dependency of ours is down or not there yet. `retryAfter` is in seconds. */
+export function unavailable(message: string, retryAfter: number, detail: ErrorDetail = {}): ApiError {
+  return new ApiError('service_unavailable_error', message, {
+    ...detail,
+    headers: { 'retry-after': String(retryAfter), ...detail.headers },
+  })
+}

@@ -1,0 +1,24 @@
+import { ApiError } from '../errors.ts'
+
+/** An error as OpenAI's clients read it: the body of every error answer on OpenAI's paths, and the data of an error event in a stream. */
+export function toErrorBody(error: ApiError): object {
+  const { message, type, code, param, provider } = error
+  return { error: { message, type, code, param, ...(provider && { provider }) } }
+}
+
+/** The longest wait that a client's own retry is allowed to sleep for, in seconds. */
+const longestPoliteWait = 60
+
+/** The whole answer to a failed request. */
+export function toErrorResponse(error: ApiError): Response {
+  const headers = new Headers({ 'content-type': 'application/json', ...error.headers })
+  if (error.provider) headers.set('x-corral-error-source', 'provider')
+  if (error.status === 409 || Number(headers.get('retry-after')) > longestPoliteWait) headers.set('x-should-retry', 'false')
+  return new Response(JSON.stringify(toErrorBody(error)), { status: error.status, headers })
+}
+
+/** What a caller may see of anything that was thrown: an ApiError as it is, all else opaque. */
+export function toApiError(thrown: unknown, requestId: string): ApiError {
+  if (thrown instanceof ApiError) return thrown
+  return new ApiError('server_error', `Something went wrong on our side. Request id: ${requestId}.`, { cause: thrown })
+}

@@ -1,0 +1,72 @@
+import type { z } from 'zod'
+import type { Call } from '../call.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** The API's stability, as Llama Stack's `/v1/inspect/routes?api_filter=` names it. */
+export type Stability = 'v1' | 'v1beta' | 'v1alpha'
+
+/** What one status answers with. */
+export interface ResponseSpec {
+  description: string
+  /** The body of an `application/json` answer. */
+  json?: z.ZodType
+  /** The data of one event of a `text/event-stream` answer. */
+  events?: z.ZodType
+  /** Any other media type, e.g. `text/html`. */
+  text?: string
+}
+
+export interface RouteInput<Params, Query, Body> {
+  params: Params
+  query: Query
+  /** The validated body. */
+  body: Body
+  /** The body's own bytes, decoded; empty when the route takes none. */
+  bytes: Uint8Array
+  call: Call
+}
+
+/** A route as data: validation, OpenAPI, docs, policy look-up and metrics labels are folds over the list of these. */
+export interface RouteDefinition<
+  Deps,
+  Params extends z.ZodType = z.ZodType,
+  Query extends z.ZodType = z.ZodType,
+  Body extends z.ZodType = z.ZodType,
+> {
+  method: Method
+  /** OpenAPI's form. `{model_id+}` stands for a rest that may contain slashes (shown as `{model_id}`). */
+  path: `/${string}`
+  /** Further paths, served alike and marked deprecated. */
+  aliases?: readonly `/${string}`[]
+  /** The API it belongs to, as `apis:` in the configuration names it. */
+  api: string
+  operationId: string
+  /** OpenAI's tag where it is OpenAI's route. */
+  tag: string
+  summary: string
+  description?: string
+  /** Answers without a credential. */
+  public?: boolean
+  deprecated?: boolean
+  params?: Params
+  query?: Query
+  body?: Body
+  /** Largest body in bytes; the server's limit when absent. */
+  maxBodyBytes?: number
+  responses: Readonly<Record<number, ResponseSpec>>
+  /** Answers with a Response, or with a value that is sent as JSON with status 200. Throws ApiError. */
+  handle(input: RouteInput<z.output<Params>, z.output<Query>, z.output<Body>>, deps: Deps): Promise<Response | object> | Response | object
+}
+
+// A list holds routes of every shape; each was checked against its own schemas where it was defined.
+export type AnyRoute<Deps> = Omit<RouteDefinition<Deps>, 'handle'> & {
+  handle(input: RouteInput<never, never, never>, deps: Deps): Promise<Response | object> | Response | object
+}
+
+/** `const defineRoute = routesFor<Deps>()`: routes whose handlers get `Deps`. */
+export function routesFor<Deps>() {
+  return <Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType>(
+    route: RouteDefinition<Deps, Params, Query, Body>,
+  ): AnyRoute<Deps> => route
+}

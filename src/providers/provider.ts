@@ -1,0 +1,149 @@
+import type { z } from 'zod'
+import type { Call } from '../call.ts'
+import type { Egress } from '../egress/egress.ts'
+import type { ChatCompletionRequest } from '../schemas/chat.ts'
+import type { CompletionRequest } from '../schemas/completions.ts'
+import type { EmbeddingsRequest } from '../schemas/embeddings.ts'
+import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
+import type { Log } from '../telemetry/logger.ts'
+
+/** The APIs that Llama Stack's configuration names. Only some have providers here yet; the others are known, so that a file that uses them loads. */
+export type Api =
+  | 'inference'
+  | 'vector_io'
+  | 'files'
+  | 'safety'
+  | 'tool_runtime'
+  | 'file_processors'
+  | 'batches'
+  | 'responses'
+  | 'messages'
+  | 'interactions'
+
+export type ModelType = 'llm' | 'embedding' | 'rerank'
+
+/** A model as a provider lists it. */
+export interface ListedModel {
+  /** The provider's own id. */
+  id: string
+  type: ModelType
+  /** `embedding_dimension`, `context_length` and whatever else is known. */
+  metadata: Readonly<Record<string, unknown>>
+  /** Unix seconds, where the provider says. */
+  created?: number | undefined
+  owned_by?: string | undefined
+}
+
+/** A request on its way to a provider. */
+export interface ModelRequest<Body> {
+  /** The upstream's id of the model. */
+  readonly model: string
+  /** The id the caller used; the reply carries this one. */
+  readonly told: string
+  /** The request as validated: for decisions, not for sending. */
+  readonly body: Body
+  /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
+  readonly bytes: Uint8Array
+}
+
+/** Tokens, as the provider reported them. */
+export interface Usage {
+  input: number
+  output: number
+  /** Part of `input` that was read from a cache. */
+  cached?: number
+  /** Part of `output` that was reasoning. */
+  reasoning?: number
+}
+
+/** A whole answer in OpenAI's wire format. */
+export interface JsonReply {
+  readonly kind: 'json'
+  readonly bytes: Uint8Array
+  readonly usage: Usage | undefined
+}
+
+/** An answer that streams. */
+export interface StreamReply {
+  readonly kind: 'stream'
+  /**
+   * Server-sent events as bytes, each item one or more whole frames (`data: …\n\n`), `data: [DONE]` included.
+   * `next()` throws an ApiError when the upstream fails, cuts off or speaks nonsense; `return()` stops the upstream at once.
+   */
+  readonly frames: AsyncIterator<Uint8Array, void, undefined>
+  /** What the scan has learnt so far; whole once `frames` is done. */
+  readonly facts: StreamFacts
+}
+
+export interface StreamFacts {
+  usage: Usage | undefined
+  /** `performance.now()` at the first frame with content. */
+  firstTokenAt: number | undefined
+  frames: number
+}
+
+export type Reply = JsonReply | StreamReply
+
+/** What an inference provider can do. An absent member is an unsupported capability: nobody writes "not supported" stubs. */
+export interface InferenceProvider {
+  chat?(request: ModelRequest<ChatCompletionRequest>, call: Call): Promise<Reply>
+  completions?(request: ModelRequest<CompletionRequest>, call: Call): Promise<Reply>
+  embeddings?(request: ModelRequest<EmbeddingsRequest>, call: Call): Promise<JsonReply>
+  rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<RerankResponse>
+  /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
+  listModels?(call: Call): Promise<ListedModel[]>
+  /** Resolves when the provider answers, throws an error that says why it does not. */
+  checkHealth?(call: Call): Promise<void>
+  /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
+  readonly hasOwnKey: boolean
+  /** True when `call` carries credentials of its own for this provider. */
+  acceptsKeyOf?(call: Call): boolean
+  [Symbol.asyncDispose]?(): Promise<void>
+}
+
+/** What a model can be asked for: the members of InferenceProvider that take a model. */
+export type Capability = 'chat' | 'completions' | 'embeddings' | 'rerank'
+
+export interface ProviderDeps {
+  /** The provider's id in the configuration; messages and logs name it. */
+  readonly id: string
+  readonly egress: Egress
+  readonly log: Log
+}
+
+export interface ProviderDefinition<Config = unknown> {
+  readonly api: Api
+  /** Llama Stack's name, e.g. `remote::groq`. */
+  readonly type: string
+  /** One line for `corral list providers` and the reference page. */
+  readonly description: string
+  /** The schema of `config:`. Strict: an unknown key is reported by the configuration loader. */
+  readonly config: z.ZodType<Config>
+  /** What a caller may send in the provider-data header for this provider. Loose: keys of other providers stand beside. */
+  readonly credentials?: z.ZodType
+  /** How the `starter` distribution and `corral build` fill `config` from the environment; absent: only when named. */
+  readonly starter?: StarterEntry
+  create(config: Config, deps: ProviderDeps): InferenceProvider
+}
+
+/** A known type that Corral does not serve yet: a file that names it loads, with a warning that says so. */
+export interface PlannedProvider {
+  readonly api: string
+  readonly type: string
+  readonly planned: string
+}
+
+export interface StarterEntry {
+  /** Usual `provider_id`. */
+  readonly id: string
+  /** The variables of which one, set, turns the provider on. */
+  readonly enabledBy: readonly string[]
+  /** `config:` as it is written into a file, environment references and all. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** Where a local server of this kind usually listens; probed at start when `enabledBy` is unset. */
+  readonly probe?: string
+}
+
+export function defineProvider<Config>(definition: ProviderDefinition<Config>): ProviderDefinition<Config> {
+  return definition
+}
