@@ -54,7 +54,13 @@ export function createEgress(): Egress {
   return {
     async request(url, { method, headers, body, signal }) {
       try {
-        const response = await fetch(url, { method, headers, body: body as BodyInit, signal, redirect: 'manual' })
+        const response = await fetch(url, {
+          method,
+          headers,
+          ...(body !== undefined && { body: body as BodyInit }),
+          signal,
+          redirect: 'manual',
+        })
         return { status: response.status, headers: response.headers, body: response.body }
       } catch (error) {
         if (signal.aborted) throw signal.reason
