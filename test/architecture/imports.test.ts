@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'bun:test'
+import { partOf, shipped, sources } from './source.ts'
+
+/** Each tier may import what stands in the tiers before it, and its own files. Parts that share a tier are separate unless listed below. */
+const tiers = [
+  ['runtime', 'errors', 'secret', 'schemas', 'call', 'wire'],
+  ['telemetry'],
+  ['egress', 'storage'],
+  ['access', 'jobs'],
+  ['auth', 'quota'],
+  ['providers'],
+  ['config'],
+  ['registry'],
+  ['http'],
+  ['api'],
+  ['services'],
+  ['app'],
+  ['server', 'supervisor'],
+  ['index'],
+  ['cli'],
+  ['main'],
+]
+
+/** Neighbours in one tier that may be imported all the same, by name and with their direction. */
+const neighbours: Readonly<Record<string, readonly string[]>> = {
+  call: ['secret', 'errors'],
+  schemas: ['secret'],
+  errors: ['secret'],
+  supervisor: ['server'],
+}
+
+const tierOf = (part: string) => tiers.findIndex((tier) => tier.includes(part))
+
+describe('imports point one way', () => {
+  test('every part of src has its tier', () => {
+    const unknown = new Set(
+      sources('src')
+        .map(({ path }) => partOf(path))
+        .filter((part) => part !== 'testing' && tierOf(part) < 0),
+    )
+    expect([...unknown]).toEqual([])
+  })
+
+  test('no file imports what stands to its right', () => {
+    const wrong = shipped().flatMap(({ path, imports }) =>
+      imports
+        .filter(({ own, target }) => own && target.startsWith('src/'))
+        .filter(({ target }) => {
+          const [from, to] = [partOf(path), partOf(target)]
+          return from !== to && tierOf(to) >= tierOf(from) && !neighbours[from]?.includes(to)
+        })
+        .map(({ target }) => `${path} imports ${target}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('nothing that is shipped imports the testing kit', () => {
+    const wrong = shipped().filter(({ imports }) => imports.some(({ target }) => target.startsWith('src/testing/')))
+    expect(wrong.map(({ path }) => path)).toEqual([])
+  })
+
+  test('one API folder imports another only for the type of its service', () => {
+    const wrong = shipped().flatMap(({ path, imports }) => {
+      const folder = /^src\/api\/([^/]+)\//.exec(path)?.[1]
+      if (!folder) return []
+      return imports
+        .filter(({ target }) => {
+          const other = /^src\/api\/([^/]+)\//.exec(target)?.[1]
+          return other !== undefined && other !== folder
+        })
+        .filter(({ target, typeOnly }) => !(typeOnly && target.endsWith('/service.ts')))
+        .map(({ target }) => `${path} imports ${target}`)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('the schemas import zod and one another only', () => {
+    const wrong = shipped()
+      .filter(({ path }) => path.startsWith('src/schemas/'))
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ own, target }) => (own ? !target.startsWith('src/schemas/') : target !== 'zod'))
+          .map(({ target }) => `${path} imports ${target}`),
+      )
+    expect(wrong).toEqual([])
+  })
+})
