@@ -1,0 +1,19 @@
+export { mockUpstream, refusingUrl, type MockOptions, type MockRequest, type MockUpstream } from './mock-upstream.ts'
+export {
+  chatChunk,
+  chatFrames,
+  chatReply,
+  chatStream,
+  completionReply,
+  completionStream,
+  done,
+  embeddingsReply,
+  errorReply,
+  frame,
+  jsonReply,
+  modelsReply,
+  toolReply,
+  toolStream,
+  usageChunk,
+} from './replies.ts'
+export { closeBeforeHead, resetBeforeHead, splitAt, stall, stallBeforeHead, type Pause, type Script } from './script.ts'
