@@ -1,0 +1,154 @@
+import type { Call } from '../call.ts'
+import { ApiError } from '../errors.ts'
+import type { Log } from './logger.ts'
+
+/** A request that is over: answered, streamed to its end, or left by its caller. */
+export interface RequestFinished {
+  call: Call
+  method: string
+  /** The URL's path, without its query (queries carry keys). */
+  path: string
+  status: number
+  /** `performance.now()` when it came in. */
+  startedAt: number
+  /** What the caller got an error for: an ApiError, or the unknown thing that was thrown. */
+  error?: unknown
+  /** The caller left before the end. */
+  left?: boolean
+}
+
+/** One answer of a model, whole or streamed. */
+export interface InferenceFinished {
+  call: Call
+  provider: string
+  model: string
+  /** `chat`, `completions`, `embeddings`, `rerank`. */
+  capability: string
+  streamed: boolean
+  /** Milliseconds from the request to the end of the answer. */
+  duration: number
+  /** Milliseconds to the first token, where one came. */
+  firstToken?: number | undefined
+  usage?: { readonly input: number; readonly output: number } | undefined
+  error?: unknown
+}
+
+export interface ServerStarted {
+  /** Where it listens, e.g. `http://127.0.0.1:8321`. */
+  urls: readonly string[]
+  providers: readonly string[]
+  /** Milliseconds since the process began. */
+  after: number
+}
+
+/** Everything worth telling, one function a thing that happens: what is logged (and, later, measured) is decided here alone. */
+export interface Events {
+  requestFinished(event: RequestFinished): void
+  inferenceFinished(event: InferenceFinished): void
+  /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
+  upstreamFailed(provider: string, error: unknown): void
+  /** A provider's models could not be listed; `retryIn` in milliseconds. */
+  listingFailed(provider: string, error: unknown, retryIn?: number): void
+  listed(provider: string, models: number): void
+  /** The header with the caller's provider credentials was not usable, and the request went on without. */
+  providerDataIgnored(requestId: string, header: string, why: string): void
+  serverStarted(event: ServerStarted): void
+  /** The server takes no new requests; `running` are still to finish, within `limit` seconds. */
+  draining(why: string, running: number, limit: number): void
+  /** Nothing runs any more; `aborted` did not finish within the limit. */
+  drained(aborted: number): void
+  workerStarted(worker: number, pid: number): void
+  /** `restartIn` in milliseconds; absent when it is not started again. */
+  workerDied(worker: number, how: string, restartIn?: number): void
+  /** Something failed that no request waits for. */
+  unexpected(where: string, error: unknown): void
+  /** Something that the operator should know at start. */
+  warning(message: string, fields?: object): void
+}
+
+export function createEvents(log: Log): Events {
+  const server = log.child({ category: 'server' })
+  const inference = log.child({ category: 'inference' })
+  const providers = log.child({ category: 'providers' })
+  return {
+    requestFinished: (event) => writeAccessLine(server, event),
+    inferenceFinished({ call, error, usage, ...facts }) {
+      const fields = { request_id: call.requestId, ...facts, ...usage, ...(error !== undefined && { cause: causeOf(error) }) }
+      inference.debug(fields, 'inference finished')
+    },
+    upstreamFailed: (provider, error) => providers.warn({ provider, cause: causeOf(error) }, 'provider failed'),
+    listingFailed(provider, error, retryIn) {
+      providers.warn(
+        { provider, cause: causeOf(error), ...(retryIn !== undefined && { retry_in_ms: retryIn }) },
+        'models could not be listed',
+      )
+    },
+    listed: (provider, models) => providers.info({ provider, models }, 'models listed'),
+    providerDataIgnored(requestId, header, why) {
+      server.warn({ request_id: requestId, header, why }, 'provider data ignored')
+    },
+    serverStarted: ({ urls, providers: ids, after }) =>
+      server.info({ providers: ids, start_ms: Math.round(after) }, `Corral serves ${urls.join(' and ')}`),
+    draining: (why, running, limit) => server.info({ running, limit_s: limit }, `${why}: finishing what runs, taking nothing new`),
+    drained(aborted) {
+      if (aborted === 0) server.info({}, 'all requests finished')
+      else server.warn({ aborted }, 'the time to finish is over: aborted what still ran')
+    },
+    workerStarted: (worker, pid) => server.info({ worker, pid }, 'worker started'),
+    workerDied(worker, how, restartIn) {
+      server.error({ worker, ...(restartIn !== undefined && { restart_in_ms: restartIn }) }, `worker died (${how})`)
+    },
+    unexpected: (where, error) => server.error({ where, err: error }, 'unexpected failure'),
+    warning: (message, fields = {}) => server.warn(fields, message),
+  }
+}
+
+const longestPath = 256
+
+/** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
+function writeAccessLine(log: Log, event: RequestFinished): void {
+  const { call, method, status, startedAt } = event
+  const notes = call.notes ?? {}
+  const error = event.error ?? notes.failure
+  const fields: Record<string, unknown> = {
+    request_id: call.requestId,
+    method,
+    route: notes.route ?? event.path.slice(0, longestPath),
+    status,
+    ms: tenths(performance.now() - startedAt),
+  }
+  if (notes.model !== undefined) fields.model = notes.model.slice(0, longestPath)
+  if (notes.provider !== undefined) fields.provider = notes.provider
+  if (notes.firstTokenAt !== undefined) fields.ttft_ms = tenths(notes.firstTokenAt - startedAt)
+  if (notes.inputTokens !== undefined) fields.input_tokens = notes.inputTokens
+  if (notes.outputTokens !== undefined) fields.output_tokens = notes.outputTokens
+  if (event.left) fields.client_left = true
+  if (error === undefined) return log.info(fields, 'request')
+  fields.error_type = error instanceof ApiError ? error.type : 'server_error'
+  fields.cause = causeOf(error)
+  if (!(error instanceof ApiError)) return log.error({ ...fields, err: error }, 'request')
+  if (error.type === 'server_error' && error.cause !== undefined) return log.error({ ...fields, err: error.cause }, 'request')
+  return error.status >= 500 ? log.warn(fields, 'request') : log.info(fields, 'request')
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? typeof value)
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
+}
+
+const deepestCause = 5
+
+/** The messages of an error and of what caused it, in one line: `Provider 'groq' could not be reached: connect ECONNREFUSED`. */
+export function causeOf(error: unknown): string {
+  const messages: string[] = []
+  let at: unknown = error
+  for (let depth = 0; depth < deepestCause && at !== undefined && at !== null; depth++) {
+    const message = at instanceof Error ? at.message || at.name : asText(at)
+    if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
+    at = at instanceof Error ? at.cause : undefined
+  }
+  return messages.join(': ')
+}

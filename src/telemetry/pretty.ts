@@ -1,0 +1,32 @@
+/** Colours of a terminal; the default colour for what is not named. */
+const colours: Readonly<Record<string, string>> = { debug: '\u001b[2m', warn: '\u001b[33m', error: '\u001b[31m', fatal: '\u001b[31m' }
+const dim = '\u001b[2m'
+const plain = '\u001b[0m'
+
+/** One JSON log line as people read it: `12:03:04 WARN  message  key=value …`, and the stack of an error below. */
+export function prettyLine(line: string): string {
+  const { time, level, msg, err, category, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const name = String(level)
+  const rest = Object.entries(fields)
+    .map(([key, value]) => `${key}=${shown(value)}`)
+    .join(' ')
+  const label = category === undefined ? '' : `${dim}[${shown(category)}]${plain} `
+  const head = `${dim}${String(time).slice(11, 19)}${plain} ${colours[name] ?? ''}${name.toUpperCase().padEnd(5)}${plain} ${label}${printable(typeof msg === 'string' ? msg : '')}`
+  return `${head}${rest && `  ${dim}${rest}${plain}`}${stackOf(err)}\n`
+}
+
+function shown(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value)
+  return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value)
+}
+
+/** What callers send may stand in a message: nothing of it may steer the terminal. */
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what it is about
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (char) => `\\x${char.codePointAt(0)?.toString(16).padStart(2, '0')}`)
+}
+
+function stackOf(err: unknown): string {
+  if (typeof err !== 'object' || err === null || !('stack' in err)) return ''
+  return `\n${printable(String(err.stack))}`
+}
