@@ -1,7 +1,18 @@
-import { createApp } from './app.ts'
-import { listen } from './runtime/serve.ts'
-import { buildServices } from './services.ts'
+import { type CommandContext } from './cli/command.ts'
+import { commands } from './cli/commands.ts'
+import { runProgram } from './cli/program.ts'
+import { createOutput } from './cli/terminal.ts'
 
-const services = await buildServices()
-const { url } = listen({ port: 8321, hostname: '127.0.0.1', fetch: createApp(services).fetch })
-services.log.info({}, `Corral serves ${url}`)
+const interrupt = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => interrupt.abort(signal))
+}
+
+const stdout = createOutput(process.stdout, process.env)
+const stderr = createOutput(process.stderr, process.env)
+const context: CommandContext = { env: process.env, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal }
+
+const exitCode = await runProgram(commands, process.argv.slice(2), context)
+await Promise.all([stdout.drained(), stderr.drained()])
+// Whatever still holds the loop open (a kept-alive connection, a timer) has no say once the command is done.
+process.exit(exitCode)

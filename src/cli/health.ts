@@ -1,0 +1,47 @@
+import { defineCommand, jsonOption } from './command.ts'
+import { urlOption } from './server-option.ts'
+import { table } from './table.ts'
+
+interface ProviderHealth {
+  readonly provider_id: string
+  readonly provider_type: string
+  readonly health?: { readonly status?: string; readonly message?: string }
+}
+
+export const health = defineCommand({
+  name: 'health',
+  summary: 'ask a running server whether it is ready, and its providers whether they answer',
+  description:
+    'Exits with 0 when the server is ready to take requests and with 1 when it is not or does not answer, so that it serves as a container health check. A provider that is down does not make the server unready.',
+  options: {
+    url: urlOption,
+    json: jsonOption,
+  },
+  examples: [
+    ['Is the server on the usual port ready?', 'corral health'],
+    ['Ask another one', 'corral health --url https://corral.example.com'],
+  ],
+  async run({ options }, context) {
+    const { ask, serverUrl } = await import('./running-server.ts')
+    const { stdout } = context
+    const url = serverUrl(options.url, context.env)
+    const ready = (await ask(url, '/readyz', context)).status === 200
+    const providers = providersOf((await ask(url, '/v1/providers', context)).json)
+    if (options.json) {
+      const rows = providers.map((p) => ({ provider_id: p.provider_id, provider_type: p.provider_type, health: p.health }))
+      stdout.write(`${JSON.stringify({ url, ready, providers: rows })}\n`)
+      return ready ? 0 : 1
+    }
+    stdout.write(`${url} is ${ready ? stdout.green('ready') : stdout.red('not ready')}\n`)
+    if (providers.length > 0) {
+      const rows = providers.map((p) => [p.provider_id, p.provider_type, p.health?.status ?? '', p.health?.message ?? ''])
+      stdout.write(`\n${table(stdout, ['PROVIDER', 'TYPE', 'HEALTH', 'MESSAGE'], rows)}`)
+    }
+    return ready ? 0 : 1
+  },
+})
+
+function providersOf(json: unknown): readonly ProviderHealth[] {
+  const data = typeof json === 'object' && json !== null && 'data' in json ? json.data : []
+  return Array.isArray(data) ? data : []
+}

@@ -1,0 +1,57 @@
+import { createEgress, EgressError } from '../egress/egress.ts'
+import { type CommandContext, CommandError, usageError } from './command.ts'
+
+export interface Answer {
+  readonly status: number
+  /** Undefined where the body is no JSON. */
+  readonly json: unknown
+}
+
+const waitAtMost = 10_000
+const answersAreSmallerThan = 16_000_000
+
+/** The address of the server that a command asks: `--url`, else the usual port on this machine. */
+export function serverUrl(option: string | undefined, env: CommandContext['env']): string {
+  const port = env['CORRAL_PORT'] || env['OGX_PORT'] || env['LLAMA_STACK_PORT'] || '8321'
+  const text = option ?? `http://127.0.0.1:${port}`
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw usageError(`'${text}' is no http:// or https:// address.`, 'Give --url like http://127.0.0.1:8321.')
+  }
+  return url.href.replace(/\/+$/, '').replace(/\/v1$/, '')
+}
+
+/** Asks a running server. Throws a CommandError when nobody answers there within 10 s. */
+export async function ask(url: string, path: string, context: CommandContext): Promise<Answer> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(waitAtMost)])
+  try {
+    const response = await createEgress().request(`${url}${path}`, { method: 'GET', headers: { accept: 'application/json' }, signal })
+    return { status: response.status, json: parse(await readText(response.body)) }
+  } catch (error) {
+    if (context.signal.aborted) throw error
+    const why = error instanceof EgressError ? error.message : `no answer within ${waitAtMost / 1000} s`
+    throw new CommandError(`No server answers at ${url} (${why}).`, {
+      remedy: 'Start one with `corral run`, or name the address with --url.',
+      cause: error,
+    })
+  }
+}
+
+async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const bytes of body ?? []) {
+    text += decoder.decode(bytes, { stream: true })
+    if (text.length > answersAreSmallerThan) throw new EgressError('too_large', 'the answer is too large')
+  }
+  return text + decoder.decode()
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
