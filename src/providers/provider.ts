@@ -27,6 +27,8 @@ export interface ListedModel {
   /** The provider's own id. */
   id: string
   type: ModelType
+  /** True where `type` is `llm` only because nothing said otherwise: the provider is then asked for embeddings and reranking all the same. */
+  typeIsGuess?: boolean | undefined
   /** `embedding_dimension`, `context_length` and whatever else is known. */
   metadata: Readonly<Record<string, unknown>>
   /** Unix seconds, where the provider says. */
@@ -98,6 +100,8 @@ export interface InferenceProvider {
   readonly hasOwnKey: boolean
   /** True when `call` carries credentials of its own for this provider. */
   acceptsKeyOf?(call: Call): boolean
+  /** What it still waits for before it can answer, in words (`downloading qwen3-0.6b: 42 %`); undefined when nothing. `/readyz` tells it. */
+  awaits?(): string | undefined
   [Symbol.asyncDispose]?(): Promise<void>
 }
 

@@ -1,0 +1,21 @@
+/** Whether new requests should come here, and why not. One for the whole server; `/readyz` shows it. */
+export interface Readiness {
+  /** Why requests should go elsewhere, e.g. `draining`; empty when ready. */
+  readonly reasons: readonly string[]
+  /** Makes the server unready for `reason` until the returned function is called. */
+  block(reason: string): () => void
+}
+
+export function createReadiness(): Readiness {
+  const blocks = new Set<{ reason: string }>()
+  return {
+    get reasons() {
+      return [...blocks].map(({ reason }) => reason)
+    },
+    block(reason) {
+      const block = { reason }
+      blocks.add(block)
+      return () => void blocks.delete(block)
+    },
+  }
+}
