@@ -1,24 +1,50 @@
 import { routes } from './api/index.ts'
-import type { Call } from './call.ts'
-import { toApiError, toErrorResponse } from './http/error-response.ts'
+import type { ApiError } from './errors.ts'
+import { RequestContext } from './http/middleware/context.ts'
+import { cors } from './http/middleware/cors.ts'
+import { hostCheck } from './http/middleware/host-check.ts'
+import { compose, type Middleware } from './http/middleware/middleware.ts'
+import { providerData } from './http/middleware/provider-data.ts'
+import { requestId } from './http/middleware/request-id.ts'
+import { RunningRequests, settle } from './http/middleware/settle.ts'
 import { mount } from './http/mount.ts'
 import type { Services } from './services.ts'
 
+/** The whole server as a function; needs no port. */
 export interface App {
-  /** Answers one request; never throws. */
+  /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
   fetch(request: Request): Promise<Response>
+  /** Requests that are not over, streams included. */
+  readonly running: number
+  /** From now on every answer asks its caller to close the connection. */
+  lastAnswers(): void
+  /** Gives up on what still runs: it answers with `reason`, or ends its stream with it. */
+  abort(reason: ApiError): void
 }
 
+/** What a request passes on its way, outermost first. */
 export function createApp(services: Services): App {
-  const dispatch = mount(routes, services)
+  const { config, events } = services
+  const layers = [
+    requestId(),
+    // The access line and the headers that a layer asks for are `settle`'s, around all of these.
+    cors(config.server.cors),
+    hostCheck(config.server),
+    // Here come, in this order: authenticate, route policy, quota. (Bodies are read, decoded and limited by the mount, once the route is known.)
+    providerData(events),
+  ].filter((layer): layer is Middleware => layer !== undefined)
+
+  const running = new RunningRequests()
+  let last = false
+  const handle = settle(compose(layers, mount(routes, services)), { events, running, stopping: () => last })
   return {
-    async fetch(request) {
-      const call: Call = { requestId: crypto.randomUUID(), signal: request.signal, providerData: {} }
-      try {
-        return await dispatch(request, call)
-      } catch (error) {
-        return toErrorResponse(toApiError(error, call.requestId))
-      }
+    fetch: (request) => handle(request, new RequestContext(request)),
+    get running() {
+      return running.count
     },
+    lastAnswers() {
+      last = true
+    },
+    abort: (reason) => running.abort(reason),
   }
 }

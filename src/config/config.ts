@@ -37,6 +37,8 @@ export interface ServerConfig {
   readonly port: number
   /** Undefined: loopback. */
   readonly host: string | undefined
+  /** Further names of this server that a `Host` header may carry (`server.allowed_hosts`). */
+  readonly allowedHosts?: readonly string[] | undefined
   readonly allowUnauthenticated: boolean
   readonly workers: number
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
@@ -51,6 +53,8 @@ export interface ServerConfig {
   readonly heartbeatInterval: number
   /** Seconds that running requests get to finish after SIGTERM. */
   readonly drainTimeout: number
+  /** Seconds between `/readyz` turning false after SIGTERM and the port closing. Default 1; none after Ctrl+C. */
+  readonly drainGrace?: number | undefined
 }
 
 /** Behaviour of `server.cors`; `true` in the file is the development default. */

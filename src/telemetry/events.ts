@@ -109,7 +109,7 @@ const longestPath = 256
 function writeAccessLine(log: Log, event: RequestFinished): void {
   const { call, method, status, startedAt } = event
   const notes = call.notes ?? {}
-  const error = event.error ?? notes.failure
+  const error = event.left ? undefined : (event.error ?? notes.failure)
   const fields: Record<string, unknown> = {
     request_id: call.requestId,
     method,

@@ -1,0 +1,77 @@
+import { ApiError } from '../../errors.ts'
+import type { RequestContext } from './context.ts'
+import type { Middleware } from './middleware.ts'
+
+/** Who may call from a browser, and with what. */
+export interface CorsPolicy {
+  /** Origins, or `*`. */
+  readonly allowOrigins: readonly string[]
+  /** Matched against the whole origin. */
+  readonly allowOriginRegex?: RegExp | undefined
+  /** Methods, or `*`. */
+  readonly allowMethods: readonly string[]
+  /** Request headers, or `*`. */
+  readonly allowHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly allowCredentials: boolean
+  /** Seconds a browser may remember a preflight. */
+  readonly maxAge: number
+}
+
+/** These need no permission (Fetch standard: CORS-safelisted request headers). */
+const safelisted = ['accept', 'accept-language', 'content-language', 'content-type']
+
+/** Answers preflights and marks every other answer, errors included. Undefined where cross-origin calls are off. */
+export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
+  if (!policy) return undefined
+  const anyOrigin = policy.allowOrigins.includes('*')
+  const origins = new Set(policy.allowOrigins)
+  const regex = policy.allowOriginRegex && new RegExp(`^(?:${policy.allowOriginRegex.source})$`, policy.allowOriginRegex.flags)
+  const exposed = policy.exposeHeaders.join(', ')
+  const answerPreflight = preflight(policy)
+
+  return (request, context, next) => {
+    const headers = context.answerHeaders
+    if (!anyOrigin) headers.push('vary', 'Origin')
+    const origin = request.headers.get('origin')
+    if (origin === null) return next(request, context)
+    const allowed = anyOrigin || origins.has(origin) || regex?.test(origin) === true
+    if (allowed) {
+      headers.push('access-control-allow-origin', anyOrigin && !policy.allowCredentials ? '*' : origin)
+      if (policy.allowCredentials) headers.push('access-control-allow-credentials', 'true')
+      if (exposed) headers.push('access-control-expose-headers', exposed)
+    }
+    if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return next(request, context)
+    headers.push('vary', 'Access-Control-Request-Method, Access-Control-Request-Headers')
+    if (!allowed) throw refused(`Origin '${origin.slice(0, 100)}'`, 'allow_origins')
+    return Promise.resolve(answerPreflight(request, context))
+  }
+}
+
+function preflight(policy: CorsPolicy): (request: Request, context: RequestContext) => Response {
+  const anyMethod = policy.allowMethods.includes('*')
+  const methods = new Set(policy.allowMethods.map((name) => name.toUpperCase()))
+  const anyHeader = policy.allowHeaders.includes('*')
+  const names = [...new Set([...safelisted, ...policy.allowHeaders.map((name) => name.toLowerCase())])]
+  const known = new Set(names)
+
+  return (request, context) => {
+    const method = request.headers.get('access-control-request-method') ?? ''
+    const asked = request.headers.get('access-control-request-headers') ?? ''
+    if (!anyMethod && !methods.has(method.toUpperCase())) throw refused(`Method '${method.slice(0, 30)}'`, 'allow_methods')
+    if (!anyHeader) {
+      const strange = asked.split(',').find((name) => name.trim() !== '' && !known.has(name.trim().toLowerCase()))
+      if (strange !== undefined) throw refused(`Header '${strange.trim().slice(0, 100)}'`, 'allow_headers')
+    }
+    const headers = context.answerHeaders
+    headers.push('access-control-allow-methods', anyMethod ? method : [...methods].join(', '))
+    headers.push('access-control-allow-headers', anyHeader ? asked || '*' : names.join(', '))
+    headers.push('access-control-max-age', String(policy.maxAge))
+    return new Response(null, { status: 204 })
+  }
+}
+
+/** The browser blocks the call whatever we say; this is for whoever looks into its network panel. */
+function refused(what: string, option: string): ApiError {
+  return new ApiError('permission_error', `${what} is not allowed by server.cors.${option}.`, { code: 'cors_not_allowed' })
+}
