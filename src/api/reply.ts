@@ -1,10 +1,64 @@
 import type { Call } from '../call.ts'
-import { sseResponse } from '../http/sse.ts'
+import { ApiError } from '../errors.ts'
+import { sseResponse, type Frames } from '../http/sse.ts'
 import type { Reply } from '../providers/provider.ts'
 
-/** A provider's reply as the caller gets it. */
-export async function toResponse(pending: Promise<Reply>, call: Call): Promise<Response> {
-  const reply = await pending
-  if (reply.kind === 'stream') return sseResponse(reply.frames, { requestId: call.requestId, heartbeatEvery: 15_000 })
+/** Of streams; in milliseconds. */
+export interface StreamTimes {
+  /** How long a stream's head may wait for the upstream's, so that the upstream's 401 can be a 401. Default 15 s. */
+  readonly headTimeout?: number | undefined
+  /** Silence after which a heartbeat is sent. Default 15 s. */
+  readonly heartbeatInterval?: number | undefined
+}
+
+export interface ReplyOptions {
+  /** Whether the caller asked for a stream. */
+  stream: boolean
+  times?: StreamTimes | undefined
+}
+
+/**
+ * A provider's reply as the caller gets it. Rejects with what the provider threw, while the caller can still be told by a status;
+ * a stream that is awaited for longer than `headTimeout` begins with heartbeats, and what fails from then on is an error event.
+ */
+export async function toResponse(pending: Promise<Reply>, call: Call, options: ReplyOptions): Promise<Response> {
+  if (!options.stream) return answer(await pending, call, options.times)
+  const reply = await inTime(pending, options.times?.headTimeout ?? 15_000)
+  return reply ? answer(reply, call, options.times) : stream(pending.then(framesOf), call, options.times)
+}
+
+function answer(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
+  if (reply.kind === 'stream') return stream(reply.frames, call, times)
   return new Response(reply.bytes as BodyInit, { headers: { 'content-type': 'application/json' } })
+}
+
+function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes | undefined): Response {
+  const { notes, signal, requestId } = call
+  if (notes) notes.streaming = true
+  return sseResponse(frames, {
+    requestId,
+    signal,
+    heartbeatInterval: times?.heartbeatInterval ?? 15_000,
+    onEnd(failure) {
+      if (!notes) return
+      if (failure !== undefined) notes.failure = failure
+      notes.over?.()
+    },
+  })
+}
+
+function framesOf(reply: Reply): Frames {
+  if (reply.kind === 'stream') return reply.frames
+  throw new ApiError('upstream_error', 'The provider answered a request for a stream with a whole answer.', { code: 'upstream_nonsense' })
+}
+
+/** Resolves with undefined when `milliseconds` pass first. */
+async function inTime<T>(pending: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(resolve, milliseconds, undefined)
+  try {
+    return await Promise.race([pending, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

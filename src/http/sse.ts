@@ -1,31 +1,108 @@
+import type { ApiError } from '../errors.ts'
 import { toApiError, toErrorBody } from './error-response.ts'
 
 const encoder = new TextEncoder()
+/** A comment: every client skips it, and every proxy on the way sees that the connection lives. */
+const heartbeat = encoder.encode(': ping\n\n')
+
+/** Items are one or more whole frames. `next()` throws when the stream fails; `return()` stops its source at once. */
+export type Frames = AsyncIterator<Uint8Array, void, undefined>
 
 export interface SseOptions {
   requestId: string
-  /** Milliseconds of silence after which a comment is sent. */
-  heartbeatEvery: number
-  onError?: (error: unknown) => void
+  /** Milliseconds of silence after which a comment is sent. It comes after one to two times as long. */
+  heartbeatInterval: number
+  /** Aborted when the caller has left: what fails then is no failure. */
+  signal?: AbortSignal
+  /** An error as this door's clients read it; default: OpenAI's `data: {"error": …}`. */
+  encodeError?: (error: ApiError) => string
+  /** Called once when the stream is over: with what was thrown when it failed, with nothing when it was whole or the caller left. */
+  onEnd?: (failure?: unknown) => void
 }
 
-/** Streams whole frames to the caller; whatever fails becomes one error event and the end of the stream. */
-export function sseResponse(frames: AsyncIterator<Uint8Array, void, undefined>, options: SseOptions): Response {
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await frames.next()
-        if (done) controller.close()
-        else controller.enqueue(value)
-      } catch (error) {
-        options.onError?.(error)
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(toErrorBody(toApiError(error, options.requestId)))}\n\n`))
-        controller.close()
-      }
-    },
-    async cancel() {
-      await frames.return?.()
-    },
+/**
+ * Streams whole frames to the caller, comments through every silence. Whatever fails becomes one error event and the end of the stream.
+ * `source` may still be on its way: the caller then gets the head and heartbeats first.
+ */
+export function sseResponse(source: Frames | Promise<Frames>, options: SseOptions): Response {
+  return new Response(new ReadableStream(new SseSource(source, options)), {
+    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' },
   })
-  return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' } })
+}
+
+class SseSource implements UnderlyingDefaultSource<Uint8Array> {
+  readonly #options: SseOptions
+  readonly #pending: Promise<Frames> | undefined
+  #frames: Frames | undefined
+  #timer: ReturnType<typeof setInterval> | undefined
+  #silent = false
+  #over = false
+
+  constructor(source: Frames | Promise<Frames>, options: SseOptions) {
+    this.#options = options
+    if (source instanceof Promise) {
+      this.#pending = source
+      // It may fail before anybody reads; `pull` tells of it when somebody does.
+      source.catch(() => undefined)
+    } else {
+      this.#frames = source
+    }
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (this.#pending) controller.enqueue(heartbeat)
+    this.#timer = setInterval(() => {
+      // A caller that reads slowly has bytes waiting already: it needs no sign of life.
+      if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat)
+      this.#silent = true
+    }, this.#options.heartbeatInterval)
+  }
+
+  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    try {
+      this.#frames ??= (await this.#pending) as Frames
+      const { done, value } = await this.#frames.next()
+      if (this.#over) return
+      if (!done) {
+        this.#silent = false
+        controller.enqueue(value)
+        return
+      }
+      this.#end()
+    } catch (error) {
+      if (this.#over) return
+      const { signal, requestId, encodeError = toErrorEvent } = this.#options
+      if (signal?.aborted && error === signal.reason) {
+        this.#end()
+      } else {
+        controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId))))
+        this.#end(error)
+      }
+    }
+    controller.close()
+  }
+
+  async cancel(): Promise<void> {
+    if (this.#over) return
+    this.#end()
+    if (this.#frames) {
+      await this.#frames.return?.()
+      return
+    }
+    // The head is not there yet. The caller's signal has told the provider; should its answer come all the same, it is stopped then.
+    this.#pending?.then(
+      (frames) => frames.return?.(),
+      () => undefined,
+    )
+  }
+
+  #end(failure?: unknown): void {
+    this.#over = true
+    clearInterval(this.#timer)
+    this.#options.onEnd?.(failure)
+  }
+}
+
+function toErrorEvent(error: ApiError): string {
+  return `data: ${JSON.stringify(toErrorBody(error))}\n\n`
 }
