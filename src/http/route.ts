@@ -70,3 +70,19 @@ export function routesFor<Deps>() {
     route: RouteDefinition<Deps, Params, Query, Body>,
   ): AnyRoute<Deps> => route
 }
+
+/** A path that a route answers on. */
+export interface ServedPath {
+  path: string
+  deprecated: boolean
+}
+
+/** Every path that `route` answers on, its own first: OpenAI's routes answer under Llama Stack's older `/v1/openai/v1/` as well. */
+export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'aliases' | 'deprecated'>): ServedPath[] {
+  const paths = new Map([[route.path as string, route.deprecated ?? false]])
+  for (const alias of route.aliases ?? []) paths.set(alias, true)
+  for (const path of [...paths.keys()]) if (path.startsWith('/v1/') && !path.startsWith(olderPrefix)) paths.set(`/v1/openai${path}`, true)
+  return [...paths].map(([path, deprecated]) => ({ path, deprecated }))
+}
+
+const olderPrefix = '/v1/openai/v1/'

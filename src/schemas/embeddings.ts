@@ -1,5 +1,69 @@
 import { z } from 'zod'
+import { documentedAs, list, oneOf, openEnum, optional, wholeNumber } from './published.ts'
+import { modelIdAmong, user } from './sampling.ts'
 
-export const embeddingsRequest = z.looseObject({ model: z.string(), input: z.unknown() })
+// How many inputs fit in one request is the provider's to say: 2048 is OpenAI's number.
+const array = { title: 'array', atLeast: 1, maxItems: 2048 }
+
+const input = oneOf(
+  [
+    z
+      .string()
+      .meta({ title: 'string', default: '', example: 'This is a test.', description: 'The string that will be turned into an embedding.' }),
+    list(z.string().meta({ default: '', example: "['This is a test.']" }), {
+      ...array,
+      description: 'The array of strings that will be turned into an embedding.',
+    }),
+    list(z.int(), {
+      ...array,
+      example: '[1212, 318, 257, 1332, 13]',
+      description: 'The array of integers that will be turned into an embedding.',
+    }),
+    list(list(z.int(), { atLeast: 1 }), {
+      ...array,
+      example: '[[1212, 318, 257, 1332, 13]]',
+      description: 'The array of arrays containing integers that will be turned into an embedding.',
+    }),
+  ],
+  { description: 'One text, several texts, tokens, or several token lists.' },
+)
+
+/** `POST /v1/embeddings`. For decisions only: the caller's own bytes go to the provider. */
+export const embeddingsRequest = z
+  .looseObject({
+    model: modelIdAmong(['text-embedding-ada-002', 'text-embedding-3-small', 'text-embedding-3-large']),
+    input,
+    encoding_format: optional(
+      openEnum(['float', 'base64'], { default: 'float', description: '`base64`: little-endian 32-bit floats, a quarter of the size.' }),
+    ),
+    dimensions: optional(
+      documentedAs(
+        wholeNumber().min(1),
+        wholeNumber({ minimum: 1, description: 'The length of the vectors, where the model can choose.' }),
+      ),
+    ),
+    user,
+  })
+  .meta({ id: 'CreateEmbeddingRequest' })
 export type EmbeddingsRequest = z.output<typeof embeddingsRequest>
-export const embeddings = z.looseObject({ object: z.literal('list') })
+
+const embedding = z
+  .looseObject({
+    index: z.int().meta({ description: 'The place of its input in the request.' }),
+    object: z.literal('embedding'),
+    embedding: documentedAs(
+      z.union([z.array(z.number()), z.string()]),
+      z.array(z.number()).meta({ description: 'The vector; a base64 string when `encoding_format` asked for one.' }),
+    ),
+  })
+  .meta({ id: 'Embedding' })
+
+export const embeddings = z
+  .looseObject({
+    object: z.literal('list'),
+    model: z.string().meta({ description: 'The id that the request named.' }),
+    data: z.array(embedding),
+    usage: z.looseObject({ prompt_tokens: z.int(), total_tokens: z.int() }),
+  })
+  .meta({ id: 'CreateEmbeddingResponse' })
+export type Embeddings = z.output<typeof embeddings>

@@ -1,0 +1,143 @@
+import { ApiError, invalidRequest } from '../errors.ts'
+import { nestsDeeperThan } from './json-depth.ts'
+
+/** Largest request body in bytes, unless a route or the server says otherwise. */
+export const defaultMaxBodyBytes = 32 * 1024 * 1024
+
+/** Deepest nesting of a JSON body. */
+export const maxJsonDepth = 256
+
+export interface JsonBody {
+  value: unknown
+  /** The text that `value` was read from: decompressed, without a byte order mark. */
+  bytes: Uint8Array
+}
+
+/** Reads a JSON body of at most `limit` bytes. Throws 400, 413 or 415. */
+export async function readJsonBody(request: Request, limit: number): Promise<JsonBody> {
+  checkContentType(request.headers.get('content-type'))
+  const bytes = withoutByteOrderMark(await readBytes(request, limit))
+  return { value: parseJson(bytes), bytes }
+}
+
+/** Any JSON type will do, and none at all: what matters is that a page of another site cannot send it unasked. */
+function checkContentType(header: string | null): void {
+  if (header === null || header === 'application/json') return
+  const [type = '', ...parameters] = header.toLowerCase().split(';')
+  const charset = parameters.map((parameter) => parameter.trim().match(/^charset="?([^"]*)"?$/)?.[1]).find((name) => name !== undefined)
+  const isJson = /^\s*(application\/([\w.-]+\+)?json|text\/json)\s*$/.test(type)
+  if (isJson && (charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii')) return
+  throw invalidRequest(`The request body must be JSON in UTF-8 (content-type: application/json), not '${header.slice(0, 100)}'.`, {
+    status: 415,
+    code: 'unsupported_media_type',
+    headers: { accept: 'application/json' },
+  })
+}
+
+async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+  const encoding = request.headers.get('content-encoding')
+  const length = request.headers.get('content-length')
+  if (length !== null && Number(length) > limit) {
+    await takeALittle(request.body)
+    throw tooLarge(limit)
+  }
+  try {
+    if (encoding !== null && encoding !== 'identity') return await readUpTo(limit, decompressed(request.body, encoding))
+    // The server holds the caller to the length it announced.
+    if (length !== null) return await request.bytes()
+    return await readUpTo(limit, request.body)
+  } catch (error) {
+    if (error instanceof ApiError) throw error
+    const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${encoding.slice(0, 40)}'.`
+    throw invalidRequest(`The request body could not be read.${remedy}`, { cause: error })
+  }
+}
+
+const decoders: Readonly<Record<string, CompressionFormat | 'zstd'>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate', zstd: 'zstd' }
+
+function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string): ReadableStream<Uint8Array> | null {
+  const name = encoding.trim().toLowerCase()
+  if (!Object.hasOwn(decoders, name)) {
+    throw invalidRequest(`Content-Encoding '${encoding.slice(0, 40)}' is not supported.`, {
+      status: 415,
+      code: 'unsupported_content_encoding',
+      headers: { 'accept-encoding': 'gzip, deflate, zstd' },
+    })
+  }
+  return (
+    body && body.pipeThrough(new DecompressionStream(decoders[name] as CompressionFormat) as ReadableWritablePair<Uint8Array, Uint8Array>)
+  )
+}
+
+async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  if (!body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.length
+    if (size > limit) {
+      // The stream is of no more use; that it may already have failed is no news.
+      reader.cancel().catch(() => undefined)
+      throw tooLarge(limit)
+    }
+    chunks.push(value)
+  }
+  const [only] = chunks
+  if (chunks.length === 1 && only) return only
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+/** A client that is still busy sending may miss an answer that comes too soon and see a broken pipe instead. */
+async function takeALittle(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  if (!body) return
+  const reader = body.getReader()
+  const enough = new Promise<{ done: true; value?: undefined }>((resolve) => setTimeout(() => resolve({ done: true }), 200).unref?.())
+  let taken = 0
+  while (taken < 1024 * 1024) {
+    const { done, value } = await Promise.race([reader.read(), enough])
+    if (done) return
+    taken += value.length
+  }
+}
+
+/** Without `connection: close` the server would take in the whole upload for nothing. */
+function tooLarge(limit: number): ApiError {
+  return invalidRequest(`The request body is larger than the ${limit} bytes that are allowed.`, {
+    status: 413,
+    code: 'request_too_large',
+    headers: { connection: 'close' },
+  })
+}
+
+function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
+  if (nestsDeeperThan(maxJsonDepth, bytes)) {
+    throw invalidRequest(`The request body nests deeper than ${maxJsonDepth} levels.`, { code: 'nesting_too_deep' })
+  }
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch (error) {
+    throw invalidRequest('The request body is not valid UTF-8.', { code: 'invalid_utf8', cause: error })
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
+  }
+}

@@ -1,0 +1,43 @@
+const quote = 0x22
+const backslash = 0x5c
+
+/**
+ * Whether brackets nest deeper than `limit` in JSON text. `JSON.parse` takes millions of levels, and what walks the
+ * result afterwards (schemas, `JSON.stringify`) runs out of stack: so the bytes are looked at first.
+ */
+export function nestsDeeperThan(limit: number, json: Uint8Array): boolean {
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    switch (json[at]) {
+      case quote:
+        at = closingQuote(json, at + 1)
+        break
+      case 0x7b:
+      case 0x5b:
+        if (++depth > limit) return true
+        break
+      case 0x7d:
+      case 0x5d:
+        depth--
+        break
+    }
+  }
+  return false
+}
+
+/** The place of the quote that ends a string whose content begins at `from`, or the end of the text. */
+function closingQuote(json: Uint8Array, from: number): number {
+  // Most strings are short, and a call costs more than they do; for pictures and documents the native search is far faster.
+  const near = Math.min(json.length, from + 48)
+  let at = from
+  for (; at < near; at++) {
+    if (json[at] === quote) return at
+    if (json[at] === backslash) at++
+  }
+  for (at = json.indexOf(quote, at); at >= 0; at = json.indexOf(quote, at + 1)) {
+    let start = at
+    while (start > from && json[start - 1] === backslash) start--
+    if ((at - start) % 2 === 0) return at
+  }
+  return json.length
+}

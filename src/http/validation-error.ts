@@ -1,0 +1,111 @@
+import type { z } from 'zod'
+import { type ApiError, invalidRequest } from '../errors.ts'
+
+type Issue = z.core.$ZodIssue
+
+/** The 400 that says what is wrong with `value`, and where: `param` is the path, e.g. `messages[0].role`. */
+export function toInvalidRequest(error: z.core.$ZodError, value: unknown): ApiError {
+  const [first] = error.issues
+  if (!first) return invalidRequest('The request is not valid.')
+  const issue = mostHelpful(first)
+  const path = issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : issue.path
+  const param = toParam(path)
+  const { message, code } = explain(issue, param, valueAt(value, path))
+  return invalidRequest(message, { code, param: param || null })
+}
+
+/** `['messages', 0, 'role']` → `messages[0].role`. */
+export function toParam(path: readonly PropertyKey[]): string {
+  return path.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at ? '.' : ''}${String(key).slice(0, 100)}`)).join('')
+}
+
+/** A union fails in every branch; the branch that came furthest is the one that was meant. */
+function mostHelpful(issue: Issue): Issue {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return issue
+  let best: Issue | undefined
+  for (const [first] of issue.errors) {
+    if (!first) continue
+    const candidate = mostHelpful(first)
+    if (candidate.path.length > (best?.path.length ?? 0) || (!best && candidate.code !== 'invalid_type')) best = candidate
+  }
+  return best ? { ...best, path: [...issue.path, ...best.path] } : issue
+}
+
+interface Explanation {
+  message: string
+  code: string
+}
+
+function explain(issue: Issue, param: string, value: unknown): Explanation {
+  const where = param ? `'${param}'` : 'the request body'
+  if (value === undefined && param) return { message: `Missing required parameter: ${where}.`, code: 'missing_required_parameter' }
+  switch (issue.code) {
+    case 'invalid_type':
+      return { message: `Invalid type for ${where}: expected ${article(issue.expected)}, but got ${kindOf(value)}.`, code: 'invalid_type' }
+    case 'invalid_union':
+      return issue.discriminator === undefined
+        ? { message: `Invalid type for ${where}: expected ${expectedOf(issue)}, but got ${kindOf(value)}.`, code: 'invalid_type' }
+        : unsupported(where, value, 'options' in issue ? (issue.options as unknown[]) : [])
+    case 'invalid_value':
+      return unsupported(where, value, issue.values)
+    case 'too_small':
+      return issue.origin === 'array' && Array.isArray(value) && value.length === 0
+        ? {
+            message: `Invalid ${where}: expected an array with at least ${issue.minimum} item(s), but got an empty one.`,
+            code: 'empty_array',
+          }
+        : {
+            message: `Invalid ${where}: expected ${sizeOf(issue.origin)} of at least ${issue.minimum}, but got ${shown(value)}.`,
+            code: 'below_min_value',
+          }
+    case 'too_big':
+      return {
+        message: `Invalid ${where}: expected ${sizeOf(issue.origin)} of at most ${issue.maximum}, but got ${shown(value)}.`,
+        code: 'above_max_value',
+      }
+    case 'unrecognized_keys':
+      return { message: `Unknown parameter: ${where}.`, code: 'unknown_parameter' }
+    default:
+      return { message: `Invalid value for ${where}: ${issue.message}.`, code: 'invalid_value' }
+  }
+}
+
+function unsupported(where: string, value: unknown, options: readonly unknown[]): Explanation {
+  const list = options.map((option) => `'${String(option)}'`).join(', ')
+  return { message: `Invalid value for ${where}: ${shown(value)}. Supported values are: ${list}.`, code: 'invalid_value' }
+}
+
+function expectedOf(issue: Issue & { code: 'invalid_union' }): string {
+  const kinds = issue.errors.flatMap(([first]) => (first?.code === 'invalid_type' ? [article(first.expected)] : []))
+  return [...new Set(kinds)].join(' or ') || 'another value'
+}
+
+function article(kind: string): string {
+  if (kind === 'record') return 'an object'
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return article(Array.isArray(value) ? 'array' : typeof value)
+}
+
+function sizeOf(origin: string): string {
+  if (origin === 'string') return 'a length'
+  return origin === 'array' || origin === 'set' ? 'a number of items' : 'a value'
+}
+
+/** A value as it may stand in a message: short, and never the whole of something large. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value.length > 60 ? `'${value.slice(0, 60)}…'` : `'${value}'`
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value)
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined
+    at = (at as Record<PropertyKey, unknown>)[key]
+  }
+  return at
+}

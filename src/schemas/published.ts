@@ -1,0 +1,131 @@
+import { z } from 'zod'
+
+/**
+ * Ways to say in one schema what is published and what is accepted. A client's body is read loosely: unknown keys and
+ * vendors' own values travel to the provider, and null counts as absent. The OpenAPI document shows what is published.
+ * The marks below are read by `http/openapi.ts` alone.
+ */
+
+/** Marks a nullable whose null is accepted and not documented. */
+export const quietNull = 'x-corral-quiet-null'
+/** Marks a union that is documented as `oneOf`. */
+export const oneOfMark = 'x-corral-one-of'
+
+const publishedAs = new WeakMap<z.core.$ZodType, z.ZodType>()
+
+/** What stands in the OpenAPI document in place of `schema`, if anything; `.meta()` and checks make copies, which inherit it. */
+export function publishedForm(schema: z.core.$ZodType): z.ZodType | undefined {
+  // oxlint-disable-next-line no-underscore-dangle -- zod's door for those who build on it
+  for (let at: z.core.$ZodType | undefined = schema; at; at = at._zod.parent) {
+    const form = publishedAs.get(at)
+    if (form) return form
+  }
+  return undefined
+}
+
+/** Accepts what `accepted` accepts; documented as `published`. */
+export function documentedAs<Accepted extends z.ZodType>(accepted: Accepted, published: z.ZodType): Accepted {
+  publishedAs.set(accepted, published)
+  return accepted
+}
+
+/** A field that may be absent or null; documented as one that may be absent. */
+export function optional<Inner extends z.ZodType>(inner: Inner): z.ZodOptional<z.ZodNullable<Inner>> {
+  return z.optional(z.nullable(inner).meta({ [quietNull]: true }))
+}
+
+/** A string documented with the published values; any other string travels too. */
+export function openEnum(values: readonly string[], meta: Record<string, unknown> = {}): z.ZodString {
+  return z.string().meta({ enum: [...values], ...meta })
+}
+
+/** A whole number of any size (`z.int()` refuses those over 2^53, which seeds reach). `meta` documents bounds that providers, not we, enforce. */
+export function wholeNumber(meta: Record<string, unknown> = {}): z.ZodNumber {
+  return z
+    .number()
+    .refine(Number.isInteger, { error: 'Invalid input: expected an integer', abort: true })
+    .meta({ type: 'integer', ...meta })
+}
+
+/** Any of `options`, documented as `oneOf`. */
+export function oneOf<const Options extends readonly [z.ZodType, ...z.ZodType[]]>(
+  options: Options,
+  meta: Record<string, unknown> = {},
+): z.ZodUnion<Options> {
+  return z.union(options).meta({ [oneOfMark]: true, ...meta })
+}
+
+/**
+ * An array that is checked up to its first bad item. `z.array()` reports every one, so that ten megabytes of wrong items
+ * would cost gigabytes of reports. `atLeast` items are demanded; bounds in `meta` are documented only.
+ */
+export function list<Item extends z.ZodType>(
+  item: Item,
+  { atLeast = 0, ...meta }: { atLeast?: number } & Record<string, unknown> = {},
+): z.ZodType<z.output<Item>[]> {
+  const bounds = atLeast > 0 ? { minItems: atLeast } : {}
+  const base = z.array(z.unknown()).check((payload) => {
+    const items = payload.value
+    if (items.length < atLeast) payload.issues.push({ code: 'too_small', origin: 'array', minimum: atLeast, inclusive: true, input: items })
+    for (let at = 0; at < items.length; at++) if (!check(item, items[at], payload, at)) return
+  })
+  return documentedAs(base as unknown as z.ZodType<z.output<Item>[]>, z.array(item).meta({ ...bounds, ...meta }))
+}
+
+/** An object of like values under any keys, checked up to its first bad value. */
+export function mapOf<Value extends z.ZodType>(
+  value: Value,
+  meta: Record<string, unknown> = {},
+): z.ZodType<Record<string, z.output<Value>>> {
+  const base = z.looseObject({}).check((payload) => {
+    for (const key in payload.value) if (!check(value, payload.value[key], payload, key)) return
+  })
+  return documentedAs(base as unknown as z.ZodType<Record<string, z.output<Value>>>, z.record(z.string(), value).meta(meta))
+}
+
+/** Holds a part of a value to a schema of its own; false when it failed and was reported. */
+function check(schema: z.ZodType, value: unknown, payload: z.core.ParsePayload, key?: PropertyKey): boolean {
+  const result = schema.safeParse(value)
+  if (result.success) return true
+  for (const issue of result.error.issues) {
+    const path = key === undefined ? issue.path : [key, ...issue.path]
+    payload.issues.push({ ...issue, path, input: value } as z.core.$ZodRawIssue)
+  }
+  return false
+}
+
+type Shape = { shape: Record<string, z.ZodType> }
+
+export interface OpenUnionOptions {
+  /** The component's name in the OpenAPI document. */
+  id?: string
+  /** What is documented, where the published union is narrower than what is accepted. */
+  published?: readonly [z.ZodType, ...z.ZodType[]]
+  /** Documents OpenAPI's `discriminator`. */
+  discriminator?: boolean
+  /** The type of an object that does not say; absent: `type` is demanded. */
+  fallback?: string
+}
+
+/**
+ * Objects told apart by `type`. A known type is held to its schema, and only to that one, so that the reported path is the helpful one;
+ * an unknown type travels as it is.
+ */
+export function openUnion<const Options extends readonly [z.ZodType & Shape, ...(z.ZodType & Shape)[]]>(
+  options: Options,
+  { id, published, discriminator, fallback }: OpenUnionOptions = {},
+): z.ZodType<z.output<Options[number]>> {
+  const byType = new Map(options.map((option) => [literalOf(option.shape['type']), option as z.ZodType]))
+  const base = z.looseObject({ type: fallback === undefined ? z.string() : z.string().nullish() }).check((payload) => {
+    const option = byType.get(payload.value.type ?? fallback ?? '')
+    if (option) check(option, payload.value, payload)
+  })
+  const meta = { ...(id && { id }), ...(discriminator && { discriminator: { propertyName: 'type' } }) }
+  return documentedAs(base as unknown as z.ZodType<z.output<Options[number]>>, oneOf(published ?? options, meta))
+}
+
+function literalOf(schema: z.ZodType | undefined): string {
+  if (schema instanceof z.ZodLiteral) return String(schema.value)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return literalOf(schema.unwrap() as z.ZodType)
+  throw new TypeError('An option of an open union names its type with a literal.')
+}
