@@ -1,24 +1,57 @@
+import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
-import { createReadiness, type Readiness } from './api/health/readiness.ts'
+import { createReadiness } from './api/health/readiness.ts'
+import { routes } from './api/index.ts'
 import type { Config } from './config/config.ts'
-import { createModelCatalog } from './registry/models.ts'
+import { createEgress } from './egress/egress.ts'
+import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
+import { createProviderRegistry } from './registry/providers.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
-import { createLog } from './telemetry/logger.ts'
+import { createLog, type Log } from './telemetry/logger.ts'
 
 /** All the parts of a running server; disposing them goes in reverse. */
 export interface Services extends ApiDeps, AsyncDisposable {
   readonly config: Config
   readonly events: Events
-  readonly readiness: Readiness
 }
 
-/** The composition root: constructor calls in order. */
-export async function buildServices(config: Config = bare): Promise<Services> {
-  const log = createLog({ categoryLevels: config.logging.categoryLevels })
+export interface BuildOptions {
+  /** Default: JSON lines (or, on a terminal, lines for people) on stderr, by the configuration's levels. */
+  log?: Log
+  /** How long listings and those that wait for them may take. */
+  times?: Partial<CatalogTimes>
+}
+
+/**
+ * The composition root: constructor calls in order. Resolves without waiting for any provider; a provider that fails does not fail this.
+ * Throws an Error where the configuration contradicts itself.
+ */
+export async function buildServices(config: Config = bare, options: BuildOptions = {}): Promise<Services> {
+  const log = options.log ?? createLog({ categoryLevels: config.logging.categoryLevels })
   const events = createEvents(log)
-  const providers = new Map()
-  const models = createModelCatalog(providers)
-  return { config, log, events, readiness: createReadiness(), models, async [Symbol.asyncDispose]() {} }
+  const egress = createEgress()
+  const providers = createProviderRegistry({ entries: config.providers, egress, log, events })
+  const models = createModelCatalog({
+    providers,
+    registered: config.models,
+    events,
+    refreshInterval: config.server.registryRefreshInterval,
+    ...(options.times && { times: options.times }),
+  })
+  return {
+    config,
+    log,
+    events,
+    providers,
+    models,
+    routes,
+    readiness: createReadiness(),
+    version: packageJson.version,
+    streams: { headTimeout: config.server.streamHeadTimeout * 1000, heartbeatInterval: config.server.heartbeatInterval * 1000 },
+    async [Symbol.asyncDispose]() {
+      for (const part of [models, providers]) await part[Symbol.asyncDispose]()
+    },
+  }
 }
 
 const bare: Config = {

@@ -1,11 +1,19 @@
-import { routesFor } from '../http/route.ts'
+import { routesFor, type AnyRoute } from '../http/route.ts'
 import type { ModelCatalog } from '../registry/models.ts'
+import type { ProviderRegistry } from '../registry/providers.ts'
 import type { Log } from '../telemetry/logger.ts'
+import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
 
 /** What handlers may use; built in `services.ts`. */
 export interface ApiDeps {
   readonly models: ModelCatalog
+  readonly providers: ProviderRegistry
+  readonly readiness: Readiness
+  /** Every route that is served. */
+  readonly routes: readonly AnyRoute<ApiDeps>[]
+  /** The server's own. */
+  readonly version: string
   readonly log: Log
   /** Absent: the defaults. */
   readonly streams?: StreamTimes | undefined

@@ -1,6 +1,27 @@
 import type { AnyRoute } from '../http/route.ts'
 import type { ApiDeps } from './define.ts'
+import { adminHealth, adminInspectRoutes, adminListProviders, adminRetrieveProvider, adminVersion } from './admin/routes.ts'
 import { createChatCompletion } from './chat/routes.ts'
+import { getReadiness } from './health/routes.ts'
+import { getHealth, getVersion, inspectRoutes } from './inspect/routes.ts'
+import { deleteModel, listModels, retrieveModel } from './models/routes.ts'
+import { listProviders, retrieveProvider } from './providers/routes.ts'
 
 /** Every route, in the order of the reference page. */
-export const routes: readonly AnyRoute<ApiDeps>[] = [createChatCompletion]
+export const routes: readonly AnyRoute<ApiDeps>[] = [
+  createChatCompletion,
+  listModels,
+  retrieveModel,
+  deleteModel,
+  listProviders,
+  retrieveProvider,
+  inspectRoutes,
+  getHealth,
+  getVersion,
+  getReadiness,
+  adminListProviders,
+  adminRetrieveProvider,
+  adminInspectRoutes,
+  adminHealth,
+  adminVersion,
+]

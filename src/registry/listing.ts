@@ -1,0 +1,119 @@
+import { systemCall } from '../call.ts'
+import type { ListedModel } from '../providers/provider.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { LiveProvider } from './providers.ts'
+
+/** Milliseconds. */
+export interface ListingTimes {
+  /** Between a failed listing and the next try, at first; doubles with every failure. */
+  firstRetry: number
+  longestRetry: number
+  /** That one listing may take. */
+  attempt: number
+  /** After which a listing that still runs counts as tried, so that a provider that stalls does not hold its models back. */
+  patience: number
+}
+
+export const usualListingTimes: ListingTimes = { firstRetry: 1_000, longestRetry: 60_000, attempt: 30_000, patience: 10_000 }
+
+export interface ListingOptions {
+  live: LiveProvider
+  events: Events
+  times: ListingTimes
+  /** Milliseconds between two listings; undefined: one that succeeds is enough. */
+  refreshEvery: number | undefined
+  /** Called with each listing that succeeds. */
+  onListed: (models: readonly ListedModel[]) => void
+}
+
+/** The listing of one provider's models under the server's own key, in the background. */
+export interface Listing {
+  /** The first try has not ended, nor taken longer than patience has. */
+  readonly awaited: boolean
+  /** Resolves when the first try is over, one way or the other. Never rejects. */
+  readonly tried: Promise<void>
+  /** Ends the listing that runs and plans no other. */
+  stop(): Promise<void>
+}
+
+/** What a provider has that is not asked: nothing to list with, or nothing that may be listed. */
+export function isListable({ provider }: LiveProvider): boolean {
+  return provider?.listModels !== undefined && provider.hasOwnKey
+}
+
+/** Starts at once and returns at once. A failure is told and tried again, with growing pauses, for as long as it takes. */
+export function startListing(options: ListingOptions): Listing {
+  const { live, times } = options
+  const stopped = new AbortController()
+  const first = Promise.withResolvers<void>()
+  let awaited = isListable(live)
+  const settle = (): void => {
+    awaited = false
+    first.resolve()
+  }
+  if (!awaited) {
+    first.resolve()
+    return { awaited: false, tried: first.promise, stop: async () => undefined }
+  }
+  const patience = setTimeout(settle, times.patience)
+  const running = keepListing(options, stopped.signal, settle)
+  return {
+    get awaited() {
+      return awaited
+    },
+    tried: first.promise,
+    async stop() {
+      clearTimeout(patience)
+      stopped.abort()
+      await running
+      settle()
+    },
+  }
+}
+
+async function keepListing(options: ListingOptions, signal: AbortSignal, settle: () => void): Promise<void> {
+  const { live, events, times, refreshEvery, onListed } = options
+  let failures = 0
+  while (!signal.aborted) {
+    let pause: number | undefined
+    try {
+      const models = await listOnce(live, signal, times.attempt)
+      onListed(models)
+      if (failures > 0 || refreshEvery === undefined) events.listed(live.id, models.length)
+      failures = 0
+      pause = refreshEvery
+    } catch (error) {
+      if (signal.aborted) return
+      pause = retryAfter(failures, times)
+      failures += 1
+      events.listingFailed(live.id, error, Math.round(pause))
+    }
+    settle()
+    if (pause === undefined) return
+    await sleep(pause, signal)
+  }
+}
+
+async function listOnce({ provider }: LiveProvider, signal: AbortSignal, limit: number): Promise<readonly ListedModel[]> {
+  const attempt = AbortSignal.any([signal, AbortSignal.timeout(limit)])
+  return (await provider?.listModels?.(systemCall(`list-${crypto.randomUUID()}`, attempt))) ?? []
+}
+
+/** Doubling, with a fifth of chance, so that several servers do not come back in step. */
+function retryAfter(failures: number, { firstRetry, longestRetry }: ListingTimes): number {
+  return Math.min(firstRetry * 2 ** failures, longestRetry) * (0.8 + 0.4 * Math.random())
+}
+
+/** Resolves after `milliseconds`, or as soon as `signal` aborts. Does not keep the process alive. */
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal.aborted) return Promise.resolve()
+  const wake = (): void => resolve()
+  const timer = setTimeout(wake, milliseconds)
+  ;(timer as { unref?: () => void }).unref?.()
+  signal.addEventListener('abort', wake)
+  return promise.finally(() => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', wake)
+  })
+}

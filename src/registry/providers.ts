@@ -1,0 +1,157 @@
+import { systemCall, type Call } from '../call.ts'
+import type { ProviderEntry } from '../config/config.ts'
+import type { Egress } from '../egress/egress.ts'
+import type { InferenceProvider } from '../providers/provider.ts'
+import { causeOf, type Events } from '../telemetry/events.ts'
+import type { Log } from '../telemetry/logger.ts'
+import { redact, redactText } from './redact.ts'
+
+/** A provider of the configuration, running or not. */
+export interface LiveProvider {
+  readonly id: string
+  readonly type: string
+  readonly api: string
+  /** Undefined when it could not be created. */
+  readonly provider: InferenceProvider | undefined
+  /** Why it could not be created, without secrets. */
+  readonly failure: string | undefined
+  /** The configuration as it may be shown. */
+  readonly shownConfig: Readonly<Record<string, unknown>>
+  /** Whether the operator lets callers use this model (`allowed_models`; absent: all). Takes the provider's own id. */
+  allows(upstreamId: string): boolean
+  /** `allowed_models` as configured. */
+  readonly allowedModels: readonly string[] | undefined
+  /** Whether models are listed again and again (`refresh_models`). */
+  readonly refreshModels: boolean
+}
+
+/** Health as `GET /v1/providers` shows it. */
+export interface ProviderHealth {
+  status: 'OK' | 'Error' | 'Not Implemented'
+  message?: string
+}
+
+export interface ProviderRegistry extends AsyncDisposable {
+  /** In the configuration's order. */
+  readonly all: readonly LiveProvider[]
+  get(id: string): LiveProvider | undefined
+  /**
+   * Asks the provider now, with the caller's key where it brings one, else with the configured one.
+   * Takes `healthTimeout` at most and never throws but for the caller's own leaving.
+   */
+  health(live: LiveProvider, call: Call): Promise<ProviderHealth>
+}
+
+export interface ProviderRegistryOptions {
+  entries: readonly ProviderEntry[]
+  egress: Egress
+  log: Log
+  events: Events
+  /** Wraps what a definition creates, e.g. to meter it. Default: as it is. */
+  wrap?: (provider: InferenceProvider, id: string) => InferenceProvider
+  /** Milliseconds that a health check may take. Default 2 s. */
+  healthTimeout?: number
+  /** Milliseconds that a provider gets to close. Default 5 s. */
+  disposeTimeout?: number
+}
+
+/**
+ * Creates every provider of the configuration. One that cannot be created is reported and stays listed as unhealthy; the others run.
+ * Throws an Error when two providers of one API share an id.
+ */
+export function createProviderRegistry(options: ProviderRegistryOptions): ProviderRegistry {
+  const { entries, events, healthTimeout = 2_000, disposeTimeout = 5_000 } = options
+  const all = entries.map((entry) => bringToLife(entry, options))
+  const byId = new Map<string, LiveProvider>()
+  const names = new Set<string>()
+  for (const live of all) {
+    const name = `${live.api}/${live.id}`
+    if (names.has(name)) throw new Error(`Two providers of the API '${live.api}' have the id '${live.id}': ids must differ.`)
+    names.add(name)
+    if (!byId.has(live.id)) byId.set(live.id, live)
+  }
+  const running = new Map<LiveProvider, Promise<ProviderHealth>>()
+  return {
+    all,
+    get: (id) => byId.get(id),
+    health(live, call) {
+      if (live.provider?.acceptsKeyOf?.(call)) return askHealth(live, call, healthTimeout)
+      // Checks under the server's own key are the same for everybody: those that ask while one runs share it.
+      let check = running.get(live)
+      if (!check) {
+        const own = systemCall(call.requestId, new AbortController().signal)
+        check = askHealth(live, own, healthTimeout).finally(() => running.delete(live))
+        running.set(live, check)
+      }
+      return check
+    },
+    async [Symbol.asyncDispose]() {
+      for (const live of all.toReversed()) {
+        const close = live.provider?.[Symbol.asyncDispose]?.bind(live.provider)
+        if (!close) continue
+        try {
+          await withLimit(close(), disposeTimeout, `Provider '${live.id}' did not close`)
+        } catch (error) {
+          events.unexpected(`closing provider '${live.id}'`, error)
+        }
+      }
+    },
+  }
+}
+
+function bringToLife(entry: ProviderEntry, { egress, log, events, wrap }: ProviderRegistryOptions): LiveProvider {
+  const { id, type, api, definition, config } = entry
+  const settings = (typeof config === 'object' && config !== null ? config : {}) as Record<string, unknown>
+  const allowed = Array.isArray(settings.allowed_models) ? settings.allowed_models.filter((name) => typeof name === 'string') : undefined
+  const allowedSet = allowed && new Set(allowed)
+  const facts = {
+    id,
+    type,
+    api,
+    shownConfig: redact(settings) as Record<string, unknown>,
+    allowedModels: allowed,
+    // An operator may write the catalogue's id as well as the provider's own.
+    allows: (upstreamId: string) => !allowedSet || allowedSet.has(upstreamId) || allowedSet.has(`${id}/${upstreamId}`),
+    refreshModels: settings.refresh_models === true,
+  }
+  try {
+    const created = definition.create(config, { id, egress, log: log.child({ category: 'providers', provider: id }) })
+    return { ...facts, provider: wrap ? wrap(created, id) : created, failure: undefined }
+  } catch (error) {
+    events.upstreamFailed(id, error)
+    return { ...facts, provider: undefined, failure: redactText(causeOf(error)) }
+  }
+}
+
+async function askHealth({ provider, failure }: LiveProvider, call: Call, limit: number): Promise<ProviderHealth> {
+  if (!provider) return { status: 'Error', message: `The provider could not be started: ${failure ?? 'unknown cause'}` }
+  if (!provider.checkHealth) return { status: 'Not Implemented', message: 'This provider has no health check.' }
+  if (!provider.hasOwnKey && !provider.acceptsKeyOf?.(call)) {
+    return {
+      status: 'Not Implemented',
+      message: 'No key is configured: callers bring their own, and without one there is nothing to check.',
+    }
+  }
+  const stop = new AbortController()
+  const signal = AbortSignal.any([call.signal, stop.signal])
+  try {
+    await withLimit(provider.checkHealth({ ...call, signal }), limit, 'No answer')
+    return { status: 'OK' }
+  } catch (error) {
+    call.signal.throwIfAborted()
+    return { status: 'Error', message: redactText(causeOf(error)) }
+  } finally {
+    stop.abort()
+  }
+}
+
+/** `work`, or an Error once `limit` milliseconds are over. What then comes of the work is nobody's concern any more. */
+async function withLimit<T>(work: Promise<T>, limit: number, message: string): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`${message} within ${limit / 1000} s.`)), limit)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

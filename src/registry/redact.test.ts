@@ -1,0 +1,32 @@
+import { expect, test } from 'bun:test'
+import { Secret } from '../secret.ts'
+import { redact, redactText } from './redact.ts'
+
+test('secrets, declared or named so, do not show', () => {
+  const config = {
+    api_key: new Secret('sk-1'),
+    base_url: 'https://user:pa%20ss@host/v1?api-version=2&api_key=k1#f',
+    nested: [{ client_secret: 's', aws_bearer_token_bedrock: 't' }, 'redis://:p@ss@h:6379/0'],
+    network: { headers: { 'x-gateway': 'k' }, timeout: 3, proxy: { url: 'http://u@proxy:3128' } },
+    max_tokens: 512,
+    allowed_models: ['a'],
+    password: '',
+    create: () => undefined,
+  }
+  expect(redact(config)).toEqual({
+    api_key: '***',
+    base_url: 'https://***@host/v1?api-version=2&api_key=***#f',
+    nested: [{ client_secret: '***', aws_bearer_token_bedrock: '***' }, 'redis://***@h:6379/0'],
+    network: { headers: { 'x-gateway': '***' }, timeout: 3, proxy: { url: 'http://***@proxy:3128' } },
+    max_tokens: 512,
+    allowed_models: ['a'],
+    password: '',
+    create: undefined,
+  })
+})
+
+test('a message keeps everything but the secrets of its URLs', () => {
+  expect(redactText('GET https://a:b@x.example/v1?token=t&n=1 failed; see https://x.example/a@b')).toBe(
+    'GET https://***@x.example/v1?token=***&n=1 failed; see https://x.example/a@b',
+  )
+})

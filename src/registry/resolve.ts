@@ -1,0 +1,203 @@
+import type { RegisteredModel } from '../config/config.ts'
+import type { Offer, OfferIndex, OfferSource } from './offers.ts'
+
+/** A provider as resolution sees it. */
+export interface ResolvableProvider extends OfferSource {
+  /** Running, and with a key of its own where it needs one: `all` goes to such providers even when they cannot list. */
+  readonly serves: boolean
+  /** Its first listing has not been tried yet: what it has is not known, and its models wait. */
+  readonly awaited: boolean
+  /** More of what it has for this caller may become known soon. True as well while `awaited`. */
+  readonly unsure: boolean
+  /** A listing of it is known, so that what is not in there is not there. */
+  readonly listed: boolean
+}
+
+/** What one caller can see when it asks. */
+export interface Sight {
+  /** In the configuration's order. */
+  readonly providers: ReadonlyMap<string, ResolvableProvider>
+  /** The shared catalogue, then what the caller's own keys have listed. */
+  readonly indices: readonly OfferIndex[]
+  readonly aliases: Aliases
+}
+
+export type Resolution =
+  | { kind: 'offer'; offer: Offer }
+  /** The prefix names a provider, and the rest is a model that it has not listed. */
+  | { kind: 'unlisted'; providerId: string; upstreamId: string }
+  /** Several providers have it. `ids` are theirs in the catalogue. */
+  | { kind: 'ambiguous'; ids: readonly string[] }
+  /** Cannot be said before these have listed. */
+  | { kind: 'awaited'; providerIds: readonly string[] }
+  | { kind: 'absent' }
+
+/**
+ * Which model an id means. In this order, the first that applies decides:
+ * 1. an id of the catalogue, exactly;
+ * 2. a registered alias, with or without its provider's prefix;
+ * 3. the id of a provider before the first slash: that provider is asked for the rest, listed or not. No other provider is tried then,
+ *    not even when one has a model of just this name: `openai/gpt-oss-120b` is Groq's own id for one of its models,
+ *    and means Groq's model only where no provider is called `openai`; `groq/openai/gpt-oss-120b` means it always;
+ * 4. a provider's own id, where exactly one provider has it.
+ *
+ * With `patient`, what cannot be told for sure before a provider has listed is `awaited`; without, it is decided by what is known.
+ */
+export function resolveId(id: string, sight: Sight, patient: boolean): Resolution {
+  const exact = find(sight, (index) => index.byId(id))
+  if (exact) return { kind: 'offer', offer: exact }
+  const alias = sight.aliases.get(id)
+  if (alias) return resolveAlias(alias, sight, patient)
+  const slash = id.indexOf('/')
+  const named = slash > 0 && slash < id.length - 1 ? sight.providers.get(id.slice(0, slash)) : undefined
+  if (named) {
+    const upstreamId = id.slice(slash + 1)
+    if (named.awaited) return { kind: 'awaited', providerIds: [named.id] }
+    return named.allows(upstreamId) ? { kind: 'unlisted', providerId: named.id, upstreamId } : { kind: 'absent' }
+  }
+  return resolveUnprefixed(id, sight, patient)
+}
+
+function resolveUnprefixed(id: string, sight: Sight, patient: boolean): Resolution {
+  const unsure = [...sight.providers.values()].filter((provider) => provider.unsure).map((provider) => provider.id)
+  if (patient && unsure.length > 0) return { kind: 'awaited', providerIds: unsure }
+  const found = new Map<string, Offer>()
+  for (const index of sight.indices) {
+    for (const offer of index.byUpstreamId(id)) if (!found.has(offer.providerId)) found.set(offer.providerId, offer)
+  }
+  const [first, ...others] = found.values()
+  if (!first) return unsure.length > 0 ? { kind: 'awaited', providerIds: unsure } : { kind: 'absent' }
+  return others.length === 0
+    ? { kind: 'offer', offer: first }
+    : { kind: 'ambiguous', ids: [first, ...others].map((offer) => offer.id).toSorted() }
+}
+
+function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Resolution {
+  const { model, providerId } = alias
+  const candidates =
+    providerId === undefined ? [...sight.providers.values()] : [sight.providers.get(providerId)].filter((one) => one !== undefined)
+  const waitFor: string[] = []
+  let lastResort: ResolvableProvider | undefined
+  for (const provider of candidates) {
+    const offer = aliasTarget(alias, provider, sight)
+    if (offer) {
+      if (patient && waitFor.length > 0) break
+      return { kind: 'offer', offer }
+    }
+    if (provider.unsure) waitFor.push(provider.id)
+    else if (!provider.listed && provider.serves && model.providerModelId !== 'auto' && provider.allows(upstreamOf(model)))
+      lastResort ??= provider
+  }
+  if (waitFor.length > 0) return { kind: 'awaited', providerIds: waitFor }
+  return lastResort ? { kind: 'offer', offer: aliasOffer(alias, lastResort.id, undefined) } : { kind: 'absent' }
+}
+
+function aliasTarget(alias: Alias, provider: ResolvableProvider, sight: Sight): Offer | undefined {
+  const { model, providerId } = alias
+  if (model.providerModelId === 'auto') {
+    const first = find(sight, (index) => index.firstOf(provider.id, model.type))
+    return first && aliasOffer(alias, provider.id, first)
+  }
+  const upstreamId = upstreamOf(model)
+  if (!provider.allows(upstreamId)) return undefined
+  const listed = find(sight, (index) => index.ofProvider(provider.id, upstreamId))
+  // A registered model of a named provider is there because the operator says so, listed or not.
+  return listed || providerId !== undefined ? aliasOffer(alias, provider.id, listed) : undefined
+}
+
+function aliasOffer({ model, created }: Alias, providerId: string, target: Offer | undefined): Offer {
+  const told = model.type !== 'llm' || !target
+  return {
+    id: model.modelId,
+    providerId,
+    upstreamId: target?.upstreamId ?? upstreamOf(model),
+    type: told ? model.type : target.type,
+    typeIsGuess: told ? model.type === 'llm' : target.typeIsGuess,
+    metadata: target ? { ...target.metadata, ...model.metadata } : model.metadata,
+    created: target?.created ?? created,
+    ownedBy: target?.ownedBy ?? providerId,
+  }
+}
+
+function find(sight: Sight, look: (index: OfferIndex) => Offer | undefined): Offer | undefined {
+  for (const index of sight.indices) {
+    const offer = look(index)
+    if (offer) return offer
+  }
+  return undefined
+}
+
+export function upstreamOf(model: RegisteredModel): string {
+  return model.providerModelId ?? model.modelId
+}
+
+/** A registered model, ready to be looked up. */
+export interface Alias {
+  readonly model: RegisteredModel
+  /** The one provider it goes to; undefined: the first that can serve it. */
+  readonly providerId: string | undefined
+  /** Unix seconds, for aliases whose target does not say. */
+  readonly created: number
+}
+
+export interface Aliases {
+  get(id: string): Alias | undefined
+  /** Each once, in the configuration's order. */
+  readonly all: readonly Alias[]
+}
+
+export interface AliasOptions {
+  registered: readonly RegisteredModel[]
+  /** The providers that there are, in the configuration's order. */
+  providerIds: readonly string[]
+  /** Unix seconds. */
+  created: number
+  /** Told of every entry that cannot mean anything or lacks something. */
+  warn: (message: string) => void
+}
+
+/**
+ * The registered models by the ids that reach them: their `model_id` and, where they go to one provider, also `provider_id/model_id`,
+ * as OGX spells them. Entries for providers that are not enabled are left out with a warning.
+ */
+export function toAliases({ registered, providerIds, created, warn }: AliasOptions): Aliases {
+  const byId = new Map<string, Alias>()
+  const all: Alias[] = []
+  const prefixed: [string, Alias][] = []
+  for (const model of registered) {
+    const providerId = providerOf(model, providerIds, warn)
+    if (providerId === null) continue
+    if (byId.has(model.modelId)) {
+      warn(`The model '${model.modelId}' is registered more than once: the first entry counts.`)
+      continue
+    }
+    if (model.type === 'embedding' && typeof model.metadata.embedding_dimension !== 'number') {
+      warn(`The embedding model '${model.modelId}' has no metadata.embedding_dimension: vector stores cannot use it.`)
+    }
+    const alias: Alias = { model, providerId, created }
+    all.push(alias)
+    byId.set(model.modelId, alias)
+    if (providerId !== undefined && !model.modelId.startsWith(`${providerId}/`)) prefixed.push([`${providerId}/${model.modelId}`, alias])
+  }
+  for (const [id, alias] of prefixed) if (!byId.has(id)) byId.set(id, alias)
+  return { all, get: (id) => byId.get(id) }
+}
+
+/** Null: to none. Undefined: to the first that can serve it. */
+function providerOf(model: RegisteredModel, providerIds: readonly string[], warn: (message: string) => void): string | undefined | null {
+  const { providerId, modelId } = model
+  if (providerId === 'all') return undefined
+  if (providerId !== undefined) {
+    if (providerIds.includes(providerId)) return providerId
+    warn(`The model '${modelId}' is not served: its provider '${providerId}' is not enabled.`)
+    return null
+  }
+  const [only, ...others] = providerIds
+  if (only !== undefined && others.length === 0) return only
+  warn(
+    `The model '${modelId}' is not served: it names no provider_id, and there ${
+      only === undefined ? 'is no inference provider' : `are ${providerIds.length} inference providers`
+    }.`,
+  )
+  return null
+}
