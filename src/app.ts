@@ -13,7 +13,7 @@ import type { Services } from './services.ts'
 /** The whole server as a function; needs no port. */
 export interface App {
   /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
-  fetch(request: Request): Promise<Response>
+  readonly fetch: (request: Request) => Promise<Response>
   /** Requests that are not over, streams included. */
   readonly running: number
   /** From now on every answer asks its caller to close the connection. */

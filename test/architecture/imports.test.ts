@@ -15,7 +15,7 @@ const tiers = [
   ['api'],
   ['services'],
   ['app'],
-  ['server', 'supervisor'],
+  ['server', 'workers', 'supervisor'],
   ['index'],
   ['cli'],
   ['main'],
@@ -26,7 +26,8 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   call: ['secret', 'errors'],
   schemas: ['secret'],
   errors: ['secret'],
-  supervisor: ['server'],
+  workers: ['server'],
+  supervisor: ['server', 'workers'],
 }
 
 const tierOf = (part: string) => tiers.findIndex((tier) => tier.includes(part))

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process'
+
+/** What a worker tells its supervisor. */
+export interface WorkerMessage {
+  readonly corral: 'listening'
+  readonly urls: readonly string[]
+  readonly port: number
+}
+
+export interface WorkerProcess {
+  readonly pid: number
+  /** Resolves when it listens; never when it dies before. */
+  readonly listening: Promise<WorkerMessage>
+  /** Resolves when it is gone. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+}
+
+/** Starts this very program once more, with the same arguments, output and environment, and `env` on top. */
+export function startWorker(env: Readonly<Record<string, string | undefined>>): WorkerProcess {
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env,
+  })
+  const listening = Promise.withResolvers<WorkerMessage>()
+  const exited = Promise.withResolvers<{ code: number | null; signal: string | null }>()
+  child.on('message', (message) => {
+    if (isWorkerMessage(message)) listening.resolve(message)
+  })
+  child.on('error', () => exited.resolve({ code: null, signal: null }))
+  child.on('exit', (code, signal) => exited.resolve({ code, signal }))
+  return {
+    pid: child.pid ?? 0,
+    listening: listening.promise,
+    exited: exited.promise,
+    kill: (signal) => void child.kill(signal),
+  }
+}
+
+/** For a worker: tells its supervisor, if that is still there. */
+export function tellSupervisor(message: WorkerMessage): void {
+  if (process.connected) process.send?.(message)
+}
+
+/** For a worker: resolves when its supervisor is gone, however that ended. */
+export function supervisorGone(): Promise<void> {
+  return new Promise((resolve) => process.once('disconnect', () => resolve()))
+}
+
+function isWorkerMessage(message: unknown): message is WorkerMessage {
+  return typeof message === 'object' && message !== null && 'corral' in message && message.corral === 'listening'
+}

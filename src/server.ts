@@ -1,0 +1,181 @@
+import { createApp, type App } from './app.ts'
+import type { Config, ServerConfig } from './config/config.ts'
+import { ApiError } from './errors.ts'
+import { isLoopback } from './http/middleware/host-check.ts'
+import { listen, type Listener } from './runtime/serve.ts'
+import { buildServices, type Services } from './services.ts'
+
+/** Why the server cannot start, in a line for the operator, and what to do about it. */
+export class StartError extends Error {
+  readonly remedy: string
+
+  constructor(message: string, remedy: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'StartError'
+    this.remedy = remedy
+  }
+}
+
+export interface StartOptions {
+  /** In place of the configuration's; 0 takes a free one. */
+  port?: number | undefined
+  /** Other processes listen on the same port (Linux). */
+  sharePort?: boolean | undefined
+}
+
+export interface DrainOptions {
+  /** For the log, e.g. `SIGTERM`. */
+  why: string
+  /** Seconds between `/readyz` turning false and the port closing. Default: the configuration's. */
+  grace?: number | undefined
+  /** Seconds that running requests get. Default: the configuration's. */
+  limit?: number | undefined
+}
+
+export interface RunningServer extends AsyncDisposable {
+  /** Where it listens, e.g. `http://127.0.0.1:8321`; the first is the one to tell people. */
+  readonly urls: readonly string[]
+  readonly port: number
+  readonly services: Services
+  /**
+   * Stops without breaking what runs: `/readyz` turns false, after the grace nothing new is taken, running requests and streams finish;
+   * what still runs after the limit ends with an error. Resolves with the number of those, once everything is closed. Disposing is a
+   * drain without grace or limit.
+   */
+  drain(options: DrainOptions): Promise<number>
+}
+
+/** Builds the services of a configuration and serves them. Throws StartError; installs no signal handlers (`serve` in supervisor.ts does). */
+export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
+  refuseToBeOpen(config.server)
+  const services = await buildServices(config)
+  try {
+    const app = createApp(services)
+    const listeners = bind(config.server, app, options)
+    const urls = listeners.map(({ url }) => url.href.replace(/\/$/, ''))
+    const providers = config.providers.map(({ id }) => id)
+    services.events.serverStarted({ urls, providers, after: performance.now() })
+    const drainOnce = once((how: DrainOptions) => drain({ services, app, listeners }, how))
+    return {
+      urls,
+      port: listeners[0]?.port ?? 0,
+      services,
+      drain: drainOnce,
+      async [Symbol.asyncDispose]() {
+        await drainOnce({ why: 'stopped', grace: 0, limit: 0 })
+      },
+    }
+  } catch (error) {
+    await services[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** No authentication is served yet: who listens for others must say that it is meant. */
+function refuseToBeOpen({ host, allowUnauthenticated }: ServerConfig): void {
+  if (isLoopback(host) || allowUnauthenticated) return
+  throw new StartError(
+    `server.host is '${host}', where others reach this server, and no authentication is configured.`,
+    'Leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
+  )
+}
+
+function bind(server: ServerConfig, app: App, { port = server.port, sharePort = false }: StartOptions): Listener[] {
+  const onLoopback = server.host === undefined || server.host === 'localhost'
+  const common = { fetch: app.fetch, tls: server.tls, sharePort }
+  const first = listenOrExplain({ ...common, port, hostname: onLoopback ? '127.0.0.1' : (server.host ?? '') })
+  if (!onLoopback) return [first]
+  // `localhost` is ::1 for some clients. A machine without IPv6, or another program there, is no reason not to serve.
+  try {
+    return [first, listen({ ...common, port: first.port, hostname: '::1' })]
+  } catch (error) {
+    if (isSystemError(error)) return [first]
+    throw error
+  }
+}
+
+/** As `listen`, with errors that say what to do. */
+export function listenOrExplain(options: Parameters<typeof listen>[0]): Listener {
+  try {
+    return listen(options)
+  } catch (error) {
+    throw explained(error, options)
+  }
+}
+
+function explained(error: unknown, { port, hostname, tls }: Parameters<typeof listen>[0]): unknown {
+  if (!isSystemError(error)) return error
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new StartError(
+        `Port ${port} on ${hostname} is taken by another program.`,
+        'Stop that program, or take another port: --port 8322, or --port 0 for any free one.',
+        error,
+      )
+    case 'EADDRNOTAVAIL':
+      return new StartError(
+        `This machine has no address '${hostname}' to listen on.`,
+        "Leave server.host out for this machine only; '0.0.0.0' or '::' listens on every address.",
+        error,
+      )
+    case 'EACCES':
+      return new StartError(`Listening on port ${port} is not permitted.`, 'Take a port above 1023, e.g. --port 8321.', error)
+    default:
+      if (!tls) return error
+      return new StartError(
+        `The TLS certificate or key cannot be used (${error.code}).`,
+        'server.tls_certfile, server.tls_keyfile and server.tls_cafile must name PEM files, the key being the one of the certificate.',
+        error,
+      )
+  }
+}
+
+function isSystemError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+}
+
+/** Seconds that aborted requests get to send their last event, and services to close. */
+const lastMoments = 3
+
+async function drain(parts: { services: Services; app: App; listeners: readonly Listener[] }, how: DrainOptions): Promise<number> {
+  const { services, app, listeners } = parts
+  const { server } = services.config
+  const limit = how.limit ?? server.drainTimeout
+  services.readiness.block('draining')
+  app.lastAnswers()
+  services.events.draining(how.why, app.running, limit)
+  await sleep(how.grace ?? server.drainGrace ?? 1)
+
+  const finished = Promise.all(listeners.map((listener) => listener.finish()))
+  let aborted = 0
+  if (!(await within(limit, finished))) {
+    aborted = app.running
+    app.abort(new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' }))
+    await within(lastMoments, finished)
+  }
+  await Promise.all(listeners.map((listener) => listener.stop()))
+  services.events.drained(aborted)
+  await within(lastMoments, services[Symbol.asyncDispose]())
+  services.log.flush?.()
+  return aborted
+}
+
+function sleep(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+}
+
+/** False when `seconds` pass first. */
+async function within(seconds: number, pending: PromiseLike<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, seconds * 1000, false)
+  try {
+    return await Promise.race([Promise.resolve(pending).then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function once<A, R>(act: (argument: A) => Promise<R>): (argument: A) => Promise<R> {
+  let result: Promise<R> | undefined
+  return (argument) => (result ??= act(argument))
+}

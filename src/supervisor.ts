@@ -1,0 +1,107 @@
+import type { Config } from './config/config.ts'
+import { whenParentDies } from './runtime/parent.ts'
+import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
+import { supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
+import { startServer } from './server.ts'
+import { createEvents, type Events } from './telemetry/events.ts'
+import { createLog, type Log } from './telemetry/logger.ts'
+import { type OwnedPart, supervise } from './workers.ts'
+
+/** What is served, once it is. */
+export interface Serving {
+  /** Where to reach it, e.g. `http://127.0.0.1:8321`; the first is the one to tell people. */
+  readonly urls: readonly string[]
+  readonly port: number
+}
+
+export interface ServeOptions {
+  /** The environment this process was started with; workers get it too. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Called once, when requests are answered. Not in workers: their supervisor tells. */
+  readonly onServing?: (serving: Serving) => void
+  /** What exists once, however many processes serve. */
+  readonly owned?: readonly OwnedPart[]
+}
+
+/**
+ * Serves a configuration until a signal stops it, as the whole of a process: alone, or (`server.workers` above 1, Linux) as the
+ * supervisor of workers, or as one of those. Resolves with the exit code: 0 after a clean stop, 1 when workers would not live.
+ * SIGTERM, SIGINT and SIGHUP drain; a second one, a second later, ends the process at once. Throws StartError.
+ *
+ * A failure that no request waits for (an unhandled rejection, an exception in a callback) is logged and the process goes on: ending it
+ * would let one caller's bad luck break every other caller's stream.
+ */
+export async function serve(config: Config, options: ServeOptions): Promise<0 | 1> {
+  const log = createLog({ categoryLevels: config.logging.categoryLevels })
+  const events = createEvents(log)
+  using cleanup = new DisposableStack()
+  cleanup.use(logFailures(events))
+  const worker = options.env[workerVariable]
+  if (worker !== undefined && process.connected) return serveAsWorker(config, worker)
+
+  using stop = listenForStop((signal) => {
+    log.flush?.()
+    process.exit(128 + signalNumbers[signal])
+  })
+  const launcherGone = whenLauncherDies(options.env)
+  const stopped = Promise.race([stop.first, launcherGone])
+  if (config.server.workers > 1 && process.platform === 'linux') {
+    return supervise(config, { ...options, events, stopped, workerVariable })
+  }
+  if (config.server.workers > 1) {
+    events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
+  }
+  return serveAlone(config, options, stopped, log)
+}
+
+/** Set in workers alone: `INDEX/PORT`. */
+const workerVariable = 'CORRAL_WORKER'
+
+/** Set by the launcher (bin/corral.js) to its own process id. */
+const launcherVariable = 'CORRAL_LAUNCHER'
+
+const signalNumbers: Readonly<Record<StopSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+
+async function serveAlone(config: Config, { onServing }: ServeOptions, stopped: Promise<string>, log: Log): Promise<0> {
+  const server = await startServer(config)
+  onServing?.(server)
+  const why = await stopped
+  await server.drain({ why, ...(why !== 'SIGTERM' && { grace: 0 }) })
+  log.flush?.()
+  return 0
+}
+
+/**
+ * A worker loads the configuration by itself, from the same arguments and environment, so that no secret is written anywhere on the way.
+ * It drains when told to, any number of times, and when its supervisor is gone.
+ */
+async function serveAsWorker(config: Config, variable: string): Promise<0> {
+  const port = Number(variable.split('/')[1]) || undefined
+  const orphaned = supervisorGone().then(() => 'the supervisor is gone')
+  using stop = listenForStop(() => undefined)
+  const server = await startServer(config, { port, sharePort: true })
+  tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
+  const why = await Promise.race([stop.first, orphaned])
+  await server.drain({ why, ...(why !== 'SIGTERM' && { grace: 0 }) })
+  return 0
+}
+
+/** Never resolves where something else than the launcher started this process: a shell may well end before it. */
+function whenLauncherDies(env: ServeOptions['env']): Promise<string> {
+  return new Promise((resolve) => {
+    if (Number(env[launcherVariable]) === process.ppid) whenParentDies(() => resolve('the launcher is gone'))
+  })
+}
+
+function logFailures(events: Events): Disposable {
+  const onRejection = (reason: unknown) => events.unexpected('unhandled rejection', reason)
+  const onException = (error: unknown) => events.unexpected('uncaught exception', error)
+  process.on('unhandledRejection', onRejection)
+  process.on('uncaughtException', onException)
+  return {
+    [Symbol.dispose]() {
+      process.off('unhandledRejection', onRejection)
+      process.off('uncaughtException', onException)
+    },
+  }
+}
