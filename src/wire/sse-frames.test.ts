@@ -88,9 +88,12 @@ test('skips a byte order mark', () => {
   expect(split([encoder.encode('\uFEFFdata: 1\n\n')])).toEqual([{ data: '1' }])
 })
 
+function frame(size: number): Uint8Array {
+  return encoder.encode(`data: ${'x'.repeat(size - 7)}\n\n`)
+}
+
 test('takes a frame up to its limit and none beyond, whole or in pieces', () => {
   const limit = 1000
-  const frame = (size: number): Uint8Array => encoder.encode(`data: ${'x'.repeat(size - 7)}\n\n`)
   const run = (bytes: Uint8Array, piece: number): number => {
     const splitter = new FrameSplitter(limit)
     let found = 0

@@ -1,0 +1,244 @@
+import { readPieces, type PieceReader } from '../runtime/pieces.ts'
+import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
+import { EgressError, explain } from './failure.ts'
+import { canConnect, firstHop } from './probe.ts'
+
+const defaultConnectTimeout = 10_000
+const defaultFirstByteTimeout = 600_000
+const defaultIdleTimeout = 300_000
+
+/** A probe may take this long at most. */
+const probeLimit = 5_000
+
+/** An idle body is noticed after this many ticks; a tick is a quarter of the idle timeout. */
+const idleTicks = 4
+
+/** What is left after the last frame that matters is read on, up to this much and this long, so that the connection can serve again. */
+const drainBytes = 65_536
+const drainTime = 1_000
+
+/** One request and its answer: what must be undone stands in one place. */
+export class Exchange implements EgressBody, EventListenerObject {
+  readonly #url: string
+  readonly #request: EgressRequest
+  readonly #controller = new AbortController()
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #ticker: ReturnType<typeof setInterval> | undefined
+  /** Why it was given up from this side. */
+  #failure: EgressError | undefined
+  #response: Response | undefined
+  #reader: PieceReader | undefined
+  #over = false
+  #waiting = false
+  #quietTicks = 0
+
+  constructor(url: string, request: EgressRequest) {
+    this.#url = url
+    this.#request = request
+  }
+
+  async send(fetchOptions: object): Promise<EgressResponse> {
+    const { signal, method, headers, body } = this.#request
+    if (signal.aborted) throw signal.reason
+    signal.addEventListener('abort', this, { once: true })
+    this.#awaitHead()
+    try {
+      this.#response = await fetch(this.#url, {
+        method,
+        headers,
+        body: body as BodyInit,
+        signal: this.#controller.signal,
+        redirect: 'manual',
+        ...fetchOptions,
+      })
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    clearTimeout(this.#timer)
+    return new Answer(this.#response, this)
+  }
+
+  /** The caller has left, or the server stops waiting. */
+  handleEvent(): void {
+    this.#controller.abort(this.#request.signal.reason)
+  }
+
+  async read(): Promise<readonly Uint8Array[] | undefined> {
+    if (this.#over) return this.#afterEnd()
+    this.#reader ??= this.#open()
+    this.#waiting = true
+    this.#quietTicks = 0
+    try {
+      const pieces = await this.#reader.read()
+      this.#waiting = false
+      if (pieces === undefined) this.#finish()
+      return pieces
+    } catch (error) {
+      if (this.#over) return this.#afterEnd()
+      throw this.#fail(error)
+    }
+  }
+
+  async bytes(limit: number): Promise<Uint8Array> {
+    const { headers } = this.#response as Response
+    const length = headers.get('content-length')
+    // Length known, nothing packed: the whole of it in one go, much faster than piece by piece.
+    if (length === null || !(Number(length) <= limit) || headers.has('content-encoding')) return this.#bytesOfPieces(limit)
+    if (this.#over) return new Uint8Array()
+    this.#timer = setTimeout(() => this.#giveUp(this.#idleError()), this.#idleTimeout())
+    try {
+      const bytes = await (this.#response as Response).bytes()
+      this.#finish()
+      return bytes
+    } catch (error) {
+      throw this.#fail(error)
+    }
+  }
+
+  cancel(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#controller.abort()
+  }
+
+  drain(): void {
+    if (this.#over) return
+    const timer = setTimeout(() => this.cancel(), drainTime)
+    const rest = async (): Promise<void> => {
+      let size = 0
+      for (let pieces = await this.read(); pieces && size <= drainBytes; pieces = await this.read()) {
+        for (const piece of pieces) size += piece.length
+      }
+    }
+    rest()
+      // Nobody waits for these bytes any more: a connection that fails now is merely not used again.
+      .catch(() => undefined)
+      .finally(() => {
+        clearTimeout(timer)
+        this.cancel()
+      })
+  }
+
+  #open(): PieceReader {
+    const body = (this.#response as Response).body
+    if (!body) return nothing
+    this.#ticker = setInterval(() => {
+      if (!this.#waiting) return
+      this.#quietTicks += 1
+      if (this.#quietTicks > idleTicks) this.#giveUp(this.#idleError())
+    }, this.#idleTimeout() / idleTicks)
+    return readPieces(body)
+  }
+
+  async #bytesOfPieces(limit: number): Promise<Uint8Array> {
+    const all: Uint8Array[] = []
+    let size = 0
+    for (let pieces = await this.read(); pieces; pieces = await this.read()) {
+      for (const piece of pieces) {
+        size += piece.length
+        if (size > limit) {
+          this.cancel()
+          throw new EgressError('too_large', `the answer is larger than ${limit} bytes`)
+        }
+        all.push(piece)
+      }
+    }
+    return all.length === 1 ? (all[0] as Uint8Array) : Buffer.concat(all)
+  }
+
+  #idleTimeout(): number {
+    return this.#request.network?.idleTimeout ?? defaultIdleTimeout
+  }
+
+  #idleError(): EgressError {
+    return new EgressError('timeout', `nothing more came for ${seconds(this.#idleTimeout())}`, new Error(`idle (${this.#host()})`))
+  }
+
+  /** Watches over the time until the head: fetch does not tell when it is connected, so that is found out by a probe once it has taken long. */
+  #awaitHead(): void {
+    const { connectTimeout = defaultConnectTimeout, firstByteTimeout = defaultFirstByteTimeout } = this.#request.network ?? {}
+    const giveUp = (): void =>
+      this.#giveUp(new EgressError('timeout', `no answer came within ${seconds(firstByteTimeout)}`, new Error(`no head (${this.#host()})`)))
+    if (firstByteTimeout <= connectTimeout) {
+      this.#timer = setTimeout(giveUp, firstByteTimeout)
+      return
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = setTimeout(giveUp, firstByteTimeout - connectTimeout)
+      void this.#probe(connectTimeout)
+    }, connectTimeout)
+  }
+
+  async #probe(connectTimeout: number): Promise<void> {
+    const works = await canConnect(firstHop(this.#url, this.#request.network), Math.min(connectTimeout, probeLimit))
+    if (works || this.#response) return
+    this.#giveUp(new EgressError('timeout', `no connection within ${seconds(connectTimeout)}`, new Error(`connect (${this.#host()})`)))
+  }
+
+  #giveUp(failure: EgressError): void {
+    if (this.#over) return
+    this.#failure = failure
+    this.#controller.abort(failure)
+  }
+
+  /** What to throw for what was thrown. */
+  #fail(error: unknown): unknown {
+    this.#finish()
+    const { signal } = this.#request
+    if (this.#failure) return this.#failure
+    if (signal.aborted) return signal.reason
+    return (this.#failure = explain(error, this.#host()))
+  }
+
+  #afterEnd(): undefined {
+    if (this.#failure) throw this.#failure
+    return undefined
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#waiting = false
+    clearTimeout(this.#timer)
+    clearInterval(this.#ticker)
+    this.#request.signal.removeEventListener('abort', this)
+  }
+
+  #host(): string {
+    return URL.canParse(this.#url) ? new URL(this.#url).host : 'no valid URL'
+  }
+}
+
+const nothing: PieceReader = { read: () => Promise.resolve(undefined) }
+
+function seconds(milliseconds: number): string {
+  return `${milliseconds / 1000} s`
+}
+
+class Answer implements EgressResponse {
+  readonly status: number
+  readonly headers: Headers
+  readonly content: EgressBody
+  #body: ReadableStream<Uint8Array> | undefined
+
+  constructor({ status, headers }: Response, content: EgressBody) {
+    this.status = status
+    this.headers = headers
+    this.content = content
+  }
+
+  get body(): ReadableStream<Uint8Array> {
+    const { content } = this
+    this.#body ??= new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const pieces = await content.read()
+          if (!pieces) controller.close()
+          else for (const piece of pieces) controller.enqueue(piece)
+        },
+        cancel: () => content.cancel(),
+      },
+      { highWaterMark: 0 },
+    )
+    return this.#body
+  }
+}

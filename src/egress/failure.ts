@@ -1,0 +1,75 @@
+/** Why there is no (whole) answer. The message names no host and no URL, so that it may be shown to callers; `cause` names the host. */
+export class EgressError extends Error {
+  readonly reason: 'unreachable' | 'timeout' | 'cut' | 'tls' | 'nonsense' | 'too_large'
+
+  constructor(reason: EgressError['reason'], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'EgressError'
+    this.reason = reason
+  }
+}
+
+type Explanation = readonly [reason: EgressError['reason'], message: string]
+
+const refused: Explanation = ['unreachable', 'the connection was refused']
+const unknownHost: Explanation = ['unreachable', 'the host name could not be resolved']
+const noRoute: Explanation = ['unreachable', 'there is no route to the host']
+const timedOut: Explanation = ['timeout', 'the connection timed out']
+const cut: Explanation = ['cut', 'the connection was closed before the answer was whole']
+const notHttp: Explanation = ['nonsense', 'what it sent is not HTTP']
+const badEncoding: Explanation = ['nonsense', 'the answer could not be decompressed']
+
+/** What fetch says (Bun's names, Node's where it differs) → what it means. */
+const explanations: Readonly<Record<string, Explanation>> = {
+  ECONNREFUSED: refused,
+  ConnectionRefused: refused,
+  FailedToOpenSocket: refused,
+  ENOENT: ['unreachable', 'there is no such socket'],
+  ENOTFOUND: unknownHost,
+  EAI_AGAIN: unknownHost,
+  EAI_NODATA: unknownHost,
+  EHOSTUNREACH: noRoute,
+  ENETUNREACH: noRoute,
+  EADDRNOTAVAIL: noRoute,
+  EACCES: ['unreachable', 'the connection is not permitted'],
+  EPERM: ['unreachable', 'the connection is not permitted'],
+  EMFILE: ['unreachable', 'this server has run out of file handles'],
+  ETIMEDOUT: timedOut,
+  UND_ERR_CONNECT_TIMEOUT: timedOut,
+  ECONNRESET: cut,
+  ECONNABORTED: cut,
+  EPIPE: cut,
+  ConnectionClosed: cut,
+  UND_ERR_SOCKET: cut,
+  EPROTO: ['tls', 'the TLS handshake failed'],
+  ERR_TLS_CERT_ALTNAME_INVALID: ['tls', 'its certificate is for another host name'],
+  CERT_HAS_EXPIRED: ['tls', 'its certificate has expired'],
+  CERT_NOT_YET_VALID: ['tls', 'its certificate is not valid yet'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls', 'its certificate is self-signed; name the CA in network.tls.verify'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['tls', 'its certificate chain has a CA that is not trusted; name the CA in network.tls.verify'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
+  UNABLE_TO_GET_ISSUER_CERT: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
+  ZlibError: badEncoding,
+  BrotliDecompressionError: badEncoding,
+  ZstdDecompressionError: badEncoding,
+  ShortRead: badEncoding,
+}
+
+/** What fetch, or reading its answer, threw. `host` is for the log. */
+export function explain(error: unknown, host: string): EgressError {
+  if (error instanceof EgressError) return error
+  const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: undefined, message: String(error) }
+  const name = typeof code === 'string' ? code : ''
+  const known = Object.hasOwn(explanations, name) ? explanations[name] : undefined
+  const [reason, text] = known ?? guess(name)
+  // Not the error itself: it carries the whole URL, and a URL may carry a key.
+  return new EgressError(reason, text, new Error(`${name || message} (${host})`))
+}
+
+function guess(code: string): Explanation {
+  if (/CERT|TLS|SSL/i.test(code)) return ['tls', 'its certificate was not accepted']
+  if (/HTTP|Header|Encoding|Chunk|Malformed|InvalidStatus/i.test(code)) return notHttp
+  if (/zlib|brotli|zstd|decompress|deflate|gzip/i.test(code)) return badEncoding
+  return ['unreachable', 'the request could not be sent']
+}
