@@ -1,4 +1,4 @@
-import type { AnyRoute } from '../http/route.ts'
+import { pathsOf, type AnyRoute } from '../http/route.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
 import type { RouteInfo } from '../schemas/inspect.ts'
 
@@ -11,10 +11,7 @@ export function listRoutes<Deps>(
   filter: ApiFilter | undefined,
 ): RouteInfo[] {
   return routes
-    .flatMap((route) => [
-      { route, path: route.path, deprecated: route.deprecated ?? false },
-      ...(route.aliases ?? []).map((path) => ({ route, path: path, deprecated: true })),
-    ])
+    .flatMap((route) => pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated })))
     .filter(({ path, deprecated }) =>
       filter === 'deprecated' ? deprecated : !deprecated && path.startsWith(filter ? `/${filter}/` : '/v1'),
     )

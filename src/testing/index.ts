@@ -17,3 +17,14 @@ export {
   usageChunk,
 } from './replies.ts'
 export { closeBeforeHead, resetBeforeHead, splitAt, stall, stallBeforeHead, type Pause, type Script } from './script.ts'
+export {
+  providerEntry,
+  providerOf,
+  testApp,
+  testConfig,
+  testServer,
+  upstreamProvider,
+  type ConfigParts,
+  type TestApp,
+  type TestServer,
+} from './test-app.ts'

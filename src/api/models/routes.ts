@@ -6,7 +6,6 @@ import { defineRoute } from '../define.ts'
 export const listModels = defineRoute({
   method: 'GET',
   path: '/v1/models',
-  aliases: ['/v1/openai/v1/models'],
   api: 'models',
   operationId: 'listModels',
   tag: 'Models',
@@ -21,7 +20,6 @@ export const listModels = defineRoute({
 
 const oneModel = {
   path: '/v1/models/{model_id+}',
-  aliases: ['/v1/openai/v1/models/{model_id+}'],
   api: 'models',
   tag: 'Models',
   params: z.object({ model_id: z.string().meta({ description: 'The model’s id; slashes may stand as they are or as `%2F`.' }) }),
