@@ -1,0 +1,67 @@
+import { anthropic } from './inference/anthropic.ts'
+import { azure } from './inference/azure.ts'
+import { bedrock } from './inference/bedrock.ts'
+import { cerebras } from './inference/cerebras.ts'
+import { databricks } from './inference/databricks.ts'
+import { deepinfra } from './inference/deepinfra.ts'
+import { deepseek } from './inference/deepseek.ts'
+import { fireworks } from './inference/fireworks.ts'
+import { gemini } from './inference/gemini.ts'
+import { openaiCompatibleServer } from './inference/generic.ts'
+import { groq } from './inference/groq.ts'
+import { hfEndpoint } from './inference/hf-endpoint.ts'
+import { hfServerless } from './inference/hf-serverless.ts'
+import { llamaCppServer } from './inference/llama-cpp-server.ts'
+import { llamaOpenaiCompat } from './inference/llama-openai-compat.ts'
+import { lmstudio } from './inference/lmstudio.ts'
+import { mistral } from './inference/mistral.ts'
+import { nvidia } from './inference/nvidia.ts'
+import { ollama } from './inference/ollama.ts'
+import { openai } from './inference/openai.ts'
+import { openrouter } from './inference/openrouter.ts'
+import { passthrough } from './inference/passthrough.ts'
+import { perplexity } from './inference/perplexity.ts'
+import { runpod } from './inference/runpod.ts'
+import { sambanova } from './inference/sambanova.ts'
+import { tgi } from './inference/tgi.ts'
+import { together } from './inference/together.ts'
+import { vllm } from './inference/vllm.ts'
+import { watsonx } from './inference/watsonx.ts'
+import { xai } from './inference/xai.ts'
+import type { ProviderDefinition } from './provider.ts'
+
+export { plannedProviders } from './planned.ts'
+
+/** Every provider that is served, in the order of `corral list providers` and of the starter distribution. */
+export const providerDefinitions: readonly ProviderDefinition[] = [
+  openai,
+  anthropic,
+  gemini,
+  groq,
+  cerebras,
+  fireworks,
+  together,
+  sambanova,
+  mistral,
+  deepseek,
+  xai,
+  openrouter,
+  perplexity,
+  deepinfra,
+  nvidia,
+  azure,
+  bedrock,
+  databricks,
+  watsonx,
+  runpod,
+  llamaOpenaiCompat,
+  hfServerless,
+  hfEndpoint,
+  ollama,
+  lmstudio,
+  vllm,
+  llamaCppServer,
+  tgi,
+  passthrough,
+  openaiCompatibleServer,
+]

@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { Call } from '../../call.ts'
+import type { ListedModel } from '../provider.ts'
+import { withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
+
+const embeddings = knownEmbeddings({ 'databricks-gte-large-en': [1024, 8192], 'databricks-bge-large-en': [1024, 512] })
+
+const listing = z.looseObject({
+  endpoints: z.array(z.looseObject({ name: z.string(), task: z.string().nullish(), creator: z.string().nullish() })).default([]),
+})
+
+/** A workspace's serving endpoints as models; those that serve no language model are left out. */
+export function parseListing(answer: unknown): ListedModel[] {
+  return listing
+    .parse(answer)
+    .endpoints.filter(({ task }) => !task || task.startsWith('llm/') || task.startsWith('agent/'))
+    .map(({ name, task }) => ({
+      id: name,
+      ...(embeddings(name) ?? { type: task === 'llm/v1/embeddings' ? ('embedding' as const) : ('llm' as const) }),
+      metadata: embeddings(name)?.metadata ?? {},
+    }))
+}
+
+export const databricks = defineRemoteInference({
+  type: 'remote::databricks',
+  description: "Databricks: a workspace's serving endpoints.",
+  urlRequired: "the workspace's URL, usually from DATABRICKS_HOST.",
+  completeUrl: (url) => withPath(url, '/serving-endpoints'),
+  key: { header: 'databricks_api_token', variable: 'DATABRICKS_TOKEN' },
+  capabilities: ['chat', 'embeddings'],
+  starter: {
+    id: 'databricks',
+    enabledBy: ['DATABRICKS_TOKEN'],
+    config: { base_url: '${env.DATABRICKS_HOST:=}', api_token: '${env.DATABRICKS_TOKEN:=}' },
+  },
+  extend(provider, { root, ask }) {
+    const workspace = root.replace(/\/serving-endpoints$/, '')
+    const list = async (call: Call): Promise<ListedModel[]> =>
+      parseListing(await ask({ url: `${workspace}/api/2.0/serving-endpoints` }, call))
+    return {
+      ...provider,
+      listModels: list,
+      async checkHealth(call) {
+        await list(call)
+      },
+    }
+  },
+})

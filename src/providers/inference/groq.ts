@@ -1,0 +1,16 @@
+import { withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+import { hostedStarter } from './starter.ts'
+
+const baseUrl = 'https://api.groq.com/openai/v1'
+
+export const groq = defineRemoteInference({
+  type: 'remote::groq',
+  description: 'Groq.',
+  baseUrl,
+  // Older files say `url: https://api.groq.com`.
+  completeUrl: (url) => withPath(url, '/openai/v1'),
+  key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  starter: hostedStarter('groq', 'GROQ_API_KEY', { variable: 'GROQ_BASE_URL', default: baseUrl }),
+})

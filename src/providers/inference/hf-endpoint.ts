@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import type { Call } from '../../call.ts'
+import { unavailable } from '../../errors.ts'
+import { httpUrl } from '../config-values.ts'
+import type { InferenceProvider } from '../provider.ts'
+import { withV1 } from './openai-compatible-config.ts'
+import { openaiCompatible } from './openai-compatible.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+
+const managementUrl = 'https://api.endpoints.huggingface.cloud/v2'
+const hubUrl = 'https://huggingface.co'
+
+const endpointSchema = z.looseObject({
+  model: z.looseObject({ repository: z.string() }),
+  status: z.looseObject({ state: z.string().optional(), url: z.string().nullish() }),
+})
+const whoSchema = z.looseObject({ name: z.string() })
+
+/** Asked again after this many milliseconds, for an endpoint may be made anew. */
+const keptFor = 300_000
+
+/** An endpoint is named, and its address asked of Hugging Face when it is first needed. */
+export const hfEndpoint = defineRemoteInference({
+  type: 'remote::hf::endpoint',
+  description: 'A Hugging Face Inference Endpoint, by its name.',
+  baseUrl: managementUrl,
+  key: { header: 'hf_api_token', variable: 'HF_API_TOKEN' },
+  capabilities: ['chat', 'completions'],
+  fields: {
+    endpoint_name: z.string().describe('`namespace/name`, or a name in your own namespace.'),
+    hub_url: httpUrl().nullish().describe(`The hub that tells whose key it is. Default ${hubUrl}.`),
+  },
+  starter: {
+    id: 'hf-endpoint',
+    enabledBy: ['INFERENCE_ENDPOINT_NAME'],
+    config: { endpoint_name: '${env.INFERENCE_ENDPOINT_NAME}', api_token: '${env.HF_API_TOKEN:=}' },
+  },
+  extend(provider, { config, root, network, deps, ask, authorize }) {
+    let found: { endpoint: InferenceProvider; model: string; at: number } | undefined
+
+    const look = async (call: Call): Promise<NonNullable<typeof found>> => {
+      if (found && Date.now() - found.at < keptFor) return found
+      const name = config.endpoint_name.includes('/')
+        ? config.endpoint_name
+        : `${whoSchema.parse(await ask({ url: `${config.hub_url ?? hubUrl}/api/whoami-v2` }, call)).name}/${config.endpoint_name}`
+      const { model, status } = endpointSchema.parse(await ask({ url: `${root}/endpoint/${name}` }, call))
+      if (!status.url) throw unavailable(`The Hugging Face endpoint '${name}' is ${status.state ?? 'not running'}.`, 30)
+      const endpoint = openaiCompatible(
+        {
+          baseUrl: withV1(status.url),
+          authorize,
+          hasOwnKey: provider.hasOwnKey,
+          capabilities: ['chat', 'completions'],
+          terminal: 'finish_reason',
+          network,
+        },
+        deps,
+      )
+      found = { endpoint, model: model.repository, at: Date.now() }
+      return found
+    }
+
+    return {
+      ...provider,
+      chat: async (request, call) => (await look(call)).endpoint.chat!(request, call),
+      completions: async (request, call) => (await look(call)).endpoint.completions!(request, call),
+      listModels: async (call) => [{ id: (await look(call)).model, type: 'llm', metadata: {} }],
+      async checkHealth(call) {
+        await look(call)
+      },
+    }
+  },
+})

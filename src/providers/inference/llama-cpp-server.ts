@@ -1,0 +1,19 @@
+import { withoutV1, withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+import { localStarter } from './starter.ts'
+
+const usual = 'http://localhost:8080/v1'
+
+export const llamaCppServer = defineRemoteInference({
+  type: 'remote::llama-cpp-server',
+  description: 'A llama.cpp server (llama-server).',
+  baseUrl: usual,
+  completeUrl: (url) => withPath(url, '/v1'),
+  key: { header: 'llama_cpp_server_api_key', variable: 'LLAMA_CPP_SERVER_API_KEY', required: false },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  starter: localStarter('llama-cpp-server', 'LLAMA_CPP_SERVER_URL', usual),
+  extend: (provider, { root, reach }) => ({
+    ...provider,
+    checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
+  }),
+})

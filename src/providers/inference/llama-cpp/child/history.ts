@@ -1,0 +1,109 @@
+import type { ChatHistoryItem, ChatModelFunctionCall, ChatModelResponse } from 'node-llama-cpp'
+import { invalidRequest } from '../../../../errors.ts'
+import type { ChatCompletionRequest } from '../../../../schemas/chat.ts'
+
+type Message = ChatCompletionRequest['messages'][number]
+
+/** OpenAI's messages as the model's chat template takes them: turns of the model with their calls and results inside. Throws ApiError 400. */
+export function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
+  const history: ChatHistoryItem[] = []
+  const open = new Map<string, { call: ChatModelFunctionCall; param: string }>()
+  for (const [at, message] of messages.entries()) {
+    const param = `messages[${at}]`
+    const { role } = message as { role: string }
+    if (role !== 'tool') refuseUnanswered(open)
+    if (role === 'system' || role === 'developer') addText(history, 'system', textOf(message, param))
+    else if (role === 'user') addText(history, 'user', textOf(message, param))
+    else if (role === 'assistant') addAnswer(history, message, { param, open })
+    else if (role === 'tool') addResult(message, { param, open })
+    else throw invalidRequest(`The embedded model does not take messages of role '${role}'.`, { param: `${param}.role` })
+  }
+  refuseUnanswered(open)
+  return history
+}
+
+interface Place {
+  param: string
+  open: Map<string, { call: ChatModelFunctionCall; param: string }>
+}
+
+function refuseUnanswered(open: Place['open']): void {
+  for (const [id, { param }] of open) throw invalidRequest(`The tool call '${id}' has no answer: a message of role 'tool' must follow.`, { param })
+}
+
+/** Two messages of one role in a row are one turn: templates know no other. */
+function addText(history: ChatHistoryItem[], type: 'system' | 'user', text: string): void {
+  const last = history.at(-1)
+  if (last?.type === type) last.text = `${String(last.text)}\n\n${text}`
+  else history.push({ type, text })
+}
+
+function addAnswer(history: ChatHistoryItem[], message: Message, { param, open }: Place): void {
+  const turn = lastAnswer(history)
+  const text = textOf(message, param)
+  if (text !== '') turn.response.push(text)
+  const { tool_calls: calls } = message as { tool_calls?: readonly ToolCall[] | null }
+  for (const [at, { id, type, function: called }] of (calls ?? []).entries()) {
+    const path = `${param}.tool_calls[${at}]`
+    if (type !== 'function' || !called) throw invalidRequest(`The embedded model knows calls of functions only, not '${type}'.`, { param: path })
+    const call: ChatModelFunctionCall = {
+      type: 'functionCall',
+      name: called.name,
+      params: parsed(called.arguments),
+      result: undefined,
+      startsNewChunk: at === 0,
+    }
+    turn.response.push(call)
+    open.set(id, { call, param: path })
+  }
+}
+
+interface ToolCall {
+  id: string
+  type: string
+  function?: { name: string; arguments: string }
+}
+
+function lastAnswer(history: ChatHistoryItem[]): ChatModelResponse {
+  const last = history.at(-1)
+  if (last?.type === 'model') return last
+  const turn: ChatModelResponse = { type: 'model', response: [] }
+  history.push(turn)
+  return turn
+}
+
+function addResult(message: Message, { param, open }: Place): void {
+  const { tool_call_id: id } = message as { tool_call_id: string }
+  const entry = open.get(id)
+  if (!entry) throw invalidRequest(`No tool call of the message before has the id '${id}'.`, { param: `${param}.tool_call_id` })
+  entry.call.result = parsed(textOf(message, param))
+  open.delete(id)
+}
+
+/** Arguments and results are JSON more often than not, and templates print them as such. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return text
+    throw error
+  }
+}
+
+/** The text of a message's content. Parts that are no text are refused by name. */
+function textOf(message: Message, param: string): string {
+  const { content } = message as { content?: unknown }
+  if (content === undefined || content === null) return ''
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content)) throw invalidRequest('content must be text or a list of parts.', { param: `${param}.content` })
+  return content
+    .map((part: { type: string; text?: string; refusal?: string }, at) => {
+      const text = part.type === 'text' ? part.text : part.type === 'refusal' ? part.refusal : undefined
+      if (typeof text === 'string') return text
+      throw invalidRequest(`The embedded model reads text only; parts of type '${part.type}' are not supported.`, {
+        param: `${param}.content[${at}]`,
+        code: 'unsupported_content',
+      })
+    })
+    .join('\n')
+}

@@ -1,0 +1,13 @@
+import { defineRemoteInference } from './remote-inference.ts'
+import { hostedStarter } from './starter.ts'
+
+const baseUrl = 'https://api.llama.com/compat/v1'
+
+export const llamaOpenaiCompat = defineRemoteInference({
+  type: 'remote::llama-openai-compat',
+  description: "Meta's Llama API.",
+  baseUrl,
+  key: { header: 'llama_api_key', variable: 'LLAMA_API_KEY' },
+  capabilities: ['chat'],
+  starter: hostedStarter('llama-openai-compat', 'LLAMA_API_KEY', { variable: 'LLAMA_BASE_URL', default: baseUrl }),
+})

@@ -1,0 +1,15 @@
+import { withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+import { localStarter } from './starter.ts'
+
+const usual = 'http://localhost:1234/v1'
+
+export const lmstudio = defineRemoteInference({
+  type: 'remote::lmstudio',
+  description: 'An LM Studio server.',
+  baseUrl: usual,
+  completeUrl: (url) => withPath(url, '/v1'),
+  key: { header: 'lmstudio_api_key', variable: 'LMSTUDIO_API_KEY', required: false },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  starter: localStarter('lmstudio', 'LMSTUDIO_URL', usual),
+})

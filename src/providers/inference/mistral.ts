@@ -1,0 +1,19 @@
+import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
+import { hostedStarter } from './starter.ts'
+
+const baseUrl = 'https://api.mistral.ai/v1'
+
+export const mistral = defineRemoteInference({
+  type: 'remote::mistral',
+  description: 'Mistral AI.',
+  baseUrl,
+  key: { header: 'mistral_api_key', variable: 'MISTRAL_API_KEY' },
+  capabilities: ['chat', 'embeddings'],
+  starter: hostedStarter('mistral', 'MISTRAL_API_KEY', { variable: 'MISTRAL_BASE_URL', default: baseUrl }),
+  differs: () => ({
+    // Usage comes with the last chunk unasked, and Mistral refuses fields that it does not know.
+    streamUsage: false,
+    typeOf: knownEmbeddings({ 'mistral-embed': [1024, 8192] }),
+    editRequest: (_, capability) => (capability === 'chat' ? { stream_options: undefined } : undefined),
+  }),
+})

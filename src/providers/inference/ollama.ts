@@ -1,0 +1,33 @@
+import { withoutV1, withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
+import { localStarter } from './starter.ts'
+
+const usual = 'http://localhost:11434/v1'
+
+/**
+ * Images as `data:` URLs are passed on; Ollama fetches no remote ones and says so. They are not fetched here either: a server that fetches whatever
+ * URL a caller names can be sent into its own network. A name without a tag means `:latest` to Ollama itself.
+ */
+export const ollama = defineRemoteInference({
+  type: 'remote::ollama',
+  description: 'An Ollama server.',
+  baseUrl: usual,
+  // Older files say `url: http://localhost:11434`.
+  completeUrl: (url) => withPath(url, '/v1'),
+  key: { header: 'ollama_api_key', required: false },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  starter: localStarter('ollama', 'OLLAMA_URL', usual),
+  differs: () => ({
+    typeOf: knownEmbeddings({
+      'all-minilm:l6-v2': [384, 512],
+      'all-minilm:latest': [384, 512],
+      'nomic-embed-text:latest': [768, 8192],
+      'nomic-embed-text:v1.5': [768, 8192],
+      'nomic-embed-text:137m-v1.5-fp16': [768, 8192],
+    }),
+  }),
+  extend: (provider, { root, reach }) => ({
+    ...provider,
+    checkHealth: (call) => reach({ url: `${withoutV1(root)}/api/ps` }, call),
+  }),
+})

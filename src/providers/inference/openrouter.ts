@@ -1,0 +1,13 @@
+import { defineRemoteInference } from './remote-inference.ts'
+import { hostedStarter } from './starter.ts'
+
+const baseUrl = 'https://openrouter.ai/api/v1'
+
+export const openrouter = defineRemoteInference({
+  type: 'remote::openrouter',
+  description: 'OpenRouter.',
+  baseUrl,
+  key: { header: 'openrouter_api_key', variable: 'OPENROUTER_API_KEY' },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  starter: hostedStarter('openrouter', 'OPENROUTER_API_KEY', { variable: 'OPENROUTER_BASE_URL', default: baseUrl }),
+})

@@ -1,0 +1,247 @@
+import type { z } from 'zod'
+import type { Call } from '../../call.ts'
+import { invalidRequest } from '../../errors.ts'
+import type { NetworkOptions } from '../../egress/egress.ts'
+import { forForeignHost, toNetworkOptions } from '../network-config.ts'
+import {
+  defineProvider,
+  type InferenceProvider,
+  type ListedModel,
+  type ProviderDefinition,
+  type ProviderDeps,
+  type StarterEntry,
+} from '../provider.ts'
+import { callerFields, fieldOf, missingKey } from './caller-credentials.ts'
+import { openaiCompatibleConfig, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
+import { openaiCompatible, type OpenAICompatibleOptions } from './openai-compatible.ts'
+import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
+
+/** A remote provider that speaks OpenAI's format, as data: what it is called, where it is, how it takes its key, and what it does its own way. */
+export interface RemoteVendor<Extra extends z.ZodRawShape> {
+  type: `remote::${string}`
+  description: string
+  /** The root of its API. Absent: the configuration must name one; `urlRequired` says how. */
+  baseUrl?: string | ((config: OpenAICompatibleConfig<Extra>) => string)
+  urlRequired?: string
+  /** The root where it is configured under a name of the vendor's own. */
+  namedUrl?(config: OpenAICompatibleConfig<Extra>): string | null | undefined
+  /** Completes a root that was configured. Default: slashes at its end go. */
+  completeUrl?: (url: string, config: OpenAICompatibleConfig<Extra>) => string
+  key: KeyRule
+  capabilities: OpenAICompatibleOptions['capabilities']
+  /** Fields of `config:` beside the common ones. */
+  fields?: Extra
+  /** Names of further fields that a caller may send. */
+  callerFields?: readonly string[]
+  /** The field in which a caller may name a root of its own. It is then called with the caller's own key or none, never with the server's. */
+  callerUrl?: { field: string; complete(url: string): string; configWins: boolean }
+  starter?: StarterEntry
+  /** Further headers that are made of the caller's own data. */
+  callerHeaders?(call: Call, config: OpenAICompatibleConfig<Extra>): Record<string, string>
+  /** Where it differs in what is sent and what comes back. */
+  differs?(context: VendorContext<OpenAICompatibleConfig<Extra>>): Partial<OpenAICompatibleOptions>
+  /** Capabilities that are not OpenAI's, and others done its own way. */
+  extend?(provider: InferenceProvider, context: VendorContext<OpenAICompatibleConfig<Extra>>): InferenceProvider
+}
+
+export interface KeyRule {
+  /** The field of the caller's provider data. */
+  header: string
+  /** The variable that the server's own key usually stands in. */
+  variable?: string
+  /** False where a request without any key makes sense, such as to a server of one's own; may depend on the root. Default true. */
+  required?: boolean | ((root: string) => boolean)
+  /** The headers that carry it. Default `authorization: Bearer …`. */
+  carry?: (key: string) => Record<string, string>
+}
+
+export interface VendorContext<Config> {
+  readonly config: Config
+  readonly deps: ProviderDeps
+  /** Completed, without a slash at its end; empty when neither configured nor known. */
+  readonly root: string
+  readonly network: NetworkOptions
+  /** The key to use for one call: the caller's, else the configured one, else undefined where none is needed. Throws ApiError 400. */
+  readonly keyFor: (call: Call) => string | undefined
+  /** The same as headers. */
+  readonly authorize: (call: Call) => Record<string, string>
+  /** Asks the vendor for one JSON document: `url` absolute, authorised as `call` is unless `anonymous`. Throws ApiError. */
+  readonly ask: (question: Question, call: Call) => Promise<unknown>
+  /** The same where only an answer with a good status is wanted, whatever its body. */
+  readonly reach: (question: Question, call: Call) => Promise<void>
+}
+
+export function defineRemoteInference<const Extra extends z.ZodRawShape>(
+  vendor: RemoteVendor<Extra>,
+): ProviderDefinition<OpenAICompatibleConfig<Extra>> {
+  const { header } = vendor.key
+  const fields = [header, ...(vendor.callerFields ?? []), ...(vendor.callerUrl ? [vendor.callerUrl.field] : [])]
+  return defineProvider({
+    api: 'inference',
+    type: vendor.type,
+    description: vendor.description,
+    config: openaiCompatibleConfig<Extra>(vendor.fields ?? ({} as Extra), { urlRequired: vendor.urlRequired }),
+    credentials: callerFields(fields),
+    ...(vendor.starter && { starter: vendor.starter }),
+    create: (config, deps) => createVendor(vendor, config, deps),
+  })
+}
+
+function createVendor<Extra extends z.ZodRawShape>(
+  vendor: RemoteVendor<Extra>,
+  config: OpenAICompatibleConfig<Extra>,
+  deps: ProviderDeps,
+): InferenceProvider {
+  const common = config as CommonConfig
+  const context = contextOf(vendor, config, deps)
+  const { root, network } = context
+  const configured = common.api_key ?? common.api_token
+  const { header } = vendor.key
+  const differences = vendor.differs?.(context) ?? {}
+  const ownHeaders = { ...common.network?.headers, ...(differences.headers as Record<string, string> | undefined) }
+  const callerHeaders = (call: Call): Record<string, string> => vendor.callerHeaders?.(call, config) ?? {}
+  const options: OpenAICompatibleOptions = {
+    baseUrl: root || noRoot(vendor),
+    authorize: context.authorize,
+    hasOwnKey: Boolean(root && (configured || !isRequired(vendor.key, root))),
+    acceptsKeyOf: (call) => fieldOf(call, header) !== undefined,
+    capabilities: vendor.capabilities,
+    network,
+    ...differences,
+    headers: vendor.callerHeaders ? (call) => ({ ...ownHeaders, ...callerHeaders(call) }) : ownHeaders,
+  }
+  const own = openaiCompatible(options, deps)
+  const provider = vendor.extend ? vendor.extend(own, context) : own
+  const { callerUrl } = vendor
+  if (!callerUrl) return provider
+  const foreignOptions = {
+    ...options,
+    ...callersRoot(vendor, callerUrl, context),
+    headers: callerHeaders,
+    network: forForeignHost(network),
+  }
+  const foreign = openaiCompatible(foreignOptions, deps)
+  return chosenByCall(provider, foreign, (call) => !(callerUrl.configWins && root) && fieldOf(call, callerUrl.field) !== undefined)
+}
+
+function contextOf<Extra extends z.ZodRawShape>(
+  vendor: RemoteVendor<Extra>,
+  config: OpenAICompatibleConfig<Extra>,
+  deps: ProviderDeps,
+): VendorContext<OpenAICompatibleConfig<Extra>> {
+  const common = config as CommonConfig
+  const named = common.base_url ?? common.url ?? vendor.namedUrl?.(config)
+  const complete = vendor.completeUrl ?? ((url: string) => url.replace(/\/+$/, ''))
+  const usual = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
+  const root = named ? complete(named, config) : usual
+  const network = toNetworkOptions(common.network, common, root)
+  const configured = common.api_key ?? common.api_token
+  const { header, variable, carry = bearer } = vendor.key
+  const keyFor = (call: Call): string | undefined => {
+    const key = fieldOf(call, header, deps.log) ?? configured?.reveal()
+    if (!key && isRequired(vendor.key, root)) throw missingKey(header, variable)
+    return key
+  }
+  const authorize = (call: Call): Record<string, string> => {
+    const key = keyFor(call)
+    return key ? carry(key) : {}
+  }
+  const authorised = (question: Question, call: Call): Question => {
+    if (question.anonymous) return { network, ...question, headers: { ...common.network?.headers, ...question.headers } }
+    const secrets = [keyFor(call) ?? '']
+    return { network, secrets, ...question, headers: { ...common.network?.headers, ...authorize(call), ...question.headers } }
+  }
+  return {
+    config,
+    deps,
+    root,
+    network,
+    keyFor,
+    authorize,
+    ask: async (question, call) => askUpstream(authorised(question, call), deps, call),
+    reach: async (question, call) => reachUpstream(authorised(question, call), deps, call),
+  }
+}
+
+function isRequired({ required = true }: KeyRule, root: string): boolean {
+  return typeof required === 'function' ? required(root) : required
+}
+
+function bearer(key: string): Record<string, string> {
+  return { authorization: `Bearer ${key}` }
+}
+
+function noRoot<Extra extends z.ZodRawShape>(vendor: RemoteVendor<Extra>): () => never {
+  const { callerUrl } = vendor
+  const remedy = callerUrl
+    ? `Pass it in the header X-LlamaStack-Provider-Data (or X-OGX-Provider-Data) as {"${callerUrl.field}": "<URL>"}, or set base_url in the server's configuration.`
+    : "Set base_url in the server's configuration."
+  return () => {
+    throw invalidRequest(`No URL is known for this provider. ${remedy}`, { code: 'missing_provider_url' })
+  }
+}
+
+/** What is different when the caller named the root: its own key or none, and nothing that was meant for the operator's host. */
+function callersRoot<Extra extends z.ZodRawShape>(
+  vendor: RemoteVendor<Extra>,
+  callerUrl: NonNullable<RemoteVendor<Extra>['callerUrl']>,
+  { deps }: VendorContext<unknown>,
+): Pick<OpenAICompatibleOptions, 'baseUrl' | 'authorize'> {
+  const { header, variable, carry = bearer } = vendor.key
+  return {
+    baseUrl(call) {
+      const url = fieldOf(call, callerUrl.field, deps.log) ?? ''
+      if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+        throw invalidRequest(`The provider data's '${callerUrl.field}' must be an http:// or https:// URL.`, {
+          code: 'invalid_provider_url',
+        })
+      }
+      return callerUrl.complete(url)
+    },
+    authorize(call) {
+      const key = fieldOf(call, header, deps.log)
+      if (!key && isRequired(vendor.key, '')) throw missingKey(header, variable)
+      return key ? carry(key) : {}
+    },
+  }
+}
+
+/** One provider out of two: `other` for the calls that `isOther` picks. */
+function chosenByCall(own: InferenceProvider, other: InferenceProvider, isOther: (call: Call) => boolean): InferenceProvider {
+  const pick = (call: Call): InferenceProvider => (isOther(call) ? other : own)
+  return {
+    ...own,
+    ...(own.chat && { chat: (request, call) => pick(call).chat!(request, call) }),
+    ...(own.completions && { completions: (request, call) => pick(call).completions!(request, call) }),
+    ...(own.embeddings && { embeddings: (request, call) => pick(call).embeddings!(request, call) }),
+    ...(own.listModels && { listModels: (call) => pick(call).listModels!(call) }),
+    ...(own.checkHealth && { checkHealth: (call) => pick(call).checkHealth!(call) }),
+    acceptsKeyOf: (call) => isOther(call) || (own.acceptsKeyOf?.(call) ?? false),
+    async [Symbol.asyncDispose]() {
+      await own[Symbol.asyncDispose]?.()
+      await other[Symbol.asyncDispose]?.()
+    },
+  }
+}
+
+/** A table of models whose type or size the vendor's listing does not tell, as `typeOf` takes it. */
+export function knownModels(
+  table: Readonly<Record<string, { type?: ListedModel['type']; metadata?: Record<string, unknown> }>>,
+): NonNullable<OpenAICompatibleOptions['typeOf']> {
+  return (id) => {
+    const known = Object.hasOwn(table, id) ? table[id] : undefined
+    return known && { type: known.type ?? 'llm', ...(known.metadata && { metadata: known.metadata }) }
+  }
+}
+
+/** Embedding models of known dimension and context length, as `typeOf` takes them: `{ id: [dimension, context length] }`. */
+export function knownEmbeddings(table: Readonly<Record<string, readonly [dimension: number, contextLength: number]>>) {
+  return knownModels(
+    Object.fromEntries(
+      Object.entries(table).map(([id, [embedding_dimension, context_length]]) => [
+        id,
+        { type: 'embedding' as const, metadata: { embedding_dimension, context_length } },
+      ]),
+    ),
+  )
+}

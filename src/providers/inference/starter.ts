@@ -1,0 +1,15 @@
+import type { StarterEntry } from '../provider.ts'
+
+/** The usual starter entry of a hosted provider: on when its key is in the environment, its root open to a variable. */
+export function hostedStarter(id: string, key: string, url: { variable: string; default: string }, keyField = 'api_key'): StarterEntry {
+  return {
+    id,
+    enabledBy: [key],
+    config: { base_url: `\${env.${url.variable}:=${url.default}}`, [keyField]: `\${env.${key}:=}` },
+  }
+}
+
+/** The usual starter entry of a server on this machine: on when its URL is in the environment, or when it answers at its usual port. */
+export function localStarter(id: string, variable: string, usual: string): StarterEntry {
+  return { id, enabledBy: [variable], config: { base_url: `\${env.${variable}:=${usual}}` }, probe: usual }
+}

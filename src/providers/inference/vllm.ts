@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { withoutV1, withPath } from './openai-compatible-config.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+import { fromRanking, textsOf } from './rerank.ts'
+
+const usual = 'http://localhost:8000/v1'
+
+export const vllm = defineRemoteInference({
+  type: 'remote::vllm',
+  description: 'A vLLM server; reranks too.',
+  urlRequired: "the server's URL, usually from VLLM_URL.",
+  completeUrl: (url) => withPath(url, '/v1'),
+  key: { header: 'vllm_api_token', variable: 'VLLM_API_TOKEN', required: false },
+  capabilities: ['chat', 'completions', 'embeddings'],
+  fields: {
+    max_tokens: z
+      .int()
+      .nonnegative()
+      .nullish()
+      .describe('max_tokens of a chat request that does not say. Default 4096; 0 leaves it to vLLM.'),
+  },
+  starter: {
+    id: 'vllm',
+    enabledBy: ['VLLM_URL'],
+    config: {
+      base_url: `\${env.VLLM_URL:=${usual}}`,
+      max_tokens: '${env.VLLM_MAX_TOKENS:=4096}',
+      api_token: '${env.VLLM_API_TOKEN:=fake}',
+      network: { tls: { verify: '${env.VLLM_TLS_VERIFY:=true}' } },
+    },
+    probe: usual,
+  },
+  differs: ({ config }) => ({
+    editRequest({ body }, capability) {
+      const most = config.max_tokens ?? 4096
+      const said = (body.max_tokens ?? body.max_completion_tokens ?? undefined) !== undefined
+      return capability === 'chat' && most > 0 && !said ? { max_tokens: most } : undefined
+    },
+  }),
+  extend: (provider, { root, ask, reach }) => ({
+    ...provider,
+    checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
+    async rerank({ model, body }, call) {
+      const { query, items } = textsOf(body)
+      const limit = body.max_num_results
+      const question = { model, query, documents: items, ...(limit && { top_n: limit }) }
+      return fromRanking(await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: question }, call), limit)
+    },
+  }),
+})

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import type { Call } from '../../call.ts'
+import { httpUrl, text } from '../config-values.ts'
+import type { ListedModel } from '../provider.ts'
+import { fieldOf } from './caller-credentials.ts'
+import { IamTokens } from './iam-tokens.ts'
+import { defineRemoteInference } from './remote-inference.ts'
+
+const version = '2023-10-25'
+const iamUrl = 'https://iam.cloud.ibm.com/identity/token'
+
+const limits = z.looseObject({ embedding_dimension: z.number().optional(), max_sequence_length: z.number().optional() }).nullish()
+const spec = z.looseObject({ model_id: z.string(), functions: z.array(z.looseObject({ id: z.string() })).nullish(), model_limits: limits })
+const listing = z.looseObject({ resources: z.array(spec) })
+
+/** watsonx's foundation models: what each can do is told by its functions. */
+export function parseListing(answer: unknown): ListedModel[] {
+  return listing.parse(answer).resources.map(({ model_id, functions, model_limits }) => {
+    const can = new Set(functions?.map(({ id }) => id))
+    const { embedding_dimension, max_sequence_length } = model_limits ?? {}
+    return {
+      id: model_id,
+      type: can.has('embedding') ? 'embedding' : can.has('rerank') ? 'rerank' : 'llm',
+      metadata: {
+        ...(embedding_dimension && { embedding_dimension }),
+        ...(max_sequence_length && { context_length: max_sequence_length }),
+      },
+    }
+  })
+}
+
+export const watsonx = defineRemoteInference({
+  type: 'remote::watsonx',
+  description: 'IBM watsonx.ai.',
+  baseUrl: 'https://us-south.ml.cloud.ibm.com/ml/v1',
+  completeUrl(url) {
+    const root = url.replace(/\/+$/, '')
+    return /\/ml(\/|$)/.test(new URL(root).pathname) ? root : `${root}/ml/v1`
+  },
+  key: { header: 'watsonx_api_key', variable: 'WATSONX_API_KEY' },
+  capabilities: ['chat', 'embeddings'],
+  fields: {
+    project_id: text()
+      .nullish()
+      .describe("The project that requests count for; a caller's, sent in the provider-data header, goes before it."),
+    iam_url: httpUrl().nullish().describe(`Where a key is exchanged for a token. Default ${iamUrl}.`),
+  },
+  callerFields: ['watsonx_project_id'],
+  starter: {
+    id: 'watsonx',
+    enabledBy: ['WATSONX_API_KEY'],
+    config: {
+      base_url: '${env.WATSONX_BASE_URL:=https://us-south.ml.cloud.ibm.com}',
+      api_key: '${env.WATSONX_API_KEY:=}',
+      project_id: '${env.WATSONX_PROJECT_ID:=}',
+    },
+  },
+  differs({ config, deps, network, keyFor }) {
+    const tokens = new IamTokens({ url: config.iam_url ?? iamUrl, network, deps })
+    return {
+      authorize: async (call) => ({ authorization: `Bearer ${await tokens.for(keyFor(call) ?? '', call)}` }),
+      query: { version },
+      streamUsage: false,
+      terminal: 'finish_reason',
+      editRequest(_, __, call) {
+        const project = fieldOf(call, 'watsonx_project_id', deps.log) ?? config.project_id
+        return { ...(project && { project_id: project }), parallel_tool_calls: undefined, stream_options: undefined }
+      },
+    }
+  },
+  extend(provider, { root, ask }) {
+    // The specifications are public (a key that was not exchanged for a token would be refused), and tell what each model can do.
+    const url = `${root}/foundation_model_specs?version=${version}&limit=200`
+    const list = async (call: Call): Promise<ListedModel[]> => parseListing(await ask({ url, anonymous: true }, call))
+    return {
+      ...provider,
+      listModels: list,
+      async checkHealth(call) {
+        await list(call)
+      },
+    }
+  },
+})

@@ -1,0 +1,85 @@
+import type { PlannedProvider } from './provider.ts'
+
+const later = 'not served yet.'
+
+/** Type names by API, of one reason. */
+function types(api: string, names: readonly string[], planned: string = later): PlannedProvider[] {
+  return names.map((type) => ({ api, type, planned }))
+}
+
+const dropped = 'Llama Stack itself has removed this; it is accepted so that older files load, and not served.'
+
+/** Every other type that Llama Stack's and OGX's registries name, old and new: a file that uses them loads, and is told what does not work. */
+export const plannedProviders: readonly PlannedProvider[] = [
+  ...types('inference', ['remote::vertexai'], 'Vertex AI is not served yet; remote::gemini reaches the same models with a Gemini key.'),
+  ...types('inference', ['remote::oci'], 'Oracle Cloud needs signed requests, which are not served yet.'),
+  ...types(
+    'inference',
+    ['inline::sentence-transformers', 'inline::transformers'],
+    'runs in Python only; inline::llama-cpp, a local server or a hosted provider embeds in its place.',
+  ),
+  ...types(
+    'inference',
+    ['inline::meta-reference', 'inline::vllm'],
+    'runs in Python only; remote::vllm or remote::ollama serves in its place.',
+  ),
+  ...types('vector_io', [
+    'inline::faiss',
+    'inline::meta-reference',
+    'inline::sqlite-vec',
+    'inline::sqlite_vec',
+    'inline::chromadb',
+    'inline::qdrant',
+    'inline::milvus',
+    'remote::chromadb',
+    'remote::pgvector',
+    'remote::weaviate',
+    'remote::qdrant',
+    'remote::milvus',
+    'remote::elasticsearch',
+    'remote::oci',
+    'remote::infinispan',
+  ]),
+  ...types('files', ['inline::localfs', 'remote::s3', 'remote::openai']),
+  ...types('file_processors', ['inline::auto', 'inline::pypdf', 'inline::markitdown', 'inline::docling', 'remote::docling-serve']),
+  ...types('safety', [
+    'inline::llama-guard',
+    'inline::prompt-guard',
+    'inline::code-scanner',
+    'remote::bedrock',
+    'remote::nvidia',
+    'remote::sambanova',
+    'remote::passthrough',
+  ]),
+  ...types('tool_runtime', [
+    'inline::rag-runtime',
+    'inline::file-search',
+    'remote::brave-search',
+    'remote::bing-search',
+    'remote::tavily-search',
+    'remote::wolfram-alpha',
+    'remote::model-context-protocol',
+  ]),
+  ...types('batches', ['inline::reference']),
+  ...types('responses', ['inline::builtin', 'inline::meta-reference']),
+  ...types('messages', ['inline::builtin']),
+  ...types('interactions', ['inline::builtin']),
+  ...types('agents', ['inline::meta-reference', 'inline::builtin']),
+  ...types('telemetry', ['inline::meta-reference'], 'Llama Stack itself has removed this; OpenTelemetry is set up by its usual variables.'),
+  ...types('eval', ['inline::meta-reference', 'remote::nvidia'], dropped),
+  ...types('scoring', ['inline::basic', 'inline::llm-as-judge', 'inline::braintrust'], dropped),
+  ...types('datasetio', ['inline::localfs', 'remote::huggingface', 'remote::nvidia'], dropped),
+  ...types(
+    'post_training',
+    [
+      'inline::torchtune',
+      'inline::torchtune-cpu',
+      'inline::torchtune-gpu',
+      'inline::huggingface',
+      'inline::huggingface-cpu',
+      'inline::huggingface-gpu',
+      'remote::nvidia',
+    ],
+    dropped,
+  ),
+]
