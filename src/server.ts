@@ -1,8 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import { createApp, type App } from './app.ts'
 import type { Config, ServerConfig } from './config/config.ts'
 import { ApiError } from './errors.ts'
 import { isLoopback } from './http/middleware/host-check.ts'
-import { listen, type Listener } from './runtime/serve.ts'
+import { listen, type Listener, type ListenOptions } from './runtime/serve.ts'
 import { buildServices, type Services } from './services.ts'
 
 /** Why the server cannot start, in a line for the operator, and what to do about it. */
@@ -48,10 +49,11 @@ export interface RunningServer extends AsyncDisposable {
 /** Builds the services of a configuration and serves them. Throws StartError; installs no signal handlers (`serve` in supervisor.ts does). */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   refuseToBeOpen(config.server)
+  const tls = await readTls(config.server)
   const services = await buildServices(config)
   try {
     const app = createApp(services)
-    const listeners = bind(config.server, app, options)
+    const listeners = bind(config.server, { fetch: app.fetch, tls, sharePort: options.sharePort ?? false }, options.port)
     const urls = listeners.map(({ url }) => url.href.replace(/\/$/, ''))
     const providers = config.providers.map(({ id }) => id)
     services.events.serverStarted({ urls, providers, after: performance.now() })
@@ -80,10 +82,29 @@ function refuseToBeOpen({ host, allowUnauthenticated }: ServerConfig): void {
   )
 }
 
-function bind(server: ServerConfig, app: App, { port = server.port, sharePort = false }: StartOptions): Listener[] {
-  const onLoopback = server.host === undefined || server.host === 'localhost'
-  const common = { fetch: app.fetch, tls: server.tls, sharePort }
-  const first = listenOrExplain({ ...common, port, hostname: onLoopback ? '127.0.0.1' : (server.host ?? '') })
+/** The PEM texts of the files that the configuration names. */
+async function readTls({ tls }: ServerConfig): Promise<ListenOptions['tls']> {
+  if (!tls) return undefined
+  const [cert, key, clientCa] = await Promise.all([tls.cert, tls.key, tls.clientCa].map((path) => path && readPem(path)))
+  return { cert: cert ?? '', key: key ?? '', clientCa }
+}
+
+async function readPem(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new StartError(
+      `The PEM file ${path} cannot be read.`,
+      'server.tls_certfile, tls_keyfile and tls_cafile must name readable files.',
+      error,
+    )
+  }
+}
+
+function bind(server: ServerConfig, common: Omit<ListenOptions, 'port' | 'hostname'>, port = server.port): Listener[] {
+  const onLoopback = server.host === undefined || server.host.toLowerCase() === 'localhost'
+  const hostname = onLoopback ? '127.0.0.1' : (server.host ?? '').replace(/^\[(.*)\]$/, '$1')
+  const first = listenOrExplain({ ...common, port, hostname })
   if (!onLoopback) return [first]
   // `localhost` is ::1 for some clients. A machine without IPv6, or another program there, is no reason not to serve.
   try {
@@ -95,7 +116,7 @@ function bind(server: ServerConfig, app: App, { port = server.port, sharePort = 
 }
 
 /** As `listen`, with errors that say what to do. */
-export function listenOrExplain(options: Parameters<typeof listen>[0]): Listener {
+export function listenOrExplain(options: ListenOptions): Listener {
   try {
     return listen(options)
   } catch (error) {
@@ -103,7 +124,7 @@ export function listenOrExplain(options: Parameters<typeof listen>[0]): Listener
   }
 }
 
-function explained(error: unknown, { port, hostname, tls }: Parameters<typeof listen>[0]): unknown {
+function explained(error: unknown, { port, hostname, tls }: ListenOptions): unknown {
   if (!isSystemError(error)) return error
   switch (error.code) {
     case 'EADDRINUSE':

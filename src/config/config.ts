@@ -41,6 +41,7 @@ export interface ServerConfig {
   readonly allowedHosts?: readonly string[] | undefined
   readonly allowUnauthenticated: boolean
   readonly workers: number
+  /** Paths of PEM files; with `clientCa`, clients must show a certificate signed by it. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
   readonly cors?: CorsConfig | undefined
   /** Seconds between two listings of the providers that ask for it (`refresh_models`). */

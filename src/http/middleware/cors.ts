@@ -25,19 +25,21 @@ const safelisted = ['accept', 'accept-language', 'content-language', 'content-ty
 export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
   if (!policy) return undefined
   const anyOrigin = policy.allowOrigins.includes('*')
+  const sameForAll = anyOrigin && !policy.allowCredentials
   const origins = new Set(policy.allowOrigins)
-  const regex = policy.allowOriginRegex && new RegExp(`^(?:${policy.allowOriginRegex.source})$`, policy.allowOriginRegex.flags)
+  const regex =
+    policy.allowOriginRegex && new RegExp(`^(?:${policy.allowOriginRegex.source})$`, policy.allowOriginRegex.flags.replaceAll(/[gy]/g, ''))
   const exposed = policy.exposeHeaders.join(', ')
   const answerPreflight = preflight(policy)
 
   return (request, context, next) => {
     const headers = context.answerHeaders
-    if (!anyOrigin) headers.push('vary', 'Origin')
+    if (!sameForAll) headers.push('vary', 'Origin')
     const origin = request.headers.get('origin')
     if (origin === null) return next(request, context)
     const allowed = anyOrigin || origins.has(origin) || regex?.test(origin) === true
     if (allowed) {
-      headers.push('access-control-allow-origin', anyOrigin && !policy.allowCredentials ? '*' : origin)
+      headers.push('access-control-allow-origin', sameForAll ? '*' : origin)
       if (policy.allowCredentials) headers.push('access-control-allow-credentials', 'true')
       if (exposed) headers.push('access-control-expose-headers', exposed)
     }
