@@ -1,0 +1,61 @@
+import type { Egress } from '../../egress/egress.ts'
+
+export interface LocalServer {
+  readonly id: string
+  /** Where a server of this kind usually listens: its root, or the root of its OpenAI API. */
+  readonly probe: string
+}
+
+/** Milliseconds that the start may wait for all of them together. */
+const patience = 300
+
+/** Largest listing that is read, in bytes. */
+const maxListing = 1_000_000
+
+/**
+ * Which of these servers answer like an OpenAI-compatible one. All are asked at once, and whoever has not answered after 300 ms is not there.
+ * Never throws.
+ */
+export async function findLocalServers(servers: readonly LocalServer[], egress: Pick<Egress, 'request'>): Promise<ReadonlySet<string>> {
+  const found = new Set<string>()
+  const stop = new AbortController()
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, patience)
+  const ask = async ({ id, probe }: LocalServer) => {
+    if (await answers(probe, egress, stop.signal)) found.add(id)
+  }
+  await Promise.race([Promise.all(servers.map(ask)), late])
+  clearTimeout(timer)
+  const inTime = new Set(found)
+  stop.abort()
+  return inTime
+}
+
+async function answers(probe: string, egress: Pick<Egress, 'request'>, signal: AbortSignal): Promise<boolean> {
+  try {
+    const response = await egress.request(modelsUrl(probe), { method: 'GET', headers: { accept: 'application/json' }, signal })
+    const text = response.body && response.status === 200 ? await readText(response.body) : ''
+    await (response.status === 200 ? undefined : response.body?.cancel())
+    const listing: unknown = JSON.parse(text)
+    return typeof listing === 'object' && listing !== null && 'data' in listing && (listing.data === null || Array.isArray(listing.data))
+  } catch {
+    // Nobody there, or somebody else: both are the usual case, and neither is worth a line.
+    return false
+  }
+}
+
+async function readText(body: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > maxListing) break
+  }
+  return text
+}
+
+function modelsUrl(probe: string): string {
+  const root = probe.replace(/\/+$/, '')
+  if (root.endsWith('/models')) return root
+  return root.endsWith('/v1') ? `${root}/models` : `${root}/v1/models`
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import type { KnownProviders } from './providers.ts'
+import { fileSchema } from './schema.ts'
+
+type Json = { [key: string]: unknown }
+
+/**
+ * A JSON Schema (2020-12) of the file, for editors: every key with its meaning, every provider's `config` by its type, and an environment reference
+ * wherever a single value may stand. Looser than the loader where it must be: what an unset variable switches off cannot be told from here.
+ */
+export function configJsonSchema({ definitions, planned }: KnownProviders): Json {
+  const schema = withReferences(toJson(fileSchema)) as Json
+  const properties = schema.properties as Json
+  const providers = properties.providers as Json
+  const entry = ((providers.additionalProperties as Json).anyOf as Json[])[0]!.items as Json
+  const types = { definitions, planned }
+  const apis = [...new Set<string>([...definitions, ...planned].map((one) => one.api))]
+  providers.properties = Object.fromEntries(
+    apis.map((api) => [api, { type: ['array', 'null'], items: { $ref: `#/$defs/${api}_provider` } }]),
+  )
+  schema.$defs = {
+    ...(schema.$defs as Json | undefined),
+    ...Object.fromEntries(apis.map((api) => [`${api}_provider`, entryOf(api, entry, types)])),
+  }
+  return { ...schema, title: 'Corral configuration' }
+}
+
+function entryOf(api: string, entry: Json, { definitions, planned }: KnownProviders): Json {
+  const served = definitions.filter((one) => one.api === api)
+  const later = planned.filter((one) => one.api === api)
+  const properties = entry.properties as Json
+  const provider_type = {
+    description: 'Which provider it is.',
+    anyOf: [
+      ...served.map((one) => ({ const: one.type, description: one.description })),
+      ...later.map((one) => ({ const: one.type, description: `Not served yet: ${one.planned}` })),
+      // With `module:` the type is a third party's own.
+      { type: 'string' },
+    ],
+  }
+  return {
+    ...entry,
+    properties: { ...properties, provider_type },
+    allOf: served.map((one) => ({
+      if: { properties: { provider_type: { const: one.type } }, required: ['provider_type'] },
+      // An entry that is switched off may hold anything; what an editor sees is the entry as it would be switched on.
+      // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's own word
+      then: { properties: { config: { anyOf: [withReferences(toJson(one.config)), { type: 'null' }] } } },
+    })),
+  }
+}
+
+function toJson(schema: z.ZodType): Json {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', reused: 'inline' }) as Json
+  return json
+}
+
+const reference = { type: 'string', pattern: '\\$\\{env\\.[A-Z0-9_]+', description: 'An environment reference.' }
+
+/** Wherever a number, a boolean, a fixed or a patterned text may stand, an environment reference may stand too. */
+function withReferences(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withReferences)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const json = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, keptKeys.has(key) ? value : withReferences(value)]))
+  const isScalar = ['number', 'integer', 'boolean'].includes(String(json.type)) || 'const' in json || 'enum' in json
+  const isPicky = json.type === 'string' && ('pattern' in json || 'format' in json || 'maxLength' in json)
+  if (!isScalar && !isPicky) return json
+  const { description, default: fallback, ...rest } = json
+  return {
+    ...(description !== undefined && { description }),
+    ...(fallback !== undefined && { default: fallback }),
+    anyOf: [rest, reference],
+  }
+}
+
+/** What stands under these is data, not schema. */
+const keptKeys = new Set(['default', 'const', 'enum', 'required', 'examples', 'type', 'pattern', 'description'])

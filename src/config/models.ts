@@ -1,0 +1,79 @@
+import type { RegisteredModel } from './config.ts'
+import { nearest } from './nearest.ts'
+import { registeredModelSchema } from './schema.ts'
+import { type Substitution, substitute } from './substitute.ts'
+import { child, isEmpty, type ListNode, shown, textOf, type TreeNode } from './tree.ts'
+import { type Strictness, validate } from './validate.ts'
+
+/** What became of the providers of a file. */
+export interface ProviderIds {
+  readonly enabled: ReadonlySet<string>
+  /** Switched off by their own id. */
+  readonly disabled: ReadonlySet<string>
+  /** Known, but not served by this version; warned of already. */
+  readonly unserved: ReadonlySet<string>
+}
+
+interface ModelReading extends Substitution {
+  readonly strictness: Strictness
+  readonly ids: ProviderIds
+}
+
+/** Reads `registered_resources.models` and the older `models:`, in that order. Entries of disabled providers are left out. */
+export function readModels(lists: readonly (TreeNode | undefined)[], reading: ModelReading): RegisteredModel[] {
+  const models: RegisteredModel[] = []
+  for (const list of lists) {
+    if (!list || isEmpty(list)) continue
+    if (list.kind !== 'list') {
+      reading.report.error(list, 'must be a list of models')
+      continue
+    }
+    for (const item of (substitute(list, reading) as ListNode).items) {
+      const model = readModel(item, reading)
+      if (!model) continue
+      const same = models.some((other) => other.modelId === model.modelId && other.providerId === model.providerId)
+      if (same)
+        reading.report.error(
+          child(item, 'model_id') ?? item,
+          `the model ${shown(child(item, 'model_id'))} is registered twice for one provider`,
+        )
+      else models.push(model)
+    }
+  }
+  return models
+}
+
+function readModel(item: TreeNode, reading: ModelReading): RegisteredModel | undefined {
+  const { report, ids } = reading
+  const providerNode = child(item, 'provider_id')
+  const isConditional = providerNode?.kind === 'scalar' && providerNode.expanded && isEmpty(providerNode)
+  if (isConditional) return undefined
+  const values = validate(item, registeredModelSchema, reading)
+  if (!values) return undefined
+  const providerId = textOf(providerNode)
+  if (providerNode && providerId !== undefined && providerId !== 'all' && !ids.enabled.has(providerId)) {
+    const name = shown(child(item, 'model_id'))
+    if (ids.disabled.has(providerId))
+      report.warn('notice', item, `the model ${name} is left out: its provider ${shown(providerNode)} is switched off`)
+    else if (ids.unserved.has(providerId)) {
+      report.warn(
+        'not_served',
+        item,
+        `the model ${name} is left out: its provider ${shown(providerNode)} is not served by this version yet`,
+      )
+    } else
+      report.error(
+        providerNode,
+        `there is no provider ${shown(providerNode)}`,
+        nearest(providerId, [...ids.enabled, ...ids.disabled, 'all']),
+      )
+    return undefined
+  }
+  return {
+    modelId: values.model_id,
+    providerId: providerId,
+    providerModelId: values.provider_model_id || undefined,
+    type: values.model_type,
+    metadata: values.metadata ?? {},
+  }
+}

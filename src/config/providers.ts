@@ -1,0 +1,183 @@
+import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
+import type { ProviderEntry } from './config.ts'
+import type { ProviderIds } from './models.ts'
+import { isNearMiss, nearest } from './nearest.ts'
+import { loadProviderModule } from './provider-modules.ts'
+import { knownApis, providerEntrySchema } from './schema.ts'
+import { enabledId, idIfEnabled, type Substitution, substitute } from './substitute.ts'
+import { child, emptyMap, isEmpty, type MapNode, shown, type TreeNode } from './tree.ts'
+import type { reportUnknownKey } from './validate.ts'
+import { type Strictness, validate } from './validate.ts'
+
+export interface KnownProviders {
+  readonly definitions: readonly ProviderDefinition[]
+  readonly planned: readonly PlannedProvider[]
+}
+
+interface ProviderReading extends Substitution, KnownProviders {
+  readonly strictness: Strictness
+  /** `apis:`; empty: all. */
+  readonly apis: readonly string[]
+  /** Where modules of third parties are looked for. */
+  readonly folders: readonly string[]
+}
+
+/** Reads `providers:`: every enabled entry by its own schema. What this version does not serve is warned of, once an API. */
+export async function readProviders(root: MapNode, reading: ProviderReading): Promise<{ entries: ProviderEntry[]; ids: ProviderIds }> {
+  const section = child(root, 'providers')
+  const reader = new ProviderReader(reading)
+  if (!section) reading.report.error({ path: ['providers'], at: root.at }, "is missing: name at least one, or start with 'corral build'")
+  else if (section.kind === 'map') {
+    for (const [api, { at, node }] of section.entries) {
+      if (reader.isKnownApi(api, { at, parent: section })) await reader.readApi(api, node)
+    }
+  } else if (!isEmpty(section)) reading.report.error(section, 'must be a map: API → list of providers')
+  return { entries: reader.entries, ids: reader.ids }
+}
+
+class ProviderReader {
+  readonly entries: ProviderEntry[] = []
+  readonly ids = { enabled: new Set<string>(), disabled: new Set<string>(), unserved: new Set<string>() }
+  readonly #reading: ProviderReading
+
+  constructor(reading: ProviderReading) {
+    this.#reading = reading
+  }
+
+  isKnownApi(api: string, place: Pick<Parameters<typeof reportUnknownKey>[0], 'at' | 'parent'>): boolean {
+    const { definitions, planned, strictness, report } = this.#reading
+    const known = [...new Set<string>([...definitions.map((one) => one.api), ...planned.map((one) => one.api), ...knownApis])]
+    if (known.includes(api)) return true
+    const path = [...place.parent.path, api]
+    const meant = nearest(api, known)
+    if (strictness === 'strict' || isNearMiss(api, known)) report.error({ path, at: place.at }, 'there is no such API.', meant)
+    else report.warn('unknown_key', { path, at: place.at }, 'there is no such API: its providers have no effect.', meant)
+    return false
+  }
+
+  async readApi(api: string, list: TreeNode): Promise<void> {
+    const { report, apis } = this.#reading
+    if (isEmpty(list)) return
+    if (list.kind !== 'list') {
+      report.error(list, "must be a list of providers: begin each with '- provider_id:'")
+      return
+    }
+    const unserved: string[] = []
+    const left = apis.length > 0 && !apis.includes(api)
+    for (const item of list.items) {
+      if (left) this.#noteLeftOut(item)
+      else await this.#readItem(api, item, unserved)
+    }
+    if (left && list.items.length > 0) report.warn('notice', list, `these providers are not used: 'apis' does not list ${api}`)
+    if (unserved.length > 0) report.warn('not_served', list, `not served by this version yet: ${unserved.join(', ')}`)
+  }
+
+  #noteLeftOut(item: TreeNode): void {
+    const id = idIfEnabled(child(item, 'provider_id'))
+    if (id !== undefined) this.ids.disabled.add(id)
+  }
+
+  async #readItem(api: string, item: TreeNode, unserved: string[]): Promise<void> {
+    const { report } = this.#reading
+    if (item.kind !== 'map') {
+      report.error(item, 'must be a map with provider_id and provider_type')
+      return
+    }
+    const idNode = child(item, 'provider_id')
+    const id = enabledId(idNode, this.#reading)
+    if (idNode && id === undefined) {
+      if (idNode.kind !== 'scalar') report.error(idNode, 'must be text')
+      this.#noteLeftOut(item)
+      return
+    }
+    const known = this.#readKeys(item)
+    if (!known || id === undefined || !idNode) return
+    if (this.entries.some((other) => other.api === api && other.id === id))
+      report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
+    if (id === 'all' || id.includes('/')) report.error(idNode, "a provider_id cannot be 'all' nor contain '/'")
+    const found = await this.#findDefinition(api, item, known)
+    if (found === 'unserved') {
+      this.ids.unserved.add(id)
+      unserved.push(`${shown(idNode).slice(1, -1)} (${shown(known.typeNode).slice(1, -1)}${this.#reasonOf(api, known.type)})`)
+    }
+    this.ids.enabled.add(id)
+    if (found === 'unserved') this.ids.enabled.delete(id)
+    if (typeof found !== 'object') return
+    const config = this.#readConfig(item, found)
+    if (config) this.entries.push({ id, type: found.type, api, definition: found, config: config.value })
+  }
+
+  /** Why a type of an API that is served otherwise is not: worth more words than where the whole API is missing. */
+  #reasonOf(api: string, type: string): string {
+    const { definitions, planned } = this.#reading
+    const reason = definitions.some((one) => one.api === api)
+      ? planned.find((one) => one.api === api && one.type === type)?.planned
+      : undefined
+    return reason ? `: ${reason.replace(/\.$/, '')}` : ''
+  }
+
+  /** The keys of an entry but for `config`; undefined after reporting. */
+  #readKeys(item: MapNode): { type: string; typeNode: TreeNode; module: string | undefined } | undefined {
+    const { report, strictness } = this.#reading
+    const withoutConfig = { ...item, entries: new Map([...item.entries].filter(([key]) => key !== 'config')) }
+    const values = validate(substitute(withoutConfig, this.#reading), providerEntrySchema, { report, strictness })
+    const typeNode = child(item, 'provider_type')
+    if (!values || !typeNode) return undefined
+    return { type: values.provider_type, typeNode, module: values.module || undefined }
+  }
+
+  async #findDefinition(
+    api: string,
+    item: MapNode,
+    { type, typeNode, module }: { type: string; typeNode: TreeNode; module: string | undefined },
+  ): Promise<ProviderDefinition | 'unserved' | 'wrong'> {
+    const { report, definitions, planned, folders } = this.#reading
+    const moduleNode = child(item, 'module')
+    if (module !== undefined && moduleNode) {
+      const loaded = await loadProviderModule(module, folders)
+      if (loaded.kind === 'python') {
+        report.warn(
+          'not_served',
+          moduleNode,
+          `${shown(moduleNode)} is a Python module of Llama Stack: it cannot be loaded, and its provider is left out`,
+        )
+        return 'unserved'
+      }
+      if (loaded.kind === 'problem') {
+        report.error(moduleNode, `${shown(moduleNode)}: ${loaded.message}`)
+        return 'wrong'
+      }
+      const { definition } = loaded
+      if (definition.api === api && definition.type === type) return definition
+      report.error(
+        moduleNode,
+        `${shown(moduleNode)} holds the provider ${definition.type} of ${definition.api}, not ${shown(typeNode)} of ${api}`,
+      )
+      return 'wrong'
+    }
+    const definition = definitions.find((one) => one.api === api && one.type === type)
+    if (definition) return definition
+    if (planned.some((one) => one.api === api && one.type === type)) return 'unserved'
+    const types = [...definitions, ...planned].filter((one) => one.api === api).map((one) => one.type)
+    if (types.length === 0) return 'unserved'
+    const elsewhere = [...definitions, ...planned].find((one) => one.type === type)
+    if (elsewhere) report.error(typeNode, `${shown(typeNode)} is a provider of ${elsewhere.api}, not of ${api}`, nearest(type, types))
+    else
+      report.error(
+        typeNode,
+        `there is no provider type ${shown(typeNode)} for ${api}; 'corral list providers' names all.`,
+        nearest(type, types),
+      )
+    return 'wrong'
+  }
+
+  #readConfig(item: MapNode, definition: ProviderDefinition): { value: unknown } | undefined {
+    const { report, strictness } = this.#reading
+    const written = child(item, 'config')
+    const config =
+      written && !isEmpty(written) ? substitute(written, this.#reading) : emptyMap([...item.path, 'config'], written?.at ?? item.at)
+    const before = report.errors.length
+    const value = validate(config, definition.config, { report, strictness })
+    return report.errors.length === before ? { value } : undefined
+  }
+}

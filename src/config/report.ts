@@ -1,0 +1,123 @@
+/** Where something stands in a file; lines and columns count from 1. */
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** The keys and indices that lead to a value, as the file counts them. */
+export type Path = readonly (string | number)[]
+
+/** One thing that is wrong with a configuration. Holds no value of an environment variable. */
+export interface ConfigIssue {
+  /** The file's path as it was given, a distribution's name, a flag (`--port`) or a variable's name. */
+  readonly file: string
+  /** 0 when the issue has no place in a file. */
+  readonly line: number
+  readonly column: number
+  /** E.g. `providers.inference[2].config.base_url`; empty for the file as a whole. */
+  readonly path: string
+  readonly message: string
+  /** The known key or name that was probably meant. */
+  readonly nearest?: string | undefined
+}
+
+export type WarningKind =
+  /** A key that nobody knows. An error under `--strict`. */
+  | 'unknown_key'
+  /** Known, but this version does nothing with it yet. */
+  | 'not_served'
+  /** Worth a look: an old spelling, an ignored setting. */
+  | 'notice'
+
+/** What a configuration asks for that will not happen, or not as written. */
+export interface ConfigWarning extends ConfigIssue {
+  readonly kind: WarningKind
+}
+
+/** Everything that is wrong with a configuration, at once. `message` has one line for each. */
+export class ConfigErrors extends Error {
+  readonly issues: readonly ConfigIssue[]
+
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map(formatIssue).join('\n'))
+    this.name = 'ConfigErrors'
+    this.issues = issues
+  }
+}
+
+/** `run.yaml:3:5 server.prot: unknown key. Did you mean 'port'?` */
+export function formatIssue(issue: ConfigIssue): string {
+  const place = issue.line > 0 ? `${issue.file}:${issue.line}:${issue.column}` : issue.file
+  const path = issue.path === '' ? '' : ` ${issue.path}`
+  const hint = issue.nearest === undefined ? '' : ` Did you mean '${issue.nearest}'?`
+  return `${place}${path}: ${issue.message}${hint}`
+}
+
+export function formatPath(path: Path): string {
+  let text = ''
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`
+    else if (/^[A-Za-z0-9_-]+$/.test(step)) text += text === '' ? step : `.${step}`
+    else text += `[${JSON.stringify(step)}]`
+  }
+  return text
+}
+
+interface Place {
+  readonly path: Path
+  readonly at: Position
+}
+
+/** Collects errors and warnings while a configuration is read; nothing throws on its own. */
+export class Report {
+  readonly errors: ConfigIssue[] = []
+  readonly warnings: ConfigWarning[] = []
+  readonly #file: string
+  readonly #hidden = new Set<string>()
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** Keeps a variable's value out of every later message, also out of those that a provider's own schema makes. */
+  hide(value: string): void {
+    if (value.length >= 6 && !ordinary.test(value)) this.#hidden.add(value)
+  }
+
+  error(place: Place, message: string, nearest?: string): void {
+    this.#push(this.errors, this.#issue(place, message, nearest))
+  }
+
+  warn(kind: WarningKind, place: Place, message: string, nearest?: string): void {
+    this.#push(this.warnings, { kind, ...this.#issue(place, message, nearest) })
+  }
+
+  /** An error outside the file: of a flag or a variable. */
+  errorOf(origin: string, message: string, nearest?: string): void {
+    this.errors.push({ file: origin, line: 0, column: 0, path: '', message: this.mask(message), nearest })
+  }
+
+  mask(text: string): string {
+    let masked = text
+    for (const value of this.#hidden) masked = masked.replaceAll(value, '***')
+    return masked
+  }
+
+  throwIfWrong(): void {
+    if (this.errors.length > 0) throw new ConfigErrors(this.errors.toSorted((a, b) => a.line - b.line || a.column - b.column))
+  }
+
+  #issue({ path, at }: Place, message: string, nearest: string | undefined): ConfigIssue {
+    const { line, column } = at
+    return { file: this.#file, line, column, path: this.mask(formatPath(path)), message: this.mask(message), nearest }
+  }
+
+  /** Anchors and shared sections lead to the same place more than once. */
+  #push<T extends ConfigIssue>(list: T[], issue: T): void {
+    const same = (other: T) => other.line === issue.line && other.path === issue.path && other.message === issue.message
+    if (!list.some(same)) list.push(issue)
+  }
+}
+
+/** Words whose masking would only garble messages. */
+const ordinary = /^(true|false|null|none|\d{1,5})$/i

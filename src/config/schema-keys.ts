@@ -1,0 +1,33 @@
+import { z } from 'zod'
+
+interface JsonSchema {
+  properties?: Record<string, JsonSchema>
+  additionalProperties?: JsonSchema | boolean
+  items?: JsonSchema
+  anyOf?: JsonSchema[]
+  oneOf?: JsonSchema[]
+  allOf?: JsonSchema[]
+  $ref?: string
+  $defs?: Record<string, JsonSchema>
+}
+
+/** The keys that a schema knows at a path: what "did you mean" chooses from. */
+export function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  const root = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  let here = variants(root, root)
+  for (const step of path) here = here.flatMap((part) => variants(stepInto(part, step), root))
+  return [...new Set(here.flatMap((part) => Object.keys(part.properties ?? {})))]
+}
+
+function stepInto(schema: JsonSchema, step: PropertyKey): JsonSchema | undefined {
+  if (typeof step === 'number') return schema.items
+  const more = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
+  return schema.properties?.[String(step)] ?? more
+}
+
+function variants(schema: JsonSchema | undefined, root: JsonSchema): JsonSchema[] {
+  if (!schema) return []
+  if (schema.$ref) return variants(schema.$ref === '#' ? undefined : root.$defs?.[schema.$ref.replace('#/$defs/', '')], root)
+  const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]
+  return [schema, ...inner.flatMap((part) => variants(part, root))]
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod'
+
+/** `server.cors` as an object: Llama Stack's keys and defaults (behaviour: "CORS"). */
+export const corsSchema = z
+  .strictObject({
+    allow_origins: z.array(z.string()).default([]).describe('Origins that may read answers, e.g. `https://app.example.com`; `*` for all.'),
+    allow_origin_regex: z.string().nullish().describe('A regular expression that the whole origin must match.'),
+    allow_methods: z.array(z.string()).default(['OPTIONS']),
+    allow_headers: z.array(z.string()).default([]),
+    allow_credentials: z.boolean().default(false).describe('Cannot stand together with the origin `*`.'),
+    expose_headers: z.array(z.string()).default([]),
+    max_age: z.int().min(0).default(600).describe('Seconds that a browser may remember the answer to a preflight.'),
+  })
+  .superRefine((cors, context) => {
+    if (cors.allow_credentials && cors.allow_origins.includes('*')) {
+      context.addIssue({ code: 'custom', path: ['allow_credentials'], message: 'Cannot use wildcard origins with credentials enabled' })
+    }
+    if (cors.allow_origin_regex) {
+      try {
+        RegExp(cors.allow_origin_regex)
+      } catch (error) {
+        context.addIssue({
+          code: 'custom',
+          path: ['allow_origin_regex'],
+          message: `no valid regular expression (${(error as Error).name})`,
+        })
+      }
+    }
+  })
+
+const port = z
+  .int()
+  .min(0, 'must be a port: 1 to 65535, or 0 for a free one')
+  .max(65_535, 'must be a port: 1 to 65535, or 0 for a free one')
+
+/** Seconds, longer than none and no longer than a timer can run. */
+const seconds = z.number().positive('must be more than 0 seconds').max(2_000_000, 'must be at most 2000000 seconds')
+
+/** The `server:` section. `auth` and `quota` are looked at apart: they protect, so what is not served is a start error. */
+export const serverSchema = z.strictObject({
+  port: port.default(8321).describe('The port to listen on; 0 takes a free one. A flag or CORRAL_PORT counts more.'),
+  host: z
+    .string()
+    .nullish()
+    .describe(
+      'The address to listen on. Absent: loopback only. Any other needs `allow_unauthenticated: true` as long as there is no auth.',
+    ),
+  allowed_hosts: z
+    .array(z.string())
+    .nullish()
+    .describe('Further names by which callers reach this server; a loopback server refuses other `Host` headers.'),
+  allow_unauthenticated: z.boolean().default(false).describe('Serve without authentication on an address that others can reach.'),
+  workers: z.int().min(1).max(256).default(1).describe('Processes that share the port (Linux; elsewhere one).'),
+  tls_certfile: z.string().nullish().describe('PEM file with the certificate and its chain; needs `tls_keyfile`.'),
+  tls_keyfile: z.string().nullish().describe('PEM file with the private key; needs `tls_certfile`.'),
+  tls_cafile: z.string().nullish().describe('PEM file with the authorities that clients must show a certificate of (mutual TLS).'),
+  cors: z
+    .union([z.boolean(), corsSchema])
+    .nullish()
+    .describe('`true`: browsers on this machine may call (for development); an object says who may; absent: off.'),
+  auth: z.unknown().optional().describe('Authentication. Not served by this version yet: with content it is a start error.'),
+  quota: z.unknown().optional().describe('Request quotas. Not served by this version yet: with content it is a start error.'),
+  registry_refresh_interval_seconds: seconds.default(300).describe('Seconds between two listings of the providers with `refresh_models`.'),
+  max_request_body_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432).describe('The largest request body, decompressed.'),
+  stream_head_timeout_seconds: seconds
+    .default(15)
+    .describe(
+      "Seconds that a streamed answer waits for the provider's first sign, so that its error can be a status, before it begins by itself.",
+    ),
+  heartbeat_interval_seconds: seconds.default(15).describe('Seconds of silence in a stream before a heartbeat comment is sent.'),
+  drain_timeout_seconds: z.number().min(0).max(86_400).default(30).describe('Seconds that running requests get to finish after SIGTERM.'),
+  drain_grace_seconds: z
+    .number()
+    .min(0)
+    .max(3600)
+    .default(1)
+    .describe('Seconds between `/readyz` turning false after SIGTERM and the port closing, so that load balancers notice.'),
+})
+
+export type ServerSection = z.output<typeof serverSchema>

@@ -1,0 +1,176 @@
+import { z } from 'zod'
+
+const secretText = z.string().nullish()
+const namespace = z.string().nullish()
+const port = (usual: number) => z.int().min(1).max(65_535).default(usual)
+const postgres = {
+  host: z.string().default('localhost'),
+  port: port(5432),
+  db: z.string().nullish(),
+  user: z.string().nullish(),
+  password: secretText,
+  ssl_mode: z.string().nullish(),
+  ca_cert_path: z.string().nullish(),
+}
+
+/** One entry of `storage.backends`, by its `type` (behaviour: "Storage"). */
+export const backendSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('kv_sqlite'), db_path: z.string(), namespace }),
+  z.strictObject({ type: z.literal('kv_redis'), host: z.string().default('localhost'), port: port(6379), namespace }),
+  z.strictObject({ type: z.literal('kv_postgres'), ...postgres, table_name: z.string().nullish(), namespace }),
+  z.strictObject({
+    type: z.literal('kv_mongodb'),
+    host: z.string().default('localhost'),
+    port: port(27_017),
+    db: z.string().nullish(),
+    user: z.string().nullish(),
+    password: secretText,
+    collection_name: z.string().nullish(),
+    namespace,
+  }),
+  z.strictObject({ type: z.literal('sql_sqlite'), db_path: z.string() }),
+  z.strictObject({
+    type: z.literal('sql_postgres'),
+    ...postgres,
+    pool_size: z.int().min(1).default(10),
+    max_overflow: z.int().min(0).default(20),
+    pool_recycle: z.int().default(-1),
+    pool_pre_ping: z.boolean().default(true),
+  }),
+])
+
+const kvStore = z.strictObject({ backend: z.string(), namespace: z.string().nullish() })
+const sqlStore = z.strictObject({
+  backend: z.string(),
+  table_name: z.string().nullish(),
+  max_write_queue_size: z.int().min(1).nullish(),
+  num_writers: z.int().min(1).nullish(),
+})
+
+/** Which kind of backend each store needs. */
+export const storeKinds: Readonly<Record<string, 'kv' | 'sql'>> = {
+  metadata: 'kv',
+  inference: 'sql',
+  conversations: 'sql',
+  responses: 'sql',
+  prompts: 'kv',
+  connectors: 'kv',
+}
+
+export const storageSchema = z.strictObject({
+  backends: z.record(z.string(), backendSchema).nullish().describe('Databases by name.'),
+  stores: z
+    .strictObject({
+      metadata: kvStore.nullish(),
+      inference: sqlStore.nullish(),
+      conversations: sqlStore.nullish(),
+      responses: sqlStore.nullish(),
+      prompts: kvStore.nullish(),
+      connectors: kvStore.nullish(),
+    })
+    .nullish()
+    .describe('Which backend each store uses.'),
+})
+
+/** The older `metadata_store` and its like: where the data lies stands in the entry itself. */
+const inlineStore = z.looseObject({
+  type: z.enum([
+    'sqlite',
+    'postgres',
+    'redis',
+    'mongodb',
+    'sql_sqlite',
+    'sql_postgres',
+    'kv_sqlite',
+    'kv_redis',
+    'kv_postgres',
+    'kv_mongodb',
+  ]),
+})
+
+export const olderStoreSchema = z.union([
+  inlineStore,
+  z.looseObject({ sql_store_config: inlineStore, max_write_queue_size: z.int().nullish(), num_writers: z.int().nullish() }),
+])
+
+const modelReference = z.strictObject({
+  provider_id: z.string().nullish(),
+  model_id: z.string(),
+  embedding_dimensions: z.int().min(1).nullish(),
+})
+const share = z.number().min(0).max(1)
+
+/** `vector_stores:`: defaults of searching and ingesting. */
+export const vectorStoresSchema = z.strictObject({
+  default_provider_id: z.string().nullish(),
+  default_embedding_model: modelReference.nullish(),
+  default_reranker_model: modelReference.nullish(),
+  rewrite_query_params: z
+    .strictObject({
+      model: modelReference.nullish(),
+      prompt: z.string().includes('{query}', 'must contain {query}').nullish(),
+      max_tokens: z.int().min(1).max(4096).nullish(),
+      temperature: z.number().min(0).max(2).nullish(),
+    })
+    .nullish(),
+  file_search_params: z
+    .strictObject({
+      header_template: z
+        .string()
+        .includes('{num_chunks}', 'must contain {num_chunks}')
+        .includes('file_search', 'must contain file_search')
+        .nullish(),
+      footer_template: z.string().nullish(),
+    })
+    .nullish(),
+  context_prompt_params: z
+    .strictObject({
+      chunk_annotation_template: z
+        .string()
+        .includes('{chunk.content}', 'must contain {chunk.content}')
+        .includes('{index}', 'must contain {index}')
+        .nullish(),
+      context_template: z.string().includes('{query}', 'must contain {query}').nullish(),
+    })
+    .nullish(),
+  annotation_prompt_params: z
+    .strictObject({
+      enable_annotations: z.boolean().nullish(),
+      annotation_instruction_template: z.string().nullish(),
+      chunk_annotation_template: z
+        .string()
+        .includes('{index}', 'must contain {index}')
+        .includes('{chunk_text}', 'must contain {chunk_text}')
+        .includes('{file_id}', 'must contain {file_id}')
+        .nullish(),
+    })
+    .nullish(),
+  file_ingestion_params: z
+    .strictObject({ default_chunk_size_tokens: z.int().min(1).nullish(), default_chunk_overlap_tokens: z.int().min(0).nullish() })
+    .nullish(),
+  chunk_retrieval_params: z
+    .strictObject({
+      chunk_multiplier: z.number().positive().nullish(),
+      max_tokens_in_context: z.int().min(1).nullish(),
+      default_reranker_strategy: z.string().nullish(),
+      rrf_impact_factor: z.number().positive().nullish(),
+      weighted_search_alpha: share.nullish(),
+      default_search_mode: z.enum(['vector', 'keyword', 'hybrid']).nullish(),
+    })
+    .nullish(),
+  file_batch_params: z
+    .strictObject({
+      max_concurrent_files_per_batch: z.int().min(1).nullish(),
+      file_batch_chunk_size: z.int().min(1).nullish(),
+      cleanup_interval_seconds: z.int().min(1).nullish(),
+    })
+    .nullish(),
+  contextual_retrieval_params: z
+    .strictObject({
+      model: modelReference.nullish(),
+      default_timeout_seconds: z.int().min(10).nullish(),
+      default_max_concurrency: z.int().min(1).nullish(),
+      max_document_tokens: z.int().min(1000).nullish(),
+    })
+    .nullish(),
+})

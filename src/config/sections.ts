@@ -1,0 +1,151 @@
+import type { ProviderDefinition } from '../providers/provider.ts'
+import { isNearMiss, nearest } from './nearest.ts'
+import { builtInApis, fileSchema, knownApis, registeredResourcesSchema, silentKeys, unusedSections } from './schema.ts'
+import { storeKinds } from './schema-storage.ts'
+import { type Substitution, substitute } from './substitute.ts'
+import { child, holdsNothing, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
+import { reportUnknownKey, type Strictness, validate } from './validate.ts'
+
+interface SectionReading extends Substitution {
+  readonly strictness: Strictness
+}
+
+/** Checks `version:` and the keys of the top level; gives `distro_name`, or the older `image_name`. */
+export function readVersion(root: MapNode, reading: SectionReading): string | undefined {
+  const { report } = reading
+  const version = child(root, 'version')
+  if (version && textOf(substitute(version, reading)) !== '2') {
+    report.error(
+      version,
+      `this version reads configurations of version 2, not ${shown(version)}: for an older one write it anew, e.g. with 'corral build'`,
+    )
+  }
+  const known = Object.keys(fileSchema.shape)
+  for (const [key, { at }] of root.entries) {
+    if (known.includes(key) || silentKeys.includes(key) || isGuard(key)) continue
+    if (key === 'logging_config') report.warn('notice', { path: [key], at }, "has no effect: the key is 'logging'")
+    else reportUnknownKey({ key, at, parent: root }, known, reading)
+  }
+  for (const key of ['external_providers_dir', 'external_apis_dir']) {
+    const node = child(root, key)
+    if (node && !holdsNothing(node)) {
+      report.warn(
+        'not_served',
+        node,
+        "names Python code of Llama Stack, which cannot be loaded. A provider's own 'module:' takes an npm package",
+      )
+    }
+  }
+  return nameOf(root, reading)
+}
+
+function nameOf(root: MapNode, reading: SectionReading): string | undefined {
+  for (const key of ['distro_name', 'image_name']) {
+    const node = child(root, key)
+    if (!node) continue
+    if (node.kind !== 'scalar') reading.report.error(node, 'must be text')
+    const name = textOf(substitute(node, reading))
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
+/** Policies at the top level would protect: they are no mere unknown keys. */
+function isGuard(key: string): boolean {
+  return key in guards
+}
+
+const guards: Readonly<Record<string, string>> = {
+  auth: 'authentication is not served by this version yet (and its place is server.auth)',
+  quota: 'quotas are not served by this version yet (and their place is server.quota)',
+  access_policy: 'policies are not served by this version yet',
+  route_policy: 'policies are not served by this version yet',
+}
+
+/** Reads `apis:`; what this version does not serve of it is warned of once, by name. */
+export function readApis(root: MapNode, reading: SectionReading & { definitions: readonly ProviderDefinition[] }): string[] {
+  const { report, strictness, definitions } = reading
+  const section = child(root, 'apis')
+  if (!section || isEmpty(section)) return []
+  if (section.kind !== 'list') {
+    report.error(section, 'must be a list of API names')
+    return []
+  }
+  const served = new Set<string>([...definitions.map((one) => one.api), ...builtInApis])
+  const names: string[] = []
+  const later: string[] = []
+  for (const item of section.items) {
+    const name = textOf(substitute(item, reading))
+    if (name === undefined) continue
+    const known: readonly string[] = [...knownApis, ...served]
+    if (known.includes(name)) {
+      names.push(name)
+      if (!served.has(name)) later.push(name)
+    } else if (strictness === 'strict' || isNearMiss(name, known))
+      report.error(item, `there is no API ${shown(item)}.`, nearest(name, known))
+    else report.warn('unknown_key', item, `there is no API ${shown(item)}: it has no effect.`, nearest(name, known))
+  }
+  if (later.length > 0) report.warn('not_served', section, `not served by this version yet: ${later.join(', ')}`)
+  return names
+}
+
+/** Checks the form of the sections that this version does not use, and says so once for each that holds something. */
+export function readUnusedSections(root: MapNode, reading: SectionReading): void {
+  const { report } = reading
+  for (const [key, message] of Object.entries(guards)) {
+    const node = child(root, key)
+    if (node && !holdsNothing(node))
+      report.error(node, `${message}, and what protects is never skipped silently: remove it to start without`)
+  }
+  for (const [key, schema] of Object.entries(unusedSections)) {
+    const node = child(root, key)
+    if (!node || holdsNothing(node)) continue
+    const before = report.errors.length
+    const expanded = substitute(node, reading)
+    if (holdsNothing(expanded)) continue
+    validate(expanded, schema, reading)
+    if (key === 'storage' && report.errors.length === before) checkStores(expanded, reading)
+    report.warn('not_served', node, 'is not used by this version yet')
+  }
+  readResources(child(root, 'registered_resources'), reading)
+}
+
+function readResources(section: TreeNode | undefined, reading: SectionReading): void {
+  const { report } = reading
+  if (!section || isEmpty(section)) return
+  if (section.kind !== 'map') {
+    report.error(section, 'must be a map of lists')
+    return
+  }
+  const others = { ...section, entries: new Map([...section.entries].filter(([key]) => key !== 'models')) }
+  const expanded = substitute(others, reading) as MapNode
+  validate(expanded, registeredResourcesSchema, reading)
+  const held = [...expanded.entries].filter(([, { node }]) => !holdsNothing(node)).map(([key]) => key)
+  if (held.length > 0) report.warn('not_served', section, `not used by this version yet: ${held.join(', ')}`)
+}
+
+/** Every store must name a backend that there is, of the kind it needs. */
+function checkStores(storage: TreeNode, { report }: SectionReading): void {
+  const backends = child(storage, 'backends')
+  const stores = child(storage, 'stores')
+  if (stores?.kind !== 'map') return
+  const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
+  for (const [store, { node }] of stores.entries) {
+    const reference = child(node, 'backend')
+    const name = textOf(reference)
+    const kind = storeKinds[store]
+    if (!reference || name === undefined || !kind) continue
+    if (!names.includes(name)) {
+      report.error(
+        reference,
+        `references unknown backend ${shown(reference)}. Available backends: ${names.join(', ') || 'none'}.`,
+        nearest(name, names),
+      )
+      continue
+    }
+    const type = textOf(child(child(backends, name), 'type'))
+    if (type !== undefined && !type.startsWith(`${kind}_`)) {
+      report.error(reference, `references backend ${shown(reference)} of type '${type}', but a backend of type ${kind}_* is required`)
+    }
+  }
+}
