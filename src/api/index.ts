@@ -2,14 +2,21 @@ import type { AnyRoute } from '../http/route.ts'
 import type { ApiDeps } from './define.ts'
 import { adminHealth, adminInspectRoutes, adminListProviders, adminRetrieveProvider, adminVersion } from './admin/routes.ts'
 import { createChatCompletion } from './chat/routes.ts'
+import { createCompletion } from './completions/routes.ts'
+import { getDocsFile, getDocsPage, getOpenApi } from './docs/routes.ts'
+import { createEmbedding } from './embeddings/routes.ts'
 import { getReadiness } from './health/routes.ts'
 import { getHealth, getVersion, inspectRoutes } from './inspect/routes.ts'
 import { deleteModel, listModels, retrieveModel } from './models/routes.ts'
 import { listProviders, retrieveProvider } from './providers/routes.ts'
+import { rerank } from './rerank/routes.ts'
 
 /** Every route, in the order of the reference page. */
 export const routes: readonly AnyRoute<ApiDeps>[] = [
   createChatCompletion,
+  createCompletion,
+  createEmbedding,
+  rerank,
   listModels,
   retrieveModel,
   deleteModel,
@@ -19,6 +26,9 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   getHealth,
   getVersion,
   getReadiness,
+  getOpenApi,
+  getDocsPage,
+  getDocsFile,
   adminListProviders,
   adminRetrieveProvider,
   adminInspectRoutes,

@@ -81,7 +81,8 @@ export interface ServedPath {
 export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'aliases' | 'deprecated'>): ServedPath[] {
   const paths = new Map([[route.path as string, route.deprecated ?? false]])
   for (const alias of route.aliases ?? []) paths.set(alias, true)
-  for (const path of [...paths.keys()]) if (path.startsWith('/v1/') && !path.startsWith(olderPrefix)) paths.set(`/v1/openai${path}`, true)
+  const current = [...paths.keys()].filter((path) => path.startsWith('/v1/') && !path.startsWith(olderPrefix))
+  for (const path of current) paths.set(`/v1/openai${path}`, true)
   return [...paths].map(([path, deprecated]) => ({ path, deprecated }))
 }
 

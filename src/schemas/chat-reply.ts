@@ -20,6 +20,12 @@ const tokenLogprob = z
 
 const logprobs = z.looseObject({ content: z.array(tokenLogprob).nullable(), refusal: z.array(tokenLogprob).nullable() })
 
+/** In chunks OpenAI's document has no null here, and OpenAI sends it all the same. */
+const chunkLogprobs = z.looseObject({
+  content: documentedAs(z.array(tokenLogprob).nullable(), z.array(tokenLogprob)),
+  refusal: documentedAs(z.array(tokenLogprob).nullable(), z.array(tokenLogprob)),
+})
+
 const annotation = z.looseObject({
   type: z.literal('url_citation'),
   url_citation: z.looseObject({ end_index: z.int(), start_index: z.int(), url: z.string(), title: z.string() }),
@@ -83,7 +89,7 @@ export const chatCompletionChunk = z
         delta,
         finish_reason: documentedAs(finishReason.nullable(), finishReason),
         index: z.int(),
-        logprobs: optional(logprobs),
+        logprobs: optional(chunkLogprobs),
       }),
     ),
     usage: optional(completionUsage),

@@ -17,7 +17,8 @@ export const model = z
     metadata: z.record(z.string(), z.unknown()),
     custom_metadata: z.record(z.string(), z.unknown()),
   })
-  .meta({ id: 'Model', title: 'Model' })
+  // Published without a `type`.
+  .meta({ id: 'Model', title: 'Model', type: undefined })
 export type Model = z.output<typeof model>
 
 export const modelList = z.object({ object: z.literal('list'), data: z.array(model) }).meta({ id: 'ListModelsResponse' })

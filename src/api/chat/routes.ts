@@ -9,6 +9,7 @@ export const createChatCompletion = defineRoute({
   operationId: 'createChatCompletion',
   tag: 'Chat',
   summary: 'Create a chat completion',
+  description: 'Answers a conversation with any model that `GET /v1/models` lists, whole or as a stream.',
   body: chatCompletionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
   async handle({ body, bytes, call }, { models, streams }) {

@@ -1,0 +1,19 @@
+import { completion, completionRequest } from '../../schemas/completions.ts'
+import { defineRoute } from '../define.ts'
+import { toResponse } from '../reply.ts'
+
+export const createCompletion = defineRoute({
+  method: 'POST',
+  path: '/v1/completions',
+  api: 'inference',
+  operationId: 'createCompletion',
+  tag: 'Completions',
+  summary: 'Create a completion',
+  description: 'Continues a text. Chat completions are what newer models are made for.',
+  body: completionRequest,
+  responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
+  async handle({ body, bytes, call }, { models, streams }) {
+    const { invoke, model } = await models.resolve(body.model, 'completions', call)
+    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call, { stream: body.stream === true, times: streams })
+  },
+})

@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { notFound } from '../../errors.ts'
+import { createOpenApi } from '../../http/openapi.ts'
+import { type ApiDeps, defineRoute } from '../define.ts'
+import { contentSecurityPolicy, docsPage, startScript } from './page.ts'
+
+const docs = { method: 'GET', api: 'inspect', tag: 'Reference' } as const
+
+// One document a server: made when it is first asked for, since that takes tens of milliseconds.
+const documents = new WeakMap<ApiDeps['routes'], string>()
+
+export const getOpenApi = defineRoute({
+  ...docs,
+  path: '/openapi.json',
+  operationId: 'getOpenApi',
+  summary: 'Get this document',
+  responses: { 200: { description: 'An OpenAPI 3.1 document.', json: z.looseObject({ openapi: z.string() }) } },
+  handle(_input, { routes, version }) {
+    let document = documents.get(routes)
+    if (document === undefined) {
+      document = JSON.stringify(createOpenApi(routes, { title: 'Corral', version, description }))
+      documents.set(routes, document)
+    }
+    return new Response(document, { headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' } })
+  },
+})
+
+const description = `One gate to every model.
+
+What is shown is what OpenAI publishes. More is accepted: unknown fields, unknown kinds of content, tools and formats, and
+other values of the strings that are listed travel to the provider, and so do numbers outside the bounds shown; what it makes of them is its own to say.
+An optional field may also be \`null\`, which is the same as leaving it out.
+
+Every path under \`/v1/\` also answers under \`/v1/openai/v1/\`, as older clients of Llama Stack expect. Errors have one
+envelope everywhere; where a provider answered with an error, its own status and message are passed on and \`error.provider\` holds the original.`
+
+export const getDocsPage = defineRoute({
+  ...docs,
+  path: '/docs',
+  operationId: 'getDocs',
+  summary: 'Read the API reference',
+  responses: { 200: { description: 'A page for people.', text: 'text/html' } },
+  handle: () =>
+    new Response(docsPage, {
+      headers: {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': contentSecurityPolicy,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      },
+    }),
+})
+
+/** File → its type and where its text comes from. Nothing else is served, so no path can lead out. */
+const files: Readonly<Record<string, { type: string; text(): Promise<string> | string }>> = {
+  'start.js': { type: 'text/javascript', text: () => startScript },
+  'swagger-ui-bundle.js': { type: 'text/javascript', text: () => packaged('swagger-ui-dist/swagger-ui-bundle.js') },
+  'swagger-ui.css': { type: 'text/css', text: () => packaged('swagger-ui-dist/swagger-ui.css') },
+}
+
+function packaged(specifier: string): Promise<string> {
+  return readFile(fileURLToPath(import.meta.resolve(specifier)), 'utf8')
+}
+
+export const getDocsFile = defineRoute({
+  ...docs,
+  path: '/docs/{file}',
+  operationId: 'getDocsFile',
+  summary: 'Get a part of the reference page',
+  params: z.object({ file: z.string() }),
+  responses: { 200: { description: 'A script or style sheet.', text: 'text/plain' } },
+  async handle({ params }) {
+    const file = Object.hasOwn(files, params.file) ? files[params.file] : undefined
+    if (!file) throw notFound('File', params.file, { param: 'file' })
+    return new Response(await file.text(), {
+      headers: {
+        'content-type': `${file.type}; charset=utf-8`,
+        'cache-control': 'public, max-age=3600',
+        'x-content-type-options': 'nosniff',
+      },
+    })
+  },
+})

@@ -1,0 +1,19 @@
+import { embeddings, embeddingsRequest } from '../../schemas/embeddings.ts'
+import { defineRoute } from '../define.ts'
+import { toResponse } from '../reply.ts'
+
+export const createEmbedding = defineRoute({
+  method: 'POST',
+  path: '/v1/embeddings',
+  api: 'inference',
+  operationId: 'createEmbedding',
+  tag: 'Embeddings',
+  summary: 'Create embeddings',
+  description: 'Turns texts into vectors.',
+  body: embeddingsRequest,
+  responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
+  async handle({ body, bytes, call }, { models }) {
+    const { invoke, model } = await models.resolve(body.model, 'embeddings', call)
+    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call, { stream: false })
+  },
+})

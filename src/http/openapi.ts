@@ -1,0 +1,145 @@
+import type { z } from 'zod'
+import { errorResponse } from '../schemas/errors.ts'
+import { type JsonSchema, SchemaCollector } from './json-schema.ts'
+import { type AnyRoute, pathsOf, type ResponseSpec } from './route.ts'
+
+export interface OpenApiInfo {
+  title: string
+  version: string
+  description: string
+}
+
+type AnyRoutes = readonly AnyRoute<never>[]
+
+/** The OpenAPI 3.1 document of a list of routes. Costs some milliseconds: make it once, when it is first asked for. */
+export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: OpenApiInfo): object {
+  const schemas = new SchemaCollector()
+  const paths: Record<string, Record<string, object>> = {}
+  for (const route of routes as unknown as AnyRoutes) {
+    for (const { path, deprecated } of pathsOf(route)) {
+      const operation = toOperation(route, schemas)
+      const at = (paths[path.replaceAll('+}', '}')] ??= {})
+      const operationId = path === route.path ? route.operationId : `${route.operationId}_${nameOf(path)}`
+      at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { deprecated }) }
+    }
+  }
+  const errors = Object.fromEntries(
+    Object.entries(errorAnswers).map(([status, { name, description }]) => [
+      name,
+      { description: `${description} (${status})`, content: { 'application/json': { schema: schemas.add(errorResponse, 'output') } } },
+    ]),
+  )
+  const components = { responses: errors, securitySchemes }
+  return {
+    openapi: '3.1.0',
+    info,
+    servers: [{ url: '/' }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    security: [{ bearer: [] }, {}],
+    paths,
+    components: { schemas: schemas.reachable({ paths, components }), ...components },
+  }
+}
+
+function nameOf(path: string): string {
+  return path.replaceAll(/[^a-zA-Z0-9]+/g, '_').replaceAll(/^_|_$/g, '')
+}
+
+function toOperation(route: AnyRoute<never>, schemas: SchemaCollector): object {
+  return {
+    operationId: route.operationId,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(route.description && { description: route.description }),
+    ...(route.public && { security: [] }),
+    ...withEntries('parameters', [...pathParameters(route, schemas), ...queryParameters(route, schemas)]),
+    ...(route.body && {
+      requestBody: { required: true, content: { 'application/json': { schema: schemas.add(route.body, 'input') } } },
+    }),
+    responses: {
+      ...Object.fromEntries(Object.entries(route.responses).map(([status, response]) => [status, toResponse(response, schemas)])),
+      ...errorsOf(route),
+    },
+  }
+}
+
+function withEntries(name: string, entries: object[]): object {
+  return entries.length > 0 ? { [name]: entries } : {}
+}
+
+function toResponse({ description, json, events, text }: ResponseSpec, schemas: SchemaCollector): object {
+  const content = {
+    ...(json && { 'application/json': { schema: schemas.add(json, 'output') } }),
+    ...(events && { 'text/event-stream': { schema: schemas.add(events, 'output') } }),
+    ...(text && { [text]: { schema: { type: 'string' } } }),
+  }
+  return { description, ...(Object.keys(content).length > 0 && { content }) }
+}
+
+function pathParameters(route: AnyRoute<never>, schemas: SchemaCollector): object[] {
+  const described = propertiesOf(route.params, schemas)
+  return [...route.path.matchAll(/\{(\w+)\+?\}/g)].map(([, name = '']) => parameter('path', name, described.properties[name], true))
+}
+
+function queryParameters(route: AnyRoute<never>, schemas: SchemaCollector): object[] {
+  const { properties, required } = propertiesOf(route.query, schemas)
+  return Object.entries(properties).map(([name, schema]) => parameter('query', name, schema, required.includes(name)))
+}
+
+function parameter(place: 'path' | 'query', name: string, schema: JsonSchema = { type: 'string' }, required: boolean): object {
+  const { description, deprecated, ...rest } = schema
+  return { in: place, name, required, ...(description ? { description } : {}), ...(deprecated ? { deprecated } : {}), schema: rest }
+}
+
+function propertiesOf(
+  schema: z.ZodType | undefined,
+  schemas: SchemaCollector,
+): { properties: Record<string, JsonSchema>; required: string[] } {
+  if (!schema) return { properties: {}, required: [] }
+  const { properties = {}, required = [] } = schemas.add(schema, 'input') as {
+    properties?: Record<string, JsonSchema>
+    required?: string[]
+  }
+  return { properties, required }
+}
+
+/** The errors a caller can meet; each has the same envelope. */
+const errorAnswers: Readonly<Record<string, { name: string; description: string }>> = {
+  400: { name: 'InvalidRequest', description: 'The request is not as the schema says; `param` names the field.' },
+  401: { name: 'Unauthenticated', description: 'A missing or bad credential: the caller’s here, or the one used at the provider.' },
+  403: { name: 'PermissionDenied', description: 'Known, and not permitted.' },
+  404: { name: 'NotFound', description: 'Absent, or not the caller’s to see.' },
+  413: { name: 'TooLarge', description: 'The body is larger than is allowed.' },
+  415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or compressed in an unknown way.' },
+  429: { name: 'RateLimited', description: 'Too many requests; `Retry-After` says how long to wait.' },
+  500: { name: 'ServerError', description: 'A fault of this server; the message carries the request id.' },
+  502: { name: 'UpstreamError', description: 'The provider could not be reached, broke off or spoke nonsense.' },
+  503: { name: 'Unavailable', description: 'Something this server depends on is not there yet; `Retry-After` says when to come again.' },
+  504: { name: 'UpstreamTimeout', description: 'The provider did not answer in time.' },
+}
+
+function errorsOf(route: AnyRoute<never>): Record<string, object> {
+  const statuses = [
+    ...(route.body || route.query || route.params ? ['400'] : []),
+    ...(route.public ? [] : ['401', '403']),
+    ...(route.body || route.path.includes('{') ? ['404'] : []),
+    ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),
+    '500',
+  ]
+  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${errorAnswers[status]?.name ?? ''}` }]))
+}
+
+const securitySchemes = {
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The caller’s own credential, where the server asks for one.',
+  },
+  providerData: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-LlamaStack-Provider-Data',
+    description:
+      'JSON with the caller’s own keys for providers, e.g. `{"groq_api_key": "…"}`; it wins over the configured key. `X-OGX-Provider-Data` is the same.',
+  },
+} as const
