@@ -1,6 +1,25 @@
+import { build } from './build.ts'
 import type { Command } from './command.ts'
+import { configSchema } from './config-schema.ts'
+import { configShow } from './config-show.ts'
+import { configValidate } from './config-validate.ts'
 import { health } from './health.ts'
+import { listApis } from './list-apis.ts'
+import { listDistros } from './list-distros.ts'
+import { listModels } from './list-models.ts'
+import { listProviders } from './list-providers.ts'
 import { run } from './run.ts'
 
 /** Every command, in the order in which the help lists them. */
-export const commands: readonly Command[] = [run, health]
+export const commands: readonly Command[] = [
+  run,
+  build,
+  listApis,
+  listProviders,
+  listDistros,
+  listModels,
+  configValidate,
+  configShow,
+  configSchema,
+  health,
+]

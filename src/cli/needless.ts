@@ -1,8 +1,9 @@
 import type { OptionSpecs } from './command.ts'
 
-const noImage = 'Corral builds no image and no virtual environment; the providers are all in the package.'
+const noImage = 'Corral builds no image and no virtual environment; every provider is in the package.'
+const listsDistros = { type: 'boolean', description: 'the same as `corral list distros`' } as const
 
-/** Options of `llama stack run` that Corral takes and has no use for. */
+/** Options of `llama stack run` and `ogx run` that Corral takes and has no use for. */
 export const needlessServing = {
   'image-type': { type: 'string', description: '', needless: noImage },
   'image-name': { type: 'string', description: '', needless: noImage },
@@ -10,8 +11,19 @@ export const needlessServing = {
   'skip-install-deps': { type: 'boolean', description: '', needless: 'there is nothing to install.' },
 } as const satisfies OptionSpecs
 
-/** Options of `llama stack build` that Corral takes and has no use for. */
+/** Options of `llama stack build`: the other spellings of Corral's own, and those that it has no use for. */
 export const needlessBuilding = {
   'image-type': { type: 'string', description: '', needless: noImage },
-  'print-deps-only': { type: 'boolean', description: '', needless: 'there are no dependencies to install.' },
+  config: {
+    type: 'string',
+    description: '',
+    needless: 'a build file names dependencies; name the providers with --providers, or serve a run file with `corral run FILE`.',
+  },
+  'image-name': { type: 'string', value: 'NAME', description: 'the same as --name' },
+  template: { type: 'string', value: 'NAME', description: 'the same as --distro' },
+  distribution: { type: 'string', value: 'NAME', description: 'the same as --distro' },
+  'list-distros': listsDistros,
+  'list-distributions': listsDistros,
+  'list-templates': listsDistros,
+  'print-deps-only': { type: 'boolean', description: 'says that there is nothing to install, and writes nothing' },
 } as const satisfies OptionSpecs

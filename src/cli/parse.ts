@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { type Command, type OptionSpec, usageError } from './command.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../config/nearest.ts'
 
 export interface ParsedInput {
   readonly args: readonly string[]
@@ -65,7 +65,7 @@ function valueOf(command: Command, token: OptionToken, spec: OptionSpec): string
     if (value !== undefined) throw usageError(`${rawName} takes no value.`, seeHelp(command))
     return true
   }
-  if (value === undefined || (value.startsWith('-') && !token.inlineValue)) {
+  if (value === undefined || (/^-./.test(value) && !token.inlineValue)) {
     throw usageError(`${rawName} needs a value: ${rawName} ${spec.value ?? 'VALUE'}.`, seeHelp(command))
   }
   if (spec.choices && !spec.choices.includes(value)) throw notAChoice(rawName, value, spec.choices)

@@ -1,6 +1,6 @@
 import { type Command, CommandError, type CommandContext, type ExitCode, usageError } from './command.ts'
 import { commandHelp, generalHelp, groupHelp } from './help.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../config/nearest.ts'
 import { parseInput } from './parse.ts'
 import { version } from './version.ts'
 

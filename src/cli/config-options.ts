@@ -1,0 +1,8 @@
+import type { ArgumentSpec, OptionSpec } from './command.ts'
+
+export const sourceArgument = {
+  name: 'starter|NAME|FILE',
+  description: 'a distribution or a file; default what `corral run` would serve',
+} as const satisfies ArgumentSpec
+
+export const strictOption = { type: 'boolean', description: 'treat unknown keys in the file as errors' } as const satisfies OptionSpec

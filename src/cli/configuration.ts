@@ -1,0 +1,44 @@
+import { type ConfigFlags, loadConfig, type LoadedConfig } from '../config/load.ts'
+import { ConfigErrors, formatIssue } from '../config/report.ts'
+import { createEgress } from '../egress/egress.ts'
+import { type CommandContext, CommandError, usageError } from './command.ts'
+
+export interface ConfigChoice {
+  /** The argument or `--config`; undefined: the variables decide, then `starter`. */
+  readonly source: string | undefined
+  readonly flags?: ConfigFlags
+  readonly strict?: boolean
+  /** Look for local servers, as `corral run` does. Default false. */
+  readonly probe?: boolean
+}
+
+/** Loads a configuration and tells its warnings on stderr; what is wrong becomes a CommandError with one line for each mistake. */
+export async function loadChosen(choice: ConfigChoice, context: CommandContext): Promise<LoadedConfig> {
+  const loaded = await load(choice, context).catch((error: unknown) => {
+    throw explained(error)
+  })
+  for (const warning of loaded.warnings) context.stderr.write(`${context.stderr.yellow('warning:')} ${formatIssue(warning)}\n`)
+  return loaded
+}
+
+/** The same without telling anything: throws ConfigErrors. */
+export function load({ source, flags, strict, probe }: ConfigChoice, { env, cwd }: CommandContext): Promise<LoadedConfig> {
+  return loadConfig({ source, env, cwd, ...(flags && { flags }), ...(strict && { strict }), ...(probe && { egress: createEgress() }) })
+}
+
+/** ConfigErrors as a CommandError; anything else as it is. */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof ConfigErrors)) return error
+  const lines = error.issues.map(formatIssue)
+  const message =
+    lines.length === 1 ? lines[0]! : `${lines.length} mistakes in the configuration:\n${lines.map((line) => `  ${line}`).join('\n')}`
+  return new CommandError(message, { cause: error })
+}
+
+/** The one configuration that the argument and `--config` name together. */
+export function oneSource(argument: string | undefined, option: string | undefined): string | undefined {
+  if (argument !== undefined && option !== undefined && argument !== option) {
+    throw usageError(`Two configurations are named: '${argument}' and --config '${option}'.`, 'Leave out the one or the other.')
+  }
+  return argument ?? option
+}

@@ -1,0 +1,21 @@
+import { defineCommand, jsonOption } from './command.ts'
+import { table } from './table.ts'
+
+export const listApis = defineCommand({
+  name: 'list apis',
+  aliases: ['stack list-apis'],
+  summary: 'the APIs that a configuration may name, and which are served',
+  options: { json: jsonOption },
+  examples: [['What can be served?', 'corral list apis']],
+  async run({ options }, { stdout }) {
+    const { plannedProviders, providerDefinitions } = await import('../providers/index.ts')
+    const apis = new Set<string>([...providerDefinitions, ...plannedProviders].map(({ api }) => api))
+    const rows = [...apis].map((api) => ({ api, providers: providerDefinitions.filter((one) => one.api === api).length }))
+    if (options.json) {
+      stdout.write(`${JSON.stringify(rows.map(({ api, providers }) => ({ api, served: providers > 0, providers })))}\n`)
+      return
+    }
+    const cells = rows.map(({ api, providers }) => [api, providers > 0 ? `${providers} providers` : 'known, not served yet'])
+    stdout.write(table(stdout, ['API', 'SERVED BY'], cells))
+  },
+})
