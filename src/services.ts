@@ -4,6 +4,7 @@ import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
 import type { Config } from './config/config.ts'
 import { createEgress } from './egress/egress.ts'
+import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
@@ -20,6 +21,10 @@ export interface BuildOptions {
   log?: Log
   /** How long listings and those that wait for them may take. */
   times?: Partial<CatalogTimes>
+  /** Milliseconds that a provider's health check may take. */
+  healthTimeout?: number
+  /** How much is kept of what callers' own keys list. */
+  callerLimits?: Partial<CallerListingLimits>
 }
 
 /**
@@ -30,13 +35,20 @@ export async function buildServices(config: Config = bare, options: BuildOptions
   const log = options.log ?? createLog({ categoryLevels: config.logging.categoryLevels })
   const events = createEvents(log)
   const egress = createEgress()
-  const providers = createProviderRegistry({ entries: config.providers, egress, log, events })
+  const providers = createProviderRegistry({
+    entries: config.providers,
+    egress,
+    log,
+    events,
+    ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
+  })
   const models = createModelCatalog({
     providers,
     registered: config.models,
     events,
     refreshInterval: config.server.registryRefreshInterval,
     ...(options.times && { times: options.times }),
+    ...(options.callerLimits && { callerLimits: options.callerLimits }),
   })
   return {
     config,
