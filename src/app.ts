@@ -36,7 +36,7 @@ export function createApp(services: Services): App {
 
   const running = new RunningRequests()
   let last = false
-  const handle = settle(compose(layers, mount(routes, services)), { events, running, stopping: () => last })
+  const handle = settle(compose(layers, mount(routes, services, { maxBodyBytes: config.server.maxBodyBytes })), { events, running, stopping: () => last })
   return {
     fetch: (request) => handle(request, new RequestContext(request)),
     get running() {

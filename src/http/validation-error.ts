@@ -26,9 +26,16 @@ function mostHelpful(issue: Issue): Issue {
   for (const [first] of issue.errors) {
     if (!first) continue
     const candidate = mostHelpful(first)
-    if (candidate.path.length > (best?.path.length ?? 0) || (!best && candidate.code !== 'invalid_type')) best = candidate
+    if (best ? isFurther(candidate.path, best.path) : candidate.path.length > 0 || candidate.code !== 'invalid_type') best = candidate
   }
   return best ? { ...best, path: [...issue.path, ...best.path] } : issue
+}
+
+/** Deeper; or, at the same depth, later in the first list where the two part. */
+function isFurther(path: readonly PropertyKey[], other: readonly PropertyKey[]): boolean {
+  if (path.length !== other.length) return path.length > other.length
+  const at = path.findIndex((key, index) => key !== other[index])
+  return at >= 0 && Number(path[at]) > Number(other[at])
 }
 
 interface Explanation {
