@@ -49,13 +49,13 @@ function readModel(item: TreeNode, reading: ModelReading): RegisteredModel | und
   const isConditional = providerNode?.kind === 'scalar' && providerNode.expanded && isEmpty(providerNode)
   if (isConditional) return undefined
   const values = validate(item, registeredModelSchema, reading)
-  if (!values) return undefined
   const providerId = textOf(providerNode)
-  if (providerNode && providerId !== undefined && providerId !== 'all' && !ids.enabled.has(providerId)) {
+  const isServed = providerId === undefined || providerId === 'all' || ids.enabled.has(providerId)
+  if (!isServed && providerNode) {
     const name = shown(child(item, 'model_id'))
-    if (ids.disabled.has(providerId))
+    if (ids.disabled.has(providerId)) {
       report.warn('notice', item, `the model ${name} is left out: its provider ${shown(providerNode)} is switched off`)
-    else if (ids.unserved.has(providerId)) {
+    } else if (ids.unserved.has(providerId)) {
       report.warn(
         'not_served',
         item,
@@ -64,14 +64,14 @@ function readModel(item: TreeNode, reading: ModelReading): RegisteredModel | und
     } else
       report.error(
         providerNode,
-        `there is no provider ${shown(providerNode)}`,
+        `there is no provider ${shown(providerNode)}.`,
         nearest(providerId, [...ids.enabled, ...ids.disabled, 'all']),
       )
-    return undefined
   }
+  if (!values || !isServed) return undefined
   return {
     modelId: values.model_id,
-    providerId: providerId,
+    providerId,
     providerModelId: values.provider_model_id || undefined,
     type: values.model_type,
     metadata: values.metadata ?? {},

@@ -39,6 +39,7 @@ class ProviderReader {
   readonly entries: ProviderEntry[] = []
   readonly ids = { enabled: new Set<string>(), disabled: new Set<string>(), unserved: new Set<string>() }
   readonly #reading: ProviderReading
+  readonly #taken = new Set<string>()
 
   constructor(reading: ProviderReading) {
     this.#reading = reading
@@ -92,8 +93,8 @@ class ProviderReader {
     }
     const known = this.#readKeys(item)
     if (!known || id === undefined || !idNode) return
-    if (this.entries.some((other) => other.api === api && other.id === id))
-      report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
+    if (this.#taken.has(`${api}/${id}`)) report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
+    this.#taken.add(`${api}/${id}`)
     if (id === 'all' || id.includes('/')) report.error(idNode, "a provider_id cannot be 'all' nor contain '/'")
     const found = await this.#findDefinition(api, item, known)
     if (found === 'unserved') {

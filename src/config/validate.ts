@@ -175,7 +175,17 @@ function explain(issue: Issue, node: TreeNode | undefined): string {
     )
     return node ? `must be ${[...new Set(expected)].join(' or ')}, not ${kindOf(node)}` : 'is required, and missing'
   }
+  if (issue.code === 'too_small' || issue.code === 'too_big') return limit(issue) ?? issue.message
   return issue.message.replace(/^Invalid option: expected one of/, 'must be one of').replace(/^Invalid input: expected/, 'must be')
+}
+
+/** Zod's own words for a limit, in ours; a schema's own message stays. */
+function limit(issue: Issue & { code: 'too_small' | 'too_big' }): string | undefined {
+  if (!/^Too (small|big)/.test(issue.message)) return undefined
+  const [word, bound] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum]
+  const edge = issue.inclusive ? word : word === 'at least' ? 'more than' : 'less than'
+  if (issue.origin === 'string') return `must have ${edge} ${bound} characters`
+  return issue.origin === 'array' ? `must have ${edge} ${bound} entries` : `must be ${edge} ${bound}`
 }
 
 const names: Readonly<Record<string, string>> = {
