@@ -4,7 +4,7 @@ import type { Egress } from '../egress/egress.ts'
 import type { InferenceProvider } from '../providers/provider.ts'
 import { causeOf, type Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
-import { redact, redactText } from './redact.ts'
+import { redact, redactText } from '../config/redact.ts'
 
 /** A provider of the configuration, running or not. */
 export interface LiveProvider {

@@ -1,0 +1,23 @@
+/** The public door: Corral as a library. Everything else may change from one release to the next. */
+export { createApp, type App } from './app.ts'
+export type { Call, Principal, ProviderData } from './call.ts'
+export type { Config, ProviderEntry, RegisteredModel, ServerConfig } from './config/config.ts'
+export { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
+export { ApiError, type ErrorDetail, type ProviderFault } from './errors.ts'
+export {
+  defineProvider,
+  type InferenceProvider,
+  type JsonReply,
+  type ListedModel,
+  type ModelRequest,
+  type ProviderDefinition,
+  type ProviderDeps,
+  type Reply,
+  type StreamReply,
+  type Usage,
+} from './providers/provider.ts'
+export { openaiCompatible, type OpenAICompatibleOptions } from './providers/inference/openai-compatible.ts'
+export { Secret } from './secret.ts'
+export { startServer, type RunningServer, type StartOptions } from './server.ts'
+export { buildServices, type BuildOptions, type Services } from './services.ts'
+export { createLog, silentLog, type Log } from './telemetry/logger.ts'
