@@ -16,6 +16,7 @@ export {
   toolStream,
   usageChunk,
 } from './replies.ts'
+export { recordedLog, type RecordedLine } from './recorded-log.ts'
 export { closeBeforeHead, resetBeforeHead, splitAt, stall, stallBeforeHead, type Pause, type Script } from './script.ts'
 export {
   providerEntry,

@@ -3,6 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const baseUrl = 'https://api.anthropic.com/v1'
 
@@ -12,7 +13,7 @@ const page = z.looseObject({
 
 /** Anthropic's own listing, which is not OpenAI's. */
 export function parseListing(answer: unknown): ListedModel[] {
-  return page.parse(answer).data.map(({ id, created_at, display_name }) => {
+  return readAnswer(page, answer, 'a list of models').data.map(({ id, created_at, display_name }) => {
     const created = created_at ? Math.floor(Date.parse(created_at) / 1000) : Number.NaN
     return {
       id,

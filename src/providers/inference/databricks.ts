@@ -3,6 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const embeddings = knownEmbeddings({ 'databricks-gte-large-en': [1024, 8192], 'databricks-bge-large-en': [1024, 512] })
 
@@ -12,8 +13,7 @@ const listing = z.looseObject({
 
 /** A workspace's serving endpoints as models; those that serve no language model are left out. */
 export function parseListing(answer: unknown): ListedModel[] {
-  return listing
-    .parse(answer)
+  return readAnswer(listing, answer, 'a list of serving endpoints')
     .endpoints.filter(({ task }) => !task || task.startsWith('llm/') || task.startsWith('agent/'))
     .map(({ name, task }) => ({
       id: name,

@@ -6,6 +6,7 @@ import type { InferenceProvider } from '../provider.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 import { defineRemoteInference } from './remote-inference.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const managementUrl = 'https://api.endpoints.huggingface.cloud/v2'
 const hubUrl = 'https://huggingface.co'
@@ -42,8 +43,8 @@ export const hfEndpoint = defineRemoteInference({
       if (found && Date.now() - found.at < keptFor) return found
       const name = config.endpoint_name.includes('/')
         ? config.endpoint_name
-        : `${whoSchema.parse(await ask({ url: `${config.hub_url ?? hubUrl}/api/whoami-v2` }, call)).name}/${config.endpoint_name}`
-      const { model, status } = endpointSchema.parse(await ask({ url: `${root}/endpoint/${name}` }, call))
+        : `${readAnswer(whoSchema, await ask({ url: `${config.hub_url ?? hubUrl}/api/whoami-v2` }, call), 'an account').name}/${config.endpoint_name}`
+      const { model, status } = readAnswer(endpointSchema, await ask({ url: `${root}/endpoint/${name}` }, call), 'an endpoint')
       if (!status.url) throw unavailable(`The Hugging Face endpoint '${name}' is ${status.state ?? 'not running'}.`, 30)
       const endpoint = openaiCompatible(
         {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Call } from '../../call.ts'
-import { ApiError } from '../../errors.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { askUpstream } from './upstream-question.ts'
+import { askUpstream, readAnswer } from './upstream-question.ts'
 
 interface Token {
   value: string
@@ -78,9 +77,7 @@ export class IamTokens {
       deps,
       call,
     )
-    const parsed = answerSchema.safeParse(answer)
-    if (!parsed.success) throw new ApiError('upstream_error', 'IBM Cloud IAM answered without a token.', { cause: parsed.error })
-    const { access_token, expiration, expires_in = 3_600 } = parsed.data
+    const { access_token, expiration, expires_in = 3_600 } = readAnswer(answerSchema, answer, 'a token of IBM Cloud IAM')
     return { value: access_token, expires: expiration === undefined ? Date.now() + expires_in * 1_000 : expiration * 1_000 }
   }
 }

@@ -4,6 +4,7 @@ import { fieldOf } from './caller-credentials.ts'
 import { forwardedHeaders, forwardHeaders } from './forwarded-headers.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const type = z.enum(['llm', 'embedding', 'rerank']).catch('llm')
 const metadata = z.record(z.string(), z.unknown()).nullish()
@@ -20,7 +21,7 @@ const listing = z.looseObject({ data: z.array(entry) })
 
 /** The listing of another Corral, Llama Stack or OGX, old or new, or of anything that lists as OpenAI does. */
 export function parseListing(answer: unknown): ListedModel[] {
-  return listing.parse(answer).data.flatMap((model) => {
+  return readAnswer(listing, answer, 'a list of models').data.flatMap((model) => {
     const id = model.identifier ?? model.id
     if (!id) return []
     const { model_type: kind, provider_id: _, provider_resource_id: __, ...custom } = model.custom_metadata ?? {}

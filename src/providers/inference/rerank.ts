@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { ApiError, invalidRequest } from '../../errors.ts'
+import { invalidRequest } from '../../errors.ts'
 import type { RerankRequest, RerankResponse } from '../../schemas/rerank.ts'
+import { readAnswer } from './upstream-question.ts'
 
 /** The text of the query or of an item; images are not for text rerankers. */
 export function textOf(item: RerankRequest['query'], param: string): string {
@@ -15,13 +16,14 @@ export function textsOf({ query, items }: RerankRequest): { query: string; items
 }
 
 const scored = z.looseObject({ index: z.int(), relevance_score: z.number().optional(), logit: z.number().optional() })
-const answerSchema = z.looseObject({ results: z.array(scored).optional(), rankings: z.array(scored).optional() })
+const answerSchema = z.union([
+  z.looseObject({ results: z.array(scored) }).transform(({ results }) => results),
+  z.looseObject({ rankings: z.array(scored) }).transform(({ rankings }) => rankings),
+])
 
 /** A reranker's answer, Jina's (`results`, `relevance_score`) or NVIDIA's (`rankings`, `logit`): best first, no more than asked for. */
 export function fromRanking(answer: unknown, limit: number | null | undefined): RerankResponse {
-  const parsed = answerSchema.safeParse(answer)
-  const entries = parsed.data?.results ?? parsed.data?.rankings
-  if (!entries) throw new ApiError('upstream_error', 'The provider answered the reranking with something else.', { cause: parsed.error })
+  const entries = readAnswer(answerSchema, answer, 'a ranking')
   const data = entries.map(({ index, relevance_score, logit }) => ({ index, relevance_score: relevance_score ?? logit ?? 0 }))
   return { data: data.toSorted((a, b) => b.relevance_score - a.relevance_score).slice(0, limit ?? data.length) }
 }

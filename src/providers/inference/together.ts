@@ -3,6 +3,7 @@ import { invalidRequest } from '../../errors.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const baseUrl = 'https://api.together.xyz/v1'
 
@@ -27,8 +28,7 @@ const types: Readonly<Record<string, ListedModel['type']>> = { embedding: 'embed
 
 /** Together's listing: a bare array whose entries tell their kind. Images, audio and moderation are not served here. */
 export function parseListing(answer: unknown): ListedModel[] {
-  return listing
-    .parse(answer)
+  return readAnswer(listing, answer, 'a list of models')
     .filter(({ type }) => !type || ['chat', 'language', 'code', 'embedding', 'rerank'].includes(type))
     .map(({ id, type, created, organization, context_length }) => {
       const known = embeddings(id)

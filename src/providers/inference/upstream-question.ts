@@ -1,7 +1,8 @@
 import type { Call } from '../../call.ts'
-import { ApiError } from '../../errors.ts'
-import { EgressError, type NetworkOptions } from '../../egress/egress.ts'
+import type { EgressResponse, NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
+import { isFault } from './fault.ts'
+import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 
 /** One request for one JSON document, beside the relay: listings, reranking, tokens. */
 export interface Question {
@@ -20,28 +21,75 @@ export interface Question {
   signal?: AbortSignal
 }
 
-/** Asks and answers with the parsed document. Throws ApiError: the provider's own error with its status, 502 or 504 when there is no answer. */
+/** Lists of some thousand models stay far below. */
+const largestAnswer = 16 * 1024 * 1024
+/** Milliseconds: what is asked here is quickly answered, or not at all. */
+const patience = 30_000
+
+/**
+ * Asks and answers with the parsed document. Throws ApiError: the provider's own error with its status, 502 or 504 when there is no answer, 502 when it
+ * is no JSON; an abort rejects with its reason.
+ */
 export async function askUpstream(question: Question, deps: ProviderDeps, call: Call): Promise<unknown> {
-  const { url, method = 'GET', headers, body, network, signal = call.signal } = question
-  const isText = typeof body === 'string'
+  const upstream = upstreamOf(question, deps)
   try {
-    const response = await deps.egress.request(url, {
-      method,
-      headers: { accept: 'application/json', ...(body !== undefined && !isText && { 'content-type': 'application/json' }), ...headers },
-      ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
-      signal,
-      network,
-    })
-    const answer = await new Response(response.body).text()
-    if (response.status !== 200) throw new ApiError('upstream_error', answer.slice(0, 500), { status: response.status })
-    return JSON.parse(answer)
+    const response = await send(question, deps, call)
+    if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
+    const document = parse(await response.content.bytes(largestAnswer), upstream)
+    if (isFields(document) && isFault(document) && !('data' in document)) {
+      throw toProviderError(upstream, { status: response.status, headers: response.headers, body: document })
+    }
+    return document
   } catch (error) {
-    if (error instanceof EgressError)
-      throw new ApiError('upstream_error', error.message, { status: error.reason === 'timeout' ? 504 : 502, cause: error })
-    throw error
+    throw toTransportError(upstream, error)
   }
 }
 
+/** Asks, and is content with any success, whatever its body says. Throws as `askUpstream` does. */
 export async function reachUpstream(question: Question, deps: ProviderDeps, call: Call): Promise<void> {
-  await askUpstream(question, deps, call)
+  const upstream = upstreamOf(question, deps)
+  try {
+    const response = await send(question, deps, call)
+    if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
+    response.content.drain()
+  } catch (error) {
+    throw toTransportError(upstream, error)
+  }
+}
+
+function upstreamOf({ secrets, headers }: Question, { id }: ProviderDeps): Upstream {
+  return { id, secrets: [...(secrets ?? []), ...credentialsIn(headers ?? {})] }
+}
+
+/** The values of headers that carry credentials by their name. */
+export function credentialsIn(headers: Readonly<Record<string, string>>): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => (/auth|key|token|secret|cookie|password|credential/i.test(name) ? [value] : []))
+}
+
+function send(question: Question, deps: ProviderDeps, call: Call): Promise<EgressResponse> {
+  const { url, method = 'GET', headers, body, network, signal = call.signal } = question
+  const isText = typeof body === 'string'
+  return deps.egress.request(url, {
+    method,
+    headers: { accept: 'application/json', ...(body !== undefined && !isText && { 'content-type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
+    signal,
+    network: {
+      ...network,
+      firstByteTimeout: Math.min(network?.firstByteTimeout ?? patience, patience),
+      idleTimeout: Math.min(network?.idleTimeout ?? patience, patience),
+    },
+  })
+}
+
+function parse(bytes: Uint8Array, upstream: Upstream): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown
+  } catch (error) {
+    throw nonsense(upstream, 'answered with something that is not JSON', error)
+  }
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,6 +5,7 @@ import type { ListedModel } from '../provider.ts'
 import { fieldOf } from './caller-credentials.ts'
 import { IamTokens } from './iam-tokens.ts'
 import { defineRemoteInference } from './remote-inference.ts'
+import { readAnswer } from './upstream-question.ts'
 
 const version = '2023-10-25'
 const iamUrl = 'https://iam.cloud.ibm.com/identity/token'
@@ -15,7 +16,7 @@ const listing = z.looseObject({ resources: z.array(spec) })
 
 /** watsonx's foundation models: what each can do is told by its functions. */
 export function parseListing(answer: unknown): ListedModel[] {
-  return listing.parse(answer).resources.map(({ model_id, functions, model_limits }) => {
+  return readAnswer(listing, answer, 'a list of models').resources.map(({ model_id, functions, model_limits }) => {
     const can = new Set(functions?.map(({ id }) => id))
     const { embedding_dimension, max_sequence_length } = model_limits ?? {}
     return {
