@@ -37,7 +37,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<0 | 
   using cleanup = new DisposableStack()
   cleanup.use(logFailures(events))
   const worker = options.env[workerVariable]
-  if (worker !== undefined && process.connected) return serveAsWorker(config, worker)
+  if (worker !== undefined && process.connected) return await serveAsWorker(config, worker)
 
   using stop = listenForStop((signal) => {
     log.flush?.()
@@ -46,12 +46,12 @@ export async function serve(config: Config, options: ServeOptions): Promise<0 | 
   const launcherGone = whenLauncherDies(options.env)
   const stopped = Promise.race([stop.first, launcherGone])
   if (config.server.workers > 1 && process.platform === 'linux') {
-    return supervise(config, { ...options, events, stopped, workerVariable })
+    return await supervise(config, { ...options, events, stopped, workerVariable })
   }
   if (config.server.workers > 1) {
     events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
   }
-  return serveAlone(config, options, stopped, log)
+  return await serveAlone(config, options, stopped, log)
 }
 
 /** Set in workers alone: `INDEX/PORT`. */
