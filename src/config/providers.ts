@@ -5,7 +5,7 @@ import { isNearMiss, nearest } from './nearest.ts'
 import { loadProviderModule } from './provider-modules.ts'
 import { knownApis, providerEntrySchema } from './schema.ts'
 import { enabledId, idIfEnabled, type Substitution, substitute } from './substitute.ts'
-import { child, emptyMap, isEmpty, type MapNode, shown, type TreeNode } from './tree.ts'
+import { child, emptyMap, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import type { reportUnknownKey } from './validate.ts'
 import { type Strictness, validate } from './validate.ts'
 
@@ -92,17 +92,16 @@ class ProviderReader {
       return
     }
     const known = this.#readKeys(item)
-    if (!known || id === undefined || !idNode) return
+    if (id === undefined || !idNode) return
     if (this.#taken.has(`${api}/${id}`)) report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
     this.#taken.add(`${api}/${id}`)
     if (id === 'all' || id.includes('/')) report.error(idNode, "a provider_id cannot be 'all' nor contain '/'")
+    if (!known) return
     const found = await this.#findDefinition(api, item, known)
     if (found === 'unserved') {
       this.ids.unserved.add(id)
       unserved.push(`${shown(idNode).slice(1, -1)} (${shown(known.typeNode).slice(1, -1)}${this.#reasonOf(api, known.type)})`)
-    }
-    this.ids.enabled.add(id)
-    if (found === 'unserved') this.ids.enabled.delete(id)
+    } else this.ids.enabled.add(id)
     if (typeof found !== 'object') return
     const config = this.#readConfig(item, found)
     if (config) this.entries.push({ id, type: found.type, api, definition: found, config: config.value })
@@ -121,10 +120,12 @@ class ProviderReader {
   #readKeys(item: MapNode): { type: string; typeNode: TreeNode; module: string | undefined } | undefined {
     const { report, strictness } = this.#reading
     const withoutConfig = { ...item, entries: new Map([...item.entries].filter(([key]) => key !== 'config')) }
-    const values = validate(substitute(withoutConfig, this.#reading), providerEntrySchema, { report, strictness })
+    const expanded = substitute(withoutConfig, this.#reading)
+    validate(expanded, providerEntrySchema, { report, strictness })
+    // A slip in one key does not hide what is wrong with the others.
+    const type = textOf(child(expanded, 'provider_type'))
     const typeNode = child(item, 'provider_type')
-    if (!values || !typeNode) return undefined
-    return { type: values.provider_type, typeNode, module: values.module || undefined }
+    return type === undefined || !typeNode ? undefined : { type, typeNode, module: textOf(child(expanded, 'module')) }
   }
 
   async #findDefinition(

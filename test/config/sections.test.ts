@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'bun:test'
+import { load, problems, warnings, withConfig } from './loading.ts'
+
+const one = withConfig('mode: fast')
+
+describe('registered models', () => {
+  test('both places, with every field', async () => {
+    const { config } = await load(`${one}
+registered_resources:
+  models:
+    - { model_id: fast, provider_id: one, provider_model_id: vendor/fast-1, metadata: { context_length: "\${env.N:=8192}" } }
+    - { model_id: claude, provider_id: all, provider_model_id: auto, model_type: llm }
+models:
+  - { model_id: embedder, provider_id: "\${env.P:=one}", model_type: embedding, metadata: { embedding_dimension: 384 } }
+  - model_id: bare`)
+    expect(config.models).toEqual([
+      { modelId: 'fast', providerId: 'one', providerModelId: 'vendor/fast-1', type: 'llm', metadata: { context_length: 8192 } },
+      { modelId: 'claude', providerId: 'all', providerModelId: 'auto', type: 'llm', metadata: {} },
+      { modelId: 'embedder', providerId: 'one', providerModelId: undefined, type: 'embedding', metadata: { embedding_dimension: 384 } },
+      { modelId: 'bare', providerId: undefined, providerModelId: undefined, type: 'llm', metadata: {} },
+    ])
+  })
+
+  test('a model of a disabled or unserved provider is left out with a warning, of a conditional one without', async () => {
+    const text = `version: 2
+providers:
+  inference:
+    - { provider_id: "\${env.X:+off}", provider_type: remote::sample }
+    - { provider_id: later, provider_type: inline::later }
+models:
+  - { model_id: a, provider_id: off }
+  - { model_id: b, provider_id: later }
+  - { model_id: c, provider_id: "\${env.X:+off}" }`
+    expect((await load(text)).config.models).toEqual([])
+    expect(await warnings(text)).toEqual([
+      '3:3 providers.inference: not served by this version yet: later (inline::later: Comes later)',
+      "7:5 models[0]: the model 'a' is left out: its provider 'off' is switched off",
+      "8:5 models[1]: the model 'b' is left out: its provider 'later' is not served by this version yet",
+      '1:1 providers: no provider is enabled: there will be no models',
+    ])
+  })
+
+  test('one model twice for one provider is an error', async () => {
+    expect(
+      await problems(
+        `${one}\nmodels:\n  - { model_id: a, provider_id: one }\n  - { model_id: a, provider_id: all }\n  - { model_id: a, provider_id: one }`,
+      ),
+    ).toEqual(["11:7 models[2].model_id: the model 'a' is registered twice for one provider"])
+  })
+
+  test('what is no list and what is no model', async () => {
+    expect(await problems(`${one}\nmodels: all`)).toEqual(['8:1 models: must be a list of models'])
+    expect(await problems(`${one}\nmodels: [just-a-name]`)).toEqual(['8:10 models[0]: must be a map of keys, not text'])
+  })
+})
+
+describe('providers', () => {
+  test('what is known and not served is named once an API; an API that nobody knows is told', async () => {
+    const text = `version: 2
+apis: [inference, vector_io, agents, models, later_api]
+providers:
+  inference: [{ provider_id: one, provider_type: remote::sample }]
+  vector_io:
+    - { provider_id: faiss, provider_type: inline::faiss, config: { path: "\${env.NOT_SET}" } }
+    - { provider_id: other, provider_type: "inline::faiss" }
+  agents: [{ provider_id: a, provider_type: inline::anything }]
+  later_api: [{ provider_id: b, provider_type: inline::anything }]
+  telemetry:`
+    expect(await warnings(text)).toEqual([
+      "2:46 apis[4]: there is no API 'later_api': it has no effect.",
+      '2:1 apis: not served by this version yet: vector_io, agents',
+      '5:3 providers.vector_io: not served by this version yet: faiss (inline::faiss), other (inline::faiss)',
+      '8:3 providers.agents: not served by this version yet: a (inline::anything)',
+      '9:3 providers.later_api: there is no such API: its providers have no effect.',
+    ])
+    expect((await load(text)).config.apis).toEqual(['inference', 'vector_io', 'agents', 'models'])
+  })
+
+  test('the providers of an API that apis: leaves out are not used', async () => {
+    const text = `${one}\napis: [models]`
+    expect((await load(text)).config.providers).toEqual([])
+    expect((await warnings(text))[0]).toBe("3:3 providers.inference: these providers are not used: 'apis' does not list inference")
+  })
+
+  test('slips', async () => {
+    expect(
+      await problems(`version: 2
+providers:
+  infrence: []
+  vector_io: [{ provider_id: a, provider_type: inline::fais }, { provider_id: b, provider_type: remote::sample }]
+  inference:
+    - remote::sample
+    - { provider_id: a/b, provider_type: remote::sample }
+    - { provider_id: all, provider_type: remote::sample, confg: {} }
+    - { provider_id: c, provider_type: remote::sample, config: [] }
+  safety: llama-guard`),
+    ).toEqual([
+      "3:3 providers.infrence: there is no such API. Did you mean 'inference'?",
+      "4:33 providers.vector_io[0].provider_type: there is no provider type 'inline::fais' for vector_io; 'corral list providers' names all. Did you mean 'inline::faiss'?",
+      "4:82 providers.vector_io[1].provider_type: 'remote::sample' is a provider of inference, not of vector_io",
+      '6:7 providers.inference[0]: must be a map with provider_id and provider_type',
+      "7:9 providers.inference[1].provider_id: a provider_id cannot be 'all' nor contain '/'",
+      "8:9 providers.inference[2].provider_id: a provider_id cannot be 'all' nor contain '/'",
+      "8:58 providers.inference[2].confg: unknown key. Did you mean 'config'?",
+      '9:56 providers.inference[3].config: must be a map of keys, not a list',
+      "10:3 providers.safety: must be a list of providers: begin each with '- provider_id:'",
+    ])
+  })
+})
+
+describe('sections that are not used yet', () => {
+  const storage = (stores: string) => `${one}
+storage:
+  backends:
+    kv_default: { type: kv_sqlite, db_path: "\${env.DIR:=~/.x}/kv.db" }
+    sql_default: { type: sql_postgres, host: db, port: "\${env.PORT:=5432}", pool_size: 3 }
+  stores: { ${stores} }`
+
+  test('are said once each, by name', async () => {
+    const text = `${storage('metadata: { backend: kv_default, namespace: registry }, responses: null')}
+safety: { default_shield_id: guard }
+vector_stores: {}
+connectors: []
+registered_resources: { shields: [{ shield_id: s }], vector_stores: [], tool_groups: [{ toolgroup_id: t }] }
+external_providers_dir: ~/providers.d
+external_apis_dir:`
+    expect(await warnings(text)).toEqual([
+      "17:1 external_providers_dir: names Python code of Llama Stack, which cannot be loaded. A provider's own 'module:' takes an npm package",
+      '8:1 storage: is not used by this version yet',
+      '13:1 safety: is not used by this version yet',
+      '16:1 registered_resources: not used by this version yet: shields, tool_groups',
+    ])
+  })
+
+  test('are checked for their form all the same', async () => {
+    expect(
+      await problems(storage('metadata: { backend: kv_defaul }, inference: { backend: kv_default }, connectors: { backend: nope }')),
+    ).toEqual([
+      "12:25 storage.stores.metadata.backend: references unknown backend 'kv_defaul'. Available backends: kv_default, sql_default. Did you mean 'kv_default'?",
+      "12:60 storage.stores.inference.backend: references backend 'kv_default' of type 'kv_sqlite', but a backend of type sql_* is required",
+      "12:97 storage.stores.connectors.backend: references unknown backend 'nope'. Available backends: kv_default, sql_default.",
+    ])
+    expect(await problems(`${one}\nstorage: { backends: { a: { type: kv_sqlit }, b: { type: kv_redis, prt: 1 } } }`)).toHaveLength(2)
+    expect(
+      await problems(
+        `${one}\nvector_stores: { file_search_params: { header_template: x }, chunk_retrieval_params: { weighted_search_alpha: 2 } }`,
+      ),
+    ).toEqual([
+      '8:40 vector_stores.file_search_params.header_template: must contain {num_chunks}',
+      '8:40 vector_stores.file_search_params.header_template: must contain file_search',
+      '8:88 vector_stores.chunk_retrieval_params.weighted_search_alpha: must be at most 1',
+    ])
+  })
+
+  test('the older stores, inline', async () => {
+    const text = `${one}
+metadata_store: { type: sqlite, db_path: "\${env.DIR:=~/x}/registry.db" }
+inference_store: { sql_store_config: { type: postgres, host: h }, num_writers: 4 }`
+    expect(await warnings(text)).toEqual([
+      '8:1 metadata_store: is not used by this version yet',
+      '9:1 inference_store: is not used by this version yet',
+    ])
+    expect(await problems(`${one}\nmetadata_store: { type: oracle }`)).toHaveLength(1)
+  })
+})
