@@ -3,7 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const baseUrl = 'https://api.anthropic.com/v1'
 

@@ -3,7 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const embeddings = knownEmbeddings({ 'databricks-gte-large-en': [1024, 8192], 'databricks-bge-large-en': [1024, 512] })
 

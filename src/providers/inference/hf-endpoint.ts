@@ -6,7 +6,7 @@ import type { InferenceProvider } from '../provider.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const managementUrl = 'https://api.endpoints.huggingface.cloud/v2'
 const hubUrl = 'https://huggingface.co'

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import type { Call } from '../../call.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { askUpstream, readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
+import { askUpstream } from './upstream-question.ts'
 
 interface Token {
   value: string

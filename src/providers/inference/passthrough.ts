@@ -4,7 +4,7 @@ import { fieldOf } from './caller-credentials.ts'
 import { forwardedHeaders, forwardHeaders } from './forwarded-headers.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const type = z.enum(['llm', 'embedding', 'rerank']).catch('llm')
 const metadata = z.record(z.string(), z.unknown()).nullish()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { invalidRequest } from '../../errors.ts'
 import type { RerankRequest, RerankResponse } from '../../schemas/rerank.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 /** The text of the query or of an item; images are not for text rerankers. */
 export function textOf(item: RerankRequest['query'], param: string): string {

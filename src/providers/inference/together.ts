@@ -3,7 +3,7 @@ import { invalidRequest } from '../../errors.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const baseUrl = 'https://api.together.xyz/v1'
 

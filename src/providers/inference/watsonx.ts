@@ -5,7 +5,7 @@ import type { ListedModel } from '../provider.ts'
 import { fieldOf } from './caller-credentials.ts'
 import { IamTokens } from './iam-tokens.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './upstream-question.ts'
+import { readAnswer } from './read-answer.ts'
 
 const version = '2023-10-25'
 const iamUrl = 'https://iam.cloud.ibm.com/identity/token'
