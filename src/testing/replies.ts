@@ -67,7 +67,7 @@ const toolCall = { id: 'call_mock', type: 'function', function: { name: 'get_wea
 
 /** A whole answer that calls one tool. */
 export function toolReply(): Script {
-  const message = { role: 'assistant', content: null, tool_calls: [toolCall] }
+  const message = { role: 'assistant', content: null, refusal: null, tool_calls: [toolCall] }
   return chatReply('', { choices: [{ index: 0, message, logprobs: null, finish_reason: 'tool_calls' }] })
 }
 
