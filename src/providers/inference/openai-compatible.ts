@@ -1,64 +1,60 @@
 import type { Call } from '../../call.ts'
-import { notFound } from '../../errors.ts'
-import type { NetworkOptions } from '../../egress/egress.ts'
+import { ApiError } from '../../errors.ts'
 import type { Capability, InferenceProvider, JsonReply, ListedModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
+import { toListedModels } from './listing.ts'
+import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { Relay } from './relay.ts'
+import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
 
-/**
- * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
- */
-export interface OpenAICompatibleOptions {
-  /** The root that `/chat/completions` is appended to, without a slash at its end; a function where a caller may bring its own. Throws ApiError 400 when there is none. */
-  baseUrl: string | ((call: Call) => string)
-  /** The headers that carry the credential for one call. Throws ApiError 400 when neither the configuration nor the caller gave one. */
-  authorize(call: Call): Record<string, string> | Promise<Record<string, string>>
-  hasOwnKey: boolean
-  acceptsKeyOf?(call: Call): boolean
-  /** What the upstream can do. */
-  capabilities: readonly Exclude<Capability, 'rerank'>[]
-  /** Paths that differ from OpenAI's, relative to the root. */
-  paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
-  /** Query parameters that every request carries. */
-  query?: Readonly<Record<string, string>>
-  /** Extra headers on every request, the operator's own included. */
-  headers?: Readonly<Record<string, string>> | ((call: Call) => Record<string, string>)
-  /** Whether usage may be asked for in streams (`stream_options.include_usage`). Default true. */
-  streamUsage?: boolean
-  /** What proves that a stream is whole: `[DONE]` (default), or a finish reason for every choice where the upstream sends no `[DONE]`. */
-  terminal?: 'done' | 'finish_reason'
-  /** Top-level request fields to change before sending: value to set, or undefined to remove. Gets the validated request. */
-  editRequest?(
-    request: ModelRequest<Record<string, unknown>>,
-    capability: Capability,
-    call: Call,
-  ): Record<string, unknown> | undefined | Promise<Record<string, unknown> | undefined>
-  /** Models that are known without asking, added to the listing or in place of it. */
-  staticModels?: readonly ListedModel[]
-  /** Turns the upstream's listing into models; absent: OpenAI's `{data: [{id}]}`, typed by `typeOf`. False: the upstream lists none. */
-  parseModels?: false | ((body: unknown) => ListedModel[])
-  /** The type of a listed model; default by name ("embed", "rerank"), else llm. */
-  typeOf?(id: string): { type: ListedModel['type']; metadata?: Record<string, unknown> } | undefined
-  network?: NetworkOptions
-}
+export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
-  const send = async (capability: Capability, request: ModelRequest<unknown>, call: Call): Promise<Reply> => {
-    const root = typeof options.baseUrl === 'string' ? options.baseUrl : options.baseUrl(call)
-    const path = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' }[capability]
-    const response = await deps.egress.request(root + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(await options.authorize(call)) },
-      body: JSON.stringify({ ...(request.body as object), model: request.model }),
-      signal: call.signal,
-      network: options.network,
-    })
-    if (response.status !== 200) throw notFound('Model', request.told)
-    return { kind: 'json', bytes: new Uint8Array(await new Response(response.body).arrayBuffer()), usage: undefined }
+  const relay = new Relay(options, deps)
+  const can = (capability: Capability): boolean => (options.capabilities as readonly Capability[]).includes(capability)
+  const send =
+    (capability: Capability) =>
+    (request: ModelRequest<object>, call: Call): Promise<Reply> =>
+      relay.send(capability, request, call)
+
+  const question = async (path: string, call: Call): Promise<Question> => {
+    const authorization = await options.authorize(call)
+    return {
+      url: relay.url(path, call),
+      headers: { ...relay.headers(call), ...authorization },
+      secrets: Object.values(authorization),
+      ...(options.network && { network: options.network }),
+    }
   }
+  const modelsPath = options.paths?.models ?? '/models'
+
+  const listModels = async (call: Call): Promise<ListedModel[]> => {
+    if (options.parseModels === false) return [...(options.staticModels ?? [])]
+    return toListedModels(await askUpstream(await question(modelsPath, call), deps, call), options, deps)
+  }
+
+  const checkHealth = async (call: Call): Promise<void> => {
+    const path = options.paths?.health
+    if (path === undefined && options.parseModels !== false) {
+      await listModels(call)
+      return
+    }
+    try {
+      await reachUpstream(await question(path ?? modelsPath, call), deps, call)
+    } catch (error) {
+      // No listing and no health path: that it answers at all, and does not refuse the key, is what can be known.
+      const alive = path === undefined && error instanceof ApiError && error.provider && [400, 404, 405].includes(error.status)
+      if (!alive) throw error
+    }
+  }
+
   return {
     hasOwnKey: options.hasOwnKey,
-    chat: (request, call) => send('chat', request, call),
-    completions: (request, call) => send('completions', request, call),
-    embeddings: (request, call) => send('embeddings', request, call) as Promise<JsonReply>,
+    ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
+    ...(can('chat') && { chat: send('chat') }),
+    ...(can('completions') && { completions: send('completions') }),
+    ...(can('embeddings') && { embeddings: send('embeddings') as (request: ModelRequest<object>, call: Call) => Promise<JsonReply> }),
+    listModels,
+    checkHealth,
   }
 }

@@ -1,0 +1,59 @@
+import type { ListedModel, ModelType, ProviderDeps } from '../provider.ts'
+import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { nonsense } from './upstream-error.ts'
+
+/** Turns a provider's listing into models, and adds those that are known without asking. Throws ApiError 502 when it is no listing. */
+export function toListedModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+  return withStatic(parsed(document, options, deps), options.staticModels ?? [])
+}
+
+function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+  if (!options.parseModels) return openaiModels(document, options, deps)
+  try {
+    return options.parseModels(document)
+  } catch (error) {
+    throw nonsense(deps, 'answered with a list of models that cannot be read', error)
+  }
+}
+
+/** `{data: [{id, created, owned_by}]}`; some answer `{models: […]}` or the bare list, some name a model `name`. */
+function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+  const { data, models } = (document ?? {}) as { data?: unknown; models?: unknown }
+  const list = [data, models, document].find((candidate) => Array.isArray(candidate)) as unknown[] | undefined
+  if (!list) throw nonsense(deps, 'answered with something that is not a list of models')
+  return list.flatMap((entry) => {
+    const { id, name, created, owned_by } = (entry ?? {}) as Record<string, unknown>
+    const own = typeof id === 'string' && id !== '' ? id : name
+    if (typeof own !== 'string' || own === '') return []
+    return [
+      {
+        id: own,
+        ...typed(own, options),
+        ...(typeof created === 'number' && { created }),
+        ...(typeof owned_by === 'string' && { owned_by }),
+      },
+    ]
+  })
+}
+
+function typed(id: string, options: OpenAICompatibleOptions): Pick<ListedModel, 'type' | 'typeIsGuess' | 'metadata'> {
+  const known = options.typeOf?.(id)
+  if (known) return { type: known.type, metadata: known.metadata ?? {} }
+  const type = typeByName(id)
+  return { type, ...(type === 'llm' && { typeIsGuess: true }), metadata: {} }
+}
+
+/** What a model most likely is, going by its name. */
+export function typeByName(id: string): ModelType {
+  if (/rerank/i.test(id)) return 'rerank'
+  return /embed/i.test(id) ? 'embedding' : 'llm'
+}
+
+function withStatic(listed: readonly ListedModel[], known: readonly ListedModel[]): ListedModel[] {
+  const byId = new Map(listed.map((model) => [model.id, model]))
+  for (const model of known) {
+    const other = byId.get(model.id)
+    byId.set(model.id, other ? { ...other, ...model, metadata: { ...other.metadata, ...model.metadata } } : model)
+  }
+  return [...byId.values()]
+}

@@ -1,0 +1,40 @@
+import type { Call } from '../../call.ts'
+import type { NetworkOptions } from '../../egress/egress.ts'
+import type { Capability, ListedModel, ModelRequest } from '../provider.ts'
+
+/**
+ * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
+ */
+export interface OpenAICompatibleOptions {
+  /** The root that `/chat/completions` is appended to, without a slash at its end; a function where a caller may bring its own. Throws ApiError 400 when there is none. */
+  baseUrl: string | ((call: Call) => string)
+  /** The headers that carry the credential for one call. Throws ApiError 400 when neither the configuration nor the caller gave one. */
+  authorize(call: Call): Record<string, string> | Promise<Record<string, string>>
+  hasOwnKey: boolean
+  acceptsKeyOf?(call: Call): boolean
+  /** What the upstream can do. */
+  capabilities: readonly Exclude<Capability, 'rerank'>[]
+  /** Paths that differ from OpenAI's, relative to the root. */
+  paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
+  /** Query parameters that every request carries. */
+  query?: Readonly<Record<string, string>>
+  /** Extra headers on every request, the operator's own included. */
+  headers?: Readonly<Record<string, string>> | ((call: Call) => Record<string, string>)
+  /** Whether usage may be asked for in streams (`stream_options.include_usage`). Default true. */
+  streamUsage?: boolean
+  /** What proves that a stream is whole: `[DONE]` (default), or a finish reason for every choice where the upstream sends no `[DONE]`. */
+  terminal?: 'done' | 'finish_reason'
+  /** Top-level request fields to change before sending: value to set, or undefined to remove. Gets the validated request. */
+  editRequest?(
+    request: ModelRequest<Record<string, unknown>>,
+    capability: Capability,
+    call: Call,
+  ): Record<string, unknown> | undefined | Promise<Record<string, unknown> | undefined>
+  /** Models that are known without asking, added to the listing or in place of it. */
+  staticModels?: readonly ListedModel[]
+  /** Turns the upstream's listing into models; absent: OpenAI's `{data: [{id}]}`, typed by `typeOf`. False: the upstream lists none. */
+  parseModels?: false | ((body: unknown) => ListedModel[])
+  /** The type of a listed model; default by name ("embed", "rerank"), else llm. */
+  typeOf?(id: string): { type: ListedModel['type']; metadata?: Record<string, unknown> } | undefined
+  network?: NetworkOptions
+}

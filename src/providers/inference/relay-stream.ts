@@ -1,0 +1,219 @@
+import { EgressError, type EgressBody } from '../../egress/egress.ts'
+import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
+import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
+import { isFault } from './fault.ts'
+import { FrameEditor } from './frame-editor.ts'
+import { cutOff, nonsense, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { readUsage } from './usage.ts'
+
+/** The largest frame that passes: an image or a long tool call can be megabytes. */
+const largestFrame = 16 * 1024 * 1024
+
+export interface RelayOptions {
+  upstream: Upstream
+  /** The model as the caller knows it. */
+  told: string
+  /** How the stream's id begins where the upstream has none. */
+  idPrefix: string
+  /** The caller did not ask for usage: its chunk is read and not passed on. */
+  withholdUsage: boolean
+  /** What proves that the stream is whole. */
+  terminal: 'done' | 'finish_reason'
+  /** How many choices were asked for. */
+  choices: number
+}
+
+const encoder = new TextEncoder()
+const doneData = encoder.encode('[DONE]')
+const finishReason = encoder.encode('finish_reason"')
+const decoder = new TextDecoder()
+
+/** Relays a stream of OpenAI's chunks from an upstream's body, frame by frame, as bytes. */
+export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void, undefined> {
+  readonly kind = 'stream'
+  readonly frames = this
+  readonly facts: StreamFacts = { usage: undefined, firstTokenAt: undefined, frames: 0 }
+  readonly #body: EgressBody
+  readonly #options: RelayOptions
+  readonly #splitter = new FrameSplitter(largestFrame)
+  readonly #editor: FrameEditor
+  readonly #finished = new Set<number>()
+  /** Thrown once what came before it has been handed out. */
+  #failure: unknown
+  #over = false
+
+  constructor(body: EgressBody, options: RelayOptions) {
+    this.#body = body
+    this.#options = options
+    this.#editor = new FrameEditor(options.told, options.idPrefix)
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, void>> {
+    for (;;) {
+      if (this.#over) return this.#last()
+      const pieces = await this.#read()
+      if (pieces) this.#take(pieces)
+      else if (!this.#over) this.#close()
+      if (this.#editor.written > 0) return { done: false, value: this.#editor.take() }
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, void>> {
+    this.#over = true
+    this.#failure = undefined
+    this.#body.cancel()
+    return { done: true, value: undefined }
+  }
+
+  #last(): IteratorResult<Uint8Array, void> {
+    const failure = this.#failure
+    if (failure === undefined) return { done: true, value: undefined }
+    this.#failure = undefined
+    throw failure
+  }
+
+  async #read(): Promise<readonly Uint8Array[] | undefined> {
+    try {
+      return await this.#body.read()
+    } catch (error) {
+      if (error instanceof EgressError && this.#isWhole()) return undefined
+      const { upstream } = this.#options
+      this.#fail(error instanceof EgressError && error.reason === 'cut' ? cutOff(upstream, error) : toTransportError(upstream, error))
+      return undefined
+    }
+  }
+
+  #take(pieces: readonly Uint8Array[]): void {
+    const splitter = this.#splitter
+    try {
+      for (const piece of pieces) {
+        this.#editor.reserve(piece.length + piece.length / 4)
+        splitter.push(piece)
+        while (!this.#over && splitter.next()) this.#frame()
+        if (this.#over) return
+      }
+    } catch (error) {
+      if (!(error instanceof FrameTooLarge)) throw error
+      this.#fail(nonsense(this.#options.upstream, `sent a frame of more than ${largestFrame} bytes`, error))
+    }
+  }
+
+  /** The upstream's body has ended as HTTP wants it. */
+  #close(): void {
+    if (this.#splitter.flush()) this.#frame()
+    if (this.#over) return
+    if (!this.#isWhole()) return this.#fail(cutOff(this.#options.upstream))
+    this.#over = true
+    this.#editor.writeData(doneData)
+  }
+
+  #isWhole(): boolean {
+    return this.#options.terminal === 'finish_reason' && this.#finished.size >= this.#options.choices
+  }
+
+  #fail(failure: unknown): void {
+    this.#over = true
+    this.#failure = failure
+    this.#body.cancel()
+  }
+
+  #frame(): void {
+    const { bytes, start, end, singleLine } = this.#splitter
+    const at = singleLine ? dataStart(bytes, start, end) : -1
+    if (at >= 0) {
+      this.#data(bytes, at, end)
+      return
+    }
+    const { event, data } = readFrame(bytes.subarray(start, end))
+    if (!data) return
+    // A line end between two tokens of JSON is white space: as a space it keeps the frame on one line.
+    for (let index = data.indexOf(0x0a); index >= 0; index = data.indexOf(0x0a, index)) data[index] = 0x20
+    if (event === 'error') this.#error(data)
+    else this.#data(data, 0, data.length)
+  }
+
+  #data(bytes: Uint8Array, start: number, end: number): void {
+    if (start >= end) return
+    if (isDone(bytes, start, end)) {
+      this.#over = true
+      this.#editor.writeData(doneData)
+      this.#body.drain()
+      return
+    }
+    const { facts } = this
+    const editor = this.#editor
+    if (!editor.scan(bytes, start, end)) return this.#malformed()
+    if (editor.error !== 0) return this.#error(bytes.subarray(start, end))
+    if (editor.choices === 0) {
+      const frame = parse(bytes, start, end)
+      if (isFault(frame)) return this.#error(bytes.subarray(start, end))
+    }
+    facts.frames += 1
+    if (facts.firstTokenAt === undefined && editor.choices !== 0 && hasContent(parse(bytes, editor.choices, editor.choicesEnd))) {
+      facts.firstTokenAt = performance.now()
+    }
+    if (editor.usage !== 0 && this.#usage(bytes)) return
+    if (this.#options.terminal === 'finish_reason') this.#noteFinish(bytes)
+    editor.write()
+  }
+
+  /** True when the frame is the one that carries usage and nothing else, for a caller that did not ask for it. */
+  #usage(bytes: Uint8Array): boolean {
+    const { usage, usageEnd, choices, choicesEnd } = this.#editor
+    const read: Usage | undefined = readUsage(parse(bytes, usage, usageEnd))
+    if (!read) return false
+    this.facts.usage = read
+    return this.#options.withholdUsage && choices !== 0 && isEmptyList(bytes, choices, choicesEnd)
+  }
+
+  /** Parses the choices when some finish reason in them is not null. */
+  #noteFinish(bytes: Uint8Array): void {
+    const { choices, choicesEnd } = this.#editor
+    if (choices === 0) return
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset + choices, choicesEnd - choices)
+    if (!view.includes(finishReason)) return
+    const list: unknown = parse(bytes, choices, choicesEnd)
+    if (!Array.isArray(list)) return
+    for (const choice of list as ({ index?: number; finish_reason?: unknown } | null)[]) {
+      if (choice?.finish_reason) this.#finished.add(choice.index ?? 0)
+    }
+  }
+
+  #error(data: Uint8Array): void {
+    const { upstream } = this.#options
+    this.#fail(toProviderError(upstream, { status: 200, body: data.slice() }))
+  }
+
+  #malformed(): void {
+    this.#fail(nonsense(this.#options.upstream, 'sent a frame in its stream that is not a JSON object'))
+  }
+}
+
+function parse(bytes: Uint8Array, start: number, end: number): Record<string, unknown> {
+  return JSON.parse(decoder.decode(bytes.subarray(start, end))) as Record<string, unknown>
+}
+
+function isDone(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== doneData[0]) return false
+  return decoder.decode(bytes.subarray(start, Math.min(end, start + 16))).trim() === '[DONE]'
+}
+
+function isEmptyList(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start] !== 0x5b) return false
+  for (let index = start + 1; index < end - 1; index += 1) if ((bytes[index] as number) > 0x20) return false
+  return true
+}
+
+/** Whether a chunk's choices say anything: a role alone, or an empty text, is no token. */
+function hasContent(choices: unknown): boolean {
+  if (!Array.isArray(choices)) return false
+  return (choices as unknown[]).some((choice) => {
+    if (typeof choice !== 'object' || choice === null) return false
+    const { delta, text } = choice as { delta?: unknown; text?: unknown }
+    if (typeof text === 'string' && text !== '') return true
+    if (typeof delta !== 'object' || delta === null) return false
+    return Object.entries(delta).some(
+      ([key, value]) => key !== 'role' && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0),
+    )
+  })
+}

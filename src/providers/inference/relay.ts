@@ -1,0 +1,166 @@
+import type { Call } from '../../call.ts'
+import type { EgressResponse } from '../../egress/egress.ts'
+import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
+import { isFault } from './fault.ts'
+import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { toJsonReply } from './relay-reply.ts'
+import { RelayStream } from './relay-stream.ts'
+import { toRequestBytes } from './request-bytes.ts'
+import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { credentialsIn } from './upstream-question.ts'
+import { readUsage } from './usage.ts'
+import { toChunks } from './whole-to-stream.ts'
+
+/** The largest whole answer: embeddings of many texts are megabytes. */
+const largestReply = 64 * 1024 * 1024
+
+const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
+const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json' }
+/** Packed frames would wait for one another. */
+const streamHeaders = { 'content-type': 'application/json', accept: 'text/event-stream', 'accept-encoding': 'identity' }
+
+/** The fields that the relay itself looks at; each may be anything in a caller's body that a schema lets through. */
+interface RequestFields {
+  stream?: unknown
+  stream_options?: { include_usage?: unknown } | null
+  n?: unknown
+  prompt?: unknown
+  encoding_format?: unknown
+}
+
+interface Exchange {
+  capability: Capability
+  request: ModelRequest<RequestFields>
+  upstream: Upstream
+}
+
+/** Sends requests to one upstream and hands its answers on. */
+export class Relay {
+  readonly #options: OpenAICompatibleOptions
+  readonly #deps: ProviderDeps
+  readonly #query: string
+
+  constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
+    this.#options = options
+    this.#deps = deps
+    const query = new URLSearchParams(options.query).toString()
+    this.#query = query && `?${query}`
+  }
+
+  /** `path` under the upstream's root. */
+  url(path: string, call: Call): string {
+    const { baseUrl } = this.#options
+    return (typeof baseUrl === 'string' ? baseUrl : baseUrl(call)) + path + this.#query
+  }
+
+  /** The extra headers of every request. */
+  headers(call: Call): Readonly<Record<string, string>> | undefined {
+    const { headers } = this.#options
+    return typeof headers === 'function' ? headers(call) : headers
+  }
+
+  async send(capability: Capability, request: ModelRequest<RequestFields>, call: Call): Promise<Reply> {
+    const options = this.#options
+    const pending = options.authorize(call)
+    const authorization = pending instanceof Promise ? await pending : pending
+    const changes = options.editRequest?.(request as ModelRequest<Record<string, unknown>>, capability, call)
+    const edits = changes instanceof Promise ? await changes : changes
+    const extra = this.headers(call)
+    const streams = request.body.stream === true && capability !== 'embeddings'
+    const upstream = { id: this.#deps.id, secrets: [...Object.values(authorization), ...(extra ? credentialsIn(extra) : [])] }
+    try {
+      const response = await this.#deps.egress.request(this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call), {
+        method: 'POST',
+        headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...authorization },
+        body: toRequestBytes(request, { capability, edits, streamUsage: options.streamUsage !== false }),
+        signal: call.signal,
+        network: options.network,
+      })
+      if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
+      const exchange = { capability, request, upstream }
+      return await (streams ? this.#stream(response, exchange) : this.#whole(response, exchange))
+    } catch (error) {
+      throw toTransportError(upstream, error)
+    }
+  }
+
+  async #whole({ status, headers, content }: EgressResponse, { capability, request, upstream }: Exchange): Promise<Reply> {
+    if (isEventStream(headers)) {
+      content.cancel()
+      throw nonsense(upstream, 'answered with a stream that was not asked for')
+    }
+    const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
+    return toJsonReply(await content.bytes(largestReply), { upstream, status, told: request.told, capability, encoding })
+  }
+
+  async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
+    const { capability, request, upstream } = exchange
+    const { headers, content } = response
+    const type = headers.get('content-type') ?? ''
+    if (/\bjson\b/i.test(type) && !/ndjson|jsonl/i.test(type)) return this.#wholeAsStream(response, exchange)
+    if (/html/i.test(type)) {
+      content.cancel()
+      throw nonsense(upstream, 'answered with an HTML page in place of a stream')
+    }
+    const { stream_options } = request.body
+    return new RelayStream(content, {
+      upstream,
+      told: request.told,
+      idPrefix: idPrefix(capability),
+      withholdUsage: stream_options?.include_usage !== true,
+      terminal: this.#options.terminal ?? 'done',
+      choices: choicesOf(request.body),
+    })
+  }
+
+  /** The upstream answered a request for a stream with one document: an error, or a whole completion that becomes a short stream. */
+  async #wholeAsStream({ status, headers, content }: EgressResponse, { capability, request, upstream }: Exchange): Promise<StreamReply> {
+    const bytes = await content.bytes(largestReply)
+    const whole = parse(bytes)
+    const wantsUsage = request.body.stream_options?.include_usage === true
+    const chunks = whole && toChunks(whole, { told: request.told, idPrefix: idPrefix(capability), wantsUsage })
+    if (chunks) return framesOf(chunks, whole['usage'])
+    if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
+    throw nonsense(upstream, 'answered a request for a stream with JSON that is no completion')
+  }
+}
+
+/** How many choices a request asks for: `n` for each of its prompts. */
+function choicesOf({ n, prompt }: RequestFields): number {
+  const prompts = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(prompt.length, 1) : 1
+  return (typeof n === 'number' ? n : 1) * prompts
+}
+
+function isEventStream(headers: Headers): boolean {
+  return headers.get('content-type')?.includes('event-stream') === true
+}
+
+function idPrefix(capability: Capability): string {
+  return capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
+}
+
+function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+  } catch {
+    // The one who asks says that it is no completion.
+    return undefined
+  }
+}
+
+function framesOf(chunks: readonly object[], usage: unknown): StreamReply {
+  const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
+  let handedOut = false
+  return {
+    kind: 'stream',
+    facts: { usage: readUsage(usage), firstTokenAt: performance.now(), frames: chunks.length },
+    frames: {
+      async next() {
+        if (handedOut) return { done: true, value: undefined }
+        handedOut = true
+        return { done: false, value: new TextEncoder().encode(text) }
+      },
+    },
+  }
+}

@@ -1,0 +1,172 @@
+import { ApiError, type ErrorType } from '../../errors.ts'
+import { EgressError, type EgressResponse } from '../../egress/egress.ts'
+import { readFault, type Fault } from './fault.ts'
+import { maskerOf } from './masking.ts'
+
+/** Whom a request went to, and what of it must never be shown. */
+export interface Upstream {
+  /** The provider's id in the configuration. */
+  readonly id: string
+  /** Values of the headers that carried credentials. */
+  readonly secrets: readonly string[]
+}
+
+/** An answer, or a frame of one, that is an error. */
+export interface FailedAnswer {
+  /** The provider's HTTP status. */
+  status: number
+  headers?: Headers
+  /** As it came, or parsed. */
+  body: Uint8Array | object
+}
+
+const keptBody = 8_192
+const keptMessage = 4_096
+const readBody = 65_536
+/** An error's body that takes longer than this is told without. */
+const readTime = 5_000
+
+/** Reads the rest of an answer whose status is not a success. */
+export async function readProviderError(upstream: Upstream, response: EgressResponse): Promise<ApiError> {
+  return toProviderError(upstream, { status: response.status, headers: response.headers, body: await readStart(response) })
+}
+
+/**
+ * The provider's error as the caller gets it: its status, message, type, code, param and Retry-After, the original under `error.provider`, all of it
+ * without our credentials. An error inside a 200 has the status that its body names, else 502.
+ */
+export function toProviderError(upstream: Upstream, { status, headers, body }: FailedAnswer): ApiError {
+  const mask = maskerOf(upstream.secrets)
+  const content = mask.value(body instanceof Uint8Array ? parse(body) : body)
+  const fault = typeof content === 'string' ? readText(upstream.id, content) : readFault(content)
+  const shown = statusFor(status, fault)
+  return new ApiError(fault.type ?? typeFor(shown), messageFor(upstream.id, status, fault), {
+    status: shown,
+    code: fault.code ?? null,
+    param: fault.param ?? null,
+    headers: headers ? passedHeaders(headers) : {},
+    provider: { id: upstream.id, status, body: shortened(content) },
+  })
+}
+
+/** What egress threw, as the caller gets it; anything else as it is. */
+export function toTransportError(upstream: Pick<Upstream, 'id'>, error: unknown): unknown {
+  if (!(error instanceof EgressError)) return error
+  const [status, code, what] = transport[error.reason]
+  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}: ${error.message}.`, { status, code, cause: error })
+}
+
+/** The provider answered, and what it said makes no sense. `what` completes "Provider 'x' …". */
+export function nonsense(upstream: Pick<Upstream, 'id'>, what: string, cause?: unknown): ApiError {
+  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, { code: 'upstream_nonsense', cause })
+}
+
+/** A stream that ended before it was whole. */
+export function cutOff(upstream: Pick<Upstream, 'id'>, cause?: unknown): ApiError {
+  return new ApiError('upstream_error', `Provider '${upstream.id}' broke off its answer before it was whole.`, {
+    code: 'upstream_cut',
+    cause,
+  })
+}
+
+const transport: Readonly<Record<EgressError['reason'], readonly [status: number, code: string, what: string]>> = {
+  unreachable: [502, 'upstream_unreachable', 'could not be reached'],
+  timeout: [504, 'upstream_timeout', 'took too long'],
+  cut: [502, 'upstream_cut', 'broke off'],
+  tls: [502, 'upstream_tls', 'could not be reached safely'],
+  nonsense: [502, 'upstream_nonsense', 'did not answer as it should'],
+  too_large: [502, 'upstream_too_large', 'answered too much'],
+}
+
+/** The start of a body, whatever becomes of the rest. */
+async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  const timer = setTimeout(() => content.cancel(), readTime)
+  try {
+    let size = 0
+    for (let read = await content.read(); read && size < readBody; read = await content.read()) {
+      for (const piece of read) {
+        pieces.push(piece)
+        size += piece.length
+      }
+    }
+  } catch (error) {
+    // The status stands, with or without a whole body. Only a caller that has left ends it all.
+    if (!(error instanceof EgressError)) throw error
+  } finally {
+    clearTimeout(timer)
+    content.cancel()
+  }
+  return Buffer.concat(pieces).subarray(0, readBody)
+}
+
+function parse(body: Uint8Array): unknown {
+  const text = new TextDecoder().decode(body)
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    // Then it is a text: many a proxy says HTML, many a server a bare line.
+    return text
+  }
+}
+
+function readText(id: string, text: string): Fault {
+  if (!/^\s*(<!doctype|<html|<\?xml|<head|<body)/i.test(text)) return readFault(text)
+  const title = (/<title[^>]*>([^<]+)/i.exec(text) ?? /<h1[^>]*>([^<]+)/i.exec(text))?.[1]?.replaceAll(/\s+/g, ' ').trim()
+  return { message: `Provider '${id}' answered with an HTML page${title ? `: ${title}` : ''}.` }
+}
+
+function statusFor(status: number, fault: Fault): number {
+  if (status >= 400 && status <= 599) return status
+  return status >= 200 && status < 300 ? (fault.status ?? 502) : 502
+}
+
+function typeFor(status: number): ErrorType {
+  return types[status] ?? (status < 500 ? 'invalid_request_error' : 'upstream_error')
+}
+
+const types: Readonly<Record<number, ErrorType>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
+  500: 'server_error',
+  503: 'service_unavailable_error',
+}
+
+function messageFor(id: string, status: number, { message }: Fault): string {
+  if (status >= 300 && status < 400) return `Provider '${id}' answered with a redirect (${status}); redirects are not followed.`
+  if (message !== undefined) return message.length > keptMessage ? `${message.slice(0, keptMessage)}…` : message
+  return `Provider '${id}' answered with status ${status} and no message.`
+}
+
+function shortened(content: unknown): unknown {
+  const text = typeof content === 'string' ? content : JSON.stringify(content)
+  const bytes = Buffer.from(text)
+  return bytes.length <= keptBody ? content : new TextDecoder().decode(bytes.subarray(0, keptBody - 3))
+}
+
+/** The longest wait that a client's own retry may sleep for, in seconds. */
+const longestPoliteWait = 60
+
+function passedHeaders(headers: Headers): Record<string, string> {
+  const passed: Record<string, string> = {}
+  for (const [name, value] of headers) if (name.startsWith('x-ratelimit-')) passed[name] = value
+  const seconds = retrySeconds(headers.get('retry-after'))
+  if (seconds !== undefined) passed['retry-after'] = headers.get('retry-after') as string
+  const milliseconds = headers.get('retry-after-ms')
+  if (milliseconds && Number(milliseconds) >= 0) passed['retry-after-ms'] = milliseconds
+  const shouldRetry = headers.get('x-should-retry')
+  if (shouldRetry) passed['x-should-retry'] = shouldRetry
+  if (Math.max(seconds ?? 0, Number(milliseconds ?? 0) / 1000) > longestPoliteWait) passed['x-should-retry'] = 'false'
+  return passed
+}
+
+/** Seconds or an HTTP date; undefined when it is neither. */
+function retrySeconds(value: string | null): number | undefined {
+  if (value === null || value.trim() === '') return undefined
+  const seconds = Number(value)
+  if (!Number.isNaN(seconds)) return seconds >= 0 ? seconds : undefined
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : (date - Date.now()) / 1000
+}
