@@ -82,6 +82,8 @@ export interface StreamFacts {
   /** `performance.now()` at the first frame with content. */
   firstTokenAt: number | undefined
   frames: number
+  /** True once the end that proves the stream whole has been handed out. */
+  complete?: boolean
 }
 
 export type Reply = JsonReply | StreamReply

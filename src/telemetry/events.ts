@@ -17,6 +17,9 @@ export interface RequestFinished {
   left?: boolean
 }
 
+/** `truncated`: the upstream broke a stream off. `cancelled`: the caller left. */
+export type InferenceOutcome = 'completed' | 'failed' | 'cancelled' | 'truncated'
+
 /** One answer of a model, whole or streamed. */
 export interface InferenceFinished {
   call: Call
@@ -25,6 +28,7 @@ export interface InferenceFinished {
   /** `chat`, `completions`, `embeddings`, `rerank`. */
   capability: string
   streamed: boolean
+  outcome: InferenceOutcome
   /** Milliseconds from the request to the end of the answer. */
   duration: number
   /** Milliseconds to the first token, where one came. */
@@ -88,13 +92,13 @@ export function createEvents(log: Log): Events {
       server.warn({ request_id: requestId, header, why }, 'provider data ignored')
     },
     serverStarted: ({ urls, providers: ids, after }) =>
-      server.info({ providers: ids, start_ms: Math.round(after) }, `Corral serves ${urls.join(' and ')}`),
+      server.info({ pid: process.pid, providers: ids, start_ms: Math.round(after) }, `Corral serves ${urls.join(' and ')}`),
     draining: (why, running, limit) => server.info({ running, limit_s: limit }, `${why}: finishing what runs, taking nothing new`),
     drained(aborted) {
       if (aborted === 0) server.info({}, 'all requests finished')
       else server.warn({ aborted }, 'the time to finish is over: aborted what still ran')
     },
-    workerStarted: (worker, pid) => server.info({ worker, pid }, 'worker started'),
+    workerStarted: (worker, pid) => server.info({ worker, pid, supervisor: process.pid }, 'worker started'),
     workerDied(worker, how, restartIn) {
       server.error({ worker, ...(restartIn !== undefined && { restart_in_ms: restartIn }) }, `worker died (${how})`)
     },

@@ -104,6 +104,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     if (this.#over) return
     if (!this.#isWhole()) return this.#fail(cutOff(this.#options.upstream))
     this.#over = true
+    this.facts.complete = true
     this.#editor.writeData(doneData)
   }
 
@@ -136,6 +137,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     if (start >= end) return
     if (isDone(bytes, start, end)) {
       this.#over = true
+      this.facts.complete = true
       this.#editor.writeData(doneData)
       this.#body.drain()
       return

@@ -154,7 +154,7 @@ function framesOf(chunks: readonly object[], usage: unknown): StreamReply {
   let handedOut = false
   return {
     kind: 'stream',
-    facts: { usage: readUsage(usage), firstTokenAt: performance.now(), frames: chunks.length },
+    facts: { usage: readUsage(usage), firstTokenAt: performance.now(), frames: chunks.length, complete: true },
     frames: {
       async next() {
         if (handedOut) return { done: true, value: undefined }
