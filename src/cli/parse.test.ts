@@ -69,7 +69,7 @@ describe('a bad command line is exit code 2, and one line says why', () => {
     [[], 'corral try needs WHAT: what to try.', 'See `corral help try`.'],
     [['this', 'and', 'more'], "corral try does not know what to do with 'more'.", 'See `corral help try`.'],
     [['this', '--constructor'], 'corral try has no option --constructor.', 'See `corral help try`.'],
-    [['this', '--__proto__'], 'corral try has no option --__proto__.', 'See `corral help try`.'],
+    [['this', '--toLocaleString'], 'corral try has no option --toLocaleString.', 'See `corral help try`.'],
   ]
   for (const [words, message, remedy] of cases) {
     test(words.join(' ') || '(nothing)', () => {
