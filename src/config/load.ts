@@ -71,7 +71,9 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const using = { env, home, report, strictness, cwd }
   const distribution = readVersion(root, using) ?? found.origin.name
   const apis = readApis(root, { ...using, definitions })
-  const { entries, ids } = await readProviders(root, { ...using, definitions, planned, apis, folders: moduleFolders(found.origin, cwd) })
+  const folders = moduleFolders(found.origin, cwd)
+  const forgiving = found.origin.kind === 'distribution'
+  const { entries, ids } = await readProviders(root, { ...using, definitions, planned, apis, folders, forgiving })
   const models = readModels([child(child(root, 'registered_resources'), 'models'), child(root, 'models')], { ...using, ids })
   readUnusedSections(root, using)
   const server = readServer(root, { ...using, overrides: readOverrides(flags, env, report) })

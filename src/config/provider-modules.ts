@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { ProviderDefinition } from '../providers/provider.ts'
 
 export type LoadedModule =
@@ -14,8 +14,8 @@ export type LoadedModule =
  * `folders` are where it is looked for, in order: the configuration file's folder, then the working directory.
  */
 export async function loadProviderModule(name: string, folders: readonly string[]): Promise<LoadedModule> {
-  const path = resolveModule(name, folders)
-  if (path === undefined) {
+  const url = resolveModule(name, folders)
+  if (url === undefined) {
     if (isPythonModule(name)) return { kind: 'python' }
     return {
       kind: 'problem',
@@ -24,7 +24,7 @@ export async function loadProviderModule(name: string, folders: readonly string[
   }
   let loaded: { default?: unknown }
   try {
-    loaded = await import(pathToFileURL(path).href)
+    loaded = await import(url)
   } catch (error) {
     return { kind: 'problem', message: `the module fails to load: ${error instanceof Error ? error.message : String(error)}` }
   }
@@ -33,10 +33,12 @@ export async function loadProviderModule(name: string, folders: readonly string[
   return { kind: 'definition', definition: loaded.default as ProviderDefinition }
 }
 
+/** The URL of the file that the name stands for, as an import in one of the folders would find it. */
 function resolveModule(name: string, folders: readonly string[]): string | undefined {
   for (const folder of folders) {
     try {
-      return createRequire(join(folder, 'corral.config.js')).resolve(name)
+      const url = import.meta.resolve(name, pathToFileURL(join(folder, 'config.js')).href)
+      if (url.startsWith('file:') && statSync(fileURLToPath(url), { throwIfNoEntry: false })?.isFile()) return url
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? ''
       if (!['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(code)) throw error

@@ -3,6 +3,7 @@ import type { ProviderEntry } from './config.ts'
 import type { ProviderIds } from './models.ts'
 import { isNearMiss, nearest } from './nearest.ts'
 import { loadProviderModule } from './provider-modules.ts'
+import { Report } from './report.ts'
 import { knownApis, providerEntrySchema } from './schema.ts'
 import { enabledId, idIfEnabled, type Substitution, substitute } from './substitute.ts'
 import { child, emptyMap, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
@@ -18,6 +19,8 @@ interface ProviderReading extends Substitution, KnownProviders {
   readonly strictness: Strictness
   /** `apis:`; empty: all. */
   readonly apis: readonly string[]
+  /** Leave a provider whose settings are wrong out with a warning: nobody wrote the file, so nobody can mend it. */
+  readonly forgiving: boolean
   /** Where modules of third parties are looked for. */
   readonly folders: readonly string[]
 }
@@ -174,12 +177,19 @@ class ProviderReader {
   }
 
   #readConfig(item: MapNode, definition: ProviderDefinition): { value: unknown } | undefined {
-    const { report, strictness } = this.#reading
+    const { report, strictness, forgiving } = this.#reading
+    const attempt = forgiving ? new Report('') : report
+    const before = attempt.errors.length
     const written = child(item, 'config')
+    const at = written?.at ?? item.at
     const config =
-      written && !isEmpty(written) ? substitute(written, this.#reading) : emptyMap([...item.path, 'config'], written?.at ?? item.at)
-    const before = report.errors.length
-    const value = validate(config, definition.config, { report, strictness })
-    return report.errors.length === before ? { value } : undefined
+      written && !isEmpty(written) ? substitute(written, { ...this.#reading, report: attempt }) : emptyMap([...item.path, 'config'], at)
+    const value = validate(config, definition.config, { report: attempt, strictness })
+    if (attempt.errors.length === before) return { value }
+    if (forgiving) {
+      const reasons = attempt.errors.map((issue) => `${issue.path.split('.').at(-1)} ${issue.message}`)
+      report.warn('notice', { path: item.path, at }, `${shown(child(item, 'provider_id'))} is left out: ${reasons.join('; ')}`)
+    }
+    return undefined
   }
 }

@@ -98,7 +98,7 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
       `'${left[0]}' is no environment reference and stays as it is: write \${env.NAME}, \${env.NAME:=default} or \${env.NAME:+value}, the name in capitals`,
     )
   }
-  if (failed) return { ...node, meanings: [''], expanded: true }
+  if (failed) return { ...node, meanings: [null, absent, ''], expanded: true, failed }
   if (expanded === text) return node
   return { ...node, meanings: retyped(expanded), expanded: true }
 }
@@ -124,7 +124,7 @@ export function expandHome(path: string, home: string): string {
  * The schema chooses, so a key that consists of digits stays a key. A number that would be spelled otherwise (`007`, `1e9`) is rather text.
  */
 function retyped(text: string): unknown[] {
-  if (text === '') return [null, absent, '']
+  if (text === '') return [null, absent]
   if (/^(true|false)$/i.test(text)) return [text.toLowerCase() === 'true', text]
   const number = Number(text)
   const isInteger = /^[+-]?\d+$/.test(text)

@@ -22,6 +22,8 @@ export interface ScalarNode extends Placed {
   readonly source: string
   /** Whether an environment reference was expanded in it. */
   readonly expanded: boolean
+  /** That it holds an unset variable has been reported: nothing more is to be said about it. */
+  readonly failed?: boolean
 }
 
 export interface ListNode extends Placed {

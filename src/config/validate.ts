@@ -132,6 +132,7 @@ class Reading {
       return
     }
     const node = nodeAt(this.#root, issue.path)
+    if (node?.kind === 'scalar' && node.failed) return
     const first = node?.kind === 'scalar' ? this.#firstIssue.get(node) : undefined
     const telling = first && issue.code === 'invalid_type' ? first : issue
     const holder = node ?? nodeAt(this.#root, issue.path.slice(0, -1)) ?? this.#root

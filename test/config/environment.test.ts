@@ -102,8 +102,8 @@ describe('what a substituted text becomes', () => {
   })
 })
 
-describe('what switches off', () => {
-  const entry = (id: string) => `version: 2
+/** A file whose first entry could not be read if it counted. */
+const entry = (id: string) => `version: 2
 providers:
   inference:
     - provider_id: ${id}
@@ -112,6 +112,7 @@ providers:
     - provider_id: two
       provider_type: remote::sample`
 
+describe('what switches off', () => {
   for (const id of ['null', '""', '~', '__disabled__', '${env.X:+one}', '${env.X:=}', '${env.X:=__disabled__}']) {
     test(`[CFG-8] provider_id: ${id} drops the entry before its other fields are read`, async () => {
       const { config } = await load(entry(id))

@@ -4,6 +4,9 @@ import { issuesOf, load, problems, warnings, withConfig, withServer } from './lo
 
 const minimal = 'version: 2\nproviders: {}'
 
+/** Ten times another anchor. */
+const level = (name: string, inner: string) => `${name}: &${name} [${Array(10).fill(`*${inner}`).join(', ')}]`
+
 describe('text that is no configuration', () => {
   const cases: [name: string, text: string, expected: RegExp][] = [
     ['nothing', '', /^1:1: the file is empty/],
@@ -28,7 +31,6 @@ describe('text that is no configuration', () => {
   }
 
   test('aliases that multiply are stopped', async () => {
-    const level = (name: string, inner: string) => `${name}: &${name} [${Array(10).fill(`*${inner}`).join(', ')}]`
     const names = 'abcdefghij'.split('')
     const bomb = ['x0: &x0 [1]', ...names.map((name, index) => level(name, index === 0 ? 'x0' : names[index - 1]!))].join('\n')
     expect((await problems(bomb)).join()).toContain('more than 100000 values')

@@ -108,14 +108,14 @@ providers:
   })
 })
 
-describe('sections that are not used yet', () => {
-  const storage = (stores: string) => `${one}
+const storage = (stores: string) => `${one}
 storage:
   backends:
     kv_default: { type: kv_sqlite, db_path: "\${env.DIR:=~/.x}/kv.db" }
     sql_default: { type: sql_postgres, host: db, port: "\${env.PORT:=5432}", pool_size: 3 }
   stores: { ${stores} }`
 
+describe('sections that are not used yet', () => {
   test('are said once each, by name', async () => {
     const text = `${storage('metadata: { backend: kv_default, namespace: registry }, responses: null')}
 safety: { default_shield_id: guard }
