@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { forForeignHost, networkConfig, toNetworkOptions } from './network-config.ts'
+import { extraHeaders, forForeignHost, networkConfig, toNetworkOptions } from './network-config.ts'
 
 const url = 'https://api.example.com/v1'
 
@@ -45,6 +45,11 @@ test('PEM files are read; a missing one is named; a caller’s host gets none of
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+test('extra headers: names in lower case, nothing that could end a header', () => {
+  expect(extraHeaders({ headers: { 'X-Team': 'a', Authorization: 'Basic eA==' } })).toEqual({ 'x-team': 'a', authorization: 'Basic eA==' })
+  for (const headers of [{ 'bad name': 'x' }, { ok: 'a\r\nb: c' }]) expect(networkConfig.safeParse({ headers }).success).toBe(false)
 })
 
 test('half a client certificate is an error', () => {

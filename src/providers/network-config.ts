@@ -4,6 +4,8 @@ import type { NetworkOptions } from '../egress/egress.ts'
 import { flag, httpUrl } from './config-values.ts'
 
 const seconds = z.number().positive()
+const headerName = /^[!#$%&'*+.^_`|~\w-]+$/
+const headerValue = /^[\u0020-\u007e\u00a0-\u00ff]*$/
 
 /** How a provider is reached: Llama Stack's `network:`. Times in seconds, files as paths of PEM files. */
 export const networkConfig = z.strictObject({
@@ -38,7 +40,10 @@ export const networkConfig = z.strictObject({
     ])
     .nullish()
     .describe('Seconds: one number for connect, first byte and idle, or each by itself.'),
-  headers: z.record(z.string(), z.string()).nullish().describe('Extra headers on every request to this provider.'),
+  headers: z
+    .record(z.string().regex(headerName), z.string().regex(headerValue))
+    .nullish()
+    .describe('Extra headers on every request to this provider.'),
 })
 export type NetworkConfig = z.output<typeof networkConfig>
 
@@ -71,7 +76,12 @@ export function toNetworkOptions(network: NetworkConfig | null | undefined, olde
   return options
 }
 
-/** The same without what is meant for the operator's own host alone: its CA, its client certificate, its trust in any certificate. */
+/** `network.headers`, its names in lower case, so that no other spelling of a name stands beside it. */
+export function extraHeaders(network: NetworkConfig | null | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(network?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
+/** Network options without what is meant for the operator's own host alone: its CA, its client certificate, its trust in any certificate. */
 export function forForeignHost(options: NetworkOptions): NetworkOptions {
   const { tls: _, ...rest } = options
   return rest

@@ -36,7 +36,7 @@ export const hfEndpoint = defineRemoteInference({
     enabledBy: ['INFERENCE_ENDPOINT_NAME'],
     config: { endpoint_name: '${env.INFERENCE_ENDPOINT_NAME}', api_token: '${env.HF_API_TOKEN:=}' },
   },
-  extend(provider, { config, root, network, deps, ask, authorize }) {
+  extend(provider, { config, root, network, headers, deps, ask, authorize }) {
     let found: { endpoint: InferenceProvider; model: string; at: number } | undefined
 
     const look = async (call: Call): Promise<NonNullable<typeof found>> => {
@@ -54,6 +54,7 @@ export const hfEndpoint = defineRemoteInference({
           capabilities: ['chat', 'completions'],
           terminal: 'finish_reason',
           network,
+          headers,
         },
         deps,
       )

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
-import { forForeignHost, toNetworkOptions } from '../network-config.ts'
+import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
 import {
   defineProvider,
   type InferenceProvider,
@@ -61,6 +61,8 @@ export interface VendorContext<Config> {
   /** Completed, without a slash at its end; empty when neither configured nor known. */
   readonly root: string
   readonly network: NetworkOptions
+  /** The operator's extra headers, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
   /** The key to use for one call: the caller's, else the configured one, else undefined where none is needed. Throws ApiError 400. */
   readonly keyFor: (call: Call) => string | undefined
   /** The same as headers. */
@@ -98,7 +100,7 @@ function createVendor<Extra extends z.ZodRawShape>(
   const configured = common.api_key ?? common.api_token
   const { header } = vendor.key
   const differences = vendor.differs?.(context) ?? {}
-  const ownHeaders = { ...common.network?.headers, ...(differences.headers as Record<string, string> | undefined) }
+  const ownHeaders = { ...context.headers, ...(differences.headers as Record<string, string> | undefined) }
   const callerHeaders = (call: Call): Record<string, string> => vendor.callerHeaders?.(call, config) ?? {}
   const options: OpenAICompatibleOptions = {
     baseUrl: root || noRoot(vendor),
@@ -135,6 +137,7 @@ function contextOf<Extra extends z.ZodRawShape>(
   const usual = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
   const root = named ? complete(named, config) : usual
   const network = toNetworkOptions(common.network, common, root)
+  const headers = extraHeaders(common.network)
   const configured = common.api_key ?? common.api_token
   const { header, variable, carry = bearer } = vendor.key
   const keyFor = (call: Call): string | undefined => {
@@ -147,15 +150,16 @@ function contextOf<Extra extends z.ZodRawShape>(
     return key ? carry(key) : {}
   }
   const authorised = (question: Question, call: Call): Question => {
-    if (question.anonymous) return { network, ...question, headers: { ...common.network?.headers, ...question.headers } }
+    if (question.anonymous) return { network, ...question, headers: { ...headers, ...question.headers } }
     const secrets = [keyFor(call) ?? '']
-    return { network, secrets, ...question, headers: { ...common.network?.headers, ...authorize(call), ...question.headers } }
+    return { network, secrets, ...question, headers: { ...headers, ...authorize(call), ...question.headers } }
   }
   return {
     config,
     deps,
     root,
     network,
+    headers,
     keyFor,
     authorize,
     ask: async (question, call) => askUpstream(authorised(question, call), deps, call),

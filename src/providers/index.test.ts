@@ -1,0 +1,37 @@
+import { expect, test } from 'bun:test'
+import { plannedProviders, providerDefinitions } from './index.ts'
+
+test('every type is served or planned, once', () => {
+  const served = providerDefinitions.map(({ api, type }) => `${api} ${type}`)
+  const planned = plannedProviders.map(({ api, type }) => `${api} ${type}`)
+  expect(new Set([...served, ...planned]).size).toBe(served.length + planned.length)
+})
+
+test.each(providerDefinitions.flatMap(({ type, starter, config }) => (starter ? [[type, starter, config] as const] : [])))(
+  '%s: the starter entry is a valid configuration, with all its variables and with none',
+  (_, starter, config) => {
+    const substituted = (value: unknown, filled: boolean): unknown => {
+      if (Array.isArray(value)) return value.map((item) => substituted(item, filled))
+      if (typeof value === 'object' && value !== null) {
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, substituted(item, filled)]))
+      }
+      const reference = /^\$\{env\.([A-Z0-9_]+)(?::=(.*))?\}$/.exec(String(value))
+      if (!reference) return value
+      const [, name = '', fallback = ''] = reference
+      const text = filled && fallback === '' ? (/URL|HOST|BASE/.test(name) ? 'http://127.0.0.1:1/v1' : 'filled') : fallback
+      return text === '' ? null : /^\d+$/.test(text) ? Number(text) : text
+    }
+    expect(config.safeParse(substituted(starter.config, true)).error?.issues ?? []).toEqual([])
+    const urls = Object.entries(starter.config).filter(([, value]) => /URL:=\}|HOST:=\}|_NAME\}/.test(String(value)))
+    if (urls.length === 0) expect(config.safeParse(substituted(starter.config, false)).error?.issues ?? []).toEqual([])
+  },
+)
+
+test('no starter entry holds a key', () => {
+  const literal = providerDefinitions.flatMap(({ starter }) =>
+    Object.entries(starter?.config ?? {}).filter(
+      ([key, value]) => /key|token/.test(key) && key !== 'max_tokens' && !String(value).startsWith('${env.'),
+    ),
+  )
+  expect(literal).toEqual([])
+})

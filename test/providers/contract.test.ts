@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'bun:test'
+import { chatReply, chatStream, mockUpstream, toolReply, toolStream } from '../../src/testing/index.ts'
+import { callerKey, operations, operatorKey, remoteCases, sharedStage, stageFor } from './remote-providers.ts'
+
+const families = ['x-llamastack-provider-data', 'x-ogx-provider-data']
+const { path, body } = operations.chat
+
+interface Chunk {
+  id: string
+  model: string
+  choices: { delta: { content?: string; tool_calls?: { index: number; id?: string; function: { name?: string; arguments: string } }[] } }[]
+}
+
+function chunksOf(text: string): Chunk[] {
+  const frames = text
+    .split('\n\n')
+    .filter((frame) => frame.startsWith('data: '))
+    .map((frame) => frame.slice(6))
+  expect(frames.pop()).toBe('[DONE]')
+  return frames.map((frame) => JSON.parse(frame) as Chunk)
+}
+
+describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, kase) => {
+  const { header, carried } = kase
+  const withKey = sharedStage(() =>
+    stageFor(kase, { [kase.keyField]: operatorKey, network: { headers: { 'x-extra': 'from the operator' }, timeout: 5 } }),
+  )
+  const model = `${kase.id}/some/model`
+
+  test('reply: the model it is asked for is its own, the model the caller reads is the one asked for', async () => {
+    const stage = withKey()
+    stage.answer = chatReply('A reply.')
+    const response = await stage.post(path, { model, ...body, vendor_field: { kept: 1 } })
+    expect(response.status).toBe(200)
+    expect(await response.json()).toMatchObject({ model, choices: [{ message: { content: 'A reply.' } }], usage: { total_tokens: 12 } })
+    const asked = stage.asked.at(-1)
+    expect(asked?.path.split('?')[0]).toBe(`${kase.arrivesAt}/chat/completions`)
+    expect(asked?.json).toMatchObject({ model: 'some/model', messages: body.messages, vendor_field: { kept: 1 } })
+  })
+
+  test('[STR-1] stream: one id and the asked model on every chunk, ended by [DONE]', async () => {
+    const stage = withKey()
+    stage.answer = chatStream(['One', ' two', ' three'])
+    const response = await stage.post(path, { model, ...body, stream: true })
+    expect(response.headers.get('content-type')).toStartWith('text/event-stream')
+    const chunks = chunksOf(await response.text())
+    expect(chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta.content ?? '')).join('')).toBe('One two three')
+    expect(new Set(chunks.map((chunk) => chunk.model))).toEqual(new Set([model]))
+    expect(new Set(chunks.map((chunk) => chunk.id)).size).toBe(1)
+  })
+
+  test('tool calls, whole and streamed', async () => {
+    const stage = withKey()
+    const tools = [{ type: 'function', function: { name: 'get_weather', parameters: { type: 'object' } } }]
+    stage.answer = toolReply()
+    const whole = await stage.post(path, { model, ...body, tools })
+    expect(await whole.json()).toMatchObject({ choices: [{ message: { tool_calls: [{ function: { arguments: '{"city":"Oslo"}' } }] } }] })
+    expect(stage.asked.at(-1)?.json).toMatchObject({ tools })
+    stage.answer = toolStream()
+    const streamed = await stage.post(path, { model, ...body, tools, stream: true })
+    const calls = ['', '']
+    for (const chunk of chunksOf(await streamed.text())) {
+      for (const call of chunk.choices.flatMap(({ delta }) => delta.tool_calls ?? [])) calls[call.index] += call.function.arguments
+    }
+    expect(calls).toEqual(['{"city":"Oslo"}', '{}'])
+  })
+
+  test('the key of the configuration, and the operator’s extra headers', async () => {
+    const stage = withKey()
+    stage.answer = chatReply()
+    await stage.post(path, { model, ...body })
+    expect(stage.asked.at(-1)?.headers).toMatchObject({ ...carried(operatorKey), 'x-extra': 'from the operator' })
+  })
+
+  test.each(families)('[PRV-1] a key in %s goes before the configured one', async (family) => {
+    const stage = withKey()
+    stage.answer = chatReply()
+    const response = await stage.post(path, { model, ...body }, { [family]: JSON.stringify({ [header]: callerKey, other_api_key: 'x' }) })
+    expect(response.status).toBe(200)
+    expect(stage.asked.at(-1)?.headers).toMatchObject(carried(callerKey))
+    expect(JSON.stringify(stage.asked.at(-1))).not.toContain(operatorKey)
+  })
+
+  test('a key that is no text is ignored', async () => {
+    const stage = withKey()
+    stage.answer = chatReply()
+    for (const value of [42, true, null, ['x'], { a: 1 }, '', ' ', 'with\nnewline', 'schlüssel']) {
+      const response = await stage.post(
+        path,
+        { model, ...body },
+        { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') },
+      )
+      expect(response.status).toBe(200)
+      expect(stage.asked.at(-1)?.headers).toMatchObject(carried(operatorKey))
+    }
+  })
+
+  test('connections are kept and used again', async () => {
+    const stage = withKey()
+    stage.answer = chatReply()
+    await stage.post(path, { model, ...body }).then((response) => response.text())
+    const before = stage.upstream.accepted
+    for (let time = 0; time < 5; time += 1) await stage.post(path, { model, ...body }).then((response) => response.text())
+    expect(stage.upstream.accepted).toBe(before)
+  })
+
+  describe('without a key, with the older `url` and with allowed_models', () => {
+    const bare = sharedStage(async () => {
+      const upstream = await mockUpstream()
+      return stageFor(kase, { base_url: null, url: upstream.url + kase.path, allowed_models: ['allowed/model'] }, upstream)
+    })
+    const allowed = `${kase.id}/allowed/model`
+
+    test(`[PRV-2] ${kase.keyRequired ? '400 that names the header field of both families' : 'the request goes without one'}`, async () => {
+      const stage = bare()
+      stage.answer = chatReply()
+      const response = await stage.post(path, { model: allowed, ...body })
+      if (!kase.keyRequired) {
+        expect(response.status).toBe(200)
+        expect(stage.asked.at(-1)?.headers).not.toHaveProperty('authorization')
+        return
+      }
+      expect(response.status).toBe(400)
+      const { error } = (await response.json()) as { error: { message: string } }
+      expect(error.message).toContain('API key not provided. Please provide a valid API key in the provider data header')
+      expect(error.message).toContain(`{"${header}": "<API_KEY>"}`)
+      expect(error.message).toContain('x-ogx-provider-data')
+      expect(error.message).toContain('x-llamastack-provider-data')
+      expect(stage.asked).toEqual([])
+    })
+
+    test('a caller’s key is enough', async () => {
+      const stage = bare()
+      stage.answer = chatReply()
+      const response = await stage.post(
+        path,
+        { model: allowed, ...body },
+        { 'x-llamastack-provider-data': JSON.stringify({ [header]: callerKey }) },
+      )
+      expect(response.status).toBe(200)
+      expect(stage.asked.at(-1)?.headers).toMatchObject(carried(callerKey))
+    })
+
+    test('[MOD-8] a model that is not allowed is not there', async () => {
+      const stage = bare()
+      const before = stage.asked.length
+      const response = await stage.post(path, { model, ...body }, { 'x-llamastack-provider-data': JSON.stringify({ [header]: callerKey }) })
+      expect(response.status).toBe(404)
+      expect(stage.asked.length).toBe(before)
+    })
+  })
+})
