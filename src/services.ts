@@ -1,10 +1,12 @@
 import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
+import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
 import type { Config } from './config/config.ts'
 import { createEgress } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
+import { metered } from './registry/metered.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
@@ -40,6 +42,7 @@ export async function buildServices(config: Config = bare, options: BuildOptions
     egress,
     log,
     events,
+    wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event)),
     ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
   })
   const models = createModelCatalog({
@@ -57,6 +60,7 @@ export async function buildServices(config: Config = bare, options: BuildOptions
     providers,
     models,
     routes,
+    reference: createReference(routes, packageJson.version),
     readiness: createReadiness(),
     version: packageJson.version,
     streams: { headTimeout: config.server.streamHeadTimeout * 1000, heartbeatInterval: config.server.heartbeatInterval * 1000 },

@@ -2,6 +2,7 @@ import { routesFor, type AnyRoute } from '../http/route.ts'
 import type { ModelCatalog } from '../registry/models.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
 import type { Log } from '../telemetry/logger.ts'
+import type { Reference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
 
@@ -12,6 +13,8 @@ export interface ApiDeps {
   readonly readiness: Readiness
   /** Every route that is served. */
   readonly routes: readonly AnyRoute<ApiDeps>[]
+  /** What describes the routes to people and programs. */
+  readonly reference: Reference
   /** The server's own. */
   readonly version: string
   readonly log: Log

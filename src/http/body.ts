@@ -44,7 +44,7 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   try {
     if (encoding !== null && encoding !== 'identity') return await readUpTo(limit, decompressed(request.body, encoding))
     // The server holds the caller to the length it announced.
-    if (length !== null) return await request.bytes()
+    if (length !== null) return new Uint8Array(await request.arrayBuffer())
     return await readUpTo(limit, request.body)
   } catch (error) {
     if (error instanceof ApiError) throw error

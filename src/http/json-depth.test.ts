@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { nestsDeeperThan } from './json-depth.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)

@@ -9,6 +9,9 @@ export interface OpenApiInfo {
   description: string
 }
 
+/** Deprecated paths stand together at the end of the reference page, not between the others. */
+const olderTag = 'Older paths'
+
 type AnyRoutes = readonly AnyRoute<never>[]
 
 /** The OpenAPI 3.1 document of a list of routes. Costs some milliseconds: make it once, when it is first asked for. */
@@ -20,7 +23,7 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
       const operation = toOperation(route, schemas)
       const at = (paths[path.replaceAll('+}', '}')] ??= {})
       const operationId = path === route.path ? route.operationId : `${route.operationId}_${nameOf(path)}`
-      at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { deprecated }) }
+      at[route.method.toLowerCase()] = deprecated ? { ...operation, operationId, tags: [olderTag], deprecated } : operation
     }
   }
   const errors = Object.fromEntries(
@@ -34,7 +37,7 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
     openapi: '3.1.0',
     info,
     servers: [{ url: '/' }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: [...new Set(routes.map(({ tag }) => tag)), olderTag].map((name) => ({ name })),
     security: [{ bearer: [] }, {}],
     paths,
     components: { schemas: schemas.reachable({ paths, components }), ...components },

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parseQuery } from './query.ts'
 
 test('lists and maps are read the ways OpenAI’s clients write them', () => {

@@ -43,8 +43,8 @@ describe('our OpenAPI document against OpenAI’s', () => {
     if (!base || !folder) return
     const copy = join(scratch, 'openapi-coverage.mjs')
     copyFileSync(join(folder, 'tools/openapi-coverage.mjs'), copy)
-    const { coverage } = (await import(copy)) as Scorer
-    const { categories } = coverage({ base, ours })
+    const scorer = (await import(copy)) as Scorer
+    const { categories } = scorer.coverage({ base, ours })
     for (const [name, floor] of Object.entries(floors)) {
       const category = categories[name]
       const findings = category?.endpoints.flatMap(({ operations }) => operations.filter((o) => o.issues.length + o.missing.length > 0))
@@ -87,8 +87,9 @@ describe('our OpenAPI document against OpenAI’s', () => {
   }
 })
 
+const nameless = (path: string) => path.replaceAll(/\{[^}]+\}/g, '{}')
+
 function findOperation(document: OpenApiDocument, path: string, method: string): unknown {
-  const nameless = (text: string) => text.replaceAll(/\{[^}]+\}/g, '{}')
   const found = Object.keys(document.paths).find((candidate) => nameless(candidate) === nameless(path))
   return found && document.paths[found]?.[method]
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { routes } from '../../src/api/index.ts'
 import { chatReply, mockUpstream, testApp, testConfig, upstreamProvider, type MockUpstream, type TestApp } from '../../src/testing/index.ts'
 

@@ -2,14 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { notFound } from '../../errors.ts'
-import { createOpenApi } from '../../http/openapi.ts'
-import { type ApiDeps, defineRoute } from '../define.ts'
+import { defineRoute } from '../define.ts'
 import { contentSecurityPolicy, docsPage, startScript } from './page.ts'
 
 const docs = { method: 'GET', api: 'inspect', tag: 'Reference' } as const
-
-// One document a server: made when it is first asked for, since that takes tens of milliseconds.
-const documents = new WeakMap<ApiDeps['routes'], string>()
 
 export const getOpenApi = defineRoute({
   ...docs,
@@ -17,24 +13,9 @@ export const getOpenApi = defineRoute({
   operationId: 'getOpenApi',
   summary: 'Get this document',
   responses: { 200: { description: 'An OpenAPI 3.1 document.', json: z.looseObject({ openapi: z.string() }) } },
-  handle(_input, { routes, version }) {
-    let document = documents.get(routes)
-    if (document === undefined) {
-      document = JSON.stringify(createOpenApi(routes, { title: 'Corral', version, description }))
-      documents.set(routes, document)
-    }
-    return new Response(document, { headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' } })
-  },
+  handle: (_input, { reference }) =>
+    new Response(reference.openApi(), { headers: { 'content-type': 'application/json', 'cache-control': 'no-cache' } }),
 })
-
-const description = `One gate to every model.
-
-What is shown is what OpenAI publishes. More is accepted: unknown fields, unknown kinds of content, tools and formats, and
-other values of the strings that are listed travel to the provider, and so do numbers outside the bounds shown; what it makes of them is its own to say.
-An optional field may also be \`null\`, which is the same as leaving it out.
-
-Every path under \`/v1/\` also answers under \`/v1/openai/v1/\`, as older clients of Llama Stack expect. Errors have one
-envelope everywhere; where a provider answered with an error, its own status and message are passed on and \`error.provider\` holds the original.`
 
 export const getDocsPage = defineRoute({
   ...docs,

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import Ajv2020 from 'ajv/dist/2020.js'
+import { testApp, testConfig, type TestApp } from '../../src/testing/index.ts'
+
+interface Operation {
+  operationId: string
+  tags: string[]
+  deprecated?: boolean
+  security?: unknown[]
+  parameters?: { name: string; in: string; required: boolean; schema: object }[]
+  responses: Record<string, { $ref?: string }>
+}
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, object>; responses: Record<string, object>; securitySchemes: Record<string, object> }
+}
+
+let server: TestApp
+let text: string
+let document: Document
+
+beforeAll(async () => {
+  server = await testApp(testConfig({}))
+  text = await (await server.fetch('/openapi.json')).text()
+  document = JSON.parse(text) as Document
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ path, method, operation })))
+
+describe('/openapi.json', () => {
+  test('is OpenAPI 3.1, and every reference in it leads somewhere', () => {
+    expect(document.openapi).toStartWith('3.1')
+    for (const [, pointer = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
+      const target = pointer.split('/').reduce((at: unknown, key) => (at as Record<string, unknown> | undefined)?.[key], document)
+      if (target === undefined) throw new Error(`#/${pointer} leads nowhere.`)
+    }
+  })
+
+  test('shows nothing of how it is made', () => {
+    expect(text).not.toContain('x-corral')
+    expect(text).not.toContain('$defs')
+  })
+
+  test('its schemas compile, and take what they describe', () => {
+    const ajv = new Ajv2020({ strict: false, validateFormats: false })
+    ajv.addSchema({ $id: 'ours', components: document.components })
+    for (const name of Object.keys(document.components.schemas)) ajv.compile({ $ref: `ours#/components/schemas/${name}` })
+    const chat = ajv.compile({ $ref: 'ours#/components/schemas/CreateChatCompletionRequest' })
+    expect(chat({ model: 'm', messages: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }], tool_choice: 'auto', x: 1 })).toBe(
+      true,
+    )
+    expect(chat({ model: 'm', messages: [{ role: 'wizard', content: 'hi' }] })).toBe(false)
+  })
+
+  test('operations have names of their own, parameters for their paths, and errors', () => {
+    const names = operations().map(({ operation }) => operation.operationId)
+    expect(new Set(names).size).toBe(names.length)
+    for (const { path, operation } of operations()) {
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+      expect((operation.parameters ?? []).filter((p) => p.in === 'path').map((p) => p.name)).toEqual(inPath as string[])
+      expect(operation.responses['500']?.$ref).toBe('#/components/responses/ServerError')
+    }
+    expect(document.paths['/v1/chat/completions']?.['post']?.responses['429']?.$ref).toBe('#/components/responses/RateLimited')
+  })
+
+  test('older paths are there, deprecated', () => {
+    const older = operations().filter(({ path }) => path.startsWith('/v1/openai/v1/'))
+    expect(older.map(({ path }) => path)).toContain('/v1/openai/v1/chat/completions')
+    for (const { operation } of older) expect(operation.deprecated).toBe(true)
+  })
+
+  test('says how to authenticate, and what needs it not', () => {
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'providerData'])
+    expect(document.paths['/v1/health']?.['get']?.security).toEqual([])
+    expect(document.paths['/v1/models']?.['get']?.security).toBeUndefined()
+  })
+})
+
+describe('/docs', () => {
+  test('is a page that loads from this server alone', async () => {
+    const response = await server.fetch('/docs')
+    const page = await response.text()
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'")
+    expect(page).not.toMatch(/https?:\/\//)
+    for (const [, path = ''] of page.matchAll(/(?:src|href)="(\/[^"]+)"/g)) {
+      const file = await server.fetch(path)
+      expect(file.status).toBe(200)
+      expect(file.headers.get('content-type')).toMatch(/^text\/(javascript|css); charset=utf-8$/)
+      expect((await file.text()).length).toBeGreaterThan(100)
+    }
+  })
+
+  test('serves no other file', async () => {
+    for (const file of ['package.json', '..%2fpackage.json', '..%2f..%2fetc%2fpasswd', '__proto__', 'index.html']) {
+      const response = await server.fetch(`/docs/${file}`)
+      expect(response.status).toBe(404)
+      expect(await response.json()).toMatchObject({ error: { type: 'not_found_error' } })
+    }
+  })
+})
