@@ -4,6 +4,7 @@ import { RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { hostCheck } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
+import { olderClients } from './http/middleware/older-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { RunningRequests, settle } from './http/middleware/settle.ts'
@@ -32,11 +33,16 @@ export function createApp(services: Services): App {
     hostCheck(config.server),
     // Here come, in this order: authenticate, route policy, quota. (Bodies are read, decoded and limited by the mount, once the route is known.)
     providerData(events),
+    olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
   const running = new RunningRequests()
   let last = false
-  const handle = settle(compose(layers, mount(routes, services, { maxBodyBytes: config.server.maxBodyBytes })), { events, running, stopping: () => last })
+  const handle = settle(compose(layers, mount(routes, services, { maxBodyBytes: config.server.maxBodyBytes })), {
+    events,
+    running,
+    stopping: () => last,
+  })
   return {
     fetch: (request) => handle(request, new RequestContext(request)),
     get running() {
@@ -46,5 +52,17 @@ export function createApp(services: Services): App {
       last = true
     },
     abort: (reason) => running.abort(reason),
+  }
+}
+
+/**
+ * A `fetch` that asks this app in place of the network, as official clients take it. As with any fetch, it rejects once its signal aborts.
+ */
+export function fetchFrom(app: Pick<App, 'fetch'>): (input: string | URL | Request, init?: RequestInit) => Promise<Response> {
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const response = await app.fetch(request)
+    request.signal.throwIfAborted()
+    return response
   }
 }

@@ -1,5 +1,5 @@
 /** The public door: Corral as a library. Everything else may change from one release to the next. */
-export { createApp, type App } from './app.ts'
+export { createApp, fetchFrom, type App } from './app.ts'
 export type { Call, Principal, ProviderData } from './call.ts'
 export type { Config, ProviderEntry, RegisteredModel, ServerConfig } from './config/config.ts'
 export { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
