@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'bun:test'
+import { providerDefinitions } from '../../src/providers/index.ts'
+import { chatReply, jsonReply, mockUpstream } from '../../src/testing/index.ts'
+import { chat, chatPath, errorOf, listedTypes, scene } from './one-provider.ts'
+import { callerKey, operatorKey } from './remote-providers.ts'
+
+const azureConfig = (url: string) => ({
+  base_url: `${url}/operator`,
+  api_key: operatorKey,
+  network: { headers: { 'x-operator': 'secret-header' } },
+})
+
+describe('Azure: a caller may name a resource of its own', () => {
+  test('with its own key, and nothing of the operator’s', async () => {
+    await using stage = await scene('remote::azure', azureConfig)
+    await using other = await mockUpstream()
+    other.respond(() => chatReply())
+    const response = await stage.post(chatPath, chat, { azure_api_base: other.url, azure_api_key: callerKey, azure_api_version: 'v' })
+    expect(response.status).toBe(200)
+    expect(other.requests.find(({ method }) => method === 'POST')).toMatchObject({
+      path: '/openai/v1/chat/completions',
+      headers: { 'api-key': callerKey },
+    })
+    expect(JSON.stringify(other.requests)).not.toMatch(/operator|secret-header/)
+    expect(stage.asked()).toEqual([])
+  })
+
+  test('without its own key: 400, and nothing is sent anywhere', async () => {
+    await using stage = await scene('remote::azure', azureConfig)
+    await using other = await mockUpstream()
+    const response = await stage.post(chatPath, chat, { azure_api_base: other.url })
+    expect(response.status).toBe(400)
+    expect((await errorOf(response)).message).toContain('azure_api_key')
+    expect([other.requests, stage.asked()]).toEqual([[], []])
+  })
+
+  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense'])('%s is no URL to go to', async (azure_api_base) => {
+    await using stage = await scene('remote::azure', azureConfig)
+    const response = await stage.post(chatPath, chat, { azure_api_base, azure_api_key: callerKey })
+    expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_provider_url'])
+  })
+
+  test('a key alone goes to the operator’s resource; a token of Entra ID as a bearer', async () => {
+    await using stage = await scene('remote::azure', azureConfig)
+    await stage.post(chatPath, chat, { azure_api_key: callerKey })
+    await stage.post(chatPath, chat, { azure_api_key: 'eyJhbGciOi.eyJzdWIi.c2ln' })
+    expect(stage.asked()[0]).toMatchObject({ path: '/operator/chat/completions', headers: { 'api-key': callerKey } })
+    expect(stage.asked()[1]?.headers).toMatchObject({ authorization: 'Bearer eyJhbGciOi.eyJzdWIi.c2ln' })
+    expect(stage.asked()[1]?.headers).not.toHaveProperty('api-key')
+  })
+})
+
+describe('passthrough', () => {
+  const rules = { tenant: 'X-Tenant-ID', token: 'Authorization' }
+
+  test('without a URL a caller must bring one; the operator’s key does not go there', async () => {
+    await using stage = await scene('remote::passthrough', () => ({ api_key: operatorKey, forward_headers: rules }))
+    const without = await stage.post(chatPath, chat)
+    expect([without.status, (await errorOf(without)).message]).toEqual([400, expect.stringContaining('passthrough_url')])
+    const data = { passthrough_url: stage.upstream.url, tenant: 't1', token: 'Bearer theirs' }
+    expect((await stage.post(chatPath, chat, data)).status).toBe(200)
+    expect(stage.asked()[0]).toMatchObject({
+      path: '/v1/chat/completions',
+      headers: { 'x-tenant-id': 't1', authorization: 'Bearer theirs' },
+    })
+    expect((await stage.post(chatPath, chat, { ...data, passthrough_api_key: callerKey })).status).toBe(200)
+    expect(stage.asked()[1]?.headers).toMatchObject({ authorization: `Bearer ${callerKey}` })
+    expect(JSON.stringify(stage.asked())).not.toContain(operatorKey)
+  })
+
+  test('a configured URL goes before the caller’s, a configured key before a forwarded Authorization', async () => {
+    await using stage = await scene('remote::passthrough', (url) => ({ base_url: url, api_key: operatorKey, forward_headers: rules }))
+    await using other = await mockUpstream()
+    await stage.post(chatPath, chat, { passthrough_url: other.url, tenant: 't1', token: 'Bearer theirs', stranger: 'x' })
+    expect(other.requests).toEqual([])
+    expect(stage.asked()[0]?.headers).toMatchObject({ 'x-tenant-id': 't1', authorization: `Bearer ${operatorKey}` })
+  })
+
+  test('the types of another Llama Stack’s models are kept', async () => {
+    const data = [
+      { id: 'e', custom_metadata: { model_type: 'embedding', embedding_dimension: 4 } },
+      { identifier: 'old', model_type: 'llm' },
+    ]
+    await using stage = await scene(
+      'remote::passthrough',
+      (url) => ({ base_url: url }),
+      ({ method }) => (method === 'GET' ? jsonReply({ data }) : undefined),
+    )
+    expect(await listedTypes(stage)).toEqual({ 'p/e': 'embedding', 'p/old': 'llm' })
+  })
+
+  test('blocked headers are refused in the configuration', () => {
+    const { config } = providerDefinitions.find(({ type }) => type === 'remote::passthrough')!
+    expect(config.safeParse({ forward_headers: { a: 'Host' } }).success).toBe(false)
+    expect(config.safeParse({ forward_headers: { a: 'x-ok' } }).success).toBe(true)
+  })
+})

@@ -1,0 +1,68 @@
+import { providerDefinitions } from '../../src/providers/index.ts'
+import {
+  chatReply,
+  mockUpstream,
+  modelsReply,
+  providerEntry,
+  testApp,
+  testConfig,
+  type MockRequest,
+  type MockUpstream,
+  type Script,
+} from '../../src/testing/index.ts'
+
+/** What the mock answers; undefined: a listing to a GET, a chat completion to all else. */
+export type Answer = (request: MockRequest) => Script | undefined
+
+export interface Scene extends AsyncDisposable {
+  upstream: MockUpstream
+  /** Requests other than listings. */
+  asked(): readonly MockRequest[]
+  get(path: string, headers?: Record<string, string>): Promise<Response>
+  post(path: string, body: object, data?: object): Promise<Response>
+}
+
+/** One provider, `p`, with the configuration that the mock's URL makes. */
+export async function scene(
+  type: string,
+  config: (url: string) => Record<string, unknown>,
+  answer: Answer = () => undefined,
+): Promise<Scene> {
+  const definition = providerDefinitions.find((candidate) => candidate.type === type)
+  if (!definition) throw new Error(`no ${type}`)
+  const upstream = await mockUpstream()
+  upstream.respond((request) => answer(request) ?? (request.method === 'GET' ? modelsReply(['listed']) : chatReply()))
+  const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))] }))
+  return {
+    upstream,
+    asked: () => upstream.requests.filter(({ method }) => method === 'POST'),
+    get: (path, headers) => app.fetch(path, { ...(headers && { headers }) }),
+    post: (path, body, data) =>
+      app.fetch(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(data && { 'x-llamastack-provider-data': JSON.stringify(data) }) },
+        body: JSON.stringify({ model: 'p/m', ...body }),
+      }),
+    async [Symbol.asyncDispose]() {
+      await app[Symbol.asyncDispose]()
+      await upstream[Symbol.asyncDispose]()
+    },
+  }
+}
+
+export const chat = { messages: [{ role: 'user', content: 'Hi' }] }
+export const chatPath = '/v1/chat/completions'
+
+/** The error of an answer that is one. */
+export async function errorOf(response: Response): Promise<{ message: string; param: string | null; code: string | null }> {
+  return ((await response.json()) as { error: { message: string; param: string | null; code: string | null } }).error
+}
+
+/** The types of the models that are listed, once any are. */
+export async function listedTypes(stage: Scene): Promise<Record<string, string>> {
+  for (;;) {
+    const { data } = (await (await stage.get('/v1/models')).json()) as { data: { id: string; model_type: string }[] }
+    if (data.length > 0) return Object.fromEntries(data.map(({ id, model_type }) => [id, model_type]))
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
