@@ -33,7 +33,7 @@ export interface BuildOptions {
  * The composition root: constructor calls in order. Resolves without waiting for any provider; a provider that fails does not fail this.
  * Throws an Error where the configuration contradicts itself.
  */
-export async function buildServices(config: Config = bare, options: BuildOptions = {}): Promise<Services> {
+export async function buildServices(config: Config, options: BuildOptions = {}): Promise<Services> {
   const log = options.log ?? createLog({ categoryLevels: config.logging.categoryLevels })
   const events = createEvents(log)
   const egress = createEgress()
@@ -68,23 +68,4 @@ export async function buildServices(config: Config = bare, options: BuildOptions
       for (const part of [models, providers]) await part[Symbol.asyncDispose]()
     },
   }
-}
-
-const bare: Config = {
-  distribution: 'bare',
-  apis: [],
-  providers: [],
-  models: [],
-  server: {
-    port: 8321,
-    host: undefined,
-    allowUnauthenticated: false,
-    workers: 1,
-    registryRefreshInterval: 300,
-    maxBodyBytes: 32 * 1024 * 1024,
-    streamHeadTimeout: 15,
-    heartbeatInterval: 15,
-    drainTimeout: 30,
-  },
-  logging: { categoryLevels: {} },
 }

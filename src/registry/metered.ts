@@ -24,6 +24,7 @@ export function metered(provider: InferenceProvider, providerId: string, report:
     },
     ...(provider.acceptsKeyOf && { acceptsKeyOf: (call: Call) => provider.acceptsKeyOf?.(call) === true }),
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
+    ...(provider.awaits && { awaits: () => provider.awaits!() }),
     ...(provider.checkHealth && { checkHealth: (call: Call) => provider.checkHealth!(call) }),
     ...(provider.chat && { chat: (request, call) => begin('chat', request, call).ofReply(provider.chat!(request, call)) }),
     ...(provider.completions && {

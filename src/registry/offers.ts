@@ -50,7 +50,7 @@ export function toOffers({ source, models, created, knownBetter }: OfferOptions)
       type: told ? known.type : model.type,
       typeIsGuess: !told && model.typeIsGuess === true,
       metadata: known ? { ...model.metadata, ...known.metadata } : model.metadata,
-      created: model.created ?? created,
+      created: Number.isFinite(model.created) ? Math.floor(model.created as number) : created,
       ownedBy: model.owned_by ?? source.id,
     })
   }
