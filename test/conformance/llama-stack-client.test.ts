@@ -18,11 +18,11 @@ const transports = ['sockets', 'in process'] as const
 const messages = [{ role: 'user' as const, content: 'Hi' }]
 const model = 'mock/gpt-mock'
 
-/** Its own fetch where none is given: then it takes the one of its platform. */
-const optionsFor = (transport: (typeof transports)[number]) => {
-  const own = running.transports[transport]
-  return { baseURL: running.server.url, maxRetries: 0, ...(own && { fetch: own as never }) }
-}
+const optionsFor = (transport: (typeof transports)[number]) => ({
+  baseURL: running.server.url,
+  maxRetries: 0,
+  fetch: running.transports[transport] as never,
+})
 
 describe.each(transports)('[SDK-2] llama-stack-client 0.7.3 over %s', (transport) => {
   const client = () => new LlamaStackClient(optionsFor(transport))
@@ -126,6 +126,10 @@ describe.each(transports)('[SDK-2] llama-stack-client 0.2.23 over %s', (transpor
     expect(await failureOf(said('status 401'))).toBeInstanceOf(SeedLlamaStackClient.AuthenticationError)
     expect(await failureOf(client().models.retrieve('none'))).toBeInstanceOf(SeedLlamaStackClient.NotFoundError)
   })
+})
+
+test('all that these clients were answered holds to the published schemas', () => {
+  expect(running.violations).toEqual([])
 })
 
 /** What a promise is rejected with. */

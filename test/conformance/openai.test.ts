@@ -235,6 +235,10 @@ test('[SDK-1] a server that is not there is an APIConnectionError', async () => 
   expect(error).toBeInstanceOf(OpenAI.APIConnectionError)
 })
 
+test('all that these clients were answered holds to the published schemas', () => {
+  expect(running.violations).toEqual([])
+})
+
 /** What a promise is rejected with. */
 async function failureOf(promise: PromiseLike<unknown>): Promise<unknown> {
   try {

@@ -1,4 +1,5 @@
 import { fetchFrom } from '../../src/app.ts'
+import { validateReply } from '../contract/published.ts'
 import {
   chatChunk,
   chatReply,
@@ -83,8 +84,10 @@ function embeddingsAnswer(json: MockRequest['json']): Script {
 export interface Conformance extends AsyncDisposable {
   readonly upstream: MockUpstream
   readonly server: TestServer
-  /** The ways to reach it: over sockets, and in process. */
-  readonly transports: Readonly<Record<'sockets' | 'in process', typeof fetch | undefined>>
+  /** The ways to reach it: over sockets, and in process. Both hold every answer to OpenAI's published schema. */
+  readonly transports: Readonly<Record<'sockets' | 'in process', typeof fetch>>
+  /** What was wrong with the answers so far. */
+  readonly violations: readonly string[]
 }
 
 export async function startConformance(): Promise<Conformance> {
@@ -93,14 +96,74 @@ export async function startConformance(): Promise<Conformance> {
   const server = await testServer(testConfig({ providers: [upstreamProvider('mock', upstream.url, { key: 'operator' })] }))
   await upstream.received(1)
   while (server.services.models.awaited.length > 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  const inProcess = fetchFrom(server.app) as typeof fetch
+  const violations: string[] = []
+  const held = (send: (url: string, init?: RequestInit) => Promise<Response>) =>
+    (async (url: string, init?: RequestInit) => {
+      const response = await send(url, init)
+      const schema = schemaOf(url, init, response)
+      return schema ? holdTo(schema, response, violations) : response
+    }) as typeof fetch
   return {
     upstream,
     server,
-    transports: { sockets: undefined, 'in process': inProcess },
+    transports: { sockets: held((url, init) => fetch(url, init)), 'in process': held(fetchFrom(server.app)) },
+    violations,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
       await upstream[Symbol.asyncDispose]()
     },
   }
+}
+
+interface Published {
+  whole: string
+  chunk?: string
+}
+
+const published: Readonly<Record<string, Published>> = {
+  '/chat/completions': { whole: 'CreateChatCompletionResponse', chunk: 'CreateChatCompletionStreamResponse' },
+  '/completions': { whole: 'CreateCompletionResponse', chunk: 'CreateCompletionResponse' },
+  '/embeddings': { whole: 'CreateEmbeddingResponse' },
+  '/models': { whole: 'ListModelsResponse' },
+}
+
+function schemaOf(url: string, init: RequestInit | undefined, response: Response): Published | undefined {
+  if (response.status !== 200) return { whole: 'ErrorResponse', chunk: 'ErrorResponse' }
+  // OpenAI documents vectors as numbers alone; base64 is its SDKs' way.
+  if (typeof init?.body === 'string' && init.body.includes('"encoding_format":"base64"')) return undefined
+  const path = new URL(url).pathname.replace(/^(\/v1\/openai)?\/v1/, '')
+  return path.startsWith('/models/') ? { whole: 'Model' } : published[path]
+}
+
+/** OpenAI documents one schema for whole text completions and their chunks, and forgets there that a chunk in the middle has no finish reason. */
+function withReason(chunk: string): string {
+  return chunk.replaceAll('"finish_reason":null', '"finish_reason":"stop"')
+}
+
+/** The same answer, once it is checked; a stream is checked as it is read. */
+async function holdTo({ whole, chunk = whole }: Published, response: Response, violations: string[]): Promise<Response> {
+  const check = (schema: string, text: string): void => {
+    const wrong = validateReply(schema, JSON.parse(text))
+    violations.push(...wrong.map((what) => `${schema}: ${what} in ${text}`))
+  }
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    const text = await response.text()
+    check(whole, text)
+    return new Response(text, response)
+  }
+  const decoder = new TextDecoder()
+  let held = ''
+  const checked = new TransformStream<Uint8Array, Uint8Array>({
+    transform(piece, controller) {
+      held += decoder.decode(piece, { stream: true })
+      const frames = held.split('\n\n')
+      held = frames.pop() ?? ''
+      for (const frame of frames) {
+        const data = frame.startsWith('data: ') ? frame.slice(6) : '[DONE]'
+        if (data !== '[DONE]') check(data.startsWith('{"error"') ? 'ErrorResponse' : chunk, chunk === whole ? withReason(data) : data)
+      }
+      controller.enqueue(piece)
+    },
+  })
+  return new Response(response.body?.pipeThrough(checked), response)
 }
