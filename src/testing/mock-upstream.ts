@@ -136,6 +136,8 @@ class Upstream implements MockUpstream {
     this.accepted += 1
     this.#sockets.add(socket)
     socket.setNoDelay(true)
+    // Each request on a kept connection waits for its end with listeners of its own.
+    socket.setMaxListeners(0)
     const reader = new HttpReader()
     // One request at a time on a connection, as HTTP/1.1 clients do it.
     let turn = Promise.resolve()
