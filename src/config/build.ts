@@ -54,7 +54,7 @@ const ending = [
 ]
 
 function entryOf({ id, definition, settings }: SpecifiedProvider): string[] {
-  const config: Record<string, unknown> = { ...definition.starter?.config, ...settings }
+  const config: Record<string, unknown> = { ...definition.starter?.config, ...typed(settings) }
   // Two names of one setting: what was asked for counts.
   if ('url' in settings && !('base_url' in settings)) delete config.base_url
   if ('api_key' in settings && !('api_token' in settings)) delete config.api_token
@@ -70,6 +70,17 @@ function entryOf({ id, definition, settings }: SpecifiedProvider): string[] {
   if (Object.keys(config).length === 0) lines.push('      config: {}')
   else lines.push('      config:', ...indented(stringify(config, { lineWidth: 0 }), 8))
   return lines
+}
+
+/** A query knows text only: what reads as a number or a boolean is written as one. The loader takes it for text all the same where text is wanted. */
+function typed(settings: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(settings).map(([key, text]) => [key, valueOf(text)]))
+}
+
+function valueOf(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true'
+  const number = Number(text)
+  return text !== '' && String(number) === text && Number.isFinite(number) ? number : text
 }
 
 /** The fields of the provider-data header that hold a key. */

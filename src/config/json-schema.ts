@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ProviderDefinition } from '../providers/provider.ts'
 import type { KnownProviders } from './providers.ts'
 import { fileSchema } from './schema.ts'
 
@@ -41,12 +42,16 @@ function entryOf(api: string, entry: Json, { definitions, planned }: KnownProvid
   return {
     ...entry,
     properties: { ...properties, provider_type },
-    allOf: served.map((one) => ({
-      if: { properties: { provider_type: { const: one.type } }, required: ['provider_type'] },
-      // An entry that is switched off may hold anything; what an editor sees is the entry as it would be switched on.
-      // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's own word
-      then: { properties: { config: { anyOf: [withReferences(toJson(one.config)), { type: 'null' }] } } },
-    })),
+    ...(served.length > 0 && { allOf: served.map(conditionOf) }),
+  }
+}
+
+/** The settings that go with a type. An editor sees an entry as it would be switched on; what a variable switches off it cannot know. */
+function conditionOf({ type, config }: ProviderDefinition): Json {
+  return {
+    if: { properties: { provider_type: { const: type } }, required: ['provider_type'] },
+    // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's own word
+    then: { properties: { config: { anyOf: [withReferences(toJson(config)), { type: 'null' }] } } },
   }
 }
 
@@ -62,8 +67,11 @@ function withReferences(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withReferences)
   if (typeof schema !== 'object' || schema === null) return schema
   const json = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, keptKeys.has(key) ? value : withReferences(value)]))
-  const isScalar = ['number', 'integer', 'boolean'].includes(String(json.type)) || 'const' in json || 'enum' in json
-  const isPicky = json.type === 'string' && ('pattern' in json || 'format' in json || 'maxLength' in json)
+  const isScalar =
+    [json.type].flat().some((type) => ['number', 'integer', 'boolean'].includes(String(type))) || 'const' in json || 'enum' in json
+  // Zod's own word for a pattern that it gives besides.
+  if (json.format === 'includes') delete json.format
+  const isPicky = [json.type].flat().includes('string') && ('pattern' in json || 'format' in json || 'maxLength' in json)
   if (!isScalar && !isPicky) return json
   const { description, default: fallback, ...rest } = json
   return {
