@@ -38,14 +38,15 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')
   const length = request.headers.get('content-length')
   if (length !== null && Number(length) > limit) {
-    await takeALittle(request.body)
+    if (request.body) await linger(request.body.getReader())
     throw tooLarge(limit)
   }
   try {
-    if (encoding !== null && encoding !== 'identity') return await readUpTo(limit, decompressed(request.body, encoding))
+    if (encoding !== null && encoding !== 'identity')
+      return await readUpTo(limit, decompressed(request.body, encoding), (reader) => reader.cancel())
     // The server holds the caller to the length it announced.
     if (length !== null) return new Uint8Array(await request.arrayBuffer())
-    return await readUpTo(limit, request.body)
+    return await readUpTo(limit, request.body, linger)
   } catch (error) {
     if (error instanceof ApiError) throw error
     const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${encoding.slice(0, 40)}'.`
@@ -69,7 +70,14 @@ function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string)
   )
 }
 
-async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+
+/** `letGo` gets the reader of a body that is too large. */
+async function readUpTo(
+  limit: number,
+  body: ReadableStream<Uint8Array> | null,
+  letGo: (reader: Reader) => Promise<void>,
+): Promise<Uint8Array> {
   if (!body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -79,8 +87,7 @@ async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null):
     if (done) break
     size += value.length
     if (size > limit) {
-      // The stream is of no more use; that it may already have failed is no news.
-      reader.cancel().catch(() => undefined)
+      await letGo(reader)
       throw tooLarge(limit)
     }
     chunks.push(value)
@@ -96,16 +103,27 @@ async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null):
   return whole
 }
 
-/** A client that is still busy sending may miss an answer that comes too soon and see a broken pipe instead. */
-async function takeALittle(body: ReadableStream<Uint8Array> | null): Promise<void> {
-  if (!body) return
-  const reader = body.getReader()
-  const enough = new Promise<{ done: true; value?: undefined }>((resolve) => setTimeout(() => resolve({ done: true }), 200).unref?.())
-  let taken = 0
-  while (taken < 1024 * 1024) {
-    const { done, value } = await Promise.race([reader.read(), enough])
-    if (done) return
-    taken += value.length
+/** How much more of a body that is refused is taken in and thrown away, in bytes and milliseconds. */
+const lingering = { bytes: 128 * 1024 * 1024, time: 5_000 }
+
+/**
+ * Most clients send everything before they read, and see a broken pipe instead of the 413 when the connection is closed on them:
+ * so the rest is taken in for a while and dropped.
+ */
+async function linger(reader: Reader): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<{ done: true; value?: undefined }>()
+  const timer = setTimeout(resolve, lingering.time, { done: true })
+  try {
+    let taken = 0
+    while (taken < lingering.bytes) {
+      const { done, value } = await Promise.race([reader.read(), late])
+      if (done) return
+      taken += value.length
+    }
+  } catch {
+    // The caller gave up sending: there is nothing left to wait for.
+  } finally {
+    clearTimeout(timer)
   }
 }
 
