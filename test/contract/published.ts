@@ -11,9 +11,12 @@ export function sharedFolder(): string | undefined {
   const folder = process.env['CORRAL_SHARED'] ?? join(import.meta.dir, '../../../shared')
   if (existsSync(join(folder, 'specs'))) return folder
   if (process.env['CI']) throw new Error(`The published specifications are not at ${folder}; set CORRAL_SHARED.`)
-  console.log(`Contract not checked: no specifications at ${folder} (set CORRAL_SHARED).`)
+  if (!said) console.log(`Contract not checked: no specifications at ${folder} (set CORRAL_SHARED).`)
+  said = true
   return undefined
 }
+
+let said = false
 
 type Node = Record<string, unknown>
 
