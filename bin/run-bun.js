@@ -14,7 +14,9 @@ export function runBun(args) {
     console.error(error.message)
     process.exit(1)
   }
-  const child = spawn(bun, args, { stdio: 'inherit', env: { ...settings, ...process.env } })
+  // A server whose launcher is killed with -9 hears nothing of it: told the launcher's id, it looks by itself and leaves no orphan.
+  const launcher = { CORRAL_LAUNCHER: String(process.pid) }
+  const child = spawn(bun, args, { stdio: 'inherit', env: { ...settings, ...process.env, ...launcher } })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) {
     if (signal in constants.signals) process.on(signal, () => child.kill(signal))
   }

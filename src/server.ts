@@ -5,6 +5,7 @@ import { ApiError } from './errors.ts'
 import { isLoopback } from './http/middleware/host-check.ts'
 import { listen, type Listener, type ListenOptions } from './runtime/serve.ts'
 import { buildServices, type Services } from './services.ts'
+import type { Log } from './telemetry/logger.ts'
 
 /** Why the server cannot start, in a line for the operator, and what to do about it. */
 export class StartError extends Error {
@@ -22,6 +23,8 @@ export interface StartOptions {
   port?: number | undefined
   /** Other processes listen on the same port (Linux). */
   sharePort?: boolean | undefined
+  /** Default: one of its own. */
+  log?: Log | undefined
 }
 
 export interface DrainOptions {
@@ -50,7 +53,7 @@ export interface RunningServer extends AsyncDisposable {
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   refuseToBeOpen(config.server)
   const tls = await readTls(config.server)
-  const services = await buildServices(config)
+  const services = await buildServices(config, { ...(options.log && { log: options.log }) })
   try {
     const app = createApp(services)
     const listeners = bind(config.server, { fetch: app.fetch, tls, sharePort: options.sharePort ?? false }, options.port)
@@ -85,8 +88,8 @@ function refuseToBeOpen({ host, allowUnauthenticated }: ServerConfig): void {
 /** The PEM texts of the files that the configuration names. */
 async function readTls({ tls }: ServerConfig): Promise<ListenOptions['tls']> {
   if (!tls) return undefined
-  const [cert, key, clientCa] = await Promise.all([tls.cert, tls.key, tls.clientCa].map((path) => path && readPem(path)))
-  return { cert: cert ?? '', key: key ?? '', clientCa }
+  const [cert, key, clientCa] = await Promise.all([readPem(tls.cert), readPem(tls.key), tls.clientCa ? readPem(tls.clientCa) : undefined])
+  return { cert, key, clientCa }
 }
 
 async function readPem(path: string): Promise<string> {
@@ -177,7 +180,6 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   await Promise.all(listeners.map((listener) => listener.stop()))
   services.events.drained(aborted)
   await within(lastMoments, services[Symbol.asyncDispose]())
-  services.log.flush?.()
   return aborted
 }
 

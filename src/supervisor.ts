@@ -2,7 +2,7 @@ import type { Config } from './config/config.ts'
 import { whenParentDies } from './runtime/parent.ts'
 import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
 import { supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
-import { startServer } from './server.ts'
+import { type RunningServer, startServer } from './server.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { type OwnedPart, supervise } from './workers.ts'
@@ -33,25 +33,32 @@ export interface ServeOptions {
  */
 export async function serve(config: Config, options: ServeOptions): Promise<0 | 1> {
   const log = createLog({ categoryLevels: config.logging.categoryLevels })
+  try {
+    return await serveWith(log, config, options)
+  } finally {
+    await log.close?.()
+  }
+}
+
+async function serveWith(log: Log, config: Config, options: ServeOptions): Promise<0 | 1> {
   const events = createEvents(log)
   using cleanup = new DisposableStack()
   cleanup.use(logFailures(events))
   const worker = options.env[workerVariable]
-  if (worker !== undefined && process.connected) return await serveAsWorker(config, worker)
+  if (worker !== undefined && process.connected) return await serveAsWorker(config, worker, log)
 
-  using stop = listenForStop((signal) => {
-    log.flush?.()
-    process.exit(128 + signalNumbers[signal])
-  })
-  const launcherGone = whenLauncherDies(options.env)
-  const stopped = Promise.race([stop.first, launcherGone])
+  const stop = cleanup.use(listenForStop((signal) => process.exit(128 + signalNumbers[signal])))
+  const stopped = Promise.race([stop.first, whenLauncherDies(options.env)])
   if (config.server.workers > 1 && process.platform === 'linux') {
     return await supervise(config, { ...options, events, stopped, workerVariable })
   }
   if (config.server.workers > 1) {
     events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
   }
-  return await serveAlone(config, options, stopped, log)
+  const server = await startServer(config, { log })
+  options.onServing?.(server)
+  await stopOn(await stopped, server)
+  return 0
 }
 
 /** Set in workers alone: `INDEX/PORT`. */
@@ -62,27 +69,22 @@ const launcherVariable = 'CORRAL_LAUNCHER'
 
 const signalNumbers: Readonly<Record<StopSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
 
-async function serveAlone(config: Config, { onServing }: ServeOptions, stopped: Promise<string>, log: Log): Promise<0> {
-  const server = await startServer(config)
-  onServing?.(server)
-  const why = await stopped
+/** A load balancer needs a moment to notice after SIGTERM; somebody at a keyboard does not want to wait. */
+async function stopOn(why: string, server: RunningServer): Promise<void> {
   await server.drain({ why, ...(why !== 'SIGTERM' && { grace: 0 }) })
-  log.flush?.()
-  return 0
 }
 
 /**
  * A worker loads the configuration by itself, from the same arguments and environment, so that no secret is written anywhere on the way.
  * It drains when told to, any number of times, and when its supervisor is gone.
  */
-async function serveAsWorker(config: Config, variable: string): Promise<0> {
+async function serveAsWorker(config: Config, variable: string, log: Log): Promise<0> {
   const port = Number(variable.split('/')[1]) || undefined
   const orphaned = supervisorGone().then(() => 'the supervisor is gone')
   using stop = listenForStop(() => undefined)
-  const server = await startServer(config, { port, sharePort: true })
+  const server = await startServer(config, { port, sharePort: true, log })
   tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
-  const why = await Promise.race([stop.first, orphaned])
-  await server.drain({ why, ...(why !== 'SIGTERM' && { grace: 0 }) })
+  await stopOn(await Promise.race([stop.first, orphaned]), server)
   return 0
 }
 

@@ -1,4 +1,4 @@
-import type { ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { toApiError, toErrorBody } from './error-response.ts'
 
 const encoder = new TextEncoder()
@@ -72,7 +72,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     } catch (error) {
       if (this.#over) return
       const { signal, requestId, encodeError = toErrorEvent } = this.#options
-      if (signal?.aborted && error === signal.reason) {
+      // An abort with an ApiError is the server's own, and the caller is still there to be told.
+      if (signal?.aborted && error === signal.reason && !(error instanceof ApiError)) {
         this.#end()
       } else {
         controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId))))

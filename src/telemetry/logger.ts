@@ -9,8 +9,8 @@ export interface Log {
   error(fields: object, message: string): void
   /** A log whose lines carry `fields`. With `category` among them, that category's own level holds. */
   child(fields: object): Log
-  /** Writes out what waits, blocking: for the moment before the process ends. */
-  flush?(): void
+  /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
+  close?(): Promise<void>
 }
 
 export interface LogOptions {
@@ -35,19 +35,34 @@ export function createLog(options: LogOptions = {}): Log {
   // A reader that went away (`corral run 2>&1 | head`) must not take the server with it.
   destination.on('error', () => undefined)
   const pretty = (options.format ?? (isTerminal(fd) ? 'pretty' : 'json')) === 'pretty'
-  const sink = pretty ? { write: (line: string) => void destination.write(prettyLine(line)) } : destination
+  let closed = false
+  const write = (line: string) => {
+    if (!closed) destination.write(pretty ? prettyLine(line) : line)
+  }
   const root = pino(
     { level: levelName(levels.all ?? options.level ?? 'info'), base: null, timestamp: pino.stdTimeFunctions.isoTime, ...levelAsText },
-    sink,
+    { write },
   )
-  return withCategories(root, levels, () => destination.flushSync())
+  return withCategories(root, levels, async () => {
+    if (closed) return
+    closed = true
+    // A synchronous flush would not do: it knows nothing of the write that is under way.
+    await new Promise<void>((resolve) => {
+      destination.once('close', () => resolve())
+      setTimeout(resolve, longestClose).unref()
+      destination.end()
+    })
+  })
 }
+
+/** Milliseconds. */
+const longestClose = 1000
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
 
 const levelAsText = { formatters: { level: (label: string) => ({ level: label }) } }
 
-function withCategories(logger: pino.Logger, levels: Readonly<Record<string, string>>, flush: () => void): Log {
+function withCategories(logger: pino.Logger, levels: Readonly<Record<string, string>>, close: () => Promise<void>): Log {
   return {
     debug: logger.debug.bind(logger),
     info: logger.info.bind(logger),
@@ -56,9 +71,9 @@ function withCategories(logger: pino.Logger, levels: Readonly<Record<string, str
     child(fields) {
       const category = 'category' in fields && typeof fields.category === 'string' ? fields.category : ''
       const level = Object.hasOwn(levels, category) ? levels[category] : undefined
-      return withCategories(logger.child(fields, level ? { level: levelName(level) } : {}), levels, flush)
+      return withCategories(logger.child(fields, level ? { level: levelName(level) } : {}), levels, close)
     },
-    flush,
+    close,
   }
 }
 

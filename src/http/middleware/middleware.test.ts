@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { ApiError } from '../../errors.ts'
 import { createEvents, type RequestFinished } from '../../telemetry/events.ts'
 import { silentLog } from '../../telemetry/logger.ts'
@@ -138,6 +138,9 @@ const policy: CorsPolicy = {
 const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization, content-type' }
 const asPreflight = { method: 'OPTIONS' }
 
+const headersWith = async (allowCredentials: boolean) =>
+  (await around([cors({ ...policy, allowOrigins: ['*'], allowCredentials })], ok).call({ origin: 'https://x.example' })).headers
+
 describe('CORS', () => {
   test('marks answers and errors alike', async () => {
     for (const innermost of [ok, fails]) {
@@ -185,10 +188,8 @@ describe('CORS', () => {
   })
 
   test('any origin is `*`, and the origin itself where credentials go along', async () => {
-    const allowed = async (allowCredentials: boolean) =>
-      (await around([cors({ ...policy, allowOrigins: ['*'], allowCredentials })], ok).call({ origin: 'https://x.example' })).headers
-    expect((await allowed(false)).get('access-control-allow-origin')).toBe('*')
-    const credentialed = await allowed(true)
+    expect((await headersWith(false)).get('access-control-allow-origin')).toBe('*')
+    const credentialed = await headersWith(true)
     expect(credentialed.get('access-control-allow-origin')).toBe('https://x.example')
     expect(credentialed.get('vary')).toBe('Origin')
   })

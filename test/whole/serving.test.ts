@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { connect } from 'node:net'
+import { chatReply, type MockUpstream } from '../../src/testing/index.ts'
+import { askForChat, Program, startProgram, upstreamThat } from './program.ts'
+
+setDefaultTimeout(60_000)
+
+/** A body that is no JSON. */
+function postNonsense(url: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: 'no json',
+  })
+}
+
+/** One request as bytes, on a connection of its own: for what `fetch` would not send. */
+async function raw(url: string, request: string): Promise<string> {
+  const { port } = new URL(url)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.end(request)
+  let answer = ''
+  for await (const data of socket) answer += String(data)
+  return answer
+}
+
+describe('a running server', () => {
+  let upstream: MockUpstream
+  let program: Program
+  beforeAll(async () => {
+    upstream = await upstreamThat(() => chatReply())
+    program = await startProgram({ upstream: `${upstream.url}/v1`, server: { cors: true } })
+  })
+  afterAll(async () => {
+    await program[Symbol.asyncDispose]()
+    await upstream[Symbol.asyncDispose]()
+  })
+
+  test('tells its address and answers there, on 127.0.0.1', async () => {
+    expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+    const answer = await askForChat(program.url)
+    expect(answer.status).toBe(200)
+    expect(((await answer.json()) as { model: string }).model).toBe('mock/some-model')
+  })
+
+  test('writes one line a request: who asked what, which model of which provider answered, how it went', async () => {
+    await (await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-1' } })).arrayBuffer()
+    const line = await program.logged(({ request_id }) => request_id === 'line-1')
+    expect(line).toMatchObject({
+      level: 'info',
+      msg: 'request',
+      method: 'POST',
+      route: '/v1/chat/completions',
+      status: 200,
+      model: 'mock/some-model',
+      provider: 'mock',
+      category: 'server',
+    })
+    expect(line.ms).toBeNumber()
+    expect(program.log.filter(({ request_id }) => request_id === 'line-1')).toHaveLength(1)
+  })
+
+  test('the line of a failed request names the cause, and never a key', async () => {
+    upstream.enqueue({ status: 401, body: JSON.stringify({ error: { message: 'Incorrect API key provided: key-of-the-operator.' } }) })
+    const answer = await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-2' } })
+    expect(answer.status).toBe(401)
+    const line = await program.logged(({ request_id }) => request_id === 'line-2')
+    expect(line).toMatchObject({ status: 401 })
+    expect(String(line.cause)).toContain('Incorrect API key provided')
+    expect(program.output).not.toContain('key-of-the-operator')
+  })
+
+  test('every answer carries a request id: errors, unknown paths and bodies that are no JSON too', async () => {
+    const answers = [
+      await fetch(`${program.url}/v1/health`),
+      await fetch(`${program.url}/nowhere`),
+      await fetch(`${program.url}/v1/chat/completions`),
+      await postNonsense(program.url),
+      await askForChat(program.url, { model: 'nobody/has-this' }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([200, 404, 405, 400, 404])
+    for (const { headers } of answers) expect(headers.get('x-request-id')).toMatch(/^req_\w+$/)
+    const own = await fetch(`${program.url}/nowhere`, { headers: { 'x-request-id': 'mine' } })
+    expect(own.headers.get('x-request-id')).toBe('mine')
+  })
+
+  test('browsers may read errors as well: CORS headers are on every answer', async () => {
+    const origin = 'http://localhost:5173'
+    const answers = [
+      await fetch(`${program.url}/v1/health`, { headers: { origin } }),
+      await fetch(`${program.url}/nowhere`, { headers: { origin } }),
+      await fetch(`${program.url}/v1/chat/completions`, { headers: { origin } }),
+      await postNonsense(program.url, { origin }),
+    ]
+    upstream.enqueue({ status: 500, body: 'broken' })
+    answers.push(await askForChat(program.url, {}, { headers: { origin } }))
+    expect(answers.map(({ status }) => status)).toEqual([200, 404, 405, 400, 500])
+    for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBe(origin)
+  })
+
+  test("a preflight is answered, with Llama Stack's and Corral's own headers allowed in the development default", async () => {
+    const answer = await fetch(`${program.url}/v1/chat/completions`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'http://localhost:5173',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers':
+          'authorization,content-type,x-corral-provider-data,x-llamastack-provider-data,x-ogx-provider-data',
+      },
+    })
+    expect(answer.status).toBe(204)
+    expect(answer.headers.get('access-control-allow-origin')).toBe('http://localhost:5173')
+    expect(answer.headers.get('access-control-max-age')).toBe('600')
+    expect(answer.headers.get('vary')).toContain('Origin')
+    expect(await answer.text()).toBe('')
+  })
+
+  test('an OPTIONS without Origin goes to the routes', async () => {
+    const answer = await fetch(`${program.url}/v1/chat/completions`, { method: 'OPTIONS' })
+    expect(answer.headers.get('allow')).toContain('POST')
+  })
+
+  test('a page that points its own name here gets nothing', async () => {
+    const answer = await raw(program.url, 'GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+    expect(answer).toStartWith('HTTP/1.1 403')
+    expect(answer).toContain('host_not_allowed')
+    const own = await raw(program.url, 'GET /v1/health HTTP/1.1\r\nHost: localhost:1234\r\nConnection: close\r\n\r\n')
+    expect(own).toStartWith('HTTP/1.1 200')
+  })
+
+  test("the caller's key goes to the provider in place of the operator's", async () => {
+    const from = upstream.requests.length
+    await askForChat(program.url, {}, { headers: { 'x-llamastack-provider-data': '{"openai_compatible_api_key":"key-of-the-caller"}' } })
+    expect(upstream.requests[from]?.headers.authorization).toBe('Bearer key-of-the-caller')
+    expect(program.output).not.toContain('key-of-the-caller')
+  })
+
+  test('provider data that is malformed is ignored with a line in the log that does not repeat it', async () => {
+    const answer = await askForChat(
+      program.url,
+      {},
+      { headers: { 'x-ogx-provider-data': '{"groq_api_key": sk-oops', 'x-request-id': 'data-1' } },
+    )
+    expect(answer.status).toBe(200)
+    const line = await program.logged(({ request_id, msg }) => request_id === 'data-1' && msg === 'provider data ignored')
+    expect(line).toMatchObject({ level: 'warn', header: 'x-ogx-provider-data', why: 'not JSON' })
+    expect(program.output).not.toContain('sk-oops')
+  })
+})
+
+test('a port that is taken is one line with the remedy', async () => {
+  await using first = await startProgram()
+  await using second = new Program({ port: Number(new URL(first.url).port) })
+  expect(await second.exited).toBe(1)
+  expect(second.output).toContain('is taken by another program')
+  expect(second.output).toContain('--port')
+  expect(second.output).not.toContain('    at ')
+})
+
+test('an address that others reach is refused unless it is meant', async () => {
+  await using refused = new Program({ flags: ['--host', '0.0.0.0'] })
+  expect(await refused.exited).not.toBe(0)
+  expect(refused.output).toContain('server.allow_unauthenticated')
+  await using open = await startProgram({ server: { host: '0.0.0.0', allow_unauthenticated: true } })
+  const { port } = new URL(open.url)
+  expect((await fetch(`http://127.0.0.1:${port}/v1/health`)).status).toBe(200)
+  expect(await raw(open.url, 'GET /v1/health HTTP/1.1\r\nHost: corral.test\r\nConnection: close\r\n\r\n')).toStartWith('HTTP/1.1 200')
+})

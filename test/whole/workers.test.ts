@@ -1,0 +1,60 @@
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { gone, isAlive, Program, startProgram } from './program.ts'
+
+setDefaultTimeout(60_000)
+
+// Several processes on one port are Linux's; elsewhere the same configuration serves with one.
+const severalProcesses = process.platform === 'linux'
+
+/** The process ids of the workers that were started so far, in order. */
+function workersOf(program: Program): number[] {
+  return program.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
+}
+
+/** Answers by connections of their own, so that the kernel may give each to another worker. */
+async function answers(url: string): Promise<number> {
+  const { status } = await fetch(`${url}/v1/health`, { headers: { connection: 'close' } })
+  return status
+}
+
+test.if(severalProcesses)('several processes answer on one port; a killed one is replaced', async () => {
+  await using program = await startProgram({ server: { workers: 2, drain_grace_seconds: 0 } })
+  const [first, second] = workersOf(program) as [number, number]
+  expect(isAlive(first) && isAlive(second)).toBe(true)
+
+  process.kill(first, 'SIGKILL')
+  await program.logged(({ msg }) => msg.startsWith('worker died (SIGKILL)'))
+  await program.until(() => workersOf(program).length === 3)
+  expect(await answers(program.url)).toBe(200)
+  const third = workersOf(program)[2] as number
+  await program.logged(({ msg, pid }) => msg.startsWith('Corral serves') && pid === third)
+  // With the second one killed as well, whatever answers is the third.
+  process.kill(second, 'SIGKILL')
+  await gone([second])
+  expect(await answers(program.url)).toBe(200)
+})
+
+test.if(severalProcesses)('SIGTERM drains them all, and the exit code is 0', async () => {
+  await using program = await startProgram({ server: { workers: 2, drain_grace_seconds: 0 } })
+  const workers = workersOf(program)
+  program.signal('SIGTERM')
+  expect(await program.exited).toBe(0)
+  expect(program.log.filter(({ msg }) => msg === 'all requests finished')).toHaveLength(2)
+  expect(workers.filter(isAlive)).toEqual([])
+})
+
+test.if(severalProcesses)('kill -9 of the supervisor leaves no worker behind', async () => {
+  await using program = await startProgram({ server: { workers: 2 } })
+  const line = await program.logged(({ msg }) => msg === 'worker started')
+  const supervisor = Number(line.supervisor)
+  process.kill(supervisor, 'SIGKILL')
+  await gone([supervisor, ...workersOf(program)])
+})
+
+test.if(severalProcesses)('a taken port is told before any worker starts', async () => {
+  await using first = await startProgram({ server: { workers: 2 } })
+  await using second = new Program({ port: Number(new URL(first.url).port), server: { workers: 2 } })
+  expect(await second.exited).toBe(1)
+  expect(second.output).toContain('is taken by another program')
+  expect(workersOf(second)).toEqual([])
+})
