@@ -11,7 +11,7 @@ const azureConfig = (url: string) => ({
 })
 
 describe('Azure: a caller may name a resource of its own', () => {
-  test('with its own key, and nothing of the operator’s', async () => {
+  test('[PRV-5] with its own key, and nothing of the operator’s', async () => {
     await using stage = await scene('remote::azure', azureConfig)
     await using other = await mockUpstream()
     other.respond(() => chatReply())
@@ -53,7 +53,7 @@ describe('Azure: a caller may name a resource of its own', () => {
 describe('passthrough', () => {
   const rules = { tenant: 'X-Tenant-ID', token: 'Authorization' }
 
-  test('without a URL a caller must bring one; the operator’s key does not go there', async () => {
+  test('[PRV-5] without a URL a caller must bring one; the operator’s key does not go there', async () => {
     await using stage = await scene('remote::passthrough', () => ({ api_key: operatorKey, forward_headers: rules }))
     const without = await stage.post(chatPath, chat)
     expect([without.status, (await errorOf(without)).message]).toEqual([400, expect.stringContaining('passthrough_url')])

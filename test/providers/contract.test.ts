@@ -95,7 +95,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
     }
   })
 
-  test('connections are kept and used again', async () => {
+  test('[PRV-4] connections are kept and used again', async () => {
     const stage = withKey()
     stage.answer = chatReply()
     await stage.post(path, { model, ...body }).then((response) => response.text())
