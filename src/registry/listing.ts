@@ -56,6 +56,7 @@ export function startListing(options: ListingOptions): Listing {
     return { awaited: false, tried: first.promise, stop: async () => undefined }
   }
   const patience = setTimeout(settle, times.patience)
+  doNotHold(patience)
   const running = keepListing(options, stopped.signal, settle)
   return {
     get awaited() {
@@ -74,19 +75,23 @@ export function startListing(options: ListingOptions): Listing {
 async function keepListing(options: ListingOptions, signal: AbortSignal, settle: () => void): Promise<void> {
   const { live, events, times, refreshEvery, onListed } = options
   let failures = 0
+  let told: number | undefined
   while (!signal.aborted) {
     let pause: number | undefined
     try {
       const models = await listOnce(live, signal, times.attempt)
       onListed(models)
-      if (failures > 0 || refreshEvery === undefined) events.listed(live.id, models.length)
+      if (models.length !== told) events.listed(live.id, models.length)
+      told = models.length
       failures = 0
       pause = refreshEvery
     } catch (error) {
       if (signal.aborted) return
       pause = retryAfter(failures, times)
       failures += 1
-      events.listingFailed(live.id, error, Math.round(pause))
+      told = undefined
+      // Told less and less often: the 1st, 2nd, 4th, 8th … failure in a row.
+      if (Number.isInteger(Math.log2(failures))) events.listingFailed(live.id, error, Math.round(pause))
     }
     settle()
     if (pause === undefined) return
@@ -110,10 +115,15 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
   if (signal.aborted) return Promise.resolve()
   const wake = (): void => resolve()
   const timer = setTimeout(wake, milliseconds)
-  ;(timer as { unref?: () => void }).unref?.()
+  doNotHold(timer)
   signal.addEventListener('abort', wake)
   return promise.finally(() => {
     clearTimeout(timer)
     signal.removeEventListener('abort', wake)
   })
+}
+
+/** The process may end while this timer waits. */
+function doNotHold(timer: unknown): void {
+  ;(timer as { unref?: () => void }).unref?.()
 }

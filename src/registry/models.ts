@@ -1,11 +1,11 @@
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import { invalidRequest, notFound, unavailable } from '../errors.ts'
+import { ApiError, invalidRequest, notFound, unavailable } from '../errors.ts'
 import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, usualCallerLimits, type CallerListingLimits, type CallerListings } from './caller-listings.ts'
-import { sleep, startListing, usualListingTimes, type Listing, type ListingTimes } from './listing.ts'
+import { isListable, sleep, startListing, usualListingTimes, type Listing, type ListingTimes } from './listing.ts'
 import { indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
 import type { LiveProvider, ProviderRegistry } from './providers.ts'
 import { resolveId, toAliases, upstreamOf, type Aliases, type Resolution, type ResolvableProvider, type Sight } from './resolve.ts'
@@ -94,7 +94,10 @@ class Catalog implements ModelCatalog, AsyncDisposable {
       limits: { ...usualCallerLimits, ...options.callerLimits },
       created: this.#created,
       knownBetter: (id) => this.#knownBetter.get(id),
-      onFailure: (provider, error) => this.#events.listingFailed(provider, error),
+      // A caller's bad key is the caller's to know, when it is used.
+      onFailure: (provider, error) => {
+        if (!(error instanceof ApiError && [401, 403].includes(error.status))) this.#events.listingFailed(provider, error)
+      },
     })
     for (const live of inference) this.#startListing(live, options.refreshInterval * 1000)
   }
@@ -104,6 +107,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   async resolve<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
+    if (call.notes) call.notes.model = id
     const found = await this.#find(id, call)
     if (found.kind === 'unlisted') return this.#bind(found.providerId, found.upstreamId, { id, capability })
     const { offer } = found
@@ -195,6 +199,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
         awaited,
         unsure: awaited || (ofCaller.includes(live) && this.#callers.unsure(live, call)),
         listed: this.#offers.has(id),
+        down: !awaited && !this.#offers.has(id) && isListable(live),
       })
     }
     return { providers, indices: own.length > 0 ? [this.#shared, ...own] : [this.#shared], aliases: this.#aliases }
@@ -221,7 +226,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     }
     if (found.kind === 'absent') throw absent(id)
     const waiting = found.providerIds.map((one) => `'${one}'`).join(', ')
-    throw unavailable(`Whether there is a model '${id}' is not known yet: the models of ${waiting} are being listed.`, tryAgainIn, {
+    throw unavailable(`Whether there is a model '${id}' is not known yet: the models of ${waiting} could not be listed yet.`, tryAgainIn, {
       code: 'models_not_listed_yet',
       param: 'model',
     })

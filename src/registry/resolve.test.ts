@@ -9,15 +9,16 @@ interface Sketch {
   models: readonly string[]
   awaited?: boolean
   listed?: boolean
+  down?: boolean
   allowed?: readonly string[] | undefined
 }
 
 function sightOf(sketches: readonly Sketch[], registered: readonly Partial<RegisteredModel>[] = [], warnings: string[] = []): Sight {
   const providers = new Map<string, ResolvableProvider>()
   const offers: Offer[] = []
-  for (const { id, models, awaited = false, listed = !awaited, allowed } of sketches) {
+  for (const { id, models, awaited = false, listed = !awaited, down = false, allowed } of sketches) {
     const allows = (upstreamId: string) => !allowed || allowed.includes(upstreamId)
-    providers.set(id, { id, allows, serves: true, awaited, unsure: awaited, listed })
+    providers.set(id, { id, allows, serves: true, awaited, unsure: awaited, listed, down })
     if (!listed) continue
     offers.push(
       ...toOffers({
@@ -135,6 +136,10 @@ describe('registered models', () => {
     ]
     expect(told('any', sightOf(sketches, anyOf('llm')))).toBe('b:l1')
     expect(told('any', sightOf(sketches, anyOf('embedding')))).toBe('a:embed-1')
+    const down = { id: 'd', models: [], listed: false, down: true }
+    expect(told('any', sightOf([down], anyOf('llm')))).toBe('awaited')
+    expect(told('any', sightOf([down, ...sketches], anyOf('llm')))).toBe('b:l1')
+    expect(told('any', sightOf([{ id: 'x', models: [] }], anyOf('llm')))).toBe('absent')
   })
 
   test('take their type from the listing where they say none, and give theirs to the listing where they do', () => {

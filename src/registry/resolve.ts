@@ -11,6 +11,8 @@ export interface ResolvableProvider extends OfferSource {
   readonly unsure: boolean
   /** A listing of it is known, so that what is not in there is not there. */
   readonly listed: boolean
+  /** Its listings have failed so far, and are tried again. */
+  readonly down: boolean
 }
 
 /** What one caller can see when it asks. */
@@ -89,6 +91,9 @@ function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Resolution 
       lastResort ??= provider
   }
   if (waitFor.length > 0) return { kind: 'awaited', providerIds: waitFor }
+  // The operator says that there is such a model: it is not absent because its provider is down.
+  const down = candidates.filter((provider) => provider.down)
+  if (!lastResort && down.length > 0) return { kind: 'awaited', providerIds: down.map(({ id }) => id) }
   return lastResort ? { kind: 'offer', offer: aliasOffer(alias, lastResort.id, undefined) } : { kind: 'absent' }
 }
 
