@@ -48,7 +48,7 @@ function slashed(absolute: string): string {
 
 /** `src/http/mount.ts` → `http`; `src/errors.ts` → `errors`. */
 export function partOf(path: string): string {
-  return path.split('/')[1]?.replace(/\.ts$/, '') ?? ''
+  return path.split('/')[1]?.replace(/(\.test)?\.ts$/, '') ?? ''
 }
 
 /** Source text without comments and strings' contents, for rules about what code does. */
