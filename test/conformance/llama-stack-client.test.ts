@@ -24,10 +24,10 @@ const optionsFor = (transport: (typeof transports)[number]) => ({
   fetch: running.transports[transport] as never,
 })
 
-describe.each(transports)('[SDK-2] llama-stack-client 0.7.3 over %s', (transport) => {
+describe.each(transports)('llama-stack-client 0.7.3 over %s', (transport) => {
   const client = () => new LlamaStackClient(optionsFor(transport))
 
-  test('lists and retrieves models', async () => {
+  test('[SDK-2] lists and retrieves models', async () => {
     const models = await client().models.list()
     expect(models.map(({ id }) => id)).toEqual(['mock/gpt-mock', 'mock/openai/gpt-oss-120b', 'mock/text-embedding-mock'])
     expect(models[2]?.custom_metadata).toMatchObject({
@@ -46,7 +46,7 @@ describe.each(transports)('[SDK-2] llama-stack-client 0.7.3 over %s', (transport
     })
   })
 
-  test('chats, streams and embeds', async () => {
+  test('[SDK-2] chats, streams and embeds', async () => {
     const whole = await client().chat.completions.create({ model, messages })
     expect(whole).toMatchObject({ model, choices: [{ message: { content: 'Hello there.' } }] })
     const stream = await client().chat.completions.create({ model, messages, stream: true })
@@ -79,10 +79,10 @@ describe.each(transports)('[SDK-2] llama-stack-client 0.7.3 over %s', (transport
   })
 })
 
-describe.each(transports)('[SDK-2] llama-stack-client 0.2.23 over %s', (transport) => {
+describe.each(transports)('llama-stack-client 0.2.23 over %s', (transport) => {
   const client = () => new SeedLlamaStackClient(optionsFor(transport))
 
-  test('lists and retrieves models', async () => {
+  test('[SDK-2] lists and retrieves models', async () => {
     const models = await client().models.list()
     expect(models.map(({ identifier }) => identifier)).toEqual(['mock/gpt-mock', 'mock/openai/gpt-oss-120b', 'mock/text-embedding-mock'])
     expect(models[2]).toMatchObject({
@@ -95,7 +95,7 @@ describe.each(transports)('[SDK-2] llama-stack-client 0.2.23 over %s', (transpor
     expect(await client().models.retrieve('mock/openai/gpt-oss-120b')).toMatchObject({ identifier: 'mock/openai/gpt-oss-120b' })
   })
 
-  test('chats, streams and embeds', async () => {
+  test('[SDK-2] chats, streams and embeds', async () => {
     const whole = await client().chat.completions.create({ model, messages })
     expect(whole).toMatchObject({ model, choices: [{ message: { content: 'Hello there.' } }] })
     const stream = await client().chat.completions.create({ model, messages, stream: true })
