@@ -30,7 +30,12 @@ export function buildConfigText(providers: readonly SpecifiedProvider[], { name 
   ]
   for (const api of apis) {
     lines.push(`  ${api}:`)
-    for (const provider of providers.filter((one) => one.api === api)) lines.push(...entryOf(provider))
+    lines.push(
+      ...providers
+        .filter((one) => one.api === api)
+        .flatMap(entryOf)
+        .slice(1),
+    )
   }
   lines.push(...ending)
   return `${lines.join('\n')}\n`

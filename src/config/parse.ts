@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar, type YAMLMap } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+  type YAMLParseError,
+} from 'yaml'
 import type { Path, Position, Report } from './report.ts'
 import { absent, type MapEntry, type MapNode, type TreeNode } from './tree.ts'
 
@@ -24,7 +35,8 @@ export function parseConfigText(text: string, report: Report): MapNode | undefin
     return undefined
   }
   const reader = new TreeReader(document, lines, report)
-  for (const error of document.errors) report.error({ path: [], at: reader.position(error.pos[0]) }, explain(error.code, error.message))
+  for (const error of worthTelling(document.errors))
+    report.error({ path: [], at: reader.position(error.pos[0]) }, explain(error.code, error.message))
   if (document.errors.length > 0) return undefined
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
     report.error({ path: [], at: start }, "the file is empty: it needs at least 'version: 2' and 'providers:'")
@@ -38,6 +50,12 @@ export function parseConfigText(text: string, report: Report): MapNode | undefin
       `the file must hold keys and values ('version: 2', 'providers:' …), not a ${root.kind === 'list' ? 'list' : 'single value'}`,
     )
   return undefined
+}
+
+/** A tab makes the rest of the file unreadable: what else seems wrong follows from it. */
+function worthTelling(errors: readonly YAMLParseError[]): readonly YAMLParseError[] {
+  const tabs = errors.filter((error) => error.code === 'TAB_AS_INDENT')
+  return tabs.length > 0 ? tabs : errors
 }
 
 function explain(code: string, message: string): string {

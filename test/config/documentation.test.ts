@@ -1,0 +1,41 @@
+import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { fileSchema, providerEntrySchema, registeredModelSchema, registeredResourcesSchema } from '../../src/config/schema.ts'
+import { corsSchema, serverSchema } from '../../src/config/schema-server.ts'
+import { load } from './loading.ts'
+
+const text = readFileSync(join(import.meta.dir, '../../docs/configuration.md'), 'utf8')
+
+test('docs/configuration.md names every key', () => {
+  const schemas = [fileSchema, serverSchema, corsSchema, providerEntrySchema, registeredModelSchema, registeredResourcesSchema]
+  const keys = schemas.flatMap((schema) => Object.keys(schema.shape))
+  expect(keys.filter((key) => !text.includes(`\`${key}\``))).toEqual([])
+})
+
+test('docs/configuration.md tells the defaults of the server', async () => {
+  const { server } = (await load('providers: {}')).config
+  const defaults = {
+    port: server.port,
+    workers: server.workers,
+    registry_refresh_interval_seconds: server.registryRefreshInterval,
+    max_request_body_bytes: server.maxBodyBytes,
+    stream_head_timeout_seconds: server.streamHeadTimeout,
+    heartbeat_interval_seconds: server.heartbeatInterval,
+    drain_timeout_seconds: server.drainTimeout,
+    drain_grace_seconds: server.drainGrace,
+  }
+  const rows = text.split('\n').filter((line) => line.startsWith('|'))
+  const told = Object.entries(defaults).filter(([key, value]) =>
+    rows.some((row) => row.startsWith(`| \`${key}\` |`) && row.includes(`, ${value} |`)),
+  )
+  expect(Object.fromEntries(told)).toEqual(defaults)
+})
+
+test('its example is a configuration', async () => {
+  const example = /```yaml\n([\s\S]*?)```/.exec(text)?.[1] ?? ''
+  expect(parse(example)).toMatchObject({ version: 2 })
+  const { config, warnings } = await load(example, { definitions: undefined, planned: undefined })
+  expect([config.providers.map((one) => one.id), warnings]).toEqual([['groq'], []])
+})
