@@ -6,7 +6,7 @@ test('a secret shows nothing of itself, however it is printed', () => {
   const secret = new Secret('sk-canary')
   const prints = [
     JSON.stringify({ secret }),
-    '' + (secret as unknown as string),
+    'secret: '.concat(secret as unknown as string),
     String(secret),
     inspect({ secret }, { depth: 9, showHidden: true }),
     Bun.inspect({ secret }),
