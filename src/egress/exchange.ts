@@ -83,7 +83,8 @@ export class Exchange implements EgressBody, EventListenerObject {
     const { headers } = this.#response as Response
     const length = headers.get('content-length')
     // Length known, nothing packed: the whole of it in one go, much faster than piece by piece.
-    if (length === null || !(Number(length) <= limit) || headers.has('content-encoding')) return this.#bytesOfPieces(limit)
+    if (length === null || headers.has('content-encoding')) return this.#bytesOfPieces(limit)
+    if (Number(length) > limit) throw this.#tooLarge(limit)
     if (this.#over) return new Uint8Array()
     this.#timer = setTimeout(() => this.#giveUp(this.#idleError()), this.#idleTimeout())
     try {
@@ -136,14 +137,16 @@ export class Exchange implements EgressBody, EventListenerObject {
     for (let pieces = await this.read(); pieces; pieces = await this.read()) {
       for (const piece of pieces) {
         size += piece.length
-        if (size > limit) {
-          this.cancel()
-          throw new EgressError('too_large', `the answer is larger than ${limit} bytes`)
-        }
+        if (size > limit) throw this.#tooLarge(limit)
         all.push(piece)
       }
     }
     return all.length === 1 ? (all[0] as Uint8Array) : Buffer.concat(all)
+  }
+
+  #tooLarge(limit: number): EgressError {
+    this.cancel()
+    return new EgressError('too_large', `the answer is larger than ${limit} bytes`)
   }
 
   #idleTimeout(): number {

@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test'
+import { jsonReply, type Script } from '../../src/testing/index.ts'
+import { stage } from './stage.ts'
+
+const vector = [0.5, -0.25, 1.5]
+const packed = Buffer.from(Float32Array.from(vector).buffer).toString('base64')
+
+interface Answer {
+  model: string
+  data: { index: number; embedding: unknown }[]
+  usage: unknown
+}
+
+async function ask(script: Script, encoding?: string): Promise<Answer> {
+  await using on = await stage([script])
+  const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'a', ...(encoding && { encoding_format: encoding }) })
+  expect(response.status).toBe(200)
+  return (await response.json()) as Answer
+}
+
+const reply = (embedding: unknown, usage: unknown = { prompt_tokens: 4, total_tokens: 4 }): Script =>
+  jsonReply({ object: 'list', data: [{ object: 'embedding', index: 0, embedding }], model: 'other', usage })
+
+test.each([
+  ['floats as floats', vector, 'float', vector],
+  ['floats where nothing was said', vector, undefined, vector],
+  ['base64 as base64', packed, 'base64', packed],
+  ['floats turned into base64', vector, 'base64', packed],
+  ['base64 turned into floats', packed, 'float', vector],
+  ['base64 turned into floats where nothing was said', packed, undefined, vector],
+])('%s', async (_, given, encoding, expected) => {
+  const answer = await ask(reply(given), encoding)
+  expect(answer.data).toMatchObject([{ index: 0, embedding: expected }])
+  expect(answer.model).toBe('up/m')
+  expect(answer.usage).toEqual({ prompt_tokens: 4, total_tokens: 4 })
+})
+
+test('usage that the upstream does not count is zero', async () => {
+  expect((await ask(reply(vector, null))).usage).toEqual({ prompt_tokens: 0, total_tokens: 0 })
+})
+
+test('several vectors keep their order and their bytes', async () => {
+  await using on = await stage([
+    {
+      body: '{"data":[{"index":0,"embedding":[1.0,2e-3]},{"index":1,"embedding":[-0.10]}],"model":"x","usage":{"prompt_tokens":1,"total_tokens":1}}',
+    },
+  ])
+  const response = await on.post('/v1/embeddings', { model: 'up/m', input: ['a', 'b'] })
+  expect(await response.text()).toBe(
+    '{"data":[{"index":0,"embedding":[1.0,2e-3]},{"index":1,"embedding":[-0.10]}],"model":"up/m","usage":{"prompt_tokens":1,"total_tokens":1}}',
+  )
+})
