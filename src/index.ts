@@ -16,6 +16,8 @@ export {
   type StreamReply,
   type Usage,
 } from './providers/provider.ts'
+export { secret } from './providers/config-values.ts'
+export { defineRemoteInference, type RemoteVendor } from './providers/inference/remote-inference.ts'
 export { openaiCompatible, type OpenAICompatibleOptions } from './providers/inference/openai-compatible.ts'
 export { Secret } from './secret.ts'
 export { startServer, type RunningServer, type StartOptions } from './server.ts'

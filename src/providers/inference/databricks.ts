@@ -15,11 +15,12 @@ const listing = z.looseObject({
 export function parseListing(answer: unknown): ListedModel[] {
   return readAnswer(listing, answer, 'a list of serving endpoints')
     .endpoints.filter(({ task }) => !task || task.startsWith('llm/') || task.startsWith('agent/'))
-    .map(({ name, task }) => ({
-      id: name,
-      ...(embeddings(name) ?? { type: task === 'llm/v1/embeddings' ? ('embedding' as const) : ('llm' as const) }),
-      metadata: embeddings(name)?.metadata ?? {},
-    }))
+    .map(({ name, task }) => {
+      const known = embeddings(name)
+      if (known) return { id: name, type: known.type, metadata: known.metadata ?? {} }
+      if (task === 'llm/v1/embeddings') return { id: name, type: 'embedding', metadata: {} }
+      return { id: name, type: 'llm', ...(!task && { typeIsGuess: true }), metadata: {} }
+    })
 }
 
 export const databricks = defineRemoteInference({
@@ -31,7 +32,7 @@ export const databricks = defineRemoteInference({
   capabilities: ['chat', 'embeddings'],
   starter: {
     id: 'databricks',
-    enabledBy: ['DATABRICKS_TOKEN'],
+    enabledBy: ['DATABRICKS_HOST'],
     config: { base_url: '${env.DATABRICKS_HOST:=}', api_token: '${env.DATABRICKS_TOKEN:=}' },
   },
   extend(provider, { root, ask }) {

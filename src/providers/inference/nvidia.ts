@@ -40,7 +40,7 @@ export const nvidia = defineRemoteInference({
   },
   starter: {
     id: 'nvidia',
-    enabledBy: ['NVIDIA_API_KEY'],
+    enabledBy: ['NVIDIA_API_KEY', 'NVIDIA_BASE_URL'],
     config: { base_url: `\${env.NVIDIA_BASE_URL:=${baseUrl}}`, api_key: '${env.NVIDIA_API_KEY:=}' },
   },
   differs: () => ({ typeOf: embeddings }),

@@ -1,10 +1,10 @@
 import type { StarterEntry } from '../provider.ts'
 
-/** The usual starter entry of a hosted provider: on when its key is in the environment, its root open to a variable. */
+/** The usual starter entry of a hosted provider: on when its key, or a root other than the usual one, is in the environment. */
 export function hostedStarter(id: string, key: string, url: { variable: string; default: string }, keyField = 'api_key'): StarterEntry {
   return {
     id,
-    enabledBy: [key],
+    enabledBy: [key, url.variable],
     config: { base_url: `\${env.${url.variable}:=${url.default}}`, [keyField]: `\${env.${key}:=}` },
   }
 }

@@ -35,6 +35,7 @@ export function parseListing(answer: unknown): ListedModel[] {
       return {
         id,
         type: known?.type ?? types[type ?? ''] ?? 'llm',
+        ...(!known && !type && { typeIsGuess: true }),
         metadata: known?.metadata ?? (context_length ? { context_length } : {}),
         ...(created && { created }),
         ...(organization && { owned_by: organization }),

@@ -49,7 +49,7 @@ export const watsonx = defineRemoteInference({
   callerFields: ['watsonx_project_id'],
   starter: {
     id: 'watsonx',
-    enabledBy: ['WATSONX_API_KEY'],
+    enabledBy: ['WATSONX_API_KEY', 'WATSONX_BASE_URL'],
     config: {
       base_url: '${env.WATSONX_BASE_URL:=https://us-south.ml.cloud.ibm.com}',
       api_key: '${env.WATSONX_API_KEY:=}',
