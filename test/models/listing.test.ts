@@ -5,6 +5,7 @@ import {
   errorReply,
   mockUpstream,
   modelsReply,
+  recordedLog,
   refusingUrl,
   stallBeforeHead,
   testApp,
@@ -230,5 +231,26 @@ describe('listing in the background', () => {
     }
     expect((await chat(app, 'p/a')).status).toBe(200)
     expect((await chat(app, 'p/later')).status).toBe(200)
+  })
+
+  test('a listing that fails is one line with the cause and without the key, and less often a line the longer it lasts', async () => {
+    await using upstream = await mockUpstream()
+    serve(upstream, () => errorReply(401, { error: { message: 'Invalid API Key: operator-key' } }))
+    const log = recordedLog()
+    const config = testConfig({ providers: [upstreamProvider('p', upstream.url, { key: 'operator-key' })] })
+    await using app = await testApp(config, { log, times: quick })
+    await upstream.received(10)
+    serve(upstream, ['m'])
+    await until(
+      () => idsOf(app),
+      (ids) => ids.length > 0,
+    )
+    const failures = log.lines.filter(({ message }) => message === 'models could not be listed')
+    expect(failures[0]?.fields).toMatchObject({ provider: 'p', cause: expect.stringContaining('Invalid API Key') })
+    expect(failures.length).toBeLessThan(upstream.requests.length - 3)
+    expect(JSON.stringify(log.lines)).not.toContain('operator-key')
+    expect(log.lines.filter(({ message }) => message === 'models listed').map(({ fields }) => fields)).toMatchObject([
+      { provider: 'p', models: 1 },
+    ])
   })
 })
