@@ -1,0 +1,188 @@
+// `npm run bench [-- --quick] [-- --minutes 10] [-- --only corral,portkey]`: see README.md beside this file.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Held, hold, type Kind, measure, measureDirect, memory, type Memory, type Sample, soak } from './measure.ts'
+import { buildNative, coldStart, loadCore, startMock } from './native.ts'
+import { type Plan, plans } from './plan.ts'
+import { rssBytes } from './processes.ts'
+import { machine, markdown, type Results, type ServerResult, targets } from './report.ts'
+import { type Candidate, candidates, freePort, start, type UnderTest } from './servers.ts'
+
+const here = import.meta.dirname
+const kinds: readonly Kind[] = ['plain', 'burst', 'paced', 'rate']
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    /** Minutes of load on Corral alone after the rounds, for its memory. */
+    minutes: { type: 'string', default: '0' },
+    /** Names of candidates, separated by commas; default all. */
+    only: { type: 'string' },
+  },
+})
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`)
+
+interface Installed {
+  readonly candidate: Candidate
+  readonly version: string
+}
+
+/** Whatever cannot be installed is left out, with the reason; Corral and the bare relay need nothing. */
+function install(): { installed: Installed[]; leftOut: Record<string, string> } {
+  const installed: Installed[] = []
+  const leftOut: Record<string, string> = {}
+  const wanted = options.only?.split(',')
+  for (const candidate of candidates) {
+    if (wanted && !wanted.includes(candidate.name)) continue
+    try {
+      tell(`install: ${candidate.name}`)
+      installed.push({ candidate, version: candidate.install() })
+    } catch (error) {
+      leftOut[candidate.name] = error instanceof Error ? error.message : String(error)
+      tell(`install: ${candidate.name} is left out: ${leftOut[candidate.name]}`)
+    }
+  }
+  return { installed, leftOut }
+}
+
+async function startAll(installed: readonly Installed[], leftOut: Record<string, string>, upstream: string): Promise<UnderTest[]> {
+  const servers: UnderTest[] = []
+  for (const { candidate, version } of installed) {
+    try {
+      servers.push(await start(candidate, version, upstream))
+      tell(`start: ${candidate.name} ${version}`)
+    } catch (error) {
+      leftOut[candidate.name] = error instanceof Error ? error.message : String(error)
+      tell(`start: ${candidate.name} is left out: ${leftOut[candidate.name]}`)
+    }
+  }
+  return servers
+}
+
+async function coldStarts({ candidate }: Installed, plan: Plan, upstream: string): Promise<number[]> {
+  const times: number[] = []
+  for (let count = 0; count < plan.starts; count++) {
+    const port = await freePort()
+    const command = candidate.command(port, upstream)
+    times.push(await coldStart(`127.0.0.1:${port}`, { path: candidate.health, command, env: candidate.env?.(port, upstream) ?? {} }))
+  }
+  return times
+}
+
+async function rounds(
+  servers: readonly UnderTest[],
+  plan: Plan,
+  upstream: string,
+): Promise<{ samples: Map<UnderTest, Sample[]>; direct: Sample[] }> {
+  const samples = new Map<UnderTest, Sample[]>(servers.map((server) => [server, []]))
+  const direct: Sample[] = []
+  for (let round = 0; round < plan.rounds; round++) {
+    direct.push(await measureDirect(`${upstream}/v1/chat/completions`, { plan, round }))
+    for (const kind of kinds) {
+      // Each round begins with another server: whoever is first meets the machine as the one before left it.
+      for (let place = 0; place < servers.length; place++) {
+        const server = servers[(place + round) % servers.length]!
+        const sample = await measure(server, kind, { plan, round })
+        samples.get(server)!.push(sample)
+        const { requests, errors, error = '', perSecond, cpuMicros } = sample
+        tell(
+          `round ${round + 1} ${kind.padEnd(5)} ${server.candidate.name.padEnd(22)} ${cpuMicros.toFixed(2).padStart(9)} µs  ` +
+            `${perSecond.toFixed(0).padStart(6)}/s  ${requests} requests, ${errors} errors ${error}`,
+        )
+      }
+    }
+  }
+  return { samples, direct }
+}
+
+async function main(): Promise<void> {
+  const plan = options.quick ? plans.quick : plans.full
+  if (process.platform !== 'linux' || cpus().length < 2)
+    throw new Error('The bench needs Linux and two cores: it pins with taskset and reads /proc.')
+  mkdirSync(join(here, '.cache'), { recursive: true })
+  const goVersion = buildNative()
+  const { installed, leftOut } = install()
+  execFileSync('taskset', ['-cp', loadCore, String(process.pid)], { stdio: 'ignore' })
+  const about = machine(goVersion)
+  const mock = await startMock()
+  const servers: UnderTest[] = []
+  try {
+    const cold = new Map<Candidate, number[]>()
+    for (const one of installed) {
+      tell(`cold start: ${one.candidate.name}`)
+      if (!one.candidate.aside && one.candidate.name !== 'litellm') cold.set(one.candidate, await coldStarts(one, plan, mock.url))
+    }
+    servers.push(...(await startAll(installed, leftOut, mock.url)))
+    const idle = new Map(servers.map((server) => [server, rssBytes(server.pid)]))
+    const { samples, direct } = await rounds(servers, plan, mock.url)
+    const after = new Map<UnderTest, Memory>()
+    for (const server of servers) after.set(server, await memory(server, idle.get(server)!))
+    const holds = new Map<UnderTest, Held>()
+    for (const server of servers) {
+      if (server.candidate.aside || !(plan.holdAll || server.candidate.name === 'corral')) continue
+      tell(`hold: ${server.candidate.name}`)
+      holds.set(server, await hold(server))
+    }
+    const minutes = Number(options.minutes)
+    const corral = servers.find(({ candidate }) => candidate.name === 'corral')
+    const soaked = corral && minutes > 0 ? await soak(corral, minutes, tell) : undefined
+    const results: Results = {
+      date: new Date().toISOString().slice(0, 10),
+      plan: plan.name,
+      machine: about,
+      servers: servers.map((server): ServerResult => {
+        const { name, about: what, aside = false } = server.candidate
+        const held = holds.get(server)
+        return {
+          name,
+          about: what,
+          version: server.version,
+          aside,
+          samples: samples.get(server)!,
+          memory: after.get(server)!,
+          cold: cold.get(server.candidate) ?? [],
+          ...(held && { held }),
+        }
+      }),
+      direct,
+      leftOut,
+      ...(soaked && { soak: soaked }),
+    }
+    publish(results, plan)
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()))
+    mock.stop()
+  }
+}
+
+/** A full run of all is the one that counts: it also goes into the README. */
+function publish(results: Results, plan: Plan): void {
+  const table = markdown(results)
+  process.stdout.write(`${table}\n`)
+  const counts = plan.name === 'full' && options.only === undefined
+  writeFileSync(join(here, counts ? 'results.json' : '.cache/results.json'), `${JSON.stringify(results, undefined, 1)}\n`)
+  if (counts) {
+    const readme = join(here, 'README.md')
+    const [open, close] = ['<!-- results -->', '<!-- end of results -->']
+    const text = readFileSync(readme, 'utf8')
+    const [before, rest] = text.split(open)
+    const behind = rest?.split(close)[1]
+    if (before === undefined || behind === undefined) throw new Error('bench/README.md has lost the marks between which the results stand.')
+    writeFileSync(readme, `${before}${open}\n${table}\n${close}${behind}`)
+  }
+  const missed = targets(results).filter(({ met }) => met === false)
+  tell(
+    missed.length === 0
+      ? 'All targets that were measured are met.'
+      : `Missed: ${missed.map(({ what, measured }) => `${what}: ${measured}`).join('; ')}`,
+  )
+}
+
+await main().catch((error: unknown) => {
+  tell(error instanceof Error ? error.message : String(error))
+  process.exitCode = 1
+})

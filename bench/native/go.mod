@@ -1,0 +1,3 @@
+module corral/bench/native
+
+go 1.21

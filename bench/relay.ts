@@ -1,0 +1,19 @@
+// The limit: the least that a relay on Bun can do. Corral is measured against it.
+const [port, upstream] = process.argv.slice(2)
+
+Bun.serve({
+  port: Number(port),
+  hostname: '127.0.0.1',
+  idleTimeout: 0,
+  async fetch(request) {
+    const { pathname } = new URL(request.url)
+    if (pathname === '/v1/health') return new Response('ok')
+    const answer = await fetch(`${upstream}${pathname.slice('/v1'.length)}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: request.headers.get('authorization') ?? '' },
+      body: await request.arrayBuffer(),
+      signal: request.signal,
+    })
+    return new Response(answer.body, { status: answer.status, headers: { 'content-type': answer.headers.get('content-type') ?? '' } })
+  },
+})

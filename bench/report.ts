@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import type { Held, Kind, Memory, Sample, Soak } from './measure.ts'
+import { fixedRate, held } from './plan.ts'
+
+export interface ServerResult {
+  readonly name: string
+  readonly about: string
+  readonly version: string
+  readonly aside: boolean
+  readonly samples: readonly Sample[]
+  readonly memory: Memory
+  readonly held?: Held
+  /** Milliseconds of each cold start. */
+  readonly cold: readonly number[]
+}
+
+export interface Results {
+  readonly date: string
+  readonly plan: string
+  readonly machine: Readonly<Record<string, string>>
+  readonly servers: readonly ServerResult[]
+  readonly direct: readonly Sample[]
+  /** Name → why it could not be measured. */
+  readonly leftOut: Readonly<Record<string, string>>
+  readonly soak?: Soak
+}
+
+export interface Target {
+  readonly what: string
+  readonly limit: string
+  readonly measured: string
+  /** Undefined: not measured in this run. */
+  readonly met: boolean | undefined
+}
+
+export function machine(goVersion: string): Record<string, string> {
+  const processor = cpus()[0]?.model ?? 'unknown'
+  const distribution = /^PRETTY_NAME="?(.*?)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? ''
+  return {
+    processor: `${processor}, ${cpus().length} cores`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    system: `${distribution}, Linux ${release()}`,
+    go: goVersion.replace('go version ', ''),
+    'load average before': loadavg()
+      .map((value) => value.toFixed(2))
+      .join(' '),
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+function ofKind({ samples }: ServerResult, kind: Kind): readonly Sample[] {
+  return samples.filter((sample) => sample.kind === kind)
+}
+
+/** The median over rounds of one server's CPU time against another's in the same round: what slows the machine slows both. */
+function ratio(one: ServerResult, other: ServerResult | undefined, kind: Kind): number | undefined {
+  if (!other) return undefined
+  const ratios = ofKind(one, kind).flatMap((sample) => {
+    const beside = ofKind(other, kind).find(({ round }) => round === sample.round)
+    return beside && Number.isFinite(beside.cpuMicros) ? [sample.cpuMicros / beside.cpuMicros] : []
+  })
+  return ratios.length > 0 ? median(ratios) : undefined
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0)
+
+interface Limit {
+  readonly limit: number
+  readonly unit: string
+}
+
+function atMost(what: string, measured: number | undefined, { limit, unit }: Limit): Target {
+  return {
+    what,
+    limit: `≤ ${limit}${unit}`,
+    measured: measured === undefined ? 'not measured' : `${measured.toFixed(unit.includes('×') ? 2 : 0)}${unit}`,
+    met: measured === undefined ? undefined : measured <= limit,
+  }
+}
+
+export function targets({ servers, soak }: Results): Target[] {
+  const corral = servers.find(({ name }) => name === 'corral')
+  if (!corral) return []
+  const named = (name: string) => servers.find((server) => server.name === name)
+  const relay = named('bare relay')
+  const list = [
+    atMost('CPU a plain request, against the bare relay', ratio(corral, relay, 'plain'), { limit: 1.4, unit: ' ×' }),
+    atMost("CPU a plain request, against Portkey's", ratio(corral, named('portkey'), 'plain'), { limit: 0.1, unit: ' ×' }),
+    atMost('CPU a frame in bursts, against the bare relay', ratio(corral, relay, 'burst'), { limit: 1.2, unit: ' ×' }),
+    atMost('CPU a frame paced, against the bare relay', ratio(corral, relay, 'paced'), { limit: 1.7, unit: ' ×' }),
+    atMost('cold start to the first answer (median)', corral.cold.length > 0 ? median(corral.cold) : undefined, {
+      limit: 300,
+      unit: ' ms',
+    }),
+    atMost('RSS after load', corral.memory.after / 1e6, { limit: 100, unit: ' MB' }),
+    atMost(`RSS with ${held.streams} streams open`, corral.held && corral.held.rss / 1e6, { limit: 300, unit: ' MB' }),
+    atMost(`streams lost of ${held.streams}`, corral.held?.lost, { limit: 0, unit: '' }),
+  ]
+  if (soak) {
+    const thirds = Math.floor(soak.rss.length / 3)
+    const [middle, last] = [median(soak.rss.slice(thirds, 2 * thirds)), median(soak.rss.slice(-thirds))]
+    list.push(atMost(`RSS at most over ${soak.minutes} minutes of load`, Math.max(...soak.rss) / 1e6, { limit: 100, unit: ' MB' }))
+    list.push(atMost('growth from the middle to the last third', (last / middle - 1) * 100, { limit: 5, unit: ' %' }))
+  }
+  return list
+}
+
+export function markdown(results: Results): string {
+  const { servers, direct, leftOut } = results
+  const baseline = { p50: median(direct.map(({ p50_ms }) => p50_ms)), p99: median(direct.map(({ p99_ms }) => p99_ms)) }
+  const head = [
+    'server',
+    'CPU µs/request',
+    'requests/s',
+    'CPU µs/frame, bursts',
+    'CPU µs/frame, paced',
+    `added p50 / p99 at ${fixedRate}/s`,
+    `${held.streams} streams: whole, RSS`,
+    'RSS before / after / peak',
+    'cold start',
+    'errors',
+  ]
+  const rows = servers.map((server) => {
+    const rate = ofKind(server, 'rate')
+    const added = (of: 'p50' | 'p99') => (median(rate.map((sample) => sample[`${of}_ms`])) - baseline[of]).toFixed(2)
+    const { memory, cold } = server
+    return [
+      `${server.name} ${server.version}`,
+      spread(ofKind(server, 'plain').map(({ cpuMicros }) => cpuMicros)),
+      median(ofKind(server, 'plain').map(({ perSecond }) => perSecond)).toFixed(0),
+      spread(ofKind(server, 'burst').map(({ cpuMicros }) => cpuMicros)),
+      spread(ofKind(server, 'paced').map(({ cpuMicros }) => cpuMicros)),
+      `${added('p50')} / ${added('p99')} ms`,
+      server.held ? `${server.held.whole}, ${megabytes(server.held.rss)} MB` : '',
+      `${megabytes(memory.before)} / ${megabytes(memory.after)} / ${megabytes(memory.peak)} MB`,
+      cold.length > 0 ? `${median(cold).toFixed(0)} ms` : '',
+      String(server.samples.reduce((sum, { errors }) => sum + errors, 0)),
+    ]
+  })
+  const goals = targets(results).map(({ what, limit, measured, met }) => [
+    what,
+    limit,
+    measured,
+    met === undefined ? '' : met ? 'pass' : '**miss**',
+  ])
+  return [
+    `${results.date}, ${results.plan} plan. ${Object.entries(results.machine)
+      .map(([key, value]) => `${key}: ${value}`)
+      .join('; ')}.`,
+    pipes(head, rows),
+    ...servers.map(({ name, about }) => `- ${name}: ${about}`),
+    ...Object.entries(leftOut).map(([name, why]) => `- ${name} is left out: ${why}`),
+    '',
+    pipes(['target', 'limit', 'measured', ''], goals),
+  ].join('\n')
+}
+
+/** `71 (69–74)`: the median and the range over rounds. */
+function spread(values: readonly number[]): string {
+  const finite = values.filter(Number.isFinite)
+  if (finite.length === 0) return 'fails'
+  const digits = median(finite) < 10 ? 2 : 1
+  const [low, high] = [Math.min(...finite), Math.max(...finite)]
+  return finite.length === 1 ? low.toFixed(digits) : `${median(finite).toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`
+}
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+function pipes(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return ['', line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n')
+}

@@ -1,0 +1,231 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { serverCore } from './native.ts'
+
+const here = import.meta.dirname
+const cache = join(here, '.cache')
+
+/** What is measured: how it comes onto the machine, how it is started, how it is asked. */
+export interface Candidate {
+  readonly name: string
+  /** One line for the table's legend. */
+  readonly about: string
+  /** Installs it if need be and returns its version; throws an Error that says why it cannot be measured here. */
+  install(): string
+  command(port: number, upstream: string): readonly string[]
+  readonly env?: (port: number, upstream: string) => Record<string, string>
+  /** GET here answers 200 once it serves. */
+  readonly health: string
+  readonly path?: string
+  readonly model?: string
+  readonly headers?: (upstream: string) => readonly string[]
+  /** Printed for what it explains; no target looks at it. */
+  readonly aside?: boolean
+}
+
+const bun = process.execPath
+const main = join(here, '..', 'src', 'main.ts')
+
+/** What the launcher sets before Bun starts; the bench starts Bun itself, so that the launcher's own memory does not count as the server's. */
+const likeTheLauncher = { BUN_CONFIG_MAX_HTTP_REQUESTS: '65336', DO_NOT_TRACK: '1' }
+
+function corral(name: string, about: string, env: Record<string, string>, aside: boolean): Candidate {
+  return {
+    name,
+    about,
+    aside,
+    install: () => (JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8')) as { version: string }).version,
+    command(port, upstream) {
+      const config = { base_url: `${upstream}/v1`, api_key: 'sk-upstream' }
+      const inference = [{ provider_id: 'bench', provider_type: 'remote::openai-compatible', config }]
+      const file = join(cache, `${name}.yaml`)
+      // JSON is YAML.
+      writeFileSync(file, JSON.stringify({ version: 2, distro_name: 'bench', providers: { inference }, server: { port } }))
+      return [bun, main, 'run', file]
+    },
+    env: () => ({ ...likeTheLauncher, ...env }),
+    health: '/v1/health',
+    model: 'bench/bench-model',
+  }
+}
+
+export const candidates: readonly Candidate[] = [
+  corral('corral', 'Corral as `corral run FILE` starts it, one line of log a request', {}, false),
+  {
+    name: 'bare relay',
+    about: 'bench/relay.ts: the least that a relay on Bun can do; the limit',
+    install: () => `Bun ${execFileSync(bun, ['--version'], { encoding: 'utf8' }).trim()}`,
+    command: (port, upstream) => [bun, join(here, 'relay.ts'), String(port), `${upstream}/v1`],
+    env: () => likeTheLauncher,
+    health: '/v1/health',
+  },
+  corral('corral quiet', 'the same with CORRAL_LOGGING=all=warning', { CORRAL_LOGGING: 'all=warning' }, true),
+  {
+    name: 'portkey',
+    about: '@portkey-ai/gateway on Node',
+    install() {
+      if (!existsSync(join(here, 'node_modules', '@portkey-ai', 'gateway'))) {
+        run('npm', ['ci', '--no-audit', '--no-fund'], here)
+      }
+      const manifest = join(here, 'node_modules', '@portkey-ai', 'gateway', 'package.json')
+      return `${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version} on Node ${run('node', ['--version'], here).trim()}`
+    },
+    command: (port) => ['node', join(here, 'node_modules/@portkey-ai/gateway/build/start-server.js'), '--headless', `--port=${port}`],
+    // Without this it refuses an upstream on loopback.
+    env: () => ({ TRUSTED_CUSTOM_HOSTS: '127.0.0.1', NODE_ENV: 'production' }),
+    health: '/',
+    headers: (upstream) => ['x-portkey-provider: openai', `x-portkey-custom-host: ${upstream}/v1`],
+  },
+  {
+    name: 'bifrost',
+    about: 'github.com/maximhq/bifrost/transports/bifrost-http (Go)',
+    install() {
+      const program = join(cache, 'go', 'bin', 'bifrost-http')
+      if (!existsSync(program)) {
+        run('go', ['install', 'github.com/maximhq/bifrost/transports/bifrost-http@latest'], cache, {
+          GOPATH: join(cache, 'go'),
+          GOFLAGS: '-modcacherw',
+        })
+      }
+      return /mod\s+\S+\s+(\S+)/.exec(run('go', ['version', '-m', program], cache))?.[1] ?? 'unknown version'
+    },
+    command(port, upstream) {
+      const folder = join(cache, 'bifrost')
+      mkdirSync(folder, { recursive: true })
+      const keys = [{ name: 'bench', value: 'sk-upstream', models: ['bench-model'], weight: 1 }]
+      const network_config = { base_url: upstream, default_request_timeout_in_seconds: 120 }
+      writeFileSync(
+        join(folder, 'config.json'),
+        JSON.stringify({
+          client: { drop_excess_requests: false, initial_pool_size: 2000, enable_logging: false },
+          providers: { openai: { keys, network_config, concurrency_and_buffer_size: { concurrency: 2000, buffer_size: 4000 } } },
+        }),
+      )
+      return [
+        join(cache, 'go', 'bin', 'bifrost-http'),
+        '-host',
+        '127.0.0.1',
+        '-port',
+        String(port),
+        '-app-dir',
+        folder,
+        '-log-level',
+        'error',
+      ]
+    },
+    env: () => ({ GOMAXPROCS: '1' }),
+    health: '/health',
+    model: 'openai/bench-model',
+  },
+  {
+    name: 'litellm',
+    about: "LiteLLM's proxy (Python), one worker",
+    install() {
+      const folder = join(cache, 'litellm')
+      const pip = join(folder, 'bin', 'pip')
+      if (!existsSync(join(folder, 'bin', 'litellm'))) {
+        rmSync(folder, { recursive: true, force: true })
+        run('python3', ['-m', 'venv', folder], here)
+        run(pip, ['install', '--quiet', 'litellm[proxy]'], here)
+      }
+      return /Version: (\S+)/.exec(run(pip, ['show', 'litellm'], here))?.[1] ?? 'unknown version'
+    },
+    command(port, upstream) {
+      const file = join(cache, 'litellm.yaml')
+      const litellm_params = { model: 'openai/bench-model', api_base: `${upstream}/v1`, api_key: 'sk-upstream' }
+      writeFileSync(
+        file,
+        JSON.stringify({ model_list: [{ model_name: 'bench-model', litellm_params }], litellm_settings: { telemetry: false } }),
+      )
+      return [
+        join(cache, 'litellm', 'bin', 'litellm'),
+        '--config',
+        file,
+        '--host',
+        '127.0.0.1',
+        '--port',
+        String(port),
+        '--num_workers',
+        '1',
+      ]
+    },
+    env: () => ({ LITELLM_LOG: 'ERROR', LITELLM_TELEMETRY: 'False', LITELLM_LOCAL_MODEL_COST_MAP: 'True' }),
+    health: '/health/liveliness',
+  },
+]
+
+export interface UnderTest {
+  readonly candidate: Candidate
+  readonly version: string
+  readonly pid: number
+  readonly url: string
+  readonly headers: readonly string[]
+  stop(): Promise<void>
+}
+
+/** Starts a candidate on its core and resolves once it answers. */
+export async function start(candidate: Candidate, version: string, upstream: string): Promise<UnderTest> {
+  const port = await freePort()
+  const log = openSync(join(cache, `${candidate.name.replaceAll(/\W+/g, '-')}.log`), 'w')
+  const child = spawn('taskset', ['-c', serverCore, ...candidate.command(port, upstream)], {
+    env: { ...process.env, ...candidate.env?.(port, upstream) },
+    stdio: ['ignore', log, log],
+  })
+  const address = `http://127.0.0.1:${port}`
+  await untilHealthy(`${address}${candidate.health}`, child, candidate.name)
+  return {
+    candidate,
+    version,
+    // taskset execs the program: the process is the server's own.
+    pid: child.pid!,
+    url: `${address}${candidate.path ?? '/v1/chat/completions'}`,
+    headers: candidate.headers?.(upstream) ?? [],
+    async stop() {
+      const exited = new Promise((resolve) => child.once('exit', resolve))
+      if (child.exitCode !== null || !child.kill('SIGKILL')) return
+      await exited
+    },
+  }
+}
+
+async function untilHealthy(url: string, child: ChildProcess, name: string): Promise<void> {
+  const giveUpAt = Date.now() + 90_000
+  while (Date.now() < giveUpAt) {
+    if (child.exitCode !== null) break
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer?.ok) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  child.kill('SIGKILL')
+  throw new Error(`${name} did not answer at ${url}; its output is in bench/.cache`)
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** Runs an installer; its last words become the reason why the candidate is left out. */
+function run(program: string, args: readonly string[], cwd: string, env: Record<string, string> = {}): string {
+  try {
+    return execFileSync(program, [...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 600_000,
+    })
+  } catch (error) {
+    const { stderr = '', message } = error as { stderr?: string; message: string }
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '')
+    throw new Error(`\`${program} ${args.join(' ')}\` failed: ${(lines.at(-1) ?? message).trim().slice(0, 300)}`, { cause: error })
+  }
+}
