@@ -28,13 +28,14 @@ interface Place {
 }
 
 function refuseUnanswered(open: Place['open']): void {
-  for (const [id, { param }] of open) throw invalidRequest(`The tool call '${id}' has no answer: a message of role 'tool' must follow.`, { param })
+  for (const [id, { param }] of open)
+    throw invalidRequest(`The tool call '${id}' has no answer: a message of role 'tool' must follow.`, { param })
 }
 
 /** Two messages of one role in a row are one turn: templates know no other. */
-function addText(history: ChatHistoryItem[], type: 'system' | 'user', text: string): void {
-  const last = history.at(-1)
-  if (last?.type === type) last.text = `${String(last.text)}\n\n${text}`
+export function addText(history: ChatHistoryItem[], type: 'system' | 'user', text: string, at = -1): void {
+  const turn = history.at(at)
+  if (turn?.type === type) turn.text = typeof turn.text === 'string' ? `${turn.text}\n\n${text}` : text
   else history.push({ type, text })
 }
 
@@ -45,7 +46,8 @@ function addAnswer(history: ChatHistoryItem[], message: Message, { param, open }
   const { tool_calls: calls } = message as { tool_calls?: readonly ToolCall[] | null }
   for (const [at, { id, type, function: called }] of (calls ?? []).entries()) {
     const path = `${param}.tool_calls[${at}]`
-    if (type !== 'function' || !called) throw invalidRequest(`The embedded model knows calls of functions only, not '${type}'.`, { param: path })
+    if (type !== 'function' || !called)
+      throw invalidRequest(`The embedded model knows calls of functions only, not '${type}'.`, { param: path })
     const call: ChatModelFunctionCall = {
       type: 'functionCall',
       name: called.name,

@@ -57,7 +57,8 @@ export function toGrammarSchema(schema: unknown, options: SchemaOptions): Gramma
   )
   if (reader.refersToRoot) $defs[rootName] = root
   for (const name of reader.references) {
-    if (!Object.hasOwn($defs, name)) throw invalidRequest(`The schema refers to '#/$defs/${name}', which it does not define.`, { param: options.param })
+    if (!Object.hasOwn($defs, name))
+      throw invalidRequest(`The schema refers to '#/$defs/${name}', which it does not define.`, { param: options.param })
   }
   if (Object.keys($defs).length === 0) return root
   return { oneOf: [root], $defs } as Grammar
@@ -83,7 +84,8 @@ class SchemaReader {
     const alternatives = schema['anyOf'] ?? schema['oneOf']
     if (alternatives !== undefined) return this.#oneOf(alternatives, param, depth)
     if (Array.isArray(schema['allOf'])) {
-      if (schema['allOf'].length !== 1) throw invalidRequest('allOf with several schemas cannot be expressed as a grammar.', { param: `${param}.allOf` })
+      if (schema['allOf'].length !== 1)
+        throw invalidRequest('allOf with several schemas cannot be expressed as a grammar.', { param: `${param}.allOf` })
       return this.read(schema['allOf'][0], `${param}.allOf[0]`, depth + 1)
     }
     if ('const' in schema) return { const: this.#literal(schema['const'], `${param}.const`) }
@@ -108,7 +110,8 @@ class SchemaReader {
     }
     if (type === 'object') return this.#object(schema, param, depth)
     if (type === 'array') return this.#array(schema, param, depth)
-    if (typeof type !== 'string' || !scalarTypes.includes(type)) throw invalidRequest(`Unknown type ${JSON.stringify(type)}.`, { param: `${param}.type` })
+    if (typeof type !== 'string' || !scalarTypes.includes(type))
+      throw invalidRequest(`Unknown type ${JSON.stringify(type)}.`, { param: `${param}.type` })
     if (type !== 'string') return { type: type as 'number' }
     if (typeof schema['format'] === 'string' && enforcedFormats.includes(schema['format'])) {
       return { type, format: schema['format'] as 'date' }
@@ -142,7 +145,8 @@ class SchemaReader {
   }
 
   #oneOf(alternatives: unknown, param: string, depth: number): Grammar {
-    if (!Array.isArray(alternatives) || alternatives.length === 0) throw invalidRequest('anyOf and oneOf must be lists of schemas.', { param })
+    if (!Array.isArray(alternatives) || alternatives.length === 0)
+      throw invalidRequest('anyOf and oneOf must be lists of schemas.', { param })
     return { oneOf: alternatives.map((one, at) => this.read(one, `${param}[${at}]`, depth + 1)) }
   }
 
@@ -152,7 +156,8 @@ class SchemaReader {
       return { $ref: `#/$defs/${rootName}` } as unknown as Grammar
     }
     const name = /^#\/(?:\$defs|definitions)\/([^/]+)$/.exec(target)?.[1]
-    if (name === undefined) throw invalidRequest(`Only references into the schema's own $defs are known, not '${target}'.`, { param: `${param}.$ref` })
+    if (name === undefined)
+      throw invalidRequest(`Only references into the schema's own $defs are known, not '${target}'.`, { param: `${param}.$ref` })
     this.references.add(name)
     return { $ref: `#/$defs/${name}` } as unknown as Grammar
   }

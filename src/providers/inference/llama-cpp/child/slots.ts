@@ -42,10 +42,14 @@ export class SlotPool<Slot> {
     signal.throwIfAborted()
     if (this.#free.length > 0) return this.#lease(this.#take(prefer))
     if (this.#waiting.size >= this.#queue) {
-      throw new ApiError('rate_limit_error', `All ${this.#slots} slots of the embedded model are busy and ${this.#queue} requests wait already.`, {
-        headers: { 'retry-after': '2' },
-        code: 'slots_busy',
-      })
+      throw new ApiError(
+        'rate_limit_error',
+        `All ${this.#slots} slots of the embedded model are busy and ${this.#queue} requests wait already.`,
+        {
+          headers: { 'retry-after': '2' },
+          code: 'slots_busy',
+        },
+      )
     }
     return this.#lease(await this.#wait(signal, prefer))
   }

@@ -1,0 +1,125 @@
+import { LlamaJsonSchemaGrammar, type GbnfJsonSchema, type LlamaContextSequence, type LlamaGrammar } from 'node-llama-cpp'
+import { invalidRequest } from '../../../../errors.ts'
+import { chatCompletionRequest, type ChatCompletionRequest } from '../../../../schemas/chat.ts'
+import { planChat, type ChatPlan } from './chat-plan.ts'
+import { MessageFold, newId, toChoice, toChunk, toCompletion, toDelta, usageOf, type ReplyHead, type TokenCounts } from './chat-reply.ts'
+import { generateChat, promptOf, type ChatJob, type Outcome, type Piece } from './generate.ts'
+import type { LoadedModel, ModelHost } from './host.ts'
+import { parseBody } from './parse-body.ts'
+import { toSampling } from './sampling.ts'
+import { streamOrAnswer, type Answer } from './stream-or-answer.ts'
+
+/** `POST /v1/chat/completions`. */
+export async function chatCompletions(request: Request, host: ModelHost): Promise<Response> {
+  const body = await parseBody(request, chatCompletionRequest)
+  const plan = planChat(body)
+  return streamOrAnswer(body.stream === true, request.signal, (answer) =>
+    host.with(body.model, async (model) => {
+      const head: ReplyHead = { id: newId('chatcmpl-'), created: Math.floor(Date.now() / 1000), model: body.model }
+      const jobs = toJobs({ body, plan, model, signal: answer.signal })
+      const { prompt } = jobs[0]!
+      using lease = await model.slot(answer.signal, (sequence) => sequence.compareContextTokens([...prompt]).firstDifferentIndex)
+      const counts: TokenCounts = { prompt: prompt.length, completion: 0 }
+      await (answer.frames
+        ? stream({ head, jobs, counts, body, plan }, lease.slot, answer)
+        : whole({ head, jobs, counts, body, plan }, lease.slot, answer))
+    }),
+  )
+}
+
+interface Run {
+  head: ReplyHead
+  jobs: readonly ChatJob[]
+  counts: TokenCounts
+  body: ChatCompletionRequest
+  plan: ChatPlan
+}
+
+async function stream({ head, jobs, counts, body, plan }: Run, slot: LlamaContextSequence, answer: Answer): Promise<void> {
+  const frames = answer.frames!
+  const withUsage = (body.stream_options as { include_usage?: boolean } | null | undefined)?.include_usage === true
+  const push = (choice: object): void => frames.push(toChunk(head, [choice], withUsage ? null : undefined))
+  for (const [index, job] of jobs.entries()) {
+    push(toChoice(index, { role: 'assistant', content: '' }))
+    answer.begin()
+    const { finish, outputTokens } = await run(job, { plan, slot }, (piece) => push(toChoice(index, toDelta(piece))))
+    counts.completion += outputTokens
+    push(toChoice(index, {}, finish))
+  }
+  if (withUsage) frames.push(toChunk(head, [], usageOf(counts)))
+  frames.done()
+}
+
+async function whole({ head, jobs, counts, plan }: Run, slot: LlamaContextSequence, answer: Answer): Promise<void> {
+  const choices: object[] = []
+  for (const [index, job] of jobs.entries()) {
+    const message = new MessageFold()
+    const { finish, outputTokens } = await run(job, { plan, slot }, (piece) => message.add(toDelta(piece)))
+    counts.completion += outputTokens
+    choices.push(message.toChoice(index, finish))
+  }
+  answer.json(toCompletion(head, choices, usageOf(counts)))
+}
+
+/** A call that was forced comes as JSON text and leaves as a call. */
+async function run(
+  job: ChatJob,
+  { plan, slot }: { plan: ChatPlan; slot: LlamaContextSequence },
+  emit: (piece: Piece) => void,
+): Promise<Outcome> {
+  if (!plan.forcedCall) return generateChat(job, slot, emit)
+  let text = ''
+  const outcome = await generateChat(job, slot, (piece) => {
+    if (piece.kind === 'text') text += piece.text
+  })
+  if (outcome.finish === 'length') {
+    // Half a call is of no use to anyone, but the caller must learn why there is none.
+    emit({ kind: 'text', text })
+    return outcome
+  }
+  const { name, arguments: given } = JSON.parse(text) as { name: string; arguments: unknown }
+  emit({ kind: 'call', index: 0, name })
+  emit({ kind: 'arguments', index: 0, text: JSON.stringify(given) })
+  return { ...outcome, finish: 'tool_calls' }
+}
+
+interface JobParts {
+  body: ChatCompletionRequest
+  plan: ChatPlan
+  model: LoadedModel
+  signal: AbortSignal
+}
+
+/** One job a choice. */
+function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
+  const { history, functions, parallelCalls, maxTokens, stop, thoughts } = plan
+  const wrapper = model.wrapper(plan.thinking)
+  const prompt = promptOf({ history, wrapper, functions }, model)
+  const grammar = plan.shape && toGrammar(plan.shape, model)
+  return Array.from({ length: plan.choices }, (_, choice) => ({
+    history,
+    prompt,
+    wrapper,
+    sampling: toSampling(body, { model: model.model, advice: model.advice, choice }),
+    maxTokens,
+    stop,
+    thoughts,
+    functions,
+    parallelCalls,
+    grammar,
+    signal,
+  }))
+}
+
+/** A schema that llama.cpp's grammars cannot hold is the caller's to change. */
+function toGrammar(shape: GbnfJsonSchema, { llama }: LoadedModel): LlamaGrammar {
+  try {
+    // The library's type follows literal schemas.
+    return new LlamaJsonSchemaGrammar(llama, shape as never)
+  } catch (error) {
+    throw invalidRequest(`The schema cannot be made into a grammar: ${error instanceof Error ? error.message : String(error)}`, {
+      param: 'response_format',
+      cause: error,
+    })
+  }
+}

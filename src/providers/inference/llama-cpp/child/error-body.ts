@@ -1,0 +1,24 @@
+import { ApiError, invalidRequest } from '../../../../errors.ts'
+
+/** For a field of the request that asks for what this model cannot do. */
+export function unsupported(param: string, what: string): ApiError {
+  return invalidRequest(`The embedded model does not support ${what}.`, { param, code: 'unsupported_parameter' })
+}
+
+/** What a caller is told of anything that was thrown, in OpenAI's envelope. */
+export function toErrorBody(thrown: unknown): object {
+  const { message, type, code, param } = toApiError(thrown)
+  return { error: { message, type, code, param } }
+}
+
+export function toErrorResponse(thrown: unknown): Response {
+  const { status, headers } = toApiError(thrown)
+  return Response.json(toErrorBody(thrown), { status, headers })
+}
+
+function toApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown
+  return new ApiError('server_error', `The embedded model failed: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+    cause: thrown,
+  })
+}

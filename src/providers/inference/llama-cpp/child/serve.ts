@@ -1,0 +1,41 @@
+import { ApiError, notFound } from '../../../../errors.ts'
+import { chatCompletions } from './chat.ts'
+import { completions } from './completions.ts'
+import { embeddings } from './embeddings.ts'
+import { toErrorResponse } from './error-body.ts'
+import { ModelHost, type HostOptions } from './host.ts'
+
+/** What the server in front writes to this process's standard input, as one line of JSON. */
+export interface ChildOptions extends HostOptions {
+  /** The Unix socket to listen on; absent: loopback, with `token` asked of every request. */
+  socket?: string
+  token?: string
+  /** A model to load at once. */
+  preload?: string
+}
+
+/** Answers OpenAI's requests from models in this process; never throws. */
+export function createHandler(options: ChildOptions): { fetch: (request: Request) => Promise<Response>; host: ModelHost } {
+  const host = new ModelHost(options)
+  const routes: Readonly<Record<string, (request: Request) => Promise<Response>>> = {
+    'POST /v1/chat/completions': (request) => chatCompletions(request, host),
+    'POST /v1/completions': (request) => completions(request, host),
+    'POST /v1/embeddings': (request) => embeddings(request, host),
+    'GET /health': () => Promise.resolve(Response.json({ status: 'ok', loaded: host.counts })),
+  }
+  return {
+    host,
+    fetch: async (request) => {
+      try {
+        if (options.token !== undefined && request.headers.get('authorization') !== `Bearer ${options.token}`) {
+          throw new ApiError('authentication_error', 'This is the inside of another server.')
+        }
+        const route = routes[`${request.method} ${new URL(request.url).pathname}`]
+        if (!route) throw notFound('Path', request.url)
+        return await route(request)
+      } catch (error) {
+        return toErrorResponse(error)
+      }
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import { FrameQueue } from './frame-queue.ts'
+import { toErrorBody } from './error-body.ts'
+
+/** Where an endpoint's work puts what it makes. */
+export interface Answer {
+  /** Aborts when the caller leaves. */
+  readonly signal: AbortSignal
+  /** Present when the caller asked for a stream. */
+  readonly frames: FrameQueue | undefined
+  /** From here on nothing can be refused with a status any more: the head goes out. */
+  begin(): void
+  /** The whole answer of a request that does not stream. */
+  json(value: object): void
+}
+
+/** Runs `work` for one caller. What it throws before `begin` is thrown here; later it becomes an error event and the end of the stream. */
+export async function streamOrAnswer(stream: boolean, caller: AbortSignal, work: (answer: Answer) => Promise<void>): Promise<Response> {
+  if (!stream) {
+    let value: object = {}
+    await work({
+      signal: caller,
+      frames: undefined,
+      begin: () => undefined,
+      json: (result) => {
+        value = result
+      },
+    })
+    return Response.json(value)
+  }
+  const leaving = new AbortController()
+  const signal = AbortSignal.any([caller, leaving.signal])
+  const frames = new FrameQueue()
+  const begun = Promise.withResolvers<void>()
+  work({ signal, frames, begin: begun.resolve, json: () => undefined }).then(begun.resolve, (error: unknown) => {
+    begun.reject(error)
+    if (!signal.aborted) frames.push(toErrorBody(error))
+    frames.end()
+  })
+  await begun.promise
+  return frames.response(() => leaving.abort(new DOMException('The caller left.', 'AbortError')))
+}
