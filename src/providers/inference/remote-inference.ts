@@ -151,8 +151,8 @@ function contextOf<Extra extends z.ZodRawShape>(
   }
   const authorised = (question: Question, call: Call): Question => {
     if (question.anonymous) return { network, ...question, headers: { ...headers, ...question.headers } }
-    const secrets = [keyFor(call) ?? '']
-    return { network, secrets, ...question, headers: { ...headers, ...authorize(call), ...question.headers } }
+    const key = keyFor(call)
+    return { network, secrets: [key ?? ''], ...question, headers: { ...headers, ...(key && carry(key)), ...question.headers } }
   }
   return {
     config,

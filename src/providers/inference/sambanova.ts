@@ -3,6 +3,7 @@ import { hostedStarter } from './starter.ts'
 
 const baseUrl = 'https://api.sambanova.ai/v1'
 
+/** It takes images as `data:` URLs only. Remote ones are not fetched here: a server that fetches whatever a caller names can be sent into its own network. */
 export const sambanova = defineRemoteInference({
   type: 'remote::sambanova',
   description: 'SambaNova.',
