@@ -1,3 +1,4 @@
+export { failureOf } from './failure-of.ts'
 export { mockUpstream, refusingUrl, type MockOptions, type MockRequest, type MockUpstream } from './mock-upstream.ts'
 export {
   chatChunk,

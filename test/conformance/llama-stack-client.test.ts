@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { LlamaStackClient } from 'llama-stack-client'
 import { LlamaStackClient as SeedLlamaStackClient } from 'llama-stack-client-seed'
 import packageJson from '../../package.json' with { type: 'json' }
+import { failureOf } from '../../src/testing/index.ts'
 import { startConformance, vector, type Conformance } from './upstream.ts'
 
 let running: Conformance
@@ -131,13 +132,3 @@ describe.each(transports)('llama-stack-client 0.2.23 over %s', (transport) => {
 test('all that these clients were answered holds to the published schemas', () => {
   expect(running.violations).toEqual([])
 })
-
-/** What a promise is rejected with. */
-async function failureOf(promise: PromiseLike<unknown>): Promise<unknown> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error('It was expected to fail.')
-}

@@ -3,7 +3,7 @@ import { OpenAI } from 'openai'
 import { ContentFilterFinishReasonError, LengthFinishReasonError } from 'openai/core/error'
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import { z } from 'zod'
-import { chatChunk, refusingUrl } from '../../src/testing/index.ts'
+import { chatChunk, failureOf, refusingUrl } from '../../src/testing/index.ts'
 import { person, startConformance, vector, type Conformance } from './upstream.ts'
 
 let running: Conformance
@@ -238,13 +238,3 @@ test('[SDK-1] a server that is not there is an APIConnectionError', async () => 
 test('all that these clients were answered holds to the published schemas', () => {
   expect(running.violations).toEqual([])
 })
-
-/** What a promise is rejected with. */
-async function failureOf(promise: PromiseLike<unknown>): Promise<unknown> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error('It was expected to fail.')
-}

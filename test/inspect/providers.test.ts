@@ -5,20 +5,10 @@ import { defineProvider } from '../../src/providers/provider.ts'
 import { Secret } from '../../src/secret.ts'
 import { buildServices } from '../../src/services.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
-import { providerEntry, providerOf, testApp, testConfig } from '../../src/testing/index.ts'
+import { failureOf, providerEntry, providerOf, testApp, testConfig } from '../../src/testing/index.ts'
 
 async function json(response: Promise<Response>): Promise<Record<string, unknown>> {
   return (await (await response).json()) as Record<string, unknown>
-}
-
-/** What a promise is rejected with. */
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error('It was expected to fail.')
 }
 
 const failing = defineProvider({
