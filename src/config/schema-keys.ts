@@ -13,10 +13,19 @@ interface JsonSchema {
 
 /** The keys that a schema knows at a path: what "did you mean" chooses from. */
 export function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
-  const root = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  const root = describe(schema)
   let here = variants(root, root)
   for (const step of path) here = here.flatMap((part) => variants(stepInto(part, step), root))
   return [...new Set(here.flatMap((part) => Object.keys(part.properties ?? {})))]
+}
+
+/** A third party's schema may be of a kind that cannot be described: then there is no hint, and the message stands without. */
+function describe(schema: z.ZodType): JsonSchema {
+  try {
+    return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+  } catch {
+    return {}
+  }
 }
 
 function stepInto(schema: JsonSchema, step: PropertyKey): JsonSchema | undefined {

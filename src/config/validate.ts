@@ -27,7 +27,11 @@ const maxRounds = 500
 export function validate<T>(root: TreeNode, schema: z.ZodType<T>, check: Check): T | undefined {
   const reading = new Reading(root, schema, check)
   for (let round = 0; round < maxRounds; round++) {
-    const result = schema.safeParse(reading.value())
+    const result = attempt(schema, reading.value())
+    if (!result) {
+      check.report.error(root, 'the check of this section failed: its schema cannot deal with what stands here')
+      return undefined
+    }
     if (result.success) return reading.failed ? undefined : result.data
     if (!reading.adapt(result.error.issues)) {
       reading.tell(result.error.issues)
@@ -36,6 +40,15 @@ export function validate<T>(root: TreeNode, schema: z.ZodType<T>, check: Check):
   }
   check.report.error(root, 'this section could not be understood')
   return undefined
+}
+
+/** A schema of someone else's making may throw; its error could quote what it was given, so nothing of it is passed on. */
+function attempt<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<T> | undefined {
+  try {
+    return schema.safeParse(value)
+  } catch {
+    return undefined
+  }
 }
 
 class Reading {

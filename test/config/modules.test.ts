@@ -106,6 +106,15 @@ describe('module:', () => {
     ])
   })
 
+  test('a schema that throws is an error of its section, without what it was given', async () => {
+    install('throwing-schema', definition.replace('z.string().nullish()', 'z.string().refine((key) => { throw new Error(key) })'))
+    const source = fileWith('throwing-schema')
+    const issues = await issuesOf('', { source, env: { ACME_API_KEY: 'sk-4711-secret' } })
+    expect(issues.map(formatIssue)).toEqual([
+      `${source}:7:7 providers.inference[0].config: the check of this section failed: its schema cannot deal with what stands here`,
+    ])
+  })
+
   for (const module of ['llama_stack_provider_trustyai', 'acme.providers.inference', 'ramalama-stack==0.3.0', 'acme[extra]']) {
     test(`the Python module ${module} is a warning, and its provider is left out`, async () => {
       const { config, warnings } = await load('', { source: fileWith(module) })

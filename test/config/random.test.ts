@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { stringify } from 'yaml'
 import type { LoadOptions } from '../../src/config/load.ts'
@@ -7,6 +7,9 @@ import { renderConfig } from '../../src/config/render.ts'
 import { fileSchema } from '../../src/config/schema.ts'
 import { serverSchema } from '../../src/config/schema-server.ts'
 import { load, sample } from './loading.ts'
+
+// Hundreds of files, on a machine that may be busy.
+setDefaultTimeout(60_000)
 
 /** Everything that loading says: its errors, or its warnings and what it shows. Throws what is no ConfigErrors. */
 async function saidBy(text: string, options: LoadOptions): Promise<string> {
@@ -101,7 +104,7 @@ test('whatever a file holds, loading it ends with a configuration or with Config
       const isError = shown.startsWith('text')
       if (isError) expect(shown).not.toContain(secret)
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   )
 })
 
@@ -128,7 +131,7 @@ test('a key that comes from the environment is told nowhere, neither by errors n
         expect(await saidBy(yaml, { env: { A_SECRET: secret } })).not.toContain(secret)
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 60 },
   )
 })
 
@@ -177,6 +180,6 @@ test('any text at all is read or refused, never more', async () => {
         await saidBy(`${content}\n`, { env: { A_SECRET: 'x'.repeat(20) } })
       },
     ),
-    { numRuns: 600 },
+    { numRuns: 300 },
   )
 })
