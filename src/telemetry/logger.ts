@@ -1,7 +1,7 @@
-import pino from 'pino'
+import { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
 
-/** What the rest of the server logs with. `fields` come first, as in pino. Values that are `Secret`s print as `***`. */
+/** What the rest of the server logs with. `fields` come first; values that are `Secret`s print as `***`, errors with stack and causes. */
 export interface Log {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
@@ -24,67 +24,115 @@ export interface LogOptions {
   fd?: number | undefined
 }
 
-/** Once this many characters wait for a reader that does not read, lines are dropped rather than the server stopped. */
-const mostWaiting = 4_000_000
-
 /** Logs without ever waiting for whoever reads the log. */
 export function createLog(options: LogOptions = {}): Log {
-  const levels = options.categoryLevels ?? {}
+  const categoryLevels = options.categoryLevels ?? {}
   const fd = options.fd ?? 2
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: mostWaiting })
-  // A reader that went away (`corral run 2>&1 | head`) must not take the server with it.
-  destination.on('error', () => undefined)
   const pretty = (options.format ?? (isTerminal(fd) ? 'pretty' : 'json')) === 'pretty'
-  let closed = false
-  const write = (line: string) => {
-    if (!closed) destination.write(pretty ? prettyLine(line) : line)
-  }
-  const root = pino(
-    { level: levelName(levels.all ?? options.level ?? 'info'), base: null, timestamp: pino.stdTimeFunctions.isoTime, ...levelAsText },
-    { write },
-  )
-  return withCategories(root, levels, async () => {
-    if (closed) return
-    closed = true
-    // A synchronous flush would not do: it knows nothing of the write that is under way.
-    await new Promise<void>((resolve) => {
-      destination.once('close', () => resolve())
-      setTimeout(resolve, longestClose).unref()
-      destination.end()
-    })
-  })
+  const output = new LineWriter(fd)
+  const write = pretty ? (line: string) => output.write(prettyLine(line)) : (line: string) => output.write(line)
+  const level = severityOf(categoryLevels.all ?? options.level ?? 'info')
+  return new LineLog({ write, close: () => output.close(), categoryLevels }, level, '')
 }
-
-/** Milliseconds. */
-const longestClose = 1000
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
 
-const levelAsText = { formatters: { level: (label: string) => ({ level: label }) } }
+const severities: Readonly<Record<string, number>> = {
+  trace: 20,
+  debug: 20,
+  info: 30,
+  warn: 40,
+  warning: 40,
+  error: 50,
+  critical: 60,
+  fatal: 60,
+  off: 99,
+  none: 99,
+  silent: 99,
+}
 
-function withCategories(logger: pino.Logger, levels: Readonly<Record<string, string>>, close: () => Promise<void>): Log {
-  return {
-    debug: logger.debug.bind(logger),
-    info: logger.info.bind(logger),
-    warn: logger.warn.bind(logger),
-    error: logger.error.bind(logger),
-    child(fields) {
-      const category = 'category' in fields && typeof fields.category === 'string' ? fields.category : ''
-      const level = Object.hasOwn(levels, category) ? levels[category] : undefined
-      return withCategories(logger.child(fields, level ? { level: levelName(level) } : {}), levels, close)
-    },
-    close,
+/** What is not a level at all counts as `info` (the configuration's check reports it). */
+function severityOf(spelled: string): number {
+  const name = spelled.trim().toLowerCase()
+  return (Object.hasOwn(severities, name) && severities[name]) || 30
+}
+
+interface Sink {
+  readonly write: (line: string) => void
+  readonly close: () => Promise<void>
+  readonly categoryLevels: Readonly<Record<string, string>>
+}
+
+class LineLog implements Log {
+  readonly #sink: Sink
+  readonly #severity: number
+  /** The fields of every line, as JSON with a comma at its end. */
+  readonly #prefix: string
+
+  constructor(sink: Sink, severity: number, prefix: string) {
+    this.#sink = sink
+    this.#severity = severity
+    this.#prefix = prefix
+  }
+
+  debug(fields: object, message: string): void {
+    if (this.#severity <= 20) this.#write('debug', fields, message)
+  }
+
+  info(fields: object, message: string): void {
+    if (this.#severity <= 30) this.#write('info', fields, message)
+  }
+
+  warn(fields: object, message: string): void {
+    if (this.#severity <= 40) this.#write('warn', fields, message)
+  }
+
+  error(fields: object, message: string): void {
+    if (this.#severity <= 50) this.#write('error', fields, message)
+  }
+
+  child(fields: object): Log {
+    const { categoryLevels } = this.#sink
+    const category = 'category' in fields && typeof fields.category === 'string' ? fields.category : undefined
+    const level = category !== undefined && Object.hasOwn(categoryLevels, category) ? categoryLevels[category] : undefined
+    return new LineLog(this.#sink, level === undefined ? this.#severity : severityOf(level), this.#prefix + inner(fields))
+  }
+
+  close(): Promise<void> {
+    return this.#sink.close()
+  }
+
+  #write(level: string, fields: object, message: string): void {
+    const time = new Date().toISOString()
+    this.#sink.write(`{"level":"${level}","time":"${time}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`)
   }
 }
 
-const levelNames: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal', trace: 'debug', off: 'silent', none: 'silent' }
-const knownLevels = new Set(['debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+/** The members of an object as JSON, with a comma at the end; nothing for an empty one. */
+function inner(fields: object): string {
+  const printable = 'err' in fields ? { ...fields, err: describeError(fields.err, 0) } : fields
+  try {
+    const json = JSON.stringify(printable)
+    return json.length > 2 ? `${json.slice(1, -1)},` : ''
+  } catch (error) {
+    // A circle or a bigint: the line's message is still worth having.
+    return `"unprintable":${JSON.stringify(String(error))},`
+  }
+}
 
-/** Python's spellings become pino's; what is not a level at all counts as `info` (the configuration's check reports it). */
-function levelName(spelled: string): string {
-  const lower = spelled.trim().toLowerCase()
-  const name = levelNames[lower] ?? lower
-  return knownLevels.has(name) ? name : 'info'
+const deepestCause = 5
+
+function describeError(error: unknown, depth: number): unknown {
+  if (!(error instanceof Error)) return error
+  const { name, message, stack, cause } = error
+  const code = 'code' in error ? error.code : undefined
+  return {
+    type: name,
+    message,
+    code,
+    stack,
+    ...(cause !== undefined && depth < deepestCause && { cause: describeError(cause, depth + 1) }),
+  }
 }
 
 function isTerminal(fd: number): boolean {

@@ -7,12 +7,16 @@ const parsesEveryEvent = /^(Async)?LlamaStackClient\//
  * stream that has one). They get streams without.
  */
 export function olderClients(): Middleware {
-  return async (request, context, next) => {
-    const response = await next(request, context)
-    if (!response.body || !response.headers.get('content-type')?.startsWith('text/event-stream')) return response
-    if (!parsesEveryEvent.test(request.headers.get('user-agent') ?? '')) return response
-    return new Response(withoutDone(response.body), response)
+  return (request, context, next) => {
+    const client = request.headers.get('user-agent')
+    return client !== null && parsesEveryEvent.test(client) ? answerWithoutDone(next(request, context)) : next(request, context)
   }
+}
+
+async function answerWithoutDone(pending: Promise<Response>): Promise<Response> {
+  const response = await pending
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) return response
+  return new Response(withoutDone(response.body), response)
 }
 
 const doneFrame = new TextEncoder().encode('data: [DONE]\n\n')
