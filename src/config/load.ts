@@ -9,7 +9,7 @@ import { parseLoggingSpec, readLogging } from './logging.ts'
 import { readModels } from './models.ts'
 import { parseConfigText } from './parse.ts'
 import { readProviders } from './providers.ts'
-import { ConfigErrors, type ConfigWarning, Report } from './report.ts'
+import { ConfigErrors, type ConfigWarning, inFileOrder, Report } from './report.ts'
 import { readApis, readUnusedSections, readVersion } from './sections.ts'
 import { readServer } from './server.ts'
 import { type ConfigOrigin, findSource, type FoundSource, moduleFolders } from './source.ts'
@@ -80,9 +80,9 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
   if (!server) throw new ConfigErrors([])
-  if (entries.length === 0) report.warn('notice', { path: ['providers'], at: root.at }, 'no provider is enabled: there will be no models')
+  if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
   const config: Config = { distribution, apis, providers: entries, models, server, logging: { categoryLevels } }
-  return { config, warnings: report.warnings, origin: found.origin }
+  return { config, warnings: inFileOrder(report.warnings), origin: found.origin }
 }
 
 interface Surroundings {

@@ -63,6 +63,10 @@ export function formatPath(path: Path): string {
   return text
 }
 
+export function inFileOrder<T extends ConfigIssue>(issues: readonly T[]): T[] {
+  return issues.toSorted((a, b) => a.line - b.line || a.column - b.column)
+}
+
 interface Place {
   readonly path: Path
   readonly at: Position
@@ -104,7 +108,7 @@ export class Report {
   }
 
   throwIfWrong(): void {
-    if (this.errors.length > 0) throw new ConfigErrors(this.errors.toSorted((a, b) => a.line - b.line || a.column - b.column))
+    if (this.errors.length > 0) throw new ConfigErrors(inFileOrder(this.errors))
   }
 
   #issue({ path, at }: Place, message: string, nearest: string | undefined): ConfigIssue {

@@ -126,9 +126,9 @@ server:
 describe('unknown keys', () => {
   test('far from every known key they are a warning, with the nearest where there is one', async () => {
     expect(await warnings(`${withConfig('url: x', 'zzz: 1')}\nfrom_the_future: 1`)).toEqual([
-      '9:1 from_the_future: unknown key: it has no effect.',
       "7:9 providers.inference[0].config.url: unknown key: it has no effect. Did you mean 'base_url'?",
       '8:9 providers.inference[0].config.zzz: unknown key: it has no effect.',
+      '9:1 from_the_future: unknown key: it has no effect.',
     ])
   })
 
