@@ -17,8 +17,12 @@ import {
 } from '../../src/testing/index.ts'
 
 export const key = 'sk-the-operators-own-key-0123456789'
-/** Seconds: short, for a stall must be waited out. */
-export const timeout = { connect: 5, first_byte: 0.15, idle: 0.15 }
+/** Seconds. Long: a busy machine must not look like a silent upstream. */
+const patient = 30
+/** For upstreams that fall silent once their head is there: that must be waited out. */
+export const impatient = { connect: 10, first_byte: 10, idle: 0.2 }
+/** For upstreams that never say a word. */
+export const impatientFromStart = { connect: 10, first_byte: 0.2, idle: 10 }
 
 export interface Scene extends AsyncDisposable {
   upstream: MockUpstream
@@ -33,11 +37,11 @@ export async function scene(
 ): Promise<Scene> {
   const upstream = await mockUpstream(options)
   upstream.respond(({ method }) => (method === 'GET' ? errorReply(404) : script))
-  const config = { base_url: options.baseUrl ?? `${upstream.url}/v1`, api_key: key, network: { timeout: options.timeout ?? timeout } }
+  const config = { base_url: options.baseUrl ?? `${upstream.url}/v1`, api_key: key, network: { timeout: options.timeout ?? patient } }
   const log = recordedLog()
   const server = await testServer(
     testConfig({ providers: [providerEntry(openaiCompatibleServer, 'mock', config)], server: options.server ?? {} }),
-    { log },
+    { log, times: { firstListing: 30_000 } },
   )
   return {
     upstream,

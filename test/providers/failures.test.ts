@@ -12,7 +12,13 @@ import {
   type Pause,
   type Script,
 } from '../../src/testing/index.ts'
-import { events, expectQuietEnd, key, scene, type Failure } from './failing-upstream.ts'
+import { events, expectQuietEnd, impatient, impatientFromStart, key, scene, type Failure } from './failing-upstream.ts'
+
+/** Only a silent upstream is worth a short timeout. */
+function timeoutFor(script: Script): object | undefined {
+  if (script === stallBeforeHead) return impatientFromStart
+  return script.end === 'stall' ? impatient : undefined
+}
 
 describe('no answer', () => {
   const cases: readonly [string, Script, number][] = [
@@ -30,7 +36,7 @@ describe('no answer', () => {
   ]
 
   test.each(cases)('[ERR-3] %s', async (_, script, status) => {
-    await using stage = await scene(script)
+    await using stage = await scene(script, { timeout: timeoutFor(script) })
     const response = await stage.ask()
     expect(response.status).toBe(status)
     const { error } = (await response.json()) as Failure
@@ -42,7 +48,7 @@ describe('no answer', () => {
   test.each(cases.filter(([name]) => name.includes('before the head') || name.includes('no HTTP')))(
     '%s, streamed',
     async (_, script, status) => {
-      await using stage = await scene(script)
+      await using stage = await scene(script, { timeout: timeoutFor(script) })
       const response = await stage.ask({ stream: true })
       expect(response.status).toBe(status)
       expect(((await response.json()) as Failure).error.type).toBe('upstream_error')
@@ -81,7 +87,10 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test('an error body that stalls: its status all the same', async () => {
-    await using stage = await scene({ status: 401, headers: { 'content-length': '5000' }, body: '{"error":', end: 'stall' })
+    await using stage = await scene(
+      { status: 401, headers: { 'content-length': '5000' }, body: '{"error":', end: 'stall' },
+      { timeout: impatient },
+    )
     const response = await stage.ask()
     expect(response.status).toBe(401)
     await response.text()
@@ -131,7 +140,7 @@ describe('streams that break off', () => {
 
   test.each(broken)('[STR-2] %s: what came, then an error event, no [DONE]', async (_, script) => {
     const arrived = Promise.withResolvers<void>()
-    await using stage = await scene(script({ until: arrived.promise }), { timeout: { first_byte: 10, idle: 0.3 } })
+    await using stage = await scene(script({ until: arrived.promise }), { timeout: impatient })
     const response = await stage.ask({ stream: true })
     expect(response.status).toBe(200)
     let text = ''
@@ -148,7 +157,7 @@ describe('streams that break off', () => {
   })
 
   test('silent before the first frame: an error event', async () => {
-    await using stage = await scene({ body: [stall] })
+    await using stage = await scene({ body: [stall] }, { timeout: impatient })
     const response = await stage.ask({ stream: true })
     const all = events(await response.text())
     expect(all).toHaveLength(1)

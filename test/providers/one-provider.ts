@@ -10,6 +10,7 @@ import {
   type MockUpstream,
   type Script,
 } from '../../src/testing/index.ts'
+import { patient } from './remote-providers.ts'
 
 /** What the mock answers; undefined: a listing to a GET, a chat completion to all else. */
 export type Answer = (request: MockRequest) => Script | undefined
@@ -32,7 +33,7 @@ export async function scene(
   if (!definition) throw new Error(`no ${type}`)
   const upstream = await mockUpstream()
   upstream.respond((request) => answer(request) ?? (request.method === 'GET' ? modelsReply(['listed']) : chatReply()))
-  const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))] }))
+  const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))] }), patient)
   return {
     upstream,
     asked: () => upstream.requests.filter(({ method }) => method === 'POST'),

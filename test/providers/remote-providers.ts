@@ -122,6 +122,9 @@ export const remoteCases: readonly RemoteCase[] = providerDefinitions
   .filter(({ api, type }) => api === 'inference' && type.startsWith('remote::'))
   .map((definition) => toCase(definition))
 
+/** Milliseconds: a busy machine must not turn a first listing into a 503. */
+export const patient = { times: { firstListing: 30_000 } }
+
 export const operatorKey = 'operator-key-123456'
 export const callerKey = 'caller-key-654321'
 
@@ -138,7 +141,7 @@ export interface Stage extends AsyncDisposable {
 
 export async function stageFor(kase: RemoteCase, config: Record<string, unknown>, upstream?: MockUpstream): Promise<Stage> {
   const mock = upstream ?? (await mockUpstream())
-  const app = await testApp(testConfig({ providers: [providerEntry(kase.definition, kase.id, kase.config(mock, config))] }))
+  const app = await testApp(testConfig({ providers: [providerEntry(kase.definition, kase.id, kase.config(mock, config))] }), patient)
   const stage: Stage = {
     upstream: mock,
     app,

@@ -14,7 +14,7 @@ import {
   usageChunk,
   type Script,
 } from '../../src/testing/index.ts'
-import { contentOf, events, expectQuietEnd, firstPost, scene, type Failure } from './failing-upstream.ts'
+import { contentOf, events, expectQuietEnd, firstPost, impatient, scene, type Failure } from './failing-upstream.ts'
 
 describe('streams of unusual cut', () => {
   const words = ['Grüße', ' 🐎', ' 世界', '\n"quoted"\\', '.']
@@ -50,7 +50,7 @@ describe('streams of unusual cut', () => {
 
   test('[STR-6] a frame of 10 MB', async () => {
     const big = 'x'.repeat(10_000_000)
-    await using stage = await scene({ body: [chatChunk({ content: big }), chatChunk({}, 'stop'), done] }, { timeout: 10 })
+    await using stage = await scene({ body: [chatChunk({ content: big }), chatChunk({}, 'stop'), done] })
     const text = await (await stage.ask({ stream: true })).text()
     expect(contentOf(text)).toHaveLength(big.length)
     expect(events(text).at(-1)).toBe('[DONE]')
@@ -89,7 +89,7 @@ describe('what travels', () => {
   test('[STR-4] heartbeats through a silence, before the first token too', async () => {
     const gate = Promise.withResolvers<void>()
     const script: Script = { body: [{ until: gate.promise }, ...chatFrames(['late'])] }
-    await using stage = await scene(script, { timeout: 10, server: { heartbeatInterval: 0.02 } })
+    await using stage = await scene(script, { server: { heartbeatInterval: 0.02 } })
     const response = await stage.ask({ stream: true })
     let text = ''
     for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
@@ -107,7 +107,7 @@ describe('what travels', () => {
       ...errorReply(401, { error: { message: 'Invalid API Key', code: 'invalid_api_key' } }),
       before: { until: gate.promise },
     }
-    await using stage = await scene(refusal, { timeout: 10, server: { streamHeadTimeout: 0.02 } })
+    await using stage = await scene(refusal, { server: { streamHeadTimeout: 0.02 } })
     const response = await stage.ask({ stream: true })
     expect(response.status).toBe(200)
     gate.resolve()
@@ -119,7 +119,7 @@ describe('what travels', () => {
 
 describe('slow and leaving', () => {
   test('an upstream that reads slowly gets all of a large request', async () => {
-    await using stage = await scene(chatReply(), { readPause: 1, timeout: 10 })
+    await using stage = await scene(chatReply(), { readPause: 1 })
     const response = await stage.ask({ messages: [{ role: 'user', content: 'y'.repeat(2_000_000) }] })
     expect(response.status).toBe(200)
     expect(stage.upstream.requests.at(-1)?.bytes.length).toBeGreaterThan(2_000_000)
@@ -133,7 +133,7 @@ describe('slow and leaving', () => {
   ]
 
   test.each(silences)('[STR-3] a caller that leaves %s: the upstream’s connection closes', async (_, script, stream) => {
-    await using stage = await scene(script, { timeout: 30 })
+    await using stage = await scene(script)
     const leaving = new AbortController()
     const reading = stage
       .ask({ stream }, { signal: leaving.signal })
@@ -148,7 +148,7 @@ describe('slow and leaving', () => {
   })
 
   test('after a hundred failures no connection is open', async () => {
-    await using stage = await scene(undefined)
+    await using stage = await scene(undefined, { timeout: impatient })
     const scripts = [
       resetBeforeHead,
       closeBeforeHead,
