@@ -154,5 +154,5 @@ export function causeOf(error: unknown): string {
     if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
     at = at instanceof Error ? at.cause : undefined
   }
-  return messages.map((message, at) => (at < messages.length - 1 ? message.replace(/\.$/, '') : message)).join(': ')
+  return messages.map((message, index) => (index < messages.length - 1 ? message.replace(/\.$/, '') : message)).join(': ')
 }
