@@ -20,7 +20,7 @@ export const plans: Readonly<Record<Plan['name'], Plan>> = {
 export const concurrency = { plain: 32, burst: 20, paced: 40 } as const
 
 /** Plain requests a second for the latency figure: what every candidate can answer. */
-export const fixedRate = 100
+export const fixedRate = 50
 
 /** Streams held open at once, and the seconds over which they are begun. */
 export const held = { streams: 2000, begunWithin: 6 } as const

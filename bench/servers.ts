@@ -151,7 +151,13 @@ export const candidates: readonly Candidate[] = [
         '1',
       ]
     },
-    env: () => ({ LITELLM_LOG: 'ERROR', LITELLM_TELEMETRY: 'False', LITELLM_LOCAL_MODEL_COST_MAP: 'True' }),
+    env: () => ({
+      LITELLM_LOG: 'ERROR',
+      LITELLM_TELEMETRY: 'False',
+      LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+      // Nobody authenticates in this bench, at any candidate; without this it does not start.
+      LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY: 'true',
+    }),
     health: '/health/liveliness',
   },
 ]

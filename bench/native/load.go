@@ -228,7 +228,7 @@ func (c *caller) readStream() (frames int, first time.Time, err error) {
 		}
 		if bytes.HasPrefix(line, []byte("data: [DONE]")) {
 			done = true
-		} else if bytes.HasPrefix(line, []byte("data: {")) && bytes.Contains(line, []byte(`" corral"`)) {
+		} else if bytes.HasPrefix(line, []byte("data: {")) && bytes.Contains(line, []byte(`" corral`)) {
 			frames++
 		}
 	}

@@ -99,12 +99,17 @@ func stream(connection net.Conn, arrival pattern, wantsUsage bool) error {
 	if _, err := connection.Write([]byte(start)); err != nil {
 		return err
 	}
-	group := strings.Repeat(chunk(frame), arrival.together)
 	next := time.Now()
-	for sent := 0; sent < arrival.frames; sent += arrival.together {
+	group := make([]byte, 0, 4096)
+	for sent := 0; sent < arrival.frames; {
+		group = group[:0]
+		for count := 0; count < arrival.together; count++ {
+			group = append(group, frames[sent%len(frames)]...)
+			sent++
+		}
 		next = next.Add(arrival.pause)
 		time.Sleep(time.Until(next))
-		if _, err := connection.Write([]byte(group)); err != nil {
+		if _, err := connection.Write(group); err != nil {
 			return err
 		}
 	}
@@ -122,8 +127,16 @@ func chunk(text string) string {
 
 var chunkStart = fmt.Sprintf(`data: {"id":"chatcmpl-Bench0123456789abcdefghijklmn","object":"chat.completion.chunk","created":%d,"model":"bench-model","service_tier":"default","system_fingerprint":"fp_0123456789",`, created)
 
+// frames differ: some servers take a model that repeats itself for broken and cut the stream.
+var frames = func() (list []string) {
+	for number := 0; number < 10; number++ {
+		list = append(list, chunk(fmt.Sprintf("%s%s%d%s", chunkStart, `"choices":[{"index":0,"delta":{"content":" corral`, number,
+			`"},"logprobs":null,"finish_reason":null}],"obfuscation":"aB3dE5gH"}`+"\n\n")))
+	}
+	return
+}()
+
 var (
-	frame      = chunkStart + `"choices":[{"index":0,"delta":{"content":" corral"},"logprobs":null,"finish_reason":null}],"obfuscation":"aB3dE5gH"}` + "\n\n"
 	finish     = chunkStart + `"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"obfuscation":"aB3"}` + "\n\n"
 	usageChunk = chunkStart + `"choices":[],"usage":{"prompt_tokens":25,"completion_tokens":200,"total_tokens":225}}` + "\n\n"
 	completion = fmt.Sprintf(`{"id":"chatcmpl-Bench0123456789abcdefghijklmn","object":"chat.completion","created":%d,"model":"bench-model","choices":[{"index":0,"message":{"role":"assistant","content":"%s","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":25,"completion_tokens":60,"total_tokens":85,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_0123456789"}`,
