@@ -1,8 +1,10 @@
+import { systemCall } from './call.ts'
 import type { Config } from './config/config.ts'
 import { whenParentDies } from './runtime/parent.ts'
 import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
 import { supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
 import { type RunningServer, startServer } from './server.ts'
+import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { type OwnedPart, supervise } from './workers.ts'
@@ -12,6 +14,8 @@ export interface Serving {
   /** Where to reach it, e.g. `http://127.0.0.1:8321`; the first is the one to tell people. */
   readonly urls: readonly string[]
   readonly port: number
+  /** The models listed so far. Absent where workers serve. */
+  models?(): Promise<readonly Model[]>
 }
 
 export interface ServeOptions {
@@ -56,7 +60,8 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
     events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
   }
   const server = await startServer(config, { log })
-  options.onServing?.(server)
+  const { urls, port, services } = server
+  options.onServing?.({ urls, port, models: () => services.models.list(systemCall('start', new AbortController().signal)) })
   await stopOn(await stopped, server)
   return 0
 }

@@ -1,3 +1,4 @@
+import { writeBanner } from './banner.ts'
 import { CommandError, defineCommand } from './command.ts'
 import { needlessServing } from './needless.ts'
 
@@ -47,12 +48,14 @@ export const run = defineCommand({
     try {
       return await serve(config, {
         env,
-        onServing({ urls, port: served }) {
+        onServing(serving) {
+          const { urls, port: served } = serving
           const [url = ''] = urls
           const ids = config.providers.map(({ id }) => id)
           if (options.json)
             stdout.write(`${JSON.stringify({ url, urls, port: served, distribution: config.distribution, providers: ids })}\n`)
           else stdout.write(`Corral serves ${stdout.bold(url)} (API reference: ${url}/docs)\n`)
+          if (stdout.isTerminal && !options.json) void writeBanner(serving, ids, stdout)
         },
       })
     } catch (error) {

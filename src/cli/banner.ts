@@ -1,0 +1,44 @@
+import type { Serving } from '../supervisor.ts'
+import type { Output } from './command.ts'
+
+/** Milliseconds that the banner waits for the first model to be listed, and between two looks. */
+const patience = 2000
+const glance = 100
+
+/** For somebody at a terminal who has just started the server: what it serves, where to read on, and a request to paste. */
+export async function writeBanner(serving: Serving, providers: readonly string[], output: Output): Promise<void> {
+  const [url = ''] = serving.urls
+  const model = await firstModel(serving)
+  output.write(bannerText({ url, providers, model }, output))
+}
+
+export function bannerText(
+  { url, providers, model }: { url: string; providers: readonly string[]; model: string | undefined },
+  { bold, dim }: Pick<Output, 'bold' | 'dim'>,
+): string {
+  const ask = model
+    ? `curl ${url}/v1/chat/completions -H 'content-type: application/json' \\\n    -d '${JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello!' }] }).replaceAll("'", "'\\''")}'`
+    : `curl ${url}/v1/models`
+  return [
+    `  ${dim('providers')}  ${providers.join(', ') || 'none: `corral run --help` tells how to enable some'}`,
+    `  ${dim('models')}     ${url}/v1/models`,
+    `  ${dim('API docs')}   ${url}/docs`,
+    '',
+    `  ${bold(ask)}`,
+    '',
+    `  ${dim('Ctrl+C stops it.')}`,
+    '',
+    '',
+  ].join('\n')
+}
+
+/** The first chat model that is listed; undefined when none is in time. */
+async function firstModel(serving: Serving): Promise<string | undefined> {
+  if (!serving.models) return undefined
+  for (let waited = 0; waited < patience; waited += glance) {
+    const chat = (await serving.models()).find(({ model_type: type }) => type === 'llm')
+    if (chat) return chat.id
+    await new Promise((resolve) => setTimeout(resolve, glance))
+  }
+  return undefined
+}
