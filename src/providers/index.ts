@@ -11,6 +11,7 @@ import { openaiCompatibleServer } from './inference/generic.ts'
 import { groq } from './inference/groq.ts'
 import { hfEndpoint } from './inference/hf-endpoint.ts'
 import { hfServerless } from './inference/hf-serverless.ts'
+import { llamaCpp } from './inference/llama-cpp.ts'
 import { llamaCppServer } from './inference/llama-cpp-server.ts'
 import { llamaOpenaiCompat } from './inference/llama-openai-compat.ts'
 import { lmstudio } from './inference/lmstudio.ts'
@@ -62,6 +63,7 @@ export const providerDefinitions: readonly ProviderDefinition[] = [
   vllm,
   llamaCppServer,
   tgi,
+  llamaCpp,
   passthrough,
   openaiCompatibleServer,
 ]

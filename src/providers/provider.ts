@@ -115,6 +115,8 @@ export interface ProviderDeps {
   readonly id: string
   readonly egress: Egress
   readonly log: Log
+  /** True where no other provider of its API is configured. */
+  readonly isAlone?: boolean
 }
 
 export interface ProviderDefinition<Config = unknown> {

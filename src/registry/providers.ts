@@ -99,7 +99,7 @@ export function createProviderRegistry(options: ProviderRegistryOptions): Provid
   }
 }
 
-function bringToLife(entry: ProviderEntry, { egress, log, events, wrap }: ProviderRegistryOptions): LiveProvider {
+function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap }: ProviderRegistryOptions): LiveProvider {
   const { id, type, api, definition, config } = entry
   const settings = (typeof config === 'object' && config !== null ? config : {}) as Record<string, unknown>
   const allowed = Array.isArray(settings.allowed_models) ? settings.allowed_models.filter((name) => typeof name === 'string') : undefined
@@ -115,7 +115,8 @@ function bringToLife(entry: ProviderEntry, { egress, log, events, wrap }: Provid
     refreshModels: settings.refresh_models === true,
   }
   try {
-    const created = definition.create(config, { id, egress, log: log.child({ category: 'providers', provider: id }) })
+    const isAlone = entries.every((other) => other === entry || other.api !== api)
+    const created = definition.create(config, { id, egress, log: log.child({ category: 'providers', provider: id }), isAlone })
     return { ...facts, provider: wrap ? wrap(created, id) : created, failure: undefined }
   } catch (error) {
     events.upstreamFailed(id, error)

@@ -1,4 +1,4 @@
-/** A program of this package, run by the same Bun in a process of its own. */
+/** A program of this package, run by the same Bun in a process of its own, with the same environment. */
 export interface ChildProcess {
   readonly pid: number
   /** Where it listens: the port on loopback, or 0 for the Unix socket that it was given. */
@@ -14,7 +14,6 @@ export interface ChildOptions {
   script: string
   /** Handed over as JSON on its standard input, which stays open: the child ends when it closes, so that it never outlives its parent. */
   options: object
-  env: Readonly<Record<string, string | undefined>>
   /** One line that it wrote to standard output or standard error. */
   onLine: (line: string) => void
 }
@@ -22,8 +21,8 @@ export interface ChildOptions {
 /** What a child says once it listens. */
 const listeningMark = 'corral-child-listening:'
 
-export function startChild({ script, options, env, onLine }: ChildOptions): ChildProcess {
-  const child = Bun.spawn([process.execPath, script], { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe', env: { ...env } })
+export function startChild({ script, options, onLine }: ChildOptions): ChildProcess {
+  const child = Bun.spawn([process.execPath, script], { stdin: 'pipe', stdout: 'pipe', stderr: 'pipe' })
   const listening = Promise.withResolvers<number>()
   void child.stdin.write(`${JSON.stringify(options)}\n`)
   void child.stdin.flush()

