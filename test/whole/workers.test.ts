@@ -58,3 +58,19 @@ test.if(severalProcesses)('a taken port is told before any worker starts', async
   expect(second.output).toContain('is taken by another program')
   expect(workersOf(second)).toEqual([])
 })
+
+test.if(severalProcesses)('workers that will not live make the supervisor give up, with a failure as its exit code', async () => {
+  await using program = await startProgram({ server: { workers: 2, drain_grace_seconds: 0 } })
+  const killed = new Set<number>()
+  while (!program.log.some(({ msg }) => msg.includes('giving up'))) {
+    const next = workersOf(program).find((pid) => !killed.has(pid))
+    if (next === undefined) {
+      await program.until(() => workersOf(program).length > killed.size || program.log.some(({ msg }) => msg.includes('giving up')))
+      continue
+    }
+    killed.add(next)
+    if (isAlive(next)) process.kill(next, 'SIGKILL')
+  }
+  expect(await program.exited).toBe(1)
+  expect(workersOf(program).filter(isAlive)).toEqual([])
+})

@@ -39,8 +39,13 @@ export class RequestContext implements Call {
     return this.#controller !== undefined && this.#request.signal.aborted
   }
 
+  /** Calls `listener` at once when that has happened already. */
   whenCallerLeaves(listener: () => void): void {
-    this.#request.signal.addEventListener('abort', listener, { once: true })
+    // Whoever streams has asked for the signal; this is for those who have not.
+    void this.signal
+    const { signal } = this.#request
+    if (signal.aborted) listener()
+    else signal.addEventListener('abort', listener, { once: true })
   }
 
   abort(reason: Error): void {

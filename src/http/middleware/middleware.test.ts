@@ -98,6 +98,16 @@ describe('answers', () => {
     expect([running.count, finished.length]).toEqual([0, 1])
   })
 
+  test('a stream that ends before its head is out is over all the same', async () => {
+    const { call, finished, running } = around([], async (_request, { notes }) => {
+      notes.streaming = true
+      notes.over?.()
+      return new Response('data: 1\n\n')
+    })
+    await call()
+    expect([running.count, finished.length]).toEqual([0, 1])
+  })
+
   test('giving up on what runs reaches the signal, whether it was asked for before or after', async () => {
     const contexts: RequestContext[] = []
     const { call, running } = around([], async (_request, context) => {

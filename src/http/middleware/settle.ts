@@ -43,26 +43,33 @@ const patience = 1000
 export function settle(next: Next, { events, running, stopping }: SettleOptions) {
   return async (request: Request, context: RequestContext): Promise<Response> => {
     running.add(context)
+    const { notes } = context
     let answer: Response
     let error: unknown
+    let finish: (() => void) | undefined
+    // A short stream may end before its head has come this far.
+    let ended = false
+    notes.over = () => {
+      ended = true
+      finish?.()
+    }
     try {
       answer = await next(request, context)
     } catch (thrown) {
       error = context.callerLeft ? new ApiError('client_left', 'The caller left.', { status: 499 }) : thrown
       answer = toErrorResponse(toApiError(error, context.requestId))
     }
-    const { notes } = context
     const { status } = answer
-    const over = () => {
+    let giveUp: ReturnType<typeof setTimeout> | undefined
+    finish = () => {
       if (!running.delete(context)) return
+      clearTimeout(giveUp)
       const { method, url } = request
       const left = context.callerLeft
       events.requestFinished({ call: context, method, path: pathOf(url), status, startedAt: context.startedAt, error, left })
     }
-    if (notes.streaming && error === undefined) {
-      notes.over = over
-      context.whenCallerLeaves(() => setTimeout(over, patience).unref())
-    } else over()
+    if (!notes.streaming || ended || error !== undefined) finish()
+    else context.whenCallerLeaves(() => (giveUp = setTimeout(() => finish?.(), patience)))
     if (stopping()) context.answerHeaders.push('connection', 'close')
     return withHeaders(answer, context.answerHeaders)
   }
