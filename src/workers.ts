@@ -73,6 +73,10 @@ class Crew {
 
   async run(): Promise<0 | 1> {
     const { stopped, onServing } = this.#options
+    // Ended in the middle of the work (a second Ctrl+C), it takes its workers with it.
+    process.once('exit', () => {
+      for (const worker of this.#alive.values()) worker.kill('SIGKILL')
+    })
     void stopped.then(() => this.#stop())
     // The first one alone: it takes the port, when any free one will do, and it meets what is wrong with the configuration.
     const first = this.#start(0)

@@ -42,6 +42,8 @@ export class Program implements AsyncDisposable {
     writeFileSync(file, JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server }))
     this.#child = spawn(process.env.CORRAL_TEST_NODE ?? 'node', [launcher, 'run', file, '--port', String(port), ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own, as a terminal gives one.
+      detached: true,
       env: { ...process.env, ...env },
     })
     this.exited = new Promise((resolve) => {
@@ -104,10 +106,15 @@ export class Program implements AsyncDisposable {
     this.#child.kill(name)
   }
 
+  /** As Ctrl+C does: to the launcher and everything below it. */
+  signalAll(name: NodeJS.Signals): void {
+    process.kill(-this.pid, name)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#gone) {
       this.#child.kill('SIGTERM')
-      const hard = setTimeout(() => this.#child.kill('SIGKILL'), 15_000)
+      const hard = setTimeout(() => this.signalAll('SIGKILL'), 15_000)
       await this.exited
       clearTimeout(hard)
     }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { chatReply, type MockUpstream } from '../../src/testing/index.ts'
 import { askForChat, Program, startProgram, upstreamThat } from './program.ts'
 
@@ -24,6 +25,8 @@ async function raw(url: string, request: string): Promise<string> {
   return answer
 }
 
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))
+
 describe('a running server', () => {
   let upstream: MockUpstream
   let program: Program
@@ -41,6 +44,10 @@ describe('a running server', () => {
     const answer = await askForChat(program.url)
     expect(answer.status).toBe(200)
     expect(((await answer.json()) as { model: string }).model).toBe('mock/some-model')
+  })
+
+  test.if(hasIpv6)('and on ::1, which `localhost` is for some', async () => {
+    expect((await fetch(`http://[::1]:${new URL(program.url).port}/v1/health`)).status).toBe(200)
   })
 
   test('writes one line a request: who asked what, which model of which provider answered, how it went', async () => {

@@ -80,6 +80,18 @@ test('a second signal, later, ends it at once', async () => {
   await answer.body?.cancel().catch(() => undefined)
 })
 
+test('Ctrl+C, which reaches launcher and server both, still lets a stream end', async () => {
+  const more = Promise.withResolvers<void>()
+  await using upstream = await upstreamThat(() => paused(more.promise))
+  await using program = await startProgram({ upstream: `${upstream.url}/v1` })
+  const answer = await askForChat(program.url, { stream: true })
+  program.signalAll('SIGINT')
+  await program.logged(({ msg }) => msg.startsWith('SIGINT'))
+  more.resolve()
+  expect(await answer.text()).toEndWith('data: [DONE]\n\n')
+  expect(await program.exited).toBe(0)
+})
+
 test('kill -9 of the launcher leaves no server behind', async () => {
   await using program = await startProgram()
   const line = await program.logged(({ msg }) => msg.startsWith('Corral serves'))

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { gone, isAlive, Program, startProgram } from './program.ts'
+import { chatChunk, stall } from '../../src/testing/index.ts'
+import { askForChat, gone, isAlive, Program, startProgram, upstreamThat } from './program.ts'
 
 setDefaultTimeout(60_000)
 
@@ -11,8 +12,8 @@ function workersOf(program: Program): number[] {
   return program.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
 }
 
-/** Answers by connections of their own, so that the kernel may give each to another worker. */
-async function answers(url: string): Promise<number> {
+/** Asked by a connection of its own, so that the kernel may give each to another worker. */
+async function healthOf(url: string): Promise<number> {
   const { status } = await fetch(`${url}/v1/health`, { headers: { connection: 'close' } })
   return status
 }
@@ -25,13 +26,13 @@ test.if(severalProcesses)('several processes answer on one port; a killed one is
   process.kill(first, 'SIGKILL')
   await program.logged(({ msg }) => msg.startsWith('worker died (SIGKILL)'))
   await program.until(() => workersOf(program).length === 3)
-  expect(await answers(program.url)).toBe(200)
+  expect(await healthOf(program.url)).toBe(200)
   const third = workersOf(program)[2] as number
   await program.logged(({ msg, pid }) => msg.startsWith('Corral serves') && pid === third)
   // With the second one killed as well, whatever answers is the third.
   process.kill(second, 'SIGKILL')
   await gone([second])
-  expect(await answers(program.url)).toBe(200)
+  expect(await healthOf(program.url)).toBe(200)
 })
 
 test.if(severalProcesses)('SIGTERM drains them all, and the exit code is 0', async () => {
@@ -41,6 +42,20 @@ test.if(severalProcesses)('SIGTERM drains them all, and the exit code is 0', asy
   expect(await program.exited).toBe(0)
   expect(program.log.filter(({ msg }) => msg === 'all requests finished')).toHaveLength(2)
   expect(workers.filter(isAlive)).toEqual([])
+})
+
+test.if(severalProcesses)('a second signal ends the supervisor and its workers at once', async () => {
+  await using upstream = await upstreamThat(() => ({ body: [chatChunk({ content: 'Hel' }), stall] }))
+  await using program = await startProgram({ upstream: `${upstream.url}/v1`, server: { workers: 2 } })
+  const answers = await Promise.all(Array.from({ length: 8 }, () => askForChat(program.url, { stream: true })))
+  program.signalAll('SIGINT')
+  await program.logged(({ msg }) => msg.startsWith('SIGINT'))
+  // Within a second it would count as the same Ctrl+C.
+  await new Promise((resolve) => setTimeout(resolve, 1200))
+  program.signal('SIGINT')
+  expect(await program.exited).toBe(130)
+  await gone(workersOf(program))
+  for (const { body } of answers) await body?.cancel().catch(() => undefined)
 })
 
 test.if(severalProcesses)('kill -9 of the supervisor leaves no worker behind', async () => {
