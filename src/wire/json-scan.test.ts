@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { Members, scanObject, scanRest } from './json-scan.ts'
+import { Members, scanObject } from './json-scan.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -105,15 +105,4 @@ test('does not recurse: 100,000 levels are as good as one', () => {
   const bytes = encoder.encode(deep)
   expect(scanObject(bytes, 0, bytes.length, new Members())).toBe(true)
   expect(scanObject(bytes, 0, bytes.length - 1, new Members())).toBe(false)
-})
-
-test('goes on after a value that was scanned before', () => {
-  const bytes = encoder.encode('{"a":1 , "b":[2],"c":3}')
-  const members = new Members()
-  expect(scanRest(bytes, 6, bytes.length, members)).toBe(true)
-  expect(members.count).toBe(2)
-  expect(members.find(bytes, encoder.encode('b'))).toBe(0)
-  expect(scanRest(encoder.encode('{"a":1}'), 6, 7, members)).toBe(true)
-  expect(members.count).toBe(0)
-  expect(scanRest(encoder.encode('{"a":1]'), 6, 7, members)).toBe(false)
 })

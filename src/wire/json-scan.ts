@@ -71,19 +71,6 @@ export function scanObject(bytes: Uint8Array, from: number, to: number, members:
   return scanMembers(bytes, first, to, members)
 }
 
-/**
- * Goes on where an earlier scan of the same bytes stood: just after a value of the object. Notes only the members from there on.
- * `members.open` is left alone.
- */
-export function scanRest(bytes: Uint8Array, afterValue: number, to: number, members: Members): boolean {
-  members.count = 0
-  members.escapedKeys = false
-  const at = skipSpace(bytes, afterValue)
-  if (bytes[at] === comma) return scanMembers(bytes, at + 1, to, members)
-  members.close = at
-  return bytes[at] === closeBrace && endsAt(bytes, at + 1, to)
-}
-
 function scanMembers(bytes: Uint8Array, from: number, to: number, members: Members): boolean {
   const { at } = members
   let index = from
@@ -170,7 +157,8 @@ function endOfEscape(bytes: Uint8Array, at: number): number {
   }
 }
 
-function isHexDigit(byte: number): boolean {
+/** One of the four after `\u`. */
+export function isHexDigit(byte: number): boolean {
   return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
 }
 

@@ -1,6 +1,7 @@
 import { ByteWriter } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
-import { equalBytes, Members, scanObject, scanRest } from '../../wire/json-scan.ts'
+import { Members, scanObject } from '../../wire/json-scan.ts'
+import { FrameTemplate } from './frame-template.ts'
 
 const encoder = new TextEncoder()
 const keyId = encoder.encode('id')
@@ -29,7 +30,7 @@ export interface FrameScan {
 
 /**
  * Edits the frames of one stream: `id`, `created` and `model` stay for all of it what the first frame and the caller's request made them, all else passes
- * as it came. Most frames begin with the same bytes as the one before, up to the last of the three: that much is compared and written as a whole.
+ * as it came.
  */
 export class FrameEditor implements FrameScan {
   usage = 0
@@ -44,11 +45,11 @@ export class FrameEditor implements FrameScan {
   readonly #idPrefix: string
   #id: Uint8Array | undefined
   #created: Uint8Array | undefined
-  /** The start of the last frame that had all three, and what was written for it. */
-  #prefix: Uint8Array = new Uint8Array()
-  #prefixEdited: Uint8Array = new Uint8Array()
-  #hasPrefix = false
-  #prefixTries = 8
+  #template: FrameTemplate | undefined
+  /** Frames that fitted the template since it was made. */
+  #fitted = 0
+  /** Templates that may still be made in vain. */
+  #tries = 8
   #bytes: Uint8Array = new Uint8Array()
   #start = 0
   #end = 0
@@ -72,17 +73,22 @@ export class FrameEditor implements FrameScan {
     return this.#out.take()
   }
 
+  /** Writes a frame that differs from one before in nothing but its texts; false, with nothing done, when it takes a longer look. */
+  writeAlike(bytes: Uint8Array, start: number, end: number): boolean {
+    const template = this.#template
+    const first = template ? template.fit(bytes, start, end) : -1
+    if (!template || first < 0) return false
+    this.#fitted += 1
+    this.#out.add(template.editedStart)
+    this.#writeRest(bytes, first, end)
+    return true
+  }
+
   /** Looks at the JSON of one frame; false when it is not an object. */
   scan(bytes: Uint8Array, start: number, end: number): boolean {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
-    this.#hasPrefix = this.#prefix.length > 0 && equalBytes(bytes, start, this.#prefix)
-    if (this.#hasPrefix) {
-      if (!scanRest(bytes, start + this.#prefix.length, end, this.#members)) return false
-      if (this.#note()) return true
-      this.#hasPrefix = false
-    }
     if (!scanObject(bytes, start, end, this.#members)) return false
     this.#note()
     return true
@@ -91,11 +97,6 @@ export class FrameEditor implements FrameScan {
   /** Writes the frame that was scanned last. */
   write(): void {
     const out = this.#out
-    if (this.#hasPrefix) {
-      out.add(this.#prefixEdited)
-      this.#writeRest(this.#start + this.#prefix.length)
-      return
-    }
     const bytes = this.#bytes
     const members = this.#members
     const id = members.find(bytes, keyId)
@@ -116,8 +117,8 @@ export class FrameEditor implements FrameScan {
       out.add(value)
       at = members.valueEnd(member)
     }
-    if (id >= 0 && created >= 0 && model >= 0) this.#rememberPrefix(at, before)
-    this.#writeRest(at)
+    if (this.choices !== 0 && this.usage === 0) this.#makeTemplate(at, before)
+    this.#writeRest(bytes, at, this.#end)
   }
 
   /** Writes a whole frame of ours. */
@@ -148,20 +149,18 @@ export class FrameEditor implements FrameScan {
     return isGood(value) ? value : undefined
   }
 
-  #rememberPrefix(end: number, before: number): void {
-    const startsEarly = (value: number): boolean => value !== 0 && value < end
-    // What differs from frame to frame must lie behind it; and an upstream that makes up a new id each time is not worth the trouble.
-    if (this.choices === 0 || startsEarly(this.choices) || startsEarly(this.usage) || startsEarly(this.error)) return
-    if (this.#prefixTries === 0) return
-    this.#prefixTries -= 1
-    this.#prefix = this.#bytes.slice(this.#start, end)
-    this.#prefixEdited = this.#out.copyFrom(before)
+  /** For frames that carry nothing but choices. An upstream whose frames never are alike is not worth the trouble for long. */
+  #makeTemplate(lastEdit: number, before: number): void {
+    if (this.#fitted > 0) this.#tries = 8
+    else if (this.#tries === 0) return
+    this.#tries -= 1
+    this.#fitted = 0
+    const frame = this.#bytes.subarray(this.#start, this.#end)
+    this.#template = FrameTemplate.of(frame, this.#out.copyFrom(before), lastEdit - this.#start)
   }
 
   /** From `at` to the frame's end, with the empty line that makes it a frame. */
-  #writeRest(at: number): void {
-    const bytes = this.#bytes
-    const end = this.#end
+  #writeRest(bytes: Uint8Array, at: number, end: number): void {
     if (bytes[end] === newline && bytes[end + 1] === newline) {
       this.#out.add(bytes, at, end + 2)
       return
@@ -170,36 +169,8 @@ export class FrameEditor implements FrameScan {
     this.#out.add(frameEnd)
   }
 
-  /** Sorts the members out; false when, behind a prefix, the scan has met again what the prefix has. */
-  #note(): boolean {
-    const members = this.#members
-    const bytes = this.#bytes
-    const { at } = members
+  #note(): void {
     this.usage = this.error = this.choices = 0
-    const isRest = this.#hasPrefix
-    if (members.escapedKeys) return this.#noteSlowly() && !isRest
-    for (let member = 0; member < members.count; member += 1) {
-      const slot = member * 4
-      const key = at[slot] as number
-      switch ((at[slot + 1] as number) - key) {
-        case 2:
-          if (isRest && equalBytes(bytes, key, keyId)) return false
-          break
-        case 5:
-          if (equalBytes(bytes, key, keyUsage)) this.#noteUsage(member)
-          else if (equalBytes(bytes, key, keyError)) this.error = this.#unlessNull(member)
-          else if (isRest && equalBytes(bytes, key, keyModel)) return false
-          break
-        case 7:
-          if (equalBytes(bytes, key, keyChoices)) this.#noteChoices(member)
-          else if (isRest && equalBytes(bytes, key, keyCreated)) return false
-          break
-      }
-    }
-    return true
-  }
-
-  #noteSlowly(): boolean {
     const members = this.#members
     const bytes = this.#bytes
     const usage = members.find(bytes, keyUsage)
@@ -208,7 +179,6 @@ export class FrameEditor implements FrameScan {
     if (usage >= 0) this.#noteUsage(usage)
     if (error >= 0) this.error = this.#unlessNull(error)
     if (choices >= 0) this.#noteChoices(choices)
-    return true
   }
 
   #noteUsage(member: number): void {

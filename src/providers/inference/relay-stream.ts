@@ -144,6 +144,10 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     }
     const { facts } = this
     const editor = this.#editor
+    if (facts.firstTokenAt !== undefined && editor.writeAlike(bytes, start, end)) {
+      facts.frames += 1
+      return
+    }
     if (!editor.scan(bytes, start, end)) return this.#malformed()
     if (editor.error !== 0) return this.#error(bytes.subarray(start, end))
     if (editor.choices === 0) {
