@@ -7,7 +7,7 @@ import { type RunningServer, startServer } from './server.ts'
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
-import { type OwnedPart, supervise } from './workers.ts'
+import { supervise, withSharedParts, workerVariable } from './workers.ts'
 
 /** What is served, once it is. */
 export interface Serving {
@@ -23,8 +23,6 @@ export interface ServeOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Called once, when requests are answered. Not in workers: their supervisor tells. */
   readonly onServing?: (serving: Serving) => void
-  /** What exists once, however many processes serve. */
-  readonly owned?: readonly OwnedPart[]
 }
 
 /**
@@ -49,12 +47,12 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
   using cleanup = new DisposableStack()
   cleanup.use(logFailures(events))
   const worker = options.env[workerVariable]
-  if (worker !== undefined && process.connected) return await serveAsWorker(config, worker, log)
+  if (worker !== undefined && process.connected) return await serveAsWorker(withSharedParts(config, options.env), worker, log)
 
   const stop = cleanup.use(listenForStop((signal) => process.exit(128 + signalNumbers[signal])))
   const stopped = Promise.race([stop.first, whenLauncherDies(options.env)])
   if (config.server.workers > 1 && process.platform === 'linux') {
-    return await supervise(config, { ...options, events, stopped, workerVariable })
+    return await supervise(config, { ...options, events, log, stopped })
   }
   if (config.server.workers > 1) {
     events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
@@ -65,9 +63,6 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
   await stopOn(await stopped, server)
   return 0
 }
-
-/** Set in workers alone: `INDEX/PORT`. */
-const workerVariable = 'CORRAL_WORKER'
 
 /** Set by the launcher (bin/corral.js) to its own process id. */
 const launcherVariable = 'CORRAL_LAUNCHER'

@@ -2,23 +2,21 @@ import type { Config } from './config/config.ts'
 import { startWorker, type WorkerMessage, type WorkerProcess } from './runtime/worker-process.ts'
 import { listenOrExplain } from './server.ts'
 import type { Events } from './telemetry/events.ts'
+import type { Log } from './telemetry/logger.ts'
 
-/** Something that exists once for all workers: the process of the embedded model. */
-export interface OwnedPart {
-  readonly name: string
-  /** Starts it, without waiting until it is useful. `env` tells the workers where it is. */
-  start(): Promise<{ readonly env: Readonly<Record<string, string>> }>
-  stop(): Promise<void>
-}
+/** Set in workers: `INDEX/PORT`. */
+export const workerVariable = 'CORRAL_WORKER'
+
+/** Set in workers: provider id → what goes over its configuration, as JSON. */
+const partsVariable = 'CORRAL_WORKER_PARTS'
 
 export interface SuperviseOptions {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly workerVariable: string
   readonly events: Events
+  readonly log: Log
   /** Resolves with the reason to stop. */
   readonly stopped: Promise<string>
   readonly onServing?: ((serving: WorkerMessage) => void) | undefined
-  readonly owned?: readonly OwnedPart[] | undefined
 }
 
 /** A worker that lived for so many milliseconds was well: its death starts the count of failures anew. */
@@ -32,21 +30,25 @@ const lastMoments = 10
 
 /** Runs `server.workers` processes on one port until told to stop. Resolves with the exit code. */
 export async function supervise(config: Config, options: SuperviseOptions): Promise<0 | 1> {
-  const { events, owned = [] } = options
   await refuseTakenPort(config)
-  const started: OwnedPart[] = []
-  try {
-    let env = options.env
-    for (const part of owned) {
-      env = { ...env, ...(await part.start()).env }
-      started.push(part)
-    }
-    return await new Crew(config, { ...options, env }).run()
-  } finally {
-    for (const part of started.toReversed()) {
-      await part.stop().catch((error: unknown) => events.unexpected(`stopping ${part.name}`, error))
-    }
+  await using parts = new AsyncDisposableStack()
+  const overrides: Record<string, unknown> = {}
+  for (const { id, definition, config: settings } of config.providers) {
+    const part = await definition.startShared?.(settings, { id, log: options.log.child({ provider: id }) })
+    if (part) overrides[id] = parts.use(part).overrides
   }
+  const env = { ...options.env, [partsVariable]: JSON.stringify(overrides) }
+  return await new Crew(config, { ...options, env }).run()
+}
+
+/** For a worker: its configuration, pointed at the parts that its supervisor holds. */
+export function withSharedParts(config: Config, env: SuperviseOptions['env']): Config {
+  const overrides = JSON.parse(env[partsVariable] ?? '{}') as Record<string, object | undefined>
+  const providers = config.providers.map((entry) => {
+    const over = overrides[entry.id]
+    return over ? { ...entry, config: { ...(entry.config as object), ...over } } : entry
+  })
+  return { ...config, providers }
 }
 
 /** Shared ports are shared with whatever process of this user asks for it, another Corral too: so look first. */
@@ -77,7 +79,8 @@ class Crew {
     process.once('exit', () => {
       for (const worker of this.#alive.values()) worker.kill('SIGKILL')
     })
-    void stopped.then(() => this.#stop())
+    // No grace for load balancers where somebody at a keyboard waits.
+    void stopped.then((why) => this.#stop(why === 'SIGTERM' ? 'SIGTERM' : 'SIGINT'))
     // The first one alone: it takes the port, when any free one will do, and it meets what is wrong with the configuration.
     const first = this.#start(0)
     const serving = await Promise.race([first.listening, first.exited.then(() => undefined), stopped.then(() => undefined)])
@@ -95,7 +98,7 @@ class Crew {
   }
 
   #start(index: number): WorkerProcess {
-    const { env, workerVariable, events } = this.#options
+    const { env, events } = this.#options
     const worker = startWorker({ ...env, [workerVariable]: `${index}/${this.#port}` })
     this.#alive.set(index, worker)
     events.workerStarted(index, worker.pid)
@@ -122,7 +125,7 @@ class Crew {
     this.#failures = performance.now() - startedAt > wellAfter ? 1 : this.#failures + 1
     if (this.#failures >= mostFailures) {
       events.workerDied(index, `${how}; ${mostFailures} in a row did not live: giving up`)
-      return this.#stop()
+      return this.#stop('SIGTERM')
     }
     const pause = firstBackoff * 2 ** (this.#failures - 1)
     events.workerDied(index, how, pause)
@@ -134,11 +137,11 @@ class Crew {
     if (this.#alive.size === 0) this.#over.resolve(this.#failures >= mostFailures ? 1 : 0)
   }
 
-  #stop(): void {
+  #stop(signal: 'SIGTERM' | 'SIGINT'): void {
     if (this.#stopping) return
     this.#stopping = true
     this.#endIfAlone()
-    for (const worker of this.#alive.values()) worker.kill('SIGTERM')
+    for (const worker of this.#alive.values()) worker.kill(signal)
     const { drainTimeout, drainGrace = 1 } = this.#config.server
     setTimeout(
       () => {

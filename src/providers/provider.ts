@@ -132,6 +132,17 @@ export interface ProviderDefinition<Config = unknown> {
   /** How the `starter` distribution and `corral build` fill `config` from the environment; absent: only when named. */
   readonly starter?: StarterEntry
   create(config: Config, deps: ProviderDeps): InferenceProvider
+  /**
+   * Starts what must exist once, however many processes serve (`server.workers`): called by their supervisor, which serves nothing itself.
+   * Must not wait until the part is useful. Absent: there is no such part.
+   */
+  startShared?(config: Config, deps: Pick<ProviderDeps, 'id' | 'log'>): Promise<SharedPart>
+}
+
+/** A part of a provider that all workers use. */
+export interface SharedPart extends AsyncDisposable {
+  /** JSON that goes over the parsed `config` in every worker, so that it finds the part: `{ socket: '/…' }`. */
+  readonly overrides: Readonly<Record<string, unknown>>
 }
 
 /** A known type that Corral does not serve yet: a file that names it loads, with a warning that says so. */

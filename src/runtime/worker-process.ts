@@ -13,7 +13,7 @@ export interface WorkerProcess {
   readonly listening: Promise<WorkerMessage>
   /** Resolves when it is gone. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void
 }
 
 /** Starts this very program once more, with the same arguments, output and environment, and `env` on top. */

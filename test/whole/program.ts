@@ -12,6 +12,8 @@ export interface ProgramOptions {
   server?: object
   /** The base URL of an upstream in OpenAI's format; its provider is called `mock`. */
   upstream?: string
+  /** Entries of `providers.inference`, as a file has them. */
+  providers?: readonly object[]
   /** Further words of the command line. */
   flags?: readonly string[]
   /** Default: a free one. */
@@ -34,10 +36,11 @@ export class Program implements AsyncDisposable {
   #stderr = ''
   #gone = false
 
-  constructor({ server = {}, upstream, flags = [], port = 0, env = {} }: ProgramOptions) {
+  constructor({ server = {}, upstream, providers = [], flags = [], port = 0, env = {} }: ProgramOptions) {
     const file = join(this.#folder, 'run.yaml')
     const config = { base_url: upstream, api_key: 'key-of-the-operator' }
-    const inference = upstream ? [{ provider_id: 'mock', provider_type: 'remote::openai-compatible', config }] : []
+    const mock = upstream ? [{ provider_id: 'mock', provider_type: 'remote::openai-compatible', config }] : []
+    const inference = [...mock, ...providers]
     // JSON is YAML.
     writeFileSync(file, JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server }))
     this.#child = spawn(process.env.CORRAL_TEST_NODE ?? 'node', [launcher, 'run', file, '--port', String(port), ...flags], {

@@ -89,3 +89,25 @@ test.if(severalProcesses)('workers that will not live make the supervisor give u
   expect(await program.exited).toBe(1)
   expect(workersOf(program).filter(isAlive)).toEqual([])
 })
+
+test.if(severalProcesses)('what must exist once is started by the supervisor, found by every worker, and gone with it', async () => {
+  const config = { models_dir: '/nonexistent/corral-models', auto_pull: false }
+  const provider = { provider_id: 'llama-cpp', provider_type: 'inline::llama-cpp', config }
+  await using program = await startProgram({ providers: [provider], server: { workers: 2, drain_grace_seconds: 0 } })
+  const line = await program.logged(({ msg }) => msg === 'worker started')
+  const supervisor = Number(line.supervisor)
+  const children = await childrenOf(supervisor)
+  const workers = workersOf(program)
+  const others = children.filter((pid) => !workers.includes(pid))
+  expect(others).toHaveLength(1)
+  for (const worker of workers) expect(await childrenOf(worker)).toEqual([])
+  program.signal('SIGTERM')
+  expect(await program.exited).toBe(0)
+  await gone(others)
+})
+
+/** As Linux tells it. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text()
+  return text.split(' ').flatMap((word) => (word.trim() === '' ? [] : [Number(word)]))
+}

@@ -1,15 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Call } from '../../call.ts'
 import { ApiError, notFound, unavailable } from '../../errors.ts'
 import { defineProvider, type InferenceProvider, type ListedModel, type ModelRequest, type ProviderDeps } from '../provider.ts'
 import { catalogue, catalogueModel, defaultModel } from './llama-cpp/catalogue.ts'
 import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
 import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
 import { DefaultModel } from './llama-cpp/default-model.ts'
-import { ModelProcess, type ModelAddress } from './llama-cpp/process.ts'
+import { ModelProcess, type ModelAddress, type ModelProcessOptions } from './llama-cpp/process.ts'
 import { listStored, stored, type StoredModel } from './llama-cpp/store/store.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 
 /** The model id that stands for whatever the default model is on this machine. */
 const defaultAlias = 'default'
+
+/** Milliseconds. */
+const restartPatience = 10_000
 
 export const llamaCpp = defineProvider<LlamaCppConfig>({
   api: 'inference',
@@ -27,18 +32,28 @@ export const llamaCpp = defineProvider<LlamaCppConfig>({
     },
   },
   create: createEmbedded,
+  async startShared(config, { log }) {
+    const models = createModelProcess(config, log)
+    // Its failures are in the log, and it is started again by itself; workers answer 503 or 502 meanwhile.
+    models.ready().catch(() => undefined)
+    return { overrides: { socket: models.socket }, [Symbol.asyncDispose]: () => models[Symbol.asyncDispose]() }
+  },
 })
 
 /** A relay that can do all that the process can. */
 type Relay = Required<Pick<InferenceProvider, 'chat' | 'completions' | 'embeddings'>>
 
 /** The process behind a configuration. Its owner disposes it. */
-export function createModelProcess(config: LlamaCppConfig, log: ProviderDeps['log'], socket?: string): ModelProcess {
+export function createModelProcess(
+  config: LlamaCppConfig,
+  log: ProviderDeps['log'],
+  options: Pick<ModelProcessOptions, 'socket' | 'firstBackoff'> = {},
+): ModelProcess {
   const { modelsDir, slots, contextSize, queue, threads, maxLoaded } = config
   const advice: Record<string, SamplingAdvice> = Object.fromEntries(
     catalogue.flatMap(({ name, sampling }) => (sampling ? [[name, sampling]] : [])),
   )
-  return new ModelProcess({ modelsDir, slots, contextSize, queue, threads, maxLoaded, advice, log, socket })
+  return new ModelProcess({ modelsDir, slots, contextSize, queue, threads, maxLoaded, advice, log, ...options })
 }
 
 function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferenceProvider {
@@ -94,26 +109,30 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     return relay
   }
 
-  /** The request as the process knows it, and the way there. */
-  const open = async <Body extends object>(request: ModelRequest<Body>): Promise<[Relay, ModelRequest<Body>]> => {
+  /** Sends the request as the process knows it; while the process is started again after a crash, which takes a second, it waits. */
+  const send = async <Body extends object, Result>(
+    request: ModelRequest<Body>,
+    call: Call,
+    ask: (provider: Relay, forwarded: ModelRequest<Body>) => Promise<Result>,
+  ): Promise<Result> => {
     const model = await resolve(request)
-    return [await relayTo(), { ...request, model }]
+    const giveUpAt = performance.now() + restartPatience
+    for (;;) {
+      try {
+        return await ask(await relayTo(), { ...request, model })
+      } catch (error) {
+        const isGone = error instanceof ApiError && error.code === 'upstream_unreachable'
+        if (!isGone || performance.now() > giveUpAt) throw error
+        await sleep(100, undefined, { signal: call.signal })
+      }
+    }
   }
 
   return {
     hasOwnKey: true,
-    async chat(request, call) {
-      const [provider, forwarded] = await open(request)
-      return provider.chat(forwarded, call)
-    },
-    async completions(request, call) {
-      const [provider, forwarded] = await open(request)
-      return provider.completions(forwarded, call)
-    },
-    async embeddings(request, call) {
-      const [provider, forwarded] = await open(request)
-      return provider.embeddings(forwarded, call)
-    },
+    chat: (request, call) => send(request, call, (provider, forwarded) => provider.chat(forwarded, call)),
+    completions: (request, call) => send(request, call, (provider, forwarded) => provider.completions(forwarded, call)),
+    embeddings: (request, call) => send(request, call, (provider, forwarded) => provider.embeddings(forwarded, call)),
     async listModels() {
       const models = await listStored(config.modelsDir)
       const name = await fallback.name()
@@ -174,6 +193,8 @@ function toListed({ name, type, size, licence, sha256 }: StoredModel, id: string
   return {
     id,
     type,
+    // Any model can be asked for embeddings.
+    ...(type === 'llm' && { typeIsGuess: true }),
     owned_by: 'corral',
     metadata: {
       size_bytes: size,
