@@ -91,7 +91,7 @@ describe('a running server', () => {
     expect(own.headers.get('x-request-id')).toBe('mine')
   })
 
-  test('browsers may read errors as well: CORS headers are on every answer', async () => {
+  test('[ERR-7] browsers may read errors as well: CORS headers are on every answer', async () => {
     const origin = 'http://localhost:5173'
     const answers = [
       await fetch(`${program.url}/v1/health`, { headers: { origin } }),
@@ -127,7 +127,7 @@ describe('a running server', () => {
     expect(answer.headers.get('allow')).toContain('POST')
   })
 
-  test('a page that points its own name here gets nothing', async () => {
+  test('[SRV-5] a page that points its own name here gets nothing', async () => {
     const answer = await raw(program.url, 'GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
     expect(answer).toStartWith('HTTP/1.1 403')
     expect(answer).toContain('host_not_allowed')

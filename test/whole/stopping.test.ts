@@ -9,7 +9,7 @@ function paused(more: Promise<unknown>) {
   return { body: [chatChunk({ content: 'Hel' }), { until: more }, ...(chatStream(['lo']).body as string[])] }
 }
 
-test('SIGTERM: not ready first, no new connections then, and a running stream ends whole; exit code 0', async () => {
+test('[SRV-1] SIGTERM: not ready first, no new connections then, and a running stream ends whole; exit code 0', async () => {
   const more = Promise.withResolvers<void>()
   await using upstream = await upstreamThat(() => paused(more.promise))
   await using program = await startProgram({ upstream: `${upstream.url}/v1`, server: { drain_grace_seconds: 1 } })

@@ -43,7 +43,7 @@ describe('TLS', () => {
     expect(await outcome(fetch(`${program.url}/v1/health`, { tls: { ca: stranger.cert } }))).toBe('no answer')
   })
 
-  test('with an authority for clients, only those with its certificate get in', async () => {
+  test('[SRV-4] with an authority for clients, only those with its certificate get in', async () => {
     await using program = await startProgram({ server: { ...pair, tls_cafile: file('ca.pem') } })
     const ask = (tls: object) => fetch(`${program.url}/v1/health`, { tls: { ca: authority.cert, ...tls }, keepalive: false })
     expect((await ask({ cert: client.cert, key: client.key })).status).toBe(200)

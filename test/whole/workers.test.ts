@@ -18,7 +18,7 @@ async function healthOf(url: string): Promise<number> {
   return status
 }
 
-test.if(severalProcesses)('several processes answer on one port; a killed one is replaced', async () => {
+test.if(severalProcesses)('[SRV-2] several processes answer on one port; a killed one is replaced', async () => {
   await using program = await startProgram({ server: { workers: 2, drain_grace_seconds: 0 } })
   const [first, second] = workersOf(program) as [number, number]
   expect(isAlive(first) && isAlive(second)).toBe(true)
