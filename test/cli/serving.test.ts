@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorReply, mockUpstream, modelsReply } from '../../src/testing/index.ts'
+import { errorReply, mockUpstream, modelsReply, stallBeforeHead } from '../../src/testing/index.ts'
 import { corral, start, type Surroundings, temporaryFolder } from './corral.ts'
 
 interface Served extends AsyncDisposable {
@@ -142,4 +142,18 @@ describe('asking a running server', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^error: No server answers at \S+ \(.*\)\.\nStart one with `corral run`, or name the address with --url\.\n$/)
   })
+})
+
+test('Ctrl+C ends a command that waits, with exit code 130 and without a word about bugs', async () => {
+  using folder = temporaryFolder()
+  await using hub = await mockUpstream()
+  hub.respond(() => stallBeforeHead)
+  const words = ['models', 'pull', 'hf:owner/repo/file.gguf', '--dir', folder.path]
+  const child = start(words, { cwd: folder.path, env: { HOME: folder.path, HF_ENDPOINT: hub.url } })
+  let stderr = ''
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()))
+  await hub.received(1)
+  child.kill('SIGINT')
+  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(130)
+  expect(stderr).not.toContain('bug')
 })
