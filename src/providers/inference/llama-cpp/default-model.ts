@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defaultModel, fallbackModel, catalogueModel } from './catalogue.ts'
+import { catalogueModel, defaultModel, fallbackModel, type CatalogueModel } from './catalogue.ts'
 import { sizeOf } from './store/download.ts'
 import { isLocked } from './store/lock.ts'
 import { modelFiles } from './store/paths.ts'
@@ -24,6 +24,8 @@ export interface DefaultModelOptions {
   log: Log
   /** Catalogue names, best first. Default: the default model, then the one for networks without a hub. */
   candidates?: readonly string[]
+  /** Where names are looked up. Default: the catalogue. */
+  known?: (name: string) => CatalogueModel | undefined
   /** Milliseconds between two looks at what another process fetches. Default 1,000. */
   lookEvery?: number
   /** Milliseconds before the first new try after a failure; doubled up to ten minutes. Default 15,000. */
@@ -107,10 +109,10 @@ export class DefaultModel implements AsyncDisposable {
   }
 
   async #fetchOnce(): Promise<void> {
-    const { folder, sources, log } = this.#options
+    const { folder, sources, log, known = catalogueModel } = this.#options
     let last: unknown
     for (const name of this.candidates) {
-      const model = catalogueModel(name)
+      const model = known(name)
       if (!model)
         throw new PullError(`'${name}' is not in the catalogue.`, {
           remedy: 'Set `model` to a name of the catalogue, or put the file there.',
