@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [-- --minutes 10] [-- --only corral,portkey]`: see README.md beside this file.
+// `npm run bench [-- --quick | --minutes 10 | --only corral,portkey | --profile plain]`: see README.md beside this file.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -8,8 +8,9 @@ import { type Held, hold, type Kind, measure, measureDirect, memory, type Memory
 import { buildNative, coldStart, loadCore, startMock } from './native.ts'
 import { type Plan, plans } from './plan.ts'
 import { rssBytes } from './processes.ts'
+import { profile } from './profile.ts'
 import { machine, markdown, type Results, type ServerResult, targets } from './report.ts'
-import { type Candidate, candidates, freePort, start, type UnderTest } from './servers.ts'
+import { type Candidate, candidates, freePort, type Installed, start, type UnderTest } from './servers.ts'
 
 const here = import.meta.dirname
 const kinds: readonly Kind[] = ['plain', 'burst', 'paced', 'rate']
@@ -21,15 +22,12 @@ const { values: options } = parseArgs({
     minutes: { type: 'string', default: '0' },
     /** Names of candidates, separated by commas; default all. */
     only: { type: 'string' },
+    /** A pattern: no measuring, but where Corral's time goes under it. */
+    profile: { type: 'string' },
   },
 })
 
 const tell = (line: string): void => void process.stderr.write(`${line}\n`)
-
-interface Installed {
-  readonly candidate: Candidate
-  readonly version: string
-}
 
 /** Whatever cannot be installed is left out, with the reason; Corral and the bare relay need nothing. */
 function install(): { installed: Installed[]; leftOut: Record<string, string> } {
@@ -51,9 +49,10 @@ function install(): { installed: Installed[]; leftOut: Record<string, string> } 
 
 async function startAll(installed: readonly Installed[], leftOut: Record<string, string>, upstream: string): Promise<UnderTest[]> {
   const servers: UnderTest[] = []
-  for (const { candidate, version } of installed) {
+  for (const one of installed) {
+    const { candidate, version } = one
     try {
-      servers.push(await start(candidate, version, upstream))
+      servers.push(await start(one, upstream))
       tell(`start: ${candidate.name} ${version}`)
     } catch (error) {
       leftOut[candidate.name] = error instanceof Error ? error.message : String(error)
@@ -105,6 +104,10 @@ async function main(): Promise<void> {
     throw new Error('The bench needs Linux and two cores: it pins with taskset and reads /proc.')
   mkdirSync(join(here, '.cache'), { recursive: true })
   const goVersion = buildNative()
+  if (options.profile !== undefined) {
+    process.stdout.write(await profile(options.profile))
+    return
+  }
   const { installed, leftOut } = install()
   execFileSync('taskset', ['-cp', loadCore, String(process.pid)], { stdio: 'ignore' })
   const about = machine(goVersion)

@@ -26,9 +26,10 @@ function loadPlan({ url, headers, candidate }: UnderTest, kind: Kind, seconds: n
 export async function measure(server: UnderTest, kind: Kind, { plan, round }: { plan: Plan; round: number }): Promise<Sample> {
   await load(loadPlan(server, kind, plan.warmUp))
   const before = cpuSeconds(server.pid)
-  const result = await load(loadPlan(server, kind, plan.window))
+  const streams = kind === 'burst' || kind === 'paced'
+  const result = await load(loadPlan(server, kind, streams ? plan.window * 2 : plan.window))
   const cpu = cpuSeconds(server.pid) - before
-  const units = kind === 'burst' || kind === 'paced' ? result.frames : result.requests
+  const units = streams ? result.frames : result.requests
   return { ...result, kind, round, cpuMicros: (cpu / units) * 1e6, perSecond: units / result.seconds, rss: rssBytes(server.pid) }
 }
 

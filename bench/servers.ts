@@ -25,7 +25,7 @@ export interface Candidate {
   readonly aside?: boolean
 }
 
-const bun = process.execPath
+export const bun = process.execPath
 const main = join(here, '..', 'src', 'main.ts')
 
 /** What the launcher sets before Bun starts; the bench starts Bun itself, so that the launcher's own memory does not count as the server's. */
@@ -162,17 +162,23 @@ export const candidates: readonly Candidate[] = [
   },
 ]
 
+export interface Installed {
+  readonly candidate: Candidate
+  readonly version: string
+}
+
 export interface UnderTest {
   readonly candidate: Candidate
   readonly version: string
   readonly pid: number
   readonly url: string
   readonly headers: readonly string[]
-  stop(): Promise<void>
+  /** Default SIGKILL. */
+  stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 /** Starts a candidate on its core and resolves once it answers. */
-export async function start(candidate: Candidate, version: string, upstream: string): Promise<UnderTest> {
+export async function start({ candidate, version }: Installed, upstream: string): Promise<UnderTest> {
   const port = await freePort()
   const log = openSync(join(cache, `${candidate.name.replaceAll(/\W+/g, '-')}.log`), 'w')
   const child = spawn('taskset', ['-c', serverCore, ...candidate.command(port, upstream)], {
@@ -188,9 +194,9 @@ export async function start(candidate: Candidate, version: string, upstream: str
     pid: child.pid!,
     url: `${address}${candidate.path ?? '/v1/chat/completions'}`,
     headers: candidate.headers?.(upstream) ?? [],
-    async stop() {
+    async stop(signal = 'SIGKILL') {
       const exited = new Promise((resolve) => child.once('exit', resolve))
-      if (child.exitCode !== null || !child.kill('SIGKILL')) return
+      if (child.exitCode !== null || !child.kill(signal)) return
       await exited
     },
   }
