@@ -88,14 +88,20 @@ export interface ColdStart {
 
 /** Milliseconds from the start of a command (on the server's core) to its first 200 at `address`. */
 export async function coldStart(address: string, { command, env, path }: ColdStart): Promise<number> {
-  const started = ['taskset', '-c', serverCore, ...command]
+  const started = onCore(serverCore, command)
   const args = ['cold', `-address=${address}`, `-path=${path}`, ...started]
   return (JSON.parse(await output(loadCore, [program, ...args], env)) as { ms: number }).ms
 }
 
+/** The words that put a program on one core and let it die with the bench, however that ends. Each execs the next: the process is the program's own. */
+export function onCore(core: string, command: readonly string[]): string[] {
+  return ['setpriv', '--pdeathsig', 'KILL', 'taskset', '-c', core, ...command]
+}
+
 /** Starts a program on one core; its standard error is kept for when it fails. */
-export function pinned(core: string, command: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn('taskset', ['-c', core, ...command], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+function pinned(core: string, command: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  const [first = '', ...words] = onCore(core, command)
+  return spawn(first, words, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 async function output(core: string, command: readonly string[], env: Record<string, string> = {}): Promise<string> {

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { serverCore } from './native.ts'
+import { onCore, serverCore } from './native.ts'
 
 const here = import.meta.dirname
 const cache = join(here, '.cache')
@@ -181,7 +181,8 @@ export interface UnderTest {
 export async function start({ candidate, version }: Installed, upstream: string): Promise<UnderTest> {
   const port = await freePort()
   const log = openSync(join(cache, `${candidate.name.replaceAll(/\W+/g, '-')}.log`), 'w')
-  const child = spawn('taskset', ['-c', serverCore, ...candidate.command(port, upstream)], {
+  const [program = '', ...words] = onCore(serverCore, candidate.command(port, upstream))
+  const child = spawn(program, words, {
     env: { ...process.env, ...candidate.env?.(port, upstream) },
     stdio: ['ignore', log, log],
   })
@@ -190,7 +191,6 @@ export async function start({ candidate, version }: Installed, upstream: string)
   return {
     candidate,
     version,
-    // taskset execs the program: the process is the server's own.
     pid: child.pid!,
     url: `${address}${candidate.path ?? '/v1/chat/completions'}`,
     headers: candidate.headers?.(upstream) ?? [],
