@@ -124,7 +124,7 @@ describe('the default model', () => {
 })
 
 describe('a server whose model is not there yet', () => {
-  test('is up, and answers 503 with Retry-After and what is awaited', async () => {
+  test('[EMB-2] is up, and answers 503 with Retry-After and what is awaited', async () => {
     // Says that the file is as long as it is, sends a tenth of it, and no more.
     await using slow = await mockUpstream()
     slow.respond(() => ({ headers: { 'content-length': '639446688' }, body: [new Uint8Array(64_000_000), stall] }))

@@ -28,7 +28,7 @@ async function begin(on: Stage, signal?: AbortSignal): Promise<ReadableStreamDef
 }
 
 describe('slots', () => {
-  test('a caller that leaves in the middle of a stream frees its slot', async () => {
+  test('[EMB-4] a caller that leaves in the middle of a stream frees its slot', async () => {
     await using on = await stage(talker, roomy)
     const leave = new AbortController()
     await begin(on, leave.signal)
@@ -37,7 +37,7 @@ describe('slots', () => {
     await until(async () => (await busy(on)) === 0)
   })
 
-  test('a caller that leaves while it waits for a whole answer frees its slot', async () => {
+  test('[EMB-4] a caller that leaves while it waits for a whole answer frees its slot', async () => {
     await using on = await stage(talker, roomy)
     const leave = new AbortController()
     const gone = on.post('chat/completions', { messages: question }, { signal: leave.signal }).catch(() => 'left')
@@ -101,7 +101,7 @@ describe('a crash of the model process', () => {
     },
   )
 
-  test('while a whole answer is made is 502', async () => {
+  test('[EMB-1] while a whole answer is made is 502; the server lives and the process comes back', async () => {
     await using on = await stage(talker, roomy)
     const answer = on.post('chat/completions', { messages: question })
     await until(async () => (await busy(on)) === 1)
@@ -109,6 +109,7 @@ describe('a crash of the model process', () => {
     const response = await answer
     expect(response.status).toBe(502)
     expect(((await response.json()) as ErrorReply).error.type).toBe('upstream_error')
+    expect((await on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 2 })).choices[0]?.message.content).toBe('ab')
   })
 })
 

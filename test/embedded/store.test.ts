@@ -35,7 +35,7 @@ describe('a model of the hub', () => {
     expect(at.seen).toHaveLength(1)
   })
 
-  test('is continued where the transfer is cut, at once and by the next attempt', async () => {
+  test('[EMB-3] is continued where the transfer is cut, at once and by the next attempt', async () => {
     await using upstream = await mockUpstream()
     const whole = { 'content-length': String(model.length) }
     upstream.enqueue({ headers: whole, body: model.slice(0, 300_000), end: 'cut' })
@@ -57,7 +57,7 @@ describe('a model of the hub', () => {
     expect(await listStored(folder())).toMatchObject([{ name: 'thing', sha256 }])
   })
 
-  test('that is not what it should be is refused and deleted', async () => {
+  test('[EMB-3] that is not what it should be is refused and deleted', async () => {
     const wrong = model.slice()
     wrong[wrong.length - 1] = 1
     using at = hub((_, seen) => part(seen, wrong))
