@@ -34,7 +34,7 @@ export async function supervise(config: Config, options: SuperviseOptions): Prom
   await using parts = new AsyncDisposableStack()
   const overrides: Record<string, unknown> = {}
   for (const { id, definition, config: settings } of config.providers) {
-    const part = await definition.startShared?.(settings, { id, log: options.log.child({ provider: id }) })
+    const part = await definition.startShared?.(settings, { id, log: options.log.child({ category: 'providers', provider: id }) })
     if (part) overrides[id] = parts.use(part).overrides
   }
   const env = { ...options.env, [partsVariable]: JSON.stringify(overrides) }

@@ -1,20 +1,17 @@
-import type { Call } from '../call.ts'
+import type { Call, RequestNotes } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { Log } from './logger.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
-export interface RequestFinished {
-  call: Call
-  method: string
-  /** The URL's path, without its query (queries carry keys). */
-  path: string
-  status: number
+export interface RequestFinished extends Pick<Call, 'requestId'>, RequestNotes {
+  readonly request: Pick<Request, 'method' | 'url'>
+  readonly status: number
   /** `performance.now()` when it came in. */
-  startedAt: number
+  readonly startedAt: number
   /** What the caller got an error for: an ApiError, or the unknown thing that was thrown. */
-  error?: unknown
+  readonly error?: unknown
   /** The caller left before the end. */
-  left?: boolean
+  readonly callerLeft?: boolean
 }
 
 /** `truncated`: the upstream broke a stream off. `cancelled`: the caller left. */
@@ -76,7 +73,10 @@ export function createEvents(log: Log): Events {
   const providers = log.child({ category: 'providers' })
   return {
     requestFinished: (event) => writeAccessLine(server, event),
-    inferenceFinished({ call, error, usage, ...facts }) {
+    inferenceFinished(event) {
+      // One comes with every answer, and hardly anybody reads them.
+      if (inference.tellsDebug === false) return
+      const { call, error, usage, ...facts } = event
       const fields = { request_id: call.requestId, ...facts, ...usage, ...(error !== undefined && { cause: causeOf(error) }) }
       inference.debug(fields, 'inference finished')
     },
@@ -111,28 +111,39 @@ const longestPath = 256
 
 /** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
-  const { call, method, status, startedAt } = event
-  const notes = call.notes ?? {}
-  const error = event.left ? undefined : (event.error ?? notes.failure)
-  const fields: Record<string, unknown> = {
-    request_id: call.requestId,
-    method,
-    route: notes.route ?? event.path.slice(0, longestPath),
-    status,
+  const { startedAt, model, firstTokenAt, callerLeft, request } = event
+  const error = callerLeft ? undefined : (event.error ?? event.failure)
+  // What is undefined does not get into the line.
+  const fields = {
+    request_id: event.requestId,
+    method: request.method,
+    route: event.route ?? pathOf(request.url).slice(0, longestPath),
+    status: event.status,
     ms: tenths(performance.now() - startedAt),
+    model: model !== undefined && model.length > longestPath ? model.slice(0, longestPath) : model,
+    provider: event.provider,
+    ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
+    input_tokens: event.inputTokens,
+    output_tokens: event.outputTokens,
+    client_left: callerLeft || undefined,
   }
-  if (notes.model !== undefined) fields.model = notes.model.slice(0, longestPath)
-  if (notes.provider !== undefined) fields.provider = notes.provider
-  if (notes.firstTokenAt !== undefined) fields.ttft_ms = tenths(notes.firstTokenAt - startedAt)
-  if (notes.inputTokens !== undefined) fields.input_tokens = notes.inputTokens
-  if (notes.outputTokens !== undefined) fields.output_tokens = notes.outputTokens
-  if (event.left) fields.client_left = true
-  if (error === undefined) return log.info(fields, 'request')
-  fields.error_type = error instanceof ApiError ? error.type : 'server_error'
-  fields.cause = causeOf(error)
+  if (error === undefined) log.info(fields, 'request')
+  else writeFailure(log, fields, error)
+}
+
+function writeFailure(log: Log, request: object, error: unknown): void {
+  const fields = { ...request, error_type: error instanceof ApiError ? error.type : 'server_error', cause: causeOf(error) }
   if (!(error instanceof ApiError)) return log.error({ ...fields, err: error }, 'request')
   if (error.type === 'server_error' && error.cause !== undefined) return log.error({ ...fields, err: error.cause }, 'request')
   return error.status >= 500 ? log.warn(fields, 'request') : log.info(fields, 'request')
+}
+
+/** Without the query: queries carry keys. */
+function pathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('//') + 2)
+  if (start < 0) return '/'
+  const end = url.slice(start).search(/[?#]/)
+  return end < 0 ? url.slice(start) : url.slice(start, start + end)
 }
 
 function asText(value: unknown): string {

@@ -99,9 +99,9 @@ describe('log', () => {
 
 const requestFinished = (error: unknown) => (log: Log) =>
   createEvents(log).requestFinished({
-    call: { requestId: 'r-1', signal: new AbortController().signal, providerData: { groq_api_key: 'sk-caller' }, notes: { model: 'm' } },
-    method: 'POST',
-    path: '/v1/chat/completions',
+    requestId: 'r-1',
+    model: 'm',
+    request: new Request('http://localhost/v1/chat/completions?key=sk-query'),
     status: 502,
     startedAt: performance.now(),
     error,
@@ -116,7 +116,7 @@ describe('access line', () => {
       error_type: 'upstream_error',
       cause: "Provider 'groq' could not be reached: connect ECONNREFUSED 127.0.0.1:1",
     })
-    expect(JSON.stringify(line)).not.toContain('sk-caller')
+    expect(JSON.stringify(line)).not.toContain('sk-query')
   })
 
   test('of our own failure has the stack', async () => {

@@ -9,6 +9,8 @@ export interface Log {
   error(fields: object, message: string): void
   /** A log whose lines carry `fields`. With `category` among them, that category's own level holds. */
   child(fields: object): Log
+  /** False where `debug` writes nothing, so that what is only for it need not be put together. */
+  readonly tellsDebug?: boolean
   /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
   close?(): Promise<void>
 }
@@ -35,7 +37,7 @@ export function createLog(options: LogOptions = {}): Log {
   return new LineLog({ write, close: () => output.close(), categoryLevels }, level, '')
 }
 
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog }
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog, tellsDebug: false }
 
 const severities: Readonly<Record<string, number>> = {
   trace: 20,
@@ -96,6 +98,10 @@ class LineLog implements Log {
     const category = 'category' in fields && typeof fields.category === 'string' ? fields.category : undefined
     const level = category !== undefined && Object.hasOwn(categoryLevels, category) ? categoryLevels[category] : undefined
     return new LineLog(this.#sink, level === undefined ? this.#severity : severityOf(level), this.#prefix + inner(fields))
+  }
+
+  get tellsDebug(): boolean {
+    return this.#severity <= 20
   }
 
   close(): Promise<void> {

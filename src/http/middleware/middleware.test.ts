@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../../errors.ts'
-import { createEvents, type RequestFinished } from '../../telemetry/events.ts'
-import { silentLog } from '../../telemetry/logger.ts'
+import type { RequestFinished } from '../../telemetry/events.ts'
 import { RequestContext } from './context.ts'
 import { cors, type CorsPolicy } from './cors.ts'
 import { hostCheck, isLoopback } from './host-check.ts'
@@ -15,7 +14,7 @@ import { RunningRequests, settle } from './settle.ts'
 function around(layers: (Middleware | undefined)[], innermost: Next) {
   const finished: RequestFinished[] = []
   const running = new RunningRequests()
-  const events = { ...createEvents(silentLog), requestFinished: (event: RequestFinished) => void finished.push(event) }
+  const events = { requestFinished: (event: RequestFinished) => void finished.push(event) }
   const chain = compose(
     layers.filter((layer) => layer !== undefined),
     innermost,
@@ -66,7 +65,7 @@ describe('answers', () => {
       error: { message: 'Something went wrong on our side. Request id: r-1.', type: 'server_error', code: null, param: null },
     })
     expect(finished).toHaveLength(1)
-    expect(finished[0]).toMatchObject({ status: 500, error: boom, path: '/v1/models' })
+    expect(finished[0]).toMatchObject({ status: 500, error: boom, requestId: 'r-1' })
     expect(running.count).toBe(0)
   })
 
@@ -132,7 +131,7 @@ describe('answers', () => {
       throw signal.reason
     })
     await call({}, { signal: caller.signal })
-    expect(finished[0]).toMatchObject({ status: 499, left: true })
+    expect(finished[0]).toMatchObject({ status: 499, callerLeft: true })
   })
 })
 
