@@ -291,6 +291,18 @@ describe('what it cannot do is refused by name', () => {
     ['images', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] }, 'messages[0].content[0]'],
     ['log probabilities', { logprobs: true }, 'logprobs'],
     ['custom tools', { tools: [{ type: 'custom', custom: { name: 'x' } }] }, 'tools[0].type'],
+    [
+      'arguments that no grammar holds',
+      {
+        tools: [
+          {
+            type: 'function',
+            function: { name: 'x', parameters: { type: 'object', properties: { a: { type: 'string', minLength: 100_000 } } } },
+          },
+        ],
+      },
+      'tools',
+    ],
     ['tools with a response format', { tools: [clock], response_format: { type: 'json_object' } }, 'response_format'],
     ['an unknown tool choice', { tools: [clock], tool_choice: { type: 'function', function: { name: 'other' } } }, 'tool_choice'],
     ['web search', { web_search_options: {} }, 'web_search_options'],

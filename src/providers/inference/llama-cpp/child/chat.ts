@@ -95,7 +95,9 @@ function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
   const { history, functions, parallelCalls, maxTokens, stop, thoughts } = plan
   const wrapper = model.wrapper(plan.thinking)
   const prompt = promptOf({ history, wrapper, functions }, model)
-  const grammar = plan.shape && toGrammar(plan.shape, model)
+  const grammar = plan.shape && toGrammar(plan.shape, model, plan.forcedCall ? 'tools' : 'response_format')
+  // The library makes these in the middle of an answer, when it is too late to refuse.
+  for (const { params } of Object.values(functions ?? {})) if (params) toGrammar(params, model, 'tools')
   return Array.from({ length: plan.choices }, (_, choice) => ({
     history,
     prompt,
@@ -112,13 +114,13 @@ function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
 }
 
 /** A schema that llama.cpp's grammars cannot hold is the caller's to change. */
-function toGrammar(shape: GbnfJsonSchema, { llama }: LoadedModel): LlamaGrammar {
+function toGrammar(shape: GbnfJsonSchema, { llama }: LoadedModel, param: string): LlamaGrammar {
   try {
     // The library's type follows literal schemas.
     return new LlamaJsonSchemaGrammar(llama, shape as never)
   } catch (error) {
     throw invalidRequest(`The schema cannot be made into a grammar: ${error instanceof Error ? error.message : String(error)}`, {
-      param: 'response_format',
+      param,
       cause: error,
     })
   }
