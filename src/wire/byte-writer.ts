@@ -1,42 +1,75 @@
+const slabSize = 65_536
+const none = Buffer.alloc(0)
+
+/**
+ * Memory for many small arrays, a large piece at a time: an array of its own for each costs more than all that is written into it. What was handed out is
+ * never written again. One writer at a time may use it, from its first `add` to its `take`.
+ */
+export class Slab {
+  bytes: Buffer = none
+  /** What has been handed out. */
+  used = 0
+
+  release(): void {
+    this.bytes = none
+    this.used = 0
+  }
+}
+
 /** Collects bytes from here and there into one array. */
 export class ByteWriter {
-  #bytes: Buffer = empty
+  readonly #slab: Slab
   #length = 0
+
+  constructor(slab: Slab) {
+    this.#slab = slab
+  }
 
   get length(): number {
     return this.#length
   }
 
-  /** Makes room for so many bytes at once. */
-  reserve(more: number): void {
-    const needed = this.#length + more
-    if (needed <= this.#bytes.length) return
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
-    if (this.#length) this.#bytes.copy(grown, 0, 0, this.#length)
-    this.#bytes = grown
-  }
-
   add(source: Uint8Array, start = 0, end = source.length): void {
-    if (end <= start) return
-    this.reserve(end - start)
+    const slab = this.#slab
+    const at = slab.used + this.#length
+    const size = end - start
+    if (at + size > slab.bytes.length) {
+      this.#move(size)
+      this.add(source, start, end)
+      return
+    }
     // Twice as fast as `set` of a `subarray`, and works on any Uint8Array.
-    copy.call(source, this.#bytes, this.#length, start, end)
-    this.#length += end - start
+    copy.call(source, slab.bytes, at, start, end)
+    this.#length += size
   }
 
   /** A copy of what was written from `start` on. */
   copyFrom(start: number): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#bytes, start, this.#length)
+    const { bytes, used } = this.#slab
+    return Uint8Array.prototype.slice.call(bytes, used + start, used + this.#length)
   }
 
   /** What was written; the writer is empty then. */
   take(): Uint8Array {
-    const taken = this.#bytes.subarray(0, this.#length)
-    this.#bytes = empty
+    const slab = this.#slab
+    const end = slab.used + this.#length
+    const taken = slab.bytes.subarray(slab.used, end)
+    slab.used = end
     this.#length = 0
+    // One huge frame must not be held on to for the sake of the little room behind it.
+    if (slab.bytes.length > slabSize) slab.release()
     return taken
+  }
+
+  /** Takes what was written on into fresh memory with room for `more`. */
+  #move(more: number): void {
+    const slab = this.#slab
+    const { bytes, used } = slab
+    const fresh = Buffer.allocUnsafe(Math.max(slabSize, (this.#length + more) * 2))
+    if (this.#length) bytes.copy(fresh, 0, used, used + this.#length)
+    slab.bytes = fresh
+    slab.used = 0
   }
 }
 
-const empty = Buffer.alloc(0)
 const { copy } = Buffer.prototype

@@ -1,4 +1,4 @@
-import { ByteWriter } from '../../wire/byte-writer.ts'
+import { ByteWriter, type Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
 import { FrameTemplate } from './frame-template.ts'
@@ -40,7 +40,7 @@ export class FrameEditor implements FrameScan {
   choicesEnd = 0
 
   readonly #members = new Members()
-  readonly #out = new ByteWriter()
+  readonly #out: ByteWriter
   readonly #model: Uint8Array
   readonly #idPrefix: string
   #id: Uint8Array | undefined
@@ -55,14 +55,10 @@ export class FrameEditor implements FrameScan {
   #end = 0
 
   /** `model`: what the caller was told. `idPrefix`: how the id begins that a stream gets whose upstream has none. */
-  constructor(model: string, idPrefix: string) {
+  constructor(model: string, idPrefix: string, slab: Slab) {
+    this.#out = new ByteWriter(slab)
     this.#model = encodeJson(model)
     this.#idPrefix = idPrefix
-  }
-
-  /** Room for about so many bytes of frames. */
-  reserve(size: number): void {
-    this.#out.reserve(size + 64)
   }
 
   get written(): number {

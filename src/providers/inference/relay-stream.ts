@@ -1,4 +1,5 @@
 import { EgressError, type EgressBody } from '../../egress/egress.ts'
+import type { Slab } from '../../wire/byte-writer.ts'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isFault } from './fault.ts'
@@ -21,6 +22,8 @@ export interface RelayOptions {
   terminal: 'done' | 'finish_reason'
   /** How many choices were asked for. */
   choices: number
+  /** Where edited frames are written; shared by streams. */
+  slab: Slab
 }
 
 const encoder = new TextEncoder()
@@ -45,7 +48,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   constructor(body: EgressBody, options: RelayOptions) {
     this.#body = body
     this.#options = options
-    this.#editor = new FrameEditor(options.told, options.idPrefix)
+    this.#editor = new FrameEditor(options.told, options.idPrefix, options.slab)
   }
 
   async next(): Promise<IteratorResult<Uint8Array, void>> {
@@ -87,7 +90,6 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     const splitter = this.#splitter
     try {
       for (const piece of pieces) {
-        this.#editor.reserve(piece.length + piece.length / 4)
         splitter.push(piece)
         while (!this.#over && splitter.next()) this.#frame()
         if (this.#over) return

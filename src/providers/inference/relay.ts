@@ -1,5 +1,6 @@
 import type { Call } from '../../call.ts'
 import type { EgressResponse } from '../../egress/egress.ts'
+import { Slab } from '../../wire/byte-writer.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
 import { isFault } from './fault.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
@@ -39,6 +40,7 @@ export class Relay {
   readonly #options: OpenAICompatibleOptions
   readonly #deps: ProviderDeps
   readonly #query: string
+  readonly #slab = new Slab()
 
   constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
     this.#options = options
@@ -110,6 +112,7 @@ export class Relay {
       withholdUsage: stream_options?.include_usage !== true,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
+      slab: this.#slab,
     })
   }
 
