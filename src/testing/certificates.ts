@@ -37,11 +37,11 @@ export function makeCertificate(options: CertificateOptions): Certificate {
   const signature = createSign('sha256')
     .update(body)
     .sign(issuer?.privateKey ?? privateKey)
-  const der = sequence(body, ecdsaWithSha256, bits(signature))
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
+  const whole = sequence(body, ecdsaWithSha256, bits(signature))
+  const lines = whole.toString('base64').match(/.{1,64}/g) ?? []
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     name: options.name,
     privateKey,
   }
