@@ -20,33 +20,40 @@ export function editObject(bytes: Uint8Array, edits: Edits): Uint8Array {
   if (edits.size === 0) return bytes
   const members = new Members()
   if (!scanObject(bytes, 0, bytes.length, members)) throw new SyntaxError('The bytes are not a JSON object.')
-  const names = [...edits].map(([name, value]) => ({ key: encodeJson(name), bare: encoder.encode(name), value, last: -1 }))
+  const names = [...edits].map(([name, value]) => ({ key: name, bare: encoder.encode(name), value, last: -1 }))
   for (const name of names) name.last = members.find(bytes, name.bare)
 
-  const pieces: Uint8Array[] = [bytes.subarray(0, members.open)]
+  const out = new Splice()
+  out.add(bytes, 0, members.open)
   let kept = 0
   // After the previous member of the original, kept or not: from there to the next key stand its comma and white space.
   let afterPrevious = members.open
   for (let member = 0; member < members.count; member += 1) {
     const keyStart = (members.at[member * 4] as number) - 1
-    const valueStart = members.valueStart(member)
     const valueEnd = members.valueEnd(member)
     const name = names.find((candidate) => candidate.last >= 0 && members.isNamed(member, bytes, candidate.bare))
     if (!name || (name.last === member && name.value)) {
-      pieces.push(bytes.subarray(kept ? afterPrevious : leadingSpaceStart(bytes, keyStart), keyStart))
-      pieces.push(bytes.subarray(keyStart, valueStart), name?.value ?? bytes.subarray(valueStart, valueEnd))
+      out.add(bytes, kept ? afterPrevious : leadingSpaceStart(bytes, keyStart), keyStart)
+      if (name?.value) {
+        out.add(bytes, keyStart, members.valueStart(member))
+        out.add(name.value)
+      } else {
+        out.add(bytes, keyStart, valueEnd)
+      }
       kept += 1
     }
     afterPrevious = valueEnd
   }
   for (const name of names) {
     if (name.last >= 0 || !name.value) continue
-    if (kept) pieces.push(comma)
-    pieces.push(name.key, colon, name.value)
+    if (kept) out.add(comma)
+    out.add(encodeJson(name.key))
+    out.add(colon)
+    out.add(name.value)
     kept += 1
   }
-  pieces.push(bytes.subarray(afterPrevious))
-  return concat(pieces)
+  out.add(bytes, afterPrevious, bytes.length)
+  return out.join()
 }
 
 function leadingSpaceStart(bytes: Uint8Array, keyStart: number): number {
@@ -55,14 +62,41 @@ function leadingSpaceStart(bytes: Uint8Array, keyStart: number): number {
   return start
 }
 
-export function concat(pieces: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const piece of pieces) length += piece.length
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
+const { copy } = Buffer.prototype
+
+/** Parts of arrays, to be joined into one: without a view for each part, which costs more than the copying. */
+export class Splice {
+  readonly #sources: Uint8Array[] = []
+  readonly #edges: number[] = []
+  #length = 0
+
+  add(source: Uint8Array, start = 0, end = source.length): void {
+    const last = this.#sources.length - 1
+    this.#length += end - start
+    // What goes on where the part before ended is one part with it.
+    if (last >= 0 && this.#sources[last] === source && this.#edges[last * 2 + 1] === start) {
+      this.#edges[last * 2 + 1] = end
+      return
+    }
+    this.#sources.push(source)
+    this.#edges.push(start, end)
   }
-  return whole
+
+  join(): Uint8Array {
+    const whole = Buffer.allocUnsafe(this.#length)
+    let at = 0
+    for (let part = 0; part < this.#sources.length; part += 1) {
+      const start = this.#edges[part * 2] as number
+      const end = this.#edges[part * 2 + 1] as number
+      copy.call(this.#sources[part], whole, at, start, end)
+      at += end - start
+    }
+    return whole
+  }
+}
+
+export function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Splice()
+  for (const piece of pieces) out.add(piece)
+  return out.join()
 }

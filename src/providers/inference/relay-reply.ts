@@ -1,4 +1,4 @@
-import { concat, encodeJson } from '../../wire/json-edit.ts'
+import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { isFault } from './fault.ts'
@@ -67,8 +67,19 @@ function valueOf(bytes: Uint8Array, members: Members, member: number): Uint8Arra
 
 function withModel(bytes: Uint8Array, members: Members, model: Uint8Array): Uint8Array {
   const member = members.find(bytes, keys.model)
-  if (member < 0) return concat([bytes.subarray(0, members.open), modelField, model, comma, bytes.subarray(members.open)])
-  return concat([bytes.subarray(0, members.valueStart(member)), model, bytes.subarray(members.valueEnd(member))])
+  const out = new Splice()
+  if (member < 0) {
+    out.add(bytes, 0, members.open)
+    out.add(modelField)
+    out.add(model)
+    out.add(comma)
+    out.add(bytes, members.open)
+  } else {
+    out.add(bytes, 0, members.valueStart(member))
+    out.add(model)
+    out.add(bytes, members.valueEnd(member))
+  }
+  return out.join()
 }
 
 interface EmbeddingItem {

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'bun:test'
+import type { Call, RequestNotes } from '../call.ts'
+import { ApiError } from '../errors.ts'
+import type { InferenceProvider, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
+import type { InferenceFinished } from '../telemetry/events.ts'
+import { metered } from './metered.ts'
+
+const usage = { input: 9, output: 3 }
+const request = { model: 'm', told: 'up/m', body: {}, bytes: new Uint8Array() } as unknown as ModelRequest<never>
+
+interface Run {
+  provider: InferenceProvider
+  events: InferenceFinished[]
+  call: Call & { notes: RequestNotes }
+  caller: AbortController
+}
+
+function run(chat: (call: Call) => Promise<Reply>): Run {
+  const events: InferenceFinished[] = []
+  const caller = new AbortController()
+  const call = { requestId: 'r', signal: caller.signal, providerData: {}, notes: {} }
+  const provider = metered({ hasOwnKey: true, chat: (_, asked) => chat(asked) }, 'up', (event) => events.push(event))
+  return { provider, events, call, caller }
+}
+
+/** Two items, then the end, or what is thrown. */
+function streamOf(facts: StreamFacts, failure?: unknown): Reply {
+  let count = 0
+  return {
+    kind: 'stream',
+    facts,
+    frames: {
+      async next() {
+        count += 1
+        if (count === 1) facts.firstTokenAt = performance.now()
+        if (count < 3) return { done: false, value: Uint8Array.of(count) }
+        facts.usage = usage
+        if (failure !== undefined) throw failure
+        return { done: true, value: undefined }
+      },
+      async return() {
+        return { done: true, value: undefined }
+      },
+    },
+  }
+}
+
+const noFacts = (): StreamFacts => ({ usage: undefined, firstTokenAt: undefined, frames: 0 })
+
+async function streamed({ provider, call }: Run): Promise<AsyncIterator<Uint8Array, void, undefined>> {
+  const reply = await provider.chat!(request, call)
+  if (reply.kind !== 'stream') throw new Error('no stream')
+  return reply.frames
+}
+
+async function drain(frames: AsyncIterator<Uint8Array, void, undefined>): Promise<unknown> {
+  try {
+    while (!(await frames.next()).done);
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+describe('an answer is reported once, when it is over', () => {
+  test('a whole one', async () => {
+    const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
+    await it.provider.chat!(request, it.call)
+    expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
+    expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
+    expect(it.call.notes).toEqual({ model: 'up/m', provider: 'up', inputTokens: 9, outputTokens: 3 })
+  })
+
+  test('a stream, with its first token', async () => {
+    const it = run(async () => streamOf(noFacts()))
+    const frames = await streamed(it)
+    await frames.next()
+    expect(it.events).toEqual([])
+    await drain(frames)
+    await frames.return?.()
+    expect(it.events).toMatchObject([{ streamed: true, outcome: 'completed', usage }])
+    expect(it.events[0]?.firstToken).toBeGreaterThanOrEqual(0)
+    expect(it.call.notes.firstTokenAt).toBeGreaterThan(0)
+  })
+
+  test.each([
+    ['failed', new ApiError('upstream_error', 'no')],
+    ['truncated', new ApiError('upstream_error', 'cut', { code: 'upstream_cut' })],
+  ])('a stream that is %s', async (outcome, failure) => {
+    const it = run(async () => streamOf(noFacts(), failure))
+    expect(await drain(await streamed(it))).toBe(failure)
+    expect(it.events).toMatchObject([{ outcome, error: failure, usage }])
+  })
+
+  test('a request that fails', async () => {
+    const failure = new ApiError('upstream_error', 'cut', { code: 'upstream_cut' })
+    const it = run(() => Promise.reject(failure))
+    expect(await it.provider.chat!(request, it.call).catch((error: unknown) => error)).toBe(failure)
+    expect(it.events).toMatchObject([{ outcome: 'failed', error: failure, streamed: false }])
+  })
+
+  test('a caller that leaves, before the head and in the stream', async () => {
+    const early = run(({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))))
+    const pending = early.provider.chat!(request, early.call).catch((error: unknown) => error)
+    early.caller.abort()
+    await pending
+    expect(early.events).toMatchObject([{ outcome: 'cancelled' }])
+    const late = run(async () => streamOf(noFacts()))
+    const frames = await streamed(late)
+    await frames.next()
+    await frames.return?.()
+    expect(late.events).toMatchObject([{ outcome: 'cancelled', streamed: true }])
+  })
+
+  test('a caller that leaves once it has seen the end', async () => {
+    const it = run(async () => streamOf({ ...noFacts(), complete: true, usage }))
+    const frames = await streamed(it)
+    await frames.next()
+    await frames.return?.()
+    expect(it.events).toMatchObject([{ outcome: 'completed', usage }])
+  })
+})
+
+test('what a provider cannot do stays absent, and the rest is its own', async () => {
+  const provider = metered({ hasOwnKey: false, listModels: async () => [{ id: 'a', type: 'llm', metadata: {} }] }, 'up', () => undefined)
+  expect(Object.keys(provider).toSorted()).toEqual(['hasOwnKey', 'listModels'])
+  expect(provider.hasOwnKey).toBe(false)
+  expect(await provider.listModels!({ requestId: 'r', signal: new AbortController().signal, providerData: {} })).toHaveLength(1)
+})
