@@ -156,6 +156,11 @@ describe('the model process', () => {
     expect(on.process.restarts).toBe(0)
   })
 
+  test('has the model in memory before anybody asks, where it is all that is served', async () => {
+    await using on = await stage({ tiny: {} }, { auto_pull: 'if_alone' })
+    await until(async () => Object.keys(await on.slots()).length === 1)
+  })
+
   test('keeps as many models in memory as allowed', async () => {
     await using on = await stage({ one: {}, two: {}, three: {} }, { max_loaded: 2 })
     for (const name of ['one', 'two', 'three', 'one']) {

@@ -66,7 +66,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     log,
     ...(config.model !== undefined && { candidates: [config.model] }),
   })
-  if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isAlone === true)) fallback.start()
+  if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isAlone === true)) void fallback.start().then(() => warmUp())
 
   /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
   const resolve = async ({ model, told }: ModelRequest<object>): Promise<string> => {
@@ -77,6 +77,28 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     if (model === defaultAlias) throw absent(config.model ?? defaultModel)
     if (catalogueModel(model)) throw absent(model)
     throw notFound('Model', told, { code: 'model_not_found', param: 'model' })
+  }
+
+  const stopping = new AbortController()
+  /** Loads the default model before anybody asks, where it is what this server is for. */
+  const warmUp = async (): Promise<void> => {
+    const name = await fallback.name()
+    if (name === undefined || stopping.signal.aborted) return
+    try {
+      const { baseUrl, socket, token } = await reach()
+      const answer = await egress.request(new URL('/load', baseUrl).href, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+        body: JSON.stringify({ model: name }),
+        signal: stopping.signal,
+        ...(socket !== undefined && { network: { unixSocket: socket } }),
+      })
+      const text = new TextDecoder().decode(await answer.content.bytes(100_000))
+      if (answer.status !== 200) log.warn({ part: 'embedded model', model: name }, `The model could not be loaded: ${text}`)
+    } catch (error) {
+      // The first request tries again, and gets the error if there still is one.
+      if (!stopping.signal.aborted) log.warn({ part: 'embedded model', err: error }, 'The model could not be loaded beforehand')
+    }
   }
 
   let address: ModelAddress | undefined
@@ -155,6 +177,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
       return awaited && describe(awaited)
     },
     async [Symbol.asyncDispose]() {
+      stopping.abort()
       await fallback[Symbol.asyncDispose]()
       await own?.[Symbol.asyncDispose]()
     },

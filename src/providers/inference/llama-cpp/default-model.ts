@@ -76,9 +76,10 @@ export class DefaultModel implements AsyncDisposable {
     return undefined
   }
 
-  /** Fetches it in the background, again and again until it is there. */
-  start(): void {
+  /** Fetches it in the background, again and again until it is there. Resolves when it is, or when all is stopped; never rejects. */
+  start(): Promise<void> {
     this.#fetching ??= this.#fetch()
+    return this.#fetching
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

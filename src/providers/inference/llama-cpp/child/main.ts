@@ -3,8 +3,5 @@ import { createHandler, type ChildOptions } from './serve.ts'
 
 // The process that holds the models: a crash of native code ends it and nothing else. It ends with its standard input, that is, with its parent.
 const options = await readOptions<ChildOptions>()
-const { fetch, host } = createHandler(options)
+const { fetch } = createHandler(options)
 listenInside({ ...(options.socket !== undefined && { socket: options.socket }), fetch })
-if (options.preload !== undefined) {
-  host.with(options.preload, async () => undefined).catch((error: unknown) => console.error(error instanceof Error ? error.message : error))
-}

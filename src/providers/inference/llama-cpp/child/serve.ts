@@ -1,8 +1,10 @@
+import { z } from 'zod'
 import { ApiError, notFound } from '../../../../errors.ts'
 import { chatCompletions } from './chat.ts'
 import { completions } from './completions.ts'
 import { embeddings } from './embeddings.ts'
 import { toErrorResponse } from './error-body.ts'
+import { parseBody } from './parse-body.ts'
 import { ModelHost, type HostOptions } from './host.ts'
 
 /** What the server in front writes to this process's standard input, as one line of JSON. */
@@ -10,21 +12,25 @@ export interface ChildOptions extends HostOptions {
   /** The Unix socket to listen on; absent: loopback, with `token` asked of every request. */
   socket?: string
   token?: string
-  /** A model to load at once. */
-  preload?: string
 }
 
+const loadRequest = z.looseObject({ model: z.string() })
+
 /** Answers OpenAI's requests from models in this process; never throws. */
-export function createHandler(options: ChildOptions): { fetch: (request: Request) => Promise<Response>; host: ModelHost } {
+export function createHandler(options: ChildOptions): { fetch: (request: Request) => Promise<Response> } {
   const host = new ModelHost(options)
   const routes: Readonly<Record<string, (request: Request) => Promise<Response>>> = {
     'POST /v1/chat/completions': (request) => chatCompletions(request, host),
     'POST /v1/completions': (request) => completions(request, host),
     'POST /v1/embeddings': (request) => embeddings(request, host),
+    'POST /load': async (request) => {
+      const { model } = await parseBody(request, loadRequest)
+      await host.with(model, async () => undefined)
+      return Response.json({ loaded: host.counts })
+    },
     'GET /health': () => Promise.resolve(Response.json({ status: 'ok', loaded: host.counts })),
   }
   return {
-    host,
     fetch: async (request) => {
       try {
         if (options.token !== undefined && request.headers.get('authorization') !== `Bearer ${options.token}`) {
