@@ -98,7 +98,7 @@ describe('the default model', () => {
     })
     await using waiting = new DefaultModel({ ...settings, folder: folder(), sources: options(folder(), { hub: at.url }).sources })
     expect(await waiting.awaited()).toEqual({ state: 'absent' })
-    waiting.start()
+    void waiting.start()
     await until(() => attempts === 2)
     expect(await waiting.awaited()).toMatchObject({ state: 'fetching', name: 'thing', total: model.length })
     resolve()
@@ -114,7 +114,7 @@ describe('the default model', () => {
     const other = pull(known, options(folder(), { hub: at.url }))
     await until(() => at.seen.length === 1)
     await using waiting = new DefaultModel({ ...settings, folder: folder(), sources: options(folder(), {}).sources })
-    waiting.start()
+    void waiting.start()
     await until(async () => (await waiting.awaited()).state === 'fetching')
     resolve()
     await other

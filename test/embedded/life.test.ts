@@ -1,6 +1,6 @@
 import { describe, expect, test, setDefaultTimeout } from 'bun:test'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { llamaCppConfig } from '../../src/providers/inference/llama-cpp/config.ts'
 import { createModelProcess } from '../../src/providers/inference/llama-cpp.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
@@ -121,16 +121,18 @@ describe('the model process', () => {
       import { silentLog } from ${JSON.stringify(join(import.meta.dir, '../../src/telemetry/logger.ts'))}
       const models = createModelProcess(llamaCppConfig.parse({}), silentLog)
       await models.ready()
-      console.log(models.pid)
+      console.log(JSON.stringify({ pid: models.pid, socket: models.socket }))
       setInterval(() => undefined, 1000)
     `
     const parent = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe', stderr: 'inherit' })
     const { value } = await parent.stdout.getReader().read()
-    const pid = Number(new TextDecoder().decode(value))
+    const { pid, socket } = JSON.parse(new TextDecoder().decode(value)) as { pid: number; socket: string }
     expect(isAlive(pid)).toBeTrue()
+    expect(existsSync(socket)).toBeTrue()
     parent.kill('SIGKILL')
     await parent.exited
     await until(() => !isAlive(pid))
+    expect(existsSync(dirname(socket))).toBeFalse()
   })
 
   test('is stopped with its owner, and starts no more', async () => {

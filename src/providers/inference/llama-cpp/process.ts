@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startChild, type ChildProcess } from '../../../runtime/child.ts'
@@ -46,7 +46,9 @@ export class ModelProcess implements AsyncDisposable {
     this.#options = options
     if (process.platform === 'win32') this.#token = crypto.randomUUID()
     else {
-      this.#ownFolder = options.socket === undefined ? mkdtempSync(join(tmpdir(), 'corral-')) : undefined
+      // Made when it is needed. Not to be guessed, and short: macOS allows a socket's path 103 characters.
+      this.#ownFolder =
+        options.socket === undefined ? join(tmpdir(), `corral-${crypto.randomUUID().replaceAll('-', '').slice(0, 16)}`) : undefined
       this.#socket = options.socket ?? join(this.#ownFolder!, 'models.sock')
     }
   }
@@ -87,7 +89,7 @@ export class ModelProcess implements AsyncDisposable {
     }
     this.#starts++
     if (this.#socket !== undefined) {
-      mkdirSync(join(this.#socket, '..'), { recursive: true })
+      mkdirSync(dirname(this.#socket), { recursive: true, mode: 0o700 })
       rmSync(this.#socket, { force: true })
     }
     const startedAt = performance.now()
@@ -128,6 +130,7 @@ export class ModelProcess implements AsyncDisposable {
       maxLoaded,
       advice,
       ...(this.#socket !== undefined && { socket: this.#socket }),
+      ...(this.#ownFolder !== undefined && { ownFolder: this.#ownFolder }),
       ...(this.#token !== undefined && { token: this.#token }),
     }
   }

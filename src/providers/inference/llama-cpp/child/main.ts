@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { listenInside, readOptions } from '../../../../runtime/child.ts'
 import { createHandler, type ChildOptions } from './serve.ts'
 
@@ -5,3 +6,5 @@ import { createHandler, type ChildOptions } from './serve.ts'
 const options = await readOptions<ChildOptions>()
 const { fetch } = createHandler(options)
 listenInside({ ...(options.socket !== undefined && { socket: options.socket }), fetch })
+const { ownFolder } = options
+if (ownFolder !== undefined) process.on('exit', () => rmSync(ownFolder, { recursive: true, force: true }))

@@ -12,6 +12,8 @@ export interface ChildOptions extends HostOptions {
   /** The Unix socket to listen on; absent: loopback, with `token` asked of every request. */
   socket?: string
   token?: string
+  /** A folder to delete at the end: the parent cannot where it was killed. */
+  ownFolder?: string
 }
 
 const loadRequest = z.looseObject({ model: z.string() })
