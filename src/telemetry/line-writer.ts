@@ -30,9 +30,7 @@ export class LineWriter {
       return
     }
     this.#waiting += line
-    if (this.#busy) return
-    if (this.#waiting.length >= enough) this.#flush()
-    else this.#timer ??= setTimeout(() => this.#flush(), gather)
+    if (!this.#busy) this.#schedule()
   }
 
   /** Resolves once everything is written, or after a second when nobody reads. What comes later is dropped. */
@@ -43,6 +41,11 @@ export class LineWriter {
       setTimeout(resolve, longestClose).unref()
       if (!this.#busy) this.#flush()
     })
+  }
+
+  #schedule(): void {
+    if (this.#waiting.length >= enough || this.#closed) this.#flush()
+    else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.#flush(), gather)
   }
 
   #flush(): void {
@@ -75,7 +78,7 @@ export class LineWriter {
         this.#writeAll(bytes.subarray(written))
       } else {
         this.#busy = false
-        this.#flush()
+        this.#schedule()
       }
     })
   }
