@@ -58,6 +58,16 @@ export class FrameSplitter {
     this.#hasCr = this.#afterCr || chunk.includes(cr)
   }
 
+  /** Where in the chunk the next frame begins; -1 while one is under way, or where lines end with CR. */
+  get boundary(): number {
+    return this.#hasCr || this.#carriedSize > 0 || this.#at !== this.#from || this.#at >= this.#chunk.length ? -1 : this.#at
+  }
+
+  /** Leaves out the whole frames before `at`: somebody else has read them. Only at a boundary. */
+  skipTo(at: number): void {
+    this.#from = this.#at = at
+  }
+
   /** Finds the next whole frame. Throws FrameTooLarge. */
   next(): boolean {
     return this.#hasCr ? this.#nextOfAnyEnding() : this.#nextOfLf()

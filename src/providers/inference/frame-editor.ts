@@ -38,6 +38,8 @@ export class FrameEditor implements FrameScan {
   error = 0
   choices = 0
   choicesEnd = 0
+  /** Frames that took the short way. */
+  alike = 0
 
   readonly #members = new Members()
   readonly #out: ByteWriter
@@ -46,8 +48,8 @@ export class FrameEditor implements FrameScan {
   #id: Uint8Array | undefined
   #created: Uint8Array | undefined
   #template: FrameTemplate | undefined
-  /** Frames that fitted the template since it was made. */
-  #fitted = 0
+  /** `alike` when the template was made. */
+  #alikeBefore = 0
   /** Templates that may still be made in vain. */
   #tries = 8
   #bytes: Uint8Array = new Uint8Array()
@@ -69,15 +71,23 @@ export class FrameEditor implements FrameScan {
     return this.#out.take()
   }
 
-  /** Writes a frame that differs from one before in nothing but its texts; false, with nothing done, when it takes a longer look. */
-  writeAlike(bytes: Uint8Array, start: number, end: number): boolean {
+  /**
+   * Writes the frames from `from` on that differ from one before in nothing but their texts; they need no longer look. Returns where it stopped: at a
+   * frame that is another, not whole, or not there. Adds to `alike` for each.
+   */
+  writeAlike(bytes: Uint8Array, from: number): number {
     const template = this.#template
-    const first = template ? template.fit(bytes, start, end) : -1
-    if (!template || first < 0) return false
-    this.#fitted += 1
-    this.#out.add(template.editedStart)
-    this.#writeRest(bytes, first, end)
-    return true
+    if (!template) return from
+    const out = this.#out
+    let at = from
+    for (;;) {
+      const end = template.fit(bytes, at)
+      if (end < 0) return at
+      out.add(template.editedStart)
+      out.add(bytes, at + template.startLength, end)
+      this.alike += 1
+      at = end
+    }
   }
 
   /** Looks at the JSON of one frame; false when it is not an object. */
@@ -147,10 +157,10 @@ export class FrameEditor implements FrameScan {
 
   /** For frames that carry nothing but choices. An upstream whose frames never are alike is not worth the trouble for long. */
   #makeTemplate(lastEdit: number, before: number): void {
-    if (this.#fitted > 0) this.#tries = 8
+    if (this.alike > this.#alikeBefore) this.#tries = 8
     else if (this.#tries === 0) return
     this.#tries -= 1
-    this.#fitted = 0
+    this.#alikeBefore = this.alike
     const frame = this.#bytes.subarray(this.#start, this.#end)
     this.#template = FrameTemplate.of(frame, this.#out.copyFrom(before), lastEdit - this.#start)
   }

@@ -1,4 +1,4 @@
-import { isHexDigit } from '../../wire/json-scan.ts'
+import { equalBytes, isHexDigit } from '../../wire/json-scan.ts'
 import { concat } from '../../wire/json-edit.ts'
 
 const encoder = new TextEncoder()
@@ -7,6 +7,8 @@ const encoder = new TextEncoder()
 const changingTexts = ['content', 'reasoning_content', 'reasoning', 'text', 'arguments', 'obfuscation']
 const openings = changingTexts.flatMap((name) => [`"${name}":"`, `"${name}": "`]).map((text) => encoder.encode(text))
 
+const dataField = encoder.encode('data: ')
+const frameEnd = encoder.encode('\n\n')
 const quote = 0x22
 const backslash = 0x5c
 const letterU = 0x75
@@ -22,9 +24,9 @@ const { compare, indexOf } = Buffer.prototype
 export class FrameTemplate {
   /** How a fitting frame begins once edited, up to its first changing text. */
   readonly editedStart: Uint8Array
-  /** How a fitting frame begins, as it comes. */
+  /** How a fitting frame begins as it comes, up to the same place. */
   readonly #start: Uint8Array
-  /** What follows each changing text, its closing quote included. */
+  /** What follows each changing text, its closing quote included, up to the next or to the end of the empty line that ends the frame. */
   readonly #rests: readonly Uint8Array[]
 
   private constructor(start: Uint8Array, rests: readonly Uint8Array[], editedStart: Uint8Array) {
@@ -33,8 +35,13 @@ export class FrameTemplate {
     this.editedStart = editedStart
   }
 
+  /** Bytes before the first changing text. */
+  get startLength(): number {
+    return this.#start.length
+  }
+
   /**
-   * Of a well-formed frame. `head` is what was written for it up to `lastEdit`, where its last edited value ends; the rest of it goes on as it came.
+   * Of the JSON of a well-formed frame. `head` is what was written for it up to `lastEdit`, where its last edited value ends; the rest of it goes on as it came.
    * Undefined when the frame has no changing text, or when something was edited behind the first one.
    */
   static of(frame: Uint8Array, head: Uint8Array, lastEdit: number): FrameTemplate | undefined {
@@ -50,27 +57,31 @@ export class FrameTemplate {
     for (const [index, hole] of holes.entries()) {
       const close = endOfText(frame, hole)
       if (close < 0) return undefined
-      rests.push(frame.slice(close, holes[index + 1]))
+      const next = holes[index + 1]
+      rests.push(next === undefined ? concat([frame.subarray(close), frameEnd]) : frame.slice(close, next))
     }
-    return new FrameTemplate(frame.slice(0, first), rests, concat([head, frame.subarray(lastEdit, first)]))
+    return new FrameTemplate(concat([dataField, frame.subarray(0, first)]), rests, concat([head, frame.subarray(lastEdit, first)]))
   }
 
-  /** Where the first changing text of the frame begins; -1 when the frame does not fit. */
-  fit(bytes: Uint8Array, start: number, end: number): number {
-    const first = start + this.#start.length
-    if (first >= end || !equal(bytes, start, first, this.#start)) return -1
-    let at = first
+  /** Where the frame that begins at `start` ends, its empty line included; -1 when it does not fit. */
+  fit(bytes: Uint8Array, start: number): number {
+    let at = start + this.#start.length
+    if (!equal(bytes, start, at, this.#start)) return -1
     for (const rest of this.#rests) {
       const close = endOfText(bytes, at)
       at = close + rest.length
-      if (close < 0 || at > end || !equal(bytes, close, at, rest)) return -1
+      if (close < 0 || !equal(bytes, close, at, rest)) return -1
     }
-    return at === end ? first : -1
+    return at
   }
 }
 
+/** Where the native comparison begins to be worth its call. */
+const shortBytes = 16
+
 function equal(bytes: Uint8Array, start: number, end: number, what: Uint8Array): boolean {
-  return end <= bytes.length && compare.call(bytes, what, 0, what.length, start, end) === 0
+  if (end > bytes.length) return false
+  return what.length < shortBytes ? equalBytes(bytes, start, what) : compare.call(bytes, what, 0, what.length, start, end) === 0
 }
 
 /** Where a text's closing quote stands; -1 when the text is not well-formed. */
