@@ -12,5 +12,5 @@ for (const [place, entry] of Object.entries(lock.packages)) {
   if (home) packages.set(home, { version: '0.0.0', license: 'MIT', optional: true })
   else packages.set(place, target ? { ...entry, resolved: target } : entry)
 }
-lock.packages = Object.fromEntries([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
+lock.packages = Object.fromEntries([...packages].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`)
