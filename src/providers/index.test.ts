@@ -18,7 +18,7 @@ test.each(providerDefinitions.flatMap(({ type, starter, config }) => (starter ? 
       const reference = /^\$\{env\.([A-Z0-9_]+)(?::=(.*))?\}$/.exec(String(value))
       if (!reference) return value
       const [, name = '', fallback = ''] = reference
-      const text = filled && fallback === '' ? (/URL|HOST|BASE/.test(name) ? 'http://127.0.0.1:1/v1' : 'filled') : fallback
+      const text = filled && fallback === '' ? (/URL|HOST|BASE|ENDPOINT/.test(name) ? 'http://127.0.0.1:1/v1' : 'filled') : fallback
       return text === '' ? null : /^\d+$/.test(text) ? Number(text) : text
     }
     expect(config.safeParse(substituted(starter.config, true)).error?.issues ?? []).toEqual([])
