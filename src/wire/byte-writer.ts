@@ -1,12 +1,12 @@
 const slabSize = 65_536
-const none = Buffer.alloc(0)
+const none = new Uint8Array()
 
 /**
  * Memory for many small arrays, a large piece at a time: an array of its own for each costs more than all that is written into it. What was handed out is
  * never written again. One writer at a time may use it, from its first `add` to its `take`.
  */
 export class Slab {
-  bytes: Buffer = none
+  bytes: Uint8Array = none
   /** What has been handed out. */
   used = 0
 
@@ -46,7 +46,7 @@ export class ByteWriter {
   /** A copy of what was written from `start` on. */
   copyFrom(start: number): Uint8Array {
     const { bytes, used } = this.#slab
-    return Uint8Array.prototype.slice.call(bytes, used + start, used + this.#length)
+    return bytes.slice(used + start, used + this.#length)
   }
 
   /** What was written; the writer is empty then. */
@@ -65,8 +65,8 @@ export class ByteWriter {
   #move(more: number): void {
     const slab = this.#slab
     const { bytes, used } = slab
-    const fresh = Buffer.allocUnsafe(Math.max(slabSize, (this.#length + more) * 2))
-    if (this.#length) bytes.copy(fresh, 0, used, used + this.#length)
+    const fresh = new Uint8Array(Math.max(slabSize, (this.#length + more) * 2))
+    if (this.#length) copy.call(bytes, fresh, 0, used, used + this.#length)
     slab.bytes = fresh
     slab.used = 0
   }

@@ -46,16 +46,23 @@ export class FrameSplitter {
     this.#limit = limit
   }
 
-  /** Takes the next chunk; every frame of the one before must have been taken out. Keeps a reference, changes nothing. */
-  push(chunk: Uint8Array): void {
+  /**
+   * Takes the next chunk, from `from` on; every frame of the one before must have been taken out. Keeps a reference, changes nothing.
+   */
+  push(chunk: Uint8Array, from = 0): void {
     this.#chunk = chunk
-    this.#from = 0
-    this.#at = 0
+    this.#from = from
+    this.#at = from
     if (this.#first && chunk.length) {
       this.#first = false
       if (chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf) this.#from = this.#at = 3
     }
     this.#hasCr = this.#afterCr || chunk.includes(cr)
+  }
+
+  /** Nothing of a frame is held back: the next chunk begins with one. */
+  get idle(): boolean {
+    return this.#carriedSize === 0 && !this.#afterCr && !this.#first
   }
 
   /** Where in the chunk the next frame begins; -1 while one is under way, or where lines end with CR. */

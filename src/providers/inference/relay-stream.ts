@@ -54,7 +54,12 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   async next(): Promise<IteratorResult<Uint8Array, void>> {
     for (;;) {
       if (this.#over) return this.#last()
-      const pieces = await this.#read()
+      let pieces: readonly Uint8Array[] | undefined
+      try {
+        pieces = await this.#body.read()
+      } catch (error) {
+        this.#cut(error)
+      }
       if (pieces) this.#take(pieces)
       else if (!this.#over) this.#close()
       if (this.#editor.written > 0) return { done: false, value: this.#editor.take() }
@@ -75,26 +80,24 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     throw failure
   }
 
-  async #read(): Promise<readonly Uint8Array[] | undefined> {
-    try {
-      return await this.#body.read()
-    } catch (error) {
-      if (error instanceof EgressError && this.#isWhole()) return undefined
-      const { upstream } = this.#options
-      this.#fail(error instanceof EgressError && error.reason === 'cut' ? cutOff(upstream, error) : toTransportError(upstream, error))
-      return undefined
-    }
+  /** The upstream's body broke off, or the caller left. */
+  #cut(error: unknown): void {
+    if (error instanceof EgressError && this.#isWhole()) return
+    const { upstream } = this.#options
+    this.#fail(error instanceof EgressError && error.reason === 'cut' ? cutOff(upstream, error) : toTransportError(upstream, error))
   }
 
   #take(pieces: readonly Uint8Array[]): void {
     const splitter = this.#splitter
     try {
       for (const piece of pieces) {
-        splitter.push(piece)
-        this.#skimAlike(piece)
+        const from = splitter.idle ? this.#skimAlike(piece, 0) : 0
+        if (from === piece.length) continue
+        splitter.push(piece, from)
         while (!this.#over && splitter.next()) {
           this.#frame()
-          this.#skimAlike(piece)
+          const { boundary } = splitter
+          if (boundary >= 0) splitter.skipTo(this.#skimAlike(piece, boundary))
         }
         if (this.#over) return
       }
@@ -104,16 +107,15 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     }
   }
 
-  /** Most frames of a stream differ in their text alone: those go the short way, as many as there are in a row. */
-  #skimAlike(piece: Uint8Array): void {
+  /** Most frames of a stream differ in their text alone: those go the short way, as many as there are in a row. Returns where they end. */
+  #skimAlike(piece: Uint8Array, from: number): number {
     const { facts } = this
-    const from = facts.firstTokenAt === undefined ? -1 : this.#splitter.boundary
-    if (from < 0) return
+    if (facts.firstTokenAt === undefined) return from
     const editor = this.#editor
     const before = editor.alike
     const to = editor.writeAlike(piece, from)
     facts.frames += editor.alike - before
-    if (to > from) this.#splitter.skipTo(to)
+    return to
   }
 
   /** The upstream's body has ended as HTTP wants it. */
