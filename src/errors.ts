@@ -57,13 +57,21 @@ export class ApiError extends Error {
   }
 }
 
+/** Characters of a caller's own text that a message repeats. */
+const longestRepeated = 200
+
+/** A text as it may stand in a message or a log line: whole, or cut after `most` characters. What callers send may be megabytes long. */
+export function shortened(text: string, most = longestRepeated): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
+}
+
 export function invalidRequest(message: string, detail: ErrorDetail = {}): ApiError {
   return new ApiError('invalid_request_error', message, detail)
 }
 
 /** Absent, or not the caller's to see: the two are told apart by nobody but the log. */
 export function notFound(kind: string, id: string, detail: ErrorDetail = {}): ApiError {
-  return new ApiError('not_found_error', `${kind} '${id}' was not found, or you do not have access to it.`, detail)
+  return new ApiError('not_found_error', `${kind} '${shortened(id)}' was not found, or you do not have access to it.`, detail)
 }
 
 /** A dependency of ours is down or not there yet. `retryAfter` is in seconds. */

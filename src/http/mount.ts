@@ -3,9 +3,10 @@ import { SmartRouter } from 'hono/router/smart-router'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import { ApiError, invalidRequest } from '../errors.ts'
+import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { defaultMaxBodyBytes, readJsonBody } from './body.ts'
 import { parseQuery } from './query.ts'
+import { pathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
@@ -79,19 +80,6 @@ function toRouterPath(path: string): string {
   return path.replaceAll(/\{(\w+)\+\}/g, ':$1{.+}').replaceAll(/\{(\w+)\}/g, ':$1')
 }
 
-/** The path as it was sent, but for a slash at its end. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  if (start < 0) return '/'
-  let end = url.length
-  const query = url.indexOf('?', start)
-  if (query >= 0) end = query
-  const hash = url.indexOf('#', start)
-  if (hash >= 0 && hash < end) end = hash
-  while (end > start + 1 && url.charCodeAt(end - 1) === 0x2f) end--
-  return url.slice(start, end)
-}
-
 function decodeParams(params: Record<string, string>): Record<string, string> {
   const decoded: Record<string, string> = {}
   for (const name in params) {
@@ -105,7 +93,7 @@ function decodeParams(params: Record<string, string>): Record<string, string> {
 }
 
 function answerWithoutRoute(method: string, path: string, served: readonly Method[]): Response {
-  const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path
+  const shown = shortened(path)
   if (served.length === 0) throw new ApiError('not_found_error', `There is no ${method} ${shown} here.`, { code: 'unknown_url' })
   const allow = [...served, ...(served.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
   if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } })

@@ -4,7 +4,9 @@ import type { Log } from './logger.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
 export interface RequestFinished extends Pick<Call, 'requestId'>, RequestNotes {
-  readonly request: Pick<Request, 'method' | 'url'>
+  readonly request: Pick<Request, 'method'>
+  /** Without the query: queries carry keys. */
+  readonly path: string
   readonly status: number
   /** `performance.now()` when it came in. */
   readonly startedAt: number
@@ -117,7 +119,7 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
   const fields = {
     request_id: event.requestId,
     method: request.method,
-    route: event.route ?? pathOf(request.url).slice(0, longestPath),
+    route: event.route ?? event.path.slice(0, longestPath),
     status: event.status,
     ms: tenths(performance.now() - startedAt),
     model: model !== undefined && model.length > longestPath ? model.slice(0, longestPath) : model,
@@ -136,14 +138,6 @@ function writeFailure(log: Log, request: object, error: unknown): void {
   if (!(error instanceof ApiError)) return log.error({ ...fields, err: error }, 'request')
   if (error.type === 'server_error' && error.cause !== undefined) return log.error({ ...fields, err: error.cause }, 'request')
   return error.status >= 500 ? log.warn(fields, 'request') : log.info(fields, 'request')
-}
-
-/** Without the query: queries carry keys. */
-function pathOf(url: string): string {
-  const start = url.indexOf('/', url.indexOf('//') + 2)
-  if (start < 0) return '/'
-  const end = url.slice(start).search(/[?#]/)
-  return end < 0 ? url.slice(start) : url.slice(start, start + end)
 }
 
 function asText(value: unknown): string {

@@ -101,6 +101,7 @@ const requestFinished = (error: unknown) => (log: Log) =>
   createEvents(log).requestFinished({
     requestId: 'r-1',
     model: 'm',
+    path: '/v1/chat/completions',
     request: new Request('http://localhost/v1/chat/completions?key=sk-query'),
     status: 502,
     startedAt: performance.now(),

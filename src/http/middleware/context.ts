@@ -1,4 +1,5 @@
 import type { Call, Principal, ProviderData, RequestNotes } from '../../call.ts'
+import { pathOf } from '../request-path.ts'
 
 const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
 
@@ -41,6 +42,11 @@ export class RequestContext implements Call, RequestNotes {
 
   constructor(request: Request) {
     this.request = request
+  }
+
+  /** For the log: what is asked for where no route was found. */
+  get path(): string {
+    return pathOf(this.request.url)
   }
 
   get notes(): RequestNotes {
