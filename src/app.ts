@@ -4,6 +4,7 @@ import { RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { hostCheck } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
+import { originCheck } from './http/middleware/origin-check.ts'
 import { olderClients } from './http/middleware/older-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
 import { requestId } from './http/middleware/request-id.ts'
@@ -31,6 +32,7 @@ export function createApp(services: Services): App {
     // The access line and the headers that a layer asks for are `settle`'s, around all of these.
     cors(config.server.cors),
     hostCheck(config.server),
+    originCheck(config.server.cors),
     // Here come, in this order: authenticate, route policy, quota. (Bodies are read, decoded and limited by the mount, once the route is known.)
     providerData(events),
     olderClients(),

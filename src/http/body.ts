@@ -1,4 +1,4 @@
-import { ApiError, invalidRequest } from '../errors.ts'
+import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 
 /** Largest request body in bytes, unless a route or the server says otherwise. */
@@ -15,19 +15,31 @@ export interface JsonBody {
 
 /** Reads a JSON body of at most `limit` bytes. Throws 400, 413 or 415. */
 export async function readJsonBody(request: Request, limit: number): Promise<JsonBody> {
-  checkContentType(request.headers.get('content-type'))
+  checkContentType(request.headers)
   const bytes = withoutByteOrderMark(await readBytes(request, limit))
   return { value: parseJson(bytes), bytes }
 }
 
-/** Any JSON type will do, and none at all: what matters is that a page of another site cannot send it unasked. */
-function checkContentType(header: string | null): void {
-  if (header === null || header === 'application/json') return
+/**
+ * Any JSON type will do: what matters is that a page of another site cannot send it unasked. So none at all will do for programs, which
+ * some of them send, but not for browsers, which let any page send bytes without a type.
+ */
+function checkContentType(headers: Headers): void {
+  const header = headers.get('content-type')
+  if (header === 'application/json') return
+  if (header === null) {
+    if (headers.has('origin') || headers.has('sec-fetch-site')) throw notJson('a body without content-type')
+    return
+  }
   const [type = '', ...parameters] = header.toLowerCase().split(';')
   const charset = parameters.map((parameter) => parameter.trim().match(/^charset="?([^"]*)"?$/)?.[1]).find((name) => name !== undefined)
   const isJson = /^\s*(application\/([\w.-]+\+)?json|text\/json)\s*$/.test(type)
   if (isJson && (charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii')) return
-  throw invalidRequest(`The request body must be JSON in UTF-8 (content-type: application/json), not '${header.slice(0, 100)}'.`, {
+  throw notJson(`'${shortened(header, 100)}'`)
+}
+
+function notJson(given: string): ApiError {
+  return invalidRequest(`The request body must be JSON in UTF-8 (content-type: application/json), not ${given}.`, {
     status: 415,
     code: 'unsupported_media_type',
     headers: { accept: 'application/json' },
@@ -49,7 +61,7 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
     return await readUpTo(limit, request.body, linger)
   } catch (error) {
     if (error instanceof ApiError) throw error
-    const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${encoding.slice(0, 40)}'.`
+    const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${shortened(encoding, 40)}'.`
     throw invalidRequest(`The request body could not be read.${remedy}`, { cause: error })
   }
 }
@@ -59,7 +71,7 @@ const decoders: Readonly<Record<string, CompressionFormat | 'zstd'>> = { gzip: '
 function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string): ReadableStream<Uint8Array> | null {
   const name = encoding.trim().toLowerCase()
   if (!Object.hasOwn(decoders, name)) {
-    throw invalidRequest(`Content-Encoding '${encoding.slice(0, 40)}' is not supported.`, {
+    throw invalidRequest(`Content-Encoding '${shortened(encoding, 40)}' is not supported.`, {
       status: 415,
       code: 'unsupported_content_encoding',
       headers: { 'accept-encoding': 'gzip, deflate, zstd' },

@@ -1,4 +1,4 @@
-import { ApiError } from '../../errors.ts'
+import { ApiError, shortened } from '../../errors.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
@@ -21,14 +21,22 @@ export interface CorsPolicy {
 /** These need no permission (Fetch standard: CORS-safelisted request headers). */
 const safelisted = ['accept', 'accept-language', 'content-language', 'content-type']
 
+/** Whether pages of an origin (`https://app.example.com`, or `null`) may call; nobody's may without a policy. */
+export function originMatcher(policy: CorsPolicy | undefined): (origin: string) => boolean {
+  if (!policy) return () => false
+  if (policy.allowOrigins.includes('*')) return () => true
+  const origins = new Set(policy.allowOrigins)
+  const { allowOriginRegex: given } = policy
+  const regex = given && new RegExp(`^(?:${given.source})$`, given.flags.replaceAll(/[gy]/g, ''))
+  return (origin) => origins.has(origin) || regex?.test(origin) === true
+}
+
 /** Answers preflights and marks every other answer, errors included. Undefined where cross-origin calls are off. */
 export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
   if (!policy) return undefined
   const anyOrigin = policy.allowOrigins.includes('*')
   const sameForAll = anyOrigin && !policy.allowCredentials
-  const origins = new Set(policy.allowOrigins)
-  const regex =
-    policy.allowOriginRegex && new RegExp(`^(?:${policy.allowOriginRegex.source})$`, policy.allowOriginRegex.flags.replaceAll(/[gy]/g, ''))
+  const allows = originMatcher(policy)
   const exposed = policy.exposeHeaders.join(', ')
   const answerPreflight = preflight(policy)
 
@@ -37,7 +45,7 @@ export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
     if (!sameForAll) headers.push('vary', 'Origin')
     const origin = request.headers.get('origin')
     if (origin === null) return next(request, context)
-    const allowed = anyOrigin || origins.has(origin) || regex?.test(origin) === true
+    const allowed = allows(origin)
     if (allowed) {
       headers.push('access-control-allow-origin', sameForAll ? '*' : origin)
       if (policy.allowCredentials) headers.push('access-control-allow-credentials', 'true')
@@ -45,7 +53,7 @@ export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
     }
     if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return next(request, context)
     headers.push('vary', 'Access-Control-Request-Method, Access-Control-Request-Headers')
-    if (!allowed) throw refused(`Origin '${origin.slice(0, 100)}'`, 'allow_origins')
+    if (!allowed) throw refused(`Origin '${shortened(origin, 100)}'`, 'allow_origins')
     return Promise.resolve(answerPreflight(request, context))
   }
 }
@@ -60,10 +68,10 @@ function preflight(policy: CorsPolicy): (request: Request, context: RequestConte
   return (request, context) => {
     const method = request.headers.get('access-control-request-method') ?? ''
     const asked = request.headers.get('access-control-request-headers') ?? ''
-    if (!anyMethod && !methods.has(method.toUpperCase())) throw refused(`Method '${method.slice(0, 30)}'`, 'allow_methods')
+    if (!anyMethod && !methods.has(method.toUpperCase())) throw refused(`Method '${shortened(method, 30)}'`, 'allow_methods')
     if (!anyHeader) {
       const strange = asked.split(',').find((name) => name.trim() !== '' && !known.has(name.trim().toLowerCase()))
-      if (strange !== undefined) throw refused(`Header '${strange.trim().slice(0, 100)}'`, 'allow_headers')
+      if (strange !== undefined) throw refused(`Header '${shortened(strange.trim(), 100)}'`, 'allow_headers')
     }
     const headers = context.answerHeaders
     headers.push('access-control-allow-methods', anyMethod ? method : [...methods].join(', '))

@@ -1,4 +1,4 @@
-import { ApiError } from '../../errors.ts'
+import { ApiError, shortened } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
 export interface HostCheckOptions {
@@ -19,9 +19,9 @@ export function hostCheck({ host, allowedHosts = [] }: HostCheckOptions): Middle
   const allowed = new Set([...loopbackNames, ...(host ? [inBrackets(host)] : []), ...allowedHosts].map((name) => name.toLowerCase()))
   return (request, context, next) => {
     const given = request.headers.get('host')
-    // In-process callers send none; over a socket HTTP/1.1 demands one, and every browser sends it.
+    // In-process callers and HTTP/1.0 (health checks of load balancers) send none. Browsers always do, and HTTP/1.1 without it is 400.
     if (given !== null && !allowed.has(withoutPort(given).toLowerCase())) {
-      throw new ApiError('permission_error', `This server is not known as '${given.slice(0, 100)}'; name it in server.allowed_hosts.`, {
+      throw new ApiError('permission_error', `This server is not known as '${shortened(given, 100)}'; name it in server.allowed_hosts.`, {
         code: 'host_not_allowed',
       })
     }

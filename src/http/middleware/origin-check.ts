@@ -1,0 +1,36 @@
+import { ApiError, shortened } from '../../errors.ts'
+import { type CorsPolicy, originMatcher } from './cors.ts'
+import type { Middleware } from './middleware.ts'
+
+/**
+ * Against web pages that spend the operator's keys: a browser sends some requests of any page without asking first, and what they start
+ * is done although the page cannot read the answer. So a request that a page of another origin sent (`Origin`, or `Sec-Fetch-Site` where
+ * there is none) is refused unless CORS allows that origin. Programs send neither header. What changes nothing (GET, HEAD, OPTIONS) passes.
+ */
+export function originCheck(policy: CorsPolicy | undefined): Middleware {
+  const allows = originMatcher(policy)
+  return (request, context, next) => {
+    const { method, headers } = request
+    if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return next(request, context)
+    const origin = headers.get('origin')
+    const site = headers.get('sec-fetch-site')
+    if (origin === null && site === null) return next(request, context)
+    // A proxy in front may have given the request another Host; pages cannot set this header.
+    if (site === 'same-origin') return next(request, context)
+    const fromElsewhere = site === 'cross-site' || site === 'same-site'
+    if (origin === null ? site === 'none' : allows(origin) || (!fromElsewhere && isOwn(origin, request))) return next(request, context)
+    const whose = origin === null ? 'Pages of other sites' : `Pages of '${shortened(origin, 100)}'`
+    throw new ApiError('permission_error', `${whose} may not call this server; server.cors.allow_origins says whose may.`, {
+      code: 'origin_not_allowed',
+    })
+  }
+}
+
+/** The origin of the very address that was called. A page that came over plain HTTP is not that of an HTTPS server. */
+function isOwn(origin: string, request: Request): boolean {
+  const host = request.headers.get('host')
+  if (host === null) return false
+  const start = origin.indexOf('://') + 3
+  if (start < 3 || (request.url.startsWith('https:') && !origin.startsWith('https:'))) return false
+  return origin.length - start === host.length && origin.slice(start).toLowerCase() === host.toLowerCase()
+}
