@@ -1,6 +1,6 @@
 import { routes } from './api/index.ts'
 import type { ApiError } from './errors.ts'
-import { RequestContext } from './http/middleware/context.ts'
+import { type Connections, RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { hostCheck } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
@@ -15,11 +15,13 @@ import type { Services } from './services.ts'
 /** The whole server as a function; needs no port. */
 export interface App {
   /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
-  readonly fetch: (request: Request) => Promise<Response>
+  readonly fetch: (request: Request, connections?: Connections) => Promise<Response>
   /** Requests that are not over, streams included. */
   readonly running: number
   /** From now on every answer asks its caller to close the connection. */
   lastAnswers(): void
+  /** Gives up on requests whose body is not there yet: they answer with `reason`. */
+  abortUploads(reason: ApiError): void
   /** Gives up on what still runs: it answers with `reason`, or ends its stream with it. */
   abort(reason: ApiError): void
 }
@@ -38,7 +40,7 @@ export function createApp(services: Services): App {
     olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
-  const running = new RunningRequests()
+  const running = new RunningRequests({ uploadIdle: config.server.uploadIdleTimeout * 1000 })
   let last = false
   const handle = settle(compose(layers, mount(routes, services, { maxBodyBytes: config.server.maxBodyBytes })), {
     events,
@@ -46,13 +48,14 @@ export function createApp(services: Services): App {
     stopping: () => last,
   })
   return {
-    fetch: (request) => handle(request, new RequestContext(request)),
+    fetch: (request, connections) => handle(request, new RequestContext(request, connections)),
     get running() {
       return running.count
     },
     lastAnswers() {
       last = true
     },
+    abortUploads: (reason) => running.abortUploads(reason),
     abort: (reason) => running.abort(reason),
   }
 }

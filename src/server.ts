@@ -170,17 +170,30 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   services.events.draining(how.why, app.running, limit)
   await sleep(how.grace ?? server.drainGrace ?? 1)
 
-  const finished = Promise.all(listeners.map((listener) => listener.finish()))
+  const reason = new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' })
+  const finished = allAnswered(app, listeners)
+  // Nobody knows when the rest of it will come, and nothing has been done for it.
+  app.abortUploads(reason)
   let aborted = 0
   if (!(await within(limit, finished))) {
     aborted = app.running
-    app.abort(new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' }))
+    app.abort(reason)
     await within(lastMoments, finished)
   }
   await Promise.all(listeners.map((listener) => listener.stop()))
   services.events.drained(aborted)
   await within(lastMoments, services[Symbol.asyncDispose]())
   return aborted
+}
+
+/** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
+async function allAnswered(app: App, listeners: readonly Listener[]): Promise<void> {
+  let closed = false
+  const closing = Promise.all(listeners.map((listener) => listener.finish())).then(() => void (closed = true))
+  for (let quiet = 0; !closed && quiet < 3;) {
+    await Promise.race([closing, sleep(0.05)])
+    quiet = app.running === 0 && listeners.every(({ running }) => running === 0) ? quiet + 1 : 0
+  }
 }
 
 function sleep(seconds: number): Promise<void> {

@@ -48,6 +48,8 @@ export interface ServerConfig {
   readonly registryRefreshInterval: number
   /** Bytes. */
   readonly maxBodyBytes: number
+  /** Seconds without a byte after which a request's body is given up on. */
+  readonly uploadIdleTimeout: number
   /** Seconds a stream's head may wait for the upstream's. */
   readonly streamHeadTimeout: number
   /** Seconds of silence before a heartbeat. */

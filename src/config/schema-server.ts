@@ -62,6 +62,9 @@ export const serverSchema = z.strictObject({
   quota: z.unknown().optional().describe('Request quotas. Not served by this version yet: with content it is a start error.'),
   registry_refresh_interval_seconds: seconds.default(300).describe('Seconds between two listings of the providers with `refresh_models`.'),
   max_request_body_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432).describe('The largest request body, decompressed.'),
+  upload_idle_timeout_seconds: seconds
+    .default(30)
+    .describe('Seconds without a byte after which a request whose body is still coming is refused (408).'),
   stream_head_timeout_seconds: seconds
     .default(15)
     .describe(

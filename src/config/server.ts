@@ -46,6 +46,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerConfig 
     ...(cors && { cors }),
     registryRefreshInterval: values.registry_refresh_interval_seconds,
     maxBodyBytes: values.max_request_body_bytes,
+    uploadIdleTimeout: values.upload_idle_timeout_seconds,
     streamHeadTimeout: values.stream_head_timeout_seconds,
     heartbeatInterval: values.heartbeat_interval_seconds,
     drainTimeout: values.drain_timeout_seconds,

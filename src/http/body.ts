@@ -13,11 +13,32 @@ export interface JsonBody {
   bytes: Uint8Array
 }
 
-/** Reads a JSON body of at most `limit` bytes. Throws 400, 413 or 415. */
-export async function readJsonBody(request: Request, limit: number): Promise<JsonBody> {
+/** Watches over a body that comes in, so that a caller who stops sending is not waited for. */
+export interface UploadWatch {
+  /** `giveUp` ends the wait with an error. */
+  uploadBegins(giveUp: (reason: Error) => void): void
+  /** Some of it came. */
+  uploadMoves(): void
+  uploadEnds(): void
+}
+
+/** Reads a JSON body of at most `limit` bytes. Throws 400, 413, 415, and whatever the watch gives up with. */
+export async function readJsonBody(request: Request, limit: number, watch?: UploadWatch): Promise<JsonBody> {
   checkContentType(request.headers)
-  const bytes = withoutByteOrderMark(await readBytes(request, limit))
+  const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limit, watch) : readBytes(request, limit)))
   return { value: parseJson(bytes), bytes }
+}
+
+/** What is left of the reading when it is given up ends with the connection. */
+async function readWatched(request: Request, limit: number, watch: UploadWatch): Promise<Uint8Array> {
+  try {
+    return await new Promise((resolve, reject) => {
+      watch.uploadBegins(reject)
+      readBytes(request, limit, watch).then(resolve, reject)
+    })
+  } finally {
+    watch.uploadEnds()
+  }
 }
 
 /**
@@ -46,7 +67,10 @@ function notJson(given: string): ApiError {
   })
 }
 
-async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+/** Bytes up to which a body is awaited as a whole, which is cheaper: it then has to be there within the time in which any byte has to come. */
+const readAsWhole = 262_144
+
+async function readBytes(request: Request, limit: number, watch?: UploadWatch): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')
   const length = request.headers.get('content-length')
   if (length !== null && Number(length) > limit) {
@@ -55,10 +79,10 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
   }
   try {
     if (encoding !== null && encoding !== 'identity')
-      return await readUpTo(limit, decompressed(request.body, encoding), (reader) => reader.cancel())
+      return await readUpTo(limit, decompressed(request.body, encoding), { letGo: (reader) => reader.cancel(), watch })
     // The server holds the caller to the length it announced.
-    if (length !== null) return new Uint8Array(await request.arrayBuffer())
-    return await readUpTo(limit, request.body, linger)
+    if (length !== null && (!watch || Number(length) <= readAsWhole)) return new Uint8Array(await request.arrayBuffer())
+    return await readUpTo(limit, request.body, { letGo: linger, watch })
   } catch (error) {
     if (error instanceof ApiError) throw error
     const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${shortened(encoding, 40)}'.`
@@ -84,12 +108,13 @@ function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string)
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
-/** `letGo` gets the reader of a body that is too large. */
-async function readUpTo(
-  limit: number,
-  body: ReadableStream<Uint8Array> | null,
-  letGo: (reader: Reader) => Promise<void>,
-): Promise<Uint8Array> {
+interface Reading {
+  /** Gets the reader of a body that is too large. */
+  letGo: (reader: Reader) => Promise<void>
+  watch: UploadWatch | undefined
+}
+
+async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, { letGo, watch }: Reading): Promise<Uint8Array> {
   if (!body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -97,6 +122,7 @@ async function readUpTo(
   for (;;) {
     const { done, value } = await reader.read()
     if (done) break
+    watch?.uploadMoves()
     size += value.length
     if (size > limit) {
       await letGo(reader)

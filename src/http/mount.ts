@@ -4,14 +4,14 @@ import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import { defaultMaxBodyBytes, readJsonBody } from './body.ts'
+import { defaultMaxBodyBytes, readJsonBody, type UploadWatch } from './body.ts'
 import { parseQuery } from './query.ts'
 import { pathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
 /** Answers one request whose `call` is known. Throws ApiError. */
-export type Dispatch = (request: Request, call: Call) => Promise<Response>
+export type Dispatch = (request: Request, call: Call & { readonly uploadWatch?: UploadWatch }) => Promise<Response>
 
 export interface MountOptions {
   /** Largest request body in bytes, where the route does not say; default 32 MiB. */
@@ -45,7 +45,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     if (call.notes) call.notes.route = route.path
     const params = route.params ? parse(route.params, decodeParams(match.params)) : decodeParams(match.params)
     const query = route.query ? parse(route.query, parseQuery(request.url)) : {}
-    const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit))
+    const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
     const body = route.body && parse(route.body, json?.value)
     const result = await route.handle({ params, query, body, bytes: json?.bytes ?? noBytes, call } as never, deps)
     const response = result instanceof Response ? result : Response.json(result)

@@ -3,11 +3,16 @@ export interface ListenOptions {
   /** 0 takes a free one. */
   port: number
   hostname: string
-  fetch(request: Request): Promise<Response>
+  fetch(request: Request, connections: Connections): Promise<Response>
   /** PEM texts. With `clientCa`, only clients that show a certificate signed by it are served. */
   tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
   /** Lets several processes listen on the port; the kernel spreads the connections (Linux). */
   sharePort?: boolean
+}
+
+export interface Connections {
+  /** Its request is over: the connection is closed where no other comes within four minutes. Until that is said, it is kept. */
+  mayIdle(request: Request): void
 }
 
 export interface Listener {
@@ -24,12 +29,19 @@ export interface Listener {
 /** Seconds that a kept-alive connection may idle: longer than the usual minute of load balancers, which would otherwise race us. */
 const idleTimeout = 120
 
+/**
+ * Seconds after an answer, the most that Bun takes. It counts from when the answer is there and not from when it has been read (what the
+ * socket's buffers do not hold of a large one is cut off then), so it is no shorter.
+ */
+const answeredTimeout = 255
+
 /** Bodies are limited where the route is known, with an answer that says so; this bounds nothing sooner. */
 const maxRequestBodySize = 2 ** 40
 
 /** Starts to listen. Throws an Error with `code`: EADDRINUSE, EADDRNOTAVAIL, EACCES, or OpenSSL's for certificates. */
 export function listen(options: ListenOptions): Listener {
   const { tls } = options
+  const connections: Connections = { mayIdle: (request) => server.timeout(request, answeredTimeout) }
   const server = Bun.serve({
     port: options.port,
     hostname: options.hostname,
@@ -38,9 +50,9 @@ export function listen(options: ListenOptions): Listener {
     maxRequestBodySize,
     development: false,
     fetch(request, bun) {
-      // A model may think for minutes before it says the first word.
+      // A model may think for minutes before it says the first word. This holds for the connection, not just for the request.
       bun.timeout(request, 0)
-      return options.fetch(request)
+      return options.fetch(request, connections)
     },
     ...(tls && {
       tls: { cert: tls.cert, key: tls.key, ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }) },

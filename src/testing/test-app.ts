@@ -27,6 +27,7 @@ export function testConfig({ providers = [], models = [], server = {} }: ConfigP
       workers: 1,
       registryRefreshInterval: 300,
       maxBodyBytes: 32 * 1024 * 1024,
+      uploadIdleTimeout: 30,
       streamHeadTimeout: 15,
       heartbeatInterval: 15,
       drainTimeout: 5,

@@ -21,6 +21,7 @@ test('docs/configuration.md tells the defaults of the server', async () => {
     workers: server.workers,
     registry_refresh_interval_seconds: server.registryRefreshInterval,
     max_request_body_bytes: server.maxBodyBytes,
+    upload_idle_timeout_seconds: server.uploadIdleTimeout,
     stream_head_timeout_seconds: server.streamHeadTimeout,
     heartbeat_interval_seconds: server.heartbeatInterval,
     drain_timeout_seconds: server.drainTimeout,

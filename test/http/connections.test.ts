@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { recordedLog, testConfig, testServer, type TestServer } from '../../src/testing/index.ts'
 
 const log = recordedLog()
@@ -9,10 +11,14 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
+const postHead = (length: number | string) =>
+  `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${typeof length === 'number' ? `content-length: ${length}` : length}\r\n\r\n`
+
 /** Sends bytes on a connection of its own, which the server has to close; resolves with everything that it answered. */
-async function raw(to: TestServer, request: string): Promise<string> {
+async function raw(to: TestServer, request: string, body?: Uint8Array): Promise<string> {
   const socket = connect(Number(new URL(to.url).port), '127.0.0.1')
   socket.write(request)
+  if (body) socket.write(body)
   let answer = ''
   for await (const data of socket) answer += String(data)
   return answer
@@ -39,5 +45,47 @@ describe('HTTP/1.0 without Host, as load balancers check health', () => {
     expect(await raw(server, 'GET http://localhost/readyz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n')).toStartWith(
       'HTTP/1.1 403',
     )
+  })
+})
+
+describe('bodies that stop coming', () => {
+  let impatient: TestServer
+  beforeAll(async () => {
+    impatient = await testServer(testConfig({ server: { uploadIdleTimeout: 0.1 } }))
+  })
+  afterAll(() => impatient[Symbol.asyncDispose]())
+
+  const begun = new TextEncoder().encode('{"mod')
+  for (const [name, head, body] of [
+    ['small', postHead(100), begun],
+    ['large', postHead(10_000_000), begun],
+    ['in chunks', `${postHead('transfer-encoding: chunked')}5\r\n`, begun],
+    ['packed', postHead('content-length: 100\r\ncontent-encoding: gzip'), gzipSync('{"model":"m"}').subarray(0, 15)],
+  ] as const) {
+    test(`${name}: 408, and the connection is closed`, async () => {
+      const answer = await raw(impatient, head, body)
+      expect(answer).toStartWith('HTTP/1.1 408')
+      expect(answer.toLowerCase()).toContain('connection: close')
+      expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
+        error: { type: 'invalid_request_error', code: 'request_timeout' },
+      })
+      expect(impatient.app.running).toBe(0)
+    })
+  }
+
+  test('one that comes slowly is waited for', async () => {
+    await using patient = await testServer(testConfig({ server: { uploadIdleTimeout: 2 } }))
+    const body = `{"padding":"${'x'.repeat(300_000)}"}`
+    const socket = connect(Number(new URL(patient.url).port), '127.0.0.1')
+    socket.write(postHead(body.length))
+    const piece = Math.ceil(body.length / 8)
+    for (let at = 0; at < body.length; at += piece) {
+      socket.write(body.slice(at, at + piece))
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    socket.destroy()
+    expect(String(answer)).toStartWith('HTTP/1.1 400')
+    expect(String(answer)).toContain('missing_required_parameter')
   })
 })

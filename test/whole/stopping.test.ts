@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { connect } from 'node:net'
 import { chatChunk, chatStream, stall } from '../../src/testing/index.ts'
 import { askForChat, gone, isAlive, startProgram, upstreamThat } from './program.ts'
 
@@ -114,4 +115,33 @@ test('a caller that leaves in the middle of a stream stops the upstream', async 
   expect(request.aborted).toBe(true)
   const line = await program.logged(({ msg, route }) => msg === 'request' && route === '/v1/chat/completions')
   expect(line).toMatchObject({ client_left: true, model: 'mock/some-model', provider: 'mock' })
+})
+
+test('callers who stopped sending are not waited for: a body, a head, a body that nobody reads', async () => {
+  await using program = await startProgram({ server: { drain_grace_seconds: 0, drain_timeout_seconds: 600 } })
+  const { port } = new URL(program.url)
+  const answers: string[] = []
+  const closed = [
+    'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"mod',
+    'POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"mod',
+    'GET /readyz HTTP/1.1\r\nhost: loc',
+  ].map(async (bytes, index) => {
+    const socket = connect(Number(port), '127.0.0.1')
+    answers[index] = ''
+    socket.on('data', (data) => (answers[index] += String(data)))
+    // The server may have closed it before it was read.
+    socket.on('error', () => undefined)
+    socket.write(bytes)
+    await new Promise((resolve) => socket.once('close', resolve))
+  })
+  await program.logged(({ route }) => route === '/nowhere')
+  // Answered behind the others: so their bytes were read.
+  expect((await fetch(`${program.url}/readyz`)).status).toBe(200)
+  program.signal('SIGTERM')
+  expect(await program.exited).toBe(0)
+  await Promise.all(closed)
+  expect(answers[0]).toStartWith('HTTP/1.1 503')
+  expect(answers[0]).toContain('shutting_down')
+  expect(answers[1]).toStartWith('HTTP/1.1 404')
+  expect(program.log.some(({ msg }) => msg === 'all requests finished')).toBe(true)
 })

@@ -1,5 +1,12 @@
 import type { Call, Principal, ProviderData, RequestNotes } from '../../call.ts'
+import type { UploadWatch } from '../body.ts'
 import { pathOf } from '../request-path.ts'
+
+/** The connections that requests come in on. */
+export interface Connections {
+  /** The request is over: its connection may be closed once nothing comes on it for a while. */
+  mayIdle(request: Request): void
+}
 
 const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
 
@@ -7,7 +14,7 @@ const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string
  * One request as the middleware sees it; what comes behind gets the same object as its `Call`, and once more as the call's notes: on the
  * hot path one object of one shape costs less than three.
  */
-export class RequestContext implements Call, RequestNotes {
+export class RequestContext implements Call, RequestNotes, UploadWatch {
   requestId = ''
   principal: Principal | undefined = undefined
   providerData: ProviderData = nothing
@@ -39,14 +46,42 @@ export class RequestContext implements Call, RequestNotes {
   #controller: AbortController | undefined = undefined
   #abortedWith: unknown = undefined
   #giveUp: ReturnType<typeof setTimeout> | undefined = undefined
+  /** Ends the wait for the body while that is being read. */
+  #giveUpUpload: ((reason: Error) => void) | undefined = undefined
+  /** `performance.now()` when the last of the body so far came. */
+  #uploadMovedAt = 0
+  readonly #connections: Connections | undefined
 
-  constructor(request: Request) {
+  constructor(request: Request, connections?: Connections) {
     this.request = request
+    this.#connections = connections
   }
 
   /** For the log: what is asked for where no route was found. */
   get path(): string {
     return pathOf(this.request.url)
+  }
+
+  get uploadWatch(): UploadWatch {
+    return this
+  }
+
+  uploadBegins(giveUp: (reason: Error) => void): void {
+    this.#giveUpUpload = giveUp
+    this.#uploadMovedAt = this.startedAt
+  }
+
+  uploadMoves(): void {
+    this.#uploadMovedAt = performance.now()
+  }
+
+  uploadEnds(): void {
+    this.#giveUpUpload = undefined
+  }
+
+  /** Gives up on a body of which nothing has come since `time` (`performance.now()`); absent: on any that is not there yet. */
+  abortUpload(reason: Error, time = Infinity): void {
+    if (this.#giveUpUpload && this.#uploadMovedAt <= time) this.#giveUpUpload(reason)
   }
 
   get notes(): RequestNotes {
@@ -58,6 +93,7 @@ export class RequestContext implements Call, RequestNotes {
     this.ended = true
     if (this.status === 0) return
     clearTimeout(this.#giveUp)
+    this.#connections?.mayIdle(this.request)
     const { whenOver } = this
     this.whenOver = undefined
     whenOver?.(this)
@@ -96,5 +132,6 @@ export class RequestContext implements Call, RequestNotes {
   abort(reason: Error): void {
     this.#abortedWith = reason
     this.#controller?.abort(reason)
+    this.abortUpload(reason)
   }
 }

@@ -1,4 +1,4 @@
-import { ApiError } from '../../errors.ts'
+import { ApiError, invalidRequest } from '../../errors.ts'
 import type { Events } from '../../telemetry/events.ts'
 import { toApiError, toErrorResponse } from '../error-response.ts'
 import type { RequestContext } from './context.ts'
@@ -11,6 +11,13 @@ import type { Next } from './middleware.ts'
 export class RunningRequests {
   readonly #slots: (RequestContext | undefined)[] = []
   readonly #free: number[] = []
+  #uploadIdle: number
+  #sweep: ReturnType<typeof setTimeout> | undefined
+
+  /** `uploadIdle`: milliseconds without a byte after which a body is given up on. */
+  constructor({ uploadIdle = 30_000 }: { uploadIdle?: number } = {}) {
+    this.#uploadIdle = uploadIdle
+  }
 
   get count(): number {
     return this.#slots.length - this.#free.length
@@ -20,6 +27,7 @@ export class RunningRequests {
     const slot = this.#free.pop() ?? this.#slots.length
     context.slot = slot
     this.#slots[slot] = context
+    if (this.#sweep === undefined) this.#planSweep()
   }
 
   delete(context: RequestContext): void {
@@ -31,7 +39,39 @@ export class RunningRequests {
   abort(reason: ApiError): void {
     for (const context of this.#slots) context?.abort(reason)
   }
+
+  /** Gives up on bodies that are not there yet, and from now on soon on those that stop coming. */
+  abortUploads(reason: ApiError): void {
+    this.#uploadIdle = Math.min(this.#uploadIdle, lastUploadIdle)
+    for (const context of this.#slots) context?.abortUpload(reason)
+    this.#planSweep()
+  }
+
+  /** One timer for all, not one a request. It runs as long as anything does. */
+  #planSweep(): void {
+    clearTimeout(this.#sweep)
+    this.#sweep = setTimeout(() => this.#sweepUploads(), Math.min(this.#uploadIdle / 4, longestSweep))
+    this.#sweep.unref()
+  }
+
+  #sweepUploads(): void {
+    this.#sweep = undefined
+    if (this.count === 0) return
+    const since = performance.now() - this.#uploadIdle
+    for (const context of this.#slots) context?.abortUpload(tooSlow, since)
+    this.#planSweep()
+  }
 }
+
+/** Milliseconds. */
+const longestSweep = 5_000
+const lastUploadIdle = 1_000
+
+const tooSlow = invalidRequest('The request body stopped coming.', {
+  status: 408,
+  code: 'request_timeout',
+  headers: { connection: 'close' },
+})
 
 export interface SettleOptions {
   readonly events: Pick<Events, 'requestFinished'>
