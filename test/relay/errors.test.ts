@@ -205,6 +205,50 @@ describe('[SEC-5] the key that was sent', () => {
   )
 })
 
+describe('[SEC-5] headers of an error', () => {
+  test('pass by known names alone, in the form they have', async () => {
+    const good = {
+      'retry-after': '7',
+      'retry-after-ms': '6500',
+      'x-should-retry': 'true',
+      'x-ratelimit-limit': '100',
+      'x-ratelimit-reset': 'Wed, 21 Oct 2026 07:28:00 GMT',
+      'x-ratelimit-reset-requests': '6m0s',
+      'x-ratelimit-limit-tokens-per-minute': '60000',
+      'x-ratelimit-remaining-tokens': '0.5',
+      'x-ratelimit-reset-tokens': '2026-10-21T07:28:00Z',
+    }
+    const bad = {
+      'x-ratelimit-key': key,
+      'x-ratelimit-limit-requests': key,
+      'x-ratelimit-remaining-requests': `1 ${key}`,
+      'x-ratelimit-user': 'me',
+    }
+    const { headers, text } = await ask(errorReply(429, undefined, { ...good, ...bad }))
+    for (const [name, value] of Object.entries(good)) expect([name, headers.get(name)]).toEqual([name, value])
+    for (const name of Object.keys(bad)) expect([name, headers.get(name)]).toEqual([name, null])
+    expect(headers.get('x-corral-error-source')).toBe('provider')
+    expect(text + JSON.stringify([...headers])).not.toContain(key)
+  })
+
+  test.each(['retry-after', 'retry-after-ms', 'x-should-retry'])('%s says nothing but what it is for', async (name) => {
+    expect((await ask(errorReply(429, undefined, { [name]: key }))).headers.get(name)).toBeNull()
+  })
+
+  test('a key of digits is a key', async () => {
+    const { headers } = await ask(errorReply(429, undefined, { 'x-ratelimit-limit': '1234567890', 'x-ratelimit-remaining': '5' }), {
+      key: '1234567890',
+    })
+    expect([headers.get('x-ratelimit-limit'), headers.get('x-ratelimit-remaining')]).toEqual([null, '5'])
+  })
+
+  test('a success passes none of the provider’s', async () => {
+    await using on = await stage([jsonReply({ choices: [] }, 200, { 'x-ratelimit-remaining-tokens': '5', 'retry-after': '1' })])
+    const { headers, status } = await on.post('/v1/chat/completions', question)
+    expect([status, headers.get('x-ratelimit-remaining-tokens'), headers.get('retry-after')]).toEqual([200, null, null])
+  })
+})
+
 describe('no answer', () => {
   test.each([
     ['reset', resetBeforeHead, 502, 'upstream_cut'],

@@ -1,7 +1,7 @@
 import { ApiError, type ErrorType } from '../../errors.ts'
 import { EgressError, type EgressResponse } from '../../egress/egress.ts'
 import { readFault, type Fault } from './fault.ts'
-import { maskerOf } from './masking.ts'
+import { maskerOf, type Masker } from './masking.ts'
 
 /** Whom a request went to, and what of it must never be shown. */
 export interface Upstream {
@@ -44,7 +44,7 @@ export function toProviderError(upstream: Upstream, { status, headers, body }: F
     status: shown,
     code: fault.code ?? null,
     param: fault.param ?? null,
-    headers: headers ? passedHeaders(headers) : {},
+    headers: headers ? passedHeaders(headers, mask) : {},
     provider: { id: upstream.id, status, body: shortened(content) },
   })
 }
@@ -149,24 +149,39 @@ function shortened(content: unknown): unknown {
 /** The longest wait that a client's own retry may sleep for, in seconds. */
 const longestPoliteWait = 60
 
-function passedHeaders(headers: Headers): Record<string, string> {
+/** Names that vendors are known to use: `x-ratelimit-remaining`, `x-ratelimit-limit-tokens-per-minute`, `x-ratelimit-reset-requests-day`. */
+const rateLimitName =
+  /^x-ratelimit-(?:limit|remaining|reset|used)(?:-(?:req|requests?|tokens?|images?|audio|input|output|cached|prompt|generated|project|per|second|minute|hour|day|month))*$/
+const plainNumber = /^\d{1,15}(?:\.\d{1,9})?$/
+/** `6m0s`, `120ms`, `7.66s`. */
+const duration = /^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|us|ns|[dhms])){1,6}$/
+const isoDate = /^\d{4}-\d\d-\d\d[T ][\d:.]{5,18}(?:Z|[+-]\d\d:?\d\d)?$/
+const httpDate = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
+const rateLimitValues = [plainNumber, duration, isoDate, httpDate]
+
+/**
+ * Of an error's headers those that tell a client when to try again: `retry-after`, `retry-after-ms`, `x-should-retry`, and the provider's
+ * `x-ratelimit-*`, which `x-corral-error-source: provider` marks as the provider's own. Only known names with values of the expected form pass, and none
+ * that holds a credential. A success passes no header of the provider's: an `x-ratelimit-*` there would read as this server's.
+ */
+function passedHeaders(headers: Headers, mask: Masker): Record<string, string> {
   const passed: Record<string, string> = {}
-  for (const [name, value] of headers) if (name.startsWith('x-ratelimit-')) passed[name] = value
-  const seconds = retrySeconds(headers.get('retry-after'))
-  if (seconds !== undefined) passed['retry-after'] = headers.get('retry-after') as string
-  const milliseconds = headers.get('retry-after-ms')
-  if (milliseconds && Number(milliseconds) >= 0) passed['retry-after-ms'] = milliseconds
-  const shouldRetry = headers.get('x-should-retry')
-  if (shouldRetry) passed['x-should-retry'] = shouldRetry
-  if (Math.max(seconds ?? 0, Number(milliseconds ?? 0) / 1000) > longestPoliteWait) passed['x-should-retry'] = 'false'
+  const pass = (name: string, ...forms: readonly RegExp[]): string | undefined => {
+    const value = headers.get(name)?.trim()
+    if (value === undefined || !forms.some((form) => form.test(value)) || mask.text(value) !== value) return undefined
+    return (passed[name] = value)
+  }
+  for (const name of headers.keys()) if (rateLimitName.test(name)) pass(name, ...rateLimitValues)
+  const after = pass('retry-after', plainNumber, httpDate)
+  const milliseconds = pass('retry-after-ms', plainNumber)
+  pass('x-should-retry', /^(?:true|false)$/)
+  const wait = Math.max(retrySeconds(after), Number(milliseconds ?? 0) / 1000)
+  if (wait > longestPoliteWait) passed['x-should-retry'] = 'false'
   return passed
 }
 
-/** Seconds or an HTTP date; undefined when it is neither. */
-function retrySeconds(value: string | null): number | undefined {
-  if (value === null || value.trim() === '') return undefined
-  const seconds = Number(value)
-  if (!Number.isNaN(seconds)) return seconds >= 0 ? seconds : undefined
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : (date - Date.now()) / 1000
+/** Of a number of seconds or an HTTP date. */
+function retrySeconds(value: string | undefined): number {
+  if (value === undefined) return 0
+  return plainNumber.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
 }
