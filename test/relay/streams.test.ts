@@ -67,6 +67,26 @@ describe('a whole stream', () => {
     for (const chunk of chunks) expect(chunk).toMatchObject({ id, created, model: 'up/m' })
   })
 
+  test('says what its chunks are where the upstream does not, on each of them', async () => {
+    const { chunks } = await ask({
+      body: [
+        bare({}),
+        bare({}),
+        bare({ object: null }),
+        bare({ object: '' }),
+        chatChunk({ content: 'a' }),
+        bare({ object: 'x' }),
+        frame({}),
+        done,
+      ],
+    })
+    const kind = 'chat.completion.chunk'
+    expect(chunks.map((chunk) => chunk['object'])).toEqual([kind, kind, kind, kind, kind, 'x', kind])
+    await using on = await stage([{ body: [frame({ choices: [{ index: 0, text: 'a' }] }), done] }])
+    const text = await (await on.post('/v1/completions', { model: 'up/m', prompt: 'a', stream: true })).text()
+    expect(JSON.parse(dataOf(text)[0]!)).toMatchObject({ object: 'text_completion', model: 'up/m', choices: [{ index: 0, text: 'a' }] })
+  })
+
   test('keys in any order, twice, or written with escapes are edited all the same', async () => {
     const odd = '{"choices":[],"model":"a","mod\\u0065l":"b","created":3,"id":"x","id":"y"}'
     const { chunks } = await ask({ body: [`data: ${odd}\n\n`, `data: ${odd}\n\n`, chatChunk({ content: 'a' }), done] })

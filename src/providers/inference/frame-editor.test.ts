@@ -8,7 +8,7 @@ const decoder = new TextDecoder()
 
 /** The data of each frame after its way through one editor: by the short way where it is open, else by the long one. */
 function edited(frames: readonly string[]): { told: unknown[]; alike: number } {
-  const editor = new FrameEditor('told/model', 'chatcmpl-', new Slab())
+  const editor = new FrameEditor('told/model', 'chatcmpl-', 'chat.completion.chunk', new Slab())
   let alike = 0
   const told = frames.map((frame) => {
     const bytes = encoder.encode(`data: ${frame}\n\n`)
@@ -89,7 +89,7 @@ test('a frame that differs in anything else does not', () => {
 
 test('a frame that is not well-formed never takes the short way', () => {
   const good = encoder.encode(`data: ${frameOf('hello')}\n\n`)
-  const editor = new FrameEditor('told', 'chatcmpl-', new Slab())
+  const editor = new FrameEditor('told', 'chatcmpl-', 'chat.completion.chunk', new Slab())
   expect(editor.scan(good, 6, good.length - 2)).toBe(true)
   editor.write()
   fc.assert(

@@ -7,12 +7,14 @@ const encoder = new TextEncoder()
 const keyId = encoder.encode('id')
 const keyModel = encoder.encode('model')
 const keyCreated = encoder.encode('created')
+const keyObject = encoder.encode('object')
 const keyUsage = encoder.encode('usage')
 const keyError = encoder.encode('error')
 const keyChoices = encoder.encode('choices')
 const fieldId = encoder.encode('"id":')
 const fieldCreated = encoder.encode('"created":')
 const fieldModel = encoder.encode('"model":')
+const fieldObject = encoder.encode('"object":')
 const dataOpen = encoder.encode('data: {')
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
@@ -45,6 +47,7 @@ export class FrameEditor implements FrameScan {
   readonly #out: ByteWriter
   readonly #model: Uint8Array
   readonly #idPrefix: string
+  readonly #object: Uint8Array
   #id: Uint8Array | undefined
   #created: Uint8Array | undefined
   #template: FrameTemplate | undefined
@@ -56,11 +59,15 @@ export class FrameEditor implements FrameScan {
   #start = 0
   #end = 0
 
-  /** `model`: what the caller was told. `idPrefix`: how the id begins that a stream gets whose upstream has none. */
-  constructor(model: string, idPrefix: string, slab: Slab) {
+  /**
+   * `model`: what the caller was told. `idPrefix`: how the id begins that a stream gets whose upstream has none. `object`: what its frames are called that
+   * do not say it.
+   */
+  constructor(model: string, idPrefix: string, object: string, slab: Slab) {
     this.#out = new ByteWriter(slab)
     this.#model = encodeJson(model)
     this.#idPrefix = idPrefix
+    this.#object = encodeJson(object)
   }
 
   get written(): number {
@@ -108,10 +115,11 @@ export class FrameEditor implements FrameScan {
     const id = members.find(bytes, keyId)
     const created = members.find(bytes, keyCreated)
     const model = members.find(bytes, keyModel)
-    this.#id ??= this.#valueOf(id, isSomeId) ?? encodeJson(makeId(this.#idPrefix))
+    this.#id ??= this.#valueOf(id, isSomeText) ?? encodeJson(makeId(this.#idPrefix))
     this.#created ??= this.#valueOf(created, isSomeTime) ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
     const before = out.length
     out.add(dataOpen)
+    if (members.find(bytes, keyObject) < 0) this.#insert(fieldObject, this.#object)
     if (id < 0) this.#insert(fieldId, this.#id)
     if (created < 0) this.#insert(fieldCreated, this.#created)
     if (model < 0) this.#insert(fieldModel, this.#model)
@@ -137,7 +145,7 @@ export class FrameEditor implements FrameScan {
   #insert(field: Uint8Array, value: Uint8Array): void {
     this.#out.add(field)
     this.#out.add(value)
-    // Where the frame is empty the model is the only and last member that follows.
+    // Where the frame is empty the model is the last member.
     if (this.#members.count > 0 || field !== fieldModel) this.#out.add(comma)
   }
 
@@ -146,7 +154,8 @@ export class FrameEditor implements FrameScan {
     const members = this.#members
     if (members.isNamed(member, bytes, keyId)) return this.#id
     if (members.isNamed(member, bytes, keyCreated)) return this.#created
-    return members.isNamed(member, bytes, keyModel) ? this.#model : undefined
+    if (members.isNamed(member, bytes, keyModel)) return this.#model
+    return members.isNamed(member, bytes, keyObject) && this.#valueOf(member, isSomeText) === undefined ? this.#object : undefined
   }
 
   #valueOf(member: number, isGood: (bytes: Uint8Array) => boolean): Uint8Array | undefined {
@@ -204,7 +213,7 @@ export class FrameEditor implements FrameScan {
 }
 
 /** A text that is not empty. */
-function isSomeId(value: Uint8Array): boolean {
+function isSomeText(value: Uint8Array): boolean {
   return value[0] === 0x22 && value.length > 2
 }
 

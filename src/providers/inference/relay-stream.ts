@@ -16,6 +16,8 @@ export interface RelayOptions {
   told: string
   /** How the stream's id begins where the upstream has none. */
   idPrefix: string
+  /** What its chunks are called where the upstream does not say. */
+  object: string
   /** The caller did not ask for usage: its chunk is read and not passed on. */
   withholdUsage: boolean
   /** What proves that the stream is whole. */
@@ -48,7 +50,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   constructor(body: EgressBody, options: RelayOptions) {
     this.#body = body
     this.#options = options
-    this.#editor = new FrameEditor(options.told, options.idPrefix, options.slab)
+    this.#editor = new FrameEditor(options.told, options.idPrefix, options.object, options.slab)
   }
 
   async next(): Promise<IteratorResult<Uint8Array, void>> {

@@ -109,6 +109,7 @@ export class Relay {
       upstream,
       told: request.told,
       idPrefix: idPrefix(capability),
+      object: capability === 'chat' ? 'chat.completion.chunk' : 'text_completion',
       withholdUsage: stream_options?.include_usage !== true,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
@@ -135,7 +136,7 @@ function choicesOf({ n, prompt }: RequestFields): number {
 }
 
 function isEventStream(headers: Headers): boolean {
-  return headers.get('content-type')?.includes('event-stream') === true
+  return /\bevent-stream\b/i.test(headers.get('content-type') ?? '')
 }
 
 function idPrefix(capability: Capability): string {
