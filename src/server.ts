@@ -188,10 +188,9 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
 
 /** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
 async function allAnswered(app: App, listeners: readonly Listener[]): Promise<void> {
-  let closed = false
-  const closing = Promise.all(listeners.map((listener) => listener.finish())).then(() => void (closed = true))
-  for (let quiet = 0; !closed && quiet < 3;) {
-    await Promise.race([closing, sleep(0.05)])
+  const closed = Promise.all(listeners.map((listener) => listener.finish()))
+  for (let quiet = 0; quiet < 3;) {
+    if (await within(0.05, closed)) return
     quiet = app.running === 0 && listeners.every(({ running }) => running === 0) ? quiet + 1 : 0
   }
 }
