@@ -10,7 +10,7 @@ export interface ListingTimes {
   longestRetry: number
   /** That one listing may take. */
   attempt: number
-  /** After which a listing that still runs counts as tried, so that a provider that stalls does not hold its models back. */
+  /** After which requests that name the provider go to it although its first listing still runs, so that one that stalls there serves all the same. */
   patience: number
 }
 
@@ -28,10 +28,12 @@ export interface ListingOptions {
 
 /** The listing of one provider's models under the server's own key, in the background. */
 export interface Listing {
-  /** The first try has not ended, nor taken longer than patience has. */
+  /** The first try has neither ended nor outlasted patience. */
   readonly awaited: boolean
-  /** Resolves when the first try is over, one way or the other. Never rejects. */
-  readonly tried: Promise<void>
+  /** The first try has ended, one way or the other: what the provider has is known, or known to be unknown. */
+  readonly tried: boolean
+  /** Resolves when it is no longer awaited. Never rejects. */
+  readonly notAwaited: Promise<void>
   /** Ends the listing that runs and plans no other. */
   stop(): Promise<void>
 }
@@ -47,22 +49,30 @@ export function startListing(options: ListingOptions): Listing {
   const stopped = new AbortController()
   const first = Promise.withResolvers<void>()
   let awaited = isListable(live)
-  const settle = (): void => {
+  let tried = !awaited
+  const outlast = (): void => {
     awaited = false
     first.resolve()
   }
-  if (!awaited) {
+  if (tried) {
     first.resolve()
-    return { awaited: false, tried: first.promise, stop: async () => undefined }
+    return { awaited, tried, notAwaited: first.promise, stop: async () => undefined }
   }
-  const patience = setTimeout(settle, times.patience)
+  const patience = setTimeout(outlast, times.patience)
   doNotHold(patience)
+  const settle = (): void => {
+    tried = true
+    outlast()
+  }
   const running = keepListing(options, stopped.signal, settle)
   return {
     get awaited() {
       return awaited
     },
-    tried: first.promise,
+    get tried() {
+      return tried
+    },
+    notAwaited: first.promise,
     async stop() {
       clearTimeout(patience)
       stopped.abort()

@@ -1,6 +1,6 @@
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import { ApiError, invalidRequest, notFound, unavailable } from '../errors.ts'
+import { ApiError, invalidRequest, notFound, shortened, unavailable } from '../errors.ts'
 import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -113,7 +113,9 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     const { offer } = found
     const needed = typeFor[capability]
     if (offer.type !== needed && !offer.typeIsGuess) {
-      throw invalidRequest(`Model '${id}' is of type '${offer.type}'; ${capability} needs a model of type '${needed}'.`, { param: 'model' })
+      throw invalidRequest(`Model '${shortened(id)}' is of type '${offer.type}'; ${capability} needs a model of type '${needed}'.`, {
+        param: 'model',
+      })
     }
     return this.#bind(offer.providerId, offer.upstreamId, { id, capability })
   }
@@ -147,7 +149,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
       const again = resolveId(id, this.#sight(call, [live]), false)
       if (again.kind === 'offer') return toModel(again.offer)
     }
-    throw absent(id)
+    throw (this.#listings.get(found.providerId)?.tried ?? true) ? absent(id) : notListedYet(id, [found.providerId])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,15 +193,15 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     const own = ofCaller.map((live) => this.#callers.peek(live, call)).filter((index) => index !== undefined)
     const providers = new Map<string, ResolvableProvider>()
     for (const [id, live] of this.#providers) {
-      const awaited = this.#listings.get(id)?.awaited ?? false
+      const { awaited = false, tried = true } = this.#listings.get(id) ?? {}
       providers.set(id, {
         id,
         allows: (upstreamId) => live.allows(upstreamId),
         serves: live.provider?.hasOwnKey ?? false,
         awaited,
-        unsure: awaited || (ofCaller.includes(live) && this.#callers.unsure(live, call)),
+        unsure: !tried || (ofCaller.includes(live) && this.#callers.unsure(live, call)),
         listed: this.#offers.has(id),
-        down: !awaited && !this.#offers.has(id) && isListable(live),
+        down: tried && !this.#offers.has(id) && isListable(live),
       })
     }
     return { providers, indices: own.length > 0 ? [this.#shared, ...own] : [this.#shared], aliases: this.#aliases }
@@ -218,23 +220,19 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     }
     if (found.kind === 'offer' || found.kind === 'unlisted') return found
     if (found.kind === 'ambiguous') {
-      const ids = found.ids.map((one) => `'${one}'`).join(', ')
-      throw invalidRequest(`Several providers have a model '${id}'. Ask for one of them by name: ${ids}.`, {
+      const ids = found.ids.map((one) => `'${shortened(one)}'`).join(', ')
+      throw invalidRequest(`Several providers have a model '${shortened(id)}'. Ask for one of them by name: ${ids}.`, {
         code: 'model_ambiguous',
         param: 'model',
       })
     }
     if (found.kind === 'absent') throw absent(id)
-    const waiting = found.providerIds.map((one) => `'${one}'`).join(', ')
-    throw unavailable(`Whether there is a model '${id}' is not known yet: the models of ${waiting} could not be listed yet.`, tryAgainIn, {
-      code: 'models_not_listed_yet',
-      param: 'model',
-    })
+    throw notListedYet(id, found.providerIds)
   }
 
   async #waitFor(providerIds: readonly string[], ofCaller: readonly LiveProvider[], call: Call): Promise<void> {
     const own = ofCaller.filter(({ id }) => providerIds.includes(id)).map((live) => this.#callers.ask(live, call))
-    const shared = providerIds.flatMap((id) => this.#listings.get(id)?.tried ?? [])
+    const shared = providerIds.flatMap((id) => this.#listings.get(id)?.notAwaited ?? [])
     await Promise.all([this.#atMost(this.#times.callerListing, call, own), this.#atMost(this.#times.firstListing, call, shared)])
   }
 
@@ -252,9 +250,12 @@ class Catalog implements ModelCatalog, AsyncDisposable {
       throw unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, tryStartedAgainIn)
     const invoke = provider[asked.capability]
     if (!invoke) {
-      throw invalidRequest(`Provider '${providerId}', which has the model '${asked.id}', does not support ${asked.capability}.`, {
-        param: 'model',
-      })
+      throw invalidRequest(
+        `Provider '${providerId}', which has the model '${shortened(asked.id)}', does not support ${asked.capability}.`,
+        {
+          param: 'model',
+        },
+      )
     }
     return { invoke: invoke.bind(provider) as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId }
   }
@@ -262,6 +263,15 @@ class Catalog implements ModelCatalog, AsyncDisposable {
 
 function absent(id: string) {
   return notFound('Model', id, { code: 'model_not_found', param: 'model' })
+}
+
+function notListedYet(id: string, providerIds: readonly string[]) {
+  const waiting = providerIds.map((one) => `'${one}'`).join(', ')
+  return unavailable(
+    `Whether there is a model '${shortened(id)}' is not known yet: the models of ${waiting} could not be listed yet.`,
+    tryAgainIn,
+    { code: 'models_not_listed_yet', param: 'model' },
+  )
 }
 
 function asGuess(id: string) {

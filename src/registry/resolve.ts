@@ -5,9 +5,9 @@ import type { Offer, OfferIndex, OfferSource } from './offers.ts'
 export interface ResolvableProvider extends OfferSource {
   /** Running, and with a key of its own where it needs one: `all` goes to such providers even when they cannot list. */
   readonly serves: boolean
-  /** Its first listing has not been tried yet: what it has is not known, and its models wait. */
+  /** Its first listing has neither ended nor taken too long: requests that name it wait. */
   readonly awaited: boolean
-  /** More of what it has for this caller may become known soon. True as well while `awaited`. */
+  /** More of what it has for this caller may become known soon. True until its first listing has ended, so while `awaited` as well. */
   readonly unsure: boolean
   /** A listing of it is known, so that what is not in there is not there. */
   readonly listed: boolean

@@ -149,14 +149,28 @@ describe('listing in the background', () => {
     expect((await pending).status).toBe(200)
   })
 
-  test('a listing that stalls counts as tried after a while', async () => {
-    await using upstream = await mockUpstream()
-    serve(upstream, () => stallBeforeHead)
-    const config = testConfig({ providers: [upstreamProvider('p', upstream.url, { key: 'k' })] })
-    await using app = await start(config, { patience: 10 })
-    await listed(app)
-    expect((await chat(app, 'p/m')).status).toBe(200)
-    expect((await chat(app, 'm')).status).toBe(404)
+  test('[MOD-4] a listing that stalls: the provider serves after a while; whether a model is there is 503 until the listing has ended', async () => {
+    for (const end of [modelsReply(['m']), errorReply(500)]) {
+      await using upstream = await mockUpstream()
+      const gate = Promise.withResolvers<void>()
+      serve(upstream, () => ({ ...end, before: { until: gate.promise } }))
+      const registered = { modelId: 'first', providerId: 'p', providerModelId: 'auto' }
+      const config = testConfig({ providers: [upstreamProvider('p', upstream.url, { key: 'k' })], models: [registered] })
+      await using app = await start(config, { patience: 10 })
+      await listed(app)
+      expect((await app.fetch('/readyz')).status).toBe(200)
+      expect((await chat(app, 'p/m')).status).toBe(200)
+      const asked = () => [chat(app, 'm'), chat(app, 'first'), ...['p/m', 'p/none', 'm', 'none'].map((id) => app.fetch(`/v1/models/${id}`))]
+      for (const response of await Promise.all(asked())) {
+        expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2'])
+        expect(await response.json()).toMatchObject({ error: { code: 'models_not_listed_yet' } })
+      }
+      gate.resolve()
+      const statuses = async () => Promise.all((await Promise.all(asked())).map(({ status }) => status))
+      // An alias that the operator has made does not vanish with the provider that is down.
+      const expected = end.status === 500 ? [404, 503, 404, 404, 404, 404] : [200, 200, 200, 404, 200, 404]
+      await until(statuses, (seen) => String(seen) === String(expected))
+    }
   })
 
   test('[MOD-5] the list never waits for a provider that is slow', async () => {
