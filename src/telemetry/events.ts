@@ -1,5 +1,5 @@
 import type { Call, RequestNotes } from '../call.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, shortened } from '../errors.ts'
 import type { Log } from './logger.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
@@ -79,7 +79,13 @@ export function createEvents(log: Log): Events {
       // One comes with every answer, and hardly anybody reads them.
       if (inference.tellsDebug === false) return
       const { call, error, usage, ...facts } = event
-      const fields = { request_id: call.requestId, ...facts, ...usage, ...(error !== undefined && { cause: causeOf(error) }) }
+      const fields = {
+        request_id: call.requestId,
+        ...facts,
+        model: shortened(facts.model, longestPath),
+        ...usage,
+        ...(error !== undefined && { cause: causeOf(error) }),
+      }
       inference.debug(fields, 'inference finished')
     },
     upstreamFailed: (provider, error) => providers.warn({ provider, cause: causeOf(error) }, 'provider failed'),
@@ -119,10 +125,10 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
   const fields = {
     request_id: event.requestId,
     method: request.method,
-    route: event.route ?? event.path.slice(0, longestPath),
+    route: event.route ?? shortened(event.path, longestPath),
     status: event.status,
     ms: tenths(performance.now() - startedAt),
-    model: model !== undefined && model.length > longestPath ? model.slice(0, longestPath) : model,
+    model: model && shortened(model, longestPath),
     provider: event.provider,
     ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
     input_tokens: event.inputTokens,
@@ -149,13 +155,15 @@ function tenths(milliseconds: number): number {
 }
 
 const deepestCause = 5
+/** Characters of one message: what providers answer may be long, and stands elsewhere in full. */
+const longestCause = 2_000
 
 /** The messages of an error and of what caused it, in one line: `Provider 'groq' could not be reached: connect ECONNREFUSED`. */
 export function causeOf(error: unknown): string {
   const messages: string[] = []
   let at: unknown = error
   for (let depth = 0; depth < deepestCause && at !== undefined && at !== null; depth++) {
-    const message = at instanceof Error ? at.message || at.name : asText(at)
+    const message = shortened(at instanceof Error ? at.message || at.name : asText(at), longestCause)
     if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
     at = at instanceof Error ? at.cause : undefined
   }

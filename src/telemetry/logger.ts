@@ -1,3 +1,4 @@
+import { shortened } from '../errors.ts'
 import { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
 
@@ -127,10 +128,14 @@ function inner(fields: object): string {
 }
 
 const deepestCause = 5
+/** Characters of an error's message or stack. */
+const longestText = 10_000
 
 function describeError(error: unknown, depth: number): unknown {
   if (!(error instanceof Error)) return error
-  const { name, message, stack, cause } = error
+  const { name, cause } = error
+  const message = shortened(error.message, longestText)
+  const stack = error.stack && shortened(error.stack, longestText)
   const code = 'code' in error ? error.code : undefined
   return {
     type: name,

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { providerOf, testApp, testConfig } from '../../src/testing/index.ts'
+import { providerOf, recordedLog, testApp, testConfig } from '../../src/testing/index.ts'
 
 /** Whatever a provider may call a model, but for what a URL takes for its own: `.` and `..` between slashes, and a slash at the end. */
 const id = fc
@@ -26,4 +26,42 @@ test('every id that a provider lists is found under it, percent-encoded, and not
     }),
     { numRuns: 60 },
   )
+})
+
+test('a name of megabytes comes back shortened, in the answer and in the log', async () => {
+  const listed = (name: string) => ({ id: name, type: 'llm', metadata: {} }) as const
+  const long = 'x'.repeat(5_000_000)
+  const providers = [
+    providerOf('p', { listModels: async () => [listed(long)] }),
+    providerOf('q', { listModels: async () => [listed(long), listed(`only-q${long}`)] }),
+    providerOf('never', {
+      listModels: ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
+    }),
+  ]
+  const log = recordedLog()
+  await using app = await testApp(testConfig({ providers: providers.slice(0, 2) }), { log })
+  await using waiting = await testApp(testConfig({ providers }), { log, times: { firstListing: 5 } })
+  const ask = (to: typeof app, model: string) =>
+    to.fetch('/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, messages: [{ role: 'user', content: 'x' }] }),
+    })
+  const cases = [
+    // Absent; several have it; the provider does no chat; not known yet.
+    [app, `n${long}`, 404],
+    [app, long, 400],
+    [app, `only-q${long}`, 400],
+    [waiting, `n${long}`, 503],
+  ] as const
+  for (const [to, model, status] of cases) {
+    const response = await ask(to, model)
+    expect(response.status).toBe(status)
+    const text = await response.text()
+    expect(text).toContain('xxx…')
+    expect(text.length).toBeLessThan(1_500)
+  }
+  const lines = log.lines.filter(({ message }) => message === 'request')
+  expect(lines).toHaveLength(cases.length)
+  for (const line of lines) expect(JSON.stringify(line).length).toBeLessThan(4_000)
 })

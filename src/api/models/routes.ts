@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ApiError } from '../../errors.ts'
+import { ApiError, shortened } from '../../errors.ts'
 import { model, modelDeleted, modelList } from '../../schemas/models.ts'
 import { defineRoute } from '../define.ts'
 
@@ -46,7 +46,7 @@ export const deleteModel = defineRoute({
     const { id } = await models.get(params.model_id, call)
     throw new ApiError(
       'permission_error',
-      `Model '${id}' cannot be deleted here: change the server's configuration, or delete it at its provider.`,
+      `Model '${shortened(id)}' cannot be deleted here: change the server's configuration, or delete it at its provider.`,
       {
         code: 'model_not_deletable',
         param: 'model',
