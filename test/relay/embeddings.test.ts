@@ -40,13 +40,32 @@ test('usage that the upstream does not count is zero', async () => {
 })
 
 test('several vectors keep their order and their bytes', async () => {
-  await using on = await stage([
-    {
-      body: '{"data":[{"index":0,"embedding":[1.0,2e-3]},{"index":1,"embedding":[-0.10]}],"model":"x","usage":{"prompt_tokens":1,"total_tokens":1}}',
-    },
-  ])
+  const data = '[{"index":0,"object":"embedding","embedding":[1.0,2e-3]},{"index":1,"object":"embedding","embedding":[-0.10]}]'
+  const body = `{"object":"list","data":${data},"model":"x","usage":{"prompt_tokens":1,"total_tokens":1}}`
+  await using on = await stage([{ body }])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: ['a', 'b'] })
-  expect(await response.text()).toBe(
-    '{"data":[{"index":0,"embedding":[1.0,2e-3]},{"index":1,"embedding":[-0.10]}],"model":"up/m","usage":{"prompt_tokens":1,"total_tokens":1}}',
+  expect(await response.text()).toBe(body.replace('"x"', '"up/m"'))
+})
+
+test.each([{}, { object: null, index: null }])('gets its objects and indexes where the upstream has %j', async (said) => {
+  const usage = { prompt_tokens: 1, total_tokens: 1 }
+  const answer = await ask(
+    jsonReply({
+      ...said,
+      data: [
+        { embedding: [1], ...said },
+        { embedding: [2], ...said },
+      ],
+      usage,
+    }),
   )
+  expect(answer).toMatchObject({
+    object: 'list',
+    model: 'up/m',
+    data: [
+      { object: 'embedding', index: 0, embedding: [1] },
+      { object: 'embedding', index: 1, embedding: [2] },
+    ],
+    usage,
+  })
 })

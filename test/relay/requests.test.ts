@@ -55,7 +55,8 @@ describe('what the upstream is sent', () => {
 
 describe('a whole answer', () => {
   test('passes as it came, with the model that was asked for', async () => {
-    const body = '{"id":"chatcmpl-1", "model":"other" ,"choices":[{"x":1.0,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
+    const body =
+      '{"id":"chatcmpl-1","object":"o","created":5, "model":"other" ,"choices":[{"x":1.0,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
     await using on = await stage([{ body }])
     const response = await on.post('/v1/chat/completions', question)
     expect(await response.text()).toBe(body.replace('"other"', '"up/m"'))
@@ -63,9 +64,45 @@ describe('a whole answer', () => {
   })
 
   test('gets the model where the upstream names none', async () => {
-    await using on = await stage([{ body: '{"id":"1","choices":[]}' }])
+    await using on = await stage([{ body: '{"id":"1","object":"o","created":5,"choices":[]}' }])
     const answer = await (await on.post('/v1/chat/completions', question)).json()
-    expect(answer).toEqual({ model: 'up/m', id: '1', choices: [] })
+    expect(answer).toEqual({ model: 'up/m', id: '1', object: 'o', created: 5, choices: [] })
+  })
+
+  test.each([
+    ['{"choices":[1.0]}', '{"id":ID,"created":NOW,"object":"OBJECT","model":"up/m","choices":[1.0]}'],
+    [
+      '{"id":null, "choices":[1.0],"created":null,"object":null,"model":null}',
+      '{"id":ID, "choices":[1.0],"created":NOW,"object":"OBJECT","model":"up/m"}',
+    ],
+    [
+      '{"object":"","x":1.0,"created":0,"choices":[],"id":"","id":"","model":""}',
+      '{"object":"OBJECT","x":1.0,"created":NOW,"choices":[],"id":"","id":ID,"model":"up/m"}',
+    ],
+    ['{"created":1.7e9,"choices":[]}', '{"id":ID,"object":"OBJECT","model":"up/m","created":1.7e9,"choices":[]}'],
+    ['{"choices":[],"id":"a\\"","object":"b"}', '{"created":NOW,"model":"up/m","choices":[],"id":"a\\"","object":"b"}'],
+  ])('gets an id, a time and its kind where the upstream has none, and keeps the rest: %s', async (body, expected) => {
+    await using on = await stage([{ body }, { body }])
+    const told = async (path: string, asking: object): Promise<string> => (await on.post(path, asking)).text()
+    const pattern = (prefix: string, object: string): RegExp =>
+      new RegExp(
+        `^${expected.replaceAll(/[[\]{}.\\]/g, String.raw`\$&`).replace('ID', `"${prefix}[0-9a-f]{32}"`)}$`
+          .replace('NOW', String.raw`\d{10}`)
+          .replace('OBJECT', object),
+      )
+    expect(await told('/v1/chat/completions', question)).toMatch(pattern('chatcmpl-', 'chat.completion'))
+    expect(await told('/v1/completions', { model: 'up/m', prompt: 'a' })).toMatch(pattern('cmpl-', 'text_completion'))
+  })
+
+  test('with a byte order mark is read, asked for as a stream or not', async () => {
+    const { body } = chatReply('Hi')
+    const marked = { headers: { 'content-type': 'application/json' }, body: `\ufeff${body as string}` }
+    await using on = await stage([marked, marked])
+    const whole = await on.post('/v1/chat/completions', question)
+    expect(whole.status).toBe(200)
+    expect(new Uint8Array(await whole.clone().arrayBuffer())[0]).toBe(0x7b)
+    expect(await whole.json()).toMatchObject({ model: 'up/m', choices: [{ message: { content: 'Hi' } }] })
+    expect(await (await on.post('/v1/chat/completions', { ...question, stream: true })).text()).toContain('"content":"Hi"')
   })
 
   test.each([

@@ -2,6 +2,7 @@ import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { isFault } from './fault.ts'
+import { makeId } from './frame-editor.ts'
 import { nonsense, toProviderError, type Upstream } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
 
@@ -14,9 +15,20 @@ const keys = {
   choices: encoder.encode('choices'),
   data: encoder.encode('data'),
   embedding: encoder.encode('embedding'),
+  id: encoder.encode('id'),
+  object: encoder.encode('object'),
+  created: encoder.encode('created'),
+  index: encoder.encode('index'),
 }
-const modelField = encoder.encode('"model":')
 const comma = encoder.encode(',')
+const colon = encoder.encode(':')
+const quote = 0x22
+/** What `object` says where the upstream says nothing. */
+const objects: Readonly<Partial<Record<Capability, string>>> = {
+  chat: 'chat.completion',
+  completions: 'text_completion',
+  embeddings: 'list',
+}
 
 export interface WholeReply {
   upstream: Upstream
@@ -29,18 +41,19 @@ export interface WholeReply {
 }
 
 /**
- * A whole answer as the caller gets it: `model` is the one that was asked for, the rest is the upstream's own bytes. Throws ApiError when it is an error
- * in disguise or no answer at all.
+ * A whole answer as the caller gets it: `model` is the one that was asked for; `id`, `object` and `created` stand where the upstream left them out; the
+ * rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in disguise or no answer at all.
  */
-export function toJsonReply(bytes: Uint8Array, reply: WholeReply): JsonReply {
+export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   const { upstream, capability } = reply
+  const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
   const members = new Members()
   if (!scanObject(bytes, 0, bytes.length, members)) throw notJson(bytes, upstream)
   const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
   if (main < 0) throw withoutMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
   const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(decoder.decode(valueOf(bytes, members, usageAt))))
-  const told = withModel(bytes, members, encodeJson(reply.told))
+  const told = splice(bytes, members, headOf(bytes, members, reply))
   if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage }
   return { kind: 'json', bytes: embeddingBytes(told, reply, usageAt >= 0 && usage !== undefined), usage }
 }
@@ -65,51 +78,109 @@ function valueOf(bytes: Uint8Array, members: Members, member: number): Uint8Arra
   return bytes.subarray(members.valueStart(member), members.valueEnd(member))
 }
 
-function withModel(bytes: Uint8Array, members: Members, model: Uint8Array): Uint8Array {
-  const member = members.find(bytes, keys.model)
-  const out = new Splice()
-  if (member < 0) {
-    out.add(bytes, 0, members.open)
-    out.add(modelField)
-    out.add(model)
-    out.add(comma)
-    out.add(bytes, members.open)
-  } else {
-    out.add(bytes, 0, members.valueStart(member))
-    out.add(model)
-    out.add(bytes, members.valueEnd(member))
+interface Field {
+  key: Uint8Array
+  value: Uint8Array
+  /** Where it stands now; -1: nowhere. */
+  member: number
+}
+
+/** The fields at the top of an answer that must be another than they are. */
+function headOf(bytes: Uint8Array, members: Members, { told, capability }: WholeReply): Field[] {
+  const fields: Field[] = []
+  const object = objects[capability]
+  if (capability === 'chat' || capability === 'completions') {
+    const id = members.find(bytes, keys.id)
+    const created = members.find(bytes, keys.created)
+    const makeFrom = capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
+    if (!isText(bytes, members, id)) fields.push({ key: keys.id, value: encodeJson(makeId(makeFrom)), member: id })
+    if (!isTime(bytes, members, created))
+      fields.push({ key: keys.created, value: encodeJson(Math.floor(Date.now() / 1000)), member: created })
   }
+  if (object !== undefined) {
+    const member = members.find(bytes, keys.object)
+    if (!isText(bytes, members, member)) fields.push({ key: keys.object, value: encodeJson(object), member })
+  }
+  fields.push({ key: keys.model, value: encodeJson(told), member: members.find(bytes, keys.model) })
+  return fields
+}
+
+/** A text that is not empty. */
+function isText(bytes: Uint8Array, members: Members, member: number): boolean {
+  if (member < 0) return false
+  const start = members.valueStart(member)
+  return bytes[start] === quote && bytes[start + 1] !== quote
+}
+
+/** A number above zero. */
+function isTime(bytes: Uint8Array, members: Members, member: number): boolean {
+  if (member < 0) return false
+  const first = bytes[members.valueStart(member)] as number
+  return first >= 0x31 && first <= 0x39
+}
+
+/** Each field in its place, and at the object's start where it has none. The object is not empty. */
+function splice(bytes: Uint8Array, members: Members, fields: Field[]): Uint8Array {
+  const out = new Splice()
+  out.add(bytes, 0, members.open)
+  for (const { key, value, member } of fields) {
+    if (member >= 0) continue
+    out.add(encodeJson(decoder.decode(key)))
+    out.add(colon)
+    out.add(value)
+    out.add(comma)
+  }
+  let at = members.open
+  if (fields.length > 1) fields.sort((a, b) => a.member - b.member)
+  for (const { value, member } of fields) {
+    if (member < 0) continue
+    out.add(bytes, at, members.valueStart(member))
+    out.add(value)
+    at = members.valueEnd(member)
+  }
+  out.add(bytes, at)
   return out.join()
 }
 
 interface EmbeddingItem {
+  object?: unknown
+  index?: unknown
   embedding?: unknown
 }
 
-/** Vectors in the encoding that was asked for, and usage even where the upstream counts none. Parsed only when something must change. */
+/**
+ * Vectors in the encoding that was asked for, each with its `object` and `index`, and usage even where the upstream counts none. Parsed only when
+ * something must change; what the first vector is like, all are.
+ */
 function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: WholeReply, hasUsage: boolean): Uint8Array {
   const members = new Members()
   scanObject(bytes, 0, bytes.length, members)
   const data = members.find(bytes, keys.data)
-  const found = encodingOfFirst(bytes, members.valueStart(data))
   const wanted = encoding ?? 'float'
-  if ((found === undefined || found === wanted) && hasUsage) return bytes
+  if (hasUsage && isEmbedding(bytes, members.valueStart(data), wanted)) return bytes
   const body = JSON.parse(decoder.decode(bytes)) as { data: unknown; usage?: unknown }
   if (!Array.isArray(body.data)) throw nonsense(upstream, "answered with 'data' that is not a list")
-  for (const item of body.data as EmbeddingItem[]) if (item) item.embedding = recoded(item.embedding, wanted)
+  for (const [at, item] of (body.data as (EmbeddingItem | null)[]).entries()) {
+    if (!item) continue
+    item.object ||= 'embedding'
+    item.index ??= at
+    item.embedding = recoded(item.embedding, wanted)
+  }
   if (!hasUsage) body.usage = { prompt_tokens: 0, total_tokens: 0 }
   return encodeJson(body)
 }
 
-function encodingOfFirst(bytes: Uint8Array, dataStart: number): 'float' | 'base64' | undefined {
+/** Whether the first vector of the list is as the caller wants it; true, too, of what is no vector at all. */
+function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: 'float' | 'base64'): boolean {
   const first = bytes.indexOf(0x7b, dataStart)
-  if (first < 0) return undefined
   const members = new Members()
-  if (!scanObject(bytes, first, endOfValue(bytes, first), members)) return undefined
+  if (first < 0 || !scanObject(bytes, first, endOfValue(bytes, first), members)) return true
   const embedding = members.find(bytes, keys.embedding)
-  if (embedding < 0) return undefined
+  if (embedding < 0) return true
   const start = bytes[members.valueStart(embedding)]
-  return start === 0x5b ? 'float' : start === 0x22 ? 'base64' : undefined
+  if (start === (wanted === 'float' ? quote : 0x5b)) return false
+  const index = members.find(bytes, keys.index)
+  return isText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }
 
 /** Floats ↔ base64 of their little-endian 32-bit form; anything else is left alone. */
