@@ -56,25 +56,37 @@ function explain(issue: Issue, param: string, value: unknown): Explanation {
     case 'invalid_value':
       return unsupported(where, value, issue.values)
     case 'too_small':
-      return issue.origin === 'array' && Array.isArray(value) && value.length === 0
-        ? {
-            message: `Invalid ${where}: expected an array with at least ${issue.minimum} item(s), but got an empty one.`,
-            code: 'empty_array',
-          }
-        : {
-            message: `Invalid ${where}: expected ${sizeOf(issue.origin)} of at least ${issue.minimum}, but got ${shown(value)}.`,
-            code: 'below_min_value',
-          }
+      return outOfBounds({ where, value, origin: issue.origin, bound: `at least ${issue.minimum}`, side: 'below_min' })
     case 'too_big':
-      return {
-        message: `Invalid ${where}: expected ${sizeOf(issue.origin)} of at most ${issue.maximum}, but got ${shown(value)}.`,
-        code: 'above_max_value',
-      }
+      return outOfBounds({ where, value, origin: issue.origin, bound: `at most ${issue.maximum}`, side: 'above_max' })
     case 'unrecognized_keys':
       return { message: `Unknown parameter: ${where}.`, code: 'unknown_parameter' }
     default:
       return { message: `Invalid value for ${where}: ${issue.message}.`, code: 'invalid_value' }
   }
+}
+
+interface Bounds {
+  where: string
+  value: unknown
+  origin: string
+  /** In words, e.g. `at least 1`. */
+  bound: string
+  side: 'below_min' | 'above_max'
+}
+
+/** With OpenAI's codes: `string_below_min_length`, `empty_array`, `integer_above_max_value`, `decimal_below_min_value` … */
+function outOfBounds({ where, value, origin, bound, side }: Bounds): Explanation {
+  if (Array.isArray(value)) {
+    const code = value.length === 0 ? 'empty_array' : `array_${side}_length`
+    return { message: `Invalid ${where}: expected an array of ${bound} item(s), but got one of ${value.length}.`, code }
+  }
+  if (typeof value === 'string') {
+    const message = `Invalid ${where}: expected a string with a length of ${bound}, but got one with a length of ${value.length}.`
+    return { message, code: `string_${side}_length` }
+  }
+  const code = origin === 'int' || Number.isInteger(value) ? `integer_${side}_value` : `decimal_${side}_value`
+  return { message: `Invalid ${where}: expected a value of ${bound}, but got ${shown(value)}.`, code }
 }
 
 function unsupported(where: string, value: unknown, options: readonly unknown[]): Explanation {
@@ -94,12 +106,8 @@ function article(kind: string): string {
 
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'one that is not finite'
   return article(Array.isArray(value) ? 'array' : typeof value)
-}
-
-function sizeOf(origin: string): string {
-  if (origin === 'string') return 'a length'
-  return origin === 'array' || origin === 'set' ? 'a number of items' : 'a value'
 }
 
 /** A value as it may stand in a message: short, and never the whole of something large. */

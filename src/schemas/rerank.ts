@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { imagePart, textPart } from './content-parts.ts'
-import { documentedAs, list, openUnion } from './published.ts'
+import { documentedAs, list, openUnion, wholeNumber } from './published.ts'
 import { modelId } from './sampling.ts'
 
 const item = documentedAs(z.union([z.string(), openUnion([textPart, imagePart])]), z.union([z.string(), textPart, imagePart]))
@@ -11,7 +11,10 @@ export const rerankRequest = z
     model: modelId,
     query: item,
     items: list(item, { atLeast: 1, description: 'The documents to put in order.' }),
-    max_num_results: z.int().min(1).nullish().meta({ description: 'How many to return; absent: all.' }),
+    max_num_results: documentedAs(
+      wholeNumber().min(1),
+      wholeNumber({ minimum: 1, description: 'How many to return; absent: all.' }),
+    ).nullish(),
   })
   .meta({ id: 'RerankRequest' })
 export type RerankRequest = z.output<typeof rerankRequest>

@@ -55,7 +55,7 @@ export function modelIdAmong(names: readonly [string, ...string[]]) {
   return documentedAs(
     z.string().min(1),
     z
-      .union([z.string(), z.enum(names)])
+      .union([z.string().min(1), z.enum(names)])
       .meta({ description: 'The id of a model that `GET /v1/models` lists, or an OpenAI name that one has.' }),
   )
 }

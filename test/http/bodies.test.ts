@@ -62,7 +62,7 @@ const bad: [string, BodyInit, number, string | null, string][] = [
   ['an unknown model', JSON.stringify({ ...good, model: 'nobody/none' }), 404, 'model', 'model_not_found'],
   ['an unknown role', JSON.stringify({ ...good, messages: [{ role: 'wizard', content: 'hi' }] }), 400, 'messages[0].role', 'invalid_value'],
   ['empty messages', JSON.stringify({ ...good, messages: [] }), 400, 'messages', 'empty_array'],
-  ['n: 0', JSON.stringify({ ...good, n: 0 }), 400, 'n', 'below_min_value'],
+  ['n: 0', JSON.stringify({ ...good, n: 0 }), 400, 'n', 'integer_below_min_value'],
   ['a wrong type', JSON.stringify({ ...good, messages: 'hi' }), 400, 'messages', 'invalid_type'],
   [
     'an infinite number',
@@ -73,6 +73,30 @@ const bad: [string, BodyInit, number, string | null, string][] = [
   ],
   ['__proto__ as a model', '{"__proto__":{"model":"mock/m"},"messages":[]}', 400, 'model', 'missing_required_parameter'],
 ]
+
+test('bounds are told with what they are bounds of, numbers that are none as such', async () => {
+  const cases = [
+    ['/v1/embeddings', '{"model":"","input":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
+    ['/v1/completions', '{"model":"","prompt":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
+    ['/v1/embeddings', '{"model":"mock/m","input":[]}', 'input', 'empty_array', 'an array of at least 1 item(s)'],
+    ['/v1/embeddings', '{"model":"mock/m","input":"x","dimensions":0}', 'dimensions', 'integer_below_min_value', 'at least 1, but got 0'],
+    [
+      '/v1/embeddings',
+      '{"model":"mock/m","input":"x","dimensions":1e999}',
+      'dimensions',
+      'invalid_type',
+      'a number, but got one that is not finite',
+    ],
+  ] as const
+  for (const [path, body, param, code, message] of cases) {
+    expect(await refused(await post(body, json, path))).toMatchObject({
+      status: 400,
+      param,
+      code,
+      message: expect.stringContaining(message),
+    })
+  }
+})
 
 describe('[ERR-8] bad bodies', () => {
   for (const [name, body, status, param, code] of bad) {

@@ -166,7 +166,7 @@ describe('listing in the background', () => {
         expect(await response.json()).toMatchObject({ error: { code: 'models_not_listed_yet' } })
       }
       gate.resolve()
-      const statuses = async () => Promise.all((await Promise.all(asked())).map(({ status }) => status))
+      const statuses = async () => (await Promise.all(asked())).map(({ status }) => status)
       // An alias that the operator has made does not vanish with the provider that is down.
       const expected = end.status === 500 ? [404, 503, 404, 404, 404, 404] : [200, 200, 200, 404, 200, 404]
       await until(statuses, (seen) => String(seen) === String(expected))
