@@ -1,6 +1,7 @@
 import { Exchange } from './exchange.ts'
 
 export { EgressError } from './failure.ts'
+export { acceptEncoding } from './unpack.ts'
 
 /** The one way out: every request this server makes to another goes through here. */
 export interface Egress {

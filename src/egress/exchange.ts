@@ -2,6 +2,7 @@ import { readPieces, type PieceReader } from '../runtime/pieces.ts'
 import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
 import { EgressError, explain } from './failure.ts'
 import { canConnect, firstHop } from './probe.ts'
+import { isPacked, unpack } from './unpack.ts'
 
 const defaultConnectTimeout = 10_000
 const defaultFirstByteTimeout = 600_000
@@ -49,6 +50,8 @@ export class Exchange implements EgressBody, EventListenerObject {
         body: body as BodyInit,
         signal: this.#controller.signal,
         redirect: 'manual',
+        // See `unpack`.
+        decompress: false,
         ...fetchOptions,
       })
     } catch (error) {
@@ -83,7 +86,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     const { headers } = this.#response as Response
     const length = headers.get('content-length')
     // Length known, nothing packed: the whole of it in one go, much faster than piece by piece.
-    if (length === null || headers.has('content-encoding')) return this.#bytesOfPieces(limit)
+    if (length === null || isPacked(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
     if (Number(length) > limit) throw this.#tooLarge(limit)
     if (this.#over) return new Uint8Array()
     this.#timer = setTimeout(() => this.#giveUp(this.#idleError()), this.#idleTimeout())
@@ -121,14 +124,15 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   #open(): PieceReader {
-    const body = (this.#response as Response).body
+    const { body, headers } = this.#response as Response
     if (!body) return nothing
     this.#ticker = setInterval(() => {
       if (!this.#waiting) return
       this.#quietTicks += 1
       if (this.#quietTicks > idleTicks) this.#giveUp(this.#idleError())
     }, this.#idleTimeout() / idleTicks)
-    return readPieces(body)
+    const encoding = headers.get('content-encoding')
+    return isPacked(encoding) ? unpack(readPieces(body), encoding) : readPieces(body)
   }
 
   async #bytesOfPieces(limit: number): Promise<Uint8Array> {
@@ -190,7 +194,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     const { signal } = this.#request
     if (this.#failure) return this.#failure
     if (signal.aborted) return signal.reason
-    return (this.#failure = explain(error, this.#host()))
+    return (this.#failure = explain(error, { host: this.#host(), proxy: this.#proxy() }))
   }
 
   #afterEnd(): undefined {
@@ -203,12 +207,22 @@ export class Exchange implements EgressBody, EventListenerObject {
     this.#waiting = false
     clearTimeout(this.#timer)
     clearInterval(this.#ticker)
+    this.#reader?.close?.()
     this.#request.signal.removeEventListener('abort', this)
   }
 
-  #host(): string {
-    return URL.canParse(this.#url) ? new URL(this.#url).host : 'no valid URL'
+  #proxy(): string | undefined {
+    const { proxy, unixSocket } = this.#request.network ?? {}
+    return proxy === undefined || unixSocket !== undefined ? undefined : hostOf(proxy)
   }
+
+  #host(): string {
+    return hostOf(this.#url)
+  }
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'no valid URL'
 }
 
 const nothing: PieceReader = { read: () => Promise.resolve(undefined) }

@@ -16,6 +16,7 @@ const unknownHost: Explanation = ['unreachable', 'the host name could not be res
 const noRoute: Explanation = ['unreachable', 'there is no route to the host']
 const timedOut: Explanation = ['timeout', 'the connection timed out']
 const cut: Explanation = ['cut', 'the connection was closed before the answer was whole']
+/** fetch tells of it once some 16 bytes have come: a shorter text that is not HTTP, on a connection that stays open, looks like a head on its way. */
 const notHttp: Explanation = ['nonsense', 'what it sent is not HTTP']
 const badEncoding: Explanation = ['nonsense', 'the answer could not be decompressed']
 
@@ -50,26 +51,31 @@ const explanations: Readonly<Record<string, Explanation>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
   UNABLE_TO_GET_ISSUER_CERT: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls', 'its certificate cannot be verified; name the CA in network.tls.verify'],
-  ZlibError: badEncoding,
-  BrotliDecompressionError: badEncoding,
-  ZstdDecompressionError: badEncoding,
-  ShortRead: badEncoding,
 }
 
-/** What fetch, or reading its answer, threw. `host` is for the log. */
-export function explain(error: unknown, host: string): EgressError {
+/** Where a request went; for the log. */
+export interface Way {
+  host: string
+  /** The proxy's host: what cannot be reached is then the proxy, whatever becomes of the request behind it. */
+  proxy?: string | undefined
+}
+
+/** What fetch, or reading its answer, threw. */
+export function explain(error: unknown, { host, proxy }: Way): EgressError {
   if (error instanceof EgressError) return error
   const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: undefined, message: String(error) }
   const name = typeof code === 'string' ? code : ''
   const known = Object.hasOwn(explanations, name) ? explanations[name] : undefined
   const [reason, text] = known ?? guess(name)
   // Not the error itself: it carries the whole URL, and a URL may carry a key.
-  return new EgressError(reason, text, new Error(`${name || message} (${host})`))
+  const cause = new Error(`${name || message} (${proxy === undefined ? host : `${host} by the proxy ${proxy}`})`)
+  return new EgressError(reason, proxy !== undefined && reason === 'unreachable' ? `at its proxy, ${text}` : text, cause)
 }
 
 function guess(code: string): Explanation {
   if (/CERT|TLS|SSL/i.test(code)) return ['tls', 'its certificate was not accepted']
+  // zlib's names for what is wrong with gzip, zstd and brotli.
+  if (/^(?:Z|ZSTD|ERR__ERROR|ERR_BROTLI|ERR_ZSTD)_/.test(code)) return badEncoding
   if (/HTTP|Header|Encoding|Chunk|Malformed|InvalidStatus/i.test(code)) return notHttp
-  if (/zlib|brotli|zstd|decompress|deflate|gzip/i.test(code)) return badEncoding
   return ['unreachable', 'the request could not be sent']
 }

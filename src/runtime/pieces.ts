@@ -2,6 +2,8 @@
 export interface PieceReader {
   /** At least one piece, all that are there; undefined at the end. */
   read(): Promise<readonly Uint8Array[] | undefined>
+  /** Frees what is held, where the source's own end does not. */
+  close?(): void
 }
 
 /** Bun's own way to read: everything that has arrived, at once. */

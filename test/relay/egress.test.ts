@@ -307,6 +307,17 @@ describe('another way there', () => {
     }
   })
 
+  test.each(['http', 'https'])('a proxy that cannot be reached is what is told and logged, for %s', async (scheme) => {
+    const unknown = await failure(fetchText(`${scheme}://1.2.3.4/`, get({ proxy: 'http://me:hunter2@no-such-proxy.invalid:3128' })))
+    expect(unknown).toMatchObject({ reason: 'unreachable', message: 'at its proxy, the host name could not be resolved' })
+    expect(String(unknown.cause)).toContain('no-such-proxy.invalid:3128')
+    expect(inspect(unknown)).not.toContain('hunter2')
+    const proxy = await refusingUrl()
+    const refused = await failure(fetchText(`${scheme}://1.2.3.4/`, get({ proxy })))
+    expect(refused).toMatchObject({ reason: 'unreachable', message: 'at its proxy, the connection was refused' })
+    expect(String(refused.cause)).toContain(new URL(proxy).host)
+  })
+
   test('a Unix socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'corral-socket-'))
     const path = join(folder, 'upstream.sock')

@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import type { EgressResponse } from '../../egress/egress.ts'
+import { acceptEncoding, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
 import { isFault } from './fault.ts'
@@ -16,7 +16,7 @@ import { toChunks } from './whole-to-stream.ts'
 const largestReply = 64 * 1024 * 1024
 
 const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
-const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json' }
+const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
 /** Packed frames would wait for one another. */
 const streamHeaders = { 'content-type': 'application/json', accept: 'text/event-stream', 'accept-encoding': 'identity' }
 

@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import type { EgressResponse, NetworkOptions } from '../../egress/egress.ts'
+import { acceptEncoding, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
@@ -71,7 +71,12 @@ function send(question: Question, deps: ProviderDeps, call: Call): Promise<Egres
   const isText = typeof body === 'string'
   return deps.egress.request(url, {
     method,
-    headers: { accept: 'application/json', ...(body !== undefined && !isText && { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      accept: 'application/json',
+      'accept-encoding': acceptEncoding,
+      ...(body !== undefined && !isText && { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
     signal,
     network: {

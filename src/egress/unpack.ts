@@ -1,0 +1,74 @@
+import { Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import type { PieceReader } from '../runtime/pieces.ts'
+
+/** Small enough that whoever stops reading has not paid for much that was not read. */
+const options = { chunkSize: 65_536 }
+
+const unpackers: Readonly<Record<string, () => Transform>> = {
+  gzip: () => createGunzip(options),
+  'x-gzip': () => createGunzip(options),
+  deflate: () => createInflate(options),
+  br: () => createBrotliDecompress(options),
+  zstd: () => createZstdDecompress(options),
+}
+
+/** `accept-encoding` of a request whose answer may come packed: fetch does not ask by itself. */
+export const acceptEncoding = 'gzip, deflate, br, zstd'
+
+/** Whether a `content-encoding` says that a body must be unpacked. */
+export function isPacked(encoding: string | null): encoding is string {
+  return encoding !== null && codingsOf(encoding).length > 0
+}
+
+/**
+ * Unpacks a body while it is read, and no further: fetch's own unpacking runs ahead of its reader, so that some hundred bytes, well packed, take seconds
+ * and gigabytes. Failures are the reader's own, or zlib's. An encoding that nobody asked for is left as it is.
+ */
+export function unpack(reader: PieceReader, encoding: string): PieceReader {
+  const codings = codingsOf(encoding)
+  if (!codings.every((coding) => Object.hasOwn(unpackers, coding))) return reader
+  return new UnpackingReader(
+    reader,
+    codings.toReversed().map((coding) => (unpackers[coding] as () => Transform)()),
+  )
+}
+
+/** In the order in which they were applied. */
+function codingsOf(encoding: string): string[] {
+  return encoding
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+}
+
+class UnpackingReader implements PieceReader {
+  readonly #streams: readonly (Readable | Transform)[]
+  readonly #pieces: AsyncIterator<Uint8Array>
+
+  constructor(reader: PieceReader, steps: readonly Transform[]) {
+    const source = Readable.from(piecesOf(reader), { objectMode: false, highWaterMark: 65_536 })
+    this.#streams = [source, ...steps]
+    let last: Readable = source
+    for (const step of steps) {
+      // What fails on the way in must fail whoever reads.
+      last.on('error', (error) => step.destroy(error))
+      last = last.pipe(step)
+    }
+    this.#pieces = last[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  }
+
+  async read(): Promise<readonly Uint8Array[] | undefined> {
+    const { done, value } = await this.#pieces.next()
+    return done ? undefined : [value]
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.destroy()
+  }
+}
+
+async function* piecesOf(reader: PieceReader): AsyncGenerator<Uint8Array> {
+  for (let pieces = await reader.read(); pieces; pieces = await reader.read()) yield* pieces
+}
