@@ -1,4 +1,4 @@
-import { defineCommand, jsonOption } from './command.ts'
+import { CommandError, defineCommand, jsonOption } from './command.ts'
 import { urlOption } from './server-option.ts'
 import { table } from './table.ts'
 
@@ -12,7 +12,7 @@ export const health = defineCommand({
   name: 'health',
   summary: 'ask a running server whether it is ready, and its providers whether they answer',
   description:
-    'Exits with 0 when the server is ready to take requests and with 1 when it is not or does not answer, so that it serves as a container health check. A provider that is down does not make the server unready.',
+    'Exits with 0 when the server is ready to take requests and with 1 when it is not or does not answer, so that it serves as a container health check; with `--json`, `status` is `ready`, `not_ready` or `unreachable` (then with `error`). A provider that is down does not make the server unready.',
   options: {
     url: urlOption,
     json: jsonOption,
@@ -25,11 +25,19 @@ export const health = defineCommand({
     const { ask, serverUrl } = await import('./running-server.ts')
     const { stdout } = context
     const url = serverUrl(options.url, context.env)
-    const ready = (await ask(url, '/readyz', context)).status === 200
-    const providers = providersOf((await ask(url, '/v1/providers', context)).json)
+    let answers: { ready: boolean; providers: readonly ProviderHealth[] }
+    try {
+      const ready = (await ask(url, '/readyz', context)).status === 200
+      answers = { ready, providers: providersOf((await ask(url, '/v1/providers', context)).json) }
+    } catch (error) {
+      if (!options.json || !(error instanceof CommandError)) throw error
+      stdout.write(`${JSON.stringify({ url, status: 'unreachable', ready: false, error: error.message, providers: [] })}\n`)
+      return 1
+    }
+    const { ready, providers } = answers
     if (options.json) {
       const rows = providers.map((p) => ({ provider_id: p.provider_id, provider_type: p.provider_type, health: p.health }))
-      stdout.write(`${JSON.stringify({ url, ready, providers: rows })}\n`)
+      stdout.write(`${JSON.stringify({ url, status: ready ? 'ready' : 'not_ready', ready, providers: rows })}\n`)
       return ready ? 0 : 1
     }
     stdout.write(`${url} is ${ready ? stdout.green('ready') : stdout.red('not ready')}\n`)

@@ -125,6 +125,7 @@ describe('asking a running server', () => {
     expect(health).toMatchObject({ code: 0, stderr: '' })
     expect(health.stdout).toMatch(/^http:\S+ is ready\n[^]*\ngroq +remote::groq/)
     expect(JSON.parse((await corral(['health', '--url', server.url, '--json'])).stdout)).toMatchObject({
+      status: 'ready',
       ready: true,
       providers: [{ provider_id: 'groq' }],
     })
@@ -138,7 +139,16 @@ describe('asking a running server', () => {
     const upstream = await mockUpstream()
     await upstream.refuse()
     const { code, stdout, stderr } = await corral(['health', '--url', upstream.url])
+    const forMachines = await corral(['health', '--url', upstream.url, '--json'])
     await upstream[Symbol.asyncDispose]()
+    expect(forMachines).toMatchObject({ code: 1, stderr: '' })
+    expect(JSON.parse(forMachines.stdout)).toEqual({
+      url: upstream.url,
+      status: 'unreachable',
+      ready: false,
+      error: expect.stringMatching(/^No server answers at /),
+      providers: [],
+    })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^error: No server answers at \S+ \(.*\)\.\nStart one with `corral run`, or name the address with --url\.\n$/)
   })
