@@ -34,7 +34,7 @@ export interface BuildOptions {
  * Throws an Error where the configuration contradicts itself.
  */
 export async function buildServices(config: Config, options: BuildOptions = {}): Promise<Services> {
-  const log = options.log ?? createLog({ categoryLevels: config.logging.categoryLevels })
+  const log = options.log ?? createLog(config.logging)
   const events = createEvents(log)
   const egress = createEgress()
   const providers = createProviderRegistry({

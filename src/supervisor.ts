@@ -34,7 +34,7 @@ export interface ServeOptions {
  * would let one caller's bad luck break every other caller's stream.
  */
 export async function serve(config: Config, options: ServeOptions): Promise<0 | 1> {
-  const log = createLog({ categoryLevels: config.logging.categoryLevels })
+  const log = createLog(config.logging)
   try {
     return await serveWith(log, config, options)
   } finally {

@@ -1,3 +1,4 @@
+import { wantsColour } from '../telemetry/colour.ts'
 import type { Output } from './command.ts'
 
 /** The part of `process.stdout` that is needed. */
@@ -14,14 +15,6 @@ export interface TerminalOutput extends Output {
 }
 
 type Env = Readonly<Record<string, string | undefined>>
-
-/** Colour: `FORCE_COLOR` (unless 0 or false) says yes, `NO_COLOR` (non-empty) says no, else a terminal that is not dumb. */
-export function wantsColour(env: Env, isTerminal: boolean): boolean {
-  const forced = env['FORCE_COLOR']
-  if (forced !== undefined && forced !== '') return forced !== '0' && forced !== 'false'
-  if (env['NO_COLOR']) return false
-  return isTerminal && env['TERM'] !== 'dumb'
-}
 
 export function createOutput(sink: Sink, env: Env): TerminalOutput {
   const isTerminal = sink.isTTY === true

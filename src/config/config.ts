@@ -10,7 +10,11 @@ export interface Config {
   readonly providers: readonly ProviderEntry[]
   readonly models: readonly RegisteredModel[]
   readonly server: ServerConfig
-  readonly logging: { readonly categoryLevels: Readonly<Record<string, string>> }
+  readonly logging: {
+    readonly categoryLevels: Readonly<Record<string, string>>
+    /** Colours on a terminal (`NO_COLOR`, `FORCE_COLOR`). Default true. */
+    readonly colour?: boolean
+  }
 }
 
 export interface ProviderEntry {

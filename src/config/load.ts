@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import type { Egress } from '../egress/egress.ts'
 import { plannedProviders, providerDefinitions } from '../providers/index.ts'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
+import { wantsColour } from '../telemetry/colour.ts'
 import { buildConfigText } from './build.ts'
 import type { Config } from './config.ts'
 import { type Environment, readPort, settingOf } from './environment.ts'
@@ -81,7 +82,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   report.throwIfWrong()
   if (!server) throw new ConfigErrors([])
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
-  const config: Config = { distribution, apis, providers: entries, models, server, logging: { categoryLevels } }
+  const logging = { categoryLevels, ...(!wantsColour(env, true) && { colour: false }) }
+  const config: Config = { distribution, apis, providers: entries, models, server, logging }
   return { config, warnings: inFileOrder(report.warnings), origin: found.origin }
 }
 

@@ -87,13 +87,20 @@ describe('log', () => {
   })
 
   test('people get time, level, message and fields, and no control characters of strangers', () => {
-    const line = prettyLine(
-      JSON.stringify({ level: 'warn', time: '2026-11-22T10:11:12.000Z', category: 'server', route: '/a\u001b[31m', msg: 'odd\u001b[2J' }),
-    )
+    const json = JSON.stringify({
+      level: 'warn',
+      time: '2026-11-22T10:11:12.000Z',
+      category: 'server',
+      route: '/a\u001b[31m',
+      msg: 'odd\u001b[2J',
+    })
+    const line = prettyLine(json, true)
     expect(line).toContain('10:11:12')
     expect(line).toContain('WARN')
     expect(line).toContain('odd\\x1b[2J')
     expect(line).toContain('route="/a\\u001b[31m"')
+    expect(line).toContain('\u001b[33mWARN')
+    expect(prettyLine(json, false)).toBe('10:11:12 WARN  [server] odd\\x1b[2J  route="/a\\u001b[31m"\n')
   })
 })
 

@@ -23,6 +23,8 @@ export interface LogOptions {
   categoryLevels?: Readonly<Record<string, string>> | undefined
   /** `pretty` is for people; default: `pretty` on a terminal, else `json` (one object a line). */
   format?: 'json' | 'pretty' | undefined
+  /** Whether lines for people have colours. Default true. */
+  colour?: boolean | undefined
   /** The file descriptor to write to. Default 2, stderr. */
   fd?: number | undefined
 }
@@ -33,7 +35,7 @@ export function createLog(options: LogOptions = {}): Log {
   const fd = options.fd ?? 2
   const pretty = (options.format ?? (isTerminal(fd) ? 'pretty' : 'json')) === 'pretty'
   const output = new LineWriter(fd)
-  const write = pretty ? (line: string) => output.write(prettyLine(line)) : (line: string) => output.write(line)
+  const write = pretty ? (line: string) => output.write(prettyLine(line, options.colour ?? true)) : (line: string) => output.write(line)
   const level = severityOf(categoryLevels.all ?? options.level ?? 'info')
   return new LineLog({ write, close: () => output.close(), categoryLevels }, level, '')
 }

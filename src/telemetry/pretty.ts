@@ -4,15 +4,17 @@ const dim = '\u001b[2m'
 const plain = '\u001b[0m'
 
 /** One JSON log line as people read it: `12:03:04 WARN  message  key=value …`, and the stack of an error below. */
-export function prettyLine(line: string): string {
+export function prettyLine(line: string, colour: boolean): string {
   const { time, level, msg, err, category, ...fields } = JSON.parse(line) as Record<string, unknown>
   const name = String(level)
   const rest = Object.entries(fields)
     .map(([key, value]) => `${key}=${shown(value)}`)
     .join(' ')
-  const label = category === undefined ? '' : `${dim}[${shown(category)}]${plain} `
-  const head = `${dim}${String(time).slice(11, 19)}${plain} ${colours[name] ?? ''}${name.toUpperCase().padEnd(5)}${plain} ${label}${printable(typeof msg === 'string' ? msg : '')}`
-  return `${head}${rest && `  ${dim}${rest}${plain}`}${stackOf(err)}\n`
+  const style = (code: string | undefined, text: string): string => (colour && code ? `${code}${text}${plain}` : text)
+  const label = category === undefined ? '' : `${style(dim, `[${shown(category)}]`)} `
+  const text = printable(typeof msg === 'string' ? msg : '')
+  const head = `${style(dim, String(time).slice(11, 19))} ${style(colours[name], name.toUpperCase().padEnd(5))} ${label}${text}`
+  return `${head}${rest && `  ${style(dim, rest)}`}${stackOf(err)}\n`
 }
 
 function shown(value: unknown): string {

@@ -174,3 +174,11 @@ storage:
     expect(all).toContain("there is no provider type '${env.TYPE}' for inference")
   })
 })
+
+test('NO_COLOR takes the colours out of the log for people', async () => {
+  const logging = async (env: Record<string, string>) => (await load('providers: {}', { env })).config.logging
+  expect((await logging({})).colour).not.toBe(false)
+  expect((await logging({ NO_COLOR: '1' })).colour).toBe(false)
+  expect((await logging({ TERM: 'dumb' })).colour).toBe(false)
+  expect((await logging({ NO_COLOR: '1', FORCE_COLOR: '1' })).colour).not.toBe(false)
+})
