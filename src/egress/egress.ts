@@ -1,5 +1,6 @@
 import { Exchange } from './exchange.ts'
 
+export { defaultFirstByteTimeout } from './exchange.ts'
 export { EgressError } from './failure.ts'
 export { acceptEncoding } from './unpack.ts'
 
@@ -26,7 +27,7 @@ export interface EgressRequest {
 export interface NetworkOptions {
   /** To a connection. Default 10 s. */
   connectTimeout?: number
-  /** From the request to the head of the answer. Default 600 s. */
+  /** From the request to the head of the answer; in a stream also from one frame to the next, whatever comments come between. Default 600 s. */
   firstByteTimeout?: number
   /** Between two pieces of the answer's body, while somebody wants to read them. Noticed up to a quarter late. Default 300 s. */
   idleTimeout?: number

@@ -5,7 +5,8 @@ import { canConnect, firstHop } from './probe.ts'
 import { isPacked, unpack } from './unpack.ts'
 
 const defaultConnectTimeout = 10_000
-const defaultFirstByteTimeout = 600_000
+/** Milliseconds. */
+export const defaultFirstByteTimeout = 600_000
 const defaultIdleTimeout = 300_000
 
 /** A probe may take this long at most. */

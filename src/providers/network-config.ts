@@ -34,7 +34,11 @@ export const networkConfig = z.strictObject({
       z.strictObject({
         connect: seconds.nullish().describe('To a connection. Default 10.'),
         read: seconds.nullish().describe('Sets first_byte and idle together.'),
-        first_byte: seconds.nullish().describe("To the head of the provider's answer. Default 600."),
+        first_byte: seconds
+          .nullish()
+          .describe(
+            "To the head of the provider's answer; in a stream also from one frame to the next, whatever comments come between. Default 600.",
+          ),
         idle: seconds.nullish().describe('Between two pieces of the answer. Default 300.'),
       }),
     ])

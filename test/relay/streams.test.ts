@@ -192,6 +192,26 @@ describe('a stream that fails', () => {
   })
 
   test.each([
+    ['from the start', []],
+    ['in the middle', [chatFrames()[0]!]],
+  ])('because only comments come, %s, tells so in time', async (_, before) => {
+    const comments = Array.from({ length: 400 }, () => [': still here\n\n', { wait: 5 }]).flat()
+    const { error, data } = await ask(
+      { body: [...before, ...comments, stall] },
+      { network: { firstByteTimeout: 200, idleTimeout: 10_000 } },
+    )
+    expect(error).toMatchObject({ type: 'upstream_error', code: 'upstream_timeout' })
+    expect(error?.message).toContain("Provider 'up' took too long: nothing but signs of life came for 0.2 s.")
+    expect(data).toHaveLength(before.length + 1)
+  })
+
+  test('comments between frames take nothing from a stream’s time', async () => {
+    const frames = chatFrames().flatMap((item) => [{ wait: 100 }, ': ping\n\n', { wait: 100 }, item])
+    const { error, content } = await ask({ body: frames }, { network: { firstByteTimeout: 1000, idleTimeout: 10_000 } })
+    expect({ error, content }).toEqual({ error: undefined, content: 'Hello there.' })
+  })
+
+  test.each([
     ['broken JSON', 'data: {"choices":[{"delta":{"content":"secret\n\n'],
     ['a text', 'data: hello\n\n'],
     ['a list', 'data: []\n\n'],

@@ -24,6 +24,8 @@ export interface RelayOptions {
   terminal: 'done' | 'finish_reason'
   /** How many choices were asked for. */
   choices: number
+  /** Milliseconds that nothing but comments may come for: they show that the upstream lives, not that it works. */
+  patience: number
   /** Where edited frames are written; shared by streams. */
   slab: Slab
 }
@@ -43,6 +45,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   readonly #splitter = new FrameSplitter(largestFrame)
   readonly #editor: FrameEditor
   readonly #finished = new Set<number>()
+  /** When the first comment since the last frame came. */
+  #quietSince: number | undefined
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
   #over = false
@@ -64,7 +68,11 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
       }
       if (pieces) this.#take(pieces)
       else if (!this.#over) this.#close()
-      if (this.#editor.written > 0) return { done: false, value: this.#editor.take() }
+      if (this.#editor.written > 0) {
+        this.#quietSince = undefined
+        return { done: false, value: this.#editor.take() }
+      }
+      this.#checkPatience()
     }
   }
 
@@ -80,6 +88,16 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     if (failure === undefined) return { done: true, value: undefined }
     this.#failure = undefined
     throw failure
+  }
+
+  /** After pieces without a frame: what comes often enough to be no silence is looked at only here. */
+  #checkPatience(): void {
+    if (this.#over) return
+    const { patience, upstream } = this.#options
+    const now = performance.now()
+    this.#quietSince ??= now
+    if (now - this.#quietSince < patience) return
+    this.#fail(toTransportError(upstream, new EgressError('timeout', `nothing but signs of life came for ${patience / 1000} s`)))
   }
 
   /** The upstream's body broke off, or the caller left. */

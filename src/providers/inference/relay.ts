@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import { acceptEncoding, type EgressResponse } from '../../egress/egress.ts'
+import { acceptEncoding, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
 import { isFault } from './fault.ts'
@@ -113,6 +113,7 @@ export class Relay {
       withholdUsage: stream_options?.include_usage !== true,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
+      patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       slab: this.#slab,
     })
   }
