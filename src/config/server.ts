@@ -155,37 +155,12 @@ export function isLoopback(host: string): boolean {
   return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
 }
 
-/** What browsers on this machine may send under `cors: true`: Llama Stack's list, and the headers its clients and ours add. */
-const developmentHeaders = [
-  'Content-Type',
-  'Authorization',
-  'X-Requested-With',
-  'X-Request-Id',
-  'X-Corral-Provider-Data',
-  'X-Corral-Client-Version',
-  'X-LlamaStack-Provider-Data',
-  'X-LlamaStack-Client-Version',
-  'X-OGX-Provider-Data',
-  'X-OGX-Client-Version',
-  'OpenAI-Organization',
-  'OpenAI-Project',
-  'OpenAI-Beta',
-  'Idempotency-Key',
-  'Traceparent',
-  'Tracestate',
-  // What the official OpenAI client sends from a browser.
-  ...['Arch', 'Lang', 'OS', 'Package-Version', 'Runtime', 'Runtime-Version', 'Retry-Count', 'Timeout', 'Helper-Method', 'Async'].map(
-    (name) => `X-Stainless-${name}`,
-  ),
-  'X-Stainless-Poll-Helper',
-  'X-Stainless-Custom-Poll-Interval',
-]
-
 const developmentCors: CorsConfig = {
   allowOrigins: [],
   allowOriginRegex: /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/,
   allowMethods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-  allowHeaders: developmentHeaders,
+  // The origins are this machine's own, and every client library has headers of its own.
+  allowHeaders: ['*'],
   exposeHeaders: [
     'X-Request-Id',
     'X-Corral-Error-Source',

@@ -162,7 +162,7 @@ describe('CORS', () => {
   test('off by default, by false and by null', async () => {
     for (const line of ['port: 1', 'cors: false', 'cors: null', 'cors: ${env.CORS:=}']) expect((await serverOf(line)).cors).toBeUndefined()
   })
-  test('true is for development: this machine, with the headers of all client families', async () => {
+  test('true is for development: this machine, with whatever headers', async () => {
     const { cors } = await serverOf('cors: ${env.CORS:=true}')
     for (const origin of ['http://localhost:3000', 'https://localhost', 'http://127.0.0.1:8080', 'http://[::1]:5173']) {
       expect(cors?.allowOriginRegex?.test(origin)).toBe(true)
@@ -170,19 +170,7 @@ describe('CORS', () => {
     for (const origin of ['http://localhost.evil.example', 'http://evil.example/?http://localhost', 'http://192.168.0.1', 'null']) {
       expect(cors?.allowOriginRegex?.test(origin)).toBe(false)
     }
-    const headers = cors?.allowHeaders.map((name) => name.toLowerCase())
-    for (const name of [
-      'content-type',
-      'authorization',
-      'x-requested-with',
-      'x-llamastack-provider-data',
-      'x-llamastack-client-version',
-      'x-ogx-provider-data',
-      'x-ogx-client-version',
-    ]) {
-      expect(headers).toContain(name)
-    }
-    expect(cors).toMatchObject({ allowCredentials: false, maxAge: 600, allowOrigins: [] })
+    expect(cors).toMatchObject({ allowHeaders: ['*'], allowCredentials: false, maxAge: 600, allowOrigins: [] })
   })
   test("an object has Llama Stack's defaults", async () => {
     expect((await serverOf('cors: {}')).cors).toEqual({

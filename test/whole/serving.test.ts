@@ -50,6 +50,17 @@ describe('a running server', () => {
     expect((await fetch(`http://[::1]:${new URL(program.url).port}/v1/health`)).status).toBe(200)
   })
 
+  test('with `cors: true`, pages of this machine may send any header, and pages of others nothing', async () => {
+    const names = 'content-type, user-agent, x-title, http-referer, x-client-request-id, openai-organization, x-stainless-new-thing'
+    const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': names }
+    const ask = (origin: string) => fetch(`${program.url}/v1/chat/completions`, { method: 'OPTIONS', headers: { origin, ...preflight } })
+    const allowed = await ask('http://localhost:5173')
+    expect([allowed.status, allowed.headers.get('access-control-allow-headers')]).toEqual([204, names])
+    expect((await ask('https://evil.example')).status).toBe(403)
+    expect((await postNonsense(program.url, { origin: 'http://localhost:5173' })).status).toBe(400)
+    expect((await postNonsense(program.url, { origin: 'https://evil.example' })).status).toBe(403)
+  })
+
   test('writes one line a request: who asked what, which model of which provider answered, how it went', async () => {
     await (await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-1' } })).arrayBuffer()
     const line = await program.logged(({ request_id }) => request_id === 'line-1')
