@@ -25,6 +25,9 @@ interface ProviderReading extends Substitution, KnownProviders {
   readonly folders: readonly string[]
 }
 
+/** It is the prefix of model ids, part of paths and of log lines. */
+const wellFormedId = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.:@+-]{0,99}$/u
+
 /** Reads `providers:`: every enabled entry by its own schema. What this version does not serve is warned of, once an API. */
 export async function readProviders(root: MapNode, reading: ProviderReading): Promise<{ entries: ProviderEntry[]; ids: ProviderIds }> {
   const section = child(root, 'providers')
@@ -99,6 +102,12 @@ class ProviderReader {
     if (this.#taken.has(`${api}/${id}`)) report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
     this.#taken.add(`${api}/${id}`)
     if (id === 'all' || id.includes('/')) report.error(idNode, "a provider_id cannot be 'all' nor contain '/'")
+    else if (!wellFormedId.test(id)) {
+      report.error(
+        idNode,
+        'a provider_id consists of letters, digits and _ . : @ + -, begins with a letter, a digit or _, and has at most 100',
+      )
+    }
     if (!known) return
     const found = await this.#findDefinition(api, item, known)
     if (found === 'unserved') {

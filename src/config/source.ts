@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { builtInDistributions, type DistributionContext } from './distributions/index.ts'
 import { type Environment, settingOf } from './environment.ts'
@@ -34,31 +34,56 @@ export async function findSource(source: string, context: SourceContext): Promis
   if (source.includes('\n')) return { text: source, origin: { kind: 'text', name: 'text' } }
   const name = source.trim()
   const path = resolve(context.cwd, expandHome(name, context.home))
-  const file = statSync(path, { throwIfNoEntry: false })
-  if (file?.isFile()) return readSource(path, name)
+  const file = lookAt(path)
+  if (file?.isFile()) return readSource(path, name, file.size)
   const builtIn = builtInDistributions.find((one) => one.name === name)
   if (builtIn) return { text: await builtIn.text(context), origin: { kind: 'distribution', name } }
   for (const candidate of candidatesOf(name, context)) {
-    if (statSync(candidate, { throwIfNoEntry: false })?.isFile()) return readSource(candidate, candidate)
+    const found = lookAt(candidate)
+    if (found?.isFile()) return readSource(candidate, candidate, found.size)
   }
   const names = builtInDistributions.map((one) => one.name)
   const looksLikeFile = /[/\\]|\.(ya?ml|json)$/.test(name)
   const known = `Built in: ${names.join(', ')}; your own stand in ${ownFolder(context.env, context.home)}.`
-  const message = file?.isDirectory()
-    ? 'this is a folder: name the file in it'
+  const message = file
+    ? `this is ${kindOf(file)}`
     : looksLikeFile
       ? 'there is no such file'
       : `there is no file and no distribution of this name. ${known}`
   throw new ConfigErrors([{ file: name, line: 0, column: 0, path: '', message, nearest: looksLikeFile ? undefined : nearest(name, names) }])
 }
 
-function readSource(path: string, name: string): FoundSource {
+/** Bytes. */
+const largestFile = 10_000_000
+
+function readSource(path: string, name: string, size: number): FoundSource {
+  if (size > largestFile) throw unusable(name, `the file has ${size} bytes, more than the ${largestFile} that a configuration may have`)
   try {
     return { text: readFileSync(path, 'utf8'), origin: { kind: 'file', name, path } }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown cause'
-    throw new ConfigErrors([{ file: name, line: 0, column: 0, path: '', message: `the file cannot be read (${code})` }])
+    throw unusable(name, `the file cannot be read (${code})`)
   }
+}
+
+function unusable(name: string, message: string): ConfigErrors {
+  return new ConfigErrors([{ file: name, line: 0, column: 0, path: '', message }])
+}
+
+/** Undefined where there is nothing, or nothing that may be looked at. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    return undefined
+  }
+}
+
+function kindOf(file: Stats): string {
+  if (file.isDirectory()) return 'a folder: name the file in it'
+  if (file.isCharacterDevice() || file.isBlockDevice()) return 'a device, not a file'
+  return file.isFIFO() ? 'a pipe, not a file' : 'a socket, not a file'
 }
 
 /** The folder in which `corral build --name NAME` puts distributions: `~/.corral/distributions`, or below `CORRAL_CONFIG_DIR`. */

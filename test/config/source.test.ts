@@ -71,6 +71,16 @@ describe('where a configuration is found', () => {
     expect(await said('nowhere/run.yaml')).toBe('nowhere/run.yaml: there is no such file')
     expect(await said('folder')).toBe('folder: this is a folder: name the file in it')
     expect(await said('../../etc::passwd')).toContain('there is no')
+    expect(await said('/dev/zero')).toBe('/dev/zero: this is a device, not a file')
+    expect(await said('./folder/')).toBe('./folder/: this is a folder: name the file in it')
+    place('files/run.yaml')
+    expect(await said('files/run.yaml/x.yaml')).toBe('files/run.yaml/x.yaml: there is no such file')
+    expect(await said('x'.repeat(5_000))).toContain('there is no file')
+  })
+
+  test('a file that is far too large is not read', async () => {
+    writeFileSync(join(home, 'large.yaml'), '#'.repeat(10_000_001))
+    expect(await said('large.yaml')).toBe('large.yaml: the file has 10000001 bytes, more than the 10000000 that a configuration may have')
   })
 
   test('errors name the file as it was given', async () => {
