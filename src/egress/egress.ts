@@ -50,7 +50,10 @@ export interface EgressResponse {
 
 /** Every failure here is an EgressError, or the reason of the request's signal. */
 export interface EgressBody {
-  /** All pieces that have arrived, at least one; undefined at the end. */
+  /**
+   * All pieces that have arrived, at least one; undefined at the end. What an upstream sends in the same moment in which it breaks off is mostly lost:
+   * fetch tells of the break instead.
+   */
   read(): Promise<readonly Uint8Array[] | undefined>
   /** The whole body; fails as `too_large` beyond `limit` bytes. */
   bytes(limit: number): Promise<Uint8Array>
