@@ -175,8 +175,9 @@ storage:
   })
 })
 
+const logging = async (env: Record<string, string>) => (await load('providers: {}', { env })).config.logging
+
 test('NO_COLOR takes the colours out of the log for people', async () => {
-  const logging = async (env: Record<string, string>) => (await load('providers: {}', { env })).config.logging
   expect((await logging({})).colour).not.toBe(false)
   expect((await logging({ NO_COLOR: '1' })).colour).toBe(false)
   expect((await logging({ TERM: 'dumb' })).colour).toBe(false)

@@ -191,9 +191,10 @@ describe('what protects is never skipped', () => {
   }
 })
 
+const fileWith = (id: string) =>
+  `version: 2\nproviders:\n  inference:\n    - provider_id: ${JSON.stringify(id)}\n      provider_type: remote::sample`
+
 test('a provider_id that would not do in a model id, a path or a line is refused, with its line', async () => {
-  const fileWith = (id: string) =>
-    `version: 2\nproviders:\n  inference:\n    - provider_id: ${JSON.stringify(id)}\n      provider_type: remote::sample`
   for (const id of ['my groq', 'a\nb', 'a\u001b[31m', '-x', '.', '../x', 'a?b', 'a#b', 'a%2Fb', 'x'.repeat(101), 'a\u202eb']) {
     const [issue, ...others] = await issuesOf(fileWith(id))
     expect([id, issue?.line, issue?.path, others]).toEqual([id, 4, 'providers.inference[0].provider_id', []])
