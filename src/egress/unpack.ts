@@ -1,20 +1,23 @@
 import { Readable, type Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import type { PieceReader } from '../runtime/pieces.ts'
 
 /** Small enough that whoever stops reading has not paid for much that was not read. */
 const options = { chunkSize: 65_536 }
 
 const unpackers: Readonly<Record<string, () => Transform>> = {
-  gzip: () => createGunzip(options),
-  'x-gzip': () => createGunzip(options),
-  deflate: () => createInflate(options),
-  br: () => createBrotliDecompress(options),
-  zstd: () => createZstdDecompress(options),
+  gzip: () => zlib.createGunzip(options),
+  'x-gzip': () => zlib.createGunzip(options),
+  deflate: () => zlib.createInflate(options),
+  br: () => zlib.createBrotliDecompress(options),
+  // Node has it from 22.15 on.
+  ...('createZstdDecompress' in zlib && { zstd: () => zlib.createZstdDecompress(options) }),
 }
 
 /** `accept-encoding` of a request whose answer may come packed: fetch does not ask by itself. */
-export const acceptEncoding = 'gzip, deflate, br, zstd'
+export const acceptEncoding = Object.keys(unpackers)
+  .filter((coding) => coding !== 'x-gzip')
+  .join(', ')
 
 /** Whether a `content-encoding` says that a body must be unpacked. */
 export function isPacked(encoding: string | null): encoding is string {
