@@ -114,12 +114,13 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
         const from = splitter.idle ? this.#skimAlike(piece, 0) : 0
         if (from === piece.length) continue
         splitter.push(piece, from)
-        while (!this.#over && splitter.next()) {
+        while (splitter.next()) {
           this.#frame()
+          // After an error or the end nothing more is passed on, alike or not.
+          if (this.#over) return
           const { boundary } = splitter
           if (boundary >= 0) splitter.skipTo(this.#skimAlike(piece, boundary))
         }
-        if (this.#over) return
       }
     } catch (error) {
       if (!(error instanceof FrameTooLarge)) throw error
