@@ -1,13 +1,14 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect as connectSocket, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { createEgress, EgressError, type EgressRequest, type NetworkOptions } from '../../src/egress/egress.ts'
+import { makeCertificate } from '../../src/testing/certificates.ts'
 import { closeBeforeHead, jsonReply, mockUpstream, refusingUrl, resetBeforeHead, stall, stallBeforeHead } from '../../src/testing/index.ts'
 
 const egress = createEgress()
@@ -241,24 +242,7 @@ describe('connections', () => {
 })
 
 describe('TLS', () => {
-  let folder = ''
-  let key = ''
-  let cert = ''
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'corral-tls-'))
-    const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]
-    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-    execFileSync(
-      'openssl',
-      ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', ...files, ...names],
-      {
-        stdio: 'ignore',
-      },
-    )
-    key = readFileSync(join(folder, 'key.pem'), 'utf8')
-    cert = readFileSync(join(folder, 'cert.pem'), 'utf8')
-  })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const { key, cert } = makeCertificate({ name: 'localhost', authority: true })
 
   test('trusts the CA it is told, reuses the connection, and nothing else without being told', async () => {
     await using upstream = await mockUpstream({ tls: { key, cert } })
