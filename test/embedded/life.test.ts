@@ -94,6 +94,8 @@ describe('a crash of the model process', () => {
       process.kill(on.process.pid!, signal)
       const last = (await events).at(-1) as ErrorReply
       expect(last.error.type).toBe('upstream_error')
+      // The connection may be seen to close before the process is seen to be gone; what comes in between fails as well.
+      await until(() => on.process.restarts === 1)
       const reply = await on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 4 })
       expect(reply.choices[0]?.message.content).toBe('abcd')
       expect(on.process.restarts).toBe(1)
@@ -109,6 +111,7 @@ describe('a crash of the model process', () => {
     const response = await answer
     expect(response.status).toBe(502)
     expect(((await response.json()) as ErrorReply).error.type).toBe('upstream_error')
+    await until(() => on.process.restarts === 1)
     expect((await on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 2 })).choices[0]?.message.content).toBe('ab')
   })
 })
