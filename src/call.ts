@@ -1,10 +1,47 @@
 /** Who is asking. */
 export interface Principal {
-  /** The stable name of the user, key or service. */
+  /** The stable name of the user or service; for one of Corral's own keys, of whom the key acts for. */
   readonly id: string
-  /** Attribute → values, as policies see them (`roles`, `teams`, `projects`, `namespaces` …). */
+  /** Attribute → values, as policies see them (`roles`, `teams`, `projects`, `namespaces`, `scopes` …). */
   readonly attributes: Readonly<Record<string, readonly string[]>>
+  /** The authenticator that recognised it, by its type in the configuration, e.g. `oauth2_token`, `api_key`. */
+  readonly authenticator?: string | undefined
+  /** Set where one of Corral's own keys was shown: what that key narrows. */
+  readonly key?: KeyGrant | undefined
 }
+
+/** What one of Corral's own API keys may do; it only ever narrows what the policies permit. */
+export interface KeyGrant {
+  /** Public: names the key in logs, lists and the ledger, e.g. `key_1b2c…`. */
+  readonly id: string
+  /** Patterns of the catalogue's model ids, `*` standing for any characters; absent: every model. */
+  readonly allowedModels?: readonly string[] | undefined
+  /** Names of APIs as routes have them (`inference`, `models` …); absent: every API. */
+  readonly allowedApis?: readonly string[] | undefined
+  readonly limits: readonly Limit[]
+}
+
+/** The stretches of time that limits count in; UTC, weeks from Monday. */
+export const periods = ['second', 'minute', 'hour', 'day', 'week', 'month'] as const
+export type Period = (typeof periods)[number]
+
+/** How much of something may be used in a period. What is absent is not limited. */
+export interface Limit {
+  /** Shown to whoever is refused. */
+  readonly name?: string | undefined
+  readonly period: Period
+  readonly requests?: number | undefined
+  readonly inputTokens?: number | undefined
+  readonly outputTokens?: number | undefined
+  readonly totalTokens?: number | undefined
+  /** US dollars. */
+  readonly dollars?: number | undefined
+  /** At any one time, whatever the period. */
+  readonly concurrentRequests?: number | undefined
+}
+
+/** Under whose name the server's own work runs. Known by identity: no caller can become it by taking the same name. */
+export const systemPrincipal: Principal = Object.freeze({ id: 'system', attributes: Object.freeze({}) })
 
 /** The caller's own provider credentials and settings (`X-LlamaStack-Provider-Data`, `X-OGX-Provider-Data`): JSON, unchecked. */
 export type ProviderData = Readonly<Record<string, unknown>>
@@ -22,6 +59,8 @@ export interface RequestNotes {
   provider?: string
   inputTokens?: number
   outputTokens?: number
+  /** Billionths of a US dollar, once priced. */
+  costNanoDollars?: number
   /** `performance.now()` at the first token. */
   firstTokenAt?: number
   /** What failed after the head of the answer was on its way: the caller got it as an event. */
@@ -40,6 +79,8 @@ export interface Call {
   readonly signal: AbortSignal
   /** Absent when no authentication is configured. */
   readonly principal?: Principal | undefined
+  /** The caller's IP address: the connection's, or what configured trusted proxies say. Absent where there is no connection. */
+  readonly clientAddress?: string | undefined
   /** Empty when the caller sent none. */
   readonly providerData: ProviderData
   /** Absent for work that no request asked for. */
@@ -48,5 +89,5 @@ export interface Call {
 
 /** The call under which the server's own work (listing models, health checks) runs. */
 export function systemCall(requestId: string, signal: AbortSignal): Call {
-  return { requestId, signal, principal: { id: 'system', attributes: {} }, providerData: {} }
+  return { requestId, signal, principal: systemPrincipal, providerData: {} }
 }

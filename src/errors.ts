@@ -22,7 +22,19 @@ export interface ProviderFault {
   body: unknown
 }
 
+/** Who refused a request and why, for the log and the audit log: never shown to the caller, whose message may have to say less. */
+export interface Denial {
+  readonly by: 'authentication' | 'route_policy' | 'access_policy' | 'key' | 'quota' | 'egress'
+  /** For people, without secrets, e.g. `token expired`, `rule 3 (contractors stay out)`, `limit 'team-a monthly'`. */
+  readonly reason: string
+  readonly action?: string | undefined
+  /** E.g. `model::groq/llama-3.3-70b`. */
+  readonly resource?: string | undefined
+}
+
 export interface ErrorDetail {
+  /** Set by whoever refuses; recorded once, where the request ends. */
+  denial?: Denial
   /** Overrides the type's usual status. */
   status?: number
   code?: string | null
@@ -44,6 +56,7 @@ export class ApiError extends Error {
   readonly param: string | null
   readonly headers: Readonly<Record<string, string>>
   readonly provider: ProviderFault | undefined
+  readonly denial: Denial | undefined
 
   constructor(type: ErrorType | (string & {}), message: string, detail: ErrorDetail = {}) {
     super(message, { cause: detail.cause })
@@ -54,6 +67,7 @@ export class ApiError extends Error {
     this.param = detail.param ?? null
     this.headers = detail.headers ?? {}
     this.provider = detail.provider
+    this.denial = detail.denial
   }
 }
 

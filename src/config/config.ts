@@ -1,3 +1,8 @@
+import type { AccessPolicy, RoutePolicy } from '../access/policy.ts'
+import type { AuthConfig } from '../auth/config.ts'
+import type { EgressConfig } from '../egress/config.ts'
+import type { QuotaConfig } from '../quota/config.ts'
+import type { StorageConfig } from '../storage/config.ts'
 import type { ListedModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
 
 /** The configuration as the rest of the server reads it: substituted, validated, defaults filled in. */
@@ -10,6 +15,15 @@ export interface Config {
   readonly providers: readonly ProviderEntry[]
   readonly models: readonly RegisteredModel[]
   readonly server: ServerConfig
+  readonly storage: StorageConfig
+  /** Absent: nobody has to authenticate. */
+  readonly auth?: AuthConfig | undefined
+  readonly accessPolicy: AccessPolicy
+  /** Absent: every route is open to whoever is authenticated. */
+  readonly routePolicy?: RoutePolicy | undefined
+  readonly quota: QuotaConfig
+  /** What callers' own URLs may reach. */
+  readonly egress: EgressConfig
   readonly logging: {
     readonly categoryLevels: Readonly<Record<string, string>>
     /** Colours on a terminal (`NO_COLOR`, `FORCE_COLOR`). Default true. */
@@ -48,6 +62,12 @@ export interface ServerConfig {
   /** Paths of PEM files; with `clientCa`, clients must show a certificate signed by it. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
   readonly cors?: CorsConfig | undefined
+  /** CIDRs of proxies whose `x-forwarded-for` (or `forwarded`) counts; empty: nobody's. */
+  readonly trustedProxies: readonly string[]
+  /** Answer 426 to clients of another major.minor (`X-LlamaStack-Client-Version`, `X-OGX-Client-Version`). Default false. */
+  readonly checkClientVersion: boolean
+  /** Whether the reference page and `/openapi.json` want a credential once there is authentication. Default true. */
+  readonly docsNeedAuth: boolean
   /** Seconds between two listings of the providers that ask for it (`refresh_models`). */
   readonly registryRefreshInterval: number
   /** Bytes. */

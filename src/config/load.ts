@@ -1,4 +1,5 @@
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Egress } from '../egress/egress.ts'
 import { plannedProviders, providerDefinitions } from '../providers/index.ts'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
@@ -83,7 +84,19 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (!server) throw new ConfigErrors([])
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
   const logging = { categoryLevels, ...(!wantsColour(env, true) && { colour: false }) }
-  const config: Config = { distribution, apis, providers: entries, models, server, logging }
+  const path = join(env['CORRAL_HOME'] || join(home, '.corral'), 'corral.db')
+  const config: Config = {
+    distribution,
+    apis,
+    providers: entries,
+    models,
+    server,
+    storage: { backends: {}, records: { engine: 'sqlite', path }, recordsConfigured: false },
+    accessPolicy: { isDefault: true, decide: () => ({ allowed: true, explicit: false, reason: 'there is no authentication' }) },
+    quota: { limits: [] },
+    egress: { allow: [] },
+    logging,
+  }
   return { config, warnings: inFileOrder(report.warnings), origin: found.origin }
 }
 

@@ -51,6 +51,9 @@ export function readServer(root: MapNode, reading: ServerReading): ServerConfig 
     heartbeatInterval: values.heartbeat_interval_seconds,
     drainTimeout: values.drain_timeout_seconds,
     drainGrace: values.drain_grace_seconds,
+    trustedProxies: [],
+    checkClientVersion: false,
+    docsNeedAuth: true,
   }
 }
 

@@ -13,6 +13,8 @@ export interface ListenOptions {
 export interface Connections {
   /** Its request is over: the connection is closed where no other comes within four minutes. Until that is said, it is kept. */
   mayIdle(request: Request): void
+  /** The IP address of who is at the other end; undefined for a Unix socket. */
+  addressOf(request: Request): string | undefined
 }
 
 export interface Listener {
@@ -41,7 +43,10 @@ const maxRequestBodySize = 2 ** 40
 /** Starts to listen. Throws an Error with `code`: EADDRINUSE, EADDRNOTAVAIL, EACCES, or OpenSSL's for certificates. */
 export function listen(options: ListenOptions): Listener {
   const { tls } = options
-  const connections: Connections = { mayIdle: (request) => server.timeout(request, answeredTimeout) }
+  const connections: Connections = {
+    mayIdle: (request) => server.timeout(request, answeredTimeout),
+    addressOf: (request) => server.requestIP(request)?.address,
+  }
   const server = Bun.serve({
     port: options.port,
     hostname: options.hostname,

@@ -1,9 +1,10 @@
-import type { Call, RequestNotes } from '../call.ts'
+import type { Call, Principal, RequestNotes } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
+import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
 import type { Log } from './logger.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
-export interface RequestFinished extends Pick<Call, 'requestId'>, RequestNotes {
+export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress'>, RequestNotes {
   readonly request: Pick<Request, 'method'>
   /** Without the query: queries carry keys. */
   readonly path: string
@@ -36,6 +37,17 @@ export interface InferenceFinished {
   error?: unknown
 }
 
+/** Somebody changed what is stored: a key, a model … */
+export interface ResourceChanged {
+  readonly call: Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
+  /** E.g. `api_key.created`, `model.deleted`. */
+  readonly event: string
+  /** E.g. `api_key::key_1b2c`. */
+  readonly resource: string
+  /** What is new, without secrets. */
+  readonly detail?: Readonly<Record<string, unknown>>
+}
+
 export interface ServerStarted {
   /** Where it listens, e.g. `http://127.0.0.1:8321`. */
   urls: readonly string[]
@@ -48,6 +60,12 @@ export interface ServerStarted {
 export interface Events {
   requestFinished(event: RequestFinished): void
   inferenceFinished(event: InferenceFinished): void
+  resourceChanged(event: ResourceChanged): void
+  /** The policies in force, as they are loaded at start. */
+  policyLoaded(detail: Readonly<Record<string, unknown>>): void
+  /** Something this server depends on (`database`, `quota store`, `identity service` …) is out of reach. Told once until it is back. */
+  dependencyFailed(dependency: string, error: unknown): void
+  dependencyBack(dependency: string): void
   /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
   upstreamFailed(provider: string, error: unknown): void
   /** A provider's models could not be listed; `retryIn` in milliseconds. */
@@ -69,12 +87,41 @@ export interface Events {
   warning(message: string, fields?: object): void
 }
 
-export function createEvents(log: Log): Events {
+export function createEvents(log: Log, audit: AuditLog = noAuditLog): Events {
+  const down = new Set<string>()
   const server = log.child({ category: 'server' })
   const inference = log.child({ category: 'inference' })
   const providers = log.child({ category: 'providers' })
   return {
-    requestFinished: (event) => writeAccessLine(server, event),
+    requestFinished(event) {
+      writeAccessLine(server, event)
+      const denial = event.error instanceof ApiError ? event.error.denial : undefined
+      if (!denial) return
+      const { by, reason, action, resource } = denial
+      const asked = `${event.request.method} ${event.route ?? shortened(event.path, longestPath)}`
+      audit.record({
+        event: 'request.denied',
+        ...who(event),
+        status: event.status,
+        denied_by: by,
+        reason,
+        action: action ?? asked,
+        resource,
+      })
+    },
+    resourceChanged({ call, event, resource, detail }) {
+      audit.record({ event, ...who(call), resource, detail })
+      server.info({ request_id: call.requestId, resource, by: call.principal?.id }, event)
+    },
+    policyLoaded: (detail) => audit.record({ event: 'policy.loaded', detail }),
+    dependencyFailed(dependency, error) {
+      if (down.has(dependency)) return
+      down.add(dependency)
+      server.error({ dependency, cause: causeOf(error) }, 'a dependency is out of reach')
+    },
+    dependencyBack(dependency) {
+      if (down.delete(dependency)) server.info({ dependency }, 'a dependency is back')
+    },
     inferenceFinished(event) {
       // One comes with every answer, and hardly anybody reads them.
       if (inference.tellsDebug === false) return
@@ -117,6 +164,10 @@ export function createEvents(log: Log): Events {
 
 const longestPath = 256
 
+function who({ requestId, principal, clientAddress }: Pick<Call, 'requestId' | 'clientAddress'> & { principal?: Principal | undefined }) {
+  return { request_id: requestId, principal: principal?.id, key_id: principal?.key?.id, client_address: clientAddress }
+}
+
 /** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
   const { startedAt, model, firstTokenAt, callerLeft, request } = event
@@ -130,9 +181,12 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     ms: tenths(performance.now() - startedAt),
     model: model && shortened(model, longestPath),
     provider: event.provider,
+    principal: event.principal?.id,
+    key_id: event.principal?.key?.id,
     ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
     input_tokens: event.inputTokens,
     output_tokens: event.outputTokens,
+    cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,
     client_left: callerLeft || undefined,
   }
   if (error === undefined) log.info(fields, 'request')
@@ -140,7 +194,13 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
 }
 
 function writeFailure(log: Log, request: object, error: unknown): void {
-  const fields = { ...request, error_type: error instanceof ApiError ? error.type : 'server_error', cause: causeOf(error) }
+  const denial = error instanceof ApiError ? error.denial : undefined
+  const fields = {
+    ...request,
+    error_type: error instanceof ApiError ? error.type : 'server_error',
+    ...(denial && { denied_by: denial.by, denied_because: denial.reason }),
+    cause: causeOf(error),
+  }
   if (!(error instanceof ApiError)) return log.error({ ...fields, err: error }, 'request')
   if (error.type === 'server_error' && error.cause !== undefined) return log.error({ ...fields, err: error.cause }, 'request')
   return error.status >= 500 ? log.warn(fields, 'request') : log.info(fields, 'request')

@@ -1,3 +1,4 @@
+import type { AccessPolicy } from '../access/policy.ts'
 import { createApp, type App } from '../app.ts'
 import type { Config, ProviderEntry, RegisteredModel, ServerConfig } from '../config/config.ts'
 import { openaiCompatible, type OpenAICompatibleOptions } from '../providers/inference/openai-compatible.ts'
@@ -12,6 +13,8 @@ export interface ConfigParts {
   models?: readonly (Partial<RegisteredModel> & { modelId: string })[]
   server?: Partial<ServerConfig>
 }
+
+const permitAll: AccessPolicy = { isDefault: true, decide: () => ({ allowed: true, explicit: false, reason: 'for tests' }) }
 
 /** A configuration as the loader would hand it over, with the defaults of a server on a free port of loopback. */
 export function testConfig({ providers = [], models = [], server = {} }: ConfigParts): Config {
@@ -31,8 +34,15 @@ export function testConfig({ providers = [], models = [], server = {} }: ConfigP
       streamHeadTimeout: 15,
       heartbeatInterval: 15,
       drainTimeout: 5,
+      trustedProxies: [],
+      checkClientVersion: false,
+      docsNeedAuth: true,
       ...server,
     },
+    storage: { backends: {}, records: { engine: 'sqlite', path: ':memory:' }, recordsConfigured: true },
+    accessPolicy: permitAll,
+    quota: { limits: [] },
+    egress: { allow: [] },
     logging: { categoryLevels: {} },
   }
 }

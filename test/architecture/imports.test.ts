@@ -26,6 +26,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   call: ['secret', 'errors'],
   schemas: ['secret'],
   errors: ['secret'],
+  auth: ['quota'],
   workers: ['server'],
   supervisor: ['server', 'workers'],
 }

@@ -24,6 +24,9 @@ describe('defaults', () => {
       heartbeatInterval: 15,
       drainTimeout: 30,
       drainGrace: 1,
+      trustedProxies: [],
+      checkClientVersion: false,
+      docsNeedAuth: true,
     })
   })
 
@@ -56,6 +59,9 @@ describe('defaults', () => {
       heartbeatInterval: 5,
       drainTimeout: 0,
       drainGrace: 0,
+      trustedProxies: [],
+      checkClientVersion: false,
+      docsNeedAuth: true,
     })
   })
 })

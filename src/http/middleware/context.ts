@@ -6,6 +6,8 @@ import { pathOf } from '../request-path.ts'
 export interface Connections {
   /** The request is over: its connection may be closed once nothing comes on it for a while. */
   mayIdle(request: Request): void
+  /** The IP address of who is at the other end; undefined for a Unix socket. */
+  addressOf?(request: Request): string | undefined
 }
 
 const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
@@ -17,6 +19,7 @@ const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string
 export class RequestContext implements Call, RequestNotes, UploadWatch {
   requestId = ''
   principal: Principal | undefined = undefined
+  clientAddress: string | undefined = undefined
   providerData: ProviderData = nothing
   readonly startedAt = performance.now()
   /** Names and values in turn; set on the answer whatever it becomes. */
@@ -27,6 +30,7 @@ export class RequestContext implements Call, RequestNotes, UploadWatch {
   provider: string | undefined = undefined
   inputTokens: number | undefined = undefined
   outputTokens: number | undefined = undefined
+  costNanoDollars: number | undefined = undefined
   firstTokenAt: number | undefined = undefined
   failure: unknown = undefined
   streaming = false

@@ -1,0 +1,4 @@
+/** `server.quota` and the limits, checked. */
+export interface QuotaConfig {
+  readonly limits: readonly unknown[]
+}

@@ -1,0 +1,48 @@
+import type { Call } from '../call.ts'
+
+/** What is known of an answer of a model before it is asked for. */
+export interface InferenceFacts {
+  readonly call: Call
+  readonly provider: string
+  /** The catalogue's id, which prices and limits go by; absent: the upstream's. */
+  readonly model: string
+  readonly upstreamModel: string
+  readonly capability: string
+  /** The request's body as parsed. */
+  readonly body: unknown
+  readonly bytes: number
+}
+
+/** How many tokens an answer took. `estimated`: counted or guessed by us. */
+export interface TokensUsed {
+  readonly input: number
+  readonly output: number
+  readonly cachedInput?: number | undefined
+  readonly reasoning?: number | undefined
+  readonly estimated?: boolean | undefined
+}
+
+/** How one answer ended, for its limits and its line in the ledger. */
+export interface InferenceEnd {
+  readonly outcome: 'completed' | 'failed' | 'cancelled' | 'truncated'
+  /** Undefined: nothing was used, or nobody knows; then what came is counted. */
+  readonly usage: TokensUsed | undefined
+}
+
+/** A running answer that holds its worst case of every limit. */
+export interface Admitted {
+  settle(end: InferenceEnd): void
+}
+
+/** All that limits what callers use. */
+export interface Governance extends AsyncDisposable {
+  /**
+   * Counts one request (`server.quota`, and limits on requests and concurrency that no model matters to), before its route runs. Gives what
+   * to call once it is over. Pushes `x-ratelimit-*` onto `headers` (names and values in turn). Throws ApiError 429, 503.
+   */
+  admitRequest(call: Call, headers: string[]): Settle | undefined | Promise<Settle | undefined>
+  /** Reserves what an answer may take at worst. Throws ApiError 429, 503. */
+  admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined>
+}
+
+export type Settle = () => void

@@ -1,0 +1,41 @@
+import type { Secret } from '../secret.ts'
+
+export interface SqliteBackend {
+  readonly engine: 'sqlite'
+  /** Absolute, or `:memory:`. */
+  readonly path: string
+}
+
+export interface PostgresBackend {
+  readonly engine: 'postgres'
+  readonly host: string
+  readonly port: number
+  readonly database?: string | undefined
+  readonly user?: string | undefined
+  readonly password?: Secret | undefined
+  readonly sslMode?: string | undefined
+  /** PEM file. */
+  readonly caCertPath?: string | undefined
+  /** Connections at most. */
+  readonly poolSize: number
+}
+
+export interface RedisBackend {
+  readonly engine: 'redis'
+  readonly host: string
+  readonly port: number
+  readonly user?: string | undefined
+  readonly password?: Secret | undefined
+  readonly tls?: boolean | undefined
+}
+
+export type Backend = SqliteBackend | PostgresBackend | RedisBackend
+
+export interface StorageConfig {
+  /** `storage.backends` by name; MongoDB is not among them (a start error where something refers to it). */
+  readonly backends: Readonly<Record<string, Backend>>
+  /** Where this server keeps its own records: keys, registered models, the ledger. */
+  readonly records: SqliteBackend | PostgresBackend
+  /** False: nobody named one, and the file in Corral's home is taken; a server that cannot open it goes on without. */
+  readonly recordsConfigured: boolean
+}

@@ -1,0 +1,100 @@
+/**
+ * The tables, as Kysely sees them. Alike on both engines: text, and integers below 2^53. Times are Unix milliseconds. What is structured is
+ * JSON in a text column. A table and its migration change together.
+ */
+export interface Tables {
+  revisions: RevisionRow
+  models: ModelRow
+  api_keys: ApiKeyRow
+  quota_counters: QuotaCounterRow
+  quota_holders: QuotaHolderRow
+  ledger: LedgerRow
+}
+
+/** The columns of every table whose rows belong to somebody (`access/owned-rows.ts`). */
+export interface OwnedColumns {
+  id: string
+  created_at: number
+  /** The principal's id; null: nobody's, and so everybody's under the default policy. */
+  owner_id: string | null
+  /** The owner's attributes when the row was made, JSON. */
+  owner_attributes: string
+}
+
+/** What replicas must agree on: a value goes up with each change of what its scope names. */
+export interface RevisionRow {
+  scope: string
+  value: number
+}
+
+/** Models registered over the API. */
+export interface ModelRow extends OwnedColumns {
+  provider_id: string
+  provider_model_id: string
+  model_type: string
+  metadata: string
+}
+
+/** Corral's own API keys. */
+export interface ApiKeyRow extends OwnedColumns {
+  name: string
+  /** HMAC-SHA-256 of the secret with the pepper, hex. */
+  hash: string
+  /** The first and last characters, to recognise a key by. */
+  hint: string
+  /** Whom it acts as. */
+  principal: string
+  /** JSON. */
+  attributes: string
+  /** JSON lists; null: no restriction. */
+  allowed_models: string | null
+  allowed_apis: string | null
+  /** JSON: the list of Limit. */
+  limits: string
+  expires_at: number | null
+  revoked_at: number | null
+  /** The hash before a rotation, and until when it still works. */
+  previous_hash: string | null
+  previous_until: number | null
+}
+
+/** What has been taken of a limit by anybody, leases included, in one window. */
+export interface QuotaCounterRow {
+  /** A hash of limit, subject and unit; never a token. */
+  counter: string
+  window_start: number
+  window_end: number
+  taken: number
+}
+
+/** Slots of running requests that one process holds of a counter; void once `until` has passed without a renewal. */
+export interface QuotaHolderRow {
+  counter: string
+  holder: string
+  held: number
+  until: number
+}
+
+/** One row for each priced answer of a model; rows are only ever added. */
+export interface LedgerRow {
+  id: string
+  created_at: number
+  request_id: string
+  key_id: string | null
+  principal: string | null
+  /** The principal's attributes, JSON. */
+  attributes: string
+  provider: string
+  /** The catalogue's id. */
+  model: string
+  capability: string
+  outcome: string
+  input_tokens: number
+  output_tokens: number
+  cached_input_tokens: number
+  reasoning_tokens: number
+  /** 1: counted or guessed by us, because the provider did not say. */
+  estimated: number
+  /** Billionths of a US dollar; null: no price is known. */
+  cost_nano_dollars: number | null
+}

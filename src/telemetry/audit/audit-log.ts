@@ -1,0 +1,23 @@
+/** One line of the audit log, before it is chained: who was refused what, or who changed what. Without secrets. */
+export interface AuditEntry {
+  /** E.g. `request.denied`, `api_key.created`, `api_key.revoked`, `model.registered`, `policy.loaded`. */
+  readonly event: string
+  readonly request_id?: string | undefined
+  readonly principal?: string | undefined
+  readonly key_id?: string | undefined
+  readonly client_address?: string | undefined
+  readonly action?: string | undefined
+  readonly resource?: string | undefined
+  readonly status?: number | undefined
+  readonly denied_by?: string | undefined
+  readonly reason?: string | undefined
+  /** What is new, of a change. */
+  readonly detail?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Takes entries without waiting; what could not be written is counted and told by a later line of the chain. */
+export interface AuditLog extends AsyncDisposable {
+  record(entry: AuditEntry): void
+}
+
+export const noAuditLog: AuditLog = { record() {}, async [Symbol.asyncDispose]() {} }

@@ -1,0 +1,4 @@
+import type { Requirements } from './requirement.ts'
+
+/** The way out. */
+export const egress: Requirements = {}
