@@ -22,6 +22,10 @@ export interface Config {
   /** Absent: every route is open to whoever is authenticated. */
   readonly routePolicy?: RoutePolicy | undefined
   readonly quota: QuotaConfig
+  /** The folder of what Corral keeps on this machine (`CORRAL_HOME`, else `~/.corral`), absolute. */
+  readonly home: string
+  /** Where denials and changes are recorded; absent: nowhere. */
+  readonly audit?: AuditConfig | undefined
   /** What callers' own URLs may reach. */
   readonly egress: EgressConfig
   readonly logging: {
@@ -29,6 +33,11 @@ export interface Config {
     /** Colours on a terminal (`NO_COLOR`, `FORCE_COLOR`). Default true. */
     readonly colour?: boolean
   }
+}
+
+export interface AuditConfig {
+  /** Absolute. */
+  readonly folder: string
 }
 
 export interface ProviderEntry {
@@ -64,8 +73,10 @@ export interface ServerConfig {
   readonly cors?: CorsConfig | undefined
   /** CIDRs of proxies whose `x-forwarded-for` (or `forwarded`) counts; empty: nobody's. */
   readonly trustedProxies: readonly string[]
-  /** Answer 426 to clients of another major.minor (`X-LlamaStack-Client-Version`, `X-OGX-Client-Version`). Default false. */
-  readonly checkClientVersion: boolean
+  /**
+   * The `major.minor`s of clients that are served (`X-LlamaStack-Client-Version`, `X-OGX-Client-Version`); others get 426. Empty: all are.
+   */
+  readonly clientVersions: readonly string[]
   /** Whether the reference page and `/openapi.json` want a credential once there is authentication. Default true. */
   readonly docsNeedAuth: boolean
   /** Seconds between two listings of the providers that ask for it (`refresh_models`). */

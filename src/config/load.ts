@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Egress } from '../egress/egress.ts'
 import { plannedProviders, providerDefinitions } from '../providers/index.ts'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
@@ -16,6 +16,7 @@ import { readApis, readUnusedSections, readVersion } from './sections.ts'
 import { readServer } from './server.ts'
 import { type ConfigOrigin, findSource, type FoundSource, moduleFolders } from './source.ts'
 import { parseProvidersSpec } from './spec.ts'
+import { expandHome } from './substitute.ts'
 import { child } from './tree.ts'
 import type { Strictness } from './validate.ts'
 
@@ -84,17 +85,18 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (!server) throw new ConfigErrors([])
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
   const logging = { categoryLevels, ...(!wantsColour(env, true) && { colour: false }) }
-  const path = join(env['CORRAL_HOME'] || join(home, '.corral'), 'corral.db')
+  const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const config: Config = {
     distribution,
     apis,
     providers: entries,
     models,
     server,
-    storage: { backends: {}, records: { engine: 'sqlite', path }, recordsConfigured: false },
+    storage: { backends: {}, records: { engine: 'sqlite', path: join(corralHome, 'corral.db') }, recordsConfigured: false },
     accessPolicy: { isDefault: true, decide: () => ({ allowed: true, explicit: false, reason: 'there is no authentication' }) },
     quota: { limits: [] },
     egress: { allow: [] },
+    home: corralHome,
     logging,
   }
   return { config, warnings: inFileOrder(report.warnings), origin: found.origin }

@@ -52,7 +52,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerConfig 
     drainTimeout: values.drain_timeout_seconds,
     drainGrace: values.drain_grace_seconds,
     trustedProxies: [],
-    checkClientVersion: false,
+    clientVersions: [],
     docsNeedAuth: true,
   }
 }

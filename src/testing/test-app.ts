@@ -8,8 +8,7 @@ import { buildServices, type BuildOptions, type Services } from '../services.ts'
 import { silentLog } from '../telemetry/logger.ts'
 import { z } from 'zod'
 
-export interface ConfigParts {
-  providers?: readonly ProviderEntry[]
+export interface ConfigParts extends Partial<Omit<Config, 'models' | 'server'>> {
   models?: readonly (Partial<RegisteredModel> & { modelId: string })[]
   server?: Partial<ServerConfig>
 }
@@ -17,11 +16,11 @@ export interface ConfigParts {
 const permitAll: AccessPolicy = { isDefault: true, decide: () => ({ allowed: true, explicit: false, reason: 'for tests' }) }
 
 /** A configuration as the loader would hand it over, with the defaults of a server on a free port of loopback. */
-export function testConfig({ providers = [], models = [], server = {} }: ConfigParts): Config {
+export function testConfig({ models = [], server = {}, ...parts }: ConfigParts = {}): Config {
   return {
     distribution: 'test',
     apis: [],
-    providers,
+    providers: [],
     models: models.map((model) => ({ type: 'llm', metadata: {}, ...model })),
     server: {
       port: 0,
@@ -35,7 +34,7 @@ export function testConfig({ providers = [], models = [], server = {} }: ConfigP
       heartbeatInterval: 15,
       drainTimeout: 5,
       trustedProxies: [],
-      checkClientVersion: false,
+      clientVersions: [],
       docsNeedAuth: true,
       ...server,
     },
@@ -43,7 +42,9 @@ export function testConfig({ providers = [], models = [], server = {} }: ConfigP
     accessPolicy: permitAll,
     quota: { limits: [] },
     egress: { allow: [] },
+    home: '/nowhere/.corral',
     logging: { categoryLevels: {} },
+    ...parts,
   }
 }
 

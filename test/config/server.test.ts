@@ -25,7 +25,7 @@ describe('defaults', () => {
       drainTimeout: 30,
       drainGrace: 1,
       trustedProxies: [],
-      checkClientVersion: false,
+      clientVersions: [],
       docsNeedAuth: true,
     })
   })
@@ -60,7 +60,7 @@ describe('defaults', () => {
       drainTimeout: 0,
       drainGrace: 0,
       trustedProxies: [],
-      checkClientVersion: false,
+      clientVersions: [],
       docsNeedAuth: true,
     })
   })
