@@ -27,8 +27,13 @@ export interface RevisionRow {
   value: number
 }
 
-/** Models registered over the API. */
+/**
+ * Models registered over the API. `id` is made of owner and `model_id`, so that each owner has a name once, and owners who cannot see each
+ * other's models may use the same name without learning of it.
+ */
 export interface ModelRow extends OwnedColumns {
+  /** What requests name. */
+  model_id: string
   provider_id: string
   provider_model_id: string
   model_type: string
