@@ -1,15 +1,21 @@
 import { routes } from './api/index.ts'
 import type { ApiError } from './errors.ts'
+import { authenticate } from './http/middleware/authenticate.ts'
+import { bodyLimits } from './http/middleware/body-limits.ts'
+import { clientAddress } from './http/middleware/client-address.ts'
+import { clientVersion } from './http/middleware/client-version.ts'
 import { type Connections, RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
+import { findRoute } from './http/middleware/find-route.ts'
 import { hostCheck } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
 import { originCheck } from './http/middleware/origin-check.ts'
 import { olderClients } from './http/middleware/older-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
 import { requestId } from './http/middleware/request-id.ts'
+import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
 import { RunningRequests, settle } from './http/middleware/settle.ts'
-import { mount } from './http/mount.ts'
+import { findRoutes, mount } from './http/mount.ts'
 import type { Services } from './services.ts'
 
 /** The whole server as a function; needs no port. */
@@ -26,27 +32,33 @@ export interface App {
   abort(reason: ApiError): void
 }
 
-/** What a request passes on its way, outermost first. */
+/** What a request passes on its way, outermost first. A layer that is not configured is not there. */
 export function createApp(services: Services): App {
-  const { config, events } = services
+  const { config, events, authentication } = services
+  const { server } = config
+  const find = findRoutes(routes)
   const layers = [
     requestId(),
-    // The access line and the headers that a layer asks for are `settle`'s, around all of these.
-    cors(config.server.cors),
-    hostCheck(config.server),
-    originCheck(config.server.cors),
-    // Here come, in this order: authenticate, route policy, quota. (Bodies are read, decoded and limited by the mount, once the route is known.)
+    findRoute(find),
+    clientAddress(server.trustedProxies),
+    // The access line and the headers that a layer asks for are `settle`'s, around all of these; so will be the trace.
+    cors(server.cors),
+    hostCheck(server),
+    originCheck(server.cors),
+    bodyLimits(server.maxBodyBytes),
+    authenticate({ authentication, docsNeedAuth: server.docsNeedAuth }),
+    routePolicy(config.routePolicy),
+    allowedApis(authentication !== undefined),
+    // Here: the request quota.
     providerData(events),
+    clientVersion(server.clientVersions),
     olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
-  const running = new RunningRequests({ uploadIdle: config.server.uploadIdleTimeout * 1000 })
+  const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   let last = false
-  const handle = settle(compose(layers, mount(routes, services, { maxBodyBytes: config.server.maxBodyBytes })), {
-    events,
-    running,
-    stopping: () => last,
-  })
+  const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes })
+  const handle = settle(compose(layers, route), { events, running, stopping: () => last })
   return {
     fetch: (request, connections) => handle(request, new RequestContext(request, connections)),
     get running() {

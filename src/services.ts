@@ -1,5 +1,6 @@
 import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
+import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
@@ -16,6 +17,8 @@ import { createLog, type Log } from './telemetry/logger.ts'
 export interface Services extends ApiDeps, AsyncDisposable {
   readonly config: Config
   readonly events: Events
+  /** Absent: nobody has to authenticate. */
+  readonly authentication?: Authentication | undefined
 }
 
 export interface BuildOptions {

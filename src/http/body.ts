@@ -70,13 +70,26 @@ function notJson(given: string): ApiError {
 /** Bytes up to which a body is awaited as a whole, which is cheaper: it then has to be there within the time in which any byte has to come. */
 const readAsWhole = 262_144
 
+/**
+ * Refuses a body by what its headers say, before any of it is read: an encoding that is not known (throws 415), a length above the limit
+ * (rejects with 413). Undefined where there is nothing against it.
+ */
+export function refuseUnreadable(request: Request, limit: number): Promise<never> | undefined {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity') decoderOf(encoding)
+  const length = request.headers.get('content-length')
+  return length !== null && Number(length) > limit ? refuseTooLarge(request, limit) : undefined
+}
+
+async function refuseTooLarge(request: Request, limit: number): Promise<never> {
+  if (request.body) await linger(request.body.getReader())
+  throw tooLarge(limit)
+}
+
 async function readBytes(request: Request, limit: number, watch?: UploadWatch): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')
   const length = request.headers.get('content-length')
-  if (length !== null && Number(length) > limit) {
-    if (request.body) await linger(request.body.getReader())
-    throw tooLarge(limit)
-  }
+  if (length !== null && Number(length) > limit) await refuseTooLarge(request, limit)
   try {
     if (encoding !== null && encoding !== 'identity')
       return await readUpTo(limit, decompressed(request.body, encoding), { letGo: (reader) => reader.cancel(), watch })
@@ -92,7 +105,7 @@ async function readBytes(request: Request, limit: number, watch?: UploadWatch): 
 
 const decoders: Readonly<Record<string, CompressionFormat | 'zstd'>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate', zstd: 'zstd' }
 
-function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string): ReadableStream<Uint8Array> | null {
+function decoderOf(encoding: string): CompressionFormat {
   const name = encoding.trim().toLowerCase()
   if (!Object.hasOwn(decoders, name)) {
     throw invalidRequest(`Content-Encoding '${shortened(encoding, 40)}' is not supported.`, {
@@ -101,9 +114,12 @@ function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string)
       headers: { 'accept-encoding': 'gzip, deflate, zstd' },
     })
   }
-  return (
-    body && body.pipeThrough(new DecompressionStream(decoders[name] as CompressionFormat) as ReadableWritablePair<Uint8Array, Uint8Array>)
-  )
+  return decoders[name] as CompressionFormat
+}
+
+function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string): ReadableStream<Uint8Array> | null {
+  const decoder = new DecompressionStream(decoderOf(encoding)) as ReadableWritablePair<Uint8Array, Uint8Array>
+  return body && body.pipeThrough(decoder)
 }
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>

@@ -10,40 +10,47 @@ import { pathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
-/** Answers one request whose `call` is known. Throws ApiError. */
-export type Dispatch = (request: Request, call: Call & { readonly uploadWatch?: UploadWatch }) => Promise<Response>
-
-export interface MountOptions {
-  /** Largest request body in bytes, where the route does not say; default 32 MiB. */
-  maxBodyBytes?: number
+/** A route that answers on a path. */
+export interface FoundRoute<Deps = never> {
+  readonly route: AnyRoute<Deps>
+  /** As they stand in the path, not decoded. */
+  readonly params: Readonly<Record<string, string>>
 }
 
-interface Match<Deps> {
-  route: AnyRoute<Deps>
-  /** As they stand in the path, not decoded. */
-  params: Record<string, string>
+/** Tells which route answers; HEAD is answered by GET's. Pure, and the one place that decides it. */
+export type RouteFinder<Deps = never> = (method: string, path: string) => FoundRoute<Deps> | undefined
+
+export interface DispatchedCall extends Call {
+  readonly uploadWatch?: UploadWatch
+  /** What the finder said, where it has been asked before; null: there is no such route. */
+  readonly found?: FoundRoute | null | undefined
+}
+
+/** Answers one request whose `call` is known. Throws ApiError. */
+export type Dispatch = (request: Request, call: DispatchedCall) => Promise<Response>
+
+export interface MountOptions<Deps> {
+  /** Largest request body in bytes, where the route does not say; default 32 MiB. */
+  maxBodyBytes?: number
+  /** The finder of these routes, where there is one already. */
+  find?: RouteFinder<Deps>
 }
 
 const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const noBytes = new Uint8Array()
 
 /** Turns the list of routes into a function from request to answer: the one file that knows the router. */
-export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions = {}): Dispatch {
-  const find = createFinder(routes)
+export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
+  const find = options.find ?? findRoutes(routes)
   const limit = options.maxBodyBytes ?? defaultMaxBodyBytes
   return async (request, call) => {
-    const path = pathOf(request.url)
+    // Whoever asked the finder before asked this one.
+    const found = call.found === undefined ? find(request.method, pathOf(request.url)) : (call.found as FoundRoute<Deps> | null)
+    if (!found) return answerWithoutRoute(request, find)
+    const { route } = found
     const isHead = request.method === 'HEAD'
-    const match = find(isHead ? 'GET' : request.method, path)
-    if (!match)
-      return answerWithoutRoute(
-        request.method,
-        path,
-        methods.filter((method) => find(method, path)),
-      )
-    const { route } = match
     if (call.notes) call.notes.route = route.path
-    const params = route.params ? parse(route.params, decodeParams(match.params)) : decodeParams(match.params)
+    const params = route.params ? parse(route.params, decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(route.query, parseQuery(request.url)) : {}
     const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
     const body = route.body && parse(route.body, json?.value)
@@ -53,14 +60,14 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   }
 }
 
-function createFinder<Deps>(routes: readonly AnyRoute<Deps>[]): (method: string, path: string) => Match<Deps> | undefined {
+export function findRoutes<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder<Deps> {
   const router = new SmartRouter<AnyRoute<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
   const entries = routes.flatMap((route) => pathsOf(route).map(({ path }) => ({ route, path })))
   // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
   entries.sort((a, b) => variableness(a.path) - variableness(b.path))
   for (const { route, path } of entries) router.add(route.method, toRouterPath(path), route)
   return (method, path) => {
-    const [[found], stash] = router.match(method, path)
+    const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
     if (!found) return undefined
     const [route, indices] = found
     const params: Record<string, string> = {}
@@ -80,7 +87,7 @@ function toRouterPath(path: string): string {
   return path.replaceAll(/\{(\w+)\+\}/g, ':$1{.+}').replaceAll(/\{(\w+)\}/g, ':$1')
 }
 
-function decodeParams(params: Record<string, string>): Record<string, string> {
+function decodeParams(params: Readonly<Record<string, string>>): Record<string, string> {
   const decoded: Record<string, string> = {}
   for (const name in params) {
     try {
@@ -92,7 +99,9 @@ function decodeParams(params: Record<string, string>): Record<string, string> {
   return decoded
 }
 
-function answerWithoutRoute(method: string, path: string, served: readonly Method[]): Response {
+function answerWithoutRoute({ method, url }: Request, find: RouteFinder<unknown>): Response {
+  const path = pathOf(url)
+  const served = methods.filter((one) => find(one, path))
   const shown = shortened(path)
   if (served.length === 0) throw new ApiError('not_found_error', `There is no ${method} ${shown} here.`, { code: 'unknown_url' })
   const allow = [...served, ...(served.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')

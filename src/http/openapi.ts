@@ -54,7 +54,7 @@ function toOperation(route: AnyRoute<never>, schemas: SchemaCollector): object {
     tags: [route.tag],
     summary: route.summary,
     ...(route.description && { description: route.description }),
-    ...(route.public && { security: [] }),
+    ...(route.public === true && { security: [] }),
     ...withEntries('parameters', [...pathParameters(route, schemas), ...queryParameters(route, schemas)]),
     ...(route.body && {
       requestBody: { required: true, content: { 'application/json': { schema: schemas.add(route.body, 'input') } } },
@@ -124,7 +124,7 @@ const errorAnswers: Readonly<Record<string, { name: string; description: string 
 function errorsOf(route: AnyRoute<never>): Record<string, object> {
   const statuses = [
     ...(route.body || route.query || route.params ? ['400'] : []),
-    ...(route.public ? [] : ['401', '403']),
+    ...(route.public === true ? [] : ['401', '403']),
     ...(route.body || route.path.includes('{') ? ['404'] : []),
     ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),
     '500',

@@ -46,8 +46,8 @@ export interface RouteDefinition<
   tag: string
   summary: string
   description?: string
-  /** Answers without a credential. */
-  public?: boolean
+  /** Answers without a credential; `docs`: where the configuration lets everybody read the reference. */
+  public?: boolean | 'docs'
   deprecated?: boolean
   params?: Params
   query?: Query

@@ -5,7 +5,7 @@ import { notFound } from '../../errors.ts'
 import { defineRoute } from '../define.ts'
 import { contentSecurityPolicy, docsPage, startScript } from './page.ts'
 
-const docs = { method: 'GET', api: 'inspect', tag: 'Reference' } as const
+const docs = { method: 'GET', api: 'inspect', tag: 'Reference', public: 'docs' } as const
 
 export const getOpenApi = defineRoute({
   ...docs,

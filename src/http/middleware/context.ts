@@ -1,5 +1,6 @@
-import type { Call, Principal, ProviderData, RequestNotes } from '../../call.ts'
+import type { Principal, ProviderData, RequestNotes } from '../../call.ts'
 import type { UploadWatch } from '../body.ts'
+import type { DispatchedCall, FoundRoute } from '../mount.ts'
 import { pathOf } from '../request-path.ts'
 
 /** The connections that requests come in on. */
@@ -10,16 +11,22 @@ export interface Connections {
   addressOf?(request: Request): string | undefined
 }
 
+/** The caller's own address, given the request and the connection's. */
+export type AddressBehind = (headers: Headers, peerAddress: string) => string
+
 const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
 
 /**
  * One request as the middleware sees it; what comes behind gets the same object as its `Call`, and once more as the call's notes: on the
  * hot path one object of one shape costs less than three.
  */
-export class RequestContext implements Call, RequestNotes, UploadWatch {
+export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch {
   requestId = ''
   principal: Principal | undefined = undefined
-  clientAddress: string | undefined = undefined
+  /** Which route answers; null: none; undefined: not looked for yet. */
+  found: FoundRoute | null | undefined = undefined
+  /** Tells the caller's address from the connection's, where there are trusted proxies. */
+  addressBehind: AddressBehind | undefined = undefined
   providerData: ProviderData = nothing
   readonly startedAt = performance.now()
   /** Names and values in turn; set on the answer whatever it becomes. */
@@ -55,15 +62,26 @@ export class RequestContext implements Call, RequestNotes, UploadWatch {
   /** `performance.now()` when the last of the body so far came. */
   #uploadMovedAt = 0
   readonly #connections: Connections | undefined
+  #path: string | undefined = undefined
 
   constructor(request: Request, connections?: Connections) {
     this.request = request
     this.#connections = connections
   }
 
-  /** For the log: what is asked for where no route was found. */
+  /** As it was sent, without query and slashes at its end. */
   get path(): string {
-    return pathOf(this.request.url)
+    return (this.#path ??= pathOf(this.request.url))
+  }
+
+  /** The IP address of who is at the other end of the connection, whatever headers say. Looked up when asked for: few requests need it. */
+  get peerAddress(): string | undefined {
+    return withoutMapping(this.#connections?.addressOf?.(this.request))
+  }
+
+  get clientAddress(): string | undefined {
+    const peer = this.peerAddress
+    return peer === undefined || !this.addressBehind ? peer : this.addressBehind(this.request.headers, peer)
   }
 
   get uploadWatch(): UploadWatch {
@@ -138,4 +156,9 @@ export class RequestContext implements Call, RequestNotes, UploadWatch {
     this.#controller?.abort(reason)
     this.abortUpload(reason)
   }
+}
+
+/** A socket that takes both kinds shows IPv4 as `::ffff:192.0.2.1`. */
+function withoutMapping(address: string | undefined): string | undefined {
+  return address?.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

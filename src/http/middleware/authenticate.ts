@@ -1,0 +1,36 @@
+import type { Authentication } from '../../auth/authenticator.ts'
+import type { AnyRoute } from '../route.ts'
+import type { RequestContext } from './context.ts'
+import type { Middleware, Next } from './middleware.ts'
+
+export interface AuthenticateOptions {
+  /** Absent: nobody has to authenticate. */
+  readonly authentication: Authentication | undefined
+  /** Whether the reference page and the OpenAPI document want a credential. */
+  readonly docsNeedAuth: boolean
+}
+
+/**
+ * Finds out who is asking: `context.principal`. Every path wants a credential, unknown ones included, but for routes that say they are
+ * public. Costs no promise where the answer is at hand. Undefined where there is no authentication.
+ */
+export function authenticate({ authentication, docsNeedAuth }: AuthenticateOptions): Middleware | undefined {
+  if (!authentication) return undefined
+  return (request, context, next) => {
+    if (isPublic(context.found?.route, docsNeedAuth)) return next(request, context)
+    const principal = authentication.authenticate(context)
+    if (principal instanceof Promise) return authenticated(principal, context, next)
+    context.principal = principal
+    return next(request, context)
+  }
+}
+
+async function authenticated(pending: ReturnType<Authentication['authenticate']>, context: RequestContext, next: Next): Promise<Response> {
+  context.principal = await pending
+  return next(context.request, context)
+}
+
+/** Methods that no route answers are not public either: there is no route to say so. */
+function isPublic(route: Pick<AnyRoute<never>, 'public'> | undefined, docsNeedAuth: boolean): boolean {
+  return route?.public === true || (route?.public === 'docs' && !docsNeedAuth)
+}

@@ -1,0 +1,62 @@
+import { type Address, parseAddress, withoutMapping } from '../../egress/address.ts'
+import { parseAddressRange } from '../../config/address-ranges.ts'
+import type { AddressBehind } from './context.ts'
+import type { Middleware } from './middleware.ts'
+
+/** Addresses of proxies that are looked at of one request; who sends more is not looked through further. */
+const mostHops = 32
+
+/**
+ * Lets `context.clientAddress` be what trusted proxies say (`x-forwarded-for`, or `forwarded`, RFC 7239): the last address on the way here
+ * that is not a trusted proxy's own. `trusted` are ranges of addresses. Undefined where no proxy is trusted: then it is the connection's.
+ */
+export function clientAddress(trusted: readonly string[]): Middleware | undefined {
+  if (trusted.length === 0) return undefined
+  const addressOf = createAddressBehind(trusted)
+  return (request, context, next) => {
+    context.addressBehind = addressOf
+    return next(request, context)
+  }
+}
+
+export function createAddressBehind(trusted: readonly string[]): AddressBehind {
+  const ranges = trusted.map(parseAddressRange)
+  const isTrusted = (address: Address) => ranges.some((contains) => contains(address))
+  return (headers, peerAddress) => {
+    const peer = read(peerAddress)
+    if (!peer || !isTrusted(peer)) return peerAddress
+    const forwardedFor = headers.get('x-forwarded-for')
+    const forwarded = headers.get('forwarded')
+    const first = forwardedFor === null ? undefined : nearestStranger(forwardedFor.split(','), peer, isTrusted)
+    const second = forwarded === null ? undefined : nearestStranger(hopsOf(forwarded), peer, isTrusted)
+    // A proxy that writes the one header lets the other pass as the caller wrote it. Which of them is the caller's cannot be told.
+    if (first !== undefined && second !== undefined && first !== second) return peer.toString()
+    return first ?? second ?? peer.toString()
+  }
+}
+
+/** Goes back from the peer as long as whoever named the address is trusted. What is no address ends the way. */
+function nearestStranger(hops: readonly string[], peer: Address, isTrusted: (address: Address) => boolean): string {
+  let nearest = peer
+  for (const hop of hops.slice(-mostHops).toReversed()) {
+    const address = read(hop)
+    if (!address) break
+    nearest = address
+    if (!isTrusted(address)) break
+  }
+  return nearest.toString()
+}
+
+/** The `for` of each element: `for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"`. */
+function hopsOf(forwarded: string): string[] {
+  // Neither an address nor a port holds a comma, a semicolon or an escape: whatever does ends the way as no address.
+  return forwarded.split(',').map((element) => /(?:^|;)\s*for\s*=\s*"?([^";]*)"?\s*(?:;|$)/i.exec(element)?.[1] ?? '')
+}
+
+/** An address with or without port, brackets and zone. */
+function read(text: string): Address | undefined {
+  const trimmed = text.trim()
+  const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(trimmed)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(trimmed)?.[1] ?? trimmed
+  const address = parseAddress(bare.replace(/%[\w.-]+$/, ''))
+  return address && withoutMapping(address)
+}

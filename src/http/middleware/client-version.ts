@@ -1,0 +1,30 @@
+import { invalidRequest, shortened } from '../../errors.ts'
+import type { Middleware } from './middleware.ts'
+
+/** The clients of Llama Stack and of its successor say their own version. */
+const names = ['x-ogx-client-version', 'x-llamastack-client-version']
+
+/**
+ * Answers 426 to clients of a `major.minor` that is not among `served`, as Llama Stack does; whoever says none, or nothing that reads like
+ * one, passes. Undefined where every client is served.
+ */
+export function clientVersion(served: readonly string[]): Middleware | undefined {
+  if (served.length === 0) return undefined
+  const known = new Set(served.map(majorMinor))
+  return (request, context, next) => {
+    for (const name of names) {
+      const version = request.headers.get(name)
+      const wanted = version === null ? undefined : majorMinor(version)
+      if (version === null || wanted === undefined || known.has(wanted)) continue
+      const text = `Client version ${shortened(version, 40)} is not compatible with server version ${served.join(', ')}.`
+      throw invalidRequest(`${text} Please update your client.`, { status: 426, code: 'client_version_mismatch' })
+    }
+    return next(request, context)
+  }
+}
+
+/** `0.2.23` → `0.2`, as whole numbers; undefined for what is no version. */
+function majorMinor(version: string): string | undefined {
+  const match = /^\s*v?(\d{1,9})\.(\d{1,9})(?=\.|\s*$)/.exec(version)
+  return match ? `${Number(match[1])}.${Number(match[2])}` : undefined
+}
