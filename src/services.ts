@@ -5,7 +5,7 @@ import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
 import type { Config } from './config/config.ts'
-import { createEgress } from './egress/egress.ts'
+import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
@@ -28,8 +28,12 @@ export interface BuildOptions {
   times?: Partial<CatalogTimes>
   /** Milliseconds that a provider's health check may take. */
   healthTimeout?: number
+  /** Tells who is asking, in the place of what the configuration says. */
+  authentication?: Authentication
   /** How much is kept of what callers' own keys list. */
   callerLimits?: Partial<CallerListingLimits>
+  /** For tests: another resolver, another authority of callers' hosts. */
+  egress?: Omit<EgressOptions, 'allow' | 'proxies'>
 }
 
 /**
@@ -39,7 +43,7 @@ export interface BuildOptions {
 export async function buildServices(config: Config, options: BuildOptions = {}): Promise<Services> {
   const log = options.log ?? createLog(config.logging)
   const events = createEvents(log)
-  const egress = createEgress()
+  const egress = createEgress({ ...config.egress, ...options.egress })
   const providers = createProviderRegistry({
     entries: config.providers,
     egress,
@@ -56,10 +60,12 @@ export async function buildServices(config: Config, options: BuildOptions = {}):
     ...(options.times && { times: options.times }),
     ...(options.callerLimits && { callerLimits: options.callerLimits }),
   })
+  const { authentication } = options
   return {
     config,
     log,
     events,
+    authentication,
     providers,
     models,
     routes,
