@@ -13,6 +13,9 @@ export interface PostgresBackend {
   readonly database?: string | undefined
   readonly user?: string | undefined
   readonly password?: Secret | undefined
+  /** The schema that Corral's tables stand in, made where it is not there. Default: the user's own search path. */
+  readonly schema?: string | undefined
+  /** libpq's: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. */
   readonly sslMode?: string | undefined
   /** PEM file. */
   readonly caCertPath?: string | undefined

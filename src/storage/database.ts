@@ -1,4 +1,5 @@
 import type { Kysely, Transaction as KyselyTransaction } from 'kysely'
+import type { Isolation } from './session.ts'
 import type { Tables } from './tables.ts'
 
 /** A database that only reads. */
@@ -10,18 +11,24 @@ export type Transaction = KyselyTransaction<Tables>
 /** One open database, SQLite or PostgreSQL, its tables up to date. */
 export interface Database extends AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres'
+  /** For messages, without secrets: the file, or `postgres://host:port/database`. */
+  readonly place: string
   readonly read: Reader
   /**
    * Runs `work` as one transaction and resolves once it is durable: what was acknowledged survives `kill -9` and a loss of power. Transactions
    * that lose a race (a deadlock, a serialisation failure) are run again, so `work` has no effect but on the database.
    * Throws ApiError 503 when the database is out of reach.
+   *
+   * On SQLite one transaction runs at a time, so `work` waits for nothing but its own statements. On PostgreSQL the isolation is "read committed"
+   * unless `serializable` is asked for: take amounts with a condition in the UPDATE itself, never by reading first.
    */
-  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
+  write<T>(work: (transaction: Transaction) => Promise<T>, options?: { isolation?: Isolation }): Promise<T>
   /**
    * Tells when the revision of `scope` has changed, in this process or another: at once on PostgreSQL (LISTEN), within a quarter of a second
-   * on SQLite. `failed` is told when looking fails, `changed` is called again after that.
+   * on SQLite. `changed` is told once at first too, so that whoever loads upon it misses nothing; `failed` is told when looking fails, and
+   * `changed` again after that; `looked` after each look that worked.
    */
-  watch(scope: string, watcher: { changed(): void; failed(error: unknown): void }): Disposable
+  watch(scope: string, watcher: { changed(): void; failed(error: unknown): void; looked?(): void }): Disposable
 }
 
 /** To be called in the transaction that changes what `scope` names: whoever watches it is told after the commit. */

@@ -1,9 +1,118 @@
+import { unavailable } from '../errors.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { Database } from './database.ts'
+import { isOutOfReach } from './errors.ts'
+
 /** What every replica holds in memory of something stored, swapped whole when its revision changes. */
 export interface Snapshot<T> extends Disposable {
   /** The latest known. Throws ApiError 503 (Retry-After) before the first load, and once the store has been out of reach for more than a minute. */
   current(): T
-  /** Loads anew now; for the process that made a change itself and wants to see it at once. */
+  /** Loads anew now; for the process that made a change itself and wants to see it at once. Throws what loading throws. */
   refresh(): Promise<void>
   /** Resolves after the first load, or its failure. */
   readonly ready: Promise<void>
+}
+
+export interface SnapshotOptions<T> {
+  readonly database: Pick<Database, 'read' | 'watch'>
+  /** The revision that changes with it. */
+  readonly scope: string
+  /** Reads it. */
+  load(read: Database['read']): Promise<T>
+  readonly events?: Pick<Events, 'unexpected'> | undefined
+  /** Told after each swap. */
+  readonly onChange?: ((value: T) => void) | undefined
+  /** Milliseconds, of any clock that only goes forward. Default: `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/** Milliseconds for which what is known stays good while the store is out of reach. */
+const longestStale = 60_000
+
+/** Milliseconds before a load that failed is tried again. */
+const loadAgain = 1000
+
+/** Loads at once, in the background, and after each change. */
+export function createSnapshot<T>(options: SnapshotOptions<T>): Snapshot<T> {
+  return new LoadedSnapshot(options)
+}
+
+class LoadedSnapshot<T> implements Snapshot<T> {
+  readonly ready: Promise<void>
+  readonly #options: SnapshotOptions<T>
+  readonly #now: () => number
+  readonly #watching: Disposable
+  readonly #firstDone: () => void
+  #value: { readonly of: T } | undefined
+  /** When it was last certain that the value is the latest. */
+  #confirmedAt: number
+  #isStale = false
+  /** Loads are numbered as they begin: a slow one never replaces what a later one has read. */
+  #begun = 0
+  #swapped = 0
+  #again: ReturnType<typeof setTimeout> | undefined
+  #disposed = false
+
+  constructor(options: SnapshotOptions<T>) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#confirmedAt = this.#now()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.ready = promise
+    this.#firstDone = resolve
+    this.#watching = options.database.watch(options.scope, {
+      changed: () => void this.#loadInBackground(),
+      failed: () => {
+        this.#isStale = true
+        resolve()
+      },
+      looked: () => {
+        if (!this.#isStale) this.#confirmedAt = this.#now()
+      },
+    })
+  }
+
+  current(): T {
+    const value = this.#value
+    if (!value) throw unavailable('The server has not read this from its database yet.', 1, { code: 'database_unavailable' })
+    if (this.#isStale && this.#now() - this.#confirmedAt > longestStale) {
+      throw unavailable('The database is out of reach, and what was last read from it is too old.', 5, { code: 'database_unavailable' })
+    }
+    return value.of
+  }
+
+  async refresh(): Promise<void> {
+    const number = ++this.#begun
+    const value = await this.#options.load(this.#options.database.read)
+    if (number < this.#swapped || this.#disposed) return
+    this.#swapped = number
+    this.#value = { of: value }
+    this.#confirmedAt = this.#now()
+    this.#isStale = false
+    this.#options.onChange?.(value)
+  }
+
+  async #loadInBackground(): Promise<void> {
+    clearTimeout(this.#again)
+    // What has changed is not known until it has been read.
+    this.#isStale = true
+    try {
+      await this.refresh()
+    } catch (error) {
+      if (this.#disposed) return
+      this.#isStale = true
+      if (!isOutOfReach(error)) this.#options.events?.unexpected(`reading ${this.#options.scope}`, error)
+      this.#again = setTimeout(() => void this.#loadInBackground(), loadAgain)
+      this.#again.unref()
+    } finally {
+      this.#firstDone()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true
+    clearTimeout(this.#again)
+    this.#watching[Symbol.dispose]()
+    this.#firstDone()
+  }
 }

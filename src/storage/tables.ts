@@ -70,6 +70,12 @@ export interface QuotaCounterRow {
   window_start: number
   window_end: number
   taken: number
+  /** What the last statement took of it: one statement can count and tell. */
+  granted: number
+  /** How much of it processes said they hold unused. A hint: a process that died does not take it back. */
+  leased: number
+  /** Until then somebody who was refused waits for more. */
+  wanted_until: number
 }
 
 /** Slots of running requests that one process holds of a counter; void once `until` has passed without a renewal. */
@@ -78,6 +84,8 @@ export interface QuotaHolderRow {
   holder: string
   held: number
   until: number
+  /** Goes up with each request of the holder: one that comes late changes nothing. */
+  sequence: number
 }
 
 /** One row for each priced answer of a model; rows are only ever added. */

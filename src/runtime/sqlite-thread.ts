@@ -1,0 +1,117 @@
+import { Worker } from 'node:worker_threads'
+import { SqliteFailure, type SqliteResult } from './sqlite.ts'
+
+/** What the thread is asked. */
+export interface ThreadQuestion {
+  readonly id: number
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+  /** Refused where no transaction is open, lest it commits by itself. */
+  readonly inside: boolean
+}
+
+export interface ThreadFailure {
+  readonly name: string
+  readonly message: string
+  readonly code?: string | undefined
+}
+
+/** What it answers: to a question by its id; to being started, with 0. */
+export interface ThreadAnswer {
+  readonly id: number
+  readonly inTransaction: boolean
+  readonly result?: SqliteResult
+  readonly failure?: ThreadFailure
+}
+
+/** A statement's result, and whether a transaction is open after it. */
+export interface Executed extends SqliteResult {
+  readonly inTransaction: boolean
+}
+
+/** The thread is gone, and with it what it had not acknowledged. */
+export class SqliteThreadGone extends Error {
+  constructor(cause: unknown) {
+    super('the thread that writes the database has ended', { cause })
+    this.name = 'SqliteThreadGone'
+  }
+}
+
+/** A connection that writes, in a thread of its own, so that neither a commit's fsync nor another process's lock stops the event loop. */
+export interface SqliteThread {
+  readonly gone: boolean
+  /**
+   * Statements run in the order in which they are asked. Throws SqliteFailure (with `inTransaction` lost where the error ended the transaction),
+   * RangeError or SqliteThreadGone.
+   */
+  execute(sql: string, parameters: readonly unknown[], options?: { inside?: boolean }): Promise<Executed>
+  /** Ends the thread at once; what it has not acknowledged is rejected. */
+  terminate(): Promise<void>
+}
+
+interface Waiting {
+  resolve(executed: Executed): void
+  reject(error: unknown): void
+}
+
+/** Starts the thread and opens the file in it, making it where there is none. Rejects where it cannot be opened. */
+export async function startSqliteThread(path: string, { busyTimeout }: { busyTimeout: number }): Promise<SqliteThread> {
+  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: { path, busyTimeout } })
+  const waiting = new Map<number, Waiting>()
+  let last = 0
+  let ended: SqliteThreadGone | undefined
+
+  const end = (cause: unknown) => {
+    ended ??= new SqliteThreadGone(cause)
+    for (const asked of waiting.values()) asked.reject(ended)
+    waiting.clear()
+  }
+  worker.on('error', end)
+  worker.on('messageerror', end)
+  worker.on('exit', (code) => end(new Error(`exit code ${code}`)))
+  worker.on('message', ({ id, result, failure, inTransaction }: ThreadAnswer) => {
+    const asked = waiting.get(id)
+    waiting.delete(id)
+    // Only what somebody waits for keeps the process alive.
+    if (waiting.size === 0) worker.unref()
+    if (failure) asked?.reject(Object.assign(rebuilt(failure), { inTransaction }))
+    else asked?.resolve({ ...(result ?? { rows: [], changes: 0 }), inTransaction })
+  })
+  const wait = (id: number): Promise<Executed> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Executed>()
+    if (ended) reject(ended)
+    else {
+      if (waiting.size === 0) worker.ref()
+      waiting.set(id, { resolve, reject })
+    }
+    return promise
+  }
+
+  try {
+    await wait(0)
+  } catch (error) {
+    await worker.terminate()
+    throw error
+  }
+  return {
+    get gone() {
+      return ended !== undefined
+    },
+    execute(sql, parameters, options) {
+      const id = ++last
+      const answer = wait(id)
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      if (!ended) worker.postMessage({ id, sql, parameters, inside: options?.inside ?? false } satisfies ThreadQuestion)
+      return answer
+    },
+    async terminate() {
+      await worker.terminate()
+      end(new Error('terminated'))
+    },
+  }
+}
+
+function rebuilt({ name, message, code }: ThreadFailure): Error {
+  if (code !== undefined) return new SqliteFailure(message, code)
+  return name === 'RangeError' ? new RangeError(message) : new Error(message)
+}

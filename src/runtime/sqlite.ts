@@ -1,0 +1,105 @@
+import type { Database, SQLQueryBindings } from 'bun:sqlite'
+
+/** What a statement gave: its rows, and how many rows it changed. */
+export interface SqliteResult {
+  readonly rows: Record<string, unknown>[]
+  readonly changes: number
+}
+
+/** One open connection; every call blocks its thread. */
+export interface SqliteConnection {
+  /** Whether a transaction is open: some errors (a full disk) end one by themselves. */
+  readonly inTransaction: boolean
+  /** Runs one statement. Throws SqliteFailure, and RangeError for a whole number in its rows that JavaScript would round. */
+  execute(sql: string, parameters: readonly unknown[]): SqliteResult
+  close(): void
+}
+
+/** An error of SQLite, also one that came from another thread. */
+export class SqliteFailure extends Error {
+  /** SQLite's own name of it, e.g. `SQLITE_BUSY`, `SQLITE_CONSTRAINT_UNIQUE`. */
+  readonly code: string
+
+  constructor(message: string, code: string) {
+    super(message)
+    this.name = 'SqliteFailure'
+    this.code = code
+  }
+}
+
+export interface SqliteOptions {
+  /** `query` reads only; `write` makes the file where there is none. */
+  readonly mode: 'query' | 'write'
+  /** Milliseconds to wait for a lock of another connection. */
+  readonly busyTimeout: number
+}
+
+/**
+ * Opens a database file (or `:memory:`): write-ahead log, `synchronous=FULL` (a commit has reached the disk before it returns, so that it survives
+ * a loss of power), foreign keys on. Throws SqliteFailure.
+ */
+export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOptions): Promise<SqliteConnection> {
+  // Loaded here: other runtimes may import this module, as long as they open nothing.
+  const { Database: Connection } = await import('bun:sqlite')
+  return translated(() => {
+    const database = new Connection(path, { readwrite: true, create: mode === 'write', safeIntegers: true, strict: true })
+    try {
+      database.run(`PRAGMA busy_timeout = ${Math.trunc(busyTimeout)}`)
+      if (mode === 'query') database.run('PRAGMA query_only = ON')
+      else {
+        database.run('PRAGMA journal_mode = WAL')
+        database.run('PRAGMA synchronous = FULL')
+        database.run('PRAGMA foreign_keys = ON')
+      }
+      // The first look at the file: what is no database fails here.
+      database.query('SELECT count(*) FROM sqlite_schema').all()
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    return connection(database)
+  })
+}
+
+function connection(database: Database): SqliteConnection {
+  return {
+    get inTransaction() {
+      return database.inTransaction
+    },
+    execute(sql, parameters) {
+      const bound = parameters as SQLQueryBindings[]
+      return translated(() => {
+        const statement = database.query<Record<string, unknown>, SQLQueryBindings[]>(sql)
+        if (statement.columnNames.length === 0) {
+          const { changes } = statement.run(...bound)
+          return { rows: [], changes }
+        }
+        const rows = statement.all(...bound)
+        for (const row of rows) readable(row)
+        return { rows, changes: rows.length }
+      })
+    },
+    close: () => database.close(),
+  }
+}
+
+function readable(row: Record<string, unknown>): void {
+  for (const column in row) {
+    const value = row[column]
+    if (typeof value !== 'bigint') continue
+    const number = Number(value)
+    if (!Number.isSafeInteger(number)) throw new RangeError(`the whole number ${value} is beyond 2^53 and would be rounded`)
+    row[column] = number
+  }
+}
+
+function translated<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE')) {
+      throw new SqliteFailure(error.message, error.code)
+    }
+    throw error
+  }
+}

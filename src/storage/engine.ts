@@ -1,0 +1,29 @@
+import type { Sessions } from './session.ts'
+
+/** Told of by an engine without being asked: revisions of these scopes may have changed. Undefined: of any. */
+export type Hint = (scope?: string) => void
+
+/** What SQLite and PostgreSQL do each in their own way. */
+export interface Engine {
+  readonly name: 'sqlite' | 'postgres'
+  /** For messages, without secrets, e.g. `/home/me/.corral/corral.db`, `postgres://db.example:5432/corral`. */
+  readonly place: string
+  /** Connects for the first time. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
+  open(): Promise<void>
+  readonly reading: Sessions
+  readonly writing: Sessions
+  /** ApiError 503 where the error means that the database is out of reach; any other error as it is. */
+  translate(error: unknown): unknown
+  /** Whether a transaction that failed with this error lost a race, and may well succeed when it is run again. */
+  isLostRace(error: unknown): boolean
+  /** How watchers learn of changes. `hint` is called at once where that is possible, else looking has to do. */
+  watch(hint: Hint): Watch
+  close(): Promise<void>
+}
+
+export interface Watch extends Disposable {
+  /** Milliseconds between two looks. */
+  readonly interval: number
+  /** Cheap: false where certainly nothing has changed since it was last asked. */
+  mayHaveChanged(): Promise<boolean>
+}

@@ -1,0 +1,94 @@
+import type { Events } from '../telemetry/events.ts'
+import { isOutOfReach, outOfReach, StorageError } from './errors.ts'
+
+/** Milliseconds between two tries to open a database that could not be opened. */
+const pause = 1000
+
+export interface GateOptions {
+  /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
+  open(): Promise<void>
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
+}
+
+/**
+ * Stands before a database until it is open: whoever comes waits for the try that is under way, or is refused at once when one has just failed.
+ * Also knows whether the database is in reach, and tells when that changes.
+ */
+export class Gate {
+  readonly #options: GateOptions
+  #state: 'closed' | 'open' | 'disposed' = 'closed'
+  #opening: Promise<void> | undefined
+  #failure: { readonly error: unknown; readonly at: number } | undefined
+  #isDown = false
+  #retry: ReturnType<typeof setTimeout> | undefined
+
+  constructor(options: GateOptions) {
+    this.#options = options
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Resolves once the database is open. Throws ApiError 503. */
+  async pass(): Promise<void> {
+    if (this.#state === 'open') return
+    try {
+      await this.open()
+    } catch (error) {
+      throw isOutOfReach(error) ? error : outOfReach(error)
+    }
+  }
+
+  /** The same with the error as it is. */
+  async open(): Promise<void> {
+    if (this.#state === 'open') return
+    if (this.#state === 'disposed') throw outOfReach(new Error('it has been closed'))
+    const failure = this.#failure
+    if (failure && !this.#opening && performance.now() - failure.at < pause) throw failure.error
+    this.#opening ??= this.#try()
+    await this.#opening
+  }
+
+  /** Tries again and again, in the background, until it is open. */
+  keepTrying(): void {
+    if (this.#state !== 'closed') return
+    this.open().catch((error: unknown) => {
+      if (error instanceof StorageError) return
+      this.#retry = setTimeout(() => this.keepTrying(), pause)
+      this.#retry.unref()
+    })
+  }
+
+  /** To be told of every failure to reach the database, and of every success. */
+  failed(error: unknown): void {
+    if (this.#state === 'disposed') return
+    this.#isDown = true
+    this.#options.events?.dependencyFailed('database', error instanceof Error && isOutOfReach(error) ? error.cause : error)
+  }
+
+  reached(): void {
+    if (!this.#isDown) return
+    this.#isDown = false
+    this.#options.events?.dependencyBack('database')
+  }
+
+  dispose(): void {
+    this.#state = 'disposed'
+    clearTimeout(this.#retry)
+  }
+
+  async #try(): Promise<void> {
+    try {
+      await this.#options.open()
+      if (this.#state === 'closed') this.#state = 'open'
+      this.reached()
+    } catch (error) {
+      this.#failure = { error, at: performance.now() }
+      this.failed(error)
+      throw error
+    } finally {
+      this.#opening = undefined
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Kysely } from 'kysely'
+import type { Events } from '../telemetry/events.ts'
+import type { PostgresBackend, SqliteBackend } from './config.ts'
+import type { Database } from './database.ts'
+import { kyselyOver } from './driver.ts'
+import type { Engine } from './engine.ts'
+import { isOutOfReach } from './errors.ts'
+import { Gate } from './gate.ts'
+import { migrate } from './migrate.ts'
+import type { Migration } from './migration.ts'
+import { postgresEngine } from './postgres.ts'
+import { RevisionWatch } from './revisions.ts'
+import type { Session, Sessions } from './session.ts'
+import { sqliteEngine } from './sqlite.ts'
+import type { Tables } from './tables.ts'
+
+export interface DatabaseDeps {
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
+  /** Default: all of this version. */
+  readonly migrations?: readonly Migration[] | undefined
+}
+
+/** A database that need not be open yet. */
+export interface OpeningDatabase extends Database {
+  /** Resolves once it is open and its tables are up to date. Throws ApiError 503, or StorageError where trying again does not help. */
+  open(): Promise<void>
+  /** Tries in the background until it is open. */
+  keepTrying(): void
+}
+
+/** How often a transaction that has lost a race is run again. */
+const mostTries = 8
+
+export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): OpeningDatabase {
+  const engine = backend.engine === 'sqlite' ? sqliteEngine(backend.path) : postgresEngine(backend)
+  const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
+  const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
+  const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))
+  const revisions = new RevisionWatch(engine, read)
+  return {
+    engine: engine.name,
+    place: engine.place,
+    read,
+    async write(work, options) {
+      for (let tries = 1; ; tries++) {
+        try {
+          const transaction = writer.transaction()
+          return await (options?.isolation ? transaction.setIsolationLevel(options.isolation) : transaction).execute(work)
+        } catch (error) {
+          if (!engine.isLostRace(error) || tries === mostTries) throw error
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** tries))
+        }
+      }
+    },
+    watch: (scope, watcher) => revisions.add(scope, watcher),
+    open: () => gate.open(),
+    keepTrying: () => gate.keepTrying(),
+    async [Symbol.asyncDispose]() {
+      revisions.dispose()
+      gate.dispose()
+      await engine.close()
+    },
+  }
+}
+
+async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Promise<void> {
+  try {
+    await engine.open()
+    const db: Kysely<Tables> = kyselyOver(engine.name, engine.writing)
+    await migrate({ read: kyselyOver(engine.name, engine.reading), write: db }, { engine: engine.name, place: engine.place, migrations })
+  } catch (error) {
+    throw engine.translate(error)
+  }
+}
+
+/** Sessions behind the gate, their errors translated, and failures to reach the database told. */
+function guarded(sessions: Sessions, engine: Engine, gate: Gate): Sessions {
+  const watched = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      const result = await work
+      gate.reached()
+      return result
+    } catch (error) {
+      const translated = engine.translate(error)
+      if (isOutOfReach(translated)) gate.failed(translated)
+      throw translated
+    }
+  }
+  return {
+    async acquire(): Promise<Session> {
+      if (!gate.isOpen) await gate.pass()
+      const session = await watched(sessions.acquire())
+      return {
+        execute: (sql, parameters) => watched(session.execute(sql, parameters)),
+        begin: (isolation) => watched(session.begin(isolation)),
+        commit: () => watched(session.commit()),
+        rollback: () => session.rollback(),
+        release: () => session.release(),
+      }
+    },
+  }
+}

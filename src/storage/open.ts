@@ -1,0 +1,98 @@
+import type { Events } from '../telemetry/events.ts'
+import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
+import type { Database } from './database.ts'
+import { StorageError } from './errors.ts'
+import { databaseOver, type DatabaseDeps, type OpeningDatabase } from './open-engine.ts'
+
+export { isUniqueViolation, StorageError } from './errors.ts'
+
+/**
+ * Opens one database and brings its tables up to date. Throws ApiError 503 where it is out of reach, and StorageError where trying again does not
+ * help: no database, no permission, made by a newer version.
+ */
+export async function openDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): Promise<Database> {
+  const database = databaseOver(backend, deps)
+  try {
+    await database.open()
+    return database
+  } catch (error) {
+    await database[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The databases of a server, each opened once. */
+export interface Storage extends AsyncDisposable {
+  /** Keys, registered models, the ledger. */
+  readonly records: Database
+  /** The database of `storage.backends` by its name; undefined for Redis and for names that there are not. What is not open yet opens in the background. */
+  database(name: string): Database | undefined
+  /** The entry of `storage.backends` itself, for what is no database of ours (Redis). */
+  backend(name: string): Backend | undefined
+}
+
+export interface StorageDeps {
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'> | undefined
+}
+
+/**
+ * Opens the records database. A PostgreSQL that is out of reach does not keep the server from starting: what needs it answers 503 until it is back.
+ * Nor does the default file, which nobody asked for. Throws StorageError for a configured one that cannot be used.
+ */
+export async function openStorage(config: StorageConfig, deps: StorageDeps = {}): Promise<Storage> {
+  const opened = new Map<string, OpeningDatabase>()
+  const databaseFor = (backend: SqliteBackend | PostgresBackend): OpeningDatabase => {
+    const key = identityOf(backend)
+    const known = opened.get(key)
+    if (known) return known
+    const database = databaseOver(backend, deps)
+    opened.set(key, database)
+    return database
+  }
+  const records = databaseFor(config.records)
+  if (config.recordsConfigured) await openConfigured(records)
+  else openDefault(records, deps)
+  return {
+    records,
+    backend: (name) => (Object.hasOwn(config.backends, name) ? config.backends[name] : undefined),
+    database(name) {
+      const backend = Object.hasOwn(config.backends, name) ? config.backends[name] : undefined
+      if (!backend || backend.engine === 'redis') return undefined
+      const database = databaseFor(backend)
+      database.keepTrying()
+      return database
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...opened.values()].map((database) => database[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+async function openConfigured(database: OpeningDatabase): Promise<void> {
+  try {
+    await database.open()
+  } catch (error) {
+    if (error instanceof StorageError || database.engine === 'sqlite') {
+      await database[Symbol.asyncDispose]()
+      throw error
+    }
+    database.keepTrying()
+  }
+}
+
+/** In the background, so that a server that needs nothing of it starts as fast as before. */
+function openDefault(database: OpeningDatabase, { events }: StorageDeps): void {
+  database.open().catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error)
+    const remedy = error instanceof StorageError ? error.remedy : ''
+    events?.warning(`${why} What would be kept there (keys, registered models, the ledger) answers 503. ${remedy}`.trim())
+    database.keepTrying()
+  })
+}
+
+/** Two names of one file or database are one. */
+function identityOf(backend: SqliteBackend | PostgresBackend): string {
+  if (backend.engine === 'sqlite') return `sqlite ${backend.path}`
+  const { host, port, database, user, schema } = backend
+  return JSON.stringify(['postgres', host, port, database ?? user, user, schema])
+}

@@ -1,0 +1,203 @@
+import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
+import type { PostgresBackend } from './config.ts'
+import type { Engine, Hint, Watch } from './engine.ts'
+import { outOfReach } from './errors.ts'
+import { connectionConfig, placeOf, poolTimes, tlsOptions } from './postgres-connection.ts'
+import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
+import { revisionChannel } from './revisions.ts'
+import type { Executed, Isolation, Session, Sessions } from './session.ts'
+
+/** Milliseconds between two looks for changes that no notification told of, which is also how a lost server is noticed. */
+const watchInterval = 5000
+
+/** Milliseconds before the connection that listens is made anew. */
+const listenAgain = 1000
+
+export function postgresEngine(backend: PostgresBackend): Engine {
+  let pool: Pool | undefined
+  let config: ClientConfig | undefined
+  let closed = false
+
+  const sessions: Sessions = {
+    async acquire() {
+      if (!pool || closed) throw outOfReach(new Error('it has been closed'))
+      return new PostgresSession(pool, await pool.connect())
+    },
+  }
+  return {
+    name: 'postgres',
+    place: placeOf(backend),
+    async open() {
+      const pg = (await import('pg')).default
+      const ssl = await tlsOptions(backend, async (choice) => {
+        await using probe = await connected(pg.Client, connectionConfig(backend, choice))
+        await probe.query('select 1')
+      })
+      config = connectionConfig(backend, ssl)
+      const opened = new pg.Pool({ ...config, ...poolTimes(backend.poolSize) })
+      // An idle connection that breaks is replaced; whoever needs the next one learns whether that works.
+      opened.on('error', () => undefined)
+      try {
+        const client = await opened.connect()
+        try {
+          if (backend.schema !== undefined) await makeSchema(client, backend.schema)
+        } finally {
+          client.release()
+        }
+      } catch (error) {
+        await opened.end()
+        throw error
+      }
+      if (closed) await opened.end()
+      pool = opened
+    },
+    reading: sessions,
+    writing: sessions,
+    translate,
+    isLostRace,
+    watch: (hint) => listen(() => config, hint),
+    async close() {
+      closed = true
+      await pool?.end()
+    },
+  }
+}
+
+async function makeSchema(client: PoolClient, schema: string): Promise<void> {
+  const { rows } = await client.query('select 1 from pg_catalog.pg_namespace where nspname = $1', [schema])
+  if (rows.length > 0) return
+  await client.query(`create schema if not exists ${client.escapeIdentifier(schema)}`)
+}
+
+class PostgresSession implements Session {
+  readonly #pool: Pool
+  #client: PoolClient
+  /** The connection is not to be used again. */
+  #broken: Error | undefined
+  #isFresh = true
+
+  constructor(pool: Pool, client: PoolClient) {
+    this.#pool = pool
+    this.#client = client
+    client.on('error', this.#onError)
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#broken = error
+  }
+
+  async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    const isFirst = this.#isFresh
+    this.#isFresh = false
+    try {
+      return await this.#run(sql, parameters)
+    } catch (error) {
+      // A connection that lay in the pool while the server was restarted: nothing has been done on it.
+      const isStale = isFirst && isDisconnected(error) && /^\s*(select|with|begin|start)\b/i.test(sql)
+      if (!isStale) throw error
+      await this.#exchange(error)
+      return await this.#run(sql, parameters)
+    }
+  }
+
+  async #run(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    try {
+      const { rows, rowCount } = await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
+      return { rows, changes: rowCount ?? 0 }
+    } catch (error) {
+      if (isUnreachable(error)) this.#broken = error as Error
+      throw error
+    }
+  }
+
+  async #exchange(error: unknown): Promise<void> {
+    this.release(error as Error)
+    this.#client = await this.#pool.connect()
+    this.#broken = undefined
+    this.#client.on('error', this.#onError)
+  }
+
+  async begin(isolation: Isolation): Promise<void> {
+    await this.execute(isolation === 'serializable' ? 'begin isolation level serializable' : 'begin', [])
+  }
+
+  async commit(): Promise<void> {
+    const { command } = await this.#client.query('commit').catch((error: unknown) => {
+      this.#broken = error as Error
+      throw error
+    })
+    // The answer to COMMIT where an earlier statement had failed.
+    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it had failed')
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#broken) return
+    await this.#client.query('rollback').catch((error: unknown) => {
+      this.#broken = error as Error
+    })
+  }
+
+  release(error?: Error): void {
+    this.#client.off('error', this.#onError)
+    this.#client.release(error ?? this.#broken)
+  }
+}
+
+async function connected(ClientClass: typeof Client, config: ClientConfig): Promise<Client & AsyncDisposable> {
+  const client = new ClientClass(config)
+  client.on('error', () => undefined)
+  await client.connect()
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
+}
+
+/** LISTEN on a connection of its own, made anew whenever it is lost. */
+function listen(config: () => ClientConfig | undefined, hint: Hint): Watch {
+  let client: Client | undefined
+  let again: ReturnType<typeof setTimeout> | undefined
+  let disposed = false
+
+  const start = async (): Promise<void> => {
+    const settings = config()
+    if (disposed || !settings) return later()
+    const pg = (await import('pg')).default
+    const fresh = new pg.Client({ ...settings, query_timeout: 5000 })
+    const lost = () => {
+      if (client === fresh) client = undefined
+      fresh.removeAllListeners('notification')
+      void fresh.end().catch(() => undefined)
+      later()
+    }
+    fresh.once('error', lost)
+    fresh.on('error', () => undefined)
+    fresh.once('end', lost)
+    fresh.on('notification', ({ payload }) => hint(payload))
+    try {
+      await fresh.connect()
+      await fresh.query(`listen ${revisionChannel}`)
+      if (disposed) return lost()
+      client = fresh
+      // Changes that came while nobody listened.
+      hint()
+    } catch {
+      lost()
+    }
+  }
+  const later = (): void => {
+    if (disposed || again) return
+    again = setTimeout(() => {
+      again = undefined
+      void start()
+    }, listenAgain)
+    again.unref()
+  }
+  void start()
+  return {
+    interval: watchInterval,
+    mayHaveChanged: () => Promise.resolve(true),
+    [Symbol.dispose]() {
+      disposed = true
+      clearTimeout(again)
+      void client?.end().catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import { PostgresAdapter, sql } from 'kysely'
+import type { BumpRevision, Reader } from './database.ts'
+import type { Engine } from './engine.ts'
+
+/** The channel of PostgreSQL's NOTIFY; the payload is the scope. */
+export const revisionChannel = 'corral_revisions'
+
+export const bumpRevision: BumpRevision = async (transaction, scope) => {
+  await transaction
+    .insertInto('revisions')
+    .values({ scope, value: 1 })
+    .onConflict((conflict) => conflict.column('scope').doUpdateSet({ value: sql<number>`revisions.value + 1` }))
+    .execute()
+  if (transaction.getExecutor().adapter instanceof PostgresAdapter) {
+    await sql`select pg_notify(${revisionChannel}, ${scope})`.execute(transaction)
+  }
+}
+
+export interface Watcher {
+  /** Told once at first, so that whoever loads upon it misses nothing, then after each change. */
+  changed(): void
+  failed(error: unknown): void
+  /** Told after each look that worked, whether or not anything had changed. */
+  looked?(): void
+}
+
+/** Milliseconds that one look may take. */
+const longestLook = 5000
+
+/** Looks for changed revisions while anybody watches, and tells whom they concern. */
+export class RevisionWatch {
+  readonly #engine: Engine
+  readonly #read: Reader
+  readonly #scopes = new Map<string, Set<Watched>>()
+  #watch: ReturnType<Engine['watch']> | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #looking: Promise<void> | undefined
+  #lookAgain = false
+  #disposed = false
+
+  constructor(engine: Engine, read: Reader) {
+    this.#engine = engine
+    this.#read = read
+  }
+
+  add(scope: string, watcher: Watcher): Disposable {
+    const watched: Watched = { watcher, seen: undefined, isFailing: false }
+    const all = this.#scopes.get(scope) ?? new Set()
+    this.#scopes.set(scope, all.add(watched))
+    if (!this.#disposed) {
+      this.#watch ??= this.#engine.watch(() => this.look())
+      this.look()
+    }
+    return {
+      [Symbol.dispose]: () => {
+        all.delete(watched)
+        if (all.size === 0 && this.#scopes.get(scope) === all) this.#scopes.delete(scope)
+        if (this.#scopes.size === 0) this.#stop()
+      },
+    }
+  }
+
+  /** Looks now; a look that is under way is followed by another. */
+  look(): void {
+    if (this.#disposed || this.#scopes.size === 0) return
+    if (this.#looking) {
+      this.#lookAgain = true
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#looking = this.#lookOnce(true).finally(() => {
+      this.#looking = undefined
+      this.#schedule()
+    })
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    this.#stop()
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer)
+    this.#watch?.[Symbol.dispose]()
+    this.#watch = undefined
+  }
+
+  #schedule(): void {
+    if (this.#disposed || !this.#watch) return
+    if (this.#lookAgain) {
+      this.#lookAgain = false
+      this.look()
+      return
+    }
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#lookOnce(false).finally(() => {
+        this.#looking = undefined
+        this.#schedule()
+      })
+    }, this.#watch.interval)
+    this.#timer.unref()
+  }
+
+  async #lookOnce(certainly: boolean): Promise<void> {
+    try {
+      const mayHaveChanged = await this.#watch?.mayHaveChanged()
+      const isAwaited = [...this.#scopes.values()].some((all) => [...all].some(({ seen, isFailing }) => seen === undefined || isFailing))
+      if (certainly || mayHaveChanged || isAwaited) this.#compare(await within(longestLook, this.#values()))
+      this.#each(({ watcher }) => watcher.looked?.())
+    } catch (error) {
+      this.#each((watched) => {
+        watched.isFailing = true
+        watched.watcher.failed(error)
+      })
+    }
+  }
+
+  async #values(): Promise<Map<string, number>> {
+    const rows = await this.#read
+      .selectFrom('revisions')
+      .select(['scope', 'value'])
+      .where('scope', 'in', [...this.#scopes.keys()])
+      .execute()
+    return new Map(rows.map(({ scope, value }) => [scope, value]))
+  }
+
+  #compare(values: ReadonlyMap<string, number>): void {
+    for (const [scope, all] of this.#scopes) {
+      const value = values.get(scope) ?? 0
+      for (const watched of all) {
+        const isNews = watched.isFailing || watched.seen !== value
+        watched.seen = value
+        watched.isFailing = false
+        if (isNews) watched.watcher.changed()
+      }
+    }
+  }
+
+  #each(tell: (watched: Watched) => void): void {
+    for (const all of this.#scopes.values()) for (const watched of all) tell(watched)
+  }
+}
+
+interface Watched {
+  readonly watcher: Watcher
+  /** The revision that it was last told of; undefined before the first look. */
+  seen: number | undefined
+  isFailing: boolean
+}
+
+async function within<T>(milliseconds: number, pending: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
+  try {
+    return await Promise.race([pending, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,193 @@
+import { chmod, mkdir, open, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
+import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
+import type { Engine, Watch } from './engine.ts'
+import { codeOf, outOfReach, StorageError } from './errors.ts'
+import type { Session, Sessions } from './session.ts'
+import { type WriteChannel, WriteQueue } from './write-queue.ts'
+
+/** Milliseconds that one try to lock the file waits for another process. */
+const busyTimeout = 2000
+
+/** Milliseconds between two looks for what other processes have changed. */
+const watchInterval = 200
+
+/** A SQLite file: written by a thread, read here. Or one in memory, which there is nothing to wait for. */
+export function sqliteEngine(path: string): Engine {
+  return path === ':memory:' ? memoryEngine() : fileEngine(path)
+}
+
+function fileEngine(path: string): Engine {
+  let thread: Promise<SqliteThread> | undefined
+  let reader: SqliteConnection | undefined
+  let closed = false
+
+  const writer = async (): Promise<WriteChannel> => {
+    if (closed) throw outOfReach(new Error('it has been closed'))
+    const running = await thread
+    if (running && !running.gone) return running
+    thread = startSqliteThread(path, { busyTimeout })
+    return await thread.catch((error: unknown) => {
+      thread = undefined
+      throw error
+    })
+  }
+  const queue = new WriteQueue(writer)
+  return {
+    name: 'sqlite',
+    place: path,
+    async open() {
+      try {
+        await makeFile(path)
+        reader = await openSqlite(path, { mode: 'query', busyTimeout })
+      } catch (error) {
+        throw unopenable(path, error)
+      }
+    },
+    reading: { acquire: () => Promise.resolve(readingSession(reader)) },
+    writing: queue,
+    translate,
+    isLostRace: (error) => codeOf(error)?.startsWith('SQLITE_BUSY') ?? false,
+    watch: () => watchFile(path),
+    async close() {
+      closed = true
+      reader?.close()
+      const running = await thread?.catch(() => undefined)
+      await running?.terminate()
+    },
+  }
+}
+
+function memoryEngine(): Engine {
+  let connection: SqliteConnection | undefined
+  const channel: WriteChannel = {
+    async execute(sql, parameters, options) {
+      if (!connection) throw new Error('the database has been closed')
+      try {
+        if (options?.inside && !connection.inTransaction) throw new SqliteFailure('the transaction has ended', 'SQLITE_ABORT')
+        return { ...connection.execute(sql, parameters), inTransaction: connection.inTransaction }
+      } catch (error) {
+        if (error instanceof Error) Object.assign(error, { inTransaction: connection.inTransaction })
+        throw error
+      }
+    },
+  }
+  const queue = new WriteQueue(() => Promise.resolve(channel))
+  let seen = 0
+  return {
+    name: 'sqlite',
+    place: ':memory:',
+    async open() {
+      connection = await openSqlite(':memory:', { mode: 'write', busyTimeout: 0 })
+    },
+    reading: { acquire: () => memoryReading(queue) },
+    writing: queue,
+    translate,
+    isLostRace: () => false,
+    watch: () => ({
+      interval: watchInterval,
+      mayHaveChanged: () => {
+        const changed = seen !== queue.commits
+        seen = queue.commits
+        return Promise.resolve(changed)
+      },
+      [Symbol.dispose]() {},
+    }),
+    close: () => {
+      connection?.close()
+      connection = undefined
+      return Promise.resolve()
+    },
+  }
+}
+
+function readingSession(reader: SqliteConnection | undefined): Session {
+  return {
+    async execute(sql, parameters) {
+      if (!reader) throw outOfReach(new Error('it has been closed'))
+      return reader.execute(sql, parameters)
+    },
+    begin: onlyReads,
+    commit: onlyReads,
+    rollback: onlyReads,
+    release() {},
+  }
+}
+
+/** A turn of its own among those that write, so that nothing is seen of what is not committed. */
+async function memoryReading(queue: Sessions): Promise<Session> {
+  const turn = await queue.acquire()
+  await turn.begin('serializable')
+  return {
+    execute: (sql, parameters) => turn.execute(sql, parameters),
+    begin: onlyReads,
+    commit: onlyReads,
+    rollback: onlyReads,
+    release: () => void turn.rollback(),
+  }
+}
+
+function onlyReads(): Promise<never> {
+  return Promise.reject(new Error('`read` only reads: use `write` for a transaction'))
+}
+
+/** A connection of its own, which sees every commit of any other, by `PRAGMA data_version`. */
+function watchFile(path: string): Watch {
+  let connection: SqliteConnection | undefined
+  let seen: unknown
+  let disposed = false
+  return {
+    interval: watchInterval,
+    async mayHaveChanged() {
+      if (!connection) {
+        const opened = await openSqlite(path, { mode: 'query', busyTimeout })
+        if (disposed) opened.close()
+        else connection = opened
+      }
+      const version = connection?.execute('PRAGMA data_version', []).rows[0]?.['data_version']
+      const changed = version !== seen
+      seen = version
+      return changed
+    },
+    [Symbol.dispose]() {
+      disposed = true
+      connection?.close()
+    },
+  }
+}
+
+/** Folders and the file are the user's own: nobody else may read the keys' hashes, or put a file in their place. */
+async function makeFile(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) return
+  // SQLite gives its -wal and -shm the mode of the file itself.
+  const file = await open(path, 'a', 0o600)
+  await file.close()
+  await chmod(path, 0o600)
+}
+
+function unopenable(path: string, error: unknown): unknown {
+  if (error instanceof SqliteFailure && error.code === 'SQLITE_BUSY') return outOfReach(error)
+  if (error instanceof SqliteFailure && error.code === 'SQLITE_NOTADB') {
+    return new StorageError(`The file ${path} is no SQLite database.`, 'Name another file as `db_path`, or move this one away.', error)
+  }
+  const why = codeOf(error) ?? 'unknown cause'
+  return new StorageError(
+    `The database file ${path} cannot be opened (${why}).`,
+    'The folder must be there and writable for the user that runs Corral, and on a disk of this machine: name another place as `db_path`.',
+    error,
+  )
+}
+
+/** What is wrong with the file or the disk, and not with the statement. */
+const broken = /^SQLITE_(BUSY|LOCKED|CANTOPEN|IOERR|FULL|CORRUPT|NOTADB|READONLY|PROTOCOL|NOMEM)/
+
+function translate(error: unknown): unknown {
+  if (error instanceof SqliteThreadGone) return outOfReach(error)
+  return broken.test(codeOf(error) ?? '') ? outOfReach(error) : error
+}

@@ -1,0 +1,218 @@
+import { codeOf } from './errors.ts'
+import type { Executed, Session } from './session.ts'
+
+/** The connection that writes: a thread, or, for a database in memory, one that answers at once. */
+export interface WriteChannel {
+  execute(
+    sql: string,
+    parameters: readonly unknown[],
+    options?: { inside?: boolean },
+  ): Promise<Executed & { readonly inTransaction: boolean }>
+}
+
+/** Transactions that share a commit at most, and milliseconds after which a commit takes no further ones. */
+const largestGroup = 100
+const longestGroup = 10
+
+/** Milliseconds after which a transaction that asks for nothing is rolled back: every other one waits for it. */
+const longestSilence = 10_000
+
+/** Milliseconds that another process may keep the database locked. */
+const longestLock = 20_000
+
+/** What one commit makes durable together. */
+interface Group {
+  readonly since: number
+  /** Transactions that are complete and wait for the commit. */
+  readonly members: PromiseWithResolvers<void>[]
+  /** An error ended the transaction of the database: nothing of the group was kept. */
+  lost?: unknown
+}
+
+/**
+ * One transaction after the other on the one connection that writes. Those that wait when one is complete join its commit, each in a savepoint of
+ * its own, so that many small writes cost one fsync; nobody is told before it has happened.
+ */
+export class WriteQueue {
+  readonly #channel: () => Promise<WriteChannel>
+  readonly #waiting: PromiseWithResolvers<Turn>[] = []
+  #busy = false
+  #group: Group | undefined
+  /** Commits so far: tells readers of a database in memory that something may have changed. */
+  commits = 0
+
+  constructor(channel: () => Promise<WriteChannel>) {
+    this.#channel = channel
+  }
+
+  async acquire(): Promise<Session> {
+    if (this.#busy) {
+      const turn = Promise.withResolvers<Turn>()
+      this.#waiting.push(turn)
+      return await turn.promise
+    }
+    this.#busy = true
+    return new Turn(this)
+  }
+
+  /** @internal Begins a transaction, or joins the open one with a savepoint. */
+  async open(): Promise<{ channel: WriteChannel; nested: boolean; group: Group }> {
+    const channel = await this.#channel()
+    const open = this.#group
+    if (!open) {
+      await beginImmediately(channel)
+      const group: Group = { since: performance.now(), members: [] }
+      this.#group = group
+      return { channel, nested: false, group }
+    }
+    try {
+      await channel.execute('SAVEPOINT turn', [], { inside: true })
+      return { channel, nested: true, group: open }
+    } catch (error) {
+      open.lost ??= error
+      await this.#commit(channel, open)
+      throw error
+    }
+  }
+
+  /** @internal The turn is complete: commits, or hands the open transaction on to whoever waits. Resolves after the commit. */
+  async complete({ channel, group }: { channel: WriteChannel; group: Group }): Promise<void> {
+    const member = Promise.withResolvers<void>()
+    group.members.push(member)
+    if (this.#mayGrow(group)) this.next()
+    else void this.#commit(channel, group).then(() => this.next())
+    await member.promise
+  }
+
+  /** @internal The turn was rolled back; what came before it in the group is kept. */
+  async undone({ channel, group }: { channel: WriteChannel; group: Group }): Promise<void> {
+    if (group.members.length === 0) this.#group = undefined
+    else if (!this.#mayGrow(group)) await this.#commit(channel, group)
+    this.next()
+  }
+
+  #mayGrow(group: Group): boolean {
+    const isFull = group.members.length >= largestGroup || performance.now() - group.since >= longestGroup
+    return this.#waiting.length > 0 && !isFull && group.lost === undefined
+  }
+
+  async #commit(channel: WriteChannel, group: Group): Promise<void> {
+    this.#group = undefined
+    try {
+      if (group.lost !== undefined) throw group.lost
+      await channel.execute('COMMIT', [], { inside: true })
+      this.commits++
+      for (const member of group.members) member.resolve()
+    } catch (error) {
+      await channel.execute('ROLLBACK', [], { inside: true }).catch(() => undefined)
+      for (const member of group.members) member.reject(error)
+    }
+  }
+
+  /** @internal Whoever waits longest may begin. */
+  next(): void {
+    const turn = this.#waiting.shift()
+    if (turn) turn.resolve(new Turn(this))
+    else this.#busy = false
+  }
+}
+
+/** Another process may be writing: each try waits for the connection's busy timeout. Throws ApiError 503. */
+async function beginImmediately(channel: WriteChannel): Promise<void> {
+  const since = performance.now()
+  for (;;) {
+    try {
+      await channel.execute('BEGIN IMMEDIATE', [])
+      return
+    } catch (error) {
+      if (codeOf(error) !== 'SQLITE_BUSY' || performance.now() - since > longestLock) throw error
+    }
+  }
+}
+
+/** One transaction on the connection that writes. */
+class Turn implements Session {
+  readonly #queue: WriteQueue
+  #transaction: Awaited<ReturnType<WriteQueue['open']>> | undefined
+  #state: 'fresh' | 'open' | 'over' = 'fresh'
+  #watchdog: ReturnType<typeof setTimeout> | undefined
+  #running = 0
+
+  constructor(queue: WriteQueue) {
+    this.#queue = queue
+  }
+
+  async begin(): Promise<void> {
+    this.#transaction = await this.#queue.open()
+    this.#state = 'open'
+    this.#watch()
+  }
+
+  async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    const transaction = this.#transaction
+    if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
+    clearTimeout(this.#watchdog)
+    this.#running++
+    try {
+      return await transaction.channel.execute(sql, parameters, { inside: true })
+    } catch (error) {
+      if (!(error instanceof Error && 'inTransaction' in error && error.inTransaction === true)) transaction.group.lost ??= error
+      throw error
+    } finally {
+      this.#running--
+      this.#watch()
+    }
+  }
+
+  async commit(): Promise<void> {
+    const transaction = this.#end()
+    if (!transaction) throw new Error('this transaction was rolled back: it asked for nothing for too long')
+    if (transaction.nested && transaction.group.lost === undefined) await this.#savepoint(transaction, 'RELEASE turn')
+    await this.#queue.complete(transaction)
+  }
+
+  async rollback(): Promise<void> {
+    const transaction = this.#end()
+    if (!transaction) return
+    const { group, nested, channel } = transaction
+    if (group.lost === undefined) {
+      if (nested) {
+        await this.#savepoint(transaction, 'ROLLBACK TO turn')
+        await this.#savepoint(transaction, 'RELEASE turn')
+      } else {
+        await channel.execute('ROLLBACK', [], { inside: true }).catch((error: unknown) => {
+          group.lost ??= error
+        })
+      }
+    }
+    await this.#queue.undone(transaction)
+  }
+
+  release(): void {
+    // A turn that never began hands on what it has not used; every other one has done so by its commit or rollback.
+    if (this.#state === 'fresh') this.#queue.next()
+    this.#state = 'over'
+  }
+
+  async #savepoint({ channel, group }: { channel: WriteChannel; group: Group }, sql: string): Promise<void> {
+    try {
+      await channel.execute(sql, [], { inside: true })
+    } catch (error) {
+      group.lost ??= error
+    }
+  }
+
+  #end() {
+    clearTimeout(this.#watchdog)
+    const transaction = this.#state === 'open' ? this.#transaction : undefined
+    if (this.#state === 'open') this.#state = 'over'
+    return transaction
+  }
+
+  #watch(): void {
+    clearTimeout(this.#watchdog)
+    if (this.#running > 0 || this.#state !== 'open') return
+    this.#watchdog = setTimeout(() => void this.rollback(), longestSilence)
+    this.#watchdog.unref()
+  }
+}
