@@ -1,4 +1,6 @@
 import type { Principal } from '../call.ts'
+import type { Condition } from './conditions.ts'
+import type { TextPattern } from './text-pattern.ts'
 
 export const actions = ['create', 'read', 'update', 'delete'] as const
 export type Action = (typeof actions)[number]
@@ -34,22 +36,55 @@ export interface Decision {
   readonly reason: string
 }
 
+/** When a rule in whose scope a request falls applies: `when` all of its conditions hold, `unless` they do. */
+export type RuleMode = 'always' | 'when' | 'unless'
+
+/** What the rules of both policies have in common. */
+interface Rule {
+  /** Its place in the configured list, from 0; undefined: the default policy's. */
+  readonly index: number | undefined
+  readonly allows: boolean
+  readonly conditions: readonly Condition[]
+  readonly mode: RuleMode
+  /** What is decided where it applies. */
+  readonly decision: Decision
+}
+
+export interface AccessRule extends Rule {
+  readonly actions: readonly Action[]
+  /** Undefined: everybody. */
+  readonly principal: string | undefined
+  /** Of `type::id`. */
+  readonly resource: TextPattern
+}
+
+export interface RouteRule extends Rule {
+  readonly paths: readonly TextPattern[]
+  /** In capitals; undefined: all. */
+  readonly methods: readonly string[] | undefined
+}
+
 /** `access_policy`, compiled. Pure. */
 export interface AccessPolicy {
   decide(question: Question): Decision
   /** True where the configuration has none and Llama Stack's default holds. */
   readonly isDefault: boolean
+  /** What `decide` goes by, in order. Absent: it goes by something else, and lists are filtered by asking it for each row. */
+  readonly rules?: readonly AccessRule[]
 }
 
 /** One request as `route_policy` sees it. */
 export interface RouteQuestion {
   readonly principal: Principal | undefined
+  /** HEAD counts as GET. */
   readonly method: string
-  /** Decoded, without a slash at its end. */
+  /** Percent-decoded, otherwise as it was sent. */
   readonly path: string
 }
 
 /** `route_policy`, compiled. Pure. */
 export interface RoutePolicy {
   decide(question: RouteQuestion): Decision
+  /** What `decide` goes by, in order. */
+  readonly rules?: readonly RouteRule[]
 }

@@ -1,0 +1,123 @@
+import { systemPrincipal } from '../call.ts'
+import { formatCondition, holds, parseCondition } from './conditions.ts'
+import type { AccessPolicy, AccessRule, Decision, Question, RuleMode } from './policy.ts'
+import { actions as allActions } from './policy.ts'
+import type { AccessRule as ConfiguredRule } from './schema.ts'
+import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
+
+const authenticationIsOff: Decision = { allowed: true, explicit: false, reason: 'nobody has to authenticate' }
+const serverItself: Decision = { allowed: true, explicit: false, reason: 'the server itself asks' }
+const noRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
+const notByDefault: Decision = {
+  allowed: false,
+  explicit: false,
+  reason: "the default policy: neither the caller's own, nor shared with one of its roles, teams, projects or namespaces",
+}
+
+/**
+ * `access_policy` as a function. The first rule that applies decides; where none does, the answer is no. Without rules Llama Stack's newest
+ * default policy holds. `rules` as `accessPolicySchema` has checked them; throws an Error for others.
+ */
+export function compileAccessPolicy(rules: readonly ConfiguredRule[]): AccessPolicy {
+  return rules.length === 0 ? defaultAccessPolicy : policyOf(rules.map(compileRule), false)
+}
+
+function policyOf(rules: readonly AccessRule[], isDefault: boolean): AccessPolicy {
+  const otherwise = isDefault ? notByDefault : noRule
+  return {
+    isDefault,
+    rules,
+    decide(question) {
+      const { principal } = question
+      if (principal === undefined) return authenticationIsOff
+      // By identity: whoever is only called so is somebody else.
+      if (principal === systemPrincipal) return serverItself
+      for (const rule of rules) if (applies(rule, question)) return rule.decision
+      return otherwise
+    },
+  }
+}
+
+function compileRule(rule: ConfiguredRule, index: number): AccessRule {
+  const scope = rule.permit ?? rule.forbid
+  if (!scope) throw new Error('one of permit and forbid is required')
+  const allows = Boolean(rule.permit)
+  return {
+    index,
+    allows,
+    actions: allActions.filter((action) => [scope.actions].flat().includes(action)),
+    principal: scope.principal ?? undefined,
+    resource: resourcePattern(scope.resource ?? undefined),
+    ...readConditions(rule),
+    decision: ruleDecision(index, allows, rule.description ?? undefined),
+  }
+}
+
+export function readConditions(rule: Pick<ConfiguredRule, 'when' | 'unless'>): Pick<AccessRule, 'conditions' | 'mode'> {
+  const texts = rule.when ?? rule.unless
+  const mode: RuleMode = rule.when ? 'when' : rule.unless ? 'unless' : 'always'
+  return { conditions: texts ? [texts].flat().map(parseCondition) : [], mode }
+}
+
+export function ruleDecision(index: number, allows: boolean, description: string | undefined): Decision {
+  const reason = `rule ${index + 1} ${allows ? 'permits' : 'forbids'} it${description ? ` (${description})` : ''}`
+  return { allowed: allows, rule: index, explicit: true, reason }
+}
+
+function resourcePattern(text: string | undefined): TextPattern {
+  if (text === undefined) return { kind: 'any' }
+  const pattern = regexPattern(text) ?? plainPattern(text)
+  if (!pattern) throw new Error(`'${text}' is no resource`)
+  return pattern
+}
+
+/** `principal` is there. What cannot be told decides against the caller: a rule that permits does not apply, one that forbids does. */
+function applies(rule: AccessRule, { principal, action, resource }: Question): boolean {
+  if (!principal || !rule.actions.includes(action)) return false
+  if (rule.principal !== undefined && rule.principal !== principal.id) return false
+  if (rule.resource.kind !== 'any') {
+    const matches = matchesText(rule.resource, `${resource.type}::${resource.id}`) ?? !rule.allows
+    if (!matches) return false
+  }
+  if (rule.mode === 'always') return true
+  // Llama Stack's: `unless` takes the rule away only where all of its conditions hold.
+  const all = rule.conditions.every((condition) => holds(condition, principal, resource.owner))
+  return all === (rule.mode === 'when')
+}
+
+/** Why `rule` does not apply, for people; undefined: it does. */
+export function whyNotApplied(rule: AccessRule, question: Question): string | undefined {
+  const { principal, action, resource } = question
+  if (!principal || applies(rule, question)) return undefined
+  if (!rule.actions.includes(action)) return `it is about ${rule.actions.join(', ')}`
+  if (rule.principal !== undefined && rule.principal !== principal.id) return `it is about the user '${rule.principal}'`
+  if (matchesText(rule.resource, `${resource.type}::${resource.id}`) !== true) return 'it is about other resources'
+  if (rule.mode === 'unless') return `${rule.conditions.map((one) => `'${formatCondition(one)}'`).join(' and ')} holds`
+  const failing = rule.conditions.find((condition) => !holds(condition, principal, resource.owner))
+  return failing && `'${formatCondition(failing)}' does not hold`
+}
+
+/** Any action on what is nobody's, one's own, or shared by way of an attribute: behaviour §4.3, Llama Stack's newest. */
+const defaultConditions = [
+  'resource is unowned',
+  'user is owner',
+  'user in owners roles',
+  'user in owners teams',
+  'user in owners projects',
+  'user in owners namespaces',
+]
+
+/** What holds where `access_policy` is absent or empty. */
+export const defaultAccessPolicy: AccessPolicy = policyOf(
+  defaultConditions.map((condition) => ({
+    index: undefined,
+    allows: true,
+    actions: allActions,
+    principal: undefined,
+    resource: { kind: 'any' },
+    conditions: [parseCondition(condition)],
+    mode: 'when',
+    decision: { allowed: true, explicit: false, reason: `the default policy: ${condition}` },
+  })),
+  true,
+)

@@ -1,0 +1,29 @@
+import type { Principal } from '../call.ts'
+import { ApiError, type Denial, notFound, shortened } from '../errors.ts'
+import type { Action, Decision, Question, Resource } from './policy.ts'
+
+/** For the log: who refused what. */
+export function denialOf(decision: Decision, action: Action, resource: Resource): Denial {
+  return { by: 'access_policy', reason: decision.reason, action, resource: shortened(`${resource.type}::${resource.id}`) }
+}
+
+/** What the caller may see and not do: 403, in Llama Stack's words. */
+export function accessDenied({ principal, action, resource }: Question, decision: Decision): ApiError {
+  const what = shortened(`${resource.type}::${resource.id}`)
+  const message = principal
+    ? `User ${described(principal)} cannot perform action '${action}' on resource '${what}'`
+    : 'Insufficient permissions'
+  return new ApiError('permission_error', message, { code: 'access_denied', denial: denialOf(decision, action, resource) })
+}
+
+/** What the caller may not see: 404, as if it were not there. `kind` names it for people, e.g. `Model`. */
+export function hidden(kind: string, resource: Resource, denial: Denial): ApiError {
+  return notFound(kind, resource.id, { denial })
+}
+
+/** The caller's own attributes, and nobody else's: `'alice' (attributes: roles=['admin'], teams=['a', 'b'])`. */
+function described({ id, attributes }: Principal): string {
+  const pairs = Object.entries(attributes).map(([name, values]) => `${name}=[${values.map((value) => `'${value}'`).join(', ')}]`)
+  const name = `'${shortened(id)}'`
+  return pairs.length === 0 ? name : `${name} (attributes: ${shortened(pairs.join(', '), 500)})`
+}

@@ -1,0 +1,27 @@
+/**
+ * The types of resources that a policy may speak of: those there are, and those that Llama Stack has, so that its files load. A type that
+ * nobody knows is a slip, and a rule with a slip in it would never apply.
+ */
+export const resourceTypes = [
+  'model',
+  'api_key',
+  'vector_store',
+  'vector_store_file',
+  'vector_store_file_batch',
+  'file',
+  'response',
+  'conversation',
+  'conversation_item',
+  'chat_completion',
+  'batch',
+  'prompt',
+  'connector',
+  'shield',
+  'tool',
+  'tool_group',
+  'vector_db',
+  'dataset',
+  'scoring_function',
+  'benchmark',
+  'sql_record',
+] as const

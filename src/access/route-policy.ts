@@ -1,0 +1,103 @@
+import { readConditions, ruleDecision } from './access-policy.ts'
+import { formatCondition, holds } from './conditions.ts'
+import type { Decision, RoutePolicy, RouteQuestion, RouteRule } from './policy.ts'
+import type { RouteRule as ConfiguredRule } from './schema.ts'
+import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
+
+const everyRoute: Decision = { allowed: true, explicit: false, reason: 'there is no route policy' }
+const noRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
+
+/**
+ * `route_policy` as a function. The first rule that applies decides; where none does, the answer is no; without rules everything is open.
+ * A rule applies to a path however it is spelled: as it was sent, and with doubled slashes, a slash at the end and Llama Stack's older
+ * prefix (`/v1/openai/v1/…` for `/v1/…`) taken away. `rules` as `routePolicySchema` has checked them; throws an Error for others.
+ */
+export function compileRoutePolicy(rules: readonly ConfiguredRule[]): RoutePolicy {
+  const compiled = rules.map(compileRule)
+  return {
+    rules: compiled,
+    decide(question) {
+      if (compiled.length === 0) return everyRoute
+      const spellings = spellingsOf(question.path)
+      const method = methodOf(question.method)
+      for (const rule of compiled) if (applies(rule, { ...question, method, spellings })) return rule.decision
+      return noRule
+    },
+  }
+}
+
+interface SpelledQuestion extends RouteQuestion {
+  readonly spellings: readonly string[]
+}
+
+function compileRule(rule: ConfiguredRule, index: number): RouteRule {
+  const scope = rule.permit ?? rule.forbid
+  if (!scope) throw new Error('one of permit and forbid is required')
+  const allows = Boolean(rule.permit)
+  return {
+    index,
+    allows,
+    paths: [scope.paths].flat().map(pathPattern),
+    methods: scope.methods ? [scope.methods].flat().map((method) => method.toUpperCase()) : undefined,
+    ...readConditions(rule),
+    decision: ruleDecision(index, allows, rule.description ?? undefined),
+  }
+}
+
+function pathPattern(text: string): TextPattern {
+  if (text === '*') return { kind: 'any' }
+  const pattern = regexPattern(text) ?? plainPattern(text)
+  if (!pattern) throw new Error(`'${text}' is no pattern of paths`)
+  return pattern.kind === 'exact' ? { kind: 'exact', text: withoutLastSlashes(pattern.text) } : pattern
+}
+
+function applies(rule: RouteRule, { principal, method, spellings }: SpelledQuestion): boolean {
+  if (rule.methods && !rule.methods.includes(method)) return false
+  if (!matchesPath(rule, spellings)) return false
+  if (rule.mode === 'always') return true
+  // Nothing can be said of a caller whom nobody knows, so a condition on it decides against it: the rule that permits does not apply, and
+  // the rule that forbids does.
+  if (!principal) return !rule.allows
+  const hold = (condition: RouteRule['conditions'][number]): boolean => holds(condition, principal, undefined)
+  // Llama Stack's: `unless` takes the rule away where any of its conditions holds (in `access_policy`: where all do).
+  return rule.mode === 'when' ? rule.conditions.every(hold) : !rule.conditions.some(hold)
+}
+
+/** What is too long for a regular expression is not permitted by it, and forbidden. */
+function matchesPath({ paths, allows }: RouteRule, spellings: readonly string[]): boolean {
+  return paths.some((pattern) => spellings.some((path) => matchesText(pattern, path) ?? !allows))
+}
+
+function methodOf(method: string): string {
+  const upper = method.toUpperCase()
+  return upper === 'HEAD' ? 'GET' : upper
+}
+
+/** Every way to write a path that means the same route, the one that was sent among them. */
+function spellingsOf(path: string): readonly string[] {
+  const sent = withoutLastSlashes(path)
+  const plain = sent.includes('//') ? sent.replaceAll(/\/{2,}/g, '/') : sent
+  const current = plain.startsWith(olderPrefix) ? plain.slice(olderPrefix.length - currentPrefix.length) : plain
+  return current === sent ? [sent] : [...new Set([sent, plain, current])]
+}
+
+const olderPrefix = '/v1/openai/v1/'
+const currentPrefix = '/v1/'
+
+function withoutLastSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path.charCodeAt(end - 1) === 0x2f) end--
+  return end === path.length ? path : path.slice(0, end)
+}
+
+/** Why `rule` does not apply, for people; undefined: it does. */
+export function whyRouteNotApplied(rule: RouteRule, question: RouteQuestion): string | undefined {
+  const spelled = { ...question, method: methodOf(question.method), spellings: spellingsOf(question.path) }
+  if (applies(rule, spelled)) return undefined
+  if (rule.methods && !rule.methods.includes(spelled.method)) return `it is about ${rule.methods.join(', ')}`
+  if (!matchesPath(rule, spelled.spellings)) return 'it is about other paths'
+  const { principal } = question
+  if (!principal) return 'its conditions are about a user, and there is none'
+  const telling = rule.conditions.find((condition) => holds(condition, principal, undefined) === (rule.mode === 'unless'))
+  return telling && `'${formatCondition(telling)}' ${rule.mode === 'unless' ? 'holds' : 'does not hold'}`
+}
