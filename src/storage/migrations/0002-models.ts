@@ -9,6 +9,7 @@ export const models = defineMigration({
       .addColumn('created_at', integer, (column) => column.notNull())
       .addColumn('owner_id', text)
       .addColumn('owner_attributes', text, (column) => column.notNull())
+      .addColumn('model_id', text, (column) => column.notNull())
       .addColumn('provider_id', text, (column) => column.notNull())
       .addColumn('provider_model_id', text, (column) => column.notNull())
       .addColumn('model_type', text, (column) => column.notNull())
