@@ -5,6 +5,7 @@ import { StorageError } from './errors.ts'
 import { databaseOver, type DatabaseDeps, type OpeningDatabase } from './open-engine.ts'
 
 export { isUniqueViolation, StorageError } from './errors.ts'
+export type { DatabaseDeps } from './open-engine.ts'
 
 /**
  * Opens one database and brings its tables up to date. Throws ApiError 503 where it is out of reach, and StorageError where trying again does not

@@ -1,0 +1,58 @@
+// `npm run test:services [files]`: PostgreSQL and Redis for the tests that talk to them. Installs what is missing, starts both on free ports in
+// temporary folders, runs the tests, stops everything whatever happens, and exits as the tests do.
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { findOrInstall } from './packages.ts'
+import { startPostgres } from './postgres.ts'
+import { startRedis } from './redis.ts'
+
+const root = resolve(import.meta.dir, '../..')
+
+/** Every test below a folder of which a file asks `testing/engines.ts`. */
+function testsWithEngines(): string[] {
+  const files = ['test', 'src'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  )
+  const asks = files.filter((name) => /\btesting\/engines\.ts'/.test(readFileSync(join(root, name), 'utf8')))
+  const folders = new Set(asks.map((name) => dirname(name)))
+  return files.filter((name) => name.endsWith('.test.ts') && folders.has(dirname(name))).toSorted()
+}
+
+function run(tests: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
+  const { promise, resolve: ended } = Promise.withResolvers<number>()
+  const args = ['test', '--parallel', '--timeout=60000', ...tests.map((name) => (name.startsWith('/') ? name : `./${name}`))]
+  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } })
+  const stop = (signal: NodeJS.Signals) => child.kill(signal)
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  child.on('close', (code) => ended(code ?? 1))
+  return promise
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+async function main(): Promise<number> {
+  const tests = process.argv.length > 2 ? process.argv.slice(2) : testsWithEngines()
+  if (tests.length === 0) throw new Error('there are no tests that ask testing/engines.ts')
+  const programs = findOrInstall(say)
+  await using postgres = await startPostgres(programs.postgres)
+  await using redis = await startRedis(programs.redis)
+  say(`PostgreSQL and Redis are running; ${tests.length} test files`)
+  return await run(tests, {
+    CORRAL_TEST_POSTGRES: postgres.url,
+    CORRAL_TEST_POSTGRES_CA: postgres.ca,
+    CORRAL_TEST_REDIS: redis.url,
+  })
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
