@@ -1,5 +1,9 @@
+import type { EnvironmentProxies } from './proxies.ts'
+
 /** What URLs that callers bring may reach beside the public internet. */
 export interface EgressConfig {
-  /** Host names, `*.suffix` patterns and CIDRs that are let through although they are private. */
+  /** Host names, `*.suffix` patterns, addresses and CIDRs that are let through although they are private; hosts and addresses with `:port` for that port alone. */
   readonly allow: readonly string[]
+  /** The proxies that the environment names: callers' URLs go through them too, and then only to hosts in `allow`. */
+  readonly proxies?: EnvironmentProxies | undefined
 }

@@ -1,5 +1,13 @@
+import { createAllowList } from './allow-list.ts'
+import { requestForCaller } from './caller-request.ts'
+import { CallerUrl } from './caller-url.ts'
+import type { EgressConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
+import { createGuard } from './guard.ts'
+import { proxyFromEnvironment } from './proxies.ts'
+import { type Resolve, systemResolve } from './resolve.ts'
 
+export { CallerUrl } from './caller-url.ts'
 export { defaultFirstByteTimeout } from './exchange.ts'
 export { EgressError } from './failure.ts'
 export { acceptEncoding } from './unpack.ts'
@@ -8,9 +16,12 @@ export { acceptEncoding } from './unpack.ts'
 export interface Egress {
   /**
    * Sends one request and resolves with the head of its answer. Redirects are not followed. Connections are kept and used again.
-   * Throws EgressError when there is no answer: refused, unreachable, timed out, TLS failed. An abort of `signal` rejects with its reason.
+   * A text is a URL of the operator's, trusted as it is configured; a CallerUrl goes only where callers may send this server, without anything that
+   * is meant for the operator's hosts: no client certificate, no private authority, no Unix socket.
+   * Throws EgressError when there is no answer: refused, unreachable, timed out, TLS failed; ApiError 400 (`url_not_allowed`) where a caller's URL
+   * may not be gone to. An abort of `signal` rejects with its reason.
    */
-  request(url: string, options: EgressRequest): Promise<EgressResponse>
+  request(url: string | CallerUrl, options: EgressRequest): Promise<EgressResponse>
 }
 
 export interface EgressRequest {
@@ -63,18 +74,32 @@ export interface EgressBody {
   drain(): void
 }
 
-/** The plain way out, with the operator's own URLs. */
-export function createEgress(): Egress {
+export interface EgressOptions extends Partial<EgressConfig> {
+  /** For tests: in place of the machine's own resolver. */
+  readonly resolve?: Resolve
+  /** For tests: authorities (PEM) that callers' hosts may show, in place of the usual. */
+  readonly callersCa?: string
+  /** For tests: this machine's own addresses, in place of its interfaces'. */
+  readonly ownAddresses?: () => readonly string[]
+}
+
+/** Throws TypeError where `allow` holds something that is neither host, suffix, address nor range. */
+export function createEgress(options: EgressOptions = {}): Egress {
+  const { allow = [], proxies, resolve = systemResolve, ownAddresses, callersCa } = options
+  const guard = createGuard({ allow: createAllowList(allow), resolve, ...(ownAddresses && { ownAddresses }) })
+  const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa }
   const prepared = new WeakMap<NetworkOptions, object>()
   const fetchOptionsOf = (network: NetworkOptions | undefined): object => {
     if (!network) return plain
-    let options = prepared.get(network)
-    if (!options) prepared.set(network, (options = toFetchOptions(network)))
-    return options
+    let fetchOptions = prepared.get(network)
+    if (!fetchOptions) prepared.set(network, (fetchOptions = toFetchOptions(network)))
+    return fetchOptions
   }
   return {
-    // The guard for URLs that callers bring belongs here, before anything is sent.
-    request: (url, request) => new Exchange(url, request).send(fetchOptionsOf(request.network)),
+    request(url, request) {
+      if (url instanceof CallerUrl) return requestForCaller(url, request, way)
+      return new Exchange(url, request).send(fetchOptionsOf(request.network))
+    },
   }
 }
 

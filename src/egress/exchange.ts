@@ -4,7 +4,8 @@ import { EgressError, explain } from './failure.ts'
 import { canConnect, firstHop } from './probe.ts'
 import { isPacked, unpack } from './unpack.ts'
 
-const defaultConnectTimeout = 10_000
+/** Milliseconds. */
+export const defaultConnectTimeout = 10_000
 /** Milliseconds. */
 export const defaultFirstByteTimeout = 600_000
 const defaultIdleTimeout = 300_000
@@ -23,6 +24,7 @@ const drainTime = 1_000
 export class Exchange implements EgressBody, EventListenerObject {
   readonly #url: string
   readonly #request: EgressRequest
+  readonly #shownHost: string | undefined
   readonly #controller = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
@@ -34,9 +36,11 @@ export class Exchange implements EgressBody, EventListenerObject {
   #waiting = false
   #quietTicks = 0
 
-  constructor(url: string, request: EgressRequest) {
+  /** `shownHost`: what the log calls the host, where the URL names it otherwise. */
+  constructor(url: string, request: EgressRequest, shownHost?: string) {
     this.#url = url
     this.#request = request
+    this.#shownHost = shownHost
   }
 
   async send(fetchOptions: object): Promise<EgressResponse> {
@@ -218,7 +222,7 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   #host(): string {
-    return hostOf(this.#url)
+    return this.#shownHost ?? hostOf(this.#url)
   }
 }
 

@@ -1,11 +1,14 @@
 /** Why there is no (whole) answer. The message names no host and no URL, so that it may be shown to callers; `cause` names the host. */
 export class EgressError extends Error {
   readonly reason: 'unreachable' | 'timeout' | 'cut' | 'tls' | 'nonsense' | 'too_large'
+  /** No connection came about: nothing was sent, and another address may be tried. */
+  readonly neverConnected: boolean
 
-  constructor(reason: EgressError['reason'], message: string, cause?: unknown) {
+  constructor(reason: EgressError['reason'], message: string, cause?: unknown, neverConnected = false) {
     super(message, { cause })
     this.name = 'EgressError'
     this.reason = reason
+    this.neverConnected = neverConnected
   }
 }
 
@@ -69,7 +72,8 @@ export function explain(error: unknown, { host, proxy }: Way): EgressError {
   const [reason, text] = known ?? guess(name)
   // Not the error itself: it carries the whole URL, and a URL may carry a key.
   const cause = new Error(`${name || message} (${proxy === undefined ? host : `${host} by the proxy ${proxy}`})`)
-  return new EgressError(reason, proxy !== undefined && reason === 'unreachable' ? `at its proxy, ${text}` : text, cause)
+  const told = proxy !== undefined && reason === 'unreachable' ? `at its proxy, ${text}` : text
+  return new EgressError(reason, told, cause, known === refused || known === noRoute)
 }
 
 function guess(code: string): Explanation {

@@ -34,7 +34,7 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect([other.requests, stage.asked()]).toEqual([[], []])
   })
 
-  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense'])('%s is no URL to go to', async (azure_api_base) => {
+  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense', 'https://me:pass@host/'])('%s is no URL to go to', async (azure_api_base) => {
     await using stage = await scene('remote::azure', azureConfig)
     const response = await stage.post(chatPath, chat, { azure_api_base, azure_api_key: callerKey })
     expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_provider_url'])
@@ -47,6 +47,66 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect(stage.asked()[0]).toMatchObject({ path: '/operator/chat/completions', headers: { 'api-key': callerKey } })
     expect(stage.asked()[1]?.headers).toMatchObject({ authorization: 'Bearer eyJhbGciOi.eyJzdWIi.c2ln' })
     expect(stage.asked()[1]?.headers).not.toHaveProperty('api-key')
+  })
+})
+
+describe('where a caller’s URL may not lead', () => {
+  const both = [
+    ['remote::azure', (url: string) => ({ azure_api_base: url, azure_api_key: callerKey }), azureConfig],
+    ['remote::passthrough', (url: string) => ({ passthrough_url: url }), () => ({ api_key: operatorKey })],
+  ] as const
+
+  test.each(both)('[EGR-1] %s: inside, and every attempt is answered and logged', async (type, data, config) => {
+    await using stage = await scene(type, config, undefined, { allow: [] })
+    await using inside = await mockUpstream()
+    const refused = new Set<string>()
+    for (const url of [
+      inside.url,
+      'http://localhost:1/',
+      'http://169.254.169.254/latest/',
+      'http://[::ffff:10.0.0.1]/',
+      'https://no-such-host.invalid',
+    ]) {
+      for (const body of [chat, { ...chat, stream: true }]) {
+        const response = await stage.post(chatPath, body, data(url))
+        expect(response.status).toBe(400)
+        const { message, code } = await errorOf(response)
+        expect([code, message]).toEqual(['url_not_allowed', expect.stringContaining('server.egress.allow')])
+        refused.add(message)
+      }
+    }
+    expect(refused.size).toBe(1)
+    expect([inside.accepted, stage.asked()]).toEqual([0, []])
+  })
+
+  test.each(both)('[EGR-1] %s: nor where its listing is asked for', async (type, data, config) => {
+    await using stage = await scene(type, config, undefined, { allow: [] })
+    await using inside = await mockUpstream()
+    const response = await stage.get('/v1/models', { 'x-llamastack-provider-data': JSON.stringify(data(inside.url)) })
+    expect(response.status).toBe(200)
+    expect([inside.accepted, await response.text()]).toEqual([0, expect.not.stringContaining(inside.url)])
+  })
+
+  test.each(both)('[EGR-8] %s: a redirect of its host is not followed', async (type, data, config) => {
+    await using stage = await scene(type, config)
+    await using host = await mockUpstream()
+    await using other = await mockUpstream()
+    host.respond(() => ({ status: 307, headers: { location: `${other.url}/v1/chat/completions` } }))
+    const response = await stage.post(chatPath, chat, data(host.url))
+    expect([response.status, (await errorOf(response)).message]).toEqual([502, expect.stringContaining('redirects are not followed')])
+    expect(other.accepted).toBe(0)
+  })
+
+  test('[EGR-6] what it brings along stays behind its host, whatever path it brings', async () => {
+    await using stage = await scene('remote::azure', azureConfig)
+    await using other = await mockUpstream()
+    other.respond(() => chatReply())
+    for (const tail of ['#', '?', '/#/x', '/?next=', '/..//', '/%2f..', '\\@evil.invalid']) {
+      await stage.post(chatPath, chat, { azure_api_base: other.url + tail, azure_api_key: callerKey })
+    }
+    expect(other.requests.filter(({ method }) => method === 'POST')).toHaveLength(7)
+    expect(new Set(other.requests.map(({ headers }) => headers.host))).toEqual(new Set([new URL(other.url).host]))
+    expect(JSON.stringify(other.requests)).not.toMatch(/operator|secret-header/)
   })
 })
 

@@ -1,3 +1,4 @@
+import type { EgressConfig } from '../../src/egress/config.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import {
   chatReply,
@@ -23,17 +24,18 @@ export interface Scene extends AsyncDisposable {
   post(path: string, body: object, data?: object): Promise<Response>
 }
 
-/** One provider, `p`, with the configuration that the mock's URL makes. */
+/** One provider, `p`, with the configuration that the mock's URL makes. Callers' URLs may lead to this machine, unless `egress` says otherwise. */
 export async function scene(
   type: string,
   config: (url: string) => Record<string, unknown>,
   answer: Answer = () => undefined,
+  egress: EgressConfig = { allow: ['127.0.0.1'] },
 ): Promise<Scene> {
   const definition = providerDefinitions.find((candidate) => candidate.type === type)
   if (!definition) throw new Error(`no ${type}`)
   const upstream = await mockUpstream()
   upstream.respond((request) => answer(request) ?? (request.method === 'GET' ? modelsReply(['listed']) : chatReply()))
-  const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))] }), patient)
+  const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))], egress }), patient)
   return {
     upstream,
     asked: () => upstream.requests.filter(({ method }) => method === 'POST'),

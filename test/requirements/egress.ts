@@ -1,4 +1,50 @@
 import type { Requirements } from './requirement.ts'
 
 /** The way out. */
-export const egress: Requirements = {}
+export const egress: Requirements = {
+  'EGR-1': {
+    source: 'issue; field §2.1',
+    when: 'a caller names a URL whose host is, or resolves to, an address that is not on the public internet, however it is spelled',
+    observed: '400 `url_not_allowed`, and no connection is made',
+  },
+  'EGR-2': {
+    source: 'issue; field §2.1 (CVE-2026-45400)',
+    when: 'a name resolves to another address the second time it is asked',
+    observed: 'it is asked once, and the address that was judged is the one that is connected to',
+  },
+  'EGR-3': {
+    source: 'issue; field §2.1 (CVE-2026-45401)',
+    when: 'a document that is fetched for a caller redirects',
+    observed: 'each hop is judged, no credential goes to another origin, none leads from https to http, and there is an end',
+  },
+  'EGR-4': {
+    source: 'issue; field §1.47',
+    when: 'the operator lists a host, a suffix or a range in `server.egress.allow`',
+    observed: 'it is let through, and nothing beside it; the refusal names the option',
+  },
+  'EGR-5': {
+    source: 'issue',
+    when: 'a proxy is configured, or the environment names one',
+    observed: 'callers’ URLs go through it only where the operator listed the host',
+  },
+  'EGR-6': {
+    source: 'issue; field §2.3',
+    when: 'a caller chooses the host',
+    observed: 'it sees none of the operator’s keys, extra headers, client certificates or proxy credentials',
+  },
+  'EGR-7': {
+    source: 'issue',
+    when: 'a URL of a caller is refused',
+    observed: 'whoever asks learns nothing of what is inside: unknown, private, open and closed are told alike; the log says why',
+  },
+  'EGR-8': {
+    source: 'issue; field §2.1 (Portkey #1718)',
+    when: 'an operator’s host answers with a redirect',
+    observed: 'it is not followed, and the key goes nowhere else',
+  },
+  'EGR-9': {
+    source: 'issue',
+    when: 'a document is fetched for a caller',
+    observed: 'size, time and redirects are limited',
+  },
+}

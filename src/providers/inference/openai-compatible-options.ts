@@ -1,13 +1,16 @@
 import type { Call } from '../../call.ts'
-import type { NetworkOptions } from '../../egress/egress.ts'
+import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
 import type { Capability, ListedModel, ModelRequest } from '../provider.ts'
 
 /**
  * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
  */
 export interface OpenAICompatibleOptions {
-  /** The root that `/chat/completions` is appended to, without a slash at its end; a function where a caller may bring its own. Throws ApiError 400 when there is none. */
-  baseUrl: string | ((call: Call) => string)
+  /**
+   * The root that `/chat/completions` is appended to, without a slash at its end; a function where the caller names it, and then never a text: see CallerUrl.
+   * Throws ApiError 400 when there is none.
+   */
+  baseUrl: string | ((call: Call) => CallerUrl)
   /** The headers that carry the credential for one call. Throws ApiError 400 when neither the configuration nor the caller gave one. */
   authorize(call: Call): Record<string, string> | Promise<Record<string, string>>
   hasOwnKey: boolean

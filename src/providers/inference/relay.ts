@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import { acceptEncoding, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
+import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
 import { isFault } from './fault.ts'
@@ -50,9 +50,9 @@ export class Relay {
   }
 
   /** `path` under the upstream's root. */
-  url(path: string, call: Call): string {
+  url(path: string, call: Call): string | CallerUrl {
     const { baseUrl } = this.#options
-    return (typeof baseUrl === 'string' ? baseUrl : baseUrl(call)) + path + this.#query
+    return typeof baseUrl === 'string' ? baseUrl + path + this.#query : baseUrl(call).at(path + this.#query)
   }
 
   /** The extra headers of every request. */

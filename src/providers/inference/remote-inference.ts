@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
-import type { NetworkOptions } from '../../egress/egress.ts'
+import { CallerUrl, type NetworkOptions } from '../../egress/egress.ts'
 import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
 import {
   defineProvider,
@@ -194,13 +194,9 @@ function callersRoot<Extra extends z.ZodRawShape>(
   const { header, variable, carry = bearer } = vendor.key
   return {
     baseUrl(call) {
-      const url = fieldOf(call, callerUrl.field, deps.log) ?? ''
-      if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-        throw invalidRequest(`The provider data's '${callerUrl.field}' must be an http:// or https:// URL.`, {
-          code: 'invalid_provider_url',
-        })
-      }
-      return callerUrl.complete(url)
+      const { field } = callerUrl
+      const source = { source: `the provider data's '${field}'`, code: 'invalid_provider_url' }
+      return CallerUrl.parse(fieldOf(call, field, deps.log) ?? '', source).withRoot((root) => callerUrl.complete(root))
     },
     authorize(call) {
       const key = fieldOf(call, header, deps.log)

@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import { acceptEncoding, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
+import { acceptEncoding, type CallerUrl, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
@@ -7,7 +7,7 @@ import { nonsense, readProviderError, toProviderError, toTransportError, type Up
 /** One request for one JSON document, beside the relay: listings, reranking, tokens. */
 export interface Question {
   /** Absolute. */
-  url: string
+  url: string | CallerUrl
   method?: 'GET' | 'POST'
   headers?: Record<string, string>
   /** Sent as JSON, unless it is a text. */

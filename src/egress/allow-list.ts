@@ -1,0 +1,76 @@
+import ipaddr from 'ipaddr.js'
+import { withoutMapping, type Address } from './address.ts'
+
+/** What is let through although it is not public. */
+export interface AllowList {
+  readonly isEmpty: boolean
+  /** `host` as a URL spells it: lower case, without brackets or a dot at its end. */
+  hasHost(host: string, port: number): boolean
+  hasAddress(address: Address, port: number): boolean
+}
+
+type Entry = { readonly port: number | undefined } & (
+  | { readonly kind: 'host'; readonly host: string }
+  | { readonly kind: 'suffix'; readonly suffix: string }
+  | { readonly kind: 'range'; readonly range: [Address, number] }
+)
+
+/** Throws TypeError with a text that says what is wrong with the entry. */
+export function parseAllowEntry(text: string): Entry {
+  const entry = text.trim()
+  if (entry.includes('/')) return { kind: 'range', range: parseRange(entry), port: undefined }
+  const [, host = '', digits] = /^(.*?)(?::(\d{1,5}))?$/.exec(isBareIPv6(entry) ? `[${entry}]` : entry) ?? []
+  const port = digits === undefined ? undefined : Number(digits)
+  if (port !== undefined && (port < 1 || port > 65_535)) throw new TypeError(`'${text}' has no valid port`)
+  if (host.startsWith('*.')) return { kind: 'suffix', suffix: hostOf(host.slice(1).replace(/^\./, ''), text, '.'), port }
+  const bare = hostOf(host, text)
+  const address = ipaddr.isValid(bare) ? ipaddr.parse(bare) : undefined
+  return address ? { kind: 'range', range: whole(address), port } : { kind: 'host', host: bare, port }
+}
+
+export function createAllowList(entries: readonly string[]): AllowList {
+  const parsed = entries.map(parseAllowEntry)
+  return {
+    isEmpty: parsed.length === 0,
+    hasHost: (host, port) =>
+      parsed.some((entry) => {
+        if (entry.port !== undefined && entry.port !== port) return false
+        return entry.kind === 'suffix' ? host.endsWith(entry.suffix) : entry.kind === 'host' && host === entry.host
+      }),
+    hasAddress(address, port) {
+      const plain = withoutMapping(address)
+      return parsed.some(
+        (entry) => entry.kind === 'range' && (entry.port === undefined || entry.port === port) && contains(entry.range, plain),
+      )
+    },
+  }
+}
+
+function contains([network, bits]: [Address, number], address: Address): boolean {
+  if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
+  return address instanceof ipaddr.IPv6 && address.match(network, bits)
+}
+
+function parseRange(text: string): [Address, number] {
+  if (!ipaddr.isValidCIDR(text)) throw new TypeError(`'${text}' is no range of addresses such as 10.0.0.0/8 or fd00::/8`)
+  const [network, bits] = ipaddr.parseCIDR(text)
+  if (bits === 0) throw new TypeError(`'${text}' would let everything through: name what is needed`)
+  return [network, bits]
+}
+
+function whole(address: Address): [Address, number] {
+  const plain = withoutMapping(address)
+  return [plain, plain instanceof ipaddr.IPv4 ? 32 : 128]
+}
+
+function isBareIPv6(text: string): boolean {
+  return !text.startsWith('[') && ipaddr.IPv6.isValid(text)
+}
+
+/** A host as a URL would spell it. */
+function hostOf(host: string, text: string, before = ''): string {
+  const shape = /^(?:\[[0-9a-f:.]+\]|[^\s*/?#@:[\]\\%]+)$/i.test(host)
+  const url = shape && URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined
+  if (!url) throw new TypeError(`'${text}' is neither a host name, nor *.suffix, nor an address or range of addresses`)
+  return before + url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+}

@@ -1,0 +1,88 @@
+import { ApiError, shortened } from '../errors.ts'
+import type { CallerUrl, Egress, EgressResponse, NetworkOptions } from './egress.ts'
+import { EgressError } from './failure.ts'
+
+export interface DocumentRequest {
+  /** May carry a credential for the URL's own host: it goes nowhere else. Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** Of the whole document, unpacked. */
+  readonly maxBytes: number
+  /** Milliseconds for everything: names, redirects, the body. Default 30 s. */
+  readonly timeout?: number
+  /** Default 3; 0 follows none. */
+  readonly mostRedirects?: number
+  readonly network?: NetworkOptions | undefined
+  /** Sees the head of the last answer, before its body is read; what it throws ends it. */
+  readonly checkHead?: (status: number, headers: Headers) => void
+}
+
+export interface FetchedDocument {
+  readonly status: number
+  readonly headers: Headers
+  readonly bytes: Uint8Array
+}
+
+const usualTime = 30_000
+const usualRedirects = 3
+
+/** What may be told to any host: no credential, nothing that says who asks. */
+const harmlessHeaders = new Set(['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent'])
+
+/**
+ * Fetches a document from a URL that a caller chose. Redirects are followed, each judged as the URL itself was: no credential goes to another origin,
+ * and none leads from https to http. Throws as `Egress.request` does; EgressError `too_large`, `timeout`, and `nonsense` where redirects do not end.
+ */
+export async function fetchDocument(egress: Pick<Egress, 'request'>, url: CallerUrl, request: DocumentRequest): Promise<FetchedDocument> {
+  const { signal, maxBytes, timeout = usualTime, checkHead } = request
+  signal.throwIfAborted()
+  const controller = new AbortController()
+  const leave = (): void => controller.abort(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  const timer = setTimeout(() => controller.abort(new EgressError('timeout', `it took longer than ${timeout / 1000} s`)), timeout)
+  try {
+    const { status, headers, content } = await follow(egress, url, { ...request, signal: controller.signal })
+    try {
+      checkHead?.(status, headers)
+      return { status, headers, bytes: await content.bytes(maxBytes) }
+    } finally {
+      content.cancel()
+    }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+async function follow(egress: Pick<Egress, 'request'>, start: CallerUrl, request: DocumentRequest): Promise<EgressResponse> {
+  const { signal, network, mostRedirects = usualRedirects } = request
+  let url = start
+  let headers = request.headers ?? {}
+  for (let hop = 0; ; hop += 1) {
+    const answer = await egress.request(url, { method: 'GET', headers: { ...headers }, signal, network })
+    const location = answer.headers.get('location')
+    if (answer.status < 300 || answer.status > 399 || answer.status === 304 || location === null || mostRedirects === 0) return answer
+    answer.content.cancel()
+    if (hop >= mostRedirects) throw new EgressError('nonsense', `it redirects more than ${mostRedirects} times`)
+    const next = url.redirectedTo(location)
+    if (url.url.protocol === 'https:' && next.url.protocol !== 'https:') throw downgraded(next)
+    if (next.url.origin !== url.url.origin) headers = withoutCredentials(headers)
+    url = next
+  }
+}
+
+function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => harmlessHeaders.has(name)))
+}
+
+function downgraded({ url }: CallerUrl): ApiError {
+  return new ApiError('invalid_request_error', 'A URL in the request redirects from https to http, which this server does not follow.', {
+    code: 'url_not_allowed',
+    denial: {
+      by: 'egress',
+      reason: `${shortened(url.host)}: redirected from https to http`,
+      action: 'connect',
+      resource: `host::${shortened(url.host)}`,
+    },
+  })
+}

@@ -1,0 +1,155 @@
+import { networkInterfaces } from 'node:os'
+import { ApiError, shortened } from '../errors.ts'
+import { type Address, parseAddress, whyNotPublic, withoutMapping } from './address.ts'
+import type { AllowList } from './allow-list.ts'
+import type { CallerUrl } from './caller-url.ts'
+import { EgressError } from './failure.ts'
+import type { Resolve } from './resolve.ts'
+
+export interface GuardOptions {
+  readonly allow: AllowList
+  readonly resolve: Resolve
+  /** This machine's own addresses. Default: what its interfaces have now. */
+  readonly ownAddresses?: () => readonly string[]
+}
+
+export interface Judging {
+  readonly signal: AbortSignal
+  /** Milliseconds for the resolver. */
+  readonly patience: number
+}
+
+/** Decides where URLs of callers may lead. */
+export interface Guard {
+  /** The addresses to connect to, in the order in which to try them. Throws ApiError 400 where any of them may not be reached; EgressError where the resolver fails. */
+  admit(target: CallerUrl, judging: Judging): Promise<readonly Address[]>
+  /** The same where a proxy resolves and connects: only what the list names may be asked of it. */
+  admitByProxy(target: CallerUrl): void
+}
+
+/**
+ * Ports of protocols that a request must not be mistaken for, as the Fetch standard has them ("port blocking"), so that nobody mails or prints
+ * through this server.
+ */
+const blockedPorts = new Set([
+  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115, 117,
+  119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636,
+  989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+])
+
+/** So many addresses are tried at most. */
+const mostAddresses = 4
+
+export function createGuard({ allow, resolve, ownAddresses = addressesOfInterfaces }: GuardOptions): Guard {
+  const check = (address: Address, port: number): string | undefined => {
+    if (allow.hasAddress(address, port)) return undefined
+    const why = whyNotPublic(address)
+    if (why !== undefined) return why
+    const plain = address.toString()
+    return ownAddresses().some((own) => parseAddress(own)?.toString() === plain) ? 'this machine' : undefined
+  }
+
+  return {
+    async admit(target, judging) {
+      const place = placeOf(target)
+      refuseBlockedPort(target, place)
+      const { host, port } = place
+      const literal = parseAddress(host)
+      const listed = allow.hasHost(host, port)
+      const addresses = literal ? [literal] : await addressesOf(target, { place, resolve, judging })
+      for (const address of addresses) {
+        const why = listed ? undefined : check(address, port)
+        // One bad address condemns the name: whoever mixes them is trying something.
+        if (why !== undefined) throw refusal(target, place, literal ? why : `resolves to ${address.toString()}, ${why}`)
+      }
+      return addresses.slice(0, mostAddresses).map(withoutMapping)
+    },
+    admitByProxy(target) {
+      const place = placeOf(target)
+      refuseBlockedPort(target, place)
+      const literal = parseAddress(place.host)
+      if (allow.hasHost(place.host, place.port) || (literal && allow.hasAddress(literal, place.port))) return
+      throw refusal(target, place, 'not on the list, and a proxy would resolve it')
+    },
+  }
+}
+
+interface Place {
+  /** Without brackets or a dot at its end. */
+  readonly host: string
+  readonly port: number
+}
+
+function placeOf(target: CallerUrl): Place {
+  const { hostname, port, protocol } = target.url
+  return {
+    host: hostname.replace(/^\[|\]$/g, '').replace(/\.$/, ''),
+    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+  }
+}
+
+function refuseBlockedPort(target: CallerUrl, place: Place): void {
+  if (blockedPorts.has(place.port)) throw refusal(target, place, 'the port of another protocol')
+}
+
+async function addressesOf(
+  target: CallerUrl,
+  { place, resolve, judging }: { place: Place; resolve: Resolve; judging: Judging },
+): Promise<readonly Address[]> {
+  const found = await within(judging, resolve(place.host)).catch((error: unknown) => {
+    if (isUnknown(error)) throw refusal(target, place, 'no such host', error)
+    throw error instanceof EgressError || judging.signal.aborted
+      ? error
+      : new EgressError('unreachable', 'the host name could not be resolved', new Error(`${codeOf(error)} (${place.host})`))
+  })
+  // An address that cannot be read cannot be judged.
+  const addresses = found.map(
+    (text) => parseAddress(text) ?? refuse(target, place, `resolves to '${shortened(text)}', which is no address`),
+  )
+  return addresses.length > 0 ? addresses : refuse(target, place, 'no such host')
+}
+
+/** What the resolver says in time; it cannot be stopped, only no longer waited for. */
+async function within<T>({ signal, patience }: Judging, pending: Promise<T>): Promise<T> {
+  const { promise: over, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new EgressError('timeout', `the host name was not resolved within ${patience / 1000} s`)), patience)
+  const leave = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    return await Promise.race([pending, over])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+/** That a name does not exist is told no differently from that it is not to be reached: the one would say of all others that they exist. */
+function isUnknown(error: unknown): boolean {
+  return ['ENOTFOUND', 'ENODATA', 'EAI_NODATA', 'EAI_NONAME'].includes(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+}
+
+function refuse(target: CallerUrl, place: Place, why: string): never {
+  throw refusal(target, place, why)
+}
+
+/** One text for all refusals: it must not tell what there is inside. The log and the audit log get the reason. */
+function refusal({ source }: CallerUrl, { host, port }: Place, why: string, cause?: unknown): ApiError {
+  return new ApiError(
+    'invalid_request_error',
+    `This server does not go to the host that ${source} names: it is unknown, or not on the public internet. ` +
+      'Whoever runs the server can let it through in server.egress.allow.',
+    {
+      code: 'url_not_allowed',
+      denial: { by: 'egress', reason: `${shortened(host)}: ${why}`, action: 'connect', resource: `host::${shortened(host)}:${port}` },
+      cause,
+    },
+  )
+}
+
+function addressesOfInterfaces(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address))
+}
