@@ -1,0 +1,102 @@
+import type { AuditEntry } from './audit-log.ts'
+import { type AuditRecord, marker } from './line.ts'
+
+/** Denials of one second that get a line each; those after them are merged with their like. */
+export const denialsInFull = 100
+/** Different merged denials of one second; beyond it, only who refused, the status and the address are told apart. */
+export const mostKinds = 1_000
+/** Of those, different addresses; beyond it, only who refused and the status. */
+const mostAddresses = 500
+/** Lines that wait while nothing can be written. */
+export const mostWaiting = 5_000
+
+const second = 1_000
+export const denied = 'request.denied'
+
+/**
+ * What is to be written next, in bounded memory: denials of a flood are merged and counted, changes are kept one by one, and changes that
+ * come while thousands wait for a disk that takes nothing are counted as lost, which a line of the chain tells later.
+ */
+export class Backlog {
+  #lines: AuditRecord[] = []
+  #merged = new Map<string, AuditRecord>()
+  #mergedSince = 0
+  #windowStart = 0
+  #inFull = 0
+  #lost: AuditRecord | undefined
+
+  add(entry: AuditEntry, time: number): void {
+    if (entry.event === denied) {
+      if (this.#keepsInFull(time)) this.#lines.push({ time, entry })
+      else this.#merge(entry, time)
+    } else if (this.#lines.length < mostWaiting) this.#lines.push({ time, entry })
+    else this.lose(1, time)
+  }
+
+  /** Counts entries that will not be written. */
+  lose(count: number, time: number): void {
+    this.#lost ??= { time, entry: { event: marker.lost, reason: 'could not be written, and too many were waiting' }, count: 0 }
+    this.#lost.count = (this.#lost.count ?? 0) + count
+    this.#lost.until = time
+  }
+
+  /** Milliseconds until something should be written; undefined: there is nothing. */
+  dueIn(now: number): number | undefined {
+    if (this.#lost) return 0
+    if (this.#lines.length > 0) return this.#lines.some(({ entry }) => entry.event !== denied) ? 0 : denialsWait
+    return this.#merged.size > 0 ? Math.max(0, this.#mergedSince + second - now) : undefined
+  }
+
+  /** Takes out what is to be written now; merged denials only once their second is over, unless this is the `last` time. */
+  take(now: number, last = false): AuditRecord[] {
+    const records = this.#lines
+    this.#lines = []
+    if (this.#merged.size > 0 && (last || now >= this.#mergedSince + second || now < this.#mergedSince)) {
+      for (const record of this.#merged.values()) records.push(record)
+      this.#merged = new Map()
+    }
+    if (this.#lost) {
+      const { count, ...lost } = this.#lost
+      records.push({ ...lost, entry: { ...lost.entry, detail: { lost: count } } })
+      this.#lost = undefined
+    }
+    return records
+  }
+
+  #keepsInFull(time: number): boolean {
+    if (time >= this.#windowStart + second || time < this.#windowStart) {
+      this.#windowStart = time
+      this.#inFull = 0
+    }
+    return this.#inFull < denialsInFull && this.#lines.length < mostWaiting && ++this.#inFull > 0
+  }
+
+  #merge(entry: AuditEntry, time: number): void {
+    if (this.#merged.size === 0) this.#mergedSince = time
+    for (const [key, kept] of kindsOf(entry, this.#merged.size)) {
+      const like = this.#merged.get(key)
+      if (like) {
+        like.count = (like.count ?? 1) + 1
+        like.until = time
+        return
+      }
+      if (kept) {
+        this.#merged.set(key, { time, entry: kept, count: 1 })
+        return
+      }
+    }
+  }
+}
+
+/** Milliseconds that denials wait for others, so that a hundred of them are one write. */
+const denialsWait = 100
+
+/** The identities under which a denial may be merged, finest first, each with what is written for it, or undefined where it would be one too many. */
+function* kindsOf(entry: AuditEntry, size: number): Generator<readonly [key: string, kept: AuditEntry | undefined]> {
+  const { event, principal, key_id, client_address, action, resource, status, denied_by, reason } = entry
+  const kind = [denied_by, status, client_address, principal, key_id, action, resource, reason]
+  yield [JSON.stringify(kind), size < mostKinds ? entry : undefined]
+  const summary: AuditEntry = { event, status, denied_by, reason: 'several kinds, too many to tell apart' }
+  yield [JSON.stringify(kind.slice(0, 3)), size < mostKinds + mostAddresses ? { ...summary, client_address } : undefined]
+  yield [JSON.stringify(kind.slice(0, 2)), summary]
+}
