@@ -1,0 +1,126 @@
+import { type SelectQueryBuilder, sql } from 'kysely'
+import { invalidRequest, shortened } from '../errors.ts'
+import { timeOfId } from './ids.ts'
+
+/** One page of a list, as OpenAI's lists are asked for. */
+export interface PageRequest {
+  /** Rows at most, 1 or more. */
+  readonly limit: number
+  /** By `created_at`, then `id`. OpenAI's lists begin with the newest: `desc`. */
+  readonly order: 'asc' | 'desc'
+  /** A row's id, or `cursorOf` it: the page begins behind that row. */
+  readonly after?: string | undefined
+  /** The page ends in front of that row. With `before` alone these are the nearest rows in front of it. */
+  readonly before?: string | undefined
+}
+
+export interface Page<R> {
+  /** In the order asked for. */
+  readonly rows: R[]
+  /** Whether there are more in the direction of reading: behind the last row, or, with `before` alone, in front of the first. */
+  readonly hasMore: boolean
+}
+
+export interface PageOptions<R> {
+  /** The part of a policy that SQL cannot say. What it does not keep is as if it were not there; reading goes on until the page is full. */
+  readonly keep?: ((row: R) => boolean) | undefined
+  /** The table whose `created_at` and `id` count, where the query has several. */
+  readonly table?: string | undefined
+}
+
+/** What a row must have to stand in a page. Neither is ever changed. */
+export interface PageRow {
+  readonly id: string
+  readonly created_at: number
+}
+
+/** Rows read at once where `keep` may leave some out. */
+const largestBatch = 500
+
+/**
+ * Reads one page. Going through a list page by page shows every row that is there the whole time exactly once, and no row twice, whatever comes and
+ * goes meanwhile. `query` has its conditions and no order or limit. Throws ApiError 400 for a cursor that leads nowhere.
+ */
+export async function pageOf<DB, TB extends keyof DB, R extends PageRow>(
+  query: SelectQueryBuilder<DB, TB, R>,
+  request: PageRequest,
+  options: PageOptions<R> = {},
+): Promise<Page<R>> {
+  const { limit, order } = request
+  const columns = options.table === undefined ? '' : `${options.table}.`
+  const [createdAt, id] = [sql.ref<number>(`${columns}created_at`), sql.ref<string>(`${columns}id`)]
+  const locate = async (param: 'after' | 'before') => {
+    const cursor = request[param]
+    if (cursor === undefined) return undefined
+    const [row] = await query
+      .where(sql<boolean>`${id} = ${cursor}`)
+      .limit(1)
+      .execute()
+    const position = row && (options.keep?.(row) ?? true) ? row : positionOf(cursor)
+    if (position) return position
+    throw invalidRequest(`There is no '${shortened(cursor)}' to list ${param}: it may have been deleted. Begin again without a cursor.`, {
+      param,
+    })
+  }
+  const [after, before] = [await locate('after'), await locate('before')]
+  const backwards = before !== undefined && after === undefined
+  const direction = (order === 'asc') === backwards ? 'desc' : 'asc'
+
+  const read = async (behind: PageRow | undefined, most: number): Promise<R[]> => {
+    let rows = query
+    const end = backwards ? undefined : before
+    if (behind) rows = rows.where(beyondPosition(direction, behind))
+    if (end) rows = rows.where(beyondPosition(direction === 'asc' ? 'desc' : 'asc', end))
+    return await rows.orderBy(createdAt, direction).orderBy(id, direction).limit(most).execute()
+  }
+  const beyondPosition = (towards: 'asc' | 'desc', row: PageRow) =>
+    towards === 'asc'
+      ? sql<boolean>`(${createdAt}, ${id}) > (${row.created_at}, ${row.id})`
+      : sql<boolean>`(${createdAt}, ${id}) < (${row.created_at}, ${row.id})`
+
+  const found = await readUntilFull((behind, most) => read(behind ?? (backwards ? before : after), most), limit, options.keep)
+  const rows = found.slice(0, limit)
+  return { rows: backwards ? rows.toReversed() : rows, hasMore: found.length > limit }
+}
+
+/** One row more than the limit, where there is one. */
+async function readUntilFull<R extends PageRow>(
+  read: (behind: R | undefined, most: number) => Promise<R[]>,
+  limit: number,
+  keep: PageOptions<R>['keep'],
+): Promise<R[]> {
+  if (!keep) return await read(undefined, limit + 1)
+  const found: R[] = []
+  let last: R | undefined
+  for (let most = limit + 1; ; most = Math.min(most * 2, Math.max(largestBatch, limit + 1))) {
+    const rows = await read(last, most)
+    for (const row of rows) if (found.length <= limit && keep(row)) found.push(row)
+    last = rows.at(-1)
+    if (found.length > limit || rows.length < most) return found
+  }
+}
+
+/** A cursor that also works once its row is gone, for rows whose ids tell no time (`newId`). */
+export function cursorOf({ created_at, id }: PageRow): string {
+  return `${cursorPrefix}${new TextEncoder().encode(`${created_at}:${id}`).toBase64({ alphabet: 'base64url', omitPadding: true })}`
+}
+
+const cursorPrefix = 'cursor_'
+
+/** The place in the list of a row that is not there (any more). */
+function positionOf(cursor: string): PageRow | undefined {
+  const time = timeOfId(cursor)
+  if (time !== undefined) return { created_at: time, id: cursor }
+  if (!cursor.startsWith(cursorPrefix)) return undefined
+  const [, createdAt, id] = /^(\d{1,15}):(.*)$/s.exec(decoded(cursor.slice(cursorPrefix.length)) ?? '') ?? []
+  return createdAt !== undefined && id !== undefined && !id.includes('\0') ? { created_at: Number(createdAt), id } : undefined
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.fromBase64(text, { alphabet: 'base64url' }))
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined
+    throw error
+  }
+}
