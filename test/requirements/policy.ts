@@ -1,4 +1,99 @@
 import type { Requirements } from './requirement.ts'
 
 /** Who may do what (behaviour §2.4, §4). */
-export const policy: Requirements = {}
+export const policy: Requirements = {
+  'POL-1': { source: 'behaviour §4.3', when: 'several rules of access_policy apply', observed: 'the first of them decides' },
+  'POL-2': { source: 'behaviour §4.3', when: 'no rule of access_policy applies', observed: 'denied' },
+  'POL-3': {
+    source: 'behaviour §4.3',
+    when: 'nobody authenticates; the server itself asks; a caller is only called like the server',
+    observed: 'allowed; allowed; judged like any caller',
+  },
+  'POL-4': {
+    source: 'behaviour §4.1 (a text works there only by chance)',
+    when: '`actions` is one text',
+    observed: 'it is that action and no other',
+  },
+  'POL-5': {
+    source: 'behaviour §4.1',
+    when: '`resource` is type::id, type::*, type::beginning*, regex:…, or absent; ids hold slashes and ::',
+    observed: 'exactly what it says; a regular expression is anchored at the beginning only, as Python’s re.match',
+  },
+  'POL-6': {
+    source: 'issue: conditions fail closed',
+    when: 'an id is too long to be matched by a regular expression',
+    observed: 'rules that permit do not apply, rules that forbid do',
+  },
+  'POL-7': { source: 'behaviour §4.1', when: 'a scope names a principal', observed: 'it is about that user alone' },
+  'POL-8': {
+    source: 'behaviour §4.2',
+    when: 'each condition, with attributes and owners that are there, missing or empty',
+    observed: 'what is missing never matches; negated forms are exact opposites',
+  },
+  'POL-9': {
+    source: 'behaviour §4.2',
+    when: 'several conditions in when, in unless',
+    observed: 'all must hold; the rule applies unless all hold',
+  },
+  'POL-10': {
+    source: 'issue: conditions fail closed',
+    when: 'a forbid is conditional and the user lacks the attribute',
+    observed: 'forbid unless X holds for all who do not show X; forbid when X for those who show it',
+  },
+  'POL-11': {
+    source: 'behaviour §4.3 (the seed’s default failed open)',
+    when: 'access_policy is absent or empty',
+    observed: 'all actions on what is unowned, one’s own, or shares a role, team, project or namespace with its owner; nothing else',
+  },
+  'POL-12': {
+    source: 'behaviour §4',
+    when: 'any policy, user, action and resource',
+    observed: 'the decision of Llama Stack’s rules, read a second time; the explanation agrees',
+  },
+  'POL-13': {
+    source: 'behaviour §4.3',
+    when: 'something that may be seen may not be done',
+    observed: '403 with Llama Stack’s text, the user’s own attributes in it and nobody else’s',
+  },
+  'POL-14': { source: 'behaviour §4.1', when: 'a policy of Llama Stack’s is loaded', observed: 'it is taken as it is' },
+  'POL-15': {
+    source: 'behaviour §4.1, issue',
+    when: 'a rule has an invalid regular expression, condition, action, resource, both or neither of permit and forbid, both when and unless',
+    observed: 'a configuration error with the field’s path; "Invalid condition: …" in Llama Stack’s words',
+  },
+
+  'RTE-1': {
+    source: 'behaviour §2.4',
+    when: 'several rules of route_policy match, none does, there are none',
+    observed: 'the first decides; denied; everything is open',
+  },
+  'RTE-2': { source: 'behaviour §2.4', when: 'paths are exact, prefix*, *, regex:…, with a slash at the end', observed: 'exactly those' },
+  'RTE-3': { source: 'issue (Llama Stack has none)', when: 'a rule names methods', observed: 'it is about those; HEAD counts as GET' },
+  'RTE-4': {
+    source: 'issue',
+    when: 'a path is written with doubled slashes or Llama Stack’s older prefix',
+    observed: 'the same decision as for the plain path',
+  },
+  'RTE-5': {
+    source: 'issue: fail closed',
+    when: 'a path is too long to be matched by a regular expression',
+    observed: 'not permitted by it, and forbidden',
+  },
+  'RTE-6': {
+    source: 'behaviour §2.4',
+    when: 'several conditions in when, in unless',
+    observed: 'all must hold; none may hold (unlike access_policy)',
+  },
+  'RTE-7': {
+    source: 'behaviour §2.4 defect: a conditional forbid never applied to anonymous requests',
+    when: 'nobody is known to ask, and a rule has conditions',
+    observed: 'a permit does not apply, a forbid does',
+  },
+  'RTE-8': { source: 'issue', when: 'any policy, and a path in any of its spellings', observed: 'one decision' },
+  'RTE-9': { source: 'behaviour §2.4', when: 'a route policy of Llama Stack’s is loaded', observed: 'it is taken as it is' },
+  'RTE-10': {
+    source: 'behaviour §2.4 defect: a broken forbid was skipped',
+    when: 'a rule has an invalid regular expression, path, method or condition',
+    observed: 'a configuration error',
+  },
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { compileAccessPolicy } from '../../src/access/access-policy.ts'
+import { compileRoutePolicy } from '../../src/access/route-policy.ts'
+import { accessPolicySchema, routePolicySchema } from '../../src/access/schema.ts'
+import { anyRules } from './generate.ts'
+
+/** `path: message` of everything that is wrong. */
+function complaints(schema: typeof accessPolicySchema | typeof routePolicySchema, rules: unknown): string[] {
+  const { error } = schema.safeParse(rules)
+  return error ? error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) : []
+}
+
+const actions = ['read']
+
+describe('access_policy', () => {
+  test('[POL-14] Llama Stack’s forms are taken as they are', () => {
+    const rules = [
+      { permit: { principal: 'user-1', actions: ['create', 'read', 'delete'] }, description: 'user-1 has full access' },
+      { permit: { actions: 'read' }, when: 'user in owners teams' },
+      { permit: { actions: ['read', 'update'], resource: 'vector_store::*' }, when: ['user with admin in roles', 'user is owner'] },
+      { forbid: { actions: ['delete'], resource: 'sql_record::openai_files::f-1' }, unless: 'user with admin in roles' },
+      { permit: { actions: ['read'], resource: 'regex:model::(gpt|claude)' }, when: null, unless: null, description: null, forbid: null },
+    ]
+    expect(complaints(accessPolicySchema, rules)).toEqual([])
+    expect(compileAccessPolicy(accessPolicySchema.parse(rules)).rules).toHaveLength(5)
+  })
+
+  test.each([
+    [{ permit: { actions }, forbid: { actions } }, '0.forbid: permit and forbid exclude one another'],
+    [{ when: 'user is owner' }, '0: one of permit and forbid is required'],
+    [{ permit: { actions }, when: 'user is owner', unless: 'user is owner' }, '0.unless: when and unless exclude one another'],
+    [{ permit: { actions }, when: 'user is own' }, '0.when: Invalid condition: user is own'],
+    [{ permit: { actions }, when: 'User is owner' }, '0.when: Invalid condition: User is owner'],
+    [{ permit: { actions }, when: ['user is owner', 'user has admin in roles'] }, '0.when.1: Invalid condition: user has admin in roles'],
+    [{ permit: { actions }, unless: 'resource is owned' }, '0.unless: Invalid condition: resource is owned'],
+    [{ permit: { actions }, when: [] }, '0.when: must hold at least one entry'],
+    [{ permit: { actions: 'raed' } }, "0.permit.actions: there is no action 'raed': create, read, update or delete"],
+    [{ permit: { actions: ['read', 'write'] } }, "0.permit.actions.1: there is no action 'write': create, read, update or delete"],
+    [{ permit: { actions: [] } }, '0.permit.actions: must hold at least one entry'],
+    [{ permit: { actions, resource: 'model' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+    [{ permit: { actions, resource: '*' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+    [{ permit: { actions, resource: 'model::' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+    [{ permit: { actions, resource: 'regex:model::(' } }, "0.permit.resource: no valid regular expression: a '(' without its ')'"],
+    [
+      { permit: { actions, resource: 'model::*gpt' } },
+      "0.permit.resource: a '*' can only stand at the end: take 'regex:…' for anything else",
+    ],
+  ])('[POL-15] %j is a mistake', (rule, complaint) => {
+    expect(complaints(accessPolicySchema, [rule])).toEqual([complaint])
+  })
+
+  test('[POL-15] an unknown type, an unknown key', () => {
+    expect(complaints(accessPolicySchema, [{ permit: { actions, resource: 'modle::x' } }])[0]).toStartWith(
+      "0.permit.resource: there is no resource type 'modle'",
+    )
+    expect(complaints(accessPolicySchema, [{ permit: { action: ['read'] } }]).join()).toContain('action')
+    expect(complaints(accessPolicySchema, [{ permit: { actions }, whenever: 'x' }]).join()).toContain('whenever')
+  })
+
+  test('what the schema takes compiles', () => {
+    fc.assert(
+      fc.property(anyRules, (rules) => {
+        expect(compileAccessPolicy(accessPolicySchema.parse(rules)).rules).toBeDefined()
+      }),
+    )
+  })
+})
+
+describe('route_policy', () => {
+  test('[RTE-9] Llama Stack’s forms are taken as they are, and methods besides', () => {
+    const rules = [
+      { permit: { paths: ['/v1/chat/completions', '/v1/models*'] }, when: 'user with developer in roles', description: 'developers' },
+      { permit: { paths: '*' }, when: ['user with admin in roles'] },
+      { forbid: { paths: 'regex:^/v1/(files|batches)', methods: ['POST', 'delete'] }, unless: 'user with writer not in roles' },
+    ]
+    expect(complaints(routePolicySchema, rules)).toEqual([])
+    expect(compileRoutePolicy(routePolicySchema.parse(rules)).rules).toHaveLength(3)
+  })
+
+  test.each([
+    [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: no valid regular expression: a '[' without its ']'"],
+    [{ forbid: { paths: ['/ok', 'v1/models'] } }, "0.forbid.paths.1: must begin with '/' (or be '*', or 'regex:…')"],
+    [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: a '*' can only stand at the end: take 'regex:…' for anything else"],
+    [{ forbid: { paths: [] } }, '0.forbid.paths: must hold at least one entry'],
+    [{ forbid: { paths: '/x', methods: 'HEAD' } }, '0.forbid.methods: HEAD counts as GET: write GET'],
+    [
+      { forbid: { paths: '/x', methods: ['GOT'] } },
+      "0.forbid.methods.0: there is no method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS",
+    ],
+    [
+      { permit: { paths: '/x' }, when: 'user is owner' },
+      "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)",
+    ],
+    [{ permit: { paths: '/x' }, when: 'nonsense' }, '0.when: Invalid condition: nonsense'],
+  ])('[RTE-10] %j is a mistake', (rule, complaint) => {
+    expect(complaints(routePolicySchema, [rule])).toEqual([complaint])
+  })
+})
