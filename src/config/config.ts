@@ -2,6 +2,7 @@ import type { AccessPolicy, RoutePolicy } from '../access/policy.ts'
 import type { AuthConfig } from '../auth/config.ts'
 import type { EgressConfig } from '../egress/config.ts'
 import type { QuotaConfig } from '../quota/config.ts'
+import type { Secret } from '../secret.ts'
 import type { StorageConfig } from '../storage/config.ts'
 import type { ListedModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
 
@@ -22,6 +23,10 @@ export interface Config {
   /** Absent: every route is open to whoever is authenticated. */
   readonly routePolicy?: RoutePolicy | undefined
   readonly quota: QuotaConfig
+  /** What API keys are hashed with; absent: a file in Corral's home. */
+  readonly keyPepper?: Secret | undefined
+  /** `auth`, `quota`, `egress` and `audit` of `server` as the file has them, references expanded and secrets masked: for showing. */
+  readonly written?: Readonly<Record<string, unknown>> | undefined
   /** The folder of what Corral keeps on this machine (`CORRAL_HOME`, else `~/.corral`), absolute. */
   readonly home: string
   /** Where denials and changes are recorded; absent: nowhere. */
@@ -38,6 +43,9 @@ export interface Config {
 export interface AuditConfig {
   /** Absolute. */
   readonly folder: string
+  /** Absent: files are kept. */
+  readonly keepDays?: number | undefined
+  readonly maxFileBytes?: number | undefined
 }
 
 export interface ProviderEntry {

@@ -4,7 +4,7 @@ import { isAnswered } from './tree.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Ours first, then the successor's, then Llama Stack's own: whoever moves over need not rename. */
-const families = ['CORRAL', 'OGX', 'LLAMA_STACK'] as const
+export const families = ['CORRAL', 'OGX', 'LLAMA_STACK'] as const
 
 /** The value of `<family>_<suffix>` of the first family that has one, with the variable's name. */
 export function settingOf(env: Environment, suffix: string): { name: string; value: string } | undefined {

@@ -79,23 +79,20 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const { entries, ids } = await readProviders(root, { ...using, definitions, planned, apis, folders, forgiving })
   const models = readModels([child(child(root, 'registered_resources'), 'models'), child(root, 'models')], { ...using, ids })
   readUnusedSections(root, using)
-  const server = readServer(root, { ...using, overrides: readOverrides(flags, env, report) })
+  const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
+  const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
-  if (!server) throw new ConfigErrors([])
+  if (!settings) throw new ConfigErrors([])
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
   const logging = { categoryLevels, ...(!wantsColour(env, true) && { colour: false }) }
-  const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const config: Config = {
     distribution,
     apis,
     providers: entries,
     models,
-    server,
+    ...settings,
     storage: { backends: {}, records: { engine: 'sqlite', path: join(corralHome, 'corral.db') }, recordsConfigured: false },
-    accessPolicy: { isDefault: true, decide: () => ({ allowed: true, explicit: false, reason: 'there is no authentication' }) },
-    quota: { limits: [] },
-    egress: { allow: [] },
     home: corralHome,
     logging,
   }

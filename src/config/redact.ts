@@ -4,7 +4,7 @@ const mask = '***'
 
 /** Keys whose texts are secrets by their name, for settings that do not declare them as such. Numbers (`max_tokens`) never are. */
 export const redactedKeys =
-  /api_?key|token|passw(or)?d|passphrase|secret|authorization|credential|cookie|private_?key|access_?key|signature/i
+  /api_?key|token|passw(or)?d|passphrase|secret|authorization|credential|cookie|private_?key|access_?key|signature|pepper/i
 
 /** These match by accident: settings about tokens, not tokens. */
 const harmlessKeys = /tokens_|_tokens$|^token_?(type|limit|url|endpoint)$|_file$|keyfile$/i

@@ -19,7 +19,7 @@ export function shownConfig(config: Config): Readonly<Record<string, unknown>> {
     ...(config.apis.length > 0 && { apis: config.apis }),
     providers,
     registered_resources: { models: config.models.map(shownModel) },
-    server: shownServer(config.server),
+    server: { ...shownServer(config.server), ...config.written },
     logging: { category_levels: config.logging.categoryLevels },
   }
 }
@@ -47,6 +47,8 @@ function shownServer(server: ServerConfig): object {
       ...(server.tls.clientCa && { tls_cafile: server.tls.clientCa }),
     }),
     ...(server.cors && { cors: shownCors(server.cors) }),
+    ...(server.trustedProxies.length > 0 && { trusted_proxies: server.trustedProxies }),
+    ...(server.clientVersions.length > 0 && { client_version_check: server.clientVersions }),
     registry_refresh_interval_seconds: server.registryRefreshInterval,
     max_request_body_bytes: server.maxBodyBytes,
     upload_idle_timeout_seconds: server.uploadIdleTimeout,

@@ -1,4 +1,8 @@
 import { z } from 'zod'
+import { trustedPeers } from '../auth/trusted-peers.ts'
+import { egressSchema } from '../egress/schema.ts'
+import { quotaSchema } from '../quota/schema.ts'
+import { authSectionSchema } from './schema-auth.ts'
 
 /** `server.cors` as an object: Llama Stack's keys and defaults (behaviour: "CORS"). */
 export const corsSchema = z
@@ -28,6 +32,22 @@ export const corsSchema = z
     }
   })
 
+/** One proxy, or a range of them. */
+const addressRange = z.string().superRefine((text, context) => {
+  try {
+    trustedPeers([text])
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
+/** `server.audit` as an object. */
+export const auditSchema = z.strictObject({
+  folder: z.string().nullish().describe("Where its files lie. Absent: `audit` in Corral's home."),
+  keep_days: z.int().min(1).nullish().describe('Files last written to before so many days are removed. Absent: none are.'),
+  max_file_bytes: z.int().min(65_536).default(33_554_432).describe('After so many bytes a chain goes on in another file.'),
+})
+
 const port = z
   .int()
   .min(0, 'must be a port: 1 to 65535, or 0 for a free one')
@@ -36,15 +56,13 @@ const port = z
 /** Seconds, longer than none and no longer than a timer can run. */
 const seconds = z.number().positive('must be more than 0 seconds').max(2_000_000, 'must be at most 2000000 seconds')
 
-/** The `server:` section. `auth` and `quota` are looked at apart: they protect, so what is not served is a start error. */
+/** The `server:` section. */
 export const serverSchema = z.strictObject({
   port: port.default(8321).describe('The port to listen on; 0 takes a free one. A flag or CORRAL_PORT counts more.'),
   host: z
     .string()
     .nullish()
-    .describe(
-      'The address to listen on. Absent: loopback only. Any other needs `allow_unauthenticated: true` as long as there is no auth.',
-    ),
+    .describe('The address to listen on. Absent: loopback only. Any other needs `auth`, or `allow_unauthenticated: true`.'),
   allowed_hosts: z
     .array(z.string())
     .nullish()
@@ -58,8 +76,21 @@ export const serverSchema = z.strictObject({
     .union([z.boolean(), corsSchema])
     .nullish()
     .describe('`true`: browsers on this machine may call (for development); an object says who may; absent: off.'),
-  auth: z.unknown().optional().describe('Authentication. Not served by this version yet: with content it is a start error.'),
-  quota: z.unknown().optional().describe('Request quotas. Not served by this version yet: with content it is a start error.'),
+  auth: authSectionSchema.nullish().describe('Who is asking, and who may do what.'),
+  quota: quotaSchema.nullish().describe('How much may be used: requests, tokens, dollars.'),
+  trusted_proxies: z
+    .array(addressRange)
+    .nullish()
+    .describe("Addresses and ranges of proxies whose `x-forwarded-for` and `forwarded` tell the caller's address. Absent: nobody's."),
+  egress: egressSchema.nullish().describe('What URLs that callers bring may reach beside the public internet.'),
+  client_version_check: z
+    .union([z.boolean(), z.array(z.string().regex(/^\d+\.\d+$/, 'must be a major.minor such as "0.7"'))])
+    .nullish()
+    .describe('Answer 426 to clients of Llama Stack and OGX of another major.minor than these; `true`: those that this version speaks.'),
+  audit: z
+    .union([z.boolean(), auditSchema])
+    .nullish()
+    .describe('The log of denials and changes. Absent: on where there is authentication, a route policy or a quota.'),
   registry_refresh_interval_seconds: seconds.default(300).describe('Seconds between two listings of the providers with `refresh_models`.'),
   max_request_body_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432).describe('The largest request body, decompressed.'),
   upload_idle_timeout_seconds: seconds

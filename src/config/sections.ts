@@ -56,10 +56,10 @@ function isGuard(key: string): boolean {
 }
 
 const guards: Readonly<Record<string, string>> = {
-  auth: 'authentication is not served by this version yet (and its place is server.auth)',
-  quota: 'quotas are not served by this version yet (and their place is server.quota)',
-  access_policy: 'policies are not served by this version yet',
-  route_policy: 'policies are not served by this version yet',
+  auth: 'its place is server.auth',
+  quota: 'its place is server.quota',
+  access_policy: 'its place is server.auth.access_policy',
+  route_policy: 'its place is server.auth.route_policy',
 }
 
 /** Reads `apis:`; what this version does not serve of it is warned of once, by name. */
@@ -94,8 +94,7 @@ export function readUnusedSections(root: MapNode, reading: SectionReading): void
   const { report } = reading
   for (const [key, message] of Object.entries(guards)) {
     const node = child(root, key)
-    if (node && !holdsNothing(node))
-      report.error(node, `${message}, and what protects is never skipped silently: remove it to start without`)
+    if (node && !holdsNothing(node)) report.error(node, `protects nothing here: ${message}`)
   }
   for (const [key, schema] of Object.entries(unusedSections)) {
     const node = child(root, key)

@@ -1,10 +1,15 @@
 import { accessSync, constants } from 'node:fs'
-import { resolve } from 'node:path'
-import type { CorsConfig, ServerConfig } from './config.ts'
-import { type ServerSection, serverSchema } from './schema-server.ts'
-import { expandHome, type Substitution, substitute, withEntry } from './substitute.ts'
-import { child, emptyMap, holdsNothing, isEmpty, type MapNode, shown, type TreeNode } from './tree.ts'
-import { type Strictness, validate } from './validate.ts'
+import { join, resolve } from 'node:path'
+import { readProxies } from '../egress/proxies.ts'
+import { toQuotaConfig } from '../quota/schema.ts'
+import { type AuthSettings, readAuthSection, withoutUnsetAuthenticators } from './auth.ts'
+import type { Config, CorsConfig, ServerConfig } from './config.ts'
+import { type Environment, families } from './environment.ts'
+import { redact } from './redact.ts'
+import { auditSchema, type ServerSection, serverSchema } from './schema-server.ts'
+import { expandHome, type Substitution, substitute } from './substitute.ts'
+import { child, emptyMap, holdsNothing, isEmpty, type MapNode, shown } from './tree.ts'
+import { type Strictness, validateWritten } from './validate.ts'
 
 /** What a flag or a variable says in the file's place. */
 export interface ServerOverrides {
@@ -17,25 +22,51 @@ interface ServerReading extends Substitution {
   readonly overrides: ServerOverrides
   readonly strictness: Strictness
   readonly cwd: string
+  /** Absolute. */
+  readonly corralHome: string
 }
 
+/** What the section comes to, beside the server's own settings. */
+export type ServerSettings = Pick<Config, 'server' | 'quota' | 'egress' | 'audit' | 'written'> & AuthSettings
+
 /** Reads `server:`. Undefined after reporting errors. */
-export function readServer(root: MapNode, reading: ServerReading): ServerConfig | undefined {
+export function readServer(root: MapNode, reading: ServerReading): ServerSettings | undefined {
   const { report } = reading
   const section = child(root, 'server')
-  const written = section && !isEmpty(section) ? section : emptyMap(['server'], root.at)
-  if (written.kind !== 'map') {
-    report.error(written, 'must be a map of keys')
+  const found = section && !isEmpty(section) ? section : emptyMap(['server'], root.at)
+  if (found.kind !== 'map') {
+    report.error(found, 'must be a map of keys')
     return undefined
   }
-  const guarded = refuseUnserved(written, reading)
-  const expanded = substitute(guarded, reading) as MapNode
-  const values = validate(expanded, serverSchema, { report, strictness: 'strict' })
-  if (!values) return undefined
+  const placed = refuseMisplaced(found, reading)
+  const expanded = substitute(withoutUnsetAuthenticators(placed, reading), reading) as MapNode
+  const read = validateWritten(expanded, serverSchema, { report, strictness: 'strict' })
+  if (!read) return undefined
+  const { value: values, written } = read
+  const auth = readAuthSection(values.auth, child(expanded, 'auth'), { ...reading, trustedProxies: values.trusted_proxies ?? [] })
+  const quota = toQuotaConfig(values.quota)
+  const host = reading.overrides.host ?? values.host ?? undefined
+  if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })
+  const proxies = readProxies(reading.env)
+  const audit = readAudit(values.audit, auth.auth !== undefined || auth.routePolicy !== undefined || limitsAnything(quota), reading)
+  return {
+    ...auth,
+    quota,
+    egress: { allow: values.egress?.allow ?? [], ...(proxies && { proxies }) },
+    ...(audit && { audit }),
+    written: writtenGuards(written, values),
+    server: readOwn(values, host, { expanded, reading }),
+  }
+}
+
+interface Place {
+  readonly expanded: MapNode
+  readonly reading: ServerReading
+}
+
+function readOwn(values: ServerSection, host: string | undefined, { expanded, reading }: Place): ServerConfig {
   const tls = readTls(expanded, values, reading)
   const cors = readCors(values.cors)
-  const host = reading.overrides.host ?? values.host ?? undefined
-  refuseOpenHost(host, values, { expanded, reading })
   return {
     port: reading.overrides.port ?? values.port,
     host: host === '' ? undefined : host,
@@ -44,6 +75,9 @@ export function readServer(root: MapNode, reading: ServerReading): ServerConfig 
     workers: reading.overrides.workers ?? values.workers,
     ...(tls && { tls }),
     ...(cors && { cors }),
+    trustedProxies: values.trusted_proxies ?? [],
+    clientVersions: readClientVersions(values.client_version_check, reading.env),
+    docsNeedAuth: !values.auth?.docs_public,
     registryRefreshInterval: values.registry_refresh_interval_seconds,
     maxBodyBytes: values.max_request_body_bytes,
     uploadIdleTimeout: values.upload_idle_timeout_seconds,
@@ -51,71 +85,49 @@ export function readServer(root: MapNode, reading: ServerReading): ServerConfig 
     heartbeatInterval: values.heartbeat_interval_seconds,
     drainTimeout: values.drain_timeout_seconds,
     drainGrace: values.drain_grace_seconds,
-    trustedProxies: [],
-    clientVersions: [],
-    docsNeedAuth: true,
   }
 }
 
-/** What protects is never skipped: `auth` and `quota` with content stop the start. Returns the section without them. */
-function refuseUnserved(section: MapNode, reading: ServerReading): MapNode {
+/** Policies stand in `server.auth`; anywhere else they would protect nothing. */
+function refuseMisplaced(section: MapNode, { report }: ServerReading): MapNode {
   const entries = new Map(section.entries)
-  const quota = entries.get('quota')?.node
-  if (quota && !holdsNothing(quota)) {
-    reading.report.error(
-      quota,
-      'quotas are not served by this version yet, and a limit is never skipped silently: remove server.quota to start without one',
-    )
-  }
-  const auth = entries.get('auth')?.node
-  if (auth && !holdsNothing(auth)) refuseAuth(auth, reading)
-  for (const key of ['route_policy', 'access_policy']) {
-    const policy = entries.get(key)
-    if (policy && !holdsNothing(policy.node)) reading.report.error(policy.node, policyMessage)
+  for (const key of ['route_policy', 'access_policy', 'provider_config']) {
+    const entry = entries.get(key)
+    if (entry && !holdsNothing(entry.node)) report.error(entry.node, `protects nothing here: its place is server.auth.${key}`)
     entries.delete(key)
   }
-  entries.delete('auth')
-  entries.delete('quota')
   return { ...section, entries }
 }
 
-const policyMessage = 'policies are not served by this version yet, and what protects is never skipped silently: remove it to start without'
+/** Any non-empty value of the variable switches the check off, as in Llama Stack. */
+function readClientVersions(check: ServerSection['client_version_check'], env: Environment): readonly string[] {
+  if (!check || families.some((family) => env[`${family}_DISABLE_VERSION_CHECK`])) return []
+  return check === true ? spokenVersions : check
+}
 
-function refuseAuth(auth: TreeNode, reading: ServerReading): void {
-  const { report } = reading
-  if (auth.kind !== 'map') {
-    report.error(auth, 'must be a map of keys')
-    return
-  }
-  const rest = withoutUnsetProvider(auth, reading)
-  let told = false
-  for (const [key, entry] of rest.entries) {
-    if (holdsNothing(entry.node)) continue
-    if (key === 'route_policy' || key === 'access_policy') report.error(entry.node, policyMessage)
-    else if (!told) {
-      report.error(
-        auth,
-        'authentication is not served by this version yet, and what protects is never skipped silently: remove server.auth to start without it',
-      )
-      told = true
-    }
+/** The versions of Llama Stack's and OGX's clients that this version has been tried with, from the oldest to the newest. */
+const spokenVersions = ['0.2', '0.3', '0.4', '0.5', '0.6', '0.7']
+
+function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, home, corralHome }: ServerReading): Config['audit'] {
+  if (!(audit ?? isGoverned)) return undefined
+  const { folder, keep_days: keepDays, max_file_bytes: maxFileBytes } = typeof audit === 'object' && audit ? audit : auditSchema.parse({})
+  return {
+    folder: folder ? resolve(cwd, expandHome(folder, home)) : join(corralHome, 'audit'),
+    maxFileBytes,
+    ...(keepDays && { keepDays }),
   }
 }
 
-/** Conditional authentication: a `provider_config.type` that comes out empty switches it off, before its other fields are expanded. */
-function withoutUnsetProvider(auth: MapNode, reading: ServerReading): MapNode {
-  const provider = child(auth, 'provider_config')
-  const type = child(provider, 'type')
-  if (!provider || type?.kind !== 'scalar') return auth
-  if (!isEmpty(substitute(type, reading))) return auth
-  return withEntry(auth, 'provider_config', {
-    kind: 'scalar',
-    path: provider.path,
-    at: provider.at,
-    meanings: [null],
-    source: '',
-    expanded: true,
-  })
+function limitsAnything({ requests, limits }: Config['quota']): boolean {
+  return requests !== undefined || limits.length > 0
+}
+
+/** Who may do what and how much, as the file says it, secrets masked: for showing. */
+function writtenGuards(written: unknown, values: ServerSection): Config['written'] {
+  const { auth, quota, egress, audit } = written as Partial<Record<string, unknown>>
+  // What the schema took for a secret is masked wherever it stands.
+  const { shown } = redact({ shown: { auth, quota, egress, audit }, secrets: values }) as { shown: Record<string, unknown> }
+  return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== undefined && value !== null))
 }
 
 function readTls(section: MapNode, values: ServerSection, { report, cwd, home }: ServerReading): ServerConfig['tls'] {
@@ -144,11 +156,11 @@ function readTls(section: MapNode, values: ServerSection, { report, cwd, home }:
   }
 }
 
-function refuseOpenHost(host: string | undefined, values: ServerSection, at: { expanded: MapNode; reading: ServerReading }): void {
+function refuseOpenHost(host: string | undefined, values: ServerSection, at: Place): void {
   if (!host || isLoopback(host) || values.allow_unauthenticated) return
   const { expanded, reading } = at
   const message =
-    'others could reach this address, and nobody would have to authenticate: set server.allow_unauthenticated: true to allow that, or leave the host out to serve this machine alone'
+    'others could reach this address, and nobody would have to authenticate: configure server.auth, set server.allow_unauthenticated: true to allow that, or leave the host out to serve this machine alone'
   if (reading.overrides.host !== undefined) reading.report.errorOf('--host', message)
   else reading.report.error(child(expanded, 'host') ?? expanded, message)
 }
@@ -167,10 +179,10 @@ const developmentCors: CorsConfig = {
   exposeHeaders: [
     'X-Request-Id',
     'X-Corral-Error-Source',
+    'WWW-Authenticate',
     'Retry-After',
-    'X-RateLimit-Limit-Requests',
-    'X-RateLimit-Remaining-Requests',
-    'X-RateLimit-Reset-Requests',
+    'X-Should-Retry',
+    ...['Requests', 'Tokens'].flatMap((unit) => ['Limit', 'Remaining', 'Reset'].map((what) => `X-RateLimit-${what}-${unit}`)),
   ],
   allowCredentials: false,
   maxAge: 600,

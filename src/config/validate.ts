@@ -25,14 +25,20 @@ const maxRounds = 500
  * another type, in its next. Unknown keys are reported and left out. Returns undefined after reporting errors.
  */
 export function validate<T>(root: TreeNode, schema: z.ZodType<T>, check: Check): T | undefined {
+  return validateWritten(root, schema, check)?.value
+}
+
+/** As `validate`; gives what was written too, as the schema took it, without defaults: secrets are texts in it. */
+export function validateWritten<T>(root: TreeNode, schema: z.ZodType<T>, check: Check): { value: T; written: unknown } | undefined {
   const reading = new Reading(root, schema, check)
   for (let round = 0; round < maxRounds; round++) {
-    const result = attempt(schema, reading.value())
+    const written = reading.value()
+    const result = attempt(schema, written)
     if (!result) {
       check.report.error(root, 'the check of this section failed: its schema cannot deal with what stands here')
       return undefined
     }
-    if (result.success) return reading.failed ? undefined : result.data
+    if (result.success) return reading.failed ? undefined : { value: result.data, written }
     if (!reading.adapt(result.error.issues)) {
       reading.tell(result.error.issues)
       return undefined

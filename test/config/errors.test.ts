@@ -168,25 +168,61 @@ describe('versions', () => {
 })
 
 describe('what protects is never skipped', () => {
-  const cases: [text: string, path: string][] = [
-    [withServer('auth: { provider_config: { type: oauth2_token } }'), 'server.auth'],
-    [withServer('auth: { require_auth: true }'), 'server.auth'],
-    [withServer('auth: { access_policy: [{ permit: { actions: read } }] }'), 'server.auth.access_policy'],
-    [withServer('auth: { route_policy: [{ forbid: { paths: "*" } }] }'), 'server.auth.route_policy'],
-    [withServer('quota: { anonymous_max_requests: 10 }'), 'server.quota'],
-    [`${minimal}\nauth: { provider_config: { type: x } }`, 'auth'],
-    [`${minimal}\naccess_policy: [{}]`, 'access_policy'],
+  /** Where it has no effect, with the place that it has been looked for. */
+  const misplaced: [text: string, path: string, place: string][] = [
+    [`${minimal}\nauth: { provider_config: { type: x } }`, 'auth', 'server.auth'],
+    [`${minimal}\nquota: { period: day }`, 'quota', 'server.quota'],
+    [`${minimal}\naccess_policy: [{}]`, 'access_policy', 'server.auth.access_policy'],
+    [`${minimal}\nroute_policy: [{}]`, 'route_policy', 'server.auth.route_policy'],
+    [withServer('access_policy: [{}]'), 'server.access_policy', 'server.auth.access_policy'],
+    [withServer('route_policy: [{}]'), 'server.route_policy', 'server.auth.route_policy'],
+    [withServer('provider_config: { type: custom }'), 'server.provider_config', 'server.auth.provider_config'],
   ]
-  for (const [text, path] of cases) {
-    test(`[CFG-5] ${path}`, async () => {
+  for (const [text, path, place] of misplaced) {
+    test(`[CFG-5] ${path} is an error that names its place`, async () => {
       const issues = await issuesOf(text)
-      expect(issues.map((issue) => issue.path)).toEqual([path])
-      expect(issues[0]?.message).toContain('not served by this version yet')
+      expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[path, `protects nothing here: its place is ${place}`]])
     })
   }
-  for (const empty of ['auth:', 'auth: {}', 'auth: { provider_config: null, access_policy: [] }', 'quota: null']) {
+  /** What cannot be understood stops the start, and the whole path leads to it. */
+  const wrong: [string, string][] = [
+    ['auth: { require_auth: true }', 'server.auth.require_auth'],
+    ['auth: { provider_config: { type: magic } }', 'server.auth.provider_config.type'],
+    ['auth: { provider_config: [] }', 'server.auth.provider_config'],
+    ['auth: [1]', 'server.auth'],
+    ['auth: { access_policy: [{ permit: { actions: read }, when: user is mighty }] }', 'server.auth.access_policy[0].when'],
+    ['auth: { access_policy: [{ permit: { actions: read, resource: "regex:(" } }] }', 'server.auth.access_policy[0].permit.resource'],
+    ['auth: { route_policy: [{ forbid: { paths: ["/v1/*", "regex:["] } }] }', 'server.auth.route_policy[0].forbid.paths[1]'],
+    ['auth: { route_policy: [{ forbid: { path: "*" } }] }', 'server.auth.route_policy[0].forbid.path'],
+    ['auth: { route_policy: { paths: "*" } }', 'server.auth.route_policy'],
+    ['auth: { key_pepper: short }', 'server.auth.key_pepper'],
+    ['quota: { anonymous_max_requests: 0 }', 'server.quota.anonymous_max_requests'],
+    ['quota: { period: fortnight }', 'server.quota.period'],
+    ['quota: { limits: [{ requests: 10 }] }', 'server.quota.limits[0].period'],
+    ['quota: { limit: [] }', 'server.quota.limit'],
+    ['trusted_proxies: [10.0.0.0/8, proxy.example]', 'server.trusted_proxies[1]'],
+    ['trusted_proxies: 10.0.0.0/8', 'server.trusted_proxies'],
+    ['egress: { allow: ["*"] }', 'server.egress.allow[0]'],
+    ['egress: { alow: [] }', 'server.egress.alow'],
+    ['client_version_check: [latest]', 'server.client_version_check[0]'],
+    ['audit: { folder: /x, keep_days: 0 }', 'server.audit.keep_days'],
+  ]
+  for (const [line, path] of wrong) {
+    test(`[CFG-5] ${line} is an error at ${path}`, async () => {
+      const issues = await issuesOf(withServer(line))
+      expect(issues.map((issue) => [issue.path, issue.line])).toContainEqual([path, 4])
+    })
+  }
+  for (const empty of ['auth:', 'auth: {}', 'auth: { provider_config: null, access_policy: [] }', 'quota: null', 'route_policy: []']) {
     test(`[CFG-5] '${empty}' holds nothing to skip`, async () => {
-      expect((await load(withServer(empty))).config.server.port).toBe(8321)
+      const { config } = await load(withServer(empty))
+      expect([config.auth, config.routePolicy, config.accessPolicy.isDefault, config.quota.limits, config.audit]).toEqual([
+        undefined,
+        undefined,
+        true,
+        [],
+        undefined,
+      ])
     })
   }
 })

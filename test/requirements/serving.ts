@@ -42,8 +42,8 @@ export const serving: Requirements = {
   },
   'CFG-5': {
     source: 'design §5',
-    when: 'a file asks for auth, a quota or a policy before they are served',
-    observed: 'the start fails and says so',
+    when: 'a file holds auth, a quota or a policy that is wrong, or stands where it protects nothing',
+    observed: 'the start fails and says where',
   },
   'CFG-6': {
     source: 'design §5',

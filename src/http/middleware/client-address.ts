@@ -1,5 +1,5 @@
+import { trustedPeers } from '../../auth/trusted-peers.ts'
 import { type Address, parseAddress, withoutMapping } from '../../egress/address.ts'
-import { parseAddressRange } from '../../config/address-ranges.ts'
 import type { AddressBehind } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
@@ -20,11 +20,10 @@ export function clientAddress(trusted: readonly string[]): Middleware | undefine
 }
 
 export function createAddressBehind(trusted: readonly string[]): AddressBehind {
-  const ranges = trusted.map(parseAddressRange)
-  const isTrusted = (address: Address) => ranges.some((contains) => contains(address))
+  const isTrusted = trustedPeers(trusted)
   return (headers, peerAddress) => {
     const peer = read(peerAddress)
-    if (!peer || !isTrusted(peer)) return peerAddress
+    if (!peer || !isTrusted(peerAddress)) return peerAddress
     const forwardedFor = headers.get('x-forwarded-for')
     const forwarded = headers.get('forwarded')
     const first = forwardedFor === null ? undefined : nearestStranger(forwardedFor.split(','), peer, isTrusted)
@@ -35,14 +34,16 @@ export function createAddressBehind(trusted: readonly string[]): AddressBehind {
   }
 }
 
+type IsTrusted = ReturnType<typeof trustedPeers>
+
 /** Goes back from the peer as long as whoever named the address is trusted. What is no address ends the way. */
-function nearestStranger(hops: readonly string[], peer: Address, isTrusted: (address: Address) => boolean): string {
+function nearestStranger(hops: readonly string[], peer: Address, isTrusted: IsTrusted): string {
   let nearest = peer
   for (const hop of hops.slice(-mostHops).toReversed()) {
     const address = read(hop)
     if (!address) break
     nearest = address
-    if (!isTrusted(address)) break
+    if (!isTrusted(nearest.toString())) break
   }
   return nearest.toString()
 }

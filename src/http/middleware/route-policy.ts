@@ -1,12 +1,10 @@
-import type { Decision, RoutePolicy } from '../../access/policy.ts'
+import type { RoutePolicy } from '../../access/policy.ts'
 import { ApiError, shortened } from '../../errors.ts'
-import type { FoundRoute } from '../mount.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
  * Asks `route_policy` whether the caller may use the route at all: with or without authentication, and of public routes too, as Llama Stack
- * does. A path that a route answers on besides its own (`/v1/openai/v1/models`) goes by both names: the first rule that matches either
- * decides. Undefined where there is no policy.
+ * does. Undefined where there is no policy.
  */
 export function routePolicy(policy: RoutePolicy | undefined): Middleware | undefined {
   if (!policy) return undefined
@@ -14,9 +12,7 @@ export function routePolicy(policy: RoutePolicy | undefined): Middleware | undef
     const { principal } = context
     const { method } = request
     const path = decoded(context.path)
-    let decision = policy.decide({ principal, method, path })
-    const own = context.found ? ownPath(context.found) : path
-    if (own !== path) decision = earlier(decision, policy.decide({ principal, method, path: own }))
+    const decision = policy.decide({ principal, method, path })
     if (!decision.allowed) {
       throw new ApiError('permission_error', `Access denied: insufficient permissions for route ${shortened(path)}`, {
         code: 'route_not_permitted',
@@ -42,16 +38,6 @@ export function allowedApis(isAuthenticated: boolean): Middleware | undefined {
     }
     return next(request, context)
   }
-}
-
-function earlier(one: Decision, other: Decision): Decision {
-  return (other.rule ?? Infinity) < (one.rule ?? Infinity) ? other : one
-}
-
-/** The path that the route was defined with, with this request's parameters. */
-function ownPath({ route, params }: FoundRoute): string {
-  if (!route.path.includes('{')) return route.path
-  return route.path.replaceAll(/\{(\w+)\+?\}/g, (_match, name: string) => decoded(params[name] ?? ''))
 }
 
 /** As it is where it cannot be decoded: no route takes that. */

@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { compileAccessPolicy } from '../access/access-policy.ts'
+import { compileRoutePolicy } from '../access/route-policy.ts'
+import { readAuth } from '../auth/read-auth.ts'
+import type { Config } from './config.ts'
+import type { AuthSection } from './schema-auth.ts'
+import { expandHome, type Substitution, substitute, withEntry } from './substitute.ts'
+import { child, isEmpty, type MapNode, nodeAt, type TreeNode } from './tree.ts'
+
+/** What `server.auth` comes to. */
+export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' | 'keyPepper'>
+
+export interface AuthReading extends Substitution {
+  readonly cwd: string
+  readonly trustedProxies: readonly string[]
+}
+
+/** `node` is the section, for messages. */
+export function readAuthSection(values: AuthSection | null | undefined, node: TreeNode | undefined, reading: AuthReading): AuthSettings {
+  const { provider_config: provider, access_policy: access, route_policy: routes, key_pepper: keyPepper } = values ?? {}
+  const policy = child(node, 'access_policy')
+  if (!provider && access?.length && policy) {
+    reading.report.warn('notice', policy, 'has no effect as long as nobody authenticates: server.auth.provider_config is missing')
+  }
+  return {
+    ...(provider && { auth: readAuthenticators(provider, child(node, 'provider_config'), reading) }),
+    accessPolicy: compileAccessPolicy(access ?? []),
+    ...(routes?.length && { routePolicy: compileRoutePolicy(routes) }),
+    ...(keyPepper && { keyPepper }),
+  }
+}
+
+function readAuthenticators(
+  section: NonNullable<AuthSection['provider_config']>,
+  node: TreeNode | undefined,
+  { report, cwd, home, trustedProxies }: AuthReading,
+): Config['auth'] {
+  const readFile = (path: string) => readFileSync(resolve(cwd, expandHome(path, home)), 'utf8')
+  const { config, problems } = readAuth(section, { trustedProxies, readFile })
+  for (const { path, message } of problems) {
+    const place = (node && nodeAt(node, path)) ?? node
+    if (place) report.error(place, message)
+  }
+  return config
+}
+
+/**
+ * Conditional authentication: an authenticator whose `type` comes out empty is switched off, before its other fields are expanded. Told, since
+ * a variable that went missing would otherwise open the server without a word.
+ */
+export function withoutUnsetAuthenticators(server: MapNode, using: Substitution): MapNode {
+  const auth = child(server, 'auth')
+  const configured = child(auth, 'provider_config')
+  if (auth?.kind !== 'map' || !configured) return server
+  const left = without(configured, using)
+  return left === configured ? server : withEntry(server, 'auth', withEntry(auth, 'provider_config', left))
+}
+
+function without(configured: TreeNode, using: Substitution): TreeNode {
+  if (configured.kind !== 'list') return isUnset(configured, using) ? nothingAt(configured) : configured
+  const items = configured.items.filter((item) => !isUnset(item, using))
+  if (items.length === configured.items.length) return configured
+  return items.length === 0 ? nothingAt(configured) : { ...configured, items }
+}
+
+function isUnset(authenticator: TreeNode, using: Substitution): boolean {
+  const type = child(authenticator, 'type')
+  if (type?.kind !== 'scalar') return false
+  const expanded = substitute(type, using)
+  if (!isEmpty(expanded) || (expanded.kind === 'scalar' && expanded.failed)) return false
+  using.report.warn('notice', type, 'comes out empty: this authentication is switched off')
+  return true
+}
+
+function nothingAt({ path, at }: TreeNode): TreeNode {
+  return { kind: 'scalar', path, at, meanings: [null], source: '', expanded: true }
+}
