@@ -14,6 +14,9 @@ export interface Attempt {
   readonly credential: Credential | undefined
   /** The connection's own address, whatever headers say. */
   readonly peerAddress: string | undefined
+  /** The caller's address as configured trusted proxies tell it: whose share of the look-ups it is. Absent: `peerAddress`. */
+  readonly clientAddress?: string | undefined
+  /** Read only where the answer has to be waited for. */
   readonly signal: AbortSignal
 }
 

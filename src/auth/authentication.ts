@@ -1,0 +1,180 @@
+import type { Principal } from '../call.ts'
+import type { Egress } from '../egress/egress.ts'
+import { ApiError } from '../errors.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { Attempt, Authentication, Authenticator, Credential } from './authenticator.ts'
+import type { AuthConfig, AuthenticatorConfig, RemoteConfig } from './config.ts'
+import { credentialOf } from './credential.ts'
+import { CustomLookUp } from './custom.ts'
+import { GitHubLookUp } from './github-token.ts'
+import { IdentityService } from './identity-service.ts'
+import { KubernetesLookUp } from './kubernetes.ts'
+import { LookUpGate } from './look-up-gate.ts'
+import { IntrospectionLookUp } from './oauth2-introspection.ts'
+import { JwksLookUp } from './oauth2-jwks.ts'
+import { CredentialRefused, missingCredential } from './refusal.ts'
+import { type LookUp, Remembering } from './remembering.ts'
+import { UpstreamHeader } from './upstream-header.ts'
+
+export interface AuthenticationDeps {
+  readonly egress: Pick<Egress, 'request'>
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'>
+  /** Corral's own keys: asked first. Must be there where the configuration asks for `api_key`. */
+  readonly keys?: Authenticator | undefined
+  /** Milliseconds of the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/**
+ * Who is asking: Corral's own keys first, then the configured authenticators in their order. The first that recognises a credential decides.
+ * Throws an Error where the configuration asks for what is not there.
+ */
+export function createAuthentication(config: AuthConfig, deps: AuthenticationDeps): Authentication {
+  const configured = config.authenticators.filter((one) => one.type !== 'api_key')
+  if (configured.length < config.authenticators.length && !deps.keys) throw new Error("There are no API keys of Corral's own to ask.")
+  warnOf(configured, deps)
+  return new Chain(
+    configured.map((one) => create(one, deps)),
+    deps.keys,
+  )
+}
+
+type Remote = Extract<AuthenticatorConfig, RemoteConfig>
+
+function create(config: Exclude<AuthenticatorConfig, { type: 'api_key' }>, deps: AuthenticationDeps): Authenticator {
+  if (config.type === 'upstream_header') return new UpstreamHeader(config)
+  const { now = Date.now } = deps
+  const service = new IdentityService({ ...deps, network: config.network, timeout: config.timeout, type: config.type })
+  // Signatures are checked in this process: the issuer is asked for its keys only, and seldom.
+  const asksEachTime = !(config.type === 'oauth2_token' && config.check.kind === 'jwks')
+  const gate = asksEachTime ? new LookUpGate({ ...config.lookUps, patience: config.timeout, now }) : undefined
+  return new Remembering(lookUpOf(config, service, now), { cache: config.cache, gate, now })
+}
+
+function lookUpOf(config: Remote, service: IdentityService, now: () => number): LookUp {
+  switch (config.type) {
+    case 'oauth2_token':
+      return config.check.kind === 'jwks'
+        ? new JwksLookUp(config, config.check, { service, now })
+        : new IntrospectionLookUp(config, config.check, { service, now })
+    case 'kubernetes':
+      return new KubernetesLookUp(config, service)
+    case 'github_token':
+      return new GitHubLookUp(config, service)
+    default:
+      return new CustomLookUp(config, service)
+  }
+}
+
+function warnOf(configured: readonly AuthenticatorConfig[], { events }: AuthenticationDeps): void {
+  for (const one of configured) {
+    if ('network' in one && one.network.tls?.verify === false) {
+      events.warning(`server.auth: ${one.type} trusts any certificate (verify_tls: false), so whoever is in between decides who is who`)
+    }
+  }
+  const prefixes = configured.map((one) => ('principalPrefix' in one ? one.principalPrefix : ''))
+  if (new Set(prefixes).size < prefixes.length) {
+    events.warning(
+      'server.auth: several authenticators give out names without a principal_prefix of their own; one name may then be two people',
+    )
+  }
+}
+
+class Chain implements Authentication {
+  readonly #authenticators: readonly Authenticator[]
+  /** What to tell whoever shows nothing. */
+  readonly #missing: string
+  /** Whether somebody may be recognised without a credential. */
+  readonly #takesHeaders: boolean
+
+  constructor(configured: readonly Authenticator[], keys: Authenticator | undefined) {
+    this.#authenticators = keys ? [keys, ...configured] : configured
+    this.#missing = (configured[0] ?? keys)?.missing ?? 'Authentication required'
+    this.#takesHeaders = configured.some((one) => one instanceof UpstreamHeader)
+  }
+
+  authenticate(request: Omit<Attempt, 'credential'>): Promise<Principal> | Principal {
+    let credential: Credential | undefined
+    let malformed: ApiError | undefined
+    try {
+      credential = credentialOf(request.request)
+    } catch (error) {
+      // A proxy that says who is asking may use the Authorization header for itself.
+      if (!this.#takesHeaders || !(error instanceof ApiError) || error.status !== 401) throw error
+      malformed = error
+    }
+    if (credential === undefined && !this.#takesHeaders) throw missingCredential(this.#missing)
+    return this.#ask(new Asked(request, credential), 0, malformed)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const authenticator of this.#authenticators.toReversed()) await authenticator[Symbol.asyncDispose]?.()
+  }
+
+  /** `refusal`: of one who did not recognise the credential, to be told if nobody does. */
+  #ask(attempt: Asked, first: number, refusal: ApiError | undefined): Promise<Principal> | Principal {
+    let told = refusal
+    for (let index = first; index < this.#authenticators.length; index++) {
+      try {
+        const result = (this.#authenticators[index] as Authenticator).authenticate(attempt)
+        if (result instanceof Promise) return this.#wait(result, attempt, { next: index + 1, refusal: told })
+        if (result) return result
+      } catch (error) {
+        told = unrecognised(error, told)
+      }
+    }
+    throw told ?? (attempt.credential ? nobodys() : missingCredential(this.#missing))
+  }
+
+  async #wait(
+    pending: Promise<Principal | undefined>,
+    attempt: Asked,
+    { next, refusal }: { next: number; refusal: ApiError | undefined },
+  ): Promise<Principal> {
+    let told = refusal
+    try {
+      const principal = await pending
+      if (principal) return principal
+    } catch (error) {
+      told = unrecognised(error, told)
+    }
+    return this.#ask(attempt, next, told)
+  }
+}
+
+/** What was shown along with the request; `signal` is looked at by nobody who need not wait. */
+class Asked implements Attempt {
+  readonly credential: Credential | undefined
+  readonly #outer: Omit<Attempt, 'credential'>
+
+  constructor(outer: Omit<Attempt, 'credential'>, credential: Credential | undefined) {
+    this.#outer = outer
+    this.credential = credential
+  }
+
+  get request(): Request {
+    return this.#outer.request
+  }
+
+  get peerAddress(): string | undefined {
+    return this.#outer.peerAddress
+  }
+
+  get clientAddress(): string | undefined {
+    return this.#outer.clientAddress
+  }
+
+  get signal(): AbortSignal {
+    return this.#outer.signal
+  }
+}
+
+/** Throws what decides; gives what is to be told if nobody recognises the credential: the first one's words. */
+function unrecognised(error: unknown, earlier: ApiError | undefined): ApiError {
+  if (error instanceof CredentialRefused && !error.final) return earlier ?? error
+  throw error
+}
+
+function nobodys(): ApiError {
+  return new CredentialRefused('The credential was not recognised', { reason: 'nobody recognised the credential' })
+}

@@ -1,0 +1,64 @@
+import { ApiError, type ErrorDetail } from '../errors.ts'
+import type { Credential } from './authenticator.ts'
+import { challengeHeader, type Challenge } from './refusal.ts'
+
+/** Characters. Longer ones are refused before anything is done with them. */
+const longestToken = 16_384
+
+/** What may stand in a token: visible ASCII. RFC 6750's own set is smaller, but keys of other makers hold more. */
+const visible = /^[\x21-\x7e]+$/
+
+/**
+ * The one place that reads a caller's credential: `Authorization: Bearer`, `x-api-key` (Anthropic's clients) or `x-goog-api-key` (Google's).
+ * Nothing is taken from the URL: queries are logged by everything on the way. Undefined where no header carries one.
+ * Throws ApiError 400 (more than one, and they differ), 401 (of no form that we know). Costs well under a microsecond.
+ */
+export function credentialOf(request: Pick<Request, 'headers'>): Credential | undefined {
+  const { headers } = request
+  const authorization = headers.get('authorization')
+  const anthropic = headers.get('x-api-key')
+  const google = headers.get('x-goog-api-key')
+  const bearer = authorization ? bearerToken(authorization) : undefined
+  const header = bearer !== undefined ? 'authorization' : anthropic ? 'x-api-key' : 'x-goog-api-key'
+  const token = bearer ?? (anthropic || google)
+  if (!token) return undefined
+  if ((anthropic && anthropic !== token) || (google && google !== token)) throw severalCredentials('they differ')
+  if (token.length > longestToken) {
+    throw refused('The credential is too long.', 'a credential that is too long', { error: 'invalid_token', description: 'too long' })
+  }
+  if (visible.test(token)) return { header, token }
+  // HTTP joins the values of a header that came twice.
+  if (/,[ \t]/.test(token)) throw severalCredentials(`the ${nameOf[header]} header came twice`)
+  throw malformed(header)
+}
+
+const nameOf = { authorization: 'Authorization', 'x-api-key': 'x-api-key', 'x-goog-api-key': 'x-goog-api-key' } as const
+
+/** What follows the scheme, which no case matters to (RFC 9110 §11.1). */
+function bearerToken(value: string): string {
+  const separator = value.charCodeAt(6)
+  const isBearer = (separator === 0x20 || separator === 0x09) && value.slice(0, 6).toLowerCase() === 'bearer'
+  const token = isBearer ? value.slice(7).trim() : ''
+  if (token === '') throw malformed('authorization')
+  return token
+}
+
+function malformed(header: Credential['header']): ApiError {
+  return refused(`Invalid ${nameOf[header]} header format`, `a malformed ${nameOf[header]} header`, {})
+}
+
+function refused(message: string, reason: string, challenge: Challenge): ApiError {
+  return new ApiError('authentication_error', message, detail(reason, challenge, 'invalid_credential'))
+}
+
+function severalCredentials(how: string): ApiError {
+  return new ApiError(
+    'invalid_request_error',
+    `The request carries more than one credential (${how}): send one, in Authorization, x-api-key or x-goog-api-key.`,
+    detail('more than one credential', { error: 'invalid_request', description: 'more than one credential' }, 'several_credentials'),
+  )
+}
+
+function detail(reason: string, challenge: Challenge, code: string): ErrorDetail {
+  return { code, headers: { 'www-authenticate': challengeHeader(challenge) }, denial: { by: 'authentication', reason } }
+}

@@ -1,0 +1,98 @@
+import type { Credential } from './authenticator.ts'
+import { toAttributes } from './claims.ts'
+import type { CustomConfig } from './config.ts'
+import { hostOf, jsonObjectOf, type IdentityService } from './identity-service.ts'
+import { toPrincipal } from './principal.ts'
+import { CredentialRefused } from './refusal.ts'
+import type { Found, LookUp } from './remembering.ts'
+
+/** Headers that say nothing about who is asking, and so may go to an endpoint of somebody else's making. */
+const harmlessHeaders: readonly string[] = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-length',
+  'content-type',
+  'host',
+  'origin',
+  'traceparent',
+  'user-agent',
+  'x-request-id',
+]
+
+/** Query values that are credentials by their name stay here. */
+const secretParam = /key|token|secret|passw|auth|signature|credential|session/i
+
+/** Asks an endpoint of the operator's: `custom`. */
+export class CustomLookUp implements LookUp {
+  readonly type = 'custom'
+  readonly missing: string
+  readonly scope: readonly unknown[]
+  readonly #config: CustomConfig
+  readonly #service: IdentityService
+  readonly #headers: readonly string[]
+
+  constructor(config: CustomConfig, service: IdentityService) {
+    const { endpoint, forwardHeaders } = config
+    this.missing = `Authentication required. Please provide your API key as a Bearer token (validated by ${hostOf(endpoint)})`
+    this.scope = [endpoint]
+    this.#config = config
+    this.#service = service
+    this.#headers = [...new Set([...harmlessHeaders, ...forwardHeaders])]
+  }
+
+  /** The endpoint is told the path, and may answer by it. */
+  varyBy(request: Request): string {
+    return pathOf(request.url)
+  }
+
+  async find({ token }: Credential, request: Request): Promise<Found> {
+    const { endpoint, principalPrefix } = this.#config
+    const answer = await this.#service.ask(endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ api_key: token, request: this.#describe(request) }),
+    })
+    const { status } = answer
+    if (status !== 200) {
+      throw new CredentialRefused(`Authentication failed: ${status}`, { reason: `the endpoint answered ${status}`, final: false })
+    }
+    const { principal: id, attributes } = jsonObjectOf(answer) ?? {}
+    const lists = readAttributes(attributes)
+    const principal = lists && toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes: toAttributes(lists) })
+    if (!principal)
+      throw new CredentialRefused('Invalid authentication response format', { reason: 'the endpoint answered nonsense', until: 0 })
+    this.#service.works(endpoint)
+    return { principal }
+  }
+
+  #describe(request: Request): { path: string; headers: Record<string, string>; params: Record<string, string[]> } {
+    const headers: Record<string, string> = {}
+    for (const name of this.#headers) {
+      const value = request.headers.get(name)
+      if (value !== null) headers[name] = value
+    }
+    const params = new Map<string, string[]>()
+    for (const [name, value] of URL.parse(request.url)?.searchParams ?? []) {
+      if (!secretParam.test(name)) params.set(name, [...(params.get(name) ?? []), value])
+    }
+    return { path: pathOf(request.url), headers, params: Object.fromEntries(params) }
+  }
+}
+
+/** As it was sent: the path without host and query. */
+function pathOf(url: string): string {
+  return URL.parse(url)?.pathname ?? ''
+}
+
+/** Undefined where they are not lists of texts by name. */
+function readAttributes(attributes: unknown): [string, string[]][] | undefined {
+  if (attributes === undefined || attributes === null) return []
+  if (typeof attributes !== 'object' || Array.isArray(attributes)) return undefined
+  const entries = Object.entries(attributes)
+  return entries.every(([, value]) => areTexts(value)) ? (entries as [string, string[]][]) : undefined
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}

@@ -1,0 +1,104 @@
+import { EgressError, type Egress, type EgressRequest, type NetworkOptions } from '../egress/egress.ts'
+import { ApiError } from '../errors.ts'
+import type { Events } from '../telemetry/events.ts'
+import { serviceTimeout, serviceUnavailable } from './refusal.ts'
+
+export interface IdentityServiceOptions {
+  readonly egress: Pick<Egress, 'request'>
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack'>
+  readonly network: NetworkOptions
+  /** Milliseconds for a whole answer. */
+  readonly timeout: number
+  /** The authenticator's type, for the log. */
+  readonly type: string
+}
+
+export interface ServiceAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly bytes: Uint8Array
+}
+
+/** Bytes of an answer. Nobody's claims are that long. */
+const largestAnswer = 1_048_576
+
+/** Seconds: the longest wait that an identity service may impose on callers. */
+const longestWait = 60
+
+/**
+ * Whoever knows who is who, behind its URLs. Its being down, slow, overloaded or broken is told apart from a verdict here: as ApiError 503, never as
+ * a credential's fault. Told to the log once until it is back.
+ */
+export class IdentityService {
+  readonly #options: IdentityServiceOptions
+
+  constructor(options: IdentityServiceOptions) {
+    this.#options = options
+  }
+
+  /** Any answer but 429 and 5xx. Redirects are not followed. Throws ApiError 503. */
+  async ask(url: string, { method, headers, body }: Pick<EgressRequest, 'method' | 'headers' | 'body'>): Promise<ServiceAnswer> {
+    const { egress, network, timeout } = this.#options
+    const signal = AbortSignal.timeout(timeout)
+    try {
+      const response = await egress.request(url, {
+        method,
+        headers: { 'user-agent': 'corral', ...headers },
+        ...(body !== undefined && { body }),
+        signal,
+        network,
+      })
+      const bytes = await response.content.bytes(largestAnswer)
+      if (response.status === 429 || response.status >= 500) throw this.overloaded(url, response.status, response.headers)
+      return { status: response.status, headers: response.headers, bytes }
+    } catch (error) {
+      if (error instanceof ApiError) throw error
+      if (signal.aborted) throw this.#failed(url, new Error(`no whole answer within ${timeout / 1000} s`), true)
+      // Whatever else this is, it holds nothing of the question but the host.
+      throw this.#failed(url, error, error instanceof EgressError && error.reason === 'timeout')
+    }
+  }
+
+  /** Its answer made sense. */
+  works(url: string): void {
+    this.#options.events.dependencyBack(this.#nameOf(url))
+  }
+
+  /** What to throw where it answered nonsense, or that it will not serve us; `why` is for the log. */
+  broken(url: string, why: string): ApiError {
+    return this.#failed(url, new Error(why), false)
+  }
+
+  /** What to throw for an answer that is no verdict on the credential: too many requests, an error of its own. */
+  overloaded(url: string, status: number, headers: Headers): ApiError {
+    const cause = new Error(`it answered ${status}`)
+    this.#options.events.dependencyFailed(this.#nameOf(url), cause)
+    const wait = Number(headers.get('retry-after') ?? NaN)
+    return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, longestWait)) : serviceUnavailable(cause)
+  }
+
+  #failed(url: string, cause: unknown, timedOut: boolean): ApiError {
+    this.#options.events.dependencyFailed(this.#nameOf(url), cause)
+    return timedOut ? serviceTimeout(cause) : serviceUnavailable(cause)
+  }
+
+  #nameOf(url: string): string {
+    return `identity service ${hostOf(url)} (${this.#options.type})`
+  }
+}
+
+/** Host and port, as messages may name them; never the path or the query. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'without a valid URL'
+}
+
+/** The answer as a JSON object; undefined where it is none. */
+export function jsonObjectOf({ bytes }: Pick<ServiceAnswer, 'bytes'>): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+  } catch {
+    // The parser's message quotes what it met.
+    return undefined
+  }
+}

@@ -1,0 +1,141 @@
+import ipaddr from 'ipaddr.js'
+import { ApiError, unavailable } from '../errors.ts'
+import type { LookUpLimits } from './config.ts'
+import { serviceTimeout } from './refusal.ts'
+
+/** Seconds. */
+const politeWait = 1
+
+interface Waiting {
+  start(): void
+}
+
+/** Addresses whose refusals are counted. */
+const maxGroups = 10_000
+
+interface Bucket {
+  /** Refusals that are still allowed. */
+  level: number
+  /** Milliseconds of the epoch, when `level` was true. */
+  at: number
+}
+
+export interface GateOptions extends LookUpLimits {
+  /** Milliseconds that a look-up may wait for its turn. */
+  readonly patience: number
+  readonly now: () => number
+}
+
+/**
+ * What stands between callers and an identity service: so many look-ups at a time, so many more in line, of which one client address gets
+ * half at most; and an address that showed many bad credentials has to wait before another unknown one of its is looked up.
+ */
+export class LookUpGate {
+  readonly #options: GateOptions
+  readonly #share: number
+  #running = 0
+  #queue: Waiting[] = []
+  /** Look-ups that run or wait, by address. */
+  readonly #held = new Map<string, number>()
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(options: GateOptions) {
+    this.#options = options
+    this.#share = Math.max(1, Math.ceil((options.concurrent + options.queued) / 2))
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /** Runs `work` when it is its turn. Throws ApiError 503 (too much at once), 429 (this address showed too many bad credentials). */
+  async run<T>(address: string | undefined, work: () => Promise<T>): Promise<T> {
+    const group = groupOf(address)
+    this.#demandGoodConduct(group)
+    const held = this.#held.get(group) ?? 0
+    const full = this.#running >= this.#options.concurrent && this.#queue.length >= this.#options.queued
+    if (full || held >= this.#share) {
+      throw unavailable('Too many credentials are being checked at this moment', politeWait, {
+        cause: new Error(full ? 'all look-ups and the whole queue are taken' : 'this client address has its share of the look-ups'),
+      })
+    }
+    this.#held.set(group, held + 1)
+    try {
+      if (this.#running < this.#options.concurrent) this.#running += 1
+      else await this.#turn()
+      try {
+        return await work()
+      } finally {
+        this.#next()
+      }
+    } finally {
+      const left = (this.#held.get(group) as number) - 1
+      if (left > 0) this.#held.set(group, left)
+      else this.#held.delete(group)
+    }
+  }
+
+  /** A look-up for this address ended in a refusal. */
+  refused(address: string | undefined): void {
+    const { refusalsPerMinute: rate, now } = this.#options
+    if (rate === 0) return
+    const group = groupOf(address)
+    const bucket = this.#buckets.get(group)
+    const level = Math.max(0, this.#level(bucket) - 1)
+    // The one that has been good for longest makes room.
+    if (!bucket && this.#buckets.size >= maxGroups) this.#buckets.delete(this.#buckets.keys().next().value as string)
+    this.#buckets.delete(group)
+    this.#buckets.set(group, { level, at: now() })
+  }
+
+  #level(bucket: Bucket | undefined): number {
+    const { refusalsPerMinute: rate, now } = this.#options
+    return bucket ? Math.min(rate, bucket.level + ((now() - bucket.at) / 60_000) * rate) : rate
+  }
+
+  #demandGoodConduct(group: string): void {
+    const { refusalsPerMinute: rate } = this.#options
+    const bucket = this.#buckets.get(group)
+    if (rate === 0 || !bucket || this.#level(bucket) >= 1) return
+    throw new ApiError('rate_limit_error', 'Too many bad credentials came from this address', {
+      code: 'too_many_bad_credentials',
+      headers: { 'retry-after': String(Math.max(politeWait, Math.ceil(60 / rate))) },
+      denial: { by: 'authentication', reason: 'too many bad credentials from this address' },
+    })
+  }
+
+  /** Whoever is first in line takes over the place that has become free. */
+  #next(): void {
+    const next = this.#queue.shift()
+    if (next) next.start()
+    else this.#running -= 1
+  }
+
+  #turn(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      this.#queue = this.#queue.filter((other) => other !== waiting)
+      reject(serviceTimeout(new Error('no turn to look the credential up')))
+    }, this.#options.patience)
+    const waiting: Waiting = {
+      start() {
+        clearTimeout(timer)
+        resolve()
+      },
+    }
+    this.#queue.push(waiting)
+    return promise
+  }
+}
+
+/** An IPv6 customer has a whole /64 of addresses. */
+function groupOf(address: string | undefined): string {
+  if (address === undefined || !address.includes(':') || !ipaddr.IPv6.isValid(address)) return address ?? ''
+  const parsed = ipaddr.IPv6.parse(address)
+  if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().toString()
+  return parsed.parts.slice(0, 4).join(':')
+}

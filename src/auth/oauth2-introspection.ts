@@ -1,0 +1,116 @@
+import {
+  allowInsecureRequests,
+  type AuthorizationServer,
+  type Client,
+  type ClientAuth,
+  ClientSecretBasic,
+  ClientSecretPost,
+  customFetch,
+  introspectionRequest,
+  type IntrospectionResponse,
+  processIntrospectionResponse,
+} from 'oauth4webapi'
+import type { Credential } from './authenticator.ts'
+import { attributesOf, claimAt } from './claims.ts'
+import type { IntrospectionConfig, OAuth2Config } from './config.ts'
+import { fetchThrough } from './fetch-through.ts'
+import { hostOf, type IdentityService } from './identity-service.ts'
+import { toPrincipal } from './principal.ts'
+import { CredentialRefused } from './refusal.ts'
+import type { Found, LookUp } from './remembering.ts'
+
+export interface IntrospectionDeps {
+  readonly service: IdentityService
+  readonly now: () => number
+}
+
+/** Asks the issuer about each token (RFC 7662): `oauth2_token` with `introspection`. */
+export class IntrospectionLookUp implements LookUp {
+  readonly type = 'oauth2_token'
+  readonly missing: string
+  readonly scope: readonly unknown[]
+  readonly #config: OAuth2Config
+  readonly #url: string
+  readonly #deps: IntrospectionDeps
+  readonly #server: AuthorizationServer
+  readonly #client: Client
+  readonly #clientAuth: ClientAuth
+  readonly #fetch: ReturnType<typeof fetchThrough>
+
+  constructor(config: OAuth2Config, check: IntrospectionConfig, deps: IntrospectionDeps) {
+    const { issuer, audience } = config
+    this.missing = issuer
+      ? `Authentication required. Please provide a valid OAuth2 Bearer token from ${issuer}`
+      : `Authentication required. Please provide a valid OAuth2 Bearer token validated by ${hostOf(check.url)}`
+    this.scope = [issuer, audience, check.url]
+    this.#config = config
+    this.#url = check.url
+    this.#deps = deps
+    this.#server = { issuer: issuer ?? check.url, introspection_endpoint: check.url }
+    this.#client = { client_id: check.clientId }
+    const secret = check.clientSecret.reveal()
+    this.#clientAuth = check.sendSecretInBody ? ClientSecretPost(secret) : ClientSecretBasic(secret)
+    this.#fetch = fetchThrough(deps.service)
+  }
+
+  async find({ token }: Credential): Promise<Found> {
+    const reply = await this.#ask(token)
+    // True or false, nothing else: that has been seen to. A token of somebody else's looks the same to an issuer as one that has expired.
+    if (!reply.active) throw refused('Token not active', { reason: 'token not active', final: false })
+    this.#demandOurs(reply)
+    const { principalPrefix, principalClaim, claimsMapping, clockTolerance } = this.#config
+    const attributes = attributesOf(reply, claimsMapping)
+    const id = principalClaim === undefined ? reply.sub || reply.username : claimAt(reply, principalClaim)
+    const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
+    if (!principal) throw refused('Token introspection error', { reason: 'the introspection names no usable subject' })
+    return { principal, until: typeof reply.exp === 'number' ? (reply.exp + clockTolerance) * 1000 : undefined }
+  }
+
+  async #ask(token: string): Promise<IntrospectionResponse> {
+    const { service } = this.#deps
+    const response = await introspectionRequest(this.#server, this.#client, this.#clientAuth, token, {
+      [customFetch]: this.#fetch,
+      // An operator's URL is trusted as it stands, `http:` within a cluster included.
+      [allowInsecureRequests]: true,
+    })
+    const { status } = response
+    // RFC 7662 §2.3: what is not accepted then are our own credentials.
+    if (status === 401 || status === 403)
+      throw service.broken(this.#url, `introspection answered ${status}: check client_id and client_secret`)
+    if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}` })
+    const reply = await this.#read(response)
+    if (!reply) throw service.broken(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
+    service.works(this.#url)
+    return reply
+  }
+
+  /** Undefined for what is no introspection response: no JSON object, or `active` no boolean. */
+  async #read(response: Response): Promise<IntrospectionResponse | undefined> {
+    try {
+      return await processIntrospectionResponse(this.#server, this.#client, response)
+    } catch {
+      // The library's errors hold what was answered.
+      return undefined
+    }
+  }
+
+  /** What an issuer says of a token's time, issuer and audience counts where it says it; the audience only where the file names one. */
+  #demandOurs({ exp, nbf, iss, aud }: IntrospectionResponse): void {
+    const { clockTolerance, issuer, audience, audienceConfigured } = this.#config
+    const seconds = this.#deps.now() / 1000
+    if (typeof exp === 'number' && exp <= seconds - clockTolerance)
+      throw refused('Token not active', { reason: 'token expired', code: 'token_expired' })
+    if (typeof nbf === 'number' && nbf > seconds + clockTolerance) throw refused('Token not active', { reason: 'token not valid yet' })
+    if (issuer !== undefined && iss !== undefined && iss !== issuer) {
+      throw refused('Token not active', { reason: 'wrong issuer', description: 'The token is from another issuer', final: false })
+    }
+    const meant: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+    if (audienceConfigured && aud !== undefined && !meant.some((one) => typeof one === 'string' && audience.includes(one))) {
+      throw refused('Token not active', { reason: 'wrong audience', description: 'The token is for another audience' })
+    }
+  }
+}
+
+function refused(message: string, detail: ConstructorParameters<typeof CredentialRefused>[1]): CredentialRefused {
+  return new CredentialRefused(message, detail)
+}

@@ -1,0 +1,126 @@
+import { hash } from 'node:crypto'
+import type { Principal } from '../call.ts'
+import { ApiError } from '../errors.ts'
+import type { Attempt, Authenticator, Credential } from './authenticator.ts'
+import { VerdictCache } from './cache.ts'
+import type { CacheConfig } from './config.ts'
+import type { LookUpGate } from './look-up-gate.ts'
+import { CredentialRefused } from './refusal.ts'
+
+/** Whom a credential belongs to, and until when that may be believed (milliseconds of the epoch; absent: the TTL says). */
+export interface Found {
+  readonly principal: Principal
+  readonly until?: number | undefined
+}
+
+/** A way to find out whose a credential is that takes its time. What it says is remembered by whoever asks. */
+export interface LookUp {
+  readonly type: string
+  readonly missing: string
+  /** What a verdict holds for beside the credential: issuer and audience. */
+  readonly scope: readonly unknown[]
+  /** Throws CredentialRefused (not final) where the form alone says that it is not of this kind; nothing is remembered then. */
+  precheck?(token: string): void
+  /** What else of the request the verdict depends on. */
+  varyBy?(request: Request): string
+  /** Throws CredentialRefused, ApiError 503. Works for all who show the same credential at the same time: no one's leaving ends it. */
+  find(credential: Credential, request: Request): Promise<Found>
+}
+
+export interface RememberingOptions {
+  readonly cache: CacheConfig
+  /** Absent: nobody outside is asked. */
+  readonly gate?: LookUpGate | undefined
+  readonly now: () => number
+}
+
+/** Milliseconds that a failure of the identity service is remembered, for the one credential that met it. */
+const failureTtl = 1_000
+
+/**
+ * An authenticator that remembers. By SHA-256 of the whole credential with the issuer and the audience, never of a part of it (CVE-2026-35030).
+ * Good and bad verdicts are kept apart, so that a flood of bad credentials pushes no good one out. Those who show the same credential at
+ * the same time share one look-up.
+ */
+export class Remembering implements Authenticator {
+  readonly type: string
+  readonly missing: string
+  readonly #lookUp: LookUp
+  readonly #options: RememberingOptions
+  readonly #salt: string
+  readonly #principals: VerdictCache<Principal>
+  readonly #refusals: VerdictCache<ApiError>
+  readonly #running = new Map<string, Promise<Principal>>()
+
+  constructor(lookUp: LookUp, options: RememberingOptions) {
+    this.type = lookUp.type
+    this.missing = lookUp.missing
+    this.#lookUp = lookUp
+    this.#options = options
+    this.#salt = `${JSON.stringify([lookUp.type, ...lookUp.scope])}\n`
+    this.#principals = new VerdictCache(options.cache.maxEntries, options.now)
+    this.#refusals = new VerdictCache(options.cache.maxEntries, options.now)
+  }
+
+  authenticate(attempt: Attempt): Promise<Principal> | Principal | undefined {
+    const { credential, request } = attempt
+    if (!credential) return undefined
+    const vary = this.#lookUp.varyBy?.(request)
+    const digest = hash('sha256', `${this.#salt}${vary === undefined ? '' : `${JSON.stringify(vary)}\n`}${credential.token}`, 'base64')
+    const principal = this.#principals.get(digest)
+    if (principal) return principal
+    const refusal = this.#refusals.get(digest)
+    if (refusal) throw refusal
+    this.#lookUp.precheck?.(credential.token)
+    return waitFor(this.#running.get(digest) ?? this.#start(digest, credential, attempt), attempt.signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#principals.clear()
+    this.#refusals.clear()
+  }
+
+  #start(digest: string, credential: Credential, attempt: Attempt): Promise<Principal> {
+    const running = this.#find(digest, credential, attempt).finally(() => this.#running.delete(digest))
+    this.#running.set(digest, running)
+    // All who wait may leave before it is over.
+    running.catch(() => undefined)
+    return running
+  }
+
+  async #find(digest: string, credential: Credential, { request, clientAddress, peerAddress }: Attempt): Promise<Principal> {
+    const { gate, cache, now } = this.#options
+    const address = clientAddress ?? peerAddress
+    // Kept out by the gate is no verdict on the credential.
+    const find = async (): Promise<Found | ApiError> => {
+      try {
+        return await this.#lookUp.find(credential, request)
+      } catch (error) {
+        if (error instanceof ApiError) return error
+        throw error
+      }
+    }
+    const verdict = await (gate ? gate.run(address, find) : find())
+    if (!(verdict instanceof ApiError)) {
+      const end = now() + cache.ttl
+      this.#principals.set(digest, verdict.principal, Math.min(end, verdict.until ?? end))
+      return verdict.principal
+    }
+    if (verdict instanceof CredentialRefused) {
+      gate?.refused(address)
+      const end = now() + cache.negativeTtl
+      this.#refusals.set(digest, verdict, Math.min(end, verdict.until ?? end))
+    } else this.#refusals.set(digest, verdict, now() + Math.min(failureTtl, cache.negativeTtl))
+    throw verdict
+  }
+}
+
+/** The shared outcome, or the reason of this one caller's leaving. */
+function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason)
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const leave = (): void => reject(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  return promise
+}

@@ -1,0 +1,159 @@
+import { z } from 'zod'
+import { Secret } from '../secret.ts'
+
+/** A file may come from Llama Stack, whose tokens are for the one, or from OGX, whose are for the other. */
+export const usualAudiences: readonly string[] = ['llama-stack', 'ogx']
+
+const text = z.string().min(1, 'must not be empty')
+const url = z.string().regex(/^https?:\/\/[^\s/?#]+[^\s]*$/, 'must be an http:// or https:// URL')
+const secret = text.transform((value) => new Secret(value)).meta({ writeOnly: true })
+const seconds = z.number().min(0).max(86_400)
+const count = z.int().min(1).max(1_000_000)
+const flag = z.union([
+  z.boolean(),
+  z
+    .string()
+    .regex(/^(true|false)$/i, 'must be true or false')
+    .transform((value) => value.toLowerCase() === 'true'),
+])
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'must be the name of a header')
+
+const prefix = {
+  principal_prefix: z
+    .string()
+    .max(64)
+    .nullish()
+    .describe("Set before every principal's name, e.g. `github:`, so that no two authenticators give one name to two people."),
+}
+
+/** What every authenticator has that asks somebody else. */
+const remote = {
+  verify_tls: flag.default(true).describe('false trusts any certificate. For tests only.'),
+  tls_cafile: z.string().nullish().describe('PEM file with the authorities to trust in place of the usual ones.'),
+  timeout_seconds: z.number().positive().max(120).default(10).describe('For one question to the identity service.'),
+  cache_ttl_seconds: seconds
+    .default(60)
+    .describe('How long a good credential is believed without asking again: a revoked one is refused after that. 0: ask every time.'),
+  negative_cache_ttl_seconds: seconds.default(10).describe('How long a bad one is refused without asking again.'),
+  cache_max_entries: count.default(10_000).describe('Credentials that are remembered: as many good ones, as many bad ones.'),
+  max_concurrent_lookups: count.default(32).describe('Questions to the identity service at a time.'),
+  max_queued_lookups: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1_024)
+    .describe('Credentials that may wait for their turn; more are answered 503.'),
+  max_refusals_per_minute: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1_000)
+    .describe('Bad credentials of one client address that are looked up; more are answered 429. 0: any number.'),
+  ...prefix,
+}
+
+function mapping(fallback: Readonly<Record<string, string>>) {
+  return z
+    .record(text, text)
+    .default({ ...fallback })
+    .describe('Claim → attribute. A claim may be a path with dots. Replaces the default as a whole.')
+}
+
+const jwks = z.strictObject({
+  uri: url.describe("Where the issuer's keys are (a JSON Web Key Set)."),
+  token: secret.nullish().describe('A Bearer token for that address.'),
+  key_recheck_period: z.number().positive().max(2_000_000).default(3_600).describe('Seconds after which the keys are fetched anew.'),
+  refetch_cooldown_seconds: z
+    .number()
+    .min(1)
+    .max(3_600)
+    .default(10)
+    .describe('Seconds between two fetches because of tokens that name a key that is not known.'),
+})
+
+const introspection = z.strictObject({
+  url: url.describe('The introspection endpoint (RFC 7662).'),
+  client_id: text,
+  client_secret: secret,
+  send_secret_in_body: flag.default(false).describe('Send id and secret in the form; else by HTTP Basic.'),
+})
+
+const oauth2Token = z
+  .strictObject({
+    type: z.literal('oauth2_token'),
+    audience: z
+      .union([z.string(), z.array(text).min(1)])
+      .nullish()
+      .describe('Whom tokens must be for, one or a list. Absent: `llama-stack` or `ogx`; introspection then does not look at it.'),
+    issuer: z.string().nullish().describe('Who must have issued the token; absent: whoever has the keys.'),
+    principal_claim: z.string().nullish().describe('The claim that names the principal. Default `sub`; in introspection else `username`.'),
+    claims_mapping: mapping({
+      sub: 'roles',
+      username: 'roles',
+      groups: 'teams',
+      team: 'teams',
+      project: 'projects',
+      tenant: 'namespaces',
+      namespace: 'namespaces',
+      scope: 'scopes',
+      scp: 'scopes',
+    }),
+    jwks: jwks.nullish(),
+    introspection: introspection.nullish(),
+    clock_tolerance_seconds: z.number().min(0).max(600).default(30).describe('By how much clocks may differ.'),
+    require_expiry: flag.default(true).describe('Refuse tokens without `exp`.'),
+    ...remote,
+  })
+  .superRefine(({ jwks: keys, introspection: endpoint }, context) => {
+    if (!keys && !endpoint) context.addIssue({ code: 'custom', message: 'One of jwks or introspection must be configured' })
+    if (keys && endpoint) context.addIssue({ code: 'custom', message: 'At present only one of jwks or introspection should be configured' })
+  })
+
+const kubernetes = z.strictObject({
+  type: z.literal('kubernetes'),
+  api_server_url: url.default('https://kubernetes.default.svc'),
+  claims_mapping: mapping({ username: 'roles', groups: 'roles' }),
+  ...remote,
+})
+
+const githubToken = z.strictObject({
+  type: z.literal('github_token'),
+  github_api_base_url: url.default('https://api.github.com').describe("GitHub's API; of GitHub Enterprise Server `https://HOST/api/v3`."),
+  claims_mapping: mapping({ login: 'roles', organizations: 'teams' }),
+  ...remote,
+})
+
+const custom = z.strictObject({
+  type: z.literal('custom'),
+  endpoint: url.describe('Is asked with a POST.'),
+  forward_headers: z
+    .array(headerName)
+    .default([])
+    .describe('Further headers of the request to tell it. Without: those that say nothing about who is asking.'),
+  ...remote,
+})
+
+const upstreamHeader = z.strictObject({
+  type: z.literal('upstream_header'),
+  principal_header: headerName.describe('The header in which a trusted proxy says who is asking.'),
+  attributes_header: headerName.nullish().describe('The header with attributes, as a JSON object.'),
+  ...prefix,
+})
+
+const apiKey = z.strictObject({ type: z.literal('api_key').describe("Corral's own keys and nothing else.") })
+
+const kinds = [oauth2Token, kubernetes, githubToken, custom, upstreamHeader, apiKey] as const
+
+/** The types, in the order in which they are documented. */
+export const authenticatorTypes = kinds.map((kind) => kind.shape.type.value)
+
+/** One `provider_config`. */
+export const authenticatorSchema = z.discriminatedUnion('type', kinds, {
+  error: () => `must be one of ${authenticatorTypes.join(', ')}`,
+})
+
+/** `server.auth.provider_config`: one, or a list of which the first that recognises a credential decides. */
+export const authConfigSchema = z.union([authenticatorSchema, z.array(authenticatorSchema).min(1, 'must name an authenticator')])
+
+export type AuthenticatorSection = z.output<typeof authenticatorSchema>
+export type AuthSection = z.output<typeof authConfigSchema>

@@ -1,0 +1,39 @@
+import ipaddr from 'ipaddr.js'
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/** Addresses that are remembered: proxies are few. */
+const maxRemembered = 1_000
+
+/**
+ * Whether a connection comes from one of the given addresses or CIDRs (`10.0.0.0/8`, `::1`). IPv4 in its IPv6 form (`::ffff:10.0.0.1`) is IPv4.
+ * Throws TypeError for what is neither.
+ */
+export function trustedPeers(ranges: readonly string[]): (address: string | undefined) => boolean {
+  const parsed = ranges.map(parseRange)
+  const known = new Map<string, boolean>()
+  return (text) => {
+    if (text === undefined) return false
+    let trusted = known.get(text)
+    if (trusted === undefined) {
+      const address = ipaddr.isValid(text) ? ipaddr.process(text) : undefined
+      trusted = address !== undefined && parsed.some((range) => contains(range, address))
+      if (known.size >= maxRemembered) known.clear()
+      known.set(text, trusted)
+    }
+    return trusted
+  }
+}
+
+function parseRange(text: string): [Address, number] {
+  const range = text.trim()
+  if (ipaddr.isValidCIDR(range)) return ipaddr.parseCIDR(range)
+  if (!ipaddr.isValid(range)) throw new TypeError(`'${text}' is neither an address nor a range of addresses such as 10.0.0.0/8`)
+  const address = ipaddr.process(range)
+  return [address, address instanceof ipaddr.IPv4 ? 32 : 128]
+}
+
+function contains([network, bits]: [Address, number], address: Address): boolean {
+  if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
+  return address instanceof ipaddr.IPv6 && address.match(network, bits)
+}

@@ -1,0 +1,69 @@
+import type { Principal } from '../call.ts'
+import { shortened } from '../errors.ts'
+import type { Attempt, Authenticator } from './authenticator.ts'
+import { noAttributes, toAttributes } from './claims.ts'
+import type { UpstreamHeaderConfig } from './config.ts'
+import { toPrincipal } from './principal.ts'
+import { CredentialRefused } from './refusal.ts'
+import { trustedPeers } from './trusted-peers.ts'
+
+/**
+ * Believes a proxy in front that has already authenticated the caller and says who it is in a header: `upstream_header`. Only what comes
+ * over a connection from a trusted proxy is believed; anybody else could say anything. Nothing is remembered: nobody is asked.
+ */
+export class UpstreamHeader implements Authenticator {
+  readonly type = 'upstream_header'
+  readonly missing: string
+  readonly #config: UpstreamHeaderConfig
+  readonly #isTrusted: (address: string | undefined) => boolean
+
+  constructor(config: UpstreamHeaderConfig) {
+    this.missing = `Missing required authentication header: ${config.principalHeader}`
+    this.#config = config
+    this.#isTrusted = trustedPeers(config.trustedProxies)
+  }
+
+  authenticate({ request, peerAddress }: Attempt): Principal | undefined {
+    const { principalHeader, attributesHeader, principalPrefix } = this.#config
+    const id = request.headers.get(principalHeader)
+    if (id === null || id === '') return undefined
+    if (!this.#isTrusted(peerAddress)) throw this.#untrusted()
+    const told = attributesHeader === undefined ? null : request.headers.get(attributesHeader)
+    const attributes = told === null || told === '' ? noAttributes : readAttributes(told)
+    const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
+    if (!principal) throw refused('Invalid authentication header', `a malformed ${shortened(principalHeader)} header`)
+    return principal
+  }
+
+  /** The same words as for a header that is missing. A credential that came along may still be somebody's. */
+  #untrusted(): CredentialRefused {
+    return new CredentialRefused(this.missing, { reason: 'an identity header from an address that is not a trusted proxy', final: false })
+  }
+}
+
+function readAttributes(text: string): Principal['attributes'] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // The parser's message quotes what it met.
+    throw refused('Failed to parse authentication attributes header: invalid JSON', 'a malformed attributes header')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw refused('Failed to parse authentication attributes header: expected JSON object', 'a malformed attributes header')
+  }
+  return toAttributes(
+    Object.entries(value).flatMap(([name, item]) => {
+      const values = (Array.isArray(item) ? item : [item]).filter(isScalar).map(String)
+      return values.length > 0 ? [[name, [...new Set(values)]] as const] : []
+    }),
+  )
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+function refused(message: string, reason: string): CredentialRefused {
+  return new CredentialRefused(message, { reason })
+}
