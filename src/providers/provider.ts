@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
+import type { ProviderPricing } from '../quota/prices.ts'
 import type { ChatCompletionRequest } from '../schemas/chat.ts'
 import type { CompletionRequest } from '../schemas/completions.ts'
 import type { EmbeddingsRequest } from '../schemas/embeddings.ts'
@@ -54,8 +55,16 @@ export interface Usage {
   output: number
   /** Part of `input` that was read from a cache. */
   cached?: number
+  /** Part of `input` that was written to one. */
+  cacheWrite?: number
+  /** Part of `input` that was spoken. */
+  inputAudio?: number
   /** Part of `output` that was reasoning. */
   reasoning?: number
+  /** Part of `output` that was spoken. */
+  outputAudio?: number
+  /** What the provider says that it charges, in US dollars. */
+  dollars?: number
 }
 
 /** A whole answer in OpenAI's wire format. */
@@ -129,6 +138,8 @@ export interface ProviderDefinition<Config = unknown> {
   readonly config: z.ZodType<Config>
   /** What a caller may send in the provider-data header for this provider. Loose: keys of other providers stand beside. */
   readonly credentials?: z.ZodType
+  /** How its answers are priced. Absent: only the configuration's prices are known (`server.quota.prices`). */
+  readonly pricing?: ProviderPricing
   /** How the `starter` distribution and `corral build` fill `config` from the environment; absent: only when named. */
   readonly starter?: StarterEntry
   create(config: Config, deps: ProviderDeps): InferenceProvider

@@ -17,9 +17,16 @@ export interface InferenceFacts {
 export interface TokensUsed {
   readonly input: number
   readonly output: number
+  /** Parts of `input`: read from a cache, written to one, spoken. */
   readonly cachedInput?: number | undefined
+  readonly cacheWrite?: number | undefined
+  readonly inputAudio?: number | undefined
+  /** Parts of `output`. */
   readonly reasoning?: number | undefined
+  readonly outputAudio?: number | undefined
   readonly estimated?: boolean | undefined
+  /** What the provider itself says that it charges, in US dollars. */
+  readonly reportedDollars?: number | undefined
 }
 
 /** How one answer ended, for its limits and its line in the ledger. */
@@ -27,10 +34,13 @@ export interface InferenceEnd {
   readonly outcome: 'completed' | 'failed' | 'cancelled' | 'truncated'
   /** Undefined: nothing was used, or nobody knows; then what came is counted. */
   readonly usage: TokensUsed | undefined
+  /** Output tokens that came, as far as they could be counted without being told. */
+  readonly came?: number | undefined
 }
 
 /** A running answer that holds its worst case of every limit. */
 export interface Admitted {
+  /** To be called once; writes tokens and cost into the call's notes. */
   settle(end: InferenceEnd): void
 }
 
@@ -45,4 +55,5 @@ export interface Governance extends AsyncDisposable {
   admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined>
 }
 
-export type Settle = () => void
+/** `taken`: false where the request was refused or this server failed it, so that it does not count. Default true. */
+export type Settle = (taken?: boolean) => void

@@ -31,6 +31,7 @@ export const anthropic = defineRemoteInference({
   baseUrl,
   key: { header: 'anthropic_api_key', variable: 'ANTHROPIC_API_KEY' },
   capabilities: ['chat'],
+  pricing: { catalogue: 'anthropic' },
   starter: hostedStarter('anthropic', 'ANTHROPIC_API_KEY', { variable: 'ANTHROPIC_BASE_URL', default: baseUrl }),
   extend(provider, { root, keyFor, ask }) {
     const list = async (call: Call): Promise<ListedModel[]> => {

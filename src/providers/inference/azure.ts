@@ -16,6 +16,7 @@ export const azure = defineRemoteInference({
       key.startsWith('eyJ') && key.split('.').length === 3 ? { authorization: `Bearer ${key}` } : { 'api-key': key },
   },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'azure' },
   fields: {
     api_base: httpUrl().nullish().describe('The older name of base_url.'),
     api_version: text().nullish().describe('Accepted for older files; the v1 API has no versions.'),

@@ -13,6 +13,7 @@ export const bedrock = defineRemoteInference({
   baseUrl: (config) => `https://bedrock-runtime.${config.region_name ?? 'us-east-2'}.amazonaws.com/openai/v1`,
   key: { header: 'aws_bearer_token_bedrock', variable: 'AWS_BEARER_TOKEN_BEDROCK' },
   capabilities: ['chat'],
+  pricing: { catalogue: 'aws' },
   fields: {
     region_name: z
       .string()

@@ -12,5 +12,6 @@ export const cerebras = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'cerebras_api_key', variable: 'CEREBRAS_API_KEY' },
   capabilities: ['chat', 'completions'],
+  pricing: { catalogue: 'cerebras' },
   starter: hostedStarter('cerebras', 'CEREBRAS_API_KEY', { variable: 'CEREBRAS_BASE_URL', default: baseUrl }),
 })

@@ -9,5 +9,6 @@ export const deepinfra = defineRemoteInference({
   baseUrl,
   key: { header: 'deepinfra_api_key', variable: 'DEEPINFRA_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { reportsCost: true },
   starter: hostedStarter('deepinfra', 'DEEPINFRA_API_KEY', { variable: 'DEEPINFRA_BASE_URL', default: baseUrl }),
 })

@@ -9,5 +9,6 @@ export const deepseek = defineRemoteInference({
   baseUrl,
   key: { header: 'deepseek_api_key', variable: 'DEEPSEEK_API_KEY' },
   capabilities: ['chat'],
+  pricing: { catalogue: 'deepseek' },
   starter: hostedStarter('deepseek', 'DEEPSEEK_API_KEY', { variable: 'DEEPSEEK_BASE_URL', default: baseUrl }),
 })

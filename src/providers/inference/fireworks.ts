@@ -9,6 +9,7 @@ export const fireworks = defineRemoteInference({
   baseUrl,
   key: { header: 'fireworks_api_key', variable: 'FIREWORKS_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'fireworks' },
   starter: hostedStarter('fireworks', 'FIREWORKS_API_KEY', { variable: 'FIREWORKS_BASE_URL', default: baseUrl }),
   differs: () => ({
     typeOf: knownEmbeddings({

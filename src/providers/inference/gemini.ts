@@ -10,6 +10,7 @@ export const gemini = defineRemoteInference({
   baseUrl,
   key: { header: 'gemini_api_key', variable: 'GEMINI_API_KEY' },
   capabilities: ['chat', 'embeddings'],
+  pricing: { catalogue: 'google', modelOf: (id) => id.replace(/^models\//, '') },
   fields: {
     access_token: secret().nullish().describe('An OAuth access token in place of api_key; it goes before api_key.'),
     project: text().nullish().describe('The Google Cloud project that an access token is charged to.'),

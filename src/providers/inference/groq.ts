@@ -12,5 +12,6 @@ export const groq = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/openai/v1'),
   key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'groq' },
   starter: hostedStarter('groq', 'GROQ_API_KEY', { variable: 'GROQ_BASE_URL', default: baseUrl }),
 })

@@ -11,6 +11,7 @@ export const llamaCppServer = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'llama_cpp_server_api_key', variable: 'LLAMA_CPP_SERVER_API_KEY', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { local: true },
   starter: localStarter('llama-cpp-server', 'LLAMA_CPP_SERVER_URL', usual),
   extend: (provider, { root, reach }) => ({
     ...provider,

@@ -21,6 +21,7 @@ export const llamaCpp = defineProvider<LlamaCppConfig>({
   type: 'inline::llama-cpp',
   description: 'The embedded model: llama.cpp in a process of its own, with models from the local store.',
   config: llamaCppConfig,
+  pricing: { local: true },
   starter: {
     id: 'llama-cpp',
     enabledBy: [],

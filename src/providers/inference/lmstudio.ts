@@ -11,5 +11,6 @@ export const lmstudio = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'lmstudio_api_key', variable: 'LMSTUDIO_API_KEY', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { local: true },
   starter: localStarter('lmstudio', 'LMSTUDIO_URL', usual),
 })

@@ -9,6 +9,7 @@ export const mistral = defineRemoteInference({
   baseUrl,
   key: { header: 'mistral_api_key', variable: 'MISTRAL_API_KEY' },
   capabilities: ['chat', 'embeddings'],
+  pricing: { catalogue: 'mistral' },
   starter: hostedStarter('mistral', 'MISTRAL_API_KEY', { variable: 'MISTRAL_BASE_URL', default: baseUrl }),
   differs: () => ({
     // Usage comes with the last chunk unasked, and Mistral refuses fields that it does not know.

@@ -16,6 +16,7 @@ export const ollama = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'ollama_api_key', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { local: true },
   starter: localStarter('ollama', 'OLLAMA_URL', usual),
   differs: () => ({
     typeOf: knownEmbeddings({

@@ -42,6 +42,7 @@ export const openai = defineRemoteInference({
   baseUrl,
   key: { header: 'openai_api_key', variable: 'OPENAI_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'openai' },
   starter: hostedStarter('openai', 'OPENAI_API_KEY', { variable: 'OPENAI_BASE_URL', default: baseUrl }),
   differs: () => ({
     editRequest: (request, capability) => (capability === 'embeddings' ? undefined : clampTokens(request.model, request.body)),

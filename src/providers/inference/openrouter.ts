@@ -9,5 +9,6 @@ export const openrouter = defineRemoteInference({
   baseUrl,
   key: { header: 'openrouter_api_key', variable: 'OPENROUTER_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'openrouter', reportsCost: true },
   starter: hostedStarter('openrouter', 'OPENROUTER_API_KEY', { variable: 'OPENROUTER_BASE_URL', default: baseUrl }),
 })

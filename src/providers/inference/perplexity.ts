@@ -11,6 +11,7 @@ export const perplexity = defineRemoteInference({
   baseUrl,
   key: { header: 'perplexity_api_key', variable: 'PERPLEXITY_API_KEY' },
   capabilities: ['chat'],
+  pricing: { catalogue: 'perplexity', reportsCost: true },
   starter: hostedStarter('perplexity', 'PERPLEXITY_API_KEY', { variable: 'PERPLEXITY_BASE_URL', default: baseUrl }),
   differs: () => ({
     // Most of its models end their streams without [DONE], with usage on every chunk.

@@ -3,6 +3,7 @@ import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
 import { CallerUrl, type NetworkOptions } from '../../egress/egress.ts'
 import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
+import type { ProviderPricing } from '../../quota/prices.ts'
 import {
   defineProvider,
   type InferenceProvider,
@@ -29,6 +30,7 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   completeUrl?: (url: string, config: OpenAICompatibleConfig<Extra>) => string
   key: KeyRule
   capabilities: OpenAICompatibleOptions['capabilities']
+  pricing?: ProviderPricing
   /** Fields of `config:` beside the common ones. */
   fields?: Extra
   /** Names of further fields that a caller may send. */
@@ -84,6 +86,7 @@ export function defineRemoteInference<const Extra extends z.ZodRawShape>(
     description: vendor.description,
     config: openaiCompatibleConfig<Extra>(vendor.fields ?? ({} as Extra), { urlRequired: vendor.urlRequired }),
     credentials: callerFields(fields),
+    ...(vendor.pricing && { pricing: vendor.pricing }),
     ...(vendor.starter && { starter: vendor.starter }),
     create: (config, deps) => createVendor(vendor, config, deps),
   })

@@ -8,6 +8,7 @@ export const tgi = defineRemoteInference({
   completeUrl: withV1,
   key: { header: 'hf_api_token', variable: 'HF_API_TOKEN', required: false },
   capabilities: ['chat', 'completions'],
+  pricing: { local: true },
   starter: { id: 'tgi', enabledBy: ['TGI_URL'], config: { base_url: '${env.TGI_URL:=}' } },
   // Versions differ in whether [DONE] is sent.
   differs: () => ({ terminal: 'finish_reason' }),

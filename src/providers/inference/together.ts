@@ -49,6 +49,7 @@ export const together = defineRemoteInference({
   baseUrl,
   key: { header: 'together_api_key', variable: 'TOGETHER_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { catalogue: 'together' },
   starter: hostedStarter('together', 'TOGETHER_API_KEY', { variable: 'TOGETHER_BASE_URL', default: baseUrl }),
   differs: () => ({
     parseModels: parseListing,

@@ -12,6 +12,7 @@ export const vllm = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'vllm_api_token', variable: 'VLLM_API_TOKEN', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],
+  pricing: { local: true },
   fields: {
     max_tokens: z
       .int()

@@ -9,5 +9,6 @@ export const xai = defineRemoteInference({
   baseUrl,
   key: { header: 'xai_api_key', variable: 'XAI_API_KEY' },
   capabilities: ['chat', 'completions'],
+  pricing: { catalogue: 'x-ai' },
   starter: hostedStarter('xai', 'XAI_API_KEY', { variable: 'XAI_BASE_URL', default: baseUrl }),
 })

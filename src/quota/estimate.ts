@@ -1,0 +1,176 @@
+import type { InferenceFacts } from './governance.ts'
+import type { MostTokens } from './prices-rates.ts'
+
+export interface EstimateOptions {
+  /** Output tokens reserved for a request that does not say how many it wants. */
+  readonly defaultMaxTokens: number
+  /** Bytes of text for one input token; 1: what no tokenizer exceeds. */
+  readonly inputBytesPerToken: number
+}
+
+type Asked = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
+type Fields = Readonly<Record<string, unknown>>
+
+/** Tokens that templates put around each message, and around the whole. */
+const perMessage = 8
+const perRequest = 8
+/** What vendors write before the tools, beside their definitions. */
+const perTools = 512
+/** Images, and what is only named by a URL or an id: how large it is cannot be told from the request. */
+const perImage = 2_048
+const perUnseenPart = 4_096
+/** Characters of base64 for one token: of speech at 16 kbit/s and 32 tokens a second, of a packed document. */
+const audioCharactersPerToken = 64
+const fileCharactersPerToken = 4
+
+/** Bytes for one token in usual text: for what was used and not told. */
+const usualBytesPerToken = 4
+
+/**
+ * The most tokens that a request may take. Input: one for each `inputBytesPerToken` bytes of its text, and of the whole body where that holds
+ * more than text (tools, response formats, fields nobody knows); a constant for each image; sound and files by their size. Output:
+ * `max_completion_tokens` or `max_tokens` (the larger), else `defaultMaxTokens`, for each answer asked for; none of embeddings and rerankings.
+ */
+export function mostTokens(asked: Asked, options: EstimateOptions): MostTokens {
+  const { text, extra } = measure(asked)
+  return { input: Math.ceil(text / options.inputBytesPerToken) + extra, output: mostOutput(asked, options.defaultMaxTokens) }
+}
+
+/** The likely input tokens of a request whose provider did not say: a token for four bytes. */
+export function likelyInput(asked: Asked): number {
+  const { text, extra } = measure(asked)
+  return Math.ceil(text / usualBytesPerToken) + Math.ceil(extra / 2)
+}
+
+/** Whether the request leaves it open how much it wants. */
+export function namesNoMost(asked: Asked): boolean {
+  return writesText(asked.capability) && namedMost(asked.body as Fields) === undefined
+}
+
+/** Embeddings and rerankings have no output tokens. */
+export function writesText(capability: string): boolean {
+  return capability !== 'embeddings' && capability !== 'rerank'
+}
+
+function mostOutput(asked: Asked, defaultMaxTokens: number): number {
+  if (!writesText(asked.capability)) return 0
+  const body = asked.body as Fields
+  return (namedMost(body) ?? defaultMaxTokens) * Math.max(1, wholeNumber(body['n']) ?? 1, wholeNumber(body['best_of']) ?? 1) * prompts(body)
+}
+
+function namedMost(body: Fields): number | undefined {
+  const newer = wholeNumber(body['max_completion_tokens'])
+  const older = wholeNumber(body['max_tokens'])
+  return newer === undefined || older === undefined ? (newer ?? older) : Math.max(newer, older)
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? Math.ceil(value) : undefined
+}
+
+/** Text completions: how many prompts are to be continued. */
+function prompts({ prompt }: Fields): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1
+}
+
+interface Measure {
+  /** Bytes of text. */
+  text: number
+  /** Tokens of all that is no text. */
+  extra: number
+  /** Characters of the body that are neither: images and sound in base64. */
+  packed: number
+  /** Something is in there whose text was not measured. */
+  unsure: boolean
+}
+
+/** Fields of a request that no model reads. */
+const unread = new Set([
+  'model',
+  'messages',
+  'prompt',
+  'input',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'temperature',
+  'top_p',
+  'top_k',
+  'min_p',
+  'n',
+  'best_of',
+  'stop',
+  'seed',
+  'frequency_penalty',
+  'presence_penalty',
+  'repetition_penalty',
+  'logit_bias',
+  'logprobs',
+  'top_logprobs',
+  'reasoning_effort',
+  'verbosity',
+  'user',
+  'metadata',
+  'store',
+  'service_tier',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'parallel_tool_calls',
+  'modalities',
+  'audio',
+  'encoding_format',
+  'dimensions',
+])
+
+function measure({ body, bytes }: Asked): { text: number; extra: number } {
+  const measured: Measure = { text: 0, extra: perRequest, packed: 0, unsure: false }
+  if (typeof body !== 'object' || body === null) return { text: bytes, extra: perRequest }
+  const fields = body as Fields
+  for (const name in fields) if (!unread.has(name) && fields[name] !== undefined && fields[name] !== null) measured.unsure = true
+  if (Array.isArray(fields['tools']) || Array.isArray(fields['functions'])) measured.extra += perTools
+  const { messages } = fields
+  if (Array.isArray(messages)) for (const message of messages) measureMessage(message as Fields, measured)
+  else if (typeof fields['prompt'] === 'string') measured.text += Buffer.byteLength(fields['prompt'])
+  else if (typeof fields['input'] === 'string') measured.text += Buffer.byteLength(fields['input'])
+  // Lists of texts or of tokens: a token takes at least a digit.
+  else measured.unsure = true
+  const whole = Math.max(0, bytes - measured.packed)
+  const text = measured.unsure ? Math.max(measured.text, whole) : measured.text
+  return { text: text + repeated(fields), extra: measured.extra }
+}
+
+/** A reranker reads the query again with each document. */
+function repeated({ query, items }: Fields): number {
+  return typeof query === 'string' && Array.isArray(items) ? Buffer.byteLength(query) * Math.max(0, items.length - 1) : 0
+}
+
+function measureMessage(message: Fields, measured: Measure): void {
+  measured.extra += perMessage
+  for (const name in message) {
+    const value = message[name]
+    if (name === 'role' || value === null || value === undefined) continue
+    if (typeof value === 'string') measured.text += Buffer.byteLength(value)
+    else if (name === 'content' && Array.isArray(value)) for (const part of value) measurePart(part as Fields, measured)
+    else measured.unsure = true
+  }
+}
+
+function measurePart(part: Fields, measured: Measure): void {
+  if (typeof part !== 'object' || part === null) measured.unsure = true
+  else if (part['type'] === 'text' && typeof part['text'] === 'string') measured.text += Buffer.byteLength(part['text'])
+  else if (part['type'] === 'image_url') measurePacked(part['image_url'], 'url', measured, () => perImage)
+  else if (part['type'] === 'input_audio')
+    measurePacked(part['input_audio'], 'data', measured, (length) => Math.max(perUnseenPart, length / audioCharactersPerToken))
+  else if (part['type'] === 'file')
+    measurePacked(part['file'], 'file_data', measured, (length) => Math.max(perUnseenPart, length / fileCharactersPerToken))
+  else measured.unsure = true
+}
+
+function measurePacked(holder: unknown, name: string, measured: Measure, tokensOf: (length: number) => number): void {
+  const data = typeof holder === 'object' && holder !== null ? (holder as Fields)[name] : undefined
+  const length = typeof data === 'string' ? data.length : 0
+  measured.packed += length
+  measured.extra += Math.ceil(tokensOf(length))
+}

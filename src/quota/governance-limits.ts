@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto'
+import type { Limit, Period, Principal } from '../call.ts'
+import type { ConfiguredLimit, LimitSubject, QuotaConfig, RequestQuota } from './config.ts'
+import type { Counter } from './counters.ts'
+import { patternOf } from './patterns.ts'
+
+export type Unit = Counter['unit']
+
+/** Who asks for what, as far as limits tell them apart. */
+export interface Asker {
+  readonly principal: Principal | undefined
+  /** Absent where there is no connection. */
+  readonly address: string | undefined
+  /** Absent where the request as a whole is counted, before its model is known. */
+  readonly target?: Target | undefined
+}
+
+export interface Target {
+  readonly provider: string
+  /** The catalogue's id. */
+  readonly model: string
+  readonly upstreamModel: string
+}
+
+/** One limit, ready to be counted. */
+export interface CompiledLimit {
+  /** What tells its counters from those of other limits, as long as it means the same: how much it allows is no part of it. */
+  readonly identity: string
+  readonly per: readonly LimitSubject[]
+  readonly period: Period
+  readonly name: string | undefined
+  readonly amounts: readonly { readonly unit: Unit; readonly limit: number }[]
+  /** It goes by the model or its provider. */
+  readonly ofTarget: boolean
+  /** It goes by the caller's address. */
+  readonly ofAddress: boolean
+  appliesTo(principal: Principal | undefined): boolean
+  matches(target: Target): boolean
+}
+
+/** Whether all conditions of a list hold for a user. */
+export type CompileConditions = (conditions: readonly string[]) => (principal: Principal | undefined) => boolean
+
+const always = (): boolean => true
+
+/** Llama Stack's quota and the configuration's limits. Their order is the one in which they are asked. */
+export function compileLimits({ requests, limits }: QuotaConfig, conditions: CompileConditions): CompiledLimit[] {
+  const ordinals = new Map<string, number>()
+  return [...(requests ? quotaLimits(requests) : []), ...limits.map((limit) => compileLimit(limit, conditions, ordinals))]
+}
+
+/** The limits of one of Corral's own keys. */
+export function compileKeyLimits(limits: readonly Limit[]): CompiledLimit[] {
+  const ordinals = new Map<string, number>()
+  return limits.map((limit) => ({
+    ...common(limit, ['key']),
+    identity: numbered(JSON.stringify(['own', limit.name ?? null, limit.period]), ordinals),
+    appliesTo: always,
+    matches: always,
+  }))
+}
+
+function quotaLimits({ anonymous, authenticated, period }: RequestQuota): CompiledLimit[] {
+  const quota = (who: string, requests: number, per: LimitSubject): Omit<CompiledLimit, 'appliesTo'> => ({
+    ...common({ period, requests }, [per]),
+    identity: JSON.stringify(['quota', who, period]),
+    matches: always,
+  })
+  return [
+    { ...quota('authenticated', authenticated, 'user'), appliesTo: (principal) => principal !== undefined },
+    { ...quota('anonymous', anonymous, 'address'), appliesTo: (principal) => principal === undefined },
+  ]
+}
+
+function compileLimit(limit: ConfiguredLimit, conditions: CompileConditions, ordinals: Map<string, number>): CompiledLimit {
+  const { per, when, models, providers, name, period } = limit
+  const patterns = models?.map(patternOf)
+  const limited = common(limit, per)
+  return {
+    ...limited,
+    identity: numbered(JSON.stringify(['limit', name ?? null, per, when, models ?? null, providers ?? null, period]), ordinals),
+    ofTarget: limited.ofTarget || patterns !== undefined || providers !== undefined,
+    appliesTo: when.length === 0 ? always : conditions(when),
+    matches: ({ provider, model, upstreamModel }) => {
+      if (providers && !providers.includes(provider)) return false
+      if (!patterns) return true
+      const full = `${provider}/${upstreamModel}`
+      return patterns.some((matches) => matches(model) || matches(full))
+    },
+  }
+}
+
+function common(limit: Limit, per: readonly LimitSubject[]) {
+  const amounts: { unit: Unit; limit: number }[] = []
+  for (const { unit, of } of amountsOf) {
+    const amount = of(limit)
+    if (amount !== undefined) amounts.push({ unit, limit: amount })
+  }
+  return {
+    per,
+    period: limit.period,
+    name: limit.name,
+    amounts,
+    ofTarget: per.includes('model') || per.includes('provider'),
+    ofAddress: per.includes('address'),
+  }
+}
+
+/** The units of a limit, in the order in which they are asked. */
+const amountsOf: readonly { unit: Unit; of: (limit: Limit) => number | undefined }[] = [
+  { unit: 'slots', of: ({ concurrentRequests }) => concurrentRequests },
+  { unit: 'requests', of: ({ requests }) => requests },
+  { unit: 'input_tokens', of: ({ inputTokens }) => inputTokens },
+  { unit: 'output_tokens', of: ({ outputTokens }) => outputTokens },
+  { unit: 'total_tokens', of: ({ totalTokens }) => totalTokens },
+  { unit: 'nano_dollars', of: ({ dollars }) => (dollars === undefined ? undefined : Math.round(dollars * 1e9)) },
+]
+
+/** Two limits that mean the same are counted apart. */
+function numbered(identity: string, ordinals: Map<string, number>): string {
+  const ordinal = ordinals.get(identity) ?? 0
+  ordinals.set(identity, ordinal + 1)
+  return `${identity}#${ordinal}`
+}
+
+/** Whether a unit is counted for the request as a whole, before its model is known. */
+export function isOfRequest(unit: Unit): boolean {
+  return unit === 'requests' || unit === 'slots'
+}
+
+/**
+ * Whom a limit counts this for: each entry is a subject of its own, such as every team of the user. Nobody escapes by lacking what a limit
+ * goes by: without a key one counts as a user, without a user as an address, and all without a team (or attribute) count together.
+ */
+export function subjectsOf(per: readonly LimitSubject[], asker: Asker): string[] {
+  let subjects: string[][] = [[]]
+  for (const one of per) {
+    const values = valuesOf(one, asker)
+    subjects = subjects.flatMap((before) => values.map((value) => [...before, value]))
+  }
+  return subjects.map((parts) => JSON.stringify(parts))
+}
+
+function valuesOf(subject: LimitSubject, asker: Asker): readonly string[] {
+  const { principal, address, target } = asker
+  if (subject === 'global') return ['global']
+  if (subject === 'key') return principal?.key ? [`key:${principal.key.id}`] : valuesOf('user', asker)
+  if (subject === 'user') return principal ? [`user:${principal.id}`] : valuesOf('address', asker)
+  if (subject === 'address') return [`address:${address === undefined ? '' : networkOf(address)}`]
+  if (subject === 'model') return [`model:${target?.model ?? ''}`]
+  if (subject === 'provider') return [`provider:${target?.provider ?? ''}`]
+  const name = subject === 'team' ? 'teams' : subject.slice('attribute:'.length)
+  const values = Object.hasOwn(principal?.attributes ?? {}, name) ? [...new Set(principal?.attributes[name])] : []
+  return values.length > 0 ? values.map((value) => `${name}=${value}`) : [`no ${name}`]
+}
+
+/** An IPv4 address as it is; of an IPv6 address the /64 that one subscriber has at least. */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.toLowerCase().split('%')[0]!.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
+  const groups = [...before, ...zeros, ...after].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''))
+  return `${groups.join(':')}::/64`
+}
+
+/** The counters of a limit for one asker. `namespace` keeps servers apart that share a store. */
+export function countersOf(limit: CompiledLimit, asker: Asker, units: (unit: Unit) => boolean, namespace: string): Counter[] {
+  const wanted = limit.amounts.filter(({ unit }) => units(unit))
+  if (wanted.length === 0) return []
+  return subjectsOf(limit.per, asker).flatMap((subject) =>
+    wanted.map(({ unit, limit: most }) => ({
+      id: createHash('sha256')
+        .update(JSON.stringify([namespace, limit.identity, subject, unit]))
+        .digest('base64url'),
+      unit,
+      limit: most,
+      period: limit.period,
+      label: labelOf(limit, unit, most),
+    })),
+  )
+}
+
+function labelOf({ name, per, period }: CompiledLimit, unit: Unit, most: number): string {
+  const amount = unit === 'slots' ? `${most} ${plural('request', most)} at once` : `${amountOf(unit, most)} a ${period}`
+  const whose = per.filter((one) => one !== 'global').map((one) => (one.startsWith('attribute:') ? `value of ${one.slice(10)}` : one))
+  const words = `${amount}${whose.length > 0 ? ` for each ${whose.join(' and ')}` : ' for all together'}`
+  return name === undefined ? words : `'${name}' (${words})`
+}
+
+/** An amount in words, e.g. `$2.50`, `1000 input tokens`. */
+export function amountOf(unit: Unit, amount: number): string {
+  if (unit === 'nano_dollars') return `$${inDollars(amount)}`
+  if (unit === 'requests' || unit === 'slots') return `${amount} ${plural('request', amount)}`
+  const kind = unit === 'total_tokens' ? '' : unit === 'input_tokens' ? 'input ' : 'output '
+  return `${amount} ${kind}${plural('token', amount)}`
+}
+
+/** With two decimals, or as many more as the amount has. */
+function inDollars(nano: number): string {
+  const [whole = '0', fraction = ''] = (nano / 1e9).toFixed(9).split('.')
+  return `${whole}.${fraction.replace(/0+$/, '').padEnd(2, '0')}`
+}
+
+function plural(word: string, count: number): string {
+  return count === 1 ? word : `${word}s`
+}

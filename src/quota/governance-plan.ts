@@ -1,0 +1,162 @@
+import { type Call, type Principal, systemPrincipal } from '../call.ts'
+import type { Counter, Demand } from './counters.ts'
+import { type Asker, compileKeyLimits, type CompiledLimit, countersOf, isOfRequest, networkOf, type Target } from './governance-limits.ts'
+
+/** What every request of one asker takes, made once. */
+export interface RequestPlan {
+  readonly demands: readonly Demand[]
+  /** To settle with: all of it, nothing of it. */
+  readonly all: readonly number[]
+  readonly none: readonly number[]
+  /** Those of requests, for the headers. */
+  readonly requests: readonly Counter[]
+}
+
+/** What answers of one model count against, for one asker. */
+export interface TargetPlan {
+  readonly counters: readonly Counter[]
+  readonly requests: readonly Counter[]
+  readonly tokens: readonly Counter[]
+  readonly hasDollars: boolean
+}
+
+/** What is remembered at most of: users and keys, addresses of one, models of one. */
+const mostPlans = 10_000
+const mostAddresses = 10_000
+const mostTargets = 500
+
+type Who = Pick<Call, 'principal' | 'clientAddress'>
+
+/** The limits of each caller with their counters, found by hash once and then remembered. */
+export class Plans {
+  readonly #limits: readonly CompiledLimit[]
+  readonly #namespace: string
+  readonly #plans = new Map<string, Plan>()
+  readonly #ofSystem: Plan
+
+  constructor(limits: readonly CompiledLimit[], namespace: string) {
+    this.#limits = limits
+    this.#namespace = namespace
+    this.#ofSystem = new Plan([], systemPrincipal, namespace)
+  }
+
+  /** The server's own work has no limits. */
+  of(principal: Principal | undefined): Plan {
+    if (principal === systemPrincipal) return this.#ofSystem
+    const name = principal === undefined ? '' : principal.key ? `key ${principal.key.id}` : `user ${principal.id}`
+    const known = this.#plans.get(name)
+    if (known?.fits(principal)) return known
+    const applying = this.#limits.filter((limit) => limit.appliesTo(principal))
+    const plan = new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#namespace)
+    forgetOldest(this.#plans, mostPlans)
+    this.#plans.set(name, plan)
+    return plan
+  }
+}
+
+/** The limits of one user, or of all who are nobody. */
+export class Plan {
+  /** JSON. */
+  readonly attributes: string
+  readonly #limits: readonly CompiledLimit[]
+  readonly #namespace: string
+  readonly #ofTarget: readonly CompiledLimit[]
+  readonly #goesByAddress: boolean
+  readonly #requests = new Map<string, RequestPlan | undefined>()
+  readonly #targets = new Map<string, Map<string, TargetPlan>>()
+  #principal: Principal | undefined
+
+  constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, namespace: string) {
+    this.#limits = limits
+    this.#principal = principal
+    this.#namespace = namespace
+    this.#ofTarget = limits.filter((limit) => limit.ofTarget || limit.amounts.some(({ unit }) => !isOfRequest(unit)))
+    this.#goesByAddress = limits.some(
+      ({ per, ofAddress }) => ofAddress || (principal === undefined && (per.includes('user') || per.includes('key'))),
+    )
+    this.attributes = JSON.stringify(principal?.attributes ?? {})
+  }
+
+  /** Whether this is (still) the plan of a user: the same name may come with other attributes. */
+  fits(principal: Principal | undefined): boolean {
+    const own = this.#principal
+    if (own === principal) return true
+    if (own?.id !== principal?.id || !own || !principal) return false
+    if (!alike(own.attributes, principal.attributes) || !alike(own.key?.limits, principal.key?.limits)) return false
+    this.#principal = principal
+    return true
+  }
+
+  /** Undefined where nothing is counted. */
+  request(who: Who): RequestPlan | undefined {
+    if (this.#limits.length === 0) return undefined
+    const address = this.#addressOf(who)
+    if (this.#requests.has(address)) return this.#requests.get(address)
+    const asker: Asker = { principal: this.#principal, address: who.clientAddress }
+    const counters = this.#limits
+      .filter((limit) => !limit.ofTarget)
+      .flatMap((limit) => countersOf(limit, asker, isOfRequest, this.#namespace))
+    const plan = counters.length === 0 ? undefined : toRequestPlan(counters)
+    forgetOldest(this.#requests, mostAddresses)
+    this.#requests.set(address, plan)
+    return plan
+  }
+
+  /** Undefined where nothing is counted. */
+  target(who: Who, target: Target): TargetPlan | undefined {
+    if (this.#ofTarget.length === 0) return undefined
+    const address = this.#addressOf(who)
+    const name = `${target.provider}\n${target.model}\n${target.upstreamModel}`
+    let targets = this.#targets.get(address)
+    if (!targets) {
+      targets = new Map()
+      forgetOldest(this.#targets, mostAddresses)
+      this.#targets.set(address, targets)
+    }
+    const known = targets.get(name)
+    if (known) return known
+    const asker: Asker = { principal: this.#principal, address: who.clientAddress, target }
+    const counters = this.#ofTarget
+      .filter((limit) => limit.matches(target))
+      .flatMap((limit) => countersOf(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit), this.#namespace))
+    const plan = toTargetPlan(counters)
+    forgetOldest(targets, mostTargets)
+    targets.set(name, plan)
+    return plan
+  }
+
+  #addressOf(who: Who): string {
+    return this.#goesByAddress && who.clientAddress !== undefined ? networkOf(who.clientAddress) : ''
+  }
+}
+
+function toRequestPlan(counters: readonly Counter[]): RequestPlan {
+  return {
+    demands: counters.map((counter) => ({ counter, amount: 1 })),
+    all: counters.map(() => 1),
+    none: counters.map(() => 0),
+    requests: counters.filter(({ unit }) => unit === 'requests'),
+  }
+}
+
+function toTargetPlan(counters: readonly Counter[]): TargetPlan {
+  return {
+    counters,
+    requests: counters.filter(({ unit }) => unit === 'requests'),
+    tokens: counters.filter(({ unit }) => unit.endsWith('_tokens')),
+    hasDollars: counters.some(({ unit }) => unit === 'nano_dollars'),
+  }
+}
+
+/** Callers can bring ever new addresses and model names: what was made first is forgotten, and made again where it is needed. */
+function forgetOldest(map: Map<string, unknown>, most: number): void {
+  if (map.size < most) return
+  for (const oldest of map.keys()) {
+    map.delete(oldest)
+    return
+  }
+}
+
+function alike(one: unknown, other: unknown): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other)
+}

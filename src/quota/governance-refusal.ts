@@ -1,0 +1,65 @@
+import { ApiError } from '../errors.ts'
+import type { Demand, Refusal } from './counters.ts'
+import { amountOf } from './governance-limits.ts'
+
+/** Milliseconds: the longest wait that a caller is asked to sleep for. */
+const longestWait = 60_000
+
+export interface RefusalFacts {
+  readonly demands: readonly Demand[]
+  /** Unix milliseconds. */
+  readonly now: number
+  /** The request does not say how many tokens it wants. */
+  readonly namesNoMost?: boolean
+}
+
+/**
+ * What a caller without room left is told (design: "What every door promises"): to come again where that helps within a minute, else that its
+ * quota is used up.
+ */
+export function refused(refusal: Refusal, facts: RefusalFacts): ApiError {
+  const { refused: counter, retryAfter, never } = refusal
+  const { label, unit, period } = counter
+  const seconds = Math.max(1, Math.ceil(retryAfter / 1000))
+  const denial = { by: 'quota', reason: `limit ${label}` } as const
+  if (never) return usedUp(tooLarge(refusal, facts), denial)
+  if (unit === 'slots') {
+    return passing(`Too many requests at once: ${label}. Try again in ${seconds} s.`, Math.min(seconds, longestWait / 1000), denial)
+  }
+  const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > longestWait
+  if (!isLong) return passing(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)
+  const again = new Date(facts.now + retryAfter).toISOString().replace(/\.\d+Z$/, 'Z')
+  return usedUp(`Quota exceeded: ${label} used up until ${again}.`, denial)
+}
+
+type QuotaDenial = { readonly by: 'quota'; readonly reason: string }
+
+function passing(message: string, seconds: number, denial: QuotaDenial): ApiError {
+  return new ApiError('rate_limit_error', message, {
+    code: 'rate_limit_exceeded',
+    headers: { 'retry-after': String(seconds) },
+    denial,
+  })
+}
+
+function usedUp(message: string, denial: QuotaDenial, code = 'insufficient_quota'): ApiError {
+  return new ApiError('rate_limit_error', message, { code, headers: { 'x-should-retry': 'false' }, denial })
+}
+
+function tooLarge({ refused: counter }: Refusal, { demands, namesNoMost }: RefusalFacts): string {
+  const { unit, label, limit } = counter
+  const amount = demands.find((demand) => demand.counter === counter || demand.counter.id === counter.id)?.amount ?? 0
+  if (limit === 0 || unit === 'requests' || unit === 'slots') return `Quota exceeded: ${label}.`
+  const hint = namesNoMost
+    ? 'The request names no max_tokens, so that much is set aside for its answer: name fewer.'
+    : 'Send less, or ask for fewer tokens (max_tokens).'
+  return `Quota exceeded: this request may take up to ${amountOf(unit, amount)}, more than the limit allows at all: ${label}. ${hint}`
+}
+
+/** A limit in dollars, and a model of which nobody knows what it costs. */
+export function unpriced(model: string, label: string): ApiError {
+  const message =
+    `No price is known for the model '${model}', and its use is limited in dollars: ${label}. ` +
+    'The operator can set one (server.quota.prices), or let such requests pass (server.quota.unpriced: allow).'
+  return usedUp(message, { by: 'quota', reason: `no price is known, limit ${label}` }, 'model_not_priced')
+}

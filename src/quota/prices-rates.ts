@@ -1,0 +1,116 @@
+import type { TokensUsed } from './governance.ts'
+
+/** Prices in trillionths of a US dollar for one token: a whole number for every price per million with at most six decimals. */
+export interface Rate {
+  readonly base: number
+  /** By rising `over`: what all of a request's tokens cost once its input is larger than that. */
+  readonly tiers: readonly { readonly over: number; readonly price: number }[]
+}
+
+/** What a model costs. */
+export interface Rates {
+  readonly input: Rate
+  /** Absent: it is not known to write, as with embeddings. */
+  readonly output?: Rate | undefined
+  /** Absent: as other input. */
+  readonly cachedInput?: Rate | undefined
+  /** Absent: as other input. */
+  readonly cacheWrite?: Rate | undefined
+  /** Absent: as text. */
+  readonly inputAudio?: Rate | undefined
+  readonly outputAudio?: Rate | undefined
+  /** Absent: as other output. */
+  readonly reasoning?: Rate | undefined
+  /** Trillionths of a dollar for each request. */
+  readonly request: number
+}
+
+/** What a request may take at most. */
+export interface MostTokens {
+  readonly input: number
+  readonly output: number
+}
+
+/** `perMillion`: US dollars for a million tokens. */
+export function flat(perMillion: number): Rate {
+  return { base: toPicoDollars(perMillion), tiers: [] }
+}
+
+/** US dollars for a million as trillionths for one, to the nearest. */
+export function toPicoDollars(perMillion: number): number {
+  return Math.round(perMillion * 1e6)
+}
+
+export const freeOfCharge: Rates = { input: flat(0), output: flat(0), request: 0 }
+
+/**
+ * What an answer costs, in billionths of a US dollar, rounded up once: the parts are added up exactly. Every token is charged once: cached,
+ * cache-writing and spoken input are parts of the input, spoken output and reasoning parts of the output.
+ */
+export function costOf(rates: Rates, usage: TokensUsed): number {
+  const input = count(usage.input)
+  const cached = Math.min(count(usage.cachedInput), input)
+  const written = Math.min(count(usage.cacheWrite), input - cached)
+  const heard = Math.min(count(usage.inputAudio), input - cached - written)
+  const output = count(usage.output)
+  const spoken = Math.min(count(usage.outputAudio), output)
+  const thought = Math.min(count(usage.reasoning), output - spoken)
+  const write = rates.output ?? noRate
+  return toNanoDollars([
+    [input - cached - written - heard, at(rates.input, input)],
+    [cached, at(rates.cachedInput ?? rates.input, input)],
+    [written, at(rates.cacheWrite ?? rates.input, input)],
+    [heard, at(rates.inputAudio ?? rates.input, input)],
+    [output - spoken - thought, at(write, input)],
+    [spoken, at(rates.outputAudio ?? write, input)],
+    [thought, at(rates.reasoning ?? write, input)],
+    [1, rates.request],
+  ])
+}
+
+/** The most that an answer within these bounds can cost, however its tokens divide: never less than `costOf` of it. */
+export function mostOf(rates: Rates, most: MostTokens): number {
+  const { input, cachedInput, cacheWrite, inputAudio, output, outputAudio, reasoning, request } = rates
+  return toNanoDollars([
+    [count(most.input), dearest([input, cachedInput, cacheWrite, inputAudio], most.input)],
+    [count(most.output), dearest([output, outputAudio, reasoning], most.input)],
+    [1, request],
+  ])
+}
+
+const noRate: Rate = flat(0)
+
+function at({ base, tiers }: Rate, input: number): number {
+  let price = base
+  for (const tier of tiers) if (input > tier.over) price = tier.price
+  return price
+}
+
+/** The highest of the prices, and of the tiers that may apply up to so much input. */
+function dearest(rates: readonly (Rate | undefined)[], input: number): number {
+  let highest = 0
+  for (const rate of rates) {
+    if (!rate) continue
+    highest = Math.max(highest, rate.base)
+    for (const tier of rate.tiers) if (input > tier.over) highest = Math.max(highest, tier.price)
+  }
+  return highest
+}
+
+/** Tokens as whole numbers from 0; providers say all kinds of things. */
+function count(tokens: number | undefined): number {
+  return tokens !== undefined && tokens > 0 ? Math.min(Math.ceil(tokens), mostTokens) : 0
+}
+
+/** More than any answer has; what a provider reports beyond is a mistake of its own. */
+const mostTokens = 1e12
+
+function toNanoDollars(parts: readonly (readonly [tokens: number, price: number])[]): number {
+  let sum = 0
+  for (const [tokens, price] of parts) sum += tokens * price
+  if (sum <= Number.MAX_SAFE_INTEGER) return Math.ceil(sum / 1000)
+  let exact = 0n
+  for (const [tokens, price] of parts) exact += BigInt(tokens) * BigInt(price)
+  const nano = (exact + 999n) / 1000n
+  return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano)
+}

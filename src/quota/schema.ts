@@ -1,0 +1,199 @@
+import { z } from 'zod'
+import { isAboutUserAlone, parseCondition } from '../access/conditions.ts'
+import { periods } from '../call.ts'
+import { type ConfiguredLimit, defaultMaxTokens, type LimitSubject, type QuotaConfig, type QuotaStoreConfig } from './config.ts'
+
+const subject = z
+  .string()
+  .regex(
+    /^(?:global|key|user|team|model|provider|address|attribute:\S+)$/,
+    'must be global, key, user, team, model, provider, address or attribute:<name>',
+  )
+
+const condition = z.string().superRefine((text, context) => {
+  const message = complaintOf(text)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
+})
+
+function complaintOf(text: string): string | undefined {
+  try {
+    if (isAboutUserAlone(parseCondition(text))) return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+  return `Invalid condition: ${text.trim()} (a limit has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)`
+}
+
+function oneOrMany<T extends z.ZodType>(one: T) {
+  return z.union([one, z.array(one).min(1, 'must hold at least one entry')])
+}
+
+const amount = z.int('must be a whole number').min(0, 'must not be negative')
+const price = z.number().min(0, 'must not be negative').max(1_000_000, 'is in US dollars for a million tokens: at most 1000000')
+const nonEmpty = z.string().min(1, 'must not be empty')
+
+/** Billionths of a dollar stay exact up to this. */
+const mostDollars = 9_000_000
+
+const amounts = ['requests', 'input_tokens', 'output_tokens', 'total_tokens', 'dollars'] as const
+
+export const limitSchema = z
+  .strictObject({
+    name: nonEmpty.max(100, 'must have at most 100 characters').nullish().describe('Told to whoever is refused.'),
+    per: oneOrMany(subject)
+      .nullish()
+      .describe(
+        'Whose use counts together: global, key, user, team, model, provider, address, attribute:<name>; several: each combination. Default user.',
+      ),
+    when: oneOrMany(condition).nullish().describe('Conditions of the policy language; the limit holds where all of them do.'),
+    models: oneOrMany(nonEmpty).nullish().describe('Patterns of model ids, `*` for any characters; absent: all.'),
+    providers: oneOrMany(nonEmpty).nullish().describe('Ids of providers; absent: all.'),
+    requests: amount.nullish().describe('Requests a period.'),
+    input_tokens: amount.nullish().describe('Input tokens a period.'),
+    output_tokens: amount.nullish().describe('Output tokens a period.'),
+    total_tokens: amount.nullish().describe('Input and output tokens a period.'),
+    dollars: z
+      .number()
+      .min(0, 'must not be negative')
+      .max(mostDollars, `must be at most ${mostDollars}`)
+      .nullish()
+      .describe('US dollars a period.'),
+    concurrent_requests: amount.nullish().describe('Requests at any one time.'),
+    period: z.enum(periods).nullish().describe('second, minute, hour, day, week (from Monday) or month, in UTC.'),
+  })
+  .superRefine((limit, context) => {
+    const given = amounts.filter((name) => typeof limit[name] === 'number')
+    const concurrent = typeof limit.concurrent_requests === 'number'
+    if (given.length === 0 && !concurrent) {
+      context.addIssue({ code: 'custom', path: [], message: `limits nothing: needs one of ${amounts.join(', ')}, concurrent_requests` })
+    }
+    if (given.length > 0 && !limit.period) {
+      context.addIssue({ code: 'custom', path: ['period'], message: `${given[0]} needs a period: ${periods.join(', ')}` })
+    }
+  })
+
+const priceSchema = z.strictObject({
+  provider: nonEmpty.nullish().describe("A provider's id; absent: any."),
+  model: nonEmpty.describe("A pattern of the model's id, `*` for any characters: as the catalogue has it, or the provider's own."),
+  input_per_million: price.describe('US dollars for a million input tokens.'),
+  output_per_million: price.nullish().describe('The same of output tokens; only embeddings and rerankings go without.'),
+  cached_input_per_million: price.nullish().describe('Input tokens read from a cache; absent: as other input.'),
+  cache_write_per_million: price.nullish().describe('Input tokens written to a cache; absent: as other input.'),
+  input_audio_per_million: price.nullish().describe('Spoken input tokens; absent: as text.'),
+  output_audio_per_million: price.nullish().describe('Spoken output tokens; absent: as text.'),
+  per_request: z.number().min(0, 'must not be negative').max(1_000, 'must be at most 1000').nullish().describe('US dollars a request.'),
+})
+
+const namespace = nonEmpty.nullish().describe('Keeps servers apart that share a backend.')
+const byBackend = z.strictObject({ backend: nonEmpty.describe('A name of storage.backends.'), namespace })
+/** Llama Stack's older form. */
+const inlineSqlite = z.strictObject({
+  type: z.literal('sqlite').nullish(),
+  db_path: nonEmpty.describe('A SQLite file.'),
+  namespace,
+})
+const store = z.union([byBackend, inlineSqlite])
+
+/** `server.quota`: Llama Stack's keys, and Corral's own. */
+export const quotaSchema = z
+  .strictObject({
+    kvstore: store.nullish().describe('Where counts are shared (Llama Stack). With it come the two numbers below.'),
+    anonymous_max_requests: z
+      .int()
+      .min(1)
+      .nullish()
+      .describe('Requests a period of each address, where nobody authenticates. Default 100, where any of these keys is there.'),
+    authenticated_max_requests: z
+      .int()
+      .min(1)
+      .nullish()
+      .describe('Requests a period of each user. Default 1000, where any of these keys is there.'),
+    period: z.enum(periods).nullish().describe('Of these two. Default day.'),
+    limits: z.array(limitSchema).nullish().describe('Any further limits; all that apply must have room.'),
+    store: store.nullish().describe('The same as kvstore. Absent: memory with one worker, else the database of this server’s records.'),
+    on_store_failure: z
+      .enum(['open', 'closed'])
+      .nullish()
+      .describe('While the store is out of reach: `closed` answers 503 (default), `open` lets requests pass uncounted.'),
+    default_max_tokens: z
+      .int()
+      .min(1)
+      .nullish()
+      .describe(`Output tokens reserved for a request that names no maximum. Default ${defaultMaxTokens}.`),
+    input_bytes_per_token: z
+      .number()
+      .min(1)
+      .max(8)
+      .nullish()
+      .describe('Bytes of text that one input token is reserved for. Default 1: never too few.'),
+    prices: z.array(priceSchema).nullish().describe('Prices that count before the catalogue’s; the first that matches.'),
+    unpriced: z
+      .enum(['allow', 'refuse'])
+      .nullish()
+      .describe('Requests under a limit in dollars whose model has no known price. Default refuse.'),
+    ledger: z.boolean().nullish().describe('Write a line for each answer of a model. Default: where there is authentication or any limit.'),
+  })
+  .superRefine((quota, context) => {
+    if (quota.kvstore && quota.store) {
+      context.addIssue({ code: 'custom', path: ['store'], message: 'store and kvstore mean the same: only one of them can stand here' })
+    }
+  })
+
+export type QuotaSection = z.output<typeof quotaSchema>
+
+/** The section as the server reads it; nothing of it: no limits. */
+export function toQuotaConfig(section: QuotaSection | null | undefined): QuotaConfig {
+  if (!section) return { limits: [] }
+  const { kvstore, anonymous_max_requests: anonymous, authenticated_max_requests: authenticated, period } = section
+  const asLlamaStack = [kvstore, anonymous, authenticated, period].some((value) => value !== undefined && value !== null)
+  return {
+    requests: asLlamaStack ? { anonymous: anonymous ?? 100, authenticated: authenticated ?? 1000, period: period ?? 'day' } : undefined,
+    limits: (section.limits ?? []).map(toLimit),
+    store: toStore(section.store ?? kvstore),
+    onStoreFailure: section.on_store_failure ?? undefined,
+    defaultMaxTokens: section.default_max_tokens ?? undefined,
+    inputBytesPerToken: section.input_bytes_per_token ?? undefined,
+    prices: (section.prices ?? []).map((one) => ({
+      provider: one.provider ?? undefined,
+      model: one.model,
+      input: one.input_per_million,
+      output: one.output_per_million ?? undefined,
+      cachedInput: one.cached_input_per_million ?? undefined,
+      cacheWrite: one.cache_write_per_million ?? undefined,
+      inputAudio: one.input_audio_per_million ?? undefined,
+      outputAudio: one.output_audio_per_million ?? undefined,
+      request: one.per_request ?? undefined,
+    })),
+    unpriced: section.unpriced ?? undefined,
+    ledger: section.ledger ?? undefined,
+  }
+}
+
+function toLimit(limit: z.output<typeof limitSchema>): ConfiguredLimit {
+  return {
+    name: limit.name ?? undefined,
+    per: [...new Set(listOf(limit.per ?? 'user'))] as LimitSubject[],
+    when: listOf(limit.when),
+    models: limit.models ? listOf(limit.models) : undefined,
+    providers: limit.providers ? listOf(limit.providers) : undefined,
+    // A limit of running requests alone has no period; it is of no matter then.
+    period: limit.period ?? 'minute',
+    requests: limit.requests ?? undefined,
+    inputTokens: limit.input_tokens ?? undefined,
+    outputTokens: limit.output_tokens ?? undefined,
+    totalTokens: limit.total_tokens ?? undefined,
+    dollars: limit.dollars ?? undefined,
+    concurrentRequests: limit.concurrent_requests ?? undefined,
+  }
+}
+
+function toStore(section: z.output<typeof store> | null | undefined): QuotaStoreConfig | undefined {
+  if (!section) return undefined
+  const named = section.namespace ? { namespace: section.namespace } : {}
+  return 'backend' in section ? { backend: section.backend, ...named } : { path: section.db_path, ...named }
+}
+
+function listOf<T>(value: T | readonly T[] | null | undefined): T[] {
+  if (value === null || value === undefined) return []
+  return Array.isArray(value) ? [...(value as readonly T[])] : [value as T]
+}
