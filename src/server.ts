@@ -4,7 +4,8 @@ import type { Config, ServerConfig } from './config/config.ts'
 import { ApiError } from './errors.ts'
 import { isLoopback } from './http/middleware/host-check.ts'
 import { listen, type Listener, type ListenOptions } from './runtime/serve.ts'
-import { buildServices, type Services } from './services.ts'
+import { AuditError, buildServices, type Services } from './services.ts'
+import { StorageError } from './storage/errors.ts'
 import type { Log } from './telemetry/logger.ts'
 
 /** Why the server cannot start, in a line for the operator, and what to do about it. */
@@ -25,6 +26,8 @@ export interface StartOptions {
   sharePort?: boolean | undefined
   /** Default: one of its own. */
   log?: Log | undefined
+  /** Of this process among those of one server, e.g. `worker-0`. */
+  name?: string | undefined
 }
 
 export interface DrainOptions {
@@ -51,9 +54,9 @@ export interface RunningServer extends AsyncDisposable {
 
 /** Builds the services of a configuration and serves them. Throws StartError; installs no signal handlers (`serve` in supervisor.ts does). */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
-  refuseToBeOpen(config.server)
+  refuseToBeOpen(config)
   const tls = await readTls(config.server)
-  const services = await buildServices(config, { ...(options.log && { log: options.log }) })
+  const services = await buildOrExplain(config, options)
   try {
     const app = createApp(services)
     const listeners = bind(config.server, { fetch: app.fetch, tls, sharePort: options.sharePort ?? false }, options.port)
@@ -76,12 +79,23 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   }
 }
 
-/** No authentication is served yet: who listens for others must say that it is meant. */
-function refuseToBeOpen({ host, allowUnauthenticated }: ServerConfig): void {
-  if (isLoopback(host) || allowUnauthenticated) return
+async function buildOrExplain(config: Config, { log, name }: StartOptions): Promise<Services> {
+  try {
+    return await buildServices(config, { ...(log && { log }), ...(name !== undefined && { name }) })
+  } catch (error) {
+    if (error instanceof StorageError) throw new StartError(error.message, error.remedy, error)
+    if (error instanceof AuditError)
+      throw new StartError(error.message, 'Name another folder in server.audit.folder, or say server.audit: false.', error)
+    throw error
+  }
+}
+
+/** Who listens for others without authentication must say that it is meant. */
+function refuseToBeOpen({ auth, server: { host, allowUnauthenticated } }: Config): void {
+  if (auth || isLoopback(host) || allowUnauthenticated) return
   throw new StartError(
     `server.host is '${host}', where others reach this server, and no authentication is configured.`,
-    'Leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
+    'Configure server.auth, leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
   )
 }
 

@@ -4,14 +4,21 @@ import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
-import type { Config } from './config/config.ts'
+import type { AuthenticationDeps } from './auth/authentication.ts'
+import type { AuthConfig } from './auth/config.ts'
+import type { AuditConfig, Config } from './config/config.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
+import { openStorage } from './storage/open.ts'
+import type { AuditLog } from './telemetry/audit/audit-log.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
+
+/** What has to be written down cannot be: then nothing is served. */
+export class AuditError extends Error {}
 
 /** All the parts of a running server; disposing them goes in reverse. */
 export interface Services extends ApiDeps, AsyncDisposable {
@@ -24,6 +31,8 @@ export interface Services extends ApiDeps, AsyncDisposable {
 export interface BuildOptions {
   /** Default: JSON lines (or, on a terminal, lines for people) on stderr, by the configuration's levels. */
   log?: Log
+  /** Whose log of denials and changes this is: `server`, `worker-0` … Default `server`. */
+  name?: string
   /** How long listings and those that wait for them may take. */
   times?: Partial<CatalogTimes>
   /** Milliseconds that a provider's health check may take. */
@@ -38,29 +47,67 @@ export interface BuildOptions {
 
 /**
  * The composition root: constructor calls in order. Resolves without waiting for any provider; a provider that fails does not fail this.
- * Throws an Error where the configuration contradicts itself.
+ * Throws an Error where the configuration contradicts itself, or what it demands cannot be had (the audit log's folder, a database).
  */
 export async function buildServices(config: Config, options: BuildOptions = {}): Promise<Services> {
+  const built: AsyncDisposable[] = []
+  const keep = <Part extends AsyncDisposable>(part: Part): Part => (built.push(part), part)
+  const dispose = async (): Promise<void> => {
+    let failed: { error: unknown } | undefined
+    for (const part of built.splice(0).toReversed()) {
+      try {
+        await part[Symbol.asyncDispose]()
+      } catch (error) {
+        // The others close all the same.
+        failed ??= { error }
+      }
+    }
+    if (failed) throw failed.error
+  }
+  try {
+    return await build(config, options, { keep, dispose })
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+interface Keeping {
+  /** What is kept is disposed in reverse. */
+  keep<Part extends AsyncDisposable>(part: Part): Part
+  dispose(): Promise<void>
+}
+
+async function build(config: Config, options: BuildOptions, { keep, dispose }: Keeping): Promise<Services> {
+  const { server } = config
   const log = options.log ?? createLog(config.logging)
-  const events = createEvents(log)
+  const audit = config.audit && keep(await auditLog(config.audit, { name: options.name ?? 'server', log }))
+  const events = createEvents(log, audit)
+  const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
-  const providers = createProviderRegistry({
-    entries: config.providers,
-    egress,
-    log,
-    events,
-    wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event)),
-    ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
-  })
-  const models = createModelCatalog({
-    providers,
-    registered: config.models,
-    events,
-    refreshInterval: config.server.registryRefreshInterval,
-    ...(options.times && { times: options.times }),
-    ...(options.callerLimits && { callerLimits: options.callerLimits }),
-  })
-  const { authentication } = options
+  keep(await openStorage(config.storage, { events }))
+  const authentication = options.authentication ?? (config.auth && keep(await authenticationOf(config.auth, { egress, events })))
+  const providers = keep(
+    createProviderRegistry({
+      entries: config.providers,
+      egress,
+      log,
+      events,
+      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event)),
+      ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
+    }),
+  )
+  const models = keep(
+    createModelCatalog({
+      providers,
+      registered: config.models,
+      events,
+      refreshInterval: server.registryRefreshInterval,
+      ...(options.times && { times: options.times }),
+      ...(options.callerLimits && { callerLimits: options.callerLimits }),
+    }),
+  )
+  const { version } = packageJson
   return {
     config,
     log,
@@ -69,12 +116,30 @@ export async function buildServices(config: Config, options: BuildOptions = {}):
     providers,
     models,
     routes,
-    reference: createReference(routes, packageJson.version),
-    readiness: createReadiness(),
-    version: packageJson.version,
-    streams: { headTimeout: config.server.streamHeadTimeout * 1000, heartbeatInterval: config.server.heartbeatInterval * 1000 },
-    async [Symbol.asyncDispose]() {
-      for (const part of [models, providers]) await part[Symbol.asyncDispose]()
+    reference: createReference(routes, version),
+    readiness,
+    version,
+    streams: {
+      headTimeout: server.streamHeadTimeout * 1000,
+      heartbeatInterval: server.heartbeatInterval * 1000,
+      ...(server.maxStreamSeconds > 0 && { maxDuration: server.maxStreamSeconds * 1000 }),
     },
+    [Symbol.asyncDispose]: dispose,
   }
+}
+
+// What only a governed server needs is loaded by governed servers only: the others start sooner without.
+
+async function auditLog(config: AuditConfig, { name, log }: { name: string; log: Log }): Promise<AuditLog> {
+  const { openAuditLog } = await import('./telemetry/audit/open.ts')
+  try {
+    return await openAuditLog({ ...config, name, log: log.child({ category: 'audit' }) })
+  } catch (error) {
+    throw new AuditError(`The audit log in ${config.folder} cannot be written.`, { cause: error })
+  }
+}
+
+async function authenticationOf(config: AuthConfig, deps: AuthenticationDeps): Promise<Authentication> {
+  const { createAuthentication } = await import('./auth/authentication.ts')
+  return createAuthentication(config, deps)
 }

@@ -79,10 +79,10 @@ async function stopOn(why: string, server: RunningServer): Promise<void> {
  * It drains when told to, any number of times, and when its supervisor is gone.
  */
 async function serveAsWorker(config: Config, variable: string, log: Log): Promise<0> {
-  const port = Number(variable.split('/')[1]) || undefined
+  const [index, port] = variable.split('/')
   const orphaned = supervisorGone().then(() => 'the supervisor is gone')
   using stop = listenForStop(() => undefined)
-  const server = await startServer(config, { port, sharePort: true, log })
+  const server = await startServer(config, { port: Number(port) || undefined, sharePort: true, log, name: `worker-${index}` })
   tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
   await stopOn(await Promise.race([stop.first, orphaned]), server)
   return 0
