@@ -1,5 +1,5 @@
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Egress } from '../egress/egress.ts'
 import { plannedProviders, providerDefinitions } from '../providers/index.ts'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
@@ -16,6 +16,7 @@ import { readApis, readUnusedSections, readVersion } from './sections.ts'
 import { readServer } from './server.ts'
 import { type ConfigOrigin, findSource, type FoundSource, moduleFolders } from './source.ts'
 import { parseProvidersSpec } from './spec.ts'
+import { readStorage } from './storage.ts'
 import { expandHome } from './substitute.ts'
 import { child } from './tree.ts'
 import type { Strictness } from './validate.ts'
@@ -81,6 +82,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   readUnusedSections(root, using)
   const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
+  const storage = readStorage(root, { ...using, corralHome })
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
   if (!settings) throw new ConfigErrors([])
@@ -92,7 +94,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     providers: entries,
     models,
     ...settings,
-    storage: { backends: {}, records: { engine: 'sqlite', path: join(corralHome, 'corral.db') }, recordsConfigured: false },
+    storage,
     home: corralHome,
     logging,
   }

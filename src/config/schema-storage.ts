@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { sslModes } from '../storage/config.ts'
 
 const secretText = z.string().nullish()
 const namespace = z.string().nullish()
@@ -9,14 +10,22 @@ const postgres = {
   db: z.string().nullish(),
   user: z.string().nullish(),
   password: secretText,
-  ssl_mode: z.string().nullish(),
-  ca_cert_path: z.string().nullish(),
+  schema: z.string().min(1).nullish().describe("A schema for Corral's tables, made where there is none. Absent: the user's search path."),
+  ssl_mode: z.enum(sslModes).nullish().describe("libpq's; absent: prefer."),
+  ca_cert_path: z.string().nullish().describe('PEM file of the authority that signed the server’s certificate.'),
+}
+const redis = {
+  host: z.string().default('localhost'),
+  port: port(6379),
+  user: z.string().nullish(),
+  password: secretText,
+  tls: z.boolean().nullish(),
 }
 
 /** One entry of `storage.backends`, by its `type` (behaviour: "Storage"). */
 export const backendSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('kv_sqlite'), db_path: z.string(), namespace }),
-  z.strictObject({ type: z.literal('kv_redis'), host: z.string().default('localhost'), port: port(6379), namespace }),
+  z.strictObject({ type: z.literal('kv_sqlite'), db_path: z.string().min(1, 'must not be empty'), namespace }),
+  z.strictObject({ type: z.literal('kv_redis'), ...redis, namespace }),
   z.strictObject({ type: z.literal('kv_postgres'), ...postgres, table_name: z.string().nullish(), namespace }),
   z.strictObject({
     type: z.literal('kv_mongodb'),
@@ -28,11 +37,11 @@ export const backendSchema = z.discriminatedUnion('type', [
     collection_name: z.string().nullish(),
     namespace,
   }),
-  z.strictObject({ type: z.literal('sql_sqlite'), db_path: z.string() }),
+  z.strictObject({ type: z.literal('sql_sqlite'), db_path: z.string().min(1, 'must not be empty') }),
   z.strictObject({
     type: z.literal('sql_postgres'),
     ...postgres,
-    pool_size: z.int().min(1).default(10),
+    pool_size: z.int().min(1).max(1000).default(10),
     max_overflow: z.int().min(0).default(20),
     pool_recycle: z.int().default(-1),
     pool_pre_ping: z.boolean().default(true),

@@ -62,13 +62,9 @@ export const connectorsSchema = z.array(
 
 /** Sections that are read, checked for their form and not used by this version. */
 export const unusedSections: Readonly<Record<string, z.ZodType>> = {
-  storage: storageSchema,
   vector_stores: vectorStoresSchema,
   safety: z.strictObject({ default_shield_id: z.string().nullish() }),
   connectors: connectorsSchema,
-  metadata_store: olderStoreSchema,
-  inference_store: olderStoreSchema,
-  conversations_store: olderStoreSchema,
   shields: z.array(shield),
   vector_dbs: z.array(z.looseObject({})),
   datasets: z.array(z.looseObject({})),
@@ -90,6 +86,10 @@ export const fileSchema = z.strictObject({
   models: z.array(registeredModelSchema).nullish().describe('The older place of `registered_resources.models`.'),
   server: serverSchema.nullish(),
   logging: loggingSchema.nullish(),
+  storage: storageSchema.nullish().describe('Where data lies.'),
+  metadata_store: olderStoreSchema.nullish().describe('The older place of `storage`.'),
+  inference_store: olderStoreSchema.nullish(),
+  conversations_store: olderStoreSchema.nullish(),
   external_providers_dir: z.string().nullish().describe('Llama Stack only (Python); no effect here. See `module`.'),
   external_apis_dir: z.string().nullish().describe('Llama Stack only (Python); no effect here.'),
   ...Object.fromEntries(Object.entries(unusedSections).map(([key, schema]) => [key, schema.nullish()])),

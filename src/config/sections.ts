@@ -1,7 +1,6 @@
 import type { ProviderDefinition } from '../providers/provider.ts'
 import { isNearMiss, nearest } from './nearest.ts'
 import { builtInApis, fileSchema, knownApis, registeredResourcesSchema, silentKeys, unusedSections } from './schema.ts'
-import { storeKinds } from './schema-storage.ts'
 import { type Substitution, substitute } from './substitute.ts'
 import { child, holdsNothing, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import { reportUnknownKey, type Strictness, validate } from './validate.ts'
@@ -99,11 +98,9 @@ export function readUnusedSections(root: MapNode, reading: SectionReading): void
   for (const [key, schema] of Object.entries(unusedSections)) {
     const node = child(root, key)
     if (!node || holdsNothing(node)) continue
-    const before = report.errors.length
     const expanded = substitute(node, reading)
     if (holdsNothing(expanded)) continue
     validate(expanded, schema, reading)
-    if (key === 'storage' && report.errors.length === before) checkStores(expanded, reading)
     report.warn('not_served', node, 'is not used by this version yet')
   }
   readResources(child(root, 'registered_resources'), reading)
@@ -121,30 +118,4 @@ function readResources(section: TreeNode | undefined, reading: SectionReading): 
   validate(expanded, registeredResourcesSchema, reading)
   const held = [...expanded.entries].filter(([, { node }]) => !holdsNothing(node)).map(([key]) => key)
   if (held.length > 0) report.warn('not_served', section, `not used by this version yet: ${held.join(', ')}`)
-}
-
-/** Every store must name a backend that there is, of the kind it needs. */
-function checkStores(storage: TreeNode, { report }: SectionReading): void {
-  const backends = child(storage, 'backends')
-  const stores = child(storage, 'stores')
-  if (stores?.kind !== 'map') return
-  const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
-  for (const [store, { node }] of stores.entries) {
-    const reference = child(node, 'backend')
-    const name = textOf(reference)
-    const kind = storeKinds[store]
-    if (!reference || name === undefined || !kind) continue
-    if (!names.includes(name)) {
-      report.error(
-        reference,
-        `references unknown backend ${shown(reference)}. Available backends: ${names.join(', ') || 'none'}.`,
-        nearest(name, names),
-      )
-      continue
-    }
-    const type = textOf(child(child(backends, name), 'type'))
-    if (type !== undefined && !type.startsWith(`${kind}_`)) {
-      report.error(reference, `references backend ${shown(reference)} of type '${type}', but a backend of type ${kind}_* is required`)
-    }
-  }
 }

@@ -1,5 +1,9 @@
 import type { Secret } from '../secret.ts'
 
+/** libpq's `sslmode`s. */
+export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+export type SslMode = (typeof sslModes)[number]
+
 export interface SqliteBackend {
   readonly engine: 'sqlite'
   /** Absolute, or `:memory:`. */
@@ -15,8 +19,8 @@ export interface PostgresBackend {
   readonly password?: Secret | undefined
   /** The schema that Corral's tables stand in, made where it is not there. Default: the user's own search path. */
   readonly schema?: string | undefined
-  /** libpq's: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`. */
-  readonly sslMode?: string | undefined
+  /** Default `prefer`. */
+  readonly sslMode?: SslMode | undefined
   /** PEM file. */
   readonly caCertPath?: string | undefined
   /** Connections at most. */
@@ -30,6 +34,8 @@ export interface RedisBackend {
   readonly user?: string | undefined
   readonly password?: Secret | undefined
   readonly tls?: boolean | undefined
+  /** What every key begins with, so that several servers can share a Redis. */
+  readonly namespace?: string | undefined
 }
 
 export type Backend = SqliteBackend | PostgresBackend | RedisBackend

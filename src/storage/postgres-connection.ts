@@ -4,10 +4,6 @@ import type { PostgresBackend } from './config.ts'
 import { codeOf, StorageError } from './errors.ts'
 import { beyond } from './parameters.ts'
 
-/** libpq's `sslmode`s. */
-export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
-export type SslMode = (typeof sslModes)[number]
-
 /** Milliseconds. */
 const times = { connect: 5000, statement: 30_000, idle: 30_000 }
 

@@ -108,16 +108,9 @@ providers:
   })
 })
 
-const storage = (stores: string) => `${one}
-storage:
-  backends:
-    kv_default: { type: kv_sqlite, db_path: "\${env.DIR:=~/.x}/kv.db" }
-    sql_default: { type: sql_postgres, host: db, port: "\${env.PORT:=5432}", pool_size: 3 }
-  stores: { ${stores} }`
-
 describe('sections that are not used yet', () => {
   test('are said once each, by name', async () => {
-    const text = `${storage('metadata: { backend: kv_default, namespace: registry }, responses: null')}
+    const text = `${one}
 safety: { default_shield_id: guard }
 vector_stores: {}
 connectors: []
@@ -125,22 +118,13 @@ registered_resources: { shields: [{ shield_id: s }], vector_stores: [], tool_gro
 external_providers_dir: ~/providers.d
 external_apis_dir:`
     expect(await warnings(text)).toEqual([
-      '8:1 storage: is not used by this version yet',
-      '13:1 safety: is not used by this version yet',
-      '16:1 registered_resources: not used by this version yet: shields, tool_groups',
-      "17:1 external_providers_dir: names Python code of Llama Stack, which cannot be loaded. A provider's own 'module:' takes an npm package",
+      '8:1 safety: is not used by this version yet',
+      '11:1 registered_resources: not used by this version yet: shields, tool_groups',
+      "12:1 external_providers_dir: names Python code of Llama Stack, which cannot be loaded. A provider's own 'module:' takes an npm package",
     ])
   })
 
   test('are checked for their form all the same', async () => {
-    expect(
-      await problems(storage('metadata: { backend: kv_defaul }, inference: { backend: kv_default }, connectors: { backend: nope }')),
-    ).toEqual([
-      "12:25 storage.stores.metadata.backend: references unknown backend 'kv_defaul'. Available backends: kv_default, sql_default. Did you mean 'kv_default'?",
-      "12:60 storage.stores.inference.backend: references backend 'kv_default' of type 'kv_sqlite', but a backend of type sql_* is required",
-      "12:97 storage.stores.connectors.backend: references unknown backend 'nope'. Available backends: kv_default, sql_default.",
-    ])
-    expect(await problems(`${one}\nstorage: { backends: { a: { type: kv_sqlit }, b: { type: kv_redis, prt: 1 } } }`)).toHaveLength(2)
     expect(
       await problems(
         `${one}\nvector_stores: { file_search_params: { header_template: x }, chunk_retrieval_params: { weighted_search_alpha: 2 } }`,
@@ -150,16 +134,5 @@ external_apis_dir:`
       '8:40 vector_stores.file_search_params.header_template: must contain file_search',
       '8:88 vector_stores.chunk_retrieval_params.weighted_search_alpha: must be at most 1',
     ])
-  })
-
-  test('the older stores, inline', async () => {
-    const text = `${one}
-metadata_store: { type: sqlite, db_path: "\${env.DIR:=~/x}/registry.db" }
-inference_store: { sql_store_config: { type: postgres, host: h }, num_writers: 4 }`
-    expect(await warnings(text)).toEqual([
-      '8:1 metadata_store: is not used by this version yet',
-      '9:1 inference_store: is not used by this version yet',
-    ])
-    expect(await problems(`${one}\nmetadata_store: { type: oracle }`)).toHaveLength(1)
   })
 })
