@@ -14,6 +14,7 @@ import { olderClients } from './http/middleware/older-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
+import { runningLimit } from './http/middleware/running-limit.ts'
 import { RunningRequests, settle } from './http/middleware/settle.ts'
 import { findRoutes, mount } from './http/mount.ts'
 import type { Services } from './services.ts'
@@ -37,12 +38,14 @@ export function createApp(services: Services): App {
   const { config, events, authentication } = services
   const { server } = config
   const find = findRoutes(routes)
+  const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   const layers = [
     requestId(),
     findRoute(find),
     clientAddress(server.trustedProxies),
     // The access line and the headers that a layer asks for are `settle`'s, around all of these; so will be the trace.
     cors(server.cors),
+    runningLimit(server.maxRunningRequests, () => running.count),
     hostCheck(server),
     originCheck(server.cors),
     bodyLimits(server.maxBodyBytes),
@@ -55,7 +58,6 @@ export function createApp(services: Services): App {
     olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
-  const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   let last = false
   const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes })
   const handle = settle(compose(layers, route), { events, running, stopping: () => last })

@@ -9,6 +9,8 @@ export interface StreamTimes {
   readonly headTimeout?: number | undefined
   /** Silence after which a heartbeat is sent. Default 15 s. */
   readonly heartbeatInterval?: number | undefined
+  /** How long a stream may take. Default: no limit. */
+  readonly maxDuration?: number | undefined
 }
 
 export interface ReplyOptions {
@@ -39,6 +41,7 @@ function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes
     requestId,
     signal,
     heartbeatInterval: times?.heartbeatInterval ?? 15_000,
+    maxDuration: times?.maxDuration,
     onEnd(failure) {
       if (!notes) return
       if (failure !== undefined) notes.failure = failure

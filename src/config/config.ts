@@ -97,6 +97,10 @@ export interface ServerConfig {
   readonly streamHeadTimeout: number
   /** Seconds of silence before a heartbeat. */
   readonly heartbeatInterval: number
+  /** Seconds that a streamed answer may take; 0: no limit. */
+  readonly maxStreamSeconds: number
+  /** Requests that may run at once in one process, streams included. */
+  readonly maxRunningRequests: number
   /** Seconds that running requests get to finish after SIGTERM. */
   readonly drainTimeout: number
   /** Seconds between `/readyz` turning false after SIGTERM and the port closing. Default 1; none after Ctrl+C. */

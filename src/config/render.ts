@@ -54,6 +54,8 @@ function shownServer(server: ServerConfig): object {
     upload_idle_timeout_seconds: server.uploadIdleTimeout,
     stream_head_timeout_seconds: server.streamHeadTimeout,
     heartbeat_interval_seconds: server.heartbeatInterval,
+    max_stream_seconds: server.maxStreamSeconds,
+    max_running_requests: server.maxRunningRequests,
     drain_timeout_seconds: server.drainTimeout,
     ...(server.drainGrace !== undefined && { drain_grace_seconds: server.drainGrace }),
   }

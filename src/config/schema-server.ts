@@ -102,6 +102,18 @@ export const serverSchema = z.strictObject({
       "Seconds that a streamed answer waits for the provider's first sign, so that its error can be a status, before it begins by itself.",
     ),
   heartbeat_interval_seconds: seconds.default(15).describe('Seconds of silence in a stream before a heartbeat comment is sent.'),
+  max_stream_seconds: z
+    .number()
+    .min(0)
+    .max(2_000_000, 'must be at most 2000000 seconds')
+    .default(3600)
+    .describe('Seconds that a streamed answer may take; it then ends with an error event. 0: no limit.'),
+  max_running_requests: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .describe('Requests that run at once in one process, streams included; more get 503. Health checks are answered all the same.'),
   drain_timeout_seconds: z.number().min(0).max(86_400).default(30).describe('Seconds that running requests get to finish after SIGTERM.'),
   drain_grace_seconds: z
     .number()

@@ -83,6 +83,8 @@ function readOwn(values: ServerSection, host: string | undefined, { expanded, re
     uploadIdleTimeout: values.upload_idle_timeout_seconds,
     streamHeadTimeout: values.stream_head_timeout_seconds,
     heartbeatInterval: values.heartbeat_interval_seconds,
+    maxStreamSeconds: values.max_stream_seconds,
+    maxRunningRequests: values.max_running_requests,
     drainTimeout: values.drain_timeout_seconds,
     drainGrace: values.drain_grace_seconds,
   }

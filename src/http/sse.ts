@@ -12,6 +12,8 @@ export interface SseOptions {
   requestId: string
   /** Milliseconds of silence after which a comment is sent. It comes after one to two times as long. */
   heartbeatInterval: number
+  /** Milliseconds that the stream may take; it then ends with an error event. Absent: no limit. */
+  maxDuration?: number | undefined
   /** Aborted when the caller has left: what fails then is no failure. */
   signal?: AbortSignal
   /** An error as this door's clients read it; default: OpenAI's `data: {"error": …}`. */
@@ -35,6 +37,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   readonly #pending: Promise<Frames> | undefined
   #frames: Frames | undefined
   #timer: ReturnType<typeof setInterval> | undefined
+  #deadline: ReturnType<typeof setTimeout> | undefined
   #silent = false
   #over = false
 
@@ -56,6 +59,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat)
       this.#silent = true
     }, this.#options.heartbeatInterval)
+    const { maxDuration } = this.#options
+    if (maxDuration !== undefined) this.#deadline = setTimeout(() => this.#expire(controller, maxDuration), maxDuration)
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
@@ -71,13 +76,12 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       this.#end()
     } catch (error) {
       if (this.#over) return
-      const { signal, requestId, encodeError = toErrorEvent } = this.#options
+      const { signal } = this.#options
       // An abort with an ApiError is the server's own, and the caller is still there to be told.
       if (signal?.aborted && error === signal.reason && !(error instanceof ApiError)) {
         this.#end()
       } else {
-        controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId))))
-        this.#end(error)
+        this.#tell(controller, error)
       }
     }
     controller.close()
@@ -86,6 +90,25 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   async cancel(): Promise<void> {
     if (this.#over) return
     this.#end()
+    await this.#stopSource()
+  }
+
+  /** However it goes on, and whether or not anybody reads it. */
+  #expire(controller: ReadableStreamDefaultController<Uint8Array>, maxDuration: number): void {
+    if (this.#over) return
+    this.#tell(controller, tooLong(maxDuration))
+    controller.close()
+    // Nobody waits for the source any more; what its end says, no one would hear.
+    this.#stopSource().catch(() => undefined)
+  }
+
+  #tell(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+    const { requestId, encodeError = toErrorEvent } = this.#options
+    controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId))))
+    this.#end(error)
+  }
+
+  async #stopSource(): Promise<void> {
     if (this.#frames) {
       await this.#frames.return?.()
       return
@@ -100,8 +123,19 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   #end(failure?: unknown): void {
     this.#over = true
     clearInterval(this.#timer)
+    clearTimeout(this.#deadline)
     this.#options.onEnd?.(failure)
   }
+}
+
+function tooLong(milliseconds: number): ApiError {
+  return new ApiError(
+    'service_unavailable_error',
+    `The answer took longer than the ${milliseconds / 1000} s that a stream may take here.`,
+    {
+      code: 'stream_too_long',
+    },
+  )
 }
 
 function toErrorEvent(error: ApiError): string {

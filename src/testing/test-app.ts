@@ -32,6 +32,8 @@ export function testConfig({ models = [], server = {}, ...parts }: ConfigParts =
       uploadIdleTimeout: 30,
       streamHeadTimeout: 15,
       heartbeatInterval: 15,
+      maxStreamSeconds: 3600,
+      maxRunningRequests: 10_000,
       drainTimeout: 5,
       trustedProxies: [],
       clientVersions: [],

@@ -24,6 +24,8 @@ test('docs/configuration.md tells the defaults of the server', async () => {
     upload_idle_timeout_seconds: server.uploadIdleTimeout,
     stream_head_timeout_seconds: server.streamHeadTimeout,
     heartbeat_interval_seconds: server.heartbeatInterval,
+    max_stream_seconds: server.maxStreamSeconds,
+    max_running_requests: server.maxRunningRequests,
     drain_timeout_seconds: server.drainTimeout,
     drain_grace_seconds: server.drainGrace,
   }
