@@ -43,6 +43,8 @@ export interface ModelRequest<Body> {
   readonly model: string
   /** The id the caller used; the reply carries this one. */
   readonly told: string
+  /** The catalogue's id of it, which limits and the ledger go by. Absent: the provider's id, a slash and `model`. */
+  readonly catalogueId?: string | undefined
   /** The request as validated: for decisions, not for sending. */
   readonly body: Body
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */

@@ -20,6 +20,8 @@ export interface Target {
   /** The catalogue's id. */
   readonly model: string
   readonly upstreamModel: string
+  /** As the caller spelt it: a limit that names it so holds, too. */
+  readonly told?: string | undefined
 }
 
 /** One limit, ready to be counted. */
@@ -81,11 +83,11 @@ function compileLimit(limit: ConfiguredLimit, conditions: CompileConditions, ord
     identity: numbered(JSON.stringify(['limit', name ?? null, per, when, models ?? null, providers ?? null, period]), ordinals),
     ofTarget: limited.ofTarget || patterns !== undefined || providers !== undefined,
     appliesTo: when.length === 0 ? always : conditions(when),
-    matches: ({ provider, model, upstreamModel }) => {
+    matches: ({ provider, model, upstreamModel, told = model }) => {
       if (providers && !providers.includes(provider)) return false
       if (!patterns) return true
       const full = `${provider}/${upstreamModel}`
-      return patterns.some((matches) => matches(model) || matches(full))
+      return patterns.some((matches) => matches(model) || matches(full) || matches(told))
     },
   }
 }

@@ -106,7 +106,7 @@ export class Plan {
   target(who: Who, target: Target): TargetPlan | undefined {
     if (this.#ofTarget.length === 0) return undefined
     const address = this.#addressOf(who)
-    const name = `${target.provider}\n${target.model}\n${target.upstreamModel}`
+    const name = `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.told ?? ''}`
     let targets = this.#targets.get(address)
     if (!targets) {
       targets = new Map()
@@ -115,7 +115,8 @@ export class Plan {
     }
     const known = targets.get(name)
     if (known) return known
-    const asker: Asker = { principal: this.#principal, address: who.clientAddress, target }
+    const { provider, model, upstreamModel, told } = target
+    const asker: Asker = { principal: this.#principal, address: who.clientAddress, target: { provider, model, upstreamModel, told } }
     const counters = this.#ofTarget
       .filter((limit) => limit.matches(target))
       .flatMap((limit) => countersOf(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit), this.#namespace))

@@ -7,6 +7,8 @@ export interface InferenceFacts {
   /** The catalogue's id, which prices and limits go by; absent: the upstream's. */
   readonly model: string
   readonly upstreamModel: string
+  /** As the caller spelt it. */
+  readonly told?: string | undefined
   readonly capability: string
   /** The request's body as parsed. */
   readonly body: unknown

@@ -10,14 +10,23 @@ import type {
   StreamReply,
   Usage,
 } from '../providers/provider.ts'
+import type { Admitted, Governance, TokensUsed } from '../quota/governance.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
+import { StreamMeter, tokensOfReply } from './metered-tokens.ts'
 
 type Report = (event: InferenceFinished) => void
 
-/** Wraps what a provider can do: each answer, whole or streamed, is reported once it is over, and noted on its call. */
-export function metered(provider: InferenceProvider, providerId: string, report: Report): InferenceProvider {
-  const begin = (capability: Capability, request: ModelRequest<unknown>, call: Call): Measurement =>
-    new Measurement({ providerId, capability, request, call, report })
+/**
+ * Wraps what a provider can do: each answer, whole or streamed, is reserved for before it is asked for (`governance`, absent: nothing is
+ * limited), settled and reported once it is over, and noted on its call.
+ */
+export function metered(
+  provider: InferenceProvider,
+  providerId: string,
+  report: Report,
+  governance?: Pick<Governance, 'admitInference'>,
+): InferenceProvider {
+  const meter = new Meter(providerId, report, governance)
   return {
     get hasOwnKey() {
       return provider.hasOwnKey
@@ -26,26 +35,104 @@ export function metered(provider: InferenceProvider, providerId: string, report:
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
     ...(provider.awaits && { awaits: () => provider.awaits!() }),
     ...(provider.checkHealth && { checkHealth: (call: Call) => provider.checkHealth!(call) }),
-    ...(provider.chat && { chat: (request, call) => begin('chat', request, call).ofReply(provider.chat!(request, call)) }),
+    ...(provider.chat && { chat: (request, call) => meter.reply('chat', { request, call, ask: () => provider.chat!(request, call) }) }),
     ...(provider.completions && {
-      completions: (request, call) => begin('completions', request, call).ofReply(provider.completions!(request, call)),
+      completions: (request, call) => meter.reply('completions', { request, call, ask: () => provider.completions!(request, call) }),
     }),
     ...(provider.embeddings && {
-      embeddings: (request, call) => begin('embeddings', request, call).ofReply(provider.embeddings!(request, call)),
+      embeddings: (request, call) => meter.reply('embeddings', { request, call, ask: () => provider.embeddings!(request, call) }),
     }),
-    ...(provider.rerank && { rerank: (request, call) => begin('rerank', request, call).ofValue(provider.rerank!(request, call)) }),
+    ...(provider.rerank && {
+      rerank: (request, call) => meter.value('rerank', { request, call, ask: () => provider.rerank!(request, call) }),
+    }),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.()
     },
   }
 }
 
-interface Measured {
+/** One request, and what asks the provider. */
+interface Asked<T> {
+  readonly request: ModelRequest<unknown>
+  readonly call: Call
+  readonly ask: () => Promise<T>
+}
+
+class Meter {
   readonly providerId: string
+  readonly report: Report
+  readonly #governance: Pick<Governance, 'admitInference'> | undefined
+
+  constructor(providerId: string, report: Report, governance: Pick<Governance, 'admitInference'> | undefined) {
+    this.providerId = providerId
+    this.report = report
+    this.#governance = governance
+  }
+
+  reply<R extends Reply | JsonReply>(capability: Capability, asked: Asked<R>): Promise<R> {
+    return this.#within(capability, asked, (answer) => answer.ofReply(asked.ask))
+  }
+
+  value<T>(capability: Capability, asked: Asked<T>): Promise<T> {
+    return this.#within(capability, asked, (answer) => answer.ofValue(asked.ask))
+  }
+
+  /** Rejects where there is no room: then nothing has begun. Waits for nothing where the limits are at hand. */
+  #within<R>(capability: Capability, asked: Asked<unknown>, work: (answer: Measurement) => Promise<R>): Promise<R> {
+    try {
+      const admitted = this.#admit(capability, asked)
+      if (admitted instanceof Promise) return this.#afterWait(admitted, asked, (held) => work(this.#begin(capability, asked, held)))
+      return work(this.#begin(capability, asked, admitted))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #afterWait<R>(
+    pending: Promise<Admitted | undefined>,
+    { call }: Asked<unknown>,
+    work: (admitted: Admitted | undefined) => Promise<R>,
+  ): Promise<R> {
+    const admitted = await pending
+    // Who has left meanwhile has used nothing.
+    if (call.signal.aborted) admitted?.settle({ outcome: 'failed', usage: undefined })
+    call.signal.throwIfAborted()
+    return work(admitted)
+  }
+
+  #admit(capability: Capability, { request, call }: Asked<unknown>): Admitted | undefined | Promise<Admitted | undefined> {
+    const { providerId } = this
+    const { notes } = call
+    if (notes) {
+      notes.model = request.told
+      notes.provider = providerId
+    }
+    if (!this.#governance) return undefined
+    const facts = {
+      call,
+      provider: providerId,
+      model: request.catalogueId ?? `${providerId}/${request.model}`,
+      upstreamModel: request.model,
+      told: request.told,
+      capability,
+      body: request.body,
+      bytes: request.bytes.length,
+    }
+    return this.#governance.admitInference(facts, notes?.answerHeaders)
+  }
+
+  #begin(capability: Capability, { request, call }: Asked<unknown>, admitted: Admitted | undefined): Measurement {
+    return new Measurement({ meter: this, capability, request, call, admitted })
+  }
+}
+
+interface Measured {
+  readonly meter: Meter
   readonly capability: Capability
   readonly request: ModelRequest<unknown>
   readonly call: Call
-  readonly report: Report
+  /** Absent: nothing is limited, and nothing is written down. */
+  readonly admitted: Admitted | undefined
 }
 
 /** One answer, from its request to its end. */
@@ -55,35 +142,36 @@ class Measurement {
   #over = false
   /** Set once the answer streams. */
   facts: StreamFacts | undefined
+  /** Counts what a stream brings, for the case that nobody says how many tokens it was. */
+  #stream: StreamMeter | undefined
 
   constructor(measured: Measured) {
     this.#measured = measured
-    const { notes } = measured.call
-    if (!notes) return
-    notes.model = measured.request.told
-    notes.provider = measured.providerId
   }
 
-  async ofReply<R extends Reply | JsonReply>(pending: Promise<R>): Promise<R> {
-    const reply: Reply = await this.ofHead(pending)
+  async ofReply<R extends Reply | JsonReply>(ask: () => Promise<R>): Promise<R> {
+    const reply: Reply = await this.#ofHead(ask)
     if (reply.kind === 'json') {
-      this.end('completed', reply.usage)
+      const { admitted, capability } = this.#measured
+      const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, capability) : 0
+      this.end('completed', { usage: reply.usage, came })
       return reply as R
     }
     this.facts = reply.facts
-    const streamed: StreamReply = { kind: 'stream', facts: reply.facts, frames: new MeteredFrames(reply.frames, this) }
+    if (this.#measured.admitted) this.#stream = new StreamMeter(reply.facts)
+    const streamed: StreamReply = { kind: 'stream', facts: reply.facts, frames: new MeteredFrames(reply.frames, this, this.#stream) }
     return streamed as Reply as R
   }
 
-  async ofValue<T>(pending: Promise<T>): Promise<T> {
-    const value = await this.ofHead(pending)
-    this.end('completed', undefined)
+  async ofValue<T>(ask: () => Promise<T>): Promise<T> {
+    const value = await this.#ofHead(ask)
+    this.end('completed', { usage: undefined })
     return value
   }
 
-  async ofHead<T>(pending: Promise<T>): Promise<T> {
+  async #ofHead<T>(ask: () => Promise<T>): Promise<T> {
     try {
-      return await pending
+      return await ask()
     } catch (error) {
       this.fail(error)
       throw error
@@ -91,15 +179,16 @@ class Measurement {
   }
 
   fail(error: unknown): void {
-    if (this.#measured.call.signal.aborted) this.end('cancelled', this.facts?.usage)
-    else if (this.facts && error instanceof ApiError && error.code === 'upstream_cut') this.end('truncated', this.facts.usage, error)
-    else this.end('failed', this.facts?.usage, error)
+    const usage = this.facts?.usage
+    if (this.#measured.call.signal.aborted) this.end('cancelled', { usage })
+    else if (this.facts && error instanceof ApiError && error.code === 'upstream_cut') this.end('truncated', { usage, error })
+    else this.end('failed', { usage, error })
   }
 
-  end(outcome: InferenceOutcome, usage: Usage | undefined, error?: unknown): void {
+  end(outcome: InferenceOutcome, { usage, came, error }: { usage: Usage | undefined; came?: number; error?: unknown }): void {
     if (this.#over) return
     this.#over = true
-    const { providerId, capability, request, call, report } = this.#measured
+    const { meter, capability, request, call, admitted } = this.#measured
     const firstTokenAt = this.facts?.firstTokenAt
     const { notes } = call
     if (notes && usage) {
@@ -107,9 +196,10 @@ class Measurement {
       notes.outputTokens = usage.output
     }
     if (notes && firstTokenAt !== undefined) notes.firstTokenAt = firstTokenAt
-    report({
+    admitted?.settle({ outcome, usage: usage && toTokensUsed(usage), came: came ?? this.#stream?.tokens() })
+    meter.report({
       call,
-      provider: providerId,
+      provider: meter.providerId,
       model: request.model,
       capability,
       streamed: this.facts !== undefined,
@@ -122,19 +212,26 @@ class Measurement {
   }
 }
 
+function toTokensUsed({ input, output, cached, cacheWrite, inputAudio, reasoning, outputAudio, dollars }: Usage): TokensUsed {
+  return { input, output, cachedInput: cached, cacheWrite, inputAudio, reasoning, outputAudio, reportedDollars: dollars }
+}
+
 class MeteredFrames implements AsyncIterator<Uint8Array, void, undefined> {
   readonly #frames: StreamReply['frames']
   readonly #measurement: Measurement
+  readonly #stream: StreamMeter | undefined
 
-  constructor(frames: StreamReply['frames'], measurement: Measurement) {
+  constructor(frames: StreamReply['frames'], measurement: Measurement, stream: StreamMeter | undefined) {
     this.#frames = frames
     this.#measurement = measurement
+    this.#stream = stream
   }
 
   async next(): Promise<IteratorResult<Uint8Array, void>> {
     try {
       const result = await this.#frames.next()
-      if (result.done) this.#measurement.end('completed', this.#measurement.facts?.usage)
+      if (result.done) this.#measurement.end('completed', { usage: this.#measurement.facts?.usage })
+      else this.#stream?.add(result.value)
       return result
     } catch (error) {
       this.#measurement.fail(error)
@@ -145,7 +242,7 @@ class MeteredFrames implements AsyncIterator<Uint8Array, void, undefined> {
   async return(): Promise<IteratorResult<Uint8Array, void>> {
     const { facts } = this.#measurement
     // A caller may well leave once it has seen the end.
-    this.#measurement.end(facts?.complete ? 'completed' : 'cancelled', facts?.usage)
+    this.#measurement.end(facts?.complete ? 'completed' : 'cancelled', { usage: facts?.usage })
     return (await this.#frames.return?.()) ?? { done: true, value: undefined }
   }
 }

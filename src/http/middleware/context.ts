@@ -50,6 +50,8 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   ended = false
   /** What is to happen once it is over and answered. */
   whenOver: ((context: RequestContext) => void) | undefined = undefined
+  /** The same, before that: gives back what the request held of limits. */
+  settleQuota: ((context: RequestContext) => void) | undefined = undefined
 
   /** Where it stands among the running requests. */
   slot = -1
@@ -116,8 +118,10 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     if (this.status === 0) return
     clearTimeout(this.#giveUp)
     this.#connections?.mayIdle(this.request)
-    const { whenOver } = this
+    const { whenOver, settleQuota } = this
     this.whenOver = undefined
+    this.settleQuota = undefined
+    settleQuota?.(this)
     whenOver?.(this)
   }
 

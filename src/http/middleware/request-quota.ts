@@ -1,0 +1,34 @@
+import { ApiError } from '../../errors.ts'
+import type { Governance, Settle } from '../../quota/governance.ts'
+import type { RequestContext } from './context.ts'
+import type { Middleware, Next } from './middleware.ts'
+
+/**
+ * Counts each request against the limits of its caller, and holds a place among those that run at once until it is over, streams until their
+ * end. Stands behind authentication and the route policy: whom they refuse is not counted. Neither are public routes, nor preflights, which
+ * are answered before, nor what is refused for want of quota, nor what this server or a provider fails (5xx). Costs no promise where the
+ * limits are at hand. Undefined where nothing can be limited.
+ */
+export function requestQuota(governance: Pick<Governance, 'admitRequest'> | undefined): Middleware | undefined {
+  if (!governance) return undefined
+  return (request, context, next) => {
+    if (request.method === 'OPTIONS' || context.found?.route.public) return next(request, context)
+    const admitted = governance.admitRequest(context, context.answerHeaders)
+    if (admitted instanceof Promise) return afterWait(admitted, context, next)
+    if (admitted) settleAtEnd(context, admitted)
+    return next(request, context)
+  }
+}
+
+async function afterWait(pending: Promise<Settle | undefined>, context: RequestContext, next: Next): Promise<Response> {
+  const settle = await pending
+  if (settle) settleAtEnd(context, settle)
+  return next(context.request, context)
+}
+
+function settleAtEnd(context: RequestContext, settle: Settle): void {
+  context.settleQuota = ({ status, error }) => {
+    const isRefused = error instanceof ApiError && error.denial?.by === 'quota'
+    settle(!isRefused && status < 500)
+  }
+}
