@@ -47,4 +47,24 @@ export const egress: Requirements = {
     when: 'a document is fetched for a caller',
     observed: 'size, time and redirects are limited',
   },
+  'HRD-1': {
+    source: 'issue',
+    when: 'the head of a request is too large, or not what HTTP/1.1 says',
+    observed: '431 above some 16 kB or 190 headers, 400 for what proxies could read otherwise; one answer, and the connection is closed',
+  },
+  'HRD-2': {
+    source: 'issue',
+    when: 'a head comes so slowly that it never ends',
+    observed: 'the connection is closed after some ten seconds',
+  },
+  'HRD-3': {
+    source: 'issue; field §2.3',
+    when: 'a stream takes longer than `server.max_stream_seconds`',
+    observed: 'it ends with an error event, and its upstream is stopped',
+  },
+  'HRD-4': {
+    source: 'issue',
+    when: 'more than `server.max_running_requests` run at once',
+    observed: '503 with Retry-After; health checks are answered',
+  },
 }
