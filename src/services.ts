@@ -74,8 +74,8 @@ export async function buildServices(config: Config, options: BuildOptions = {}):
 
 interface Keeping {
   /** What is kept is disposed in reverse. */
-  keep<Part extends AsyncDisposable>(part: Part): Part
-  dispose(): Promise<void>
+  readonly keep: <Part extends AsyncDisposable>(part: Part) => Part
+  readonly dispose: () => Promise<void>
 }
 
 async function build(config: Config, options: BuildOptions, { keep, dispose }: Keeping): Promise<Services> {

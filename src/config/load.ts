@@ -11,6 +11,7 @@ import { parseLoggingSpec, readLogging } from './logging.ts'
 import { readModels } from './models.ts'
 import { parseConfigText } from './parse.ts'
 import { readProviders } from './providers.ts'
+import { checkQuotaStore } from './quota-store.ts'
 import { ConfigErrors, type ConfigWarning, inFileOrder, Report } from './report.ts'
 import { readApis, readUnusedSections, readVersion } from './sections.ts'
 import { readServer } from './server.ts'
@@ -83,6 +84,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
   const storage = readStorage(root, { ...using, corralHome })
+  if (settings) checkQuotaStore(settings.quota, child(child(root, 'server'), 'quota') ?? root, { storage, report })
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
   if (!settings) throw new ConfigErrors([])

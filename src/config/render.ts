@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import { stringify } from 'yaml'
+import type { Backend, StorageConfig } from '../storage/config.ts'
 import type { Config, CorsConfig, ServerConfig } from './config.ts'
 import { redact } from './redact.ts'
 
@@ -20,6 +22,7 @@ export function shownConfig(config: Config): Readonly<Record<string, unknown>> {
     providers,
     registered_resources: { models: config.models.map(shownModel) },
     server: { ...shownServer(config.server), ...config.written },
+    storage: shownStorage(config.storage),
     logging: { category_levels: config.logging.categoryLevels },
   }
 }
@@ -59,6 +62,27 @@ function shownServer(server: ServerConfig): object {
     drain_timeout_seconds: server.drainTimeout,
     ...(server.drainGrace !== undefined && { drain_grace_seconds: server.drainGrace }),
   }
+}
+
+/** By engine: whether the file calls a database `kv_` or `sql_` makes no difference. */
+function shownStorage({ backends, records }: StorageConfig): object {
+  const names = Object.keys(backends)
+  const metadata = names.find((name) => isDeepStrictEqual(backends[name], records)) ?? 'records'
+  const shown = names.includes(metadata) ? backends : { ...backends, [metadata]: records }
+  return {
+    backends: Object.fromEntries(Object.entries(shown).map(([name, backend]) => [name, withoutEmpty(shownBackend(backend))])),
+    stores: { metadata: { backend: metadata } },
+  }
+}
+
+function shownBackend(backend: Backend): object {
+  const type = `kv_${backend.engine}`
+  if (backend.engine === 'sqlite') return { type, db_path: backend.path }
+  const { host, port, user, password } = backend
+  const common = { type, host, port, user, password: redact(password) }
+  if (backend.engine === 'redis') return { ...common, tls: backend.tls }
+  const { database: db, schema, sslMode: ssl_mode, caCertPath: ca_cert_path, poolSize: pool_size } = backend
+  return { ...common, type: 'sql_postgres', db, schema, ssl_mode, ca_cert_path, pool_size }
 }
 
 function shownCors(cors: CorsConfig): object {

@@ -146,8 +146,22 @@ models:
 
   test('[CFG-1] conditional authentication that is off is no error, and its other fields are not expanded', async () => {
     const text = withServer('auth:', '  provider_config:', '    type: ${env.AUTH_TYPE:=}', '    jwks: { uri: "${env.JWKS_URI}" }')
-    expect((await load(text)).config.server.port).toBe(8321)
+    const off = await load(text)
+    expect(off.config.auth).toBeUndefined()
+    expect(off.warnings.map(({ path, message }) => `${path}: ${message}`)).toContain(
+      'server.auth.provider_config.type: comes out empty: this authentication is switched off',
+    )
     expect(await problems(text, { env: { AUTH_TYPE: 'oauth2_token' } })).toHaveLength(1)
+    const { config } = await load(text, { env: { AUTH_TYPE: 'oauth2_token', JWKS_URI: 'https://idp.example/keys' } })
+    expect(config.auth?.authenticators[0]).toMatchObject({ type: 'oauth2_token', check: { uri: 'https://idp.example/keys' } })
+  })
+
+  test('[CFG-1] so is one of several authenticators; the others stay', async () => {
+    const list = (first: string) =>
+      withServer('auth:', '  provider_config:', `    - { type: "${first}", endpoint: "\${env.ENDPOINT}" }`, '    - { type: api_key }')
+    expect((await load(list('${env.CUSTOM:+custom}'))).config.auth?.authenticators).toEqual([{ type: 'api_key' }])
+    const { config } = await load(list('${env.CUSTOM:+custom}'), { env: { CUSTOM: '1', ENDPOINT: 'http://x' } })
+    expect(config.auth?.authenticators.map(({ type }) => type)).toEqual(['custom', 'api_key'])
   })
 })
 

@@ -137,6 +137,17 @@ describe('the address', () => {
       expect((await serverOf(`host: ${host}`, 'allow_unauthenticated: true')).host).toBe(host.replaceAll('"', ''))
     })
   }
+  test('[CFG-6] an address for others is served where callers have to authenticate, also by flag', async () => {
+    const auth = 'auth: { provider_config: { type: api_key } }'
+    expect((await serverOf('host: 0.0.0.0', auth)).host).toBe('0.0.0.0')
+    expect((await load(withServer(auth), { flags: { host: '0.0.0.0' } })).config.server.host).toBe('0.0.0.0')
+    for (const off of [
+      'auth: { provider_config: { type: "${env.AUTH:+api_key}" } }',
+      'auth: { route_policy: [{ permit: { paths: "*" } }] }',
+    ]) {
+      expect((await problems(withServer('host: 0.0.0.0', off)))[0]).toStartWith('4:3 server.host: ')
+    }
+  })
   test('[CFG-6] the flag is checked as well, and counts before the file', async () => {
     expect((await problems('providers: {}', { flags: { host: '0.0.0.0' } }))[0]).toStartWith('--host: others could reach this address')
     expect((await load(withServer('host: 0.0.0.0'), { flags: { host: '127.0.0.1' } })).config.server.host).toBe('127.0.0.1')

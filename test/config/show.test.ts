@@ -40,6 +40,55 @@ models: [{ model_id: a, provider_id: one, metadata: { hf_token: meta-secret-1 } 
     })
   })
 
+  test('[CFG-9] nor of who is asking, how much and where it is kept, which are shown as they are written', async () => {
+    const text = `providers: {}
+server:
+  trusted_proxies: [10.0.0.0/8]
+  auth:
+    provider_config:
+      - type: oauth2_token
+        introspection: { url: "https://who:pw-secret-1@idp.example/check", client_id: corral, client_secret: "\${env.CLIENT}" }
+      - { type: oauth2_token, jwks: { uri: "https://idp.example/keys?key=query-secret-2", token: jwks-secret-3 } }
+      - { type: upstream_header, principal_header: X-User }
+    key_pepper: pepper-secret-4-long-enough
+    access_policy:
+      - permit: { actions: [read], resource: "model::\${env.MODEL:=groq/*}" }
+        when: user with admin in roles
+  quota:
+    kvstore: { backend: counters }
+    limits: [{ per: team, dollars: 5, period: month }]
+  egress: { allow: [mcp.internal] }
+storage:
+  backends:
+    counters: { type: kv_redis, host: redis, password: redis-secret-5 }
+    main: { type: sql_postgres, host: db, user: corral, password: "\${env.PG}", db: corral }
+  stores:
+    inference: { backend: main }`
+    const env = { CLIENT: 'client-secret-6', PG: 'pg-secret-7' }
+    const shown = renderConfig((await load(text, { env })).config)
+    expect(shown.match(/\w+-secret-\d/g)).toBeNull()
+    expect(parse(shown)).toMatchObject({
+      server: {
+        trusted_proxies: ['10.0.0.0/8'],
+        auth: {
+          provider_config: [
+            { type: 'oauth2_token', introspection: { url: 'https://***@idp.example/check', client_id: 'corral', client_secret: '***' } },
+            { jwks: { uri: 'https://idp.example/keys?key=***', token: '***' } },
+            { principal_header: 'X-User' },
+          ],
+          key_pepper: '***',
+          access_policy: [{ permit: { actions: ['read'], resource: 'model::groq/*' }, when: 'user with admin in roles' }],
+        },
+        quota: { kvstore: { backend: 'counters' }, limits: [{ per: 'team', dollars: 5, period: 'month' }] },
+        egress: { allow: ['mcp.internal'] },
+      },
+      storage: {
+        backends: { counters: { type: 'kv_redis', host: 'redis', password: '***' }, main: { type: 'sql_postgres', password: '***' } },
+        stores: { metadata: { backend: 'main' } },
+      },
+    })
+  })
+
   test('is a configuration again, with defaults, flags and variables in effect', async () => {
     const text = `${withConfig('mode: fast')}\nserver: { cors: true, workers: 2, host: 0.0.0.0, allow_unauthenticated: true }\nlogging: { category_levels: { all: debug } }`
     const { config } = await load(text, { flags: { port: 99 } })

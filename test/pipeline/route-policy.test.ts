@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import type { RoutePolicy } from '../../src/access/policy.ts'
 import { providerOf } from '../../src/testing/index.ts'
 import { asking, known, outcome, routesBeginning, serve } from './stage.ts'
@@ -39,15 +40,9 @@ test('a path that cannot be decoded is asked about as it is', async () => {
   expect((await server.fetch('/v1/models/%zz')).status).toBe(400)
 })
 
-/** Rules in their order: exact path → allowed. */
+/** Rules in their order: path → whether it permits. */
 function rules(...list: [string, boolean][]): RoutePolicy {
-  return {
-    decide({ path }) {
-      const rule = list.findIndex(([pattern]) => pattern === '*' || pattern === path)
-      const allowed = rule >= 0 && list[rule]?.[1] === true
-      return { allowed, explicit: true, reason: 'a test’s', ...(rule >= 0 && { rule }) }
-    },
-  }
+  return compileRoutePolicy(list.map(([paths, permits]) => (permits ? { permit: { paths } } : { forbid: { paths } })))
 }
 
 const older = '/v1/openai/v1/models/p/m'
