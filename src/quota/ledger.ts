@@ -1,12 +1,172 @@
+import { sql } from 'kysely'
+import type { Database } from '../storage/database.ts'
 import type { LedgerRow } from '../storage/tables.ts'
+import type { Events } from '../telemetry/events.ts'
 
 /** One answer of a model, as it is written down. */
 export type LedgerEntry = Omit<LedgerRow, 'id' | 'created_at'>
 
 /** What was used, line by line; lines are only ever added. */
 export interface Ledger extends AsyncDisposable {
-  /** Takes a line without waiting. */
+  /** Takes a line without waiting: it is written within a second, with others. */
   record(entry: LedgerEntry): void
-  /** Writes what is there now; resolves once it is durable, or could not be written. */
+  /** Writes what is there now; resolves once that is durable, or could not be written. */
   flush(): Promise<void>
+}
+
+export interface LedgerOptions {
+  events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'>
+  /** Lines that are kept while the database is out of reach; those beyond are lost, counted and told. Default 50,000. */
+  backlog?: number
+  /** Milliseconds after which a line is written. Default 1000. */
+  every?: number
+  /** Lines of one transaction. Default 500. */
+  batch?: number
+  /** Milliseconds between two tries while the database is out of reach, at first; doubled up to 32 times that. Default 1000. */
+  retryEvery?: number
+  /** Unix milliseconds. */
+  now?: () => number
+}
+
+const dependency = 'the ledger’s database'
+
+/** Writes lines into the table `ledger`, in batches and off the requests' way. Disposing writes what is left, once. */
+export function openLedger(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions): Ledger {
+  return new WrittenLedger(database, options)
+}
+
+class WrittenLedger implements Ledger {
+  readonly #database: Pick<Database, 'engine' | 'write'>
+  readonly #options: Required<LedgerOptions>
+  /** Names this process's lines; with their number that makes an id. */
+  readonly #origin = crypto.randomUUID().replaceAll('-', '')
+  #number = 0
+  #waiting: LedgerRow[] = []
+  #writing: Promise<boolean> | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #failures = 0
+  #lost = { lines: 0, nanoDollars: 0 }
+
+  constructor(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions) {
+    this.#database = database
+    this.#options = { backlog: 50_000, every: 1000, batch: 500, retryEvery: 1000, now: Date.now, ...options }
+  }
+
+  record(entry: LedgerEntry): void {
+    const { backlog, batch, every, now } = this.#options
+    if (this.#waiting.length >= backlog) {
+      this.#lose(entry)
+      return
+    }
+    this.#number += 1
+    this.#waiting.push({ id: `${this.#origin}-${this.#number.toString(36)}`, created_at: now(), ...entry })
+    if (this.#waiting.length === batch && this.#failures === 0) this.#plan(0)
+    else if (this.#timer === undefined && !this.#writing) this.#plan(every)
+  }
+
+  async flush(): Promise<void> {
+    const last = this.#waiting.at(-1)
+    if (this.#writing) await this.#writing
+    while (last && this.#waiting.includes(last)) {
+      if (!(await this.#write())) return
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flush()
+    clearTimeout(this.#timer)
+    for (const row of this.#waiting.splice(0)) this.#lose(row)
+    this.#tellLoss()
+  }
+
+  #plan(delay: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#write()
+    }, delay)
+    this.#timer.unref()
+  }
+
+  /** One batch at a time; false when it could not be written. */
+  #write(): Promise<boolean> {
+    this.#writing ??= this.#writeBatch().finally(() => {
+      this.#writing = undefined
+      if (this.#waiting.length > 0 && this.#timer === undefined) this.#plan(this.#pause())
+    })
+    return this.#writing
+  }
+
+  /** Milliseconds until the next batch. */
+  #pause(): number {
+    const { every, batch, retryEvery } = this.#options
+    if (this.#failures > 0) return retryEvery * 2 ** Math.min(this.#failures - 1, 5)
+    return this.#waiting.length >= batch ? 0 : every
+  }
+
+  async #writeBatch(): Promise<boolean> {
+    const rows = this.#waiting.slice(0, this.#options.batch)
+    if (rows.length === 0) return true
+    const { events } = this.#options
+    try {
+      // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
+      await this.#database.write((transaction) => insert(rows, this.#database.engine).execute(transaction))
+    } catch (error) {
+      this.#failures += 1
+      events.dependencyFailed(dependency, error)
+      return false
+    }
+    this.#waiting = this.#waiting.slice(rows.length)
+    if (this.#failures > 0) events.dependencyBack(dependency)
+    this.#failures = 0
+    this.#tellLoss()
+    return true
+  }
+
+  #lose(entry: LedgerEntry): void {
+    this.#lost.lines += 1
+    this.#lost.nanoDollars += entry.cost_nano_dollars ?? 0
+    if (this.#lost.lines === 1) this.#options.events.warning('The ledger has no room for further lines until its database is back.')
+  }
+
+  #tellLoss(): void {
+    const { lines, nanoDollars } = this.#lost
+    if (lines === 0) return
+    this.#lost = { lines: 0, nanoDollars: 0 }
+    this.#options.events.warning('The ledger has lost lines, because its database was out of reach for too long.', {
+      lost_lines: lines,
+      lost_usd: nanoDollars / 1e9,
+    })
+  }
+}
+
+/** Text, whole numbers, and how each engine calls them. */
+const columns: readonly (readonly [name: keyof LedgerRow, type: 'text' | 'bigint'])[] = [
+  ['id', 'text'],
+  ['created_at', 'bigint'],
+  ['request_id', 'text'],
+  ['key_id', 'text'],
+  ['principal', 'text'],
+  ['attributes', 'text'],
+  ['provider', 'text'],
+  ['model', 'text'],
+  ['capability', 'text'],
+  ['outcome', 'text'],
+  ['input_tokens', 'bigint'],
+  ['output_tokens', 'bigint'],
+  ['cached_input_tokens', 'bigint'],
+  ['reasoning_tokens', 'bigint'],
+  ['estimated', 'bigint'],
+  ['cost_nano_dollars', 'bigint'],
+]
+
+/** All rows as one parameter, which costs a fifth of a parameter for each value. */
+function insert(rows: readonly LedgerRow[], engine: Database['engine']) {
+  const names = sql.join(columns.map(([name]) => sql.ref(name)))
+  const json = JSON.stringify(engine === 'sqlite' ? rows.map((row) => columns.map(([name]) => row[name])) : rows)
+  const source =
+    engine === 'sqlite'
+      ? sql`select ${sql.join(columns.map((_, at) => sql`json_extract(value, ${sql.lit(`$[${at}]`)})`))} from json_each(${json}) where true`
+      : sql`select ${names} from json_to_recordset(${json}::json) as line(${sql.join(columns.map(([name, type]) => sql`${sql.ref(name)} ${type === 'text' ? sql`text` : sql`bigint`}`))})`
+  return sql`insert into ${sql.table('ledger')} (${names}) ${source} on conflict (id) do nothing`
 }
