@@ -16,9 +16,9 @@ export function accessDenied({ principal, action, resource }: Question, decision
   return new ApiError('permission_error', message, { code: 'access_denied', denial: denialOf(decision, action, resource) })
 }
 
-/** What the caller may not see: 404, as if it were not there. `kind` names it for people, e.g. `Model`. */
-export function hidden(kind: string, resource: Resource, denial: Denial): ApiError {
-  return notFound(kind, resource.id, { denial })
+/** What is not there, or what the caller may not see, which only the log tells apart: 404. `kind` names it for people, e.g. `API key`. */
+export function hidden(kind: string, id: string, denial?: Denial): ApiError {
+  return notFound(kind, id, denial ? { denial } : {})
 }
 
 /** The caller's own attributes, and nobody else's: `'alice' (attributes: roles=['admin'], teams=['a', 'b'])`. */

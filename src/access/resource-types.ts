@@ -5,6 +5,8 @@
 export const resourceTypes = [
   'model',
   'api_key',
+  // Whom a key of Corral's own may be made for by somebody else.
+  'principal',
   'vector_store',
   'vector_store_file',
   'vector_store_file_batch',

@@ -61,6 +61,32 @@ export const policy: Requirements = {
     when: 'a rule has an invalid regular expression, condition, action, resource, both or neither of permit and forbid, both when and unless',
     observed: 'a configuration error with the field’s path; "Invalid condition: …" in Llama Stack’s words',
   },
+  'POL-16': {
+    source: 'design §3.8, issue',
+    when: 'any policy, user and rows, on SQLite and PostgreSQL',
+    observed: 'the policy as SQL lets pass exactly the rows that decide() allows; with regular expressions at least those, and it says so',
+  },
+  'POL-17': {
+    source: 'behaviour §4.4 (the seed’s upsert restamped)',
+    when: 'a row is made, and changed by somebody else who may',
+    observed: 'it is its maker’s with the attributes of then, and stays so; nobody’s without authentication',
+  },
+  'POL-18': {
+    source: 'design §5',
+    when: 'somebody gets, changes or deletes a row that may not be read',
+    observed: '404, the same answer as for a row that is not there; the denial is for the log',
+  },
+  'POL-19': { source: 'design §5', when: 'a row may be read, and not changed or deleted', observed: '403, and it stays as it is' },
+  'POL-20': {
+    source: 'issue: writes of keys need an explicit permit',
+    when: 'a store wants an explicit permit for an action',
+    observed: 'neither the default policy nor the want of authentication permits it; the server itself may',
+  },
+  'POL-21': {
+    source: 'behaviour §4.4 defect: filtered after LIMIT',
+    when: 'any policy, user and page size, regular expressions included',
+    observed: 'pages are full and in order, and show each row that may be read once',
+  },
 
   'RTE-1': {
     source: 'behaviour §2.4',

@@ -1,0 +1,36 @@
+import { ApiError } from '../errors.ts'
+import type { Principal } from '../call.ts'
+import type { OwnedColumns } from '../storage/tables.ts'
+import type { Owner } from './policy.ts'
+
+/** The columns that say whose a row is. */
+export type OwnerColumns = Pick<OwnedColumns, 'owner_id' | 'owner_attributes'>
+
+const longestId = 512
+const longestAttributes = 65_536
+
+/**
+ * `owner` as columns; undefined: nobody's. Attributes that not both engines can hold (U+0000, half a surrogate pair) are left out: what is
+ * not stored is shared with nobody. Throws ApiError 403 for an owner whose id or attributes cannot be kept.
+ */
+export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undefined): OwnerColumns {
+  if (!owner) return { owner_id: null, owner_attributes: '{}' }
+  const attributes = Object.entries(owner.attributes)
+    .filter(([name]) => isStorable(name))
+    .map(([name, values]) => [name, values.filter(isStorable)] as const)
+  const text = JSON.stringify(Object.fromEntries(attributes))
+  if (owner.id === '' || owner.id.length > longestId || !isStorable(owner.id) || text.length > longestAttributes) {
+    throw new ApiError('permission_error', 'A user with a name or attributes like yours cannot own anything here.', { code: 'unfit_owner' })
+  }
+  return { owner_id: owner.id, owner_attributes: text }
+}
+
+/** Undefined: nobody's. */
+export function ownerOf({ owner_id: id, owner_attributes: attributes }: OwnerColumns): Owner | undefined {
+  return id === null ? undefined : { id, attributes: JSON.parse(attributes) as Owner['attributes'] }
+}
+
+/** Whether both engines can hold it, and be asked about it, without changing it. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed()
+}
