@@ -38,52 +38,101 @@ export interface Refusal {
 export interface Standing {
   readonly limit: number
   readonly remaining: number
-  /** Milliseconds to the end of the window. */
+  /** Milliseconds to the end of the window; 0 for slots, which have none. */
   readonly reset: number
+}
+
+/** A counter with what its limiter knows of it: stands wherever a Counter may, and saves the look-up. To be kept as long as its subject is. */
+export interface Handle extends Counter {
+  standing(): Standing
 }
 
 /** Counts against limits that several processes share. Never above the limit, in no order of events. */
 export interface Limiter extends AsyncDisposable {
-  /** Takes all demands or none. No promise where leases at hand suffice. Throws ApiError 503 when the store is out of reach and the limiter fails closed. */
+  /**
+   * Takes all demands or none. No promise where leases at hand suffice, or where it is known that too little is left. Throws ApiError 503 when the
+   * store is out of reach and the limiter fails closed; RangeError for an amount that is no whole number from 0 on.
+   */
   reserve(demands: readonly Demand[]): Reservation | Refusal | Promise<Reservation | Refusal>
+  /** The same counter for the same id, as long as it is in use. */
+  counter(counter: Counter): Handle
   standing(counter: Counter): Standing
 }
 
-/** Where counts are shared. Every method is atomic. */
+/** Where counts are shared. Every method is one atomic step. */
 export interface QuotaStore extends AsyncDisposable {
-  /** Takes between `atLeast` and `wanted` units of the window, as far as the limit leaves them; 0 when not even `atLeast` are left. */
-  take(request: TakeRequest): Promise<TakeAnswer>
-  /** Gives units back to the window they were taken from; does nothing once that is over. */
-  giveBack(counter: string, window: Window, amount: number): Promise<void>
-  /** Sets how many slots `holder` holds of a counter, until `until`, unless all holders together would hold more than `limit`. Tells how many it may hold. */
-  hold(request: HoldRequest): Promise<number>
+  /** Whether other processes count here too. If not, all that is left is taken at once, and need never go back. */
+  readonly shared: boolean
+  /** Gives back, counts and takes units of one window. Rejects with WindowOver where the window has been over for long by the store's own clock. */
+  exchange(request: Exchange): Promise<ExchangeAnswer>
+  /** Sets how many slots a process holds, unless all together would hold more than the limit. */
+  hold(request: HoldRequest): Promise<HoldAnswer>
 }
 
+/** A stretch of time, Unix milliseconds: `start` belongs to it, `end` does not. */
 export interface Window {
-  /** Unix milliseconds. */
   readonly start: number
   readonly end: number
 }
 
-export interface TakeRequest {
+/** In this order: what goes back and what is owed is counted, then is taken from what the limit leaves. */
+export interface Exchange {
   readonly counter: string
   readonly window: Window
   readonly limit: number
+  /** Units that were taken and not used. */
+  readonly back: number
+  /** Units that were used without having been taken (a provider used more than was reserved): counted whatever the limit. */
+  readonly owed: number
+  /** Units to take: all of `atLeast` or nothing, and up to `wanted` as long as much is left for others. 0 and 0: none. */
   readonly atLeast: number
   readonly wanted: number
+  /** By how much the units that this process holds unused have changed since it last said so, without what is taken now. */
+  readonly leased: number
 }
 
-export interface TakeAnswer {
+export interface ExchangeAnswer {
   readonly taken: number
-  /** What is left for others, after this. */
+  /** What is left for everybody after this; below 0 where more was used than reserved. */
   readonly remaining: number
+  /** What all processes together hold unused, as far as they have said. */
+  readonly leased: number
+  /** Somebody was refused a moment ago, and waits for what others hold unused. */
+  readonly wanted: boolean
 }
 
+/** `keep` ≤ `atLeast` ≤ `slots`. */
 export interface HoldRequest {
   readonly counter: string
+  /** Names the process. */
   readonly holder: string
   readonly limit: number
+  /** What the holder goes on counting on, whatever the answer. */
+  readonly keep: number
+  /** What it needs. */
+  readonly atLeast: number
+  /** What it would like, as long as much is left for others. 0: it holds none any more. */
   readonly slots: number
-  /** Unix milliseconds. */
-  readonly until: number
+  /** Milliseconds from now after which its slots are others', by the store's clock. */
+  readonly ttl: number
+  /** Goes up with each request of the holder for this counter: one that comes late changes nothing. */
+  readonly sequence: number
+}
+
+export interface HoldAnswer {
+  /** Slots that it holds from now on; fewer than `atLeast`: others hold too many. */
+  readonly held: number
+  /** What all others hold. */
+  readonly others: number
+  readonly wanted: boolean
+}
+
+/** The window that a process counts in is long past for the store: the process's clock is behind by more than a minute. */
+export class WindowOver extends Error {
+  constructor(window: Window) {
+    super(
+      `the window that ended at ${new Date(window.end).toISOString()} is over: this machine's clock and the quota store's differ too much`,
+    )
+    this.name = 'WindowOver'
+  }
 }

@@ -1,0 +1,58 @@
+import type { Exchange, ExchangeAnswer, HoldAnswer, HoldRequest } from '../counters.ts'
+
+// What every store does, as pure functions: the memory store calls them, the others say the same in SQL and Lua, and a test compares them.
+
+/** A lease takes at most this part of what is left (or just what is needed), so that all processes get some of the rest. */
+export const leaseShare = 8
+
+/** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. */
+export const wantedFor = 1000
+
+/** What is known of one window of one counter. */
+export interface CountRow {
+  readonly taken: number
+  readonly leased: number
+  readonly wantedUntil: number
+}
+
+export const emptyCount: CountRow = { taken: 0, leased: 0, wantedUntil: 0 }
+
+export function exchanged(row: CountRow, request: Exchange, { shared, now }: { shared: boolean; now: number }) {
+  const { limit, back, owed, atLeast, wanted } = request
+  const before = Math.max(row.taken - back, 0) + owed
+  const free = limit - before
+  const share = shared ? (row.wantedUntil > now ? 0 : Math.floor(free / leaseShare)) : free
+  const taken = wanted <= 0 || free < Math.max(atLeast, 1) ? 0 : Math.max(atLeast, Math.min(wanted, share))
+  const next: CountRow = {
+    taken: before + taken,
+    leased: Math.max(row.leased + request.leased + taken, 0),
+    wantedUntil: atLeast > 0 && taken === 0 ? now + wantedFor : row.wantedUntil,
+  }
+  const answer: ExchangeAnswer = { taken, remaining: limit - next.taken, leased: next.leased, wanted: next.wantedUntil > now }
+  return { row: next, answer }
+}
+
+/** What is known of the holders of a counter when one of them asks. */
+export interface HoldersNow {
+  readonly shared: boolean
+  /** Slots of all others whose hold has not expired. */
+  readonly others: number
+  /** The highest sequence of this holder so far. */
+  readonly sequence: number
+  readonly wantedUntil: number
+  readonly now: number
+}
+
+/** `held` undefined: the request came too late, and changes nothing. */
+export function heldNow(known: HoldersNow, request: HoldRequest): { held: number | undefined; refused: boolean; answer: HoldAnswer } {
+  const { limit, keep, atLeast, slots } = request
+  const free = Math.max(limit - known.others, 0)
+  const isWanted = known.wantedUntil > known.now
+  if (request.sequence <= known.sequence) {
+    return { held: undefined, refused: false, answer: { held: 0, others: known.others, wanted: isWanted } }
+  }
+  const refused = free < atLeast
+  const share = known.shared ? (isWanted ? 0 : Math.floor((free - atLeast) / leaseShare)) : free
+  const held = refused ? Math.min(keep, free) : Math.min(slots, atLeast + share)
+  return { held, refused, answer: { held, others: known.others, wanted: isWanted || refused } }
+}
