@@ -1,3 +1,4 @@
+import type { KeyService } from '../auth/keys/key-service.ts'
 import { routesFor, type AnyRoute } from '../http/route.ts'
 import type { ModelCatalog } from '../registry/models.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
@@ -10,6 +11,8 @@ import type { StreamTimes } from './reply.ts'
 export interface ApiDeps {
   readonly models: ModelCatalog
   readonly providers: ProviderRegistry
+  /** Corral's own API keys. Absent: there is nowhere to keep them. */
+  readonly keys?: KeyService | undefined
   readonly readiness: Readiness
   /** Every route that is served. */
   readonly routes: readonly AnyRoute<ApiDeps>[]

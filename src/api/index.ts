@@ -1,6 +1,7 @@
 import type { AnyRoute } from '../http/route.ts'
 import type { ApiDeps } from './define.ts'
 import { adminHealth, adminInspectRoutes, adminListProviders, adminRetrieveProvider, adminVersion } from './admin/routes.ts'
+import { createApiKey, listApiKeys, retrieveApiKey, revokeApiKey, rotateApiKeyToken } from './admin/keys.ts'
 import { createChatCompletion } from './chat/routes.ts'
 import { createCompletion } from './completions/routes.ts'
 import { getDocsFile, getDocsPage, getOpenApi } from './docs/routes.ts'
@@ -34,4 +35,9 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   adminInspectRoutes,
   adminHealth,
   adminVersion,
+  createApiKey,
+  listApiKeys,
+  retrieveApiKey,
+  revokeApiKey,
+  rotateApiKeyToken,
 ]

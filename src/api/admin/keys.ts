@@ -1,0 +1,172 @@
+import { z } from 'zod'
+import type { ApiKey, IssuedKey, KeyService, WantedKey } from '../../auth/keys/key-service.ts'
+import { demandPrincipal } from '../../auth/keys/rights.ts'
+import type { Call, Limit } from '../../call.ts'
+import { unavailable } from '../../errors.ts'
+import {
+  apiKey,
+  type ApiKeyInfo,
+  apiKeyList,
+  apiKeyPage,
+  issuedApiKey,
+  type KeyLimit,
+  type NewApiKey,
+  newApiKey,
+  rotateApiKey,
+} from '../../schemas/api-keys.ts'
+import { defineRoute } from '../define.ts'
+
+const common = { api: 'admin', tag: 'Admin' } as const
+const all = { ...common, path: '/v1alpha/admin/keys' } as const
+const one = {
+  ...common,
+  path: '/v1alpha/admin/keys/{key_id}',
+  params: z.object({ key_id: z.string().meta({ description: '`key_…`, not the token.' }) }),
+} as const
+
+const takesPermit =
+  'Takes a rule of `server.auth.access_policy` that permits it on `api_key::…`; without authentication keys are made with `corral keys` only.'
+
+export const createApiKey = defineRoute({
+  ...all,
+  method: 'POST',
+  operationId: 'createApiKey',
+  summary: 'Create an API key',
+  description: `The answer holds the token, this once. ${takesPermit}`,
+  body: newApiKey,
+  responses: { 200: { description: 'OK', json: issuedApiKey } },
+  handle: async ({ body, call }, { keys }) => issued(await keysOf(keys, call).create(call, toWanted(body))),
+})
+
+export const listApiKeys = defineRoute({
+  ...all,
+  method: 'GET',
+  operationId: 'listApiKeys',
+  summary: 'List API keys',
+  description: 'Those that the caller may read, without their tokens.',
+  query: apiKeyPage,
+  responses: { 200: { description: 'OK', json: apiKeyList } },
+  async handle({ query, call }, { keys }) {
+    const { rows, hasMore } = await keysOf(keys, call).list(call, query)
+    const data = rows.map((key) => toInfo(key, Date.now()))
+    return { object: 'list', data, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null, has_more: hasMore }
+  },
+})
+
+export const retrieveApiKey = defineRoute({
+  ...one,
+  method: 'GET',
+  operationId: 'retrieveApiKey',
+  summary: 'Retrieve an API key',
+  responses: { 200: { description: 'OK', json: apiKey } },
+  handle: async ({ params, call }, { keys }) => toInfo(await keysOf(keys, call).get(call, params.key_id), Date.now()),
+})
+
+export const revokeApiKey = defineRoute({
+  ...one,
+  method: 'DELETE',
+  operationId: 'revokeApiKey',
+  summary: 'Revoke an API key',
+  description: `From then on it is refused, by every replica within a second. It stays in the list. ${takesPermit}`,
+  responses: { 200: { description: 'OK', json: apiKey } },
+  handle: async ({ params, call }, { keys }) => toInfo(await keysOf(keys, call).revoke(call, params.key_id), Date.now()),
+})
+
+export const rotateApiKeyToken = defineRoute({
+  ...one,
+  path: '/v1alpha/admin/keys/{key_id}/rotate',
+  method: 'POST',
+  operationId: 'rotateApiKey',
+  summary: 'Give an API key a new token',
+  description: `The answer holds the new token, this once. All else about the key stays. ${takesPermit}`,
+  body: rotateApiKey,
+  responses: { 200: { description: 'OK', json: issuedApiKey } },
+  handle: async ({ params, body, call }, { keys }) =>
+    issued(await keysOf(keys, call).rotate(call, params.key_id, { grace: Math.round(body.grace_seconds * 1000) })),
+})
+
+/** Who is not told apart from anybody hears that before anything else. */
+function keysOf(keys: KeyService | undefined, call: Call): KeyService {
+  demandPrincipal(call)
+  if (keys) return keys
+  throw unavailable('This server has nowhere to keep API keys: its database could not be opened.', 60, { code: 'database_unavailable' })
+}
+
+/** The token is for the caller's eyes, not for a cache's. */
+function issued({ key, token }: IssuedKey): Response {
+  return Response.json({ ...toInfo(key, Date.now()), value: token.reveal() }, { headers: { 'cache-control': 'no-store' } })
+}
+
+/** What a body asks for, as the service takes it. */
+export function toWanted(body: NewApiKey): WantedKey {
+  return {
+    name: body.name,
+    principal: body.principal,
+    attributes: body.attributes,
+    allowedModels: body.allowed_models ?? undefined,
+    allowedApis: body.allowed_apis ?? undefined,
+    limits: body.limits?.map(toLimit),
+    expiresAt: body.expires_at == null ? undefined : body.expires_at * 1000,
+  }
+}
+
+function toLimit(limit: KeyLimit): Limit {
+  const { name, period = 'minute', requests, dollars } = limit
+  return {
+    name,
+    // Of running requests alone it does not matter.
+    period,
+    requests,
+    inputTokens: limit.input_tokens,
+    outputTokens: limit.output_tokens,
+    totalTokens: limit.total_tokens,
+    dollars,
+    concurrentRequests: limit.concurrent_requests,
+  }
+}
+
+/** A key as it is shown, at `time` (Unix milliseconds). */
+export function toInfo(key: ApiKey, time: number): ApiKeyInfo {
+  const expired = key.expiresAt !== undefined && key.expiresAt <= time
+  const grace = key.previousValidUntil !== undefined && key.previousValidUntil > time ? key.previousValidUntil : undefined
+  return {
+    id: key.id,
+    object: 'api_key',
+    name: key.name,
+    redacted_value: key.hint,
+    status: key.revokedAt !== undefined ? 'revoked' : expired ? 'expired' : 'active',
+    created_at: seconds(key.createdAt),
+    expires_at: secondsOrNull(key.expiresAt),
+    revoked_at: secondsOrNull(key.revokedAt),
+    previous_valid_until: secondsOrNull(grace),
+    owner: key.owner ?? null,
+    principal: key.principal,
+    attributes: Object.fromEntries(Object.entries(key.attributes).map(([name, values]) => [name, [...values]])),
+    allowed_models: key.allowedModels ? [...key.allowedModels] : null,
+    allowed_apis: key.allowedApis ? [...key.allowedApis] : null,
+    limits: key.limits.map(fromLimit),
+  }
+}
+
+function fromLimit(limit: Limit): KeyLimit {
+  const { name, period, requests, dollars } = limit
+  const wire = {
+    name,
+    period,
+    requests,
+    input_tokens: limit.inputTokens,
+    output_tokens: limit.outputTokens,
+    total_tokens: limit.totalTokens,
+    dollars,
+    concurrent_requests: limit.concurrentRequests,
+  }
+  return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
+}
+
+function seconds(time: number): number {
+  return Math.floor(time / 1000)
+}
+
+function secondsOrNull(time: number | undefined): number | null {
+  return time === undefined ? null : seconds(time)
+}

@@ -1,0 +1,126 @@
+import type { Principal } from '../../call.ts'
+import type { Secret } from '../../secret.ts'
+import type { Database } from '../../storage/database.ts'
+import { createSnapshot } from '../../storage/snapshot.ts'
+import type { Events } from '../../telemetry/events.ts'
+import type { Attempt, Authenticator } from '../authenticator.ts'
+import { CredentialRefused } from '../refusal.ts'
+import { KeyHasher, sameHash } from './hash.ts'
+import { type KeyRecord, type KeyRing, keysScope, keyType, loadKeyRing } from './key-ring.ts'
+import { idOfToken, tokenPrefix } from './token.ts'
+
+export interface KeyAuthenticatorDeps {
+  readonly database: Pick<Database, 'read' | 'watch'>
+  readonly pepper: Secret
+  readonly events?: Pick<Events, 'warning' | 'unexpected'> | undefined
+  /** Unix milliseconds. Default `Date.now`. */
+  readonly clock?: (() => number) | undefined
+  /** Milliseconds of a clock that only goes forward, for how long the database was out of reach. Default `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+export type KeyAuthenticator = Authenticator &
+  AsyncDisposable & {
+    /** Reads the keys anew; for the process that has changed one. */
+    refresh(): Promise<void>
+    /** Resolves after the first reading, or its failure. */
+    readonly ready: Promise<void>
+  }
+
+/**
+ * Corral's own keys (`crl_…`); every other credential is left to the next in the chain. Keys are looked up in memory, in what every replica
+ * holds of the table, so that an answer costs no promise; a change is seen within a second. Throws CredentialRefused (401) for a
+ * key that is mistyped, unknown, revoked or expired, and ApiError 503 while the keys could not be read for more than a minute.
+ *
+ * There is no cache of verdicts: recognising a key costs about a microsecond, most of it the one HMAC, and a cache would need a hash as well.
+ */
+export function createKeyAuthenticator({ database, pepper, events, clock = Date.now, now }: KeyAuthenticatorDeps): KeyAuthenticator {
+  const hasher = new KeyHasher(pepper)
+  let latest: KeyRing | undefined
+  let loaded = false
+  const warnOnce = onceForEach((message: string) => events?.warning(message))
+  const snapshot = createSnapshot<KeyRing>({
+    database,
+    scope: keysScope,
+    load: async (read) => (latest = await loadKeyRing(read, latest)),
+    onChange(ring) {
+      loaded = true
+      for (const message of complaintsAbout(ring, hasher.pepperId)) warnOnce(message)
+    },
+    ...(events && { events }),
+    ...(now && { now }),
+  })
+  const recognise = (token: string, id: string): Principal => {
+    const record = snapshot.current().keys.get(id)
+    if (!record) throw refused('unknown API key')
+    return check(record, hasher, token, clock())
+  }
+  return {
+    type: keyType,
+    missing: 'Authentication required. Please provide an API key of this server (crl_…) as a Bearer token',
+    authenticate({ credential }: Attempt) {
+      const token = credential?.token
+      if (!token?.startsWith(tokenPrefix)) return undefined
+      const id = idOfToken(token)
+      if (id === undefined) throw mistyped()
+      return loaded ? recognise(token, id) : snapshot.ready.then(() => recognise(token, id))
+    },
+    refresh: () => snapshot.refresh(),
+    ready: snapshot.ready,
+    async [Symbol.asyncDispose]() {
+      snapshot[Symbol.dispose]()
+    },
+  }
+}
+
+function check(record: KeyRecord, hasher: KeyHasher, token: string, time: number): Principal {
+  const { id, hash, previous, expiresAt, revokedAt, principal } = record
+  const digest = hasher.digest(token)
+  if (!sameHash(hash, digest)) {
+    if (!sameHash(previous?.hash, digest)) {
+      throw refused(hash.pepperId === hasher.pepperId ? `API key ${id}: wrong secret` : `API key ${id} was made with another pepper`)
+    }
+    if (time >= (previous?.until ?? 0))
+      throw refused(`API key ${id}: the secret before its rotation`, 'This API key was replaced by a new one.')
+  }
+  // Only who has the whole key is told what became of it.
+  if (revokedAt !== undefined) throw refused(`API key ${id} is revoked`, 'This API key has been revoked.')
+  if (expiresAt !== undefined && time >= expiresAt) {
+    throw refused(`API key ${id} has expired`, `This API key expired at ${new Date(expiresAt).toISOString()}.`)
+  }
+  return principal
+}
+
+function refused(reason: string, message = 'Invalid API key.'): CredentialRefused {
+  return new CredentialRefused(message, { reason, code: 'invalid_api_key' })
+}
+
+function mistyped(): CredentialRefused {
+  return refused('a mistyped or cut-off API key', 'This is no valid API key: it is mistyped or cut off (its checksum does not fit).')
+}
+
+/** What an operator should know about the keys as they were read. */
+function complaintsAbout({ keys, unreadable }: KeyRing, pepperId: string): string[] {
+  const others = [...keys.values()].filter(({ hash, revokedAt }) => hash.pepperId !== pepperId && revokedAt === undefined)
+  return [
+    ...(others.length > 0
+      ? [
+          `${others.length} of ${keys.size} API keys were made with another pepper, and are refused (e.g. ${others[0]?.id}): ` +
+            'server.auth.key_pepper, or the file key-pepper in the home of Corral, must be the one they were made with',
+        ]
+      : []),
+    ...(unreadable.length > 0
+      ? [`${unreadable.length} API keys cannot be read, and are refused: ${unreadable.slice(0, 5).join(', ')}`]
+      : []),
+  ]
+}
+
+/** Tells the same thing once, until it is something else. */
+function onceForEach(tell: (message: string) => void): (message: string) => void {
+  const told = new Set<string>()
+  return (message) => {
+    if (told.has(message)) return
+    told.add(message)
+    tell(message)
+  }
+}

@@ -1,0 +1,43 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Secret } from '../../secret.ts'
+
+/** Hashes tokens with a pepper, which stands apart from the database: who has only the database can test no guess. */
+export class KeyHasher {
+  readonly #pepper: string
+  /** Tells peppers apart, and nothing about them: 32 bits of a hash. */
+  readonly pepperId: string
+
+  constructor(pepper: Secret) {
+    this.#pepper = pepper.reveal()
+    this.pepperId = createHmac('sha256', this.#pepper).update('corral: which pepper').digest('hex').slice(0, 8)
+  }
+
+  /** HMAC-SHA-256 of the whole token, the key's id included, so that one row's hash is worth nothing in another's. */
+  digest(token: string): Buffer {
+    return createHmac('sha256', this.#pepper).update(token).digest()
+  }
+
+  /** As it is stored: the pepper's id, a colon, 64 hex digits. */
+  stored(token: Secret): string {
+    return `${this.pepperId}:${this.digest(token.reveal()).toString('hex')}`
+  }
+}
+
+/** A stored hash, read. */
+export interface StoredHash {
+  readonly pepperId: string
+  readonly digest: Buffer
+}
+
+const form = /^([0-9a-f]{8}):([0-9a-f]{64})$/
+
+/** Undefined: not in the form that `stored` gives, so no token fits it. */
+export function readHash(text: string): StoredHash | undefined {
+  const [, pepperId, digest] = form.exec(text) ?? []
+  return pepperId !== undefined && digest !== undefined ? { pepperId, digest: Buffer.from(digest, 'hex') } : undefined
+}
+
+/** In constant time. */
+export function sameHash(stored: StoredHash | undefined, digest: Buffer): boolean {
+  return stored !== undefined && timingSafeEqual(stored.digest, digest)
+}

@@ -1,0 +1,239 @@
+import { accessFilter } from '../../access/filter.ts'
+import { ownerColumns, ownerOf } from '../../access/owner.ts'
+import type { AccessPolicy, Action } from '../../access/policy.ts'
+import { type Call, type Principal, systemPrincipal } from '../../call.ts'
+import { invalidRequest, notFound } from '../../errors.ts'
+import type { Secret } from '../../secret.ts'
+import type { Database, Reader } from '../../storage/database.ts'
+import { newId } from '../../storage/ids.ts'
+import { cursorOf, pageOf } from '../../storage/pages.ts'
+import { bumpRevision } from '../../storage/revisions.ts'
+import type { ApiKeyRow } from '../../storage/tables.ts'
+import type { Events } from '../../telemetry/events.ts'
+import { KeyHasher } from './hash.ts'
+import { keysScope } from './key-ring.ts'
+import type { ApiKey, IssuedKey, KeyService, WantedKey } from './key-service.ts'
+import { demandMayHold, demandPermit, demandPrincipal, keyResource, type KeyPower } from './rights.ts'
+import { type ShownRow, shownColumns, toApiKey } from './rows.ts'
+import { hintOf, idPrefix, makeToken } from './token.ts'
+import { checkWanted } from './wanted.ts'
+
+export interface KeyServiceDeps {
+  readonly database: Database
+  readonly policy: AccessPolicy
+  readonly pepper: Secret
+  readonly events: Pick<Events, 'resourceChanged' | 'unexpected'>
+  /** The names of the APIs there are, so that a misspelt one is refused. Absent: any name is taken. */
+  readonly apis?: readonly string[] | undefined
+  /**
+   * Who sits at the machine itself (`corral keys`): may do everything, with this very object as the principal. Not to be set in a server.
+   */
+  readonly operator?: Principal | undefined
+  /** Called after each change, so that this process sees it at once: the authenticator's `refresh`. */
+  readonly onChange?: (() => Promise<void>) | undefined
+  /** Unix milliseconds. Default `Date.now`. */
+  readonly clock?: (() => number) | undefined
+}
+
+/** See `KeyService`. */
+export function createKeyService(deps: KeyServiceDeps): KeyService {
+  return new StoredKeys(deps)
+}
+
+class StoredKeys implements KeyService {
+  readonly #deps: KeyServiceDeps
+  readonly #hasher: KeyHasher
+  readonly #apis: ReadonlySet<string> | undefined
+  readonly #clock: () => number
+
+  constructor(deps: KeyServiceDeps) {
+    this.#deps = deps
+    this.#hasher = new KeyHasher(deps.pepper)
+    this.#apis = deps.apis && new Set(deps.apis)
+    this.#clock = deps.clock ?? Date.now
+  }
+
+  async create(call: Call, wanted: WantedKey): Promise<IssuedKey> {
+    const caller = demandPrincipal(call)
+    const createdAt = this.#clock()
+    const id = newId(idPrefix, createdAt)
+    this.#demand(call, 'create', { id, ...ownerColumns(caller) })
+    checkWanted(wanted, { apis: this.#apis, time: createdAt })
+    const power = powerOf(id, wanted, caller)
+    if (!this.#isOperator(call)) demandMayHold(this.#deps.policy, call, power, await this.#expiryOfCallersKey(call))
+    const token = makeToken(id)
+    const owner = this.#isOperator(call) ? { id: power.principal, attributes: power.attributes } : caller
+    const row: ApiKeyRow = {
+      id,
+      created_at: createdAt,
+      ...ownerColumns(owner),
+      name: wanted.name,
+      hash: this.#hasher.stored(token),
+      hint: hintOf(token),
+      principal: power.principal,
+      attributes: JSON.stringify(power.attributes),
+      allowed_models: jsonOrNull(wanted.allowedModels),
+      allowed_apis: jsonOrNull(wanted.allowedApis),
+      limits: JSON.stringify(wanted.limits ?? []),
+      expires_at: wanted.expiresAt ?? null,
+      revoked_at: null,
+      previous_hash: null,
+      previous_until: null,
+    }
+    await this.#deps.database.write(async (transaction) => {
+      await transaction.insertInto('api_keys').values(row).execute()
+      await bumpRevision(transaction, keysScope)
+    })
+    const key = toApiKey(row)
+    await this.#changed(call, 'api_key.created', key, {
+      name: key.name,
+      acts_as: key.principal,
+      attributes: key.attributes,
+      allowed_models: key.allowedModels,
+      allowed_apis: key.allowedApis,
+      limits: key.limits,
+      expires_at: isoTime(key.expiresAt),
+    })
+    return { key, token }
+  }
+
+  async list(call: Call, request: Parameters<KeyService['list']>[1]): ReturnType<KeyService['list']> {
+    const { where, keep } = this.#visible(call, 'read')
+    const query = this.#deps.database.read.selectFrom('api_keys').select(shownColumns).where(where)
+    const page = await pageOf(query, request, keep ? { keep } : {})
+    return { hasMore: page.hasMore, rows: page.rows.map((row) => ({ ...toApiKey(row), cursor: cursorOf(row) })) }
+  }
+
+  async get(call: Call, id: string): Promise<ApiKey> {
+    return toApiKey(await this.#row(call, id))
+  }
+
+  async rotate(call: Call, id: string, { grace = 0 }: { readonly grace?: number | undefined } = {}): Promise<IssuedKey> {
+    const row = await this.#row(call, id)
+    this.#demand(call, 'update', row)
+    const before = toApiKey(row)
+    // Who holds a key may have it renewed without being able to do more than before.
+    if (!this.#isOperator(call) && call.principal?.key?.id !== id) {
+      demandMayHold(this.#deps.policy, call, before, await this.#expiryOfCallersKey(call))
+    }
+    const token = makeToken(id)
+    const time = this.#clock()
+    await this.#deps.database.write(async (transaction) => {
+      const now = await transaction
+        .selectFrom('api_keys')
+        .select(['hash', 'revoked_at', 'expires_at'])
+        .where('id', '=', id)
+        .executeTakeFirst()
+      if (!now) throw notFound('API key', id)
+      refuseIfOver(now, time)
+      const previous = grace > 0 ? { previous_hash: now.hash, previous_until: time + grace } : { previous_hash: null, previous_until: null }
+      await transaction
+        .updateTable('api_keys')
+        .set({ hash: this.#hasher.stored(token), hint: hintOf(token), ...previous })
+        .where('id', '=', id)
+        .execute()
+      await bumpRevision(transaction, keysScope)
+    })
+    const key = { ...before, hint: hintOf(token), previousValidUntil: grace > 0 ? time + grace : undefined }
+    await this.#changed(call, 'api_key.rotated', key, { old_token_valid_until: isoTime(key.previousValidUntil) })
+    return { key, token }
+  }
+
+  async revoke(call: Call, id: string): Promise<ApiKey> {
+    const row = await this.#row(call, id)
+    this.#demand(call, 'delete', row)
+    const time = this.#clock()
+    const revokedNow = await this.#deps.database.write(async (transaction) => {
+      const { numUpdatedRows } = await transaction
+        .updateTable('api_keys')
+        .set({ revoked_at: time, previous_hash: null, previous_until: null })
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .executeTakeFirst()
+      if (numUpdatedRows > 0n) await bumpRevision(transaction, keysScope)
+      return numUpdatedRows > 0n
+    })
+    if (!revokedNow) return toApiKey(await this.#row(call, id))
+    const key = { ...toApiKey(row), revokedAt: time, previousValidUntil: undefined }
+    await this.#changed(call, 'api_key.revoked', key, { name: key.name, acts_as: key.principal })
+    return key
+  }
+
+  #isOperator(call: Call): boolean {
+    return call.principal !== undefined && call.principal === this.#deps.operator
+  }
+
+  #demand(call: Call, action: Action, row: Pick<ShownRow, 'id' | 'owner_id' | 'owner_attributes'>): void {
+    if (!this.#isOperator(call)) demandPermit(this.#deps.policy, call, action, keyResource(row.id, ownerOf(row)))
+  }
+
+  /** The rows on which the caller may take `action`: what SQL can say of the policy, and what it cannot. */
+  #visible(call: Call, action: Action) {
+    const principal = this.#isOperator(call) ? systemPrincipal : demandPrincipal(call)
+    const { policy, database } = this.#deps
+    const { where, exact } = accessFilter(policy, { principal, action, type: 'api_key' }, { engine: database.engine })
+    const keep = (row: ShownRow) => policy.decide({ principal, action, resource: keyResource(row.id, ownerOf(row)) }).allowed
+    return { where, keep: exact ? undefined : keep }
+  }
+
+  async #row(call: Call, id: string): Promise<ShownRow> {
+    const { where, keep } = this.#visible(call, 'read')
+    const row = await readRow(this.#deps.database.read, id, (query) => query.where(where))
+    if (!row || (keep && !keep(row))) throw notFound('API key', id)
+    return row
+  }
+
+  async #expiryOfCallersKey({ principal }: Call): Promise<number | undefined> {
+    if (!principal?.key) return undefined
+    const row = await readRow(this.#deps.database.read, principal.key.id, (query) => query)
+    if (!row || row.revoked_at !== null) throw notFound('API key', principal.key.id)
+    return row.expires_at ?? undefined
+  }
+
+  async #changed(call: Call, event: string, key: ApiKey, detail: Record<string, unknown>): Promise<void> {
+    this.#deps.events.resourceChanged({ call, event, resource: `api_key::${key.id}`, detail: withoutUndefined(detail) })
+    // What was done is done, and a token must reach whom it was made for: this process then learns of it like the others.
+    await this.#deps.onChange?.().catch((error: unknown) => this.#deps.events.unexpected('reading API keys anew', error))
+  }
+}
+
+function powerOf(id: string, wanted: WantedKey, caller: Principal): KeyPower {
+  const principal = wanted.principal ?? caller.id
+  const attributes = wanted.attributes ?? (principal === caller.id ? caller.attributes : {})
+  const { allowedModels, allowedApis, expiresAt } = wanted
+  return { id, principal, attributes, allowedModels, allowedApis, expiresAt }
+}
+
+function refuseIfOver({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyRow, 'revoked_at' | 'expires_at'>, time: number): void {
+  const why = revoked !== null ? 'is revoked' : expires !== null && expires <= time ? 'has expired' : undefined
+  if (why === undefined) return
+  throw invalidRequest(`This API key ${why}: create a new one.`, {
+    status: 409,
+    code: 'key_not_active',
+    headers: { 'x-should-retry': 'false' },
+  })
+}
+
+type RowQuery = ReturnType<typeof selectShown>
+
+function selectShown(read: Reader, id: string) {
+  return read.selectFrom('api_keys').select(shownColumns).where('id', '=', id)
+}
+
+/** One row by its id; undefined where there is none, or what is asked for beside the id does not hold. */
+async function readRow(read: Reader, id: string, narrow: (query: RowQuery) => RowQuery): Promise<ShownRow | undefined> {
+  // PostgreSQL takes no U+0000.
+  return id.includes('\0') ? undefined : await narrow(selectShown(read, id)).executeTakeFirst()
+}
+
+function jsonOrNull(value: readonly string[] | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value)
+}
+
+function isoTime(time: number | undefined): string | undefined {
+  return time === undefined ? undefined : new Date(time).toISOString()
+}
+
+function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { Secret } from '../../secret.ts'
+
+/** How every key of Corral's begins, so that people, logs' filters and secret scanners know one. */
+export const tokenPrefix = 'crl_'
+export const idPrefix = 'key_'
+
+const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+/** 62^32: 190 bits. */
+const secretLength = 32
+const checksumLength = 6
+
+/**
+ * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 over what stands before it.
+ * The checksum tells a typo, a cut-off key or a chance find of a scanner without a look-up; it protects nothing.
+ */
+const form = /^crl_([0-9a-f]{32})_[0-9A-Za-z]{38}$/
+
+/** A new token for the key `id` (`key_` and 32 hex digits). */
+export function makeToken(id: string): Secret {
+  const head = `${tokenPrefix}${id.slice(idPrefix.length)}_${randomDigits(secretLength)}`
+  return new Secret(head + checksumOf(head))
+}
+
+/** The key's id that stands in a token; undefined: no token of Corral's, or one that was mistyped or cut off. */
+export function idOfToken(token: string): string | undefined {
+  const hex = form.exec(token)?.[1]
+  if (hex === undefined) return undefined
+  const head = token.slice(0, -checksumLength)
+  return token.endsWith(checksumOf(head)) ? idPrefix + hex : undefined
+}
+
+/** What may be shown of a token for people to tell keys apart: its last four characters, all of them of the checksum. */
+export function hintOf(token: Secret): string {
+  return `${tokenPrefix}…${token.reveal().slice(-4)}`
+}
+
+function checksumOf(head: string): string {
+  let rest = crc32(head)
+  let text = ''
+  for (let place = 0; place < checksumLength; place++) {
+    text = digits[rest % digits.length] + text
+    rest = Math.floor(rest / digits.length)
+  }
+  return text
+}
+
+/** Each digit as likely as any other: bytes from 248 on would favour the first eight, and are thrown again. */
+function randomDigits(length: number): string {
+  const fair = 256 - (256 % digits.length)
+  let text = ''
+  while (text.length < length) {
+    for (const byte of randomBytes(length)) if (byte < fair && text.length < length) text += digits[byte % digits.length]
+  }
+  return text
+}

@@ -1,0 +1,23 @@
+import { invalidRequest } from '../../errors.ts'
+import type { WantedKey } from './key-service.ts'
+
+/** What cannot be told by looking at one field alone. Throws ApiError 400 that names the field, as it is called over HTTP. */
+export function checkWanted(wanted: WantedKey, { apis, time }: { apis: ReadonlySet<string> | undefined; time: number }): void {
+  const { expiresAt, allowedApis, allowedModels } = wanted
+  if (expiresAt !== undefined && !(expiresAt > time)) throw invalid('expires_at', 'must lie in the future')
+  const unknown = apis && allowedApis?.find((api) => !apis.has(api))
+  if (apis && unknown !== undefined) {
+    throw invalid(
+      `allowed_apis[${allowedApis?.indexOf(unknown)}]`,
+      `there is no API '${unknown}'; there are ${[...apis].toSorted().join(', ')}`,
+    )
+  }
+  if (allowedModels?.length === 0)
+    throw invalid('allowed_models', 'a key that may use no model at all is of no use: leave it out to allow every model')
+  if (allowedApis?.length === 0)
+    throw invalid('allowed_apis', 'a key that may use no API at all is of no use: leave it out to allow every API')
+}
+
+function invalid(param: string, why: string): Error {
+  return invalidRequest(`Invalid value for '${param}': ${why}.`, { param, code: 'invalid_value' })
+}

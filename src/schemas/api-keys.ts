@@ -1,0 +1,125 @@
+import { z } from 'zod'
+
+/** Text that both databases can hold and a line of a log can show. */
+const word = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    // oxlint-disable-next-line no-control-regex -- what a name must not hold
+    .refine((text) => !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed(), 'must hold no control characters')
+    .refine((text) => text.trim() !== '', 'must not be blank')
+
+const attributes = z
+  .record(word(128), z.array(word(512)).max(200))
+  .refine((all) => Object.keys(all).length <= 50, 'must have at most 50 names')
+  .meta({ description: 'Attribute → values, as policies see them, e.g. `{"teams": ["search"]}`.' })
+
+const count = (what: string) => z.int().min(1).max(9_007_199_254_740_991).optional().meta({ description: what })
+
+/** One limit, as it goes over the wire. */
+export const keyLimit = z
+  .strictObject({
+    name: word(100).optional().meta({ description: 'Shown to whoever is refused.' }),
+    period: z
+      .enum(['second', 'minute', 'hour', 'day', 'week', 'month'])
+      .optional()
+      .meta({ description: 'In UTC; weeks begin on Monday. Needed for all but `concurrent_requests`.' }),
+    requests: count('Requests in a period.'),
+    input_tokens: count('Tokens of prompts in a period.'),
+    output_tokens: count('Tokens of answers in a period.'),
+    total_tokens: count('Both together.'),
+    dollars: z.number().positive().max(9_000_000).optional().meta({ description: 'US dollars in a period, by the prices of the models.' }),
+    concurrent_requests: count('Requests at any one time, whatever the period.'),
+  })
+  .superRefine(({ name: _name, period, concurrent_requests: concurrent, ...amounts }, context) => {
+    const given = Object.entries(amounts).find(([, amount]) => amount !== undefined)?.[0]
+    if (given !== undefined && period === undefined) {
+      context.addIssue({ code: 'custom', path: ['period'], message: `${given} needs a period` })
+    }
+    if (given === undefined && concurrent === undefined) {
+      context.addIssue({ code: 'custom', message: 'it limits nothing: it takes requests, tokens, dollars or concurrent_requests' })
+    }
+  })
+  .meta({ id: 'ApiKeyLimit' })
+export type KeyLimit = z.output<typeof keyLimit>
+
+const modelPattern = word(512).meta({ description: 'A model id; `*` stands for any characters.' })
+
+/** The body of `POST /v1alpha/admin/keys`. */
+export const newApiKey = z
+  .strictObject({
+    name: word(100).meta({ description: 'What it is for, for people.' }),
+    principal: word(512)
+      .optional()
+      .meta({ description: 'Whom it acts for; default: the caller. For somebody else takes a rule that permits it.' }),
+    attributes: attributes.optional(),
+    allowed_models: z
+      .array(modelPattern)
+      .max(1_000)
+      .nullish()
+      .meta({ description: 'The models it may use; absent: every one that policies permit.' }),
+    allowed_apis: z
+      .array(word(100))
+      .max(100)
+      .nullish()
+      .meta({ description: 'The APIs it may use, e.g. `inference`, `models`; absent: every one that policies permit.' }),
+    limits: z.array(keyLimit).max(50).optional(),
+    expires_at: z.int().min(1).max(8_640_000_000_000).nullish().meta({ description: 'Unix seconds; absent: never.' }),
+  })
+  .meta({ id: 'CreateApiKeyRequest' })
+export type NewApiKey = z.output<typeof newApiKey>
+
+/** The body of `POST /v1alpha/admin/keys/{id}/rotate`. */
+export const rotateApiKey = z
+  .strictObject({
+    grace_seconds: z
+      .number()
+      .min(0)
+      .max(2_592_000)
+      .default(0)
+      .meta({ description: 'For how long the old token works as well; at most 30 days. Default: not at all.' }),
+  })
+  .meta({ id: 'RotateApiKeyRequest' })
+
+export const apiKey = z
+  .object({
+    id: z.string().meta({ description: '`key_…`; names the key in logs and lists.' }),
+    object: z.literal('api_key'),
+    name: z.string(),
+    redacted_value: z.string().meta({ description: 'The first and last characters of the token, to know it by.' }),
+    status: z.enum(['active', 'expired', 'revoked']),
+    created_at: z.int().meta({ description: 'Unix seconds, as are all times here.' }),
+    expires_at: z.int().nullable(),
+    revoked_at: z.int().nullable(),
+    previous_valid_until: z.int().nullable().meta({ description: 'Until when the token before the last rotation works as well.' }),
+    owner: z.string().nullable().meta({ description: 'Who made it; for a key made on the command line, whom it acts for.' }),
+    principal: z.string().meta({ description: 'Whom it acts for.' }),
+    attributes: z.record(z.string(), z.array(z.string())),
+    allowed_models: z.array(z.string()).nullable(),
+    allowed_apis: z.array(z.string()).nullable(),
+    limits: z.array(keyLimit),
+  })
+  .meta({ id: 'ApiKey' })
+export type ApiKeyInfo = z.output<typeof apiKey>
+
+export const issuedApiKey = apiKey
+  .extend({ value: z.string().meta({ description: 'The token. It is shown this once.' }) })
+  .meta({ id: 'IssuedApiKey' })
+
+export const apiKeyList = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(apiKey),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+    has_more: z.boolean(),
+  })
+  .meta({ id: 'ListApiKeysResponse' })
+
+/** The query of `GET /v1alpha/admin/keys`. */
+export const apiKeyPage = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation.' }),
+  after: z.string().max(200).optional().meta({ description: 'The id of the last key of the page before.' }),
+})
