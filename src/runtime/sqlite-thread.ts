@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import { SqliteFailure, type SqliteResult } from './sqlite.ts'
 
-/** What the thread is asked. */
+/** What the thread is asked: to run a statement, or (without one) to close the file and end. */
 export interface ThreadQuestion {
   readonly id: number
-  readonly sql: string
+  readonly sql?: string
   readonly parameters: readonly unknown[]
   /** Refused where no transaction is open, lest it commits by itself. */
   readonly inside: boolean
@@ -45,6 +45,8 @@ export interface SqliteThread {
    * RangeError or SqliteThreadGone.
    */
   execute(sql: string, parameters: readonly unknown[], options?: { inside?: boolean }): Promise<Executed>
+  /** Closes the file after what has been asked, and ends the thread. */
+  close(): Promise<void>
   /** Ends the thread at once; what it has not acknowledged is rejected. */
   terminate(): Promise<void>
 }
@@ -93,21 +95,33 @@ export async function startSqliteThread(path: string, { busyTimeout }: { busyTim
     await worker.terminate()
     throw error
   }
+  const terminate = async (): Promise<void> => {
+    await worker.terminate()
+    end(new Error('terminated'))
+  }
+  const ask = (question: Omit<ThreadQuestion, 'id'>): Promise<Executed> => {
+    const id = ++last
+    const answer = wait(id)
+    if (ended) return answer
+    try {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      worker.postMessage({ id, ...question } satisfies ThreadQuestion)
+    } catch (error) {
+      waiting.get(id)?.reject(error)
+      waiting.delete(id)
+    }
+    return answer
+  }
   return {
     get gone() {
       return ended !== undefined
     },
-    execute(sql, parameters, options) {
-      const id = ++last
-      const answer = wait(id)
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      if (!ended) worker.postMessage({ id, sql, parameters, inside: options?.inside ?? false } satisfies ThreadQuestion)
-      return answer
+    execute: (sql, parameters, options) => ask({ sql, parameters, inside: options?.inside ?? false }),
+    async close() {
+      if (!ended) await ask({ parameters: [], inside: false }).catch(() => undefined)
+      await terminate()
     },
-    async terminate() {
-      await worker.terminate()
-      end(new Error('terminated'))
-    },
+    terminate,
   }
 }
 

@@ -19,6 +19,11 @@ async function serve({ path, busyTimeout }: { path: string; busyTimeout: number 
     parentPort?.on('message', ({ id, sql, parameters, inside }: ThreadQuestion) => {
       try {
         if (inside && !connection.inTransaction) throw new SqliteFailure('the transaction has ended', 'SQLITE_ABORT')
+        if (sql === undefined) {
+          connection.close()
+          answer({ id, inTransaction: false })
+          return
+        }
         const result = connection.execute(sql, parameters)
         answer({ id, result, inTransaction: connection.inTransaction })
       } catch (error) {

@@ -41,7 +41,7 @@ export interface SqliteOptions {
 export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOptions): Promise<SqliteConnection> {
   // Loaded here: other runtimes may import this module, as long as they open nothing.
   const { Database: Connection } = await import('bun:sqlite')
-  return translated(() => {
+  const open = () => {
     const database = new Connection(path, { readwrite: true, create: mode === 'write', safeIntegers: true, strict: true })
     try {
       database.run(`PRAGMA busy_timeout = ${Math.trunc(busyTimeout)}`)
@@ -58,8 +58,19 @@ export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOpti
       throw error
     }
     return connection(database)
-  })
+  }
+  for (let tries = 1; ; tries++) {
+    try {
+      return translated(open)
+    } catch (error) {
+      // Several processes that make a file together get into each other's way where SQLite does not wait by itself.
+      if (!(error instanceof SqliteFailure && error.code.startsWith('SQLITE_BUSY')) || tries === mostTries) throw error
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * tries))
+    }
+  }
 }
+
+const mostTries = 20
 
 function connection(database: Database): SqliteConnection {
   return {

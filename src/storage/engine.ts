@@ -12,6 +12,8 @@ export interface Engine {
   open(): Promise<void>
   readonly reading: Sessions
   readonly writing: Sessions
+  /** For migrations: without the limits of time that others have. */
+  readonly upkeep: Sessions
   /** ApiError 503 where the error means that the database is out of reach; any other error as it is. */
   translate(error: unknown): unknown
   /** Whether a transaction that failed with this error lost a race, and may well succeed when it is run again. */

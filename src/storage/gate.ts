@@ -1,8 +1,8 @@
 import type { Events } from '../telemetry/events.ts'
 import { isOutOfReach, outOfReach, StorageError } from './errors.ts'
 
-/** Milliseconds between two tries to open a database that could not be opened. */
-const pause = 1000
+/** Milliseconds between two tries to open a database that is out of reach, or that somebody has to put right first. */
+const pause = { outOfReach: 1000, unusable: 10_000 }
 
 export interface GateOptions {
   /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
@@ -45,7 +45,7 @@ export class Gate {
     if (this.#state === 'open') return
     if (this.#state === 'disposed') throw outOfReach(new Error('it has been closed'))
     const failure = this.#failure
-    if (failure && !this.#opening && performance.now() - failure.at < pause) throw failure.error
+    if (failure && !this.#opening && performance.now() - failure.at < pauseAfter(failure.error)) throw failure.error
     this.#opening ??= this.#try()
     await this.#opening
   }
@@ -54,8 +54,9 @@ export class Gate {
   keepTrying(): void {
     if (this.#state !== 'closed') return
     this.open().catch((error: unknown) => {
-      if (error instanceof StorageError) return
-      this.#retry = setTimeout(() => this.keepTrying(), pause)
+      this.failed(error)
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => this.keepTrying(), pauseAfter(error))
       this.#retry.unref()
     })
   }
@@ -85,10 +86,15 @@ export class Gate {
       this.reached()
     } catch (error) {
       this.#failure = { error, at: performance.now() }
-      this.failed(error)
+      // What the operator has to put right is told by whoever opens it.
+      if (!(error instanceof StorageError)) this.failed(error)
       throw error
     } finally {
       this.#opening = undefined
     }
   }
+}
+
+function pauseAfter(error: unknown): number {
+  return error instanceof StorageError ? pause.unusable : pause.outOfReach
 }

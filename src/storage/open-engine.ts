@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely'
 import type { Events } from '../telemetry/events.ts'
 import type { PostgresBackend, SqliteBackend } from './config.ts'
 import type { Database } from './database.ts'
@@ -12,7 +11,6 @@ import { postgresEngine } from './postgres.ts'
 import { RevisionWatch } from './revisions.ts'
 import type { Session, Sessions } from './session.ts'
 import { sqliteEngine } from './sqlite.ts'
-import type { Tables } from './tables.ts'
 
 export interface DatabaseDeps {
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
@@ -36,7 +34,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
   const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
   const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
   const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))
-  const revisions = new RevisionWatch(engine, read)
+  const revisions = new RevisionWatch(engine, read, () => gate.pass())
   return {
     engine: engine.name,
     place: engine.place,
@@ -66,8 +64,8 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
 async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Promise<void> {
   try {
     await engine.open()
-    const db: Kysely<Tables> = kyselyOver(engine.name, engine.writing)
-    await migrate({ read: kyselyOver(engine.name, engine.reading), write: db }, { engine: engine.name, place: engine.place, migrations })
+    const { name, place, reading, upkeep } = engine
+    await migrate({ read: kyselyOver(name, reading), write: kyselyOver(name, upkeep) }, { engine: name, place, migrations })
   } catch (error) {
     throw engine.translate(error)
   }

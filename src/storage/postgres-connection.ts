@@ -69,7 +69,8 @@ export async function tlsOptions(
   backend: PostgresBackend,
   probe: (ssl: ClientConfig['ssl']) => Promise<void>,
 ): Promise<ClientConfig['ssl']> {
-  const mode = backend.sslMode ?? 'prefer'
+  // A socket of this machine has no TLS.
+  const mode = backend.host.startsWith('/') ? 'disable' : (backend.sslMode ?? 'prefer')
   const ca = backend.caCertPath === undefined ? undefined : await readCa(backend.caCertPath)
   const unchecked = { rejectUnauthorized: false }
   const chainOnly = { rejectUnauthorized: true, ...(ca !== undefined && { ca }), checkServerIdentity: () => undefined }

@@ -1,17 +1,12 @@
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
 import type { PostgresBackend } from './config.ts'
-import type { Engine, Hint, Watch } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { outOfReach } from './errors.ts'
 import { connectionConfig, placeOf, poolTimes, tlsOptions } from './postgres-connection.ts'
+import { listen } from './postgres-listen.ts'
 import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
 import { revisionChannel } from './revisions.ts'
 import type { Executed, Isolation, Session, Sessions } from './session.ts'
-
-/** Milliseconds between two looks for changes that no notification told of, which is also how a lost server is noticed. */
-const watchInterval = 5000
-
-/** Milliseconds before the connection that listens is made anew. */
-const listenAgain = 1000
 
 export function postgresEngine(backend: PostgresBackend): Engine {
   let pool: Pool | undefined
@@ -24,6 +19,9 @@ export function postgresEngine(backend: PostgresBackend): Engine {
       return new PostgresSession(pool, await pool.connect())
     },
   }
+  const notify = async (payload: string): Promise<void> => {
+    await pool?.query('select pg_notify($1, $2)', [revisionChannel, payload])
+  }
   return {
     name: 'postgres',
     place: placeOf(backend),
@@ -34,6 +32,7 @@ export function postgresEngine(backend: PostgresBackend): Engine {
         await probe.query('select 1')
       })
       config = connectionConfig(backend, ssl)
+      await pool?.end()
       const opened = new pg.Pool({ ...config, ...poolTimes(backend.poolSize) })
       // An idle connection that breaks is replaced; whoever needs the next one learns whether that works.
       opened.on('error', () => undefined)
@@ -53,9 +52,10 @@ export function postgresEngine(backend: PostgresBackend): Engine {
     },
     reading: sessions,
     writing: sessions,
+    upkeep: { acquire: () => patientSession(config) },
     translate,
     isLostRace,
-    watch: (hint) => listen(() => config, hint),
+    watch: (hint) => listen({ hint, config: () => config, notify }),
     async close() {
       closed = true
       await pool?.end()
@@ -70,13 +70,13 @@ async function makeSchema(client: PoolClient, schema: string): Promise<void> {
 }
 
 class PostgresSession implements Session {
-  readonly #pool: Pool
+  readonly #pool: Pick<Pool, 'connect'>
   #client: PoolClient
   /** The connection is not to be used again. */
   #broken: Error | undefined
   #isFresh = true
 
-  constructor(pool: Pool, client: PoolClient) {
+  constructor(pool: Pick<Pool, 'connect'>, client: PoolClient) {
     this.#pool = pool
     this.#client = client
     client.on('error', this.#onError)
@@ -143,61 +143,27 @@ class PostgresSession implements Session {
   }
 }
 
+/** One connection outside of the pool, which may take as long as it needs. */
+async function patientSession(config: ClientConfig | undefined): Promise<Session> {
+  const pg = await import('pg')
+  const single = new pg.Pool({ ...config, max: 1, statement_timeout: 0, query_timeout: 0, idle_in_transaction_session_timeout: 0 })
+  single.on('error', () => undefined)
+  const session = new PostgresSession(single, await single.connect())
+  return {
+    execute: (sql, parameters) => session.execute(sql, parameters),
+    begin: (isolation) => session.begin(isolation),
+    commit: () => session.commit(),
+    rollback: () => session.rollback(),
+    release() {
+      session.release()
+      void single.end()
+    },
+  }
+}
+
 async function connected(ClientClass: typeof Client, config: ClientConfig): Promise<Client & AsyncDisposable> {
   const client = new ClientClass(config)
   client.on('error', () => undefined)
   await client.connect()
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
-}
-
-/** LISTEN on a connection of its own, made anew whenever it is lost. */
-function listen(config: () => ClientConfig | undefined, hint: Hint): Watch {
-  let client: Client | undefined
-  let again: ReturnType<typeof setTimeout> | undefined
-  let disposed = false
-
-  const start = async (): Promise<void> => {
-    const settings = config()
-    if (disposed || !settings) return later()
-    const pg = (await import('pg')).default
-    const fresh = new pg.Client({ ...settings, query_timeout: 5000 })
-    const lost = () => {
-      if (client === fresh) client = undefined
-      fresh.removeAllListeners('notification')
-      void fresh.end().catch(() => undefined)
-      later()
-    }
-    fresh.once('error', lost)
-    fresh.on('error', () => undefined)
-    fresh.once('end', lost)
-    fresh.on('notification', ({ payload }) => hint(payload))
-    try {
-      await fresh.connect()
-      await fresh.query(`listen ${revisionChannel}`)
-      if (disposed) return lost()
-      client = fresh
-      // Changes that came while nobody listened.
-      hint()
-    } catch {
-      lost()
-    }
-  }
-  const later = (): void => {
-    if (disposed || again) return
-    again = setTimeout(() => {
-      again = undefined
-      void start()
-    }, listenAgain)
-    again.unref()
-  }
-  void start()
-  return {
-    interval: watchInterval,
-    mayHaveChanged: () => Promise.resolve(true),
-    [Symbol.dispose]() {
-      disposed = true
-      clearTimeout(again)
-      void client?.end().catch(() => undefined)
-    },
-  }
 }

@@ -31,6 +31,7 @@ const longestLook = 5000
 export class RevisionWatch {
   readonly #engine: Engine
   readonly #read: Reader
+  readonly #ready: () => Promise<void>
   readonly #scopes = new Map<string, Set<Watched>>()
   #watch: ReturnType<Engine['watch']> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -38,9 +39,11 @@ export class RevisionWatch {
   #lookAgain = false
   #disposed = false
 
-  constructor(engine: Engine, read: Reader) {
+  /** @param ready resolves once the database is open */
+  constructor(engine: Engine, read: Reader, ready: () => Promise<void>) {
     this.#engine = engine
     this.#read = read
+    this.#ready = ready
   }
 
   add(scope: string, watcher: Watcher): Disposable {
@@ -103,6 +106,7 @@ export class RevisionWatch {
 
   async #lookOnce(certainly: boolean): Promise<void> {
     try {
+      await this.#ready()
       const mayHaveChanged = await this.#watch?.mayHaveChanged()
       const isAwaited = [...this.#scopes.values()].some((all) => [...all].some(({ seen, isFailing }) => seen === undefined || isFailing))
       if (certainly || mayHaveChanged || isAwaited) this.#compare(await within(longestLook, this.#values()))

@@ -10,6 +10,9 @@ import { type WriteChannel, WriteQueue } from './write-queue.ts'
 /** Milliseconds that one try to lock the file waits for another process. */
 const busyTimeout = 2000
 
+/** Milliseconds that a transaction under way gets when the database is closed. */
+const longestEnd = 3000
+
 /** Milliseconds between two looks for what other processes have changed. */
 const watchInterval = 200
 
@@ -40,6 +43,7 @@ function fileEngine(path: string): Engine {
     async open() {
       try {
         await makeFile(path)
+        reader?.close()
         reader = await openSqlite(path, { mode: 'query', busyTimeout })
       } catch (error) {
         throw unopenable(path, error)
@@ -47,14 +51,19 @@ function fileEngine(path: string): Engine {
     },
     reading: { acquire: () => Promise.resolve(readingSession(reader)) },
     writing: queue,
+    upkeep: queue,
     translate,
-    isLostRace: (error) => codeOf(error)?.startsWith('SQLITE_BUSY') ?? false,
+    // One transaction runs at a time, and each waits for other processes before it begins.
+    isLostRace: () => false,
     watch: () => watchFile(path),
     async close() {
+      await queue.close(longestEnd)
       closed = true
+      // First, so that the thread's connection is the last one, which tidies the write-ahead log up.
       reader?.close()
+      reader = undefined
       const running = await thread?.catch(() => undefined)
-      await running?.terminate()
+      await running?.close()
     },
   }
 }
@@ -83,6 +92,7 @@ function memoryEngine(): Engine {
     },
     reading: { acquire: () => memoryReading(queue) },
     writing: queue,
+    upkeep: queue,
     translate,
     isLostRace: () => false,
     watch: () => ({
@@ -94,10 +104,10 @@ function memoryEngine(): Engine {
       },
       [Symbol.dispose]() {},
     }),
-    close: () => {
+    async close() {
+      await queue.close(longestEnd)
       connection?.close()
       connection = undefined
-      return Promise.resolve()
     },
   }
 }

@@ -1,4 +1,5 @@
-import { codeOf } from './errors.ts'
+import type { ApiError } from '../errors.ts'
+import { codeOf, outOfReach } from './errors.ts'
 import type { Executed, Session } from './session.ts'
 
 /** The connection that writes: a thread, or, for a database in memory, one that answers at once. */
@@ -37,6 +38,7 @@ export class WriteQueue {
   readonly #channel: () => Promise<WriteChannel>
   readonly #waiting: PromiseWithResolvers<Turn>[] = []
   #busy = false
+  #closed: PromiseWithResolvers<void> | undefined
   #group: Group | undefined
   /** Commits so far: tells readers of a database in memory that something may have changed. */
   commits = 0
@@ -45,7 +47,18 @@ export class WriteQueue {
     this.#channel = channel
   }
 
+  /** Refuses whoever waits or comes later. Resolves once the transaction under way has ended, or after `limit` milliseconds. */
+  async close(limit: number): Promise<void> {
+    const idle = (this.#closed ??= Promise.withResolvers<void>())
+    for (const turn of this.#waiting.splice(0)) turn.reject(closedError())
+    if (!this.#busy) return
+    const timer = setTimeout(idle.resolve, limit)
+    await idle.promise
+    clearTimeout(timer)
+  }
+
   async acquire(): Promise<Session> {
+    if (this.#closed) throw closedError()
     if (this.#busy) {
       const turn = Promise.withResolvers<Turn>()
       this.#waiting.push(turn)
@@ -114,7 +127,12 @@ export class WriteQueue {
     const turn = this.#waiting.shift()
     if (turn) turn.resolve(new Turn(this))
     else this.#busy = false
+    if (!this.#busy) this.#closed?.resolve()
   }
+}
+
+function closedError(): ApiError {
+  return outOfReach(new Error('it has been closed'))
 }
 
 /** Another process may be writing: each try waits for the connection's busy timeout. Throws ApiError 503. */
@@ -137,6 +155,8 @@ class Turn implements Session {
   #state: 'fresh' | 'open' | 'over' = 'fresh'
   #watchdog: ReturnType<typeof setTimeout> | undefined
   #running = 0
+  /** A statement failed: as on PostgreSQL, nothing of the transaction is kept. */
+  #failure: unknown
 
   constructor(queue: WriteQueue) {
     this.#queue = queue
@@ -151,11 +171,14 @@ class Turn implements Session {
   async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
     const transaction = this.#transaction
     if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
+    if (this.#failure !== undefined)
+      throw new Error('a statement of this transaction has failed: it can only be rolled back', { cause: this.#failure })
     clearTimeout(this.#watchdog)
     this.#running++
     try {
       return await transaction.channel.execute(sql, parameters, { inside: true })
     } catch (error) {
+      this.#failure = error
       if (!(error instanceof Error && 'inTransaction' in error && error.inTransaction === true)) transaction.group.lost ??= error
       throw error
     } finally {
@@ -165,6 +188,8 @@ class Turn implements Session {
   }
 
   async commit(): Promise<void> {
+    if (this.#failure !== undefined)
+      throw new Error('the transaction was rolled back: a statement in it had failed', { cause: this.#failure })
     const transaction = this.#end()
     if (!transaction) throw new Error('this transaction was rolled back: it asked for nothing for too long')
     if (transaction.nested && transaction.group.lost === undefined) await this.#savepoint(transaction, 'RELEASE turn')
