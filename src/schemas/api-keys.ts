@@ -41,7 +41,13 @@ export const keyLimit = z
       context.addIssue({ code: 'custom', message: 'it limits nothing: it takes requests, tokens, dollars or concurrent_requests' })
     }
   })
-  .meta({ id: 'ApiKeyLimit' })
+  .meta({
+    id: 'ApiKeyLimit',
+    anyOf: [
+      { required: ['concurrent_requests'] },
+      ...['requests', 'input_tokens', 'output_tokens', 'total_tokens', 'dollars'].map((amount) => ({ required: [amount, 'period'] })),
+    ],
+  })
 export type KeyLimit = z.output<typeof keyLimit>
 
 const modelPattern = word(512).meta({ description: 'A model id; `*` stands for any characters.' })

@@ -24,6 +24,14 @@ const sound: Readonly<Record<string, Record<string, unknown>>> = {
   '/v1/completions': { model: 'p/m', prompt: 'x' },
   '/v1/embeddings': { model: 'p/m', input: 'x' },
   '/v1alpha/inference/rerank': { model: 'p/m', query: 'x', items: ['x'] },
+  '/v1alpha/admin/keys': { name: 'x' },
+  '/v1alpha/admin/keys/{key_id}/rotate': { grace_seconds: 1 },
+}
+
+/** What is found out after the body was held to its schema. Elsewhere: there is no such model. */
+const refusals: Readonly<Record<string, string>> = {
+  '/v1alpha/admin/keys': 'authentication_required',
+  '/v1alpha/admin/keys/{key_id}/rotate': 'authentication_required',
 }
 
 for (const { path } of routes.filter(({ body, method }) => body && method === 'POST')) {
@@ -32,7 +40,7 @@ for (const { path } of routes.filter(({ body, method }) => body && method === 'P
     const { $ref } = post.requestBody.content['application/json'].schema
     const documented = ajv.compile({ $ref: `ours${$ref}` })
     const fields = fieldsOf({ $ref })
-    expect(fields.length).toBeGreaterThan(2)
+    expect(fields.length).toBeGreaterThan(0)
     const whole = sound[path]
     expect(documented(whole)).toBe(true)
     for (const field of fields) {
@@ -44,9 +52,8 @@ for (const { path } of routes.filter(({ body, method }) => body && method === 'P
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(body),
         })
-        // There is no such model, which is found out after the body was held to its schema.
         const answer: unknown = await response.json()
-        expect({ field, value, answer }).toMatchObject({ answer: { error: { code: 'model_not_found' } } })
+        expect({ field, value, answer }).toMatchObject({ answer: { error: { code: refusals[path] ?? 'model_not_found' } } })
       }
     }
   })
