@@ -40,7 +40,10 @@ class Governing implements Governance {
     this.#limiter = limiter
     this.#prices = prices
     this.#ledger = ledger
-    this.#plans = new Plans(compileLimits(config, allHold), config.store?.namespace ?? '')
+    this.#plans = new Plans(compileLimits(config, allHold), {
+      namespace: config.store?.namespace ?? '',
+      handle: (counter) => limiter.counter(counter),
+    })
     this.#estimates = {
       defaultMaxTokens: config.defaultMaxTokens ?? defaultMaxTokens,
       inputBytesPerToken: config.inputBytesPerToken ?? 1,

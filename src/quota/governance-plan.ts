@@ -1,6 +1,15 @@
 import { type Call, type Principal, systemPrincipal } from '../call.ts'
 import type { Counter, Demand } from './counters.ts'
-import { type Asker, compileKeyLimits, type CompiledLimit, countersOf, isOfRequest, networkOf, type Target } from './governance-limits.ts'
+import {
+  type Asker,
+  compileKeyLimits,
+  type CompiledLimit,
+  countersOf,
+  isOfRequest,
+  networkOf,
+  type Target,
+  type Unit,
+} from './governance-limits.ts'
 
 /** What every request of one asker takes, made once. */
 export interface RequestPlan {
@@ -25,19 +34,27 @@ const mostPlans = 10_000
 const mostAddresses = 10_000
 const mostTargets = 500
 
+/** How counters are named and kept. */
+export interface Counting {
+  /** Keeps servers apart that share a store. */
+  readonly namespace: string
+  /** The limiter's own object for a counter, which it need not look up. */
+  readonly handle: (counter: Counter) => Counter
+}
+
 type Who = Pick<Call, 'principal' | 'clientAddress'>
 
 /** The limits of each caller with their counters, found by hash once and then remembered. */
 export class Plans {
   readonly #limits: readonly CompiledLimit[]
-  readonly #namespace: string
+  readonly #counting: Counting
   readonly #plans = new Map<string, Plan>()
   readonly #ofSystem: Plan
 
-  constructor(limits: readonly CompiledLimit[], namespace: string) {
+  constructor(limits: readonly CompiledLimit[], counting: Counting) {
     this.#limits = limits
-    this.#namespace = namespace
-    this.#ofSystem = new Plan([], systemPrincipal, namespace)
+    this.#counting = counting
+    this.#ofSystem = new Plan([], systemPrincipal, counting)
   }
 
   /** The server's own work has no limits. */
@@ -47,7 +64,7 @@ export class Plans {
     const known = this.#plans.get(name)
     if (known?.fits(principal)) return known
     const applying = this.#limits.filter((limit) => limit.appliesTo(principal))
-    const plan = new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#namespace)
+    const plan = new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#counting)
     forgetOldest(this.#plans, mostPlans)
     this.#plans.set(name, plan)
     return plan
@@ -59,17 +76,17 @@ export class Plan {
   /** JSON. */
   readonly attributes: string
   readonly #limits: readonly CompiledLimit[]
-  readonly #namespace: string
+  readonly #counting: Counting
   readonly #ofTarget: readonly CompiledLimit[]
   readonly #goesByAddress: boolean
   readonly #requests = new Map<string, RequestPlan | undefined>()
   readonly #targets = new Map<string, Map<string, TargetPlan>>()
   #principal: Principal | undefined
 
-  constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, namespace: string) {
+  constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, counting: Counting) {
     this.#limits = limits
     this.#principal = principal
-    this.#namespace = namespace
+    this.#counting = counting
     this.#ofTarget = limits.filter((limit) => limit.ofTarget || limit.amounts.some(({ unit }) => !isOfRequest(unit)))
     this.#goesByAddress = limits.some(
       ({ per, ofAddress }) => ofAddress || (principal === undefined && (per.includes('user') || per.includes('key'))),
@@ -93,9 +110,7 @@ export class Plan {
     const address = this.#addressOf(who)
     if (this.#requests.has(address)) return this.#requests.get(address)
     const asker: Asker = { principal: this.#principal, address: who.clientAddress }
-    const counters = this.#limits
-      .filter((limit) => !limit.ofTarget)
-      .flatMap((limit) => countersOf(limit, asker, isOfRequest, this.#namespace))
+    const counters = this.#limits.filter((limit) => !limit.ofTarget).flatMap((limit) => this.#counters(limit, asker, isOfRequest))
     const plan = counters.length === 0 ? undefined : toRequestPlan(counters)
     forgetOldest(this.#requests, mostAddresses)
     this.#requests.set(address, plan)
@@ -119,11 +134,16 @@ export class Plan {
     const asker: Asker = { principal: this.#principal, address: who.clientAddress, target: { provider, model, upstreamModel, told } }
     const counters = this.#ofTarget
       .filter((limit) => limit.matches(target))
-      .flatMap((limit) => countersOf(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit), this.#namespace))
+      .flatMap((limit) => this.#counters(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit)))
     const plan = toTargetPlan(counters)
     forgetOldest(targets, mostTargets)
     targets.set(name, plan)
     return plan
+  }
+
+  #counters(limit: CompiledLimit, asker: Asker, units: (unit: Unit) => boolean): Counter[] {
+    const { namespace, handle } = this.#counting
+    return countersOf(limit, asker, units, namespace).map(handle)
   }
 
   #addressOf(who: Who): string {

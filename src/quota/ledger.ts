@@ -41,6 +41,7 @@ class WrittenLedger implements Ledger {
   /** Names this process's lines; with their number that makes an id. */
   readonly #origin = crypto.randomUUID().replaceAll('-', '')
   #number = 0
+  #written = 0
   #waiting: LedgerRow[] = []
   #writing: Promise<boolean> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -65,9 +66,8 @@ class WrittenLedger implements Ledger {
   }
 
   async flush(): Promise<void> {
-    const last = this.#waiting.at(-1)
-    if (this.#writing) await this.#writing
-    while (last && this.#waiting.includes(last)) {
+    const goal = this.#written + this.#waiting.length
+    while (this.#written < goal) {
       if (!(await this.#write())) return
     }
   }
@@ -117,6 +117,7 @@ class WrittenLedger implements Ledger {
       return false
     }
     this.#waiting = this.#waiting.slice(rows.length)
+    this.#written += rows.length
     if (this.#failures > 0) events.dependencyBack(dependency)
     this.#failures = 0
     this.#tellLoss()
