@@ -43,11 +43,18 @@ class SessionDialect implements Dialect {
   }
 
   createAdapter(): DialectAdapter {
-    return this.#engine === 'sqlite' ? new SqliteAdapter() : new PostgresAdapter()
+    return this.#engine === 'sqlite' ? new QueuedSqliteAdapter() : new PostgresAdapter()
   }
 
   createIntrospector(db: Kysely<unknown>): DatabaseIntrospector {
     return this.#engine === 'sqlite' ? new SqliteIntrospector(db) : new PostgresIntrospector(db)
+  }
+}
+
+/** Whose sessions queue by themselves: Kysely's own queue would stand still for good after a session could not be had. */
+class QueuedSqliteAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
   }
 }
 
