@@ -12,6 +12,7 @@ import { compose, type Middleware } from './http/middleware/middleware.ts'
 import { originCheck } from './http/middleware/origin-check.ts'
 import { olderClients } from './http/middleware/older-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
+import { requestQuota } from './http/middleware/request-quota.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
 import { runningLimit } from './http/middleware/running-limit.ts'
@@ -35,7 +36,7 @@ export interface App {
 
 /** What a request passes on its way, outermost first. A layer that is not configured is not there. */
 export function createApp(services: Services): App {
-  const { config, events, authentication } = services
+  const { config, events, authentication, governance } = services
   const { server } = config
   const find = findRoutes(routes)
   const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
@@ -52,7 +53,7 @@ export function createApp(services: Services): App {
     authenticate({ authentication, docsNeedAuth: server.docsNeedAuth }),
     routePolicy(config.routePolicy),
     allowedApis(authentication !== undefined),
-    // Here: the request quota.
+    requestQuota(governance),
     providerData(events),
     clientVersion(server.clientVersions),
     olderClients(),

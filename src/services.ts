@@ -6,13 +6,16 @@ import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
 import type { AuthenticationDeps } from './auth/authentication.ts'
 import type { AuthConfig } from './auth/config.ts'
+import type { Keys } from './auth/keys/open.ts'
 import type { AuditConfig, Config } from './config/config.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
+import { limitsAnything } from './quota/config.ts'
+import type { Governance } from './quota/governance.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
-import { openStorage } from './storage/open.ts'
+import { openStorage, type Storage } from './storage/open.ts'
 import type { AuditLog } from './telemetry/audit/audit-log.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
@@ -26,6 +29,8 @@ export interface Services extends ApiDeps, AsyncDisposable {
   readonly events: Events
   /** Absent: nobody has to authenticate. */
   readonly authentication?: Authentication | undefined
+  /** Absent: nothing is limited, nor written down. */
+  readonly governance?: Governance | undefined
 }
 
 export interface BuildOptions {
@@ -85,15 +90,19 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   const events = createEvents(log, audit)
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
-  keep(await openStorage(config.storage, { events }))
-  const authentication = options.authentication ?? (config.auth && keep(await authenticationOf(config.auth, { egress, events })))
+  const storage = keep(await openStorage(config.storage, { events }))
+  const keys = config.auth && (await keysOf(config, { events, storage }))
+  const authentication =
+    options.authentication ?? (config.auth && keep(await authenticationOf(config.auth, { egress, events, keys: keys?.authenticator })))
+  const isGoverned = authentication !== undefined || limitsAnything(config.quota)
+  const governance = isGoverned || config.quota.ledger ? keep(await governanceOf(config, { events, storage, isGoverned })) : undefined
   const providers = keep(
     createProviderRegistry({
       entries: config.providers,
       egress,
       log,
       events,
-      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event)),
+      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event), governance),
       ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
     }),
   )
@@ -113,6 +122,8 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     log,
     events,
     authentication,
+    governance,
+    keys: keys?.service,
     providers,
     models,
     routes,
@@ -139,7 +150,29 @@ async function auditLog(config: AuditConfig, { name, log }: { name: string; log:
   }
 }
 
+interface Grounds {
+  readonly events: Events
+  readonly storage: Storage
+}
+
+async function keysOf({ accessPolicy, keyPepper, home }: Config, { events, storage }: Grounds): Promise<Keys> {
+  const { openKeys } = await import('./auth/keys/open.ts')
+  const apis = [...new Set(routes.map(({ api }) => api))]
+  return openKeys({ database: storage.records, policy: accessPolicy, pepper: keyPepper, home, events, apis })
+}
+
 async function authenticationOf(config: AuthConfig, deps: AuthenticationDeps): Promise<Authentication> {
   const { createAuthentication } = await import('./auth/authentication.ts')
   return createAuthentication(config, deps)
+}
+
+async function governanceOf(config: Config, { isGoverned, ...grounds }: Grounds & { isGoverned: boolean }): Promise<Governance> {
+  const { openGovernance } = await import('./quota/open.ts')
+  const { quota, providers, server } = config
+  return openGovernance(quota, {
+    ...grounds,
+    pricing: new Map(providers.map(({ id, definition }) => [id, definition.pricing])),
+    isShared: server.workers > 1,
+    hasLedger: quota.ledger ?? isGoverned,
+  })
 }

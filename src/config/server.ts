@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { readProxies } from '../egress/proxies.ts'
 import { toQuotaConfig } from '../quota/schema.ts'
 import { type AuthSettings, readAuthSection, withoutUnsetAuthenticators } from './auth.ts'
+import { limitsAnything } from '../quota/config.ts'
 import type { Config, CorsConfig, ServerConfig } from './config.ts'
 import { type Environment, families } from './environment.ts'
 import { redact } from './redact.ts'
@@ -118,10 +119,6 @@ function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, ho
     maxFileBytes,
     ...(keepDays && { keepDays }),
   }
-}
-
-function limitsAnything({ requests, limits }: Config['quota']): boolean {
-  return requests !== undefined || limits.length > 0
 }
 
 /** Who may do what and how much, as the file says it, secrets masked: for showing. */

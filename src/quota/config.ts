@@ -63,3 +63,8 @@ export interface QuotaConfig {
 }
 
 export const defaultMaxTokens = 4096
+
+/** Whether there is any limit that holds for more than single keys. */
+export function limitsAnything({ requests, limits }: QuotaConfig): boolean {
+  return requests !== undefined || limits.length > 0
+}

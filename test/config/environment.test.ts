@@ -112,6 +112,9 @@ providers:
     - provider_id: two
       provider_type: remote::sample`
 
+const list = (first: string) =>
+  withServer('auth:', '  provider_config:', `    - { type: "${first}", endpoint: "\${env.ENDPOINT}" }`, '    - { type: api_key }')
+
 describe('what switches off', () => {
   for (const id of ['null', '""', '~', '__disabled__', '${env.X:+one}', '${env.X:=}', '${env.X:=__disabled__}']) {
     test(`[CFG-8] provider_id: ${id} drops the entry before its other fields are read`, async () => {
@@ -157,8 +160,6 @@ models:
   })
 
   test('[CFG-1] so is one of several authenticators; the others stay', async () => {
-    const list = (first: string) =>
-      withServer('auth:', '  provider_config:', `    - { type: "${first}", endpoint: "\${env.ENDPOINT}" }`, '    - { type: api_key }')
     expect((await load(list('${env.CUSTOM:+custom}'))).config.auth?.authenticators).toEqual([{ type: 'api_key' }])
     const { config } = await load(list('${env.CUSTOM:+custom}'), { env: { CUSTOM: '1', ENDPOINT: 'http://x' } })
     expect(config.auth?.authenticators.map(({ type }) => type)).toEqual(['custom', 'api_key'])

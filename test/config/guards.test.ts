@@ -51,9 +51,10 @@ describe('the audit log', () => {
   })
 })
 
+const versions = async (line: string, env: Record<string, string> = {}) =>
+  (await load(withServer(line), { env })).config.server.clientVersions
+
 describe('[PIP-10] client versions', () => {
-  const versions = async (line: string, env: Record<string, string> = {}) =>
-    (await load(withServer(line), { env })).config.server.clientVersions
   test('are not looked at unless the file says so', async () => {
     for (const line of ['port: 1', 'client_version_check: false', 'client_version_check: null']) expect(await versions(line)).toEqual([])
   })

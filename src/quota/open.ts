@@ -1,0 +1,52 @@
+import type { Storage } from '../storage/open.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { QuotaConfig } from './config.ts'
+import type { QuotaStore } from './counters.ts'
+import { createGovernance } from './create-governance.ts'
+import type { Governance } from './governance.ts'
+import { openLedger } from './ledger.ts'
+import { createLimiter } from './limiter.ts'
+import { createPrices, type ProviderPricing } from './prices.ts'
+import { createMemoryStore } from './stores/memory.ts'
+
+export interface GovernanceDeps {
+  readonly storage: Storage
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning' | 'unexpected'>
+  /** How the providers' answers are priced, by provider id. */
+  readonly pricing: ReadonlyMap<string, ProviderPricing | undefined>
+  /** Several processes count together. */
+  readonly isShared: boolean
+  /** Whether each answer of a model gets its line in the ledger. */
+  readonly hasLedger: boolean
+}
+
+const dependency = 'the quota store'
+
+/** Limits, prices and the ledger of a server, over the store that the configuration names. Throws an Error where there is no such store. */
+export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
+  const { storage, events, pricing, hasLedger } = deps
+  const store = await openStore(config, deps)
+  const limiter = createLimiter({
+    store,
+    failure: config.onStoreFailure ?? 'closed',
+    events: {
+      storeFailed: (error) => events.dependencyFailed(dependency, error),
+      storeBack(unmetered) {
+        events.dependencyBack(dependency)
+        if (unmetered > 0)
+          events.warning('Requests were admitted uncounted while the quota store was out of reach.', { requests: unmetered })
+      },
+    },
+  })
+  const prices = createPrices({
+    overrides: config.prices ?? [],
+    providers: pricing,
+    onFailure: (error) => events.unexpected('the price catalogue', error),
+  })
+  return createGovernance({ config, limiter, prices, ledger: hasLedger ? openLedger(storage.records, { events }) : undefined })
+}
+
+async function openStore({ store }: QuotaConfig, { isShared }: GovernanceDeps): Promise<QuotaStore> {
+  if (!store && !isShared) return createMemoryStore()
+  throw new Error('Counts are kept in memory only.')
+}
