@@ -3,7 +3,6 @@ import {
   type AuthorizationServer,
   type Client,
   type ClientAuth,
-  ClientSecretBasic,
   ClientSecretPost,
   customFetch,
   introspectionRequest,
@@ -49,7 +48,7 @@ export class IntrospectionLookUp implements LookUp {
     this.#server = { issuer: issuer ?? check.url, introspection_endpoint: check.url }
     this.#client = { client_id: check.clientId }
     const secret = check.clientSecret.reveal()
-    this.#clientAuth = check.sendSecretInBody ? ClientSecretPost(secret) : ClientSecretBasic(secret)
+    this.#clientAuth = check.sendSecretInBody ? ClientSecretPost(secret) : basic(secret)
     this.#fetch = fetchThrough(deps.service)
   }
 
@@ -77,7 +76,7 @@ export class IntrospectionLookUp implements LookUp {
     // RFC 7662 §2.3: what is not accepted then are our own credentials.
     if (status === 401 || status === 403)
       throw service.broken(this.#url, `introspection answered ${status}: check client_id and client_secret`)
-    if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}` })
+    if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}`, final: false })
     const reply = await this.#read(response)
     if (!reply) throw service.broken(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
     service.works(this.#url)
@@ -109,6 +108,20 @@ export class IntrospectionLookUp implements LookUp {
       throw refused('Token not active', { reason: 'wrong audience', description: 'The token is for another audience' })
     }
   }
+}
+
+/**
+ * HTTP Basic with id and secret as RFC 6749 §2.3.1 wants them encoded, and no more than that: the library's own way also encodes `-`, `.` and `_`,
+ * which fails with the many servers that decode nothing.
+ */
+function basic(secret: string): ClientAuth {
+  return (_server, client, _body, headers) => {
+    headers.set('authorization', `Basic ${btoa(`${formEncoded(client.client_id)}:${formEncoded(secret)}`)}`)
+  }
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
 function refused(message: string, detail: ConstructorParameters<typeof CredentialRefused>[1]): CredentialRefused {

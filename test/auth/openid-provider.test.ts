@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { chainOf, guarded, outcome, standingClock, whoIs } from './guarded.ts'
+import { type OpenIDProvider, startOpenIDProvider } from './openid-provider.ts'
+
+describe('an OpenID provider', () => {
+  let provider: OpenIDProvider
+  beforeAll(async () => {
+    provider = await startOpenIDProvider()
+  })
+  afterAll(() => provider[Symbol.asyncDispose]())
+
+  const byKeys = (over: Record<string, unknown> = {}) => ({
+    type: 'oauth2_token',
+    issuer: provider.url,
+    jwks: { uri: `${provider.url}/jwks` },
+    ...over,
+  })
+  const byAsking = (how: 'basic' | 'body', over: Record<string, unknown> = {}) => ({
+    type: 'oauth2_token',
+    introspection: provider.introspection(how),
+    ...over,
+  })
+
+  test('[AUT-10] its JWT access tokens are taken by its keys', async () => {
+    await using server = await guarded(byKeys())
+    const { status, line } = await server.ask(await provider.token('llama-stack'))
+    expect([status, line.fields['principal']]).toEqual([200, 'service'])
+    expect((await server.ask(await provider.token('somebody-else'))).line.fields['denied_because']).toBe('wrong audience')
+    expect((await server.ask(await provider.token())).error?.message).toBe('Invalid JWT token')
+  })
+
+  test('[AUT-31] nested claims of its tokens become attributes', async () => {
+    const chain = chainOf(byKeys({ claims_mapping: { 'realm_access.roles': 'roles', groups: 'teams', scope: 'scopes' } }))
+    const { attributes } = await whoIs(chain, await provider.token('ogx', 'telemetry.read models.read'))
+    expect(attributes).toEqual({ roles: ['admin'], teams: ['ml', 'ops'], scopes: ['telemetry.read', 'models.read'] })
+  })
+
+  for (const how of ['basic', 'body'] as const) {
+    test(`[AUT-20] its opaque tokens are taken by introspection, with the secret by ${how}`, async () => {
+      await using server = await guarded(byAsking(how))
+      const token = await provider.token()
+      const { status, line } = await server.ask(token)
+      expect([status, line.fields['principal']]).toEqual([200, 'service-account'])
+      expect(line.fields['principal']).toBe('service-account')
+      const { status: refused, error } = await server.ask('never-issued')
+      expect([refused, error?.message]).toEqual([401, 'Token not active'])
+      expect(JSON.stringify(server.lines)).not.toContain(token)
+    })
+  }
+
+  test('[AUT-20] a revoked token is refused once the TTL is over', async () => {
+    const clock = standingClock(Date.now())
+    const chain = chainOf(byAsking('basic', { cache_ttl_seconds: 30, principal_claim: 'client_id' }), clock)
+    const token = await provider.token()
+    expect(await outcome(chain, token)).toBe('service')
+    const asked = provider.introspections
+    await provider.revoke(token)
+    expect(await outcome(chain, token)).toBe('service')
+    expect(provider.introspections).toBe(asked)
+    clock.pass(30_001)
+    expect(await outcome(chain, token)).toBe('401 Token not active')
+    expect(provider.introspections).toBe(asked + 1)
+  })
+
+  test('a chain of both takes its JWTs and its opaque tokens', async () => {
+    const chain = chainOf([byKeys(), byAsking('basic', { principal_claim: 'client_id' })])
+    expect(await outcome(chain, await provider.token('ogx'))).toBe('service')
+    expect(await outcome(chain, await provider.token())).toBe('service')
+    expect(await outcome(chain, 'never-issued')).toBe('401 Invalid JWT token')
+  })
+
+  test('[AUT-22] wrong credentials of ours are not the fault of the caller', async () => {
+    const section = byAsking('basic')
+    await using server = await guarded({ ...section, introspection: { ...section.introspection, client_secret: 'wrong-secret' } })
+    const { status, error, line } = await server.ask(await provider.token())
+    expect([status, error?.message]).toEqual([503, 'Authentication service unavailable'])
+    expect(line.fields['cause']).toContain('check client_id and client_secret')
+    expect(JSON.stringify(server.lines)).not.toContain('wrong-secret')
+  })
+})
