@@ -1,9 +1,15 @@
+import { auditList } from './audit-list.ts'
+import { auditVerify } from './audit-verify.ts'
 import { build } from './build.ts'
 import type { Command } from './command.ts'
 import { configSchema } from './config-schema.ts'
 import { configShow } from './config-show.ts'
 import { configValidate } from './config-validate.ts'
 import { health } from './health.ts'
+import { keysCreate } from './keys-create.ts'
+import { keysList } from './keys-list.ts'
+import { keysRevoke } from './keys-revoke.ts'
+import { keysRotate } from './keys-rotate.ts'
 import { listApis } from './list-apis.ts'
 import { listDistros } from './list-distros.ts'
 import { listModels } from './list-models.ts'
@@ -22,6 +28,12 @@ export const commands: readonly Command[] = [
   modelsPull,
   modelsList,
   modelsRemove,
+  keysCreate,
+  keysList,
+  keysRotate,
+  keysRevoke,
+  auditVerify,
+  auditList,
   configValidate,
   configShow,
   configSchema,

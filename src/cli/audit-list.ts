@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises'
+import { type CommandContext, defineCommand, usageError } from './command.ts'
+import { configOption } from './keys-options.ts'
+import { table } from './table.ts'
+
+const usualNumber = 50
+
+export const auditList = defineCommand({
+  name: 'audit list',
+  aliases: ['audit tail'],
+  summary: 'the latest lines of the audit log',
+  description: 'Reads the lines of every chain in the order of their times. Whether they are what was written, `corral audit verify` says.',
+  arguments: [{ name: 'FOLDER|FILE', description: 'what to read; default the folder of the configuration', many: true }],
+  options: {
+    event: { type: 'string', value: 'PREFIX', description: 'only events that begin so, e.g. api_key or request.denied' },
+    principal: { type: 'string', value: 'NAME', description: 'only what this user did or was denied' },
+    key: { type: 'string', value: 'KEY', description: 'only what was done with this API key, or to it' },
+    since: { type: 'string', value: '24h|DATE', description: 'only lines from then on' },
+    limit: { type: 'integer', value: 'N', short: 'n', description: `so many lines at most, the latest; default ${usualNumber}` },
+    config: configOption,
+    json: { type: 'boolean', description: 'print the lines as they are, one JSON object a line' },
+  },
+  examples: [
+    ['What was refused today?', 'corral audit list --event request.denied --since 24h'],
+    ['Who changed keys?', 'corral audit list --event api_key'],
+    ['For other programs', 'corral audit list --json -n 100000 | jq -r .reason'],
+  ],
+  async run({ args, options }, context) {
+    const since = await readSince(options.since)
+    const { findChains } = await import('./audit-folder.ts')
+    const chains = await findChains({ config: options.config, paths: args }, context)
+    const paths = chains.flatMap(({ files }) => files.map(({ path }) => path))
+    const kept = await readLines(paths, (fields) => matches(fields, { ...options, since }), options.limit ?? usualNumber)
+    if (options.json) for (const { text } of kept) context.stdout.write(`${text}\n`)
+    else show(kept, context)
+  },
+})
+
+type Fields = Readonly<Record<string, unknown>>
+
+interface KeptLine {
+  readonly text: string
+  readonly fields: Fields
+}
+
+interface Filter {
+  readonly event: string | undefined
+  readonly principal: string | undefined
+  readonly key: string | undefined
+  /** ISO 8601, UTC, as lines have it. */
+  readonly since: string | undefined
+}
+
+function matches(fields: Fields, { event, principal, key, since }: Filter): boolean {
+  if (event !== undefined && !textOf(fields, 'event').startsWith(event)) return false
+  if (principal !== undefined && fields['principal'] !== principal) return false
+  if (key !== undefined && fields['key_id'] !== key && fields['resource'] !== `api_key::${key}`) return false
+  return since === undefined || (textOf(fields, 'until') || textOf(fields, 'time')) >= since
+}
+
+/** The latest that are wanted, in the order of their times; what is no line is passed over. */
+async function readLines(paths: readonly string[], wanted: (fields: Fields) => boolean, limit: number): Promise<KeptLine[]> {
+  const [{ linesOf }, { parsed }] = await Promise.all([import('../telemetry/audit/files.ts'), import('../telemetry/audit/line.ts')])
+  let kept: KeptLine[] = []
+  const latest = (lines: KeptLine[]) =>
+    lines.toSorted((a, b) => compare(textOf(a.fields, 'time'), textOf(b.fields, 'time'))).slice(-limit || lines.length)
+  for (const path of paths) {
+    for (const { bytes, unfinished } of linesOf(await readFile(path))) {
+      const fields = unfinished ? undefined : parsed(bytes)
+      if (fields && wanted(fields)) kept.push({ text: bytes.toString('utf8'), fields })
+      if (kept.length > 2 * limit + 10_000) kept = latest(kept)
+    }
+  }
+  return limit === 0 ? [] : latest(kept)
+}
+
+function show(lines: readonly KeptLine[], { stdout, stderr }: CommandContext): void {
+  if (lines.length === 0) {
+    stderr.write('There are no such lines.\n')
+    return
+  }
+  const rows = lines.map(({ fields }) => [
+    textOf(fields, 'time').slice(0, 19),
+    textOf(fields, 'event'),
+    textOf(fields, 'status'),
+    textOf(fields, 'principal') || textOf(fields, 'client_address'),
+    textOf(fields, 'resource') || textOf(fields, 'action'),
+    [textOf(fields, 'reason'), fields['count'] === undefined ? '' : `(${textOf(fields, 'count')} times)`].join(' ').trim(),
+  ])
+  stdout.write(table(stdout, ['TIME', 'EVENT', 'STATUS', 'WHO', 'WHAT', 'WHY'], rows))
+}
+
+async function readSince(text: string | undefined): Promise<string | undefined> {
+  if (text === undefined) return undefined
+  const { readDuration } = await import('./keys-wanted.ts')
+  const duration = readDuration(text)
+  const time = duration === undefined ? Date.parse(text) : Date.now() - duration
+  if (!Number.isFinite(time)) throw usageError(`--since ${text}: this is neither like 24h or 7d nor a date like 2027-01-31.`)
+  return new Date(time).toISOString()
+}
+
+function textOf(fields: Fields, name: string): string {
+  const value = fields[name]
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

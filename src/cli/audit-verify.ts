@@ -1,0 +1,71 @@
+import type { ChainReport } from '../telemetry/audit/verify.ts'
+import type { NamedChain } from './audit-folder.ts'
+import { type CommandContext, CommandError, defineCommand, jsonOption } from './command.ts'
+import { configOption } from './keys-options.ts'
+
+export const auditVerify = defineCommand({
+  name: 'audit verify',
+  summary: 'check that the audit log is what was written',
+  description:
+    'Follows each chain line by line and says where one is broken: file, line, and whether lines were changed, removed, inserted, reordered or torn. Exit code 1 where anything is wrong.\n\nA chain cannot tell whether whole lines were cut from its very end, or all of it was written anew. Keep the heads that this prints where nobody who can write the log can write, and give them with --head next time.',
+  arguments: [{ name: 'FOLDER|FILE', description: 'what to check; default the folder of the configuration', many: true }],
+  options: {
+    head: { type: 'string', value: 'HASH', multiple: true, description: 'a head printed earlier, which must still be there' },
+    config: configOption,
+    json: jsonOption,
+  },
+  examples: [
+    ['Is it whole?', 'corral audit verify'],
+    ['Has it grown from what it was?', 'corral audit verify --head 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+    ['A copy', 'corral audit verify /backup/audit'],
+  ],
+  async run({ args, options }, context) {
+    const { findChains } = await import('./audit-folder.ts')
+    const chains = await findChains({ config: options.config, paths: args }, context)
+    const wanted = new Set(options.head.map((hash) => hash.toLowerCase()))
+    const reports = await Promise.all(chains.map((chain) => check(chain, wanted)))
+    const broken = reports.some(({ findings }) => findings.length > 0)
+    if (options.json)
+      context.stdout.write(`${JSON.stringify({ ok: !broken && wanted.size === 0, chains: reports, missing_heads: [...wanted] })}\n`)
+    else for (const report of reports) tell(report, context)
+    if (wanted.size > 0) {
+      const heads = [...wanted].join(', ')
+      throw new CommandError(
+        `The head ${heads} is not there: lines were cut from the end, files were removed, or the log was written anew.`,
+      )
+    }
+    return broken ? 1 : 0
+  },
+})
+
+/** Milliseconds after which an unfinished last line is looked at once more: a server may be writing it. */
+const anotherLook = 500
+
+async function check(chain: NamedChain, wanted: Set<string>): Promise<ChainReport> {
+  const report = await look(chain, wanted)
+  if (!report.findings.some(({ why }) => why === 'torn')) return report
+  await new Promise((resolve) => setTimeout(resolve, anotherLook))
+  return await look(chain, wanted)
+}
+
+async function look({ chain, files, whole }: NamedChain, wanted: Set<string>): Promise<ChainReport> {
+  const [{ verifyChain }, { readFile }] = await Promise.all([import('../telemetry/audit/verify.ts'), import('node:fs/promises')])
+  async function* contents() {
+    for (const { path, name } of files) {
+      const bytes = await readFile(path).catch((error: unknown) => {
+        throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown cause'}).`, { cause: error })
+      })
+      yield { name, bytes }
+    }
+  }
+  return await verifyChain(chain, contents(), { whole, wanted })
+}
+
+function tell({ chain, files, lines, first, last, head, findings, notes }: ChainReport, { stdout }: CommandContext): void {
+  const state = findings.length === 0 ? stdout.green('holds') : stdout.red('is broken')
+  const range = lines > 0 ? `, ${first} to ${last}` : ''
+  stdout.write(`${stdout.bold(chain)} ${state}: ${lines} lines${range}, in ${files.length} ${files.length === 1 ? 'file' : 'files'}\n`)
+  for (const { file, line, why, detail } of findings) stdout.write(`  ${file}:${line}: ${stdout.red(why)}: ${detail}\n`)
+  for (const note of notes) stdout.write(`  note: ${note}\n`)
+  if (head !== undefined) stdout.write(`  head ${head}\n`)
+}

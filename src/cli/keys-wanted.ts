@@ -1,0 +1,91 @@
+import { type KeyLimit, newApiKey, type NewApiKey } from '../schemas/api-keys.ts'
+import { usageError } from './command.ts'
+
+export interface WantedOptions {
+  readonly name: string
+  readonly as: string | undefined
+  readonly attribute: readonly string[]
+  readonly model: readonly string[]
+  readonly api: readonly string[]
+  readonly expires: string | undefined
+  readonly limit: readonly string[]
+}
+
+/** The options of `corral keys create` as the body that the same would be over HTTP. Throws a usage error that names the option. */
+export function readWanted(options: WantedOptions, now: number): NewApiKey {
+  const attributes = readAttributes(options.attribute)
+  const body = {
+    name: options.name,
+    // There is nobody on the other side of a terminal whom the server knows.
+    principal: options.as ?? options.name,
+    ...(options.attribute.length > 0 && { attributes }),
+    ...(options.model.length > 0 && { allowed_models: options.model }),
+    ...(options.api.length > 0 && { allowed_apis: options.api }),
+    ...(options.limit.length > 0 && { limits: options.limit.map(readLimit) }),
+    ...(options.expires !== undefined && { expires_at: Math.floor(readExpiry(options.expires, now) / 1000) }),
+  }
+  const checked = newApiKey.safeParse(body)
+  if (checked.success) return checked.data
+  const [issue] = checked.error.issues
+  const field = String(issue?.path[0] ?? '')
+  throw usageError(`${optionOf[field] ?? field}: ${issue?.message ?? 'not valid'}.`, 'See `corral help keys create`.')
+}
+
+const optionOf: Readonly<Record<string, string>> = {
+  name: '--name',
+  principal: '--as',
+  attributes: '--attribute',
+  allowed_models: '--model',
+  allowed_apis: '--api',
+  limits: '--limit',
+  expires_at: '--expires',
+}
+
+function readAttributes(pairs: readonly string[]): Record<string, string[]> {
+  const attributes = new Map<string, string[]>()
+  for (const pair of pairs) {
+    const at = pair.indexOf('=')
+    const [name, value] = [pair.slice(0, at), pair.slice(at + 1)]
+    if (at < 1 || value === '') throw usageError(`--attribute is NAME=VALUE, and '${pair}' is not.`, 'E.g. --attribute teams=search.')
+    attributes.set(name, [...(attributes.get(name) ?? []), value])
+  }
+  return Object.fromEntries(attributes)
+}
+
+const amounts: Readonly<Record<string, keyof KeyLimit>> = {
+  requests: 'requests',
+  'input-tokens': 'input_tokens',
+  'output-tokens': 'output_tokens',
+  tokens: 'total_tokens',
+  dollars: 'dollars',
+  concurrent: 'concurrent_requests',
+}
+
+function readLimit(text: string): KeyLimit {
+  const [, name = '', number = '', period] = /^([a-z-]+)=(\d+(?:\.\d+)?)(?:\/([a-z]+))?$/.exec(text.replaceAll('_', '-')) ?? []
+  const field = Object.hasOwn(amounts, name) ? amounts[name] : undefined
+  const wrong = (why: string) =>
+    usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent=4.')
+  if (!field) throw wrong(`it is AMOUNT=NUMBER/PERIOD, the amount one of ${Object.keys(amounts).join(', ')}`)
+  if (field !== 'concurrent_requests' && period === undefined) throw wrong('it needs a period: second, minute, hour, day, week or month')
+  if (field === 'concurrent_requests' && period !== undefined) throw wrong('running requests are not counted by the period')
+  return { [field]: Number(number), ...(period !== undefined && { period }) } as KeyLimit
+}
+
+const units: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 365 * 86_400_000 }
+
+/** Milliseconds of `90d`, `12h`, `30m` …; undefined: not written like that. */
+export function readDuration(text: string): number | undefined {
+  const [, number, unit = ''] = /^(\d{1,6})([mhdwy])$/.exec(text) ?? []
+  return number === undefined ? undefined : Number(number) * (units[unit] ?? Number.NaN)
+}
+
+/** When it is: so long from `now`, or a date (its first moment, UTC) or a time of ISO 8601. */
+function readExpiry(text: string, now: number): number {
+  const duration = readDuration(text)
+  if (duration !== undefined) return now + duration
+  const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:?\d{2})?)?$/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isFinite(time)) throw usageError(`--expires ${text}: this is neither like 90d or 12h nor a date like 2027-01-31.`)
+  if (time <= now) throw usageError(`--expires ${text}: that is over already.`)
+  return time
+}
