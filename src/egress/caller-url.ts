@@ -51,7 +51,9 @@ export class CallerUrl {
   at(path: string): CallerUrl {
     const [below = '', query] = path.split('?', 2)
     const next = this.url
-    next.pathname = next.pathname.replace(/\/+$/, '') + below
+    let end = next.pathname.length
+    while (next.pathname[end - 1] === '/') end -= 1
+    next.pathname = next.pathname.slice(0, end) + below
     if (query) next.search = next.search ? `${next.search}&${query}` : query
     return new CallerUrl(next, this.source)
   }

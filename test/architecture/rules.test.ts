@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { codeOnly, shipped, sources } from './source.ts'
+import { boundedRegexes } from './bounded-regex.ts'
+import { growthOf } from './ambiguous-regex.ts'
+import { regexLiterals } from './regex-literals.ts'
+import { rules } from './rules.ts'
+import { codeOnly, shipped, sourceFile, sources } from './source.ts'
 
 /** The shipped files whose code matches, as `path: what`. */
 function offenders(pattern: RegExp, allowed: (path: string) => boolean): string[] {
@@ -32,18 +36,6 @@ describe('rules of the house', () => {
     expect(wrong.map(({ path }) => path)).toEqual([])
   })
 
-  test('every outgoing request goes through egress/: no fetch, socket or HTTP client anywhere else', () => {
-    expect(offenders(/(?:await |return |= |=> |\(|\? |: |globalThis\.)fetch\(/, within('src/egress/'))).toEqual([])
-    const wrong = shipped()
-      .filter(({ path }) => !path.startsWith('src/egress/'))
-      .flatMap(({ path, imports }) =>
-        imports
-          .filter(({ target }) => /^(node:)?(https?|net|tls|http2|dgram|undici)$/.test(target))
-          .map(({ target }) => `${path}: ${target}`),
-      )
-    expect(wrong).toEqual([])
-  })
-
   test('the environment is read by the entry point and config/ alone', () => {
     expect(offenders(/\bprocess\.env\b/, (path) => path === 'src/main.ts' || path.startsWith('src/config/'))).toEqual([])
   })
@@ -71,5 +63,50 @@ describe('rules of the house', () => {
       ({ path, text }) => path.endsWith('.test.ts') && /\b(?:test|it|describe)\.(?:skip|todo|only)\b/.test(codeOnly(text)),
     )
     expect(off.map(({ path }) => path)).toEqual([])
+  })
+})
+
+describe.each(rules.map((rule) => [rule.name, rule] as const))('%s', (_, rule) => {
+  test('no file breaks it', () => {
+    const broken = shipped().flatMap((file) => rule.find(file).map((what) => `${file.path}: ${what} — ${rule.reason}`))
+    expect(broken).toEqual([])
+  })
+
+  test('planted offenders are found, and what is right is not', () => {
+    expect(rule.planted.filter(([path, text]) => rule.find(sourceFile(path, text)).length === 0)).toEqual([])
+    expect((rule.innocent ?? []).flatMap(([path, text]) => rule.find(sourceFile(path, text)))).toEqual([])
+  })
+})
+
+describe('regular expressions', () => {
+  test.each([
+    [/(a+)+$/, 'exponential'],
+    [/(a*)*b/, 'exponential'],
+    [/(a|aa)+$/, 'exponential'],
+    [/^(\w+\s?)*$/, 'exponential'],
+    [/(x+x+)+y/, 'exponential'],
+    [/^(?:[a-z]+\.?)+com$/, 'exponential'],
+    [/\s+$/, 'polynomial'],
+    [/[a-z]+:/, 'polynomial'],
+    [/^\s*\S*\s*$/, 'polynomial'],
+    [/^a*a*$/, 'polynomial'],
+    [/^(a|b)*c$/, 'linear'],
+    [/^\s+$/, 'linear'],
+    [/^\d+-\d+$/, 'linear'],
+    [/\s+/, 'linear'],
+    [/"[^"]*"/, 'linear'],
+    [/^(?:[a-z]+\.)+com$/, 'linear'],
+    [/^a+$|^b+$/, 'linear'],
+    [/^(a?){3}b/, 'linear'],
+  ] as const)('%p grows %s', (regex, growth) => {
+    expect(growthOf(regex)).toBe(growth)
+  })
+
+  test('what is listed as bounded is still there', () => {
+    const gone = boundedRegexes.filter(({ path, source }) => {
+      const file = shipped().find((one) => one.path === path)
+      return !file || !regexLiterals(file.text).some((literal) => literal.source === source && growthOf(literal) !== 'linear')
+    })
+    expect(gone).toEqual([])
   })
 })

@@ -33,13 +33,18 @@ export function shipped(): SourceFile[] {
 }
 
 function read(absolute: string): SourceFile {
-  const text = readFileSync(absolute, 'utf8')
+  return sourceFile(slashed(absolute), readFileSync(absolute, 'utf8'))
+}
+
+/** As if `text` stood at `path`, relative to the repository. */
+export function sourceFile(path: string, text: string): SourceFile {
+  const absolute = join(root, path)
   const imports = [...text.matchAll(importPattern)].map((match): Import => {
     const specifier = match[2] ?? match[3] ?? match[4] ?? ''
     const own = specifier.startsWith('.')
     return { target: own ? slashed(resolve(dirname(absolute), specifier)) : specifier, own, typeOnly: Boolean(match[1]) }
   })
-  return { path: slashed(absolute), text, lines: text.split('\n').length - 1, imports }
+  return { path, text, lines: text.split('\n').length - 1, imports }
 }
 
 function slashed(absolute: string): string {
@@ -51,10 +56,11 @@ export function partOf(path: string): string {
   return path.split('/')[1]?.replace(/(\.test)?\.ts$/, '') ?? ''
 }
 
+export function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|[^:])\/\/.*$/gm, '$1')
+}
+
 /** Source text without comments and strings' contents, for rules about what code does. */
 export function codeOnly(text: string): string {
-  return text
-    .replaceAll(/\/\*[\s\S]*?\*\//g, '')
-    .replaceAll(/(^|[^:])\/\/.*$/gm, '$1')
-    .replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''")
+  return withoutComments(text).replaceAll(/'(?:[^'\\\n]|\\.)*'/g, "''")
 }

@@ -51,7 +51,12 @@ function nearestStranger(hops: readonly string[], peer: Address, isTrusted: IsTr
 /** The `for` of each element: `for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"`. */
 function hopsOf(forwarded: string): string[] {
   // Neither an address nor a port holds a comma, a semicolon or an escape: whatever does ends the way as no address.
-  return forwarded.split(',').map((element) => /(?:^|;)\s*for\s*=\s*"?([^";]*)"?\s*(?:;|$)/i.exec(element)?.[1] ?? '')
+  return forwarded.split(',').map((element) => {
+    const pair = element.split(';').find((text) => text.slice(0, text.indexOf('=')).trim().toLowerCase() === 'for')
+    if (pair === undefined) return ''
+    const value = pair.slice(pair.indexOf('=') + 1).trim()
+    return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+  })
 }
 
 /** An address with or without port, brackets and zone. */

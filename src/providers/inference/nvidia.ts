@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { flag, httpUrl } from '../config-values.ts'
 import type { ListedModel } from '../provider.ts'
-import { withPath } from './openai-compatible-config.ts'
+import { withoutEndSlashes, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { fromRanking, textsOf } from './rerank.ts'
 
@@ -28,7 +28,7 @@ export const nvidia = defineRemoteInference({
   type: 'remote::nvidia',
   description: 'NVIDIA NIM, hosted or your own; reranks too.',
   baseUrl,
-  completeUrl: (url, config) => (config.append_api_version === false ? url.replace(/\/+$/, '') : withPath(url, '/v1')),
+  completeUrl: (url, config) => (config.append_api_version === false ? withoutEndSlashes(url) : withPath(url, '/v1')),
   key: { header: 'nvidia_api_key', variable: 'NVIDIA_API_KEY', required: isHosted },
   capabilities: ['chat', 'completions', 'embeddings'],
   fields: {

@@ -29,19 +29,26 @@ export function openaiCompatibleConfig<Extra extends z.ZodRawShape>(extra: Extra
 export type CommonConfig = z.output<z.ZodObject<typeof commonFields>>
 export type OpenAICompatibleConfig<Extra extends z.ZodRawShape> = z.output<ReturnType<typeof openaiCompatibleConfig<Extra>>>
 
+/** A URL without slashes at its end. A caller may have put any number there. */
+export function withoutEndSlashes(url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end -= 1
+  return url.slice(0, end)
+}
+
 /** A URL without slashes at its end; one that has no path gets `path`. */
 export function withPath(url: string, path: string): string {
-  const root = url.replace(/\/+$/, '')
+  const root = withoutEndSlashes(url)
   return new URL(root).pathname === '/' ? root + path : root
 }
 
 /** A URL that ends in `/v1`, once. */
 export function withV1(url: string): string {
-  const root = url.replace(/\/+$/, '')
+  const root = withoutEndSlashes(url)
   return root.endsWith('/v1') ? root : `${root}/v1`
 }
 
 /** A URL without `/v1` at its end: where a server's own, not OpenAI's, paths begin. */
 export function withoutV1(url: string): string {
-  return url.replace(/\/+$/, '').replace(/\/v1$/, '')
+  return withoutEndSlashes(url).replace(/\/v1$/, '')
 }

@@ -13,7 +13,7 @@ import {
   type StarterEntry,
 } from '../provider.ts'
 import { callerFields, fieldOf, missingKey } from './caller-credentials.ts'
-import { openaiCompatibleConfig, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
+import { openaiCompatibleConfig, withoutEndSlashes, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
 import { openaiCompatible, type OpenAICompatibleOptions } from './openai-compatible.ts'
 import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
 
@@ -136,7 +136,7 @@ function contextOf<Extra extends z.ZodRawShape>(
 ): VendorContext<OpenAICompatibleConfig<Extra>> {
   const common = config as CommonConfig
   const named = common.base_url ?? common.url ?? vendor.namedUrl?.(config)
-  const complete = vendor.completeUrl ?? ((url: string) => url.replace(/\/+$/, ''))
+  const complete = vendor.completeUrl ?? withoutEndSlashes
   const usual = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
   const root = named ? complete(named, config) : usual
   const network = toNetworkOptions(common.network, common, root)

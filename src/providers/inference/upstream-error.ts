@@ -112,7 +112,7 @@ function parse(body: Uint8Array): unknown {
 
 function readText(id: string, text: string): Fault {
   if (!/^\s*(<!doctype|<html|<\?xml|<head|<body)/i.test(text)) return readFault(text)
-  const title = (/<title[^>]*>([^<]+)/i.exec(text) ?? /<h1[^>]*>([^<]+)/i.exec(text))?.[1]?.replaceAll(/\s+/g, ' ').trim()
+  const title = (/<title[^<>]{0,200}>([^<]+)/i.exec(text) ?? /<h1[^<>]{0,200}>([^<]+)/i.exec(text))?.[1]?.replaceAll(/\s+/g, ' ').trim()
   return { message: `Provider '${id}' answered with an HTML page${title ? `: ${title}` : ''}.` }
 }
 

@@ -4,6 +4,7 @@ import { httpUrl, text } from '../config-values.ts'
 import type { ListedModel } from '../provider.ts'
 import { fieldOf } from './caller-credentials.ts'
 import { IamTokens } from './iam-tokens.ts'
+import { withoutEndSlashes } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { readAnswer } from './read-answer.ts'
 
@@ -35,7 +36,7 @@ export const watsonx = defineRemoteInference({
   description: 'IBM watsonx.ai.',
   baseUrl: 'https://us-south.ml.cloud.ibm.com/ml/v1',
   completeUrl(url) {
-    const root = url.replace(/\/+$/, '')
+    const root = withoutEndSlashes(url)
     return /\/ml(\/|$)/.test(new URL(root).pathname) ? root : `${root}/ml/v1`
   },
   key: { header: 'watsonx_api_key', variable: 'WATSONX_API_KEY' },
