@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto'
 import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
 import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
-import { createReadiness } from './api/health/readiness.ts'
+import { createReadiness, type Readiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
 import type { AuthenticationDeps } from './auth/authentication.ts'
 import type { AuthConfig } from './auth/config.ts'
@@ -44,6 +45,8 @@ export interface BuildOptions {
   healthTimeout?: number
   /** Tells who is asking, in the place of what the configuration says. */
   authentication?: Authentication
+  /** Limits what is used, in the place of what the configuration says. */
+  governance?: Governance
   /** How much is kept of what callers' own keys list. */
   callerLimits?: Partial<CallerListingLimits>
   /** For tests: another resolver, another authority of callers' hosts. */
@@ -92,10 +95,14 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   const egress = createEgress({ ...config.egress, ...options.egress })
   const storage = keep(await openStorage(config.storage, { events }))
   const keys = config.auth && (await keysOf(config, { events, storage }))
+  if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
   const authentication =
     options.authentication ?? (config.auth && keep(await authenticationOf(config.auth, { egress, events, keys: keys?.authenticator })))
   const isGoverned = authentication !== undefined || limitsAnything(config.quota)
-  const governance = isGoverned || config.quota.ledger ? keep(await governanceOf(config, { events, storage, isGoverned })) : undefined
+  const governance =
+    options.governance ??
+    (isGoverned || config.quota.ledger ? keep(await governanceOf(config, { events, storage, readiness, isGoverned })) : undefined)
+  if (audit) events.policyLoaded(policyIn(config))
   const providers = keep(
     createProviderRegistry({
       entries: config.providers,
@@ -139,6 +146,19 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   }
 }
 
+/** What the audit log says of the policies in force; the digest tells whether they are others than before. */
+function policyIn({ auth, accessPolicy, routePolicy, quota, written }: Config): Readonly<Record<string, unknown>> {
+  return {
+    authenticators: auth?.authenticators.map(({ type }) => type) ?? [],
+    access_rules: accessPolicy.isDefault ? 'default' : accessPolicy.rules?.length,
+    route_rules: routePolicy?.rules?.length ?? 0,
+    limits: quota.limits.length,
+    digest: createHash('sha256')
+      .update(JSON.stringify(written ?? {}))
+      .digest('hex'),
+  }
+}
+
 // What only a governed server needs is loaded by governed servers only: the others start sooner without.
 
 async function auditLog(config: AuditConfig, { name, log }: { name: string; log: Log }): Promise<AuditLog> {
@@ -166,11 +186,20 @@ async function authenticationOf(config: AuthConfig, deps: AuthenticationDeps): P
   return createAuthentication(config, deps)
 }
 
-async function governanceOf(config: Config, { isGoverned, ...grounds }: Grounds & { isGoverned: boolean }): Promise<Governance> {
+interface GovernanceGrounds extends Grounds {
+  readonly readiness: Readiness
+  readonly isGoverned: boolean
+}
+
+async function governanceOf(config: Config, { events, storage, readiness, isGoverned }: GovernanceGrounds): Promise<Governance> {
   const { openGovernance } = await import('./quota/open.ts')
+  let isOut = false
+  readiness.demand('the quota store is out of reach', () => !isOut)
   const { quota, providers, server } = config
   return openGovernance(quota, {
-    ...grounds,
+    events,
+    storage,
+    onOutage: (now) => (isOut = now),
     pricing: new Map(providers.map(({ id, definition }) => [id, definition.pricing])),
     isShared: server.workers > 1,
     hasLedger: quota.ledger ?? isGoverned,

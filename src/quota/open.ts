@@ -18,6 +18,8 @@ export interface GovernanceDeps {
   readonly isShared: boolean
   /** Whether each answer of a model gets its line in the ledger. */
   readonly hasLedger: boolean
+  /** Told when requests are refused because nothing can be counted, and when they are no longer. */
+  readonly onOutage?: (isOut: boolean) => void
 }
 
 const dependency = 'the quota store'
@@ -26,13 +28,18 @@ const dependency = 'the quota store'
 export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
   const { storage, events, pricing, hasLedger } = deps
   const store = await openStore(config, deps)
+  const failure = config.onStoreFailure ?? 'closed'
   const limiter = createLimiter({
     store,
-    failure: config.onStoreFailure ?? 'closed',
+    failure,
     events: {
-      storeFailed: (error) => events.dependencyFailed(dependency, error),
+      storeFailed(error) {
+        events.dependencyFailed(dependency, error)
+        if (failure === 'closed') deps.onOutage?.(true)
+      },
       storeBack(unmetered) {
         events.dependencyBack(dependency)
+        deps.onOutage?.(false)
         if (unmetered > 0)
           events.warning('Requests were admitted uncounted while the quota store was out of reach.', { requests: unmetered })
       },

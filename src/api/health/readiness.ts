@@ -4,18 +4,22 @@ export interface Readiness {
   readonly reasons: readonly string[]
   /** Makes the server unready for `reason` until the returned function is called. */
   block(reason: string): () => void
+  /** Makes the server unready for `reason` whenever it is asked and `isReady` says no. */
+  demand(reason: string, isReady: () => boolean): void
 }
 
 export function createReadiness(): Readiness {
   const blocks = new Set<{ reason: string }>()
+  const demands: { reason: string; isReady: () => boolean }[] = []
   return {
     get reasons() {
-      return [...blocks].map(({ reason }) => reason)
+      return [...blocks, ...demands.filter(({ isReady }) => !isReady())].map(({ reason }) => reason)
     },
     block(reason) {
       const block = { reason }
       blocks.add(block)
       return () => void blocks.delete(block)
     },
+    demand: (reason, isReady) => void demands.push({ reason, isReady }),
   }
 }

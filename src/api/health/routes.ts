@@ -9,7 +9,7 @@ export const getReadiness = defineRoute({
   tag: 'Inspect',
   summary: 'Say whether new requests should come here',
   description:
-    '503 while the server drains. A provider that is down, or a model that is still being downloaded, does not make the server unready.',
+    '503 while the server drains, while API keys cannot be read from the database, and while the quota store is out of reach and counts must be. A provider that is down, or a model that is still being downloaded, does not make the server unready.',
   public: true,
   responses: {
     200: { description: 'Ready', json: readinessInfo },

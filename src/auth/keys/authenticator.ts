@@ -25,6 +25,8 @@ export type KeyAuthenticator = Authenticator &
     refresh(): Promise<void>
     /** Resolves after the first reading, or its failure. */
     readonly ready: Promise<void>
+    /** Whether keys can be told now: not before the first reading, nor once they could not be read for more than a minute. */
+    readonly isReadable: boolean
   }
 
 /**
@@ -67,6 +69,14 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
     },
     refresh: () => snapshot.refresh(),
     ready: snapshot.ready,
+    get isReadable() {
+      try {
+        snapshot.current()
+        return true
+      } catch {
+        return false
+      }
+    },
     async [Symbol.asyncDispose]() {
       snapshot[Symbol.dispose]()
     },
