@@ -21,7 +21,7 @@ export interface Scene extends AsyncDisposable {
   /** Requests other than listings. */
   asked(): readonly MockRequest[]
   get(path: string, headers?: Record<string, string>): Promise<Response>
-  post(path: string, body: object, data?: object): Promise<Response>
+  post(path: string, body: object, data?: object, signal?: AbortSignal): Promise<Response>
 }
 
 /** One provider, `p`, with the configuration that the mock's URL makes. Callers' URLs may lead to this machine, unless `egress` says otherwise. */
@@ -40,11 +40,12 @@ export async function scene(
     upstream,
     asked: () => upstream.requests.filter(({ method }) => method === 'POST'),
     get: (path, headers) => app.fetch(path, { ...(headers && { headers }) }),
-    post: (path, body, data) =>
+    post: (path, body, data, signal) =>
       app.fetch(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(data && { 'x-llamastack-provider-data': JSON.stringify(data) }) },
         body: JSON.stringify({ model: 'p/m', ...body }),
+        ...(signal && { signal }),
       }),
     async [Symbol.asyncDispose]() {
       await app[Symbol.asyncDispose]()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { chatChunk, embeddingsReply, jsonReply, mockUpstream, modelsReply } from '../../src/testing/index.ts'
+import { chatChunk, embeddingsReply, jsonReply, modelsReply } from '../../src/testing/index.ts'
 import { chat, chatPath, errorOf, listedTypes, scene } from './one-provider.ts'
 import { callerKey, operatorKey } from './remote-providers.ts'
 
@@ -147,13 +147,4 @@ test('Databricks lists its serving endpoints beside their root', async () => {
         : undefined,
   )
   expect(await listedTypes(stage)).toEqual({ 'p/databricks-gte-large-en': 'embedding', 'p/l': 'llm' })
-})
-
-test('Ollama: images as data URLs travel, and remote ones are not fetched here', async () => {
-  await using stage = await scene('remote::ollama', (url) => ({ url }))
-  await using elsewhere = await mockUpstream()
-  const content = ['data:image/png;base64,AAAA', `${elsewhere.url}/x.png`].map((url) => ({ type: 'image_url', image_url: { url } }))
-  await stage.post(chatPath, { messages: [{ role: 'user', content }] })
-  expect(stage.asked()[0]?.json).toMatchObject({ messages: [{ content }] })
-  expect(elsewhere.accepted).toBe(0)
 })

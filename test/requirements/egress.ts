@@ -47,6 +47,11 @@ export const egress: Requirements = {
     when: 'a document is fetched for a caller',
     observed: 'size, time and redirects are limited',
   },
+  'PRV-6': {
+    source: 'behaviour §8 (images)',
+    when: 'a chat with images at remote URLs goes to a provider that takes none (Ollama, SambaNova)',
+    observed: 'they are fetched past the guard, within limits, and sent as `data:` URLs',
+  },
   'HRD-1': {
     source: 'issue',
     when: 'the head of a request is too large, or not what HTTP/1.1 says',

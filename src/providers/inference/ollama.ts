@@ -1,13 +1,11 @@
+import { inlineRemoteImages } from './inline-images.ts'
 import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { localStarter } from './starter.ts'
 
 const usual = 'http://localhost:11434/v1'
 
-/**
- * Images as `data:` URLs are passed on; Ollama fetches no remote ones and says so. They are not fetched here either: a server that fetches whatever
- * URL a caller names can be sent into its own network. A name without a tag means `:latest` to Ollama itself.
- */
+/** It takes images as `data:` URLs only: remote ones are fetched here, past the guard. A name without a tag means `:latest` to Ollama itself. */
 export const ollama = defineRemoteInference({
   type: 'remote::ollama',
   description: 'An Ollama server.',
@@ -18,7 +16,8 @@ export const ollama = defineRemoteInference({
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { local: true },
   starter: localStarter('ollama', 'OLLAMA_URL', usual),
-  differs: () => ({
+  differs: ({ deps, network }) => ({
+    editRequest: inlineRemoteImages(deps, network),
     typeOf: knownEmbeddings({
       'all-minilm:l6-v2': [384, 512],
       'all-minilm:latest': [384, 512],

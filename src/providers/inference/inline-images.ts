@@ -1,0 +1,114 @@
+import type { Call } from '../../call.ts'
+import { invalidRequest, type ApiError } from '../../errors.ts'
+import { CallerUrl, EgressError, type NetworkOptions } from '../../egress/egress.ts'
+import { fetchDocument } from '../../egress/fetch-document.ts'
+import type { ProviderDeps } from '../provider.ts'
+import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+
+/** What is fetched for one request. */
+const most = { images: 8, bytes: 20 * 1024 * 1024, milliseconds: 30_000 }
+
+/** The beginnings of files of the types that models take. What the host says it is does not count. */
+const beginnings: Readonly<Record<string, RegExp>> = {
+  'image/png': /^\x89PNG\r\n\x1a\n/,
+  'image/jpeg': /^\xff\xd8\xff/,
+  'image/gif': /^GIF8[79]a/,
+  'image/webp': /^RIFF[^]{4}WEBP/,
+}
+
+interface ImagePart {
+  type?: unknown
+  image_url?: { url?: unknown }
+}
+
+interface RemoteImage {
+  readonly part: { image_url: { url: string } }
+  /** E.g. `messages[0].content[1].image_url.url`. */
+  readonly path: string
+}
+
+/**
+ * For upstreams that take images as `data:` URLs only: fetches the remote ones of a chat request, as URLs that a caller chose (egress/fetch-document.ts),
+ * and puts them in. An `editRequest`; costs nothing where there are none. Throws ApiError 400 where one cannot be had.
+ */
+export function inlineRemoteImages(
+  { egress }: Pick<ProviderDeps, 'egress'>,
+  { proxy }: NetworkOptions,
+): NonNullable<OpenAICompatibleOptions['editRequest']> {
+  const network: NetworkOptions = { ...(proxy !== undefined && { proxy }) }
+  return (request, capability, call) => {
+    if (capability !== 'chat' || remoteImages(request.body['messages']).length === 0) return undefined
+    // The caller's own messages, not what the validation made of them.
+    const { messages } = JSON.parse(new TextDecoder().decode(request.bytes)) as { messages: unknown }
+    return fetchAll(remoteImages(messages), { egress, network, call }).then(() => ({ messages }))
+  }
+}
+
+interface Fetching extends Pick<ProviderDeps, 'egress'> {
+  readonly network: NetworkOptions
+  readonly call: Call
+}
+
+async function fetchAll(images: readonly RemoteImage[], fetching: Fetching): Promise<void> {
+  if (images.length > most.images) {
+    throw unfetched(
+      images[most.images]!.path,
+      `this provider takes images in the request itself, and no more than ${most.images} are fetched for one`,
+    )
+  }
+  const until = performance.now() + most.milliseconds
+  let left = most.bytes
+  // One after the other, so that all together keep to the limit.
+  for (const { part, path } of images) {
+    const bytes = await fetchOne(part.image_url.url, path, { ...fetching, maxBytes: left, timeout: Math.max(1, until - performance.now()) })
+    left -= bytes.length
+    part.image_url.url = `data:${typeOf(bytes) ?? wrongType(path)};base64,${Buffer.from(bytes).toString('base64')}`
+  }
+}
+
+async function fetchOne(
+  url: string,
+  path: string,
+  { egress, call, ...limits }: Fetching & { readonly maxBytes: number; readonly timeout: number },
+): Promise<Uint8Array> {
+  try {
+    const { bytes } = await fetchDocument(egress, CallerUrl.parse(url, { source: `'${path}'` }), {
+      ...limits,
+      signal: call.signal,
+      headers: { accept: Object.keys(beginnings).join(', ') },
+      checkHead(status) {
+        if (status !== 200) throw unfetched(path, `its host answered with status ${status}`)
+      },
+    })
+    return bytes
+  } catch (error) {
+    throw error instanceof EgressError ? unfetched(path, error.message, error) : error
+  }
+}
+
+/** Those of a request's messages that are no `data:` URLs. */
+function remoteImages(messages: unknown): RemoteImage[] {
+  if (!Array.isArray(messages)) return []
+  return messages.flatMap((message: { content?: unknown } | null, at) => {
+    const content = message?.content
+    if (!Array.isArray(content)) return []
+    return content.flatMap((part: ImagePart | null, index) => {
+      const url = part?.image_url?.url
+      if (typeof url !== 'string' || !/^https?:/i.test(url)) return []
+      return [{ part: part as RemoteImage['part'], path: `messages[${at}].content[${index}].image_url.url` }]
+    })
+  })
+}
+
+function typeOf(bytes: Uint8Array): string | undefined {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString('latin1')
+  return Object.keys(beginnings).find((type) => beginnings[type]?.test(start))
+}
+
+function wrongType(path: string): never {
+  throw unfetched(path, 'it is none of the types that are taken (PNG, JPEG, GIF, WebP)')
+}
+
+function unfetched(path: string, why: string, cause?: unknown): ApiError {
+  return invalidRequest(`The image at ${path} could not be fetched: ${why}.`, { code: 'image_not_fetched', param: path, cause })
+}
