@@ -38,7 +38,7 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
     info,
     servers: [{ url: '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag)), olderTag].map((name) => ({ name })),
-    security: [{ bearer: [] }, {}],
+    security: [{ bearer: [] }, { apiKey: [] }, { googleApiKey: [] }, {}],
     paths,
     components: { schemas: schemas.reachable({ paths, components }), ...components },
   }
@@ -114,7 +114,10 @@ const errorAnswers: Readonly<Record<string, { name: string; description: string 
   404: { name: 'NotFound', description: 'Absent, or not the caller’s to see.' },
   413: { name: 'TooLarge', description: 'The body is larger than is allowed.' },
   415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or compressed in an unknown way.' },
-  429: { name: 'RateLimited', description: 'Too many requests; `Retry-After` says how long to wait.' },
+  429: {
+    name: 'RateLimited',
+    description: 'Too much for now (`Retry-After` says how long to wait), or a quota that is used up (`insufficient_quota`).',
+  },
   500: { name: 'ServerError', description: 'A fault of this server; the message carries the request id.' },
   502: { name: 'UpstreamError', description: 'The provider could not be reached, broke off or spoke nonsense.' },
   503: { name: 'Unavailable', description: 'Something this server depends on is not there yet; `Retry-After` says when to come again.' },
@@ -124,7 +127,8 @@ const errorAnswers: Readonly<Record<string, { name: string; description: string 
 function errorsOf(route: AnyRoute<never>): Record<string, object> {
   const statuses = [
     ...(route.body || route.query || route.params ? ['400'] : []),
-    ...(route.public === true ? [] : ['401', '403']),
+    // Whoever has to say who is asking may be refused, have used up its share, or meet an identity service that is down.
+    ...(route.public === true ? [] : ['401', '403', '429', '503']),
     ...(route.body || route.path.includes('{') ? ['404'] : []),
     ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),
     '500',
@@ -138,6 +142,8 @@ const securitySchemes = {
     scheme: 'bearer',
     description: 'The caller’s own credential, where the server asks for one.',
   },
+  apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same, as Anthropic’s clients send it.' },
+  googleApiKey: { type: 'apiKey', in: 'header', name: 'x-goog-api-key', description: 'The same, as Google’s clients send it.' },
   providerData: {
     type: 'apiKey',
     in: 'header',

@@ -73,7 +73,7 @@ describe('/openapi.json', () => {
   })
 
   test('says how to authenticate, and what needs it not', () => {
-    expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'providerData'])
+    expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'apiKey', 'googleApiKey', 'providerData'])
     expect(document.paths['/v1/health']?.['get']?.security).toEqual([])
     expect(document.paths['/v1/models']?.['get']?.security).toBeUndefined()
   })
