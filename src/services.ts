@@ -16,6 +16,7 @@ import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
+import { createStoredModels } from './registry/stored-models.ts'
 import { openStorage, type Storage } from './storage/open.ts'
 import type { AuditLog } from './telemetry/audit/audit-log.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
@@ -117,6 +118,8 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     createModelCatalog({
       providers,
       registered: config.models,
+      stored: keep(createStoredModels({ database: storage.records, policy: config.accessPolicy, events })),
+      policy: config.accessPolicy,
       events,
       refreshInterval: server.registryRefreshInterval,
       ...(options.times && { times: options.times }),

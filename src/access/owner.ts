@@ -27,7 +27,18 @@ export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undef
 
 /** Undefined: nobody's. */
 export function ownerOf({ owner_id: id, owner_attributes: attributes }: OwnerColumns): Owner | undefined {
-  return id === null ? undefined : { id, attributes: JSON.parse(attributes) as Owner['attributes'] }
+  return id === null ? undefined : { id, attributes: readAttributes(attributes) }
+}
+
+/** What somebody spoiled is no attribute. */
+function readAttributes(text: string): Owner['attributes'] {
+  try {
+    const lists = Object.entries(JSON.parse(text) as object).filter(([, list]) => Array.isArray(list))
+    return Object.fromEntries(lists) as Owner['attributes']
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return {}
+    throw error
+  }
 }
 
 /** Whether both engines can hold it, and be asked about it, without changing it. */

@@ -8,7 +8,7 @@ import { getDocsFile, getDocsPage, getOpenApi } from './docs/routes.ts'
 import { createEmbedding } from './embeddings/routes.ts'
 import { getReadiness } from './health/routes.ts'
 import { getHealth, getVersion, inspectRoutes } from './inspect/routes.ts'
-import { deleteModel, listModels, retrieveModel } from './models/routes.ts'
+import { deleteModel, listModels, registerModel, retrieveModel } from './models/routes.ts'
 import { listProviders, retrieveProvider } from './providers/routes.ts'
 import { rerank } from './rerank/routes.ts'
 
@@ -19,6 +19,7 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   createEmbedding,
   rerank,
   listModels,
+  registerModel,
   retrieveModel,
   deleteModel,
   listProviders,

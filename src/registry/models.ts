@@ -1,14 +1,22 @@
+import { defaultAccessPolicy } from '../access/access-policy.ts'
+import type { AccessPolicy } from '../access/policy.ts'
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import { ApiError, invalidRequest, notFound, shortened, unavailable } from '../errors.ts'
+import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, usualCallerLimits, type CallerListingLimits, type CallerListings } from './caller-listings.ts'
 import { isListable, sleep, startListing, usualListingTimes, type Listing, type ListingTimes } from './listing.ts'
-import { indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
+import { ModelAccess } from './model-access.ts'
+import { absent, alreadyThere, noDatabase, notDeletable, notForKey, notListedYet, notStarted, noTarget } from './model-errors.ts'
+import { catalogueId, indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
 import type { LiveProvider, ProviderRegistry } from './providers.ts'
-import { resolveId, toAliases, upstreamOf, type Aliases, type Resolution, type ResolvableProvider, type Sight } from './resolve.ts'
+import { checkRegistration, type WantedModel } from './registration.ts'
+import { resolveAlias, resolveId, toAliases, upstreamOf, type Aliases, type Resolution, type ResolvableProvider } from './resolve.ts'
+import { toModel } from './shown-model.ts'
+import { CallerSight } from './sight.ts'
+import type { StoredIndex, StoredModels } from './stored-models.ts'
 
 /** A model that may be called: the capability, bound to its provider and metered, and the upstream's id. */
 export interface ResolvedModel<C extends Capability> {
@@ -16,19 +24,29 @@ export interface ResolvedModel<C extends Capability> {
   /** The upstream's id. */
   readonly model: string
   readonly providerId: string
+  /** The provider's model under its id in the catalogue, by whatever name it was asked for: what limits and the ledger go by. */
+  readonly catalogueId: string
 }
 
 export interface ModelCatalog {
   /**
    * The one look-up: which model an id means is told at `resolveId` (`registry/resolve.ts`).
-   * Throws 404 (absent, or outside `allowed_models`), 400 (several providers have it; it is of another type; the provider lacks the capability),
-   * 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be started).
+   * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type; the provider lacks the capability),
+   * 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be started; whether it is a registered
+   * model cannot be told, because the database is out of reach).
    */
   resolve<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>>
   /** What is known now: waits for no provider, and at most a second for what the caller's own keys list. */
   list(call: Call): Promise<Model[]>
   /** One model of the list, by its id or any other that resolves to it. Throws as `resolve` does. */
   get(id: string, call: Call): Promise<Model>
+  /**
+   * Registers a model for everybody whom the policy lets see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
+   * use what it stands for), 409 (the caller sees one of that name already), 503 (there is no database, or it is out of reach).
+   */
+  register(wanted: WantedModel, call: Call): Promise<Model>
+  /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
+  unregister(id: string, call: Call): Promise<void>
   /** The providers whose first listing is still awaited. */
   readonly awaited: readonly string[]
 }
@@ -43,7 +61,12 @@ export interface CatalogTimes extends ListingTimes {
 
 export interface ModelCatalogOptions {
   providers: ProviderRegistry
+  /** The configuration's. */
   registered: readonly RegisteredModel[]
+  /** Those that were registered over the API. Absent: there is nowhere to keep any. */
+  stored?: StoredModels | undefined
+  /** Who may see and use which. Default: Llama Stack's default policy. */
+  policy?: AccessPolicy | undefined
   events: Events
   /** Seconds between two listings of providers with `refresh_models`. */
   refreshInterval: number
@@ -53,11 +76,6 @@ export interface ModelCatalogOptions {
 
 /** What a model must be for a capability. */
 const typeFor: Readonly<Record<Capability, ModelType>> = { chat: 'llm', completions: 'llm', embeddings: 'embedding', rerank: 'rerank' }
-
-/** Seconds after which a caller may try again what is not known yet. */
-const tryAgainIn = 2
-/** And a provider that could not be started: only a changed configuration helps. */
-const tryStartedAgainIn = 60
 
 /** The catalogue of every provider's models. Listing starts now, in the background. */
 export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog & AsyncDisposable {
@@ -72,6 +90,9 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   readonly #times: CatalogTimes
   readonly #events: Events
   readonly #callers: CallerListings
+  readonly #access: ModelAccess
+  readonly #stored: StoredModels | undefined
+  #storedIsRead = false
   readonly #listings = new Map<string, Listing>()
   /** The shared catalogue's parts; replaced whole, each with its provider's next listing. */
   readonly #offers = new Map<string, readonly Offer[]>()
@@ -80,6 +101,9 @@ class Catalog implements ModelCatalog, AsyncDisposable {
 
   constructor(options: ModelCatalogOptions) {
     this.#events = options.events
+    this.#access = new ModelAccess(options.policy ?? defaultAccessPolicy)
+    this.#stored = options.stored
+    void this.#stored?.ready.then(() => (this.#storedIsRead = true))
     this.#times = { ...usualListingTimes, firstListing: 1_000, callerListing: 1_000, ...options.times }
     const inference = options.providers.all.filter(({ api }) => api === 'inference')
     this.#providers = new Map(inference.map((live) => [live.id, live]))
@@ -127,15 +151,18 @@ class Catalog implements ModelCatalog, AsyncDisposable {
       call,
       askable.map((live) => this.#callers.ask(live, call)),
     )
-    const sight = this.#sight(call, askable)
+    await this.#readStored(call)
+    const { sight } = this.#sight(call, askable)
     const models = new Map<string, Model>()
-    for (const { model } of this.#aliases.all) {
-      const found = resolveId(model.modelId, sight, false)
-      if (found.kind === 'offer') models.set(found.offer.id, toModel(found.offer))
+    const add = (id: string): void => {
+      const found = resolveId(id, sight, false)
+      if (found.kind === 'offer' && !models.has(found.offer.id)) models.set(found.offer.id, toModel(found.offer))
     }
+    for (const { model } of this.#aliases.all) add(model.modelId)
     for (const index of sight.indices) {
-      for (const offer of index.offers) if (!models.has(offer.id)) models.set(offer.id, toModel(offer))
+      for (const offer of index.offers) if (!models.has(offer.id) && sight.sees(offer.id)) models.set(offer.id, toModel(offer))
     }
+    for (const id of sight.storedIds) add(id)
     return [...models.values()]
   }
 
@@ -146,10 +173,48 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     const live = this.#providers.get(found.providerId)
     if (live && this.#ofCaller(call).includes(live)) {
       await this.#atMost(this.#times.callerListing, call, [this.#callers.ask(live, call)])
-      const again = resolveId(id, this.#sight(call, [live]), false)
+      const again = resolveId(id, this.#sight(call, [live]).sight, false)
       if (again.kind === 'offer') return toModel(again.offer)
     }
     throw (this.#listings.get(found.providerId)?.tried ?? true) ? absent(id) : notListedYet(id, [found.providerId])
+  }
+
+  async register(wanted: WantedModel, call: Call): Promise<Model> {
+    const stored = this.#stored
+    if (!stored) throw noDatabase()
+    const model = checkRegistration(wanted, [...this.#providers.keys()])
+    await this.#readStored(call)
+    const { sight, failure } = this.#sight(call, this.#ofCaller(call))
+    if (failure) throw failure
+    const { modelId, providerId, providerModelId } = model
+    const key = call.principal?.key
+    if (key && !this.#access.keyAllows(key, modelId)) throw notForKey(modelId, key.id)
+    if (!this.#providers.get(providerId)?.allows(providerModelId) || !sight.seesTarget(providerId, providerModelId)) {
+      throw noTarget(model.target, sight.denial)
+    }
+    const alias = this.#aliases.get(modelId)
+    const [known] = sight.stored(modelId)
+    const isKnown = sight.indices.some((index) => index.byId(modelId) && sight.sees(modelId)) || (alias && sight.sees(alias.model.modelId))
+    if (isKnown || (known && known.owner?.id !== call.principal?.id)) throw alreadyThere(modelId)
+    const found = resolveAlias(await stored.create(call, model), sight, false)
+    if (found.kind !== 'offer') throw absent(modelId)
+    return toModel(found.offer)
+  }
+
+  async unregister(id: string, call: Call): Promise<void> {
+    await this.#readStored(call)
+    const { sight } = this.#sight(call, this.#ofCaller(call))
+    const [model] = sight.visible(id)
+    if (!model || !this.#stored) {
+      const shown = await this.get(id, call)
+      throw notDeletable(shown.id)
+    }
+    try {
+      await this.#stored.delete(call, model)
+    } catch (error) {
+      // Somebody else was quicker. Callers know models by name: the row's id is nobody's business.
+      throw error instanceof ApiError && error.status === 404 ? absent(id, error.denial) : error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -189,7 +254,8 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     return []
   }
 
-  #sight(call: Call, ofCaller: readonly LiveProvider[]): Sight {
+  /** `failure`: why it cannot be said what is registered. */
+  #sight(call: Call, ofCaller: readonly LiveProvider[]): { sight: CallerSight; failure: ApiError | undefined } {
     const own = ofCaller.map((live) => this.#callers.peek(live, call)).filter((index) => index !== undefined)
     const providers = new Map<string, ResolvableProvider>()
     for (const [id, live] of this.#providers) {
@@ -204,19 +270,39 @@ class Catalog implements ModelCatalog, AsyncDisposable {
         down: tried && !this.#offers.has(id) && isListable(live),
       })
     }
-    return { providers, indices: own.length > 0 ? [this.#shared, ...own] : [this.#shared], aliases: this.#aliases }
+    const { registered, failure } = this.#registeredNow()
+    const indices = own.length > 0 ? [this.#shared, ...own] : [this.#shared]
+    const { principal } = call
+    return { sight: new CallerSight({ providers, indices, aliases: this.#aliases, registered, access: this.#access, principal }), failure }
+  }
+
+  #registeredNow(): { registered?: StoredIndex; failure?: ApiError } {
+    try {
+      return this.#stored ? { registered: this.#stored.current() } : {}
+    } catch (error) {
+      // What does not depend on it goes on.
+      if (error instanceof ApiError) return { failure: error }
+      throw error
+    }
+  }
+
+  async #readStored(call: Call): Promise<void> {
+    if (this.#stored && !this.#storedIsRead) await this.#atMost(this.#times.firstListing, call, [this.#stored.ready])
   }
 
   /** What an id means for this caller, after the waits that it takes to know. Throws unless there is exactly one answer. */
   async #find(id: string, call: Call): Promise<Extract<Resolution, { kind: 'offer' | 'unlisted' }>> {
     // Nearly every request ends here.
     const offer = this.#shared.byId(id)
-    if (offer) return { kind: 'offer', offer }
+    if (offer && !this.#access.denial(call.principal, offer.id)) return { kind: 'offer', offer }
     const ofCaller = this.#ofCaller(call)
-    let found = resolveId(id, this.#sight(call, ofCaller), true)
+    await this.#readStored(call)
+    let { sight, failure } = this.#sight(call, ofCaller)
+    let found = resolveId(id, sight, true)
     if (found.kind === 'awaited') {
       await this.#waitFor(found.providerIds, ofCaller, call)
-      found = resolveId(id, this.#sight(call, ofCaller), false)
+      ;({ sight, failure } = this.#sight(call, ofCaller))
+      found = resolveId(id, sight, false)
     }
     if (found.kind === 'offer' || found.kind === 'unlisted') return found
     if (found.kind === 'ambiguous') {
@@ -226,7 +312,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
         param: 'model',
       })
     }
-    if (found.kind === 'absent') throw absent(id)
+    if (found.kind === 'absent') throw failure ?? absent(id, sight.denial)
     throw notListedYet(id, found.providerIds)
   }
 
@@ -246,8 +332,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
 
   #bind<C extends Capability>(providerId: string, upstreamId: string, asked: { id: string; capability: C }): ResolvedModel<C> {
     const provider = this.#providers.get(providerId)?.provider
-    if (!provider)
-      throw unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, tryStartedAgainIn)
+    if (!provider) throw notStarted(providerId)
     const invoke = provider[asked.capability]
     if (!invoke) {
       throw invalidRequest(
@@ -257,21 +342,9 @@ class Catalog implements ModelCatalog, AsyncDisposable {
         },
       )
     }
-    return { invoke: invoke.bind(provider) as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId }
+    const catalogued = this.#shared.ofProvider(providerId, upstreamId)?.id ?? catalogueId(providerId, upstreamId)
+    return { invoke: invoke.bind(provider) as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId, catalogueId: catalogued }
   }
-}
-
-function absent(id: string) {
-  return notFound('Model', id, { code: 'model_not_found', param: 'model' })
-}
-
-function notListedYet(id: string, providerIds: readonly string[]) {
-  const waiting = providerIds.map((one) => `'${one}'`).join(', ')
-  return unavailable(
-    `Whether there is a model '${shortened(id)}' is not known yet: the models of ${waiting} could not be listed yet.`,
-    tryAgainIn,
-    { code: 'models_not_listed_yet', param: 'model' },
-  )
 }
 
 function asGuess(id: string) {
@@ -288,22 +361,4 @@ function whatIsKnownBetter(aliases: Aliases): Map<string, KnownBetter> {
     if (!ofProvider.has(upstreamOf(model))) ofProvider.set(upstreamOf(model), { type: model.type, metadata: model.metadata })
   }
   return known
-}
-
-/** With OpenAI's keys and Llama Stack's, old and new, side by side. */
-function toModel(offer: Offer): Model {
-  const { id, providerId, upstreamId, type, metadata } = offer
-  return {
-    id,
-    object: 'model',
-    created: offer.created,
-    owned_by: offer.ownedBy,
-    identifier: id,
-    provider_id: providerId,
-    provider_resource_id: upstreamId,
-    type: 'model',
-    model_type: type,
-    metadata: { ...metadata },
-    custom_metadata: { ...metadata, model_type: type, provider_id: providerId, provider_resource_id: upstreamId },
-  }
 }

@@ -32,6 +32,12 @@ export interface OfferOptions {
   readonly knownBetter?: KnownBetter | undefined
 }
 
+/** Under which id a provider's model stands in the catalogue, as far as its own id tells. */
+export function catalogueId(providerId: string, upstreamId: string): string {
+  const prefix = `${providerId}/`
+  return upstreamId.startsWith(prefix) && upstreamId !== prefix ? upstreamId : prefix + upstreamId
+}
+
 /** A listing as offers: filtered by `allowed_models`, each upstream id once, each catalogue id once. */
 export function toOffers({ source, models, created, knownBetter }: OfferOptions): Offer[] {
   const offers = new Map<string, Offer>()

@@ -34,7 +34,7 @@ function sightOf(sketches: readonly Sketch[], registered: readonly Partial<Regis
     created: 2,
     warn: (message) => warnings.push(message),
   })
-  return { providers, indices: [indexOffers(offers)], aliases }
+  return { providers, indices: [indexOffers(offers)], aliases, stored: () => [], sees: () => true }
 }
 
 /** `provider:model` for what goes somewhere, else the kind. */

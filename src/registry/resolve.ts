@@ -1,5 +1,6 @@
+import type { Owner } from '../access/policy.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import type { Offer, OfferIndex, OfferSource } from './offers.ts'
+import { catalogueId, type Offer, type OfferIndex, type OfferSource } from './offers.ts'
 
 /** A provider as resolution sees it. */
 export interface ResolvableProvider extends OfferSource {
@@ -22,6 +23,10 @@ export interface Sight {
   /** The shared catalogue, then what the caller's own keys have listed. */
   readonly indices: readonly OfferIndex[]
   readonly aliases: Aliases
+  /** Models of this name that were registered over the API, those first that count first, and only what this caller may use. */
+  stored(id: string): readonly Alias[]
+  /** Whether the caller may see the model with this id of the catalogue: what it may not see is as if it were not there. */
+  sees(id: string, owner?: Owner): boolean
 }
 
 export type Resolution =
@@ -37,27 +42,43 @@ export type Resolution =
 /**
  * Which model an id means. In this order, the first that applies decides:
  * 1. an id of the catalogue, exactly;
- * 2. a registered alias, with or without its provider's prefix;
- * 3. the id of a provider before the first slash: that provider is asked for the rest, listed or not. No other provider is tried then,
+ * 2. a configured alias, with or without its provider's prefix;
+ * 3. a model registered over the API: the caller's own, else the eldest that it may use;
+ * 4. the id of a provider before the first slash: that provider is asked for the rest, listed or not. No other provider is tried then,
  *    not even when one has a model of just this name: `openai/gpt-oss-120b` is Groq's own id for one of its models,
  *    and means Groq's model only where no provider is called `openai`; `groq/openai/gpt-oss-120b` means it always;
- * 4. a provider's own id, where exactly one provider has it.
+ * 5. a provider's own id, where exactly one provider has it.
+ *
+ * At each step only what the caller may see counts.
  *
  * With `patient`, what cannot be told for sure before a provider has listed is `awaited`; without, it is decided by what is known.
  */
 export function resolveId(id: string, sight: Sight, patient: boolean): Resolution {
   const exact = find(sight, (index) => index.byId(id))
-  if (exact) return { kind: 'offer', offer: exact }
+  if (exact && sight.sees(exact.id)) return { kind: 'offer', offer: exact }
   const alias = sight.aliases.get(id)
-  if (alias) return resolveAlias(alias, sight, patient)
+  if (alias && sight.sees(alias.model.modelId)) return resolveAlias(alias, sight, patient)
+  const [stored] = sight.stored(id)
+  if (stored) return resolveAlias(stored, sight, patient)
   const slash = id.indexOf('/')
   const named = slash > 0 && slash < id.length - 1 ? sight.providers.get(id.slice(0, slash)) : undefined
   if (named) {
     const upstreamId = id.slice(slash + 1)
+    // The same model may stand in the catalogue under a shorter id (`groq/compound` for `groq/groq/compound`): no way round what is said of that.
+    const listed = find(sight, (index) => index.ofProvider(named.id, upstreamId))
+    if (listed) return sight.sees(listed.id) ? { kind: 'offer', offer: listed } : { kind: 'absent' }
+    if (!seesUnlisted(named.id, upstreamId, sight)) return { kind: 'absent' }
     if (named.awaited) return { kind: 'awaited', providerIds: [named.id] }
     return named.allows(upstreamId) ? { kind: 'unlisted', providerId: named.id, upstreamId } : { kind: 'absent' }
   }
   return resolveUnprefixed(id, sight, patient)
+}
+
+/** Whether the caller may see a model that its provider has not listed, under whichever id it would be. */
+export function seesUnlisted(providerId: string, upstreamId: string, sight: Pick<Sight, 'sees'>): boolean {
+  const full = `${providerId}/${upstreamId}`
+  const short = catalogueId(providerId, upstreamId)
+  return sight.sees(full) && (short === full || sight.sees(short))
 }
 
 function resolveUnprefixed(id: string, sight: Sight, patient: boolean): Resolution {
@@ -65,7 +86,7 @@ function resolveUnprefixed(id: string, sight: Sight, patient: boolean): Resoluti
   if (patient && unsure.length > 0) return { kind: 'awaited', providerIds: unsure }
   const found = new Map<string, Offer>()
   for (const index of sight.indices) {
-    for (const offer of index.byUpstreamId(id)) if (!found.has(offer.providerId)) found.set(offer.providerId, offer)
+    for (const offer of index.byUpstreamId(id)) if (!found.has(offer.providerId) && sight.sees(offer.id)) found.set(offer.providerId, offer)
   }
   const [first, ...others] = found.values()
   if (!first) return unsure.length > 0 ? { kind: 'awaited', providerIds: unsure } : { kind: 'absent' }
@@ -74,7 +95,8 @@ function resolveUnprefixed(id: string, sight: Sight, patient: boolean): Resoluti
     : { kind: 'ambiguous', ids: [first, ...others].map((offer) => offer.id).toSorted() }
 }
 
-function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Resolution {
+/** Where an alias leads. */
+export function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Resolution {
   const { model, providerId } = alias
   const candidates =
     providerId === undefined ? [...sight.providers.values()] : [sight.providers.get(providerId)].filter((one) => one !== undefined)
@@ -110,7 +132,7 @@ function aliasTarget(alias: Alias, provider: ResolvableProvider, sight: Sight): 
   return listed || providerId !== undefined ? aliasOffer(alias, provider.id, listed) : undefined
 }
 
-function aliasOffer({ model, created }: Alias, providerId: string, target: Offer | undefined): Offer {
+function aliasOffer({ model, created, registeredAt }: Alias, providerId: string, target: Offer | undefined): Offer {
   const told = model.type !== 'llm' || !target
   return {
     id: model.modelId,
@@ -119,7 +141,7 @@ function aliasOffer({ model, created }: Alias, providerId: string, target: Offer
     type: told ? model.type : target.type,
     typeIsGuess: told ? model.type === 'llm' : target.typeIsGuess,
     metadata: target ? { ...target.metadata, ...model.metadata } : model.metadata,
-    created: target?.created ?? created,
+    created: registeredAt ?? target?.created ?? created,
     ownedBy: target?.ownedBy ?? providerId,
   }
 }
@@ -143,6 +165,8 @@ export interface Alias {
   readonly providerId: string | undefined
   /** Unix seconds, for aliases whose target does not say. */
   readonly created: number
+  /** Of those that were registered over the API: Unix seconds. */
+  readonly registeredAt?: number | undefined
 }
 
 export interface Aliases {

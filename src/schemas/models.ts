@@ -23,4 +23,25 @@ export type Model = z.output<typeof model>
 
 export const modelList = z.object({ object: z.literal('list'), data: z.array(model) }).meta({ id: 'ListModelsResponse' })
 
+const optionalText = (most: number) => z.string().min(1).max(most).nullish()
+
+/** Llama Stack's. Loose, as every client's body is. */
+export const registerModelRequest = z
+  .looseObject({
+    model_id: z
+      .string()
+      .min(1)
+      .max(256)
+      .regex(/^[^\s\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*(?<!\s)$/u, 'must have no control characters, and no spaces at its ends')
+      .meta({ description: 'The name that requests will use.' }),
+    provider_model_id: optionalText(512).meta({ description: 'The provider’s own name for it. Absent: the same as `model_id`.' }),
+    provider_id: optionalText(256).meta({ description: 'The provider that serves it. Absent: the only one there is.' }),
+    metadata: z
+      .record(z.string(), z.unknown())
+      .nullish()
+      .meta({ description: 'Free facts; `embedding_dimension` is required for embedding models.' }),
+    model_type: modelType.nullish(),
+  })
+  .meta({ id: 'RegisterModelRequest' })
+
 export const modelDeleted = z.object({ id: z.string(), object: z.string(), deleted: z.boolean() }).meta({ id: 'DeleteModelResponse' })

@@ -13,7 +13,10 @@ export const createChatCompletion = defineRoute({
   body: chatCompletionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
   async handle({ body, bytes, call }, { models, streams }) {
-    const { invoke, model } = await models.resolve(body.model, 'chat', call)
-    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call, { stream: body.stream === true, times: streams })
+    const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
+    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {
+      stream: body.stream === true,
+      times: streams,
+    })
   },
 })

@@ -13,7 +13,10 @@ export const createCompletion = defineRoute({
   body: completionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
   async handle({ body, bytes, call }, { models, streams }) {
-    const { invoke, model } = await models.resolve(body.model, 'completions', call)
-    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call, { stream: body.stream === true, times: streams })
+    const { invoke, model, catalogueId } = await models.resolve(body.model, 'completions', call)
+    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {
+      stream: body.stream === true,
+      times: streams,
+    })
   },
 })

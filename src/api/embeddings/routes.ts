@@ -13,7 +13,7 @@ export const createEmbedding = defineRoute({
   body: embeddingsRequest,
   responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
   async handle({ body, bytes, call }, { models }) {
-    const { invoke, model } = await models.resolve(body.model, 'embeddings', call)
-    return toResponse(invoke({ model, told: body.model, body, bytes }, call), call, { stream: false })
+    const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
+    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, { stream: false })
   },
 })

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { ApiError, shortened } from '../../errors.ts'
-import { model, modelDeleted, modelList } from '../../schemas/models.ts'
+import { model, modelDeleted, modelList, registerModelRequest } from '../../schemas/models.ts'
 import { defineRoute } from '../define.ts'
 
 export const listModels = defineRoute({
@@ -34,23 +33,40 @@ export const retrieveModel = defineRoute({
   handle: ({ params, call }, { models }) => models.get(params.model_id, call),
 })
 
+export const registerModel = defineRoute({
+  path: '/v1/models',
+  api: 'models',
+  tag: 'Models',
+  method: 'POST',
+  operationId: 'registerModel',
+  summary: 'Register a model',
+  description:
+    'Gives a provider’s model another name, kept in the server’s database and seen by all replicas. It belongs to whoever registers it: who else may see and use it is for the access policy to say, and using it takes being allowed what it stands for. The same again by the same user is answered with what is there.',
+  body: registerModelRequest,
+  responses: { 200: { description: 'The model.', json: model } },
+  handle: ({ body, call }, { models }) =>
+    models.register(
+      {
+        modelId: body.model_id,
+        providerId: body.provider_id ?? undefined,
+        providerModelId: body.provider_model_id ?? undefined,
+        type: body.model_type ?? undefined,
+        metadata: body.metadata ?? undefined,
+      },
+      call,
+    ),
+})
+
 export const deleteModel = defineRoute({
   ...oneModel,
   method: 'DELETE',
   operationId: 'deleteModel',
-  summary: 'Delete a fine-tuned model',
-  description:
-    'Models come from the server’s configuration and from the providers’ own listings: always answered with 403, or 404 where there is none.',
+  summary: 'Delete a registered model',
+  description: 'Configured models and those that providers list cannot be deleted here: 403.',
   responses: { 200: { description: 'OK', json: modelDeleted } },
+  // 200 with OpenAI's body: Llama Stack publishes 200 as well, and its clients take any body (their servers sent 204 with none).
   async handle({ params, call }, { models }) {
-    const { id } = await models.get(params.model_id, call)
-    throw new ApiError(
-      'permission_error',
-      `Model '${shortened(id)}' cannot be deleted here: change the server's configuration, or delete it at its provider.`,
-      {
-        code: 'model_not_deletable',
-        param: 'model',
-      },
-    )
+    await models.unregister(params.model_id, call)
+    return { id: params.model_id, object: 'model', deleted: true }
   },
 })

@@ -12,7 +12,7 @@ export const rerank = defineRoute({
   body: rerankRequest,
   responses: { 200: { description: 'The documents’ places in the request, by falling relevance.', json: rerankResponse } },
   async handle({ body, bytes, call }, { models }) {
-    const { invoke, model } = await models.resolve(body.model, 'rerank', call)
-    return invoke({ model, told: body.model, body, bytes }, call)
+    const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
+    return invoke({ model, catalogueId, told: body.model, body, bytes }, call)
   },
 })

@@ -1,0 +1,58 @@
+import { ApiError, type Denial, invalidRequest, notFound, shortened, unavailable } from '../errors.ts'
+
+/** Seconds after which a caller may try again what is not known yet. */
+const tryAgainIn = 2
+/** And what only a changed configuration helps. */
+const tryStartedAgainIn = 60
+
+export function absent(id: string, denial?: Denial) {
+  return notFound('Model', id, { code: 'model_not_found', param: 'model', ...(denial && { denial }) })
+}
+
+export function alreadyThere(id: string) {
+  return invalidRequest(`Model '${shortened(id)}' is there already.`, {
+    status: 409,
+    code: 'already_exists',
+    param: 'model_id',
+    headers: { 'x-should-retry': 'false' },
+  })
+}
+
+export function notForKey(id: string, keyId: string) {
+  return new ApiError('permission_error', `This API key may not use a model named '${shortened(id)}'.`, {
+    code: 'model_not_permitted',
+    param: 'model_id',
+    denial: { by: 'key', reason: `not among the models of the key ${keyId}`, action: 'create', resource: shortened(`model::${id}`) },
+  })
+}
+
+export function notListedYet(id: string, providerIds: readonly string[]) {
+  const waiting = providerIds.map((one) => `'${one}'`).join(', ')
+  return unavailable(
+    `Whether there is a model '${shortened(id)}' is not known yet: the models of ${waiting} could not be listed yet.`,
+    tryAgainIn,
+    { code: 'models_not_listed_yet', param: 'model' },
+  )
+}
+
+export function notStarted(providerId: string) {
+  return unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, tryStartedAgainIn)
+}
+
+export function noDatabase() {
+  return unavailable('There is no database to keep registered models in.', tryStartedAgainIn, { code: 'database_unavailable' })
+}
+
+/** What the caller may not use cannot be given another name either. `target`: its id in the catalogue. */
+export function noTarget(target: string, denial: Denial | undefined) {
+  return notFound('Model', target, { code: 'model_not_found', param: 'provider_model_id', ...(denial && { denial }) })
+}
+
+/** Configured, or listed by its provider. */
+export function notDeletable(id: string) {
+  return new ApiError(
+    'permission_error',
+    `Model '${shortened(id)}' cannot be deleted here: change the server's configuration, or delete it at its provider.`,
+    { code: 'model_not_deletable', param: 'model' },
+  )
+}

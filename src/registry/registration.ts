@@ -1,0 +1,90 @@
+import { invalidRequest, shortened } from '../errors.ts'
+import type { ModelType } from '../providers/provider.ts'
+import { catalogueId } from './offers.ts'
+
+/** A model as a caller wants it registered: Llama Stack's body. */
+export interface WantedModel {
+  readonly modelId: string
+  readonly providerId?: string | undefined
+  readonly providerModelId?: string | undefined
+  readonly type?: ModelType | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** The same with nothing left open. */
+export interface CheckedModel {
+  readonly modelId: string
+  readonly providerId: string
+  readonly providerModelId: string
+  readonly type: ModelType
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** The catalogue's id of the provider's model that it stands for. */
+  readonly target: string
+}
+
+/** Bytes of JSON. */
+const largestMetadata = 16_384
+
+/** Fills in what Llama Stack fills in. Throws ApiError 400 for what cannot be. `providerIds`: the inference providers that there are. */
+export function checkRegistration(wanted: WantedModel, providerIds: readonly string[]): CheckedModel {
+  const { modelId, type = 'llm', metadata = {} } = wanted
+  checkId(modelId)
+  const providerId = providerOf(wanted, providerIds)
+  const providerModelId = upstreamIdOf(wanted, providerId, providerIds)
+  if (providerModelId === 'auto') {
+    throw invalidRequest("'auto' stands for a provider's first model in the configuration alone: name the model.", {
+      param: 'provider_model_id',
+    })
+  }
+  if (type === 'embedding' && typeof metadata['embedding_dimension'] !== 'number') {
+    throw invalidRequest('Embedding model must have an embedding dimension in its metadata', { param: 'metadata.embedding_dimension' })
+  }
+  if (Buffer.byteLength(JSON.stringify(metadata)) > largestMetadata) {
+    throw invalidRequest(`The metadata must be at most ${largestMetadata} bytes of JSON.`, { param: 'metadata' })
+  }
+  return { modelId, providerId, providerModelId, type, metadata, target: catalogueId(providerId, providerModelId) }
+}
+
+/** An id must come back whole from a URL's path. */
+function checkId(modelId: string): void {
+  const segments = modelId.split('/')
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
+    throw invalidRequest("model_id must not begin or end with '/', nor have an empty part, '.' or '..' between slashes.", {
+      param: 'model_id',
+    })
+  }
+}
+
+function providerOf({ providerId }: WantedModel, providerIds: readonly string[]): string {
+  const [only, ...others] = providerIds
+  if (providerId === undefined) {
+    if (only !== undefined && others.length === 0) return only
+    throw invalidRequest(
+      only === undefined
+        ? 'There is no inference provider to register a model with.'
+        : `No provider specified and multiple providers available. Please specify a provider_id. Available providers: ${providerIds.join(', ')}`,
+      { param: 'provider_id' },
+    )
+  }
+  if (providerIds.includes(providerId)) return providerId
+  const known = providerIds.length > 0 ? `; there are: ${providerIds.join(', ')}` : ''
+  throw invalidRequest(`There is no inference provider '${shortened(providerId)}'${known}.`, { param: 'provider_id' })
+}
+
+/**
+ * The provider's own id. A `model_id` that begins with a provider's id and a slash already means that provider's model, with nothing
+ * registered, and can mean nothing else.
+ */
+function upstreamIdOf({ modelId, providerModelId }: WantedModel, providerId: string, providerIds: readonly string[]): string {
+  const slash = modelId.indexOf('/')
+  const prefix = slash > 0 ? modelId.slice(0, slash) : undefined
+  if (prefix === undefined || !providerIds.includes(prefix)) return providerModelId ?? modelId
+  const rest = modelId.slice(slash + 1)
+  if (prefix === providerId && (providerModelId === undefined || providerModelId === rest || providerModelId === modelId)) {
+    return providerModelId ?? rest
+  }
+  throw invalidRequest(
+    `'${shortened(modelId)}' means the model '${shortened(rest)}' of the provider '${prefix}': take another model_id for anything else.`,
+    { param: 'model_id' },
+  )
+}

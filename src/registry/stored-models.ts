@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { ownedRows, type Asker, type OwnedRows } from '../access/owned-rows.ts'
+import { ownerOf } from '../access/owner.ts'
+import type { AccessPolicy, Owner } from '../access/policy.ts'
+import { invalidRequest } from '../errors.ts'
+import type { ModelType } from '../providers/provider.ts'
+import type { Database } from '../storage/database.ts'
+import { bumpRevision } from '../storage/revisions.ts'
+import { createSnapshot, type Snapshot } from '../storage/snapshot.ts'
+import type { ModelRow } from '../storage/tables.ts'
+import type { Events } from '../telemetry/events.ts'
+import { modelType } from './model-access.ts'
+import type { CheckedModel } from './registration.ts'
+import type { Alias } from './resolve.ts'
+
+/** A model that somebody registered over the API. */
+export interface StoredModel extends Alias {
+  /** The row's. */
+  readonly rowId: string
+  /** Undefined: nobody's. */
+  readonly owner: Owner | undefined
+  /** Never undefined here, unlike an alias of the configuration's. */
+  readonly providerId: string
+}
+
+/** What every replica knows of the registered models. Never changed: a change makes a new one. */
+export interface StoredIndex {
+  /** The eldest first. */
+  readonly all: readonly StoredModel[]
+  /** All of one name, whoever they belong to, the eldest first. */
+  named(modelId: string): readonly StoredModel[]
+}
+
+export interface StoredModels extends AsyncDisposable {
+  /** The latest known. Throws ApiError 503 while the database is out of reach for too long. */
+  current(): StoredIndex
+  /** Resolves after the first reading, or its failure. */
+  readonly ready: Promise<void>
+  /** Gives the row. Throws ApiError 403, 409 (the caller has registered another of this name), 503. */
+  create(call: Asker, model: CheckedModel): Promise<StoredModel>
+  /** Throws ApiError 404, 403, 503. */
+  delete(call: Asker, model: StoredModel): Promise<void>
+}
+
+export interface StoredModelsOptions {
+  readonly database: Database
+  readonly policy: AccessPolicy
+  readonly events: Pick<Events, 'resourceChanged' | 'unexpected'>
+}
+
+/** The revision that changes with the registered models. */
+export const modelsScope = 'models'
+
+/** Of one owner: each replica holds all of them in memory. */
+export const mostOfOneOwner = 1_000
+
+export function createStoredModels(options: StoredModelsOptions): StoredModels {
+  return new Stored(options)
+}
+
+class Stored implements StoredModels {
+  readonly #rows: OwnedRows<'models'>
+  readonly #snapshot: Snapshot<StoredIndex>
+  readonly #events: StoredModelsOptions['events']
+
+  constructor({ database, policy, events }: StoredModelsOptions) {
+    this.#events = events
+    this.#rows = ownedRows({
+      database,
+      table: 'models',
+      type: modelType,
+      kind: 'Model',
+      policy,
+      events,
+      idColumn: 'model_id',
+      changed: (transaction) => bumpRevision(transaction, modelsScope),
+    })
+    this.#snapshot = createSnapshot({
+      database,
+      scope: modelsScope,
+      events,
+      // The server's own reading: who may see which is asked when somebody asks.
+      load: async (read) => indexOf(await read.selectFrom('models').selectAll().orderBy('created_at').orderBy('id').execute()),
+    })
+  }
+
+  get ready(): Promise<void> {
+    return this.#snapshot.ready
+  }
+
+  current(): StoredIndex {
+    return this.#snapshot.current()
+  }
+
+  async create(call: Asker, model: CheckedModel): Promise<StoredModel> {
+    const row = {
+      id: rowIdOf(call, model.modelId),
+      created_at: Date.now(),
+      model_id: model.modelId,
+      provider_id: model.providerId,
+      provider_model_id: model.providerModelId,
+      model_type: model.type,
+      metadata: JSON.stringify(model.metadata),
+    }
+    await this.#snapshot.ready
+    const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id)
+    const same = owned.find(({ rowId }) => rowId === row.id)
+    if (same && isSame(same, model)) return same
+    if (owned.length >= mostOfOneOwner) {
+      throw invalidRequest(`One user can register ${mostOfOneOwner} models at most: delete some that are not used any more.`, {
+        status: 409,
+        code: 'too_many_models',
+        headers: { 'x-should-retry': 'false' },
+      })
+    }
+    const detail = { provider_id: row.provider_id, provider_model_id: row.provider_model_id, model_type: row.model_type }
+    const made = await this.#rows.insert(call, row, { event: 'model.registered', detail })
+    await this.#catchUp()
+    return toStored(made)
+  }
+
+  async delete(call: Asker, { rowId }: StoredModel): Promise<void> {
+    await this.#rows.delete(call, rowId)
+    await this.#catchUp()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#snapshot[Symbol.dispose]()
+  }
+
+  /** So that who has changed something sees it with the next request. */
+  async #catchUp(): Promise<void> {
+    try {
+      await this.#snapshot.refresh()
+    } catch (error) {
+      // The change stands, and the snapshot tries again by itself.
+      this.#events.unexpected('reading the registered models after a change', error)
+    }
+  }
+}
+
+/** Made of owner and name, so that the table's key keeps one owner from having a name twice, and tells nobody else that it is taken. */
+function rowIdOf({ principal }: Asker, modelId: string): string {
+  const whose = JSON.stringify([principal?.id ?? null, modelId])
+  return `model_${createHash('sha256').update(whose).digest('hex').slice(0, 40)}`
+}
+
+function isSame({ model, providerId }: StoredModel, wanted: CheckedModel): boolean {
+  return (
+    providerId === wanted.providerId &&
+    model.providerModelId === wanted.providerModelId &&
+    model.type === wanted.type &&
+    isDeepStrictEqual(model.metadata, wanted.metadata)
+  )
+}
+
+function indexOf(rows: readonly ModelRow[]): StoredIndex {
+  const all = rows.map(toStored)
+  const byName = Map.groupBy(all, ({ model }) => model.modelId)
+  return { all, named: (modelId) => byName.get(modelId) ?? [] }
+}
+
+function toStored(row: ModelRow): StoredModel {
+  return {
+    rowId: row.id,
+    owner: ownerOf(row),
+    providerId: row.provider_id,
+    created: Math.floor(row.created_at / 1000),
+    registeredAt: Math.floor(row.created_at / 1000),
+    model: {
+      modelId: row.model_id,
+      providerId: row.provider_id,
+      providerModelId: row.provider_model_id,
+      type: row.model_type as ModelType,
+      metadata: JSON.parse(row.metadata) as Record<string, unknown>,
+    },
+  }
+}
