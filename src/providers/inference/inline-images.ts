@@ -8,12 +8,12 @@ import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 /** What is fetched for one request. */
 const most = { images: 8, bytes: 20 * 1024 * 1024, milliseconds: 30_000 }
 
-/** The beginnings of files of the types that models take. What the host says it is does not count. */
+/** The beginnings, in hex, of files of the types that models take. What the host says it is does not count. */
 const beginnings: Readonly<Record<string, RegExp>> = {
-  'image/png': /^\x89PNG\r\n\x1a\n/,
-  'image/jpeg': /^\xff\xd8\xff/,
-  'image/gif': /^GIF8[79]a/,
-  'image/webp': /^RIFF[^]{4}WEBP/,
+  'image/png': /^89504e470d0a1a0a/,
+  'image/jpeg': /^ffd8ff/,
+  'image/gif': /^47494638(?:37|39)61/,
+  'image/webp': /^52494646.{8}57454250/,
 }
 
 interface ImagePart {
@@ -101,7 +101,7 @@ function remoteImages(messages: unknown): RemoteImage[] {
 }
 
 function typeOf(bytes: Uint8Array): string | undefined {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString('latin1')
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString('hex')
   return Object.keys(beginnings).find((type) => beginnings[type]?.test(start))
 }
 
