@@ -33,25 +33,38 @@ export function createAuthentication(config: AuthConfig, deps: AuthenticationDep
   const configured = config.authenticators.filter((one) => one.type !== 'api_key')
   if (configured.length < config.authenticators.length && !deps.keys) throw new Error("There are no API keys of Corral's own to ask.")
   warnOf(configured, deps)
+  const identityHeaders = identityHeadersOf(configured)
   return new Chain(
-    configured.map((one) => create(one, deps)),
+    configured.map((one) => create(one, deps, identityHeaders)),
     deps.keys,
   )
 }
 
 type Remote = Extract<AuthenticatorConfig, RemoteConfig>
 
-function create(config: Exclude<AuthenticatorConfig, { type: 'api_key' }>, deps: AuthenticationDeps): Authenticator {
+/** The headers by which trusted proxies say who is asking, in lower case: nobody else is to be told what stands in them. */
+function identityHeadersOf(configured: readonly AuthenticatorConfig[]): string[] {
+  return configured.flatMap((one) =>
+    one.type === 'upstream_header' ? [one.principalHeader, ...(one.attributesHeader === undefined ? [] : [one.attributesHeader])] : [],
+  )
+}
+
+function create(
+  config: Exclude<AuthenticatorConfig, { type: 'api_key' }>,
+  deps: AuthenticationDeps,
+  identityHeaders: readonly string[],
+): Authenticator {
   if (config.type === 'upstream_header') return new UpstreamHeader(config)
   const { now = Date.now } = deps
   const service = new IdentityService({ ...deps, network: config.network, timeout: config.timeout, type: config.type })
   // Signatures are checked in this process: the issuer is asked for its keys only, and seldom.
   const asksEachTime = !(config.type === 'oauth2_token' && config.check.kind === 'jwks')
   const gate = asksEachTime ? new LookUpGate({ ...config.lookUps, patience: config.timeout, now }) : undefined
-  return new Remembering(lookUpOf(config, service, now), { cache: config.cache, gate, now })
+  const lookUp = config.type === 'custom' ? new CustomLookUp(config, service, identityHeaders) : lookUpOf(config, service, now)
+  return new Remembering(lookUp, { cache: config.cache, gate, now })
 }
 
-function lookUpOf(config: Remote, service: IdentityService, now: () => number): LookUp {
+function lookUpOf(config: Exclude<Remote, { type: 'custom' }>, service: IdentityService, now: () => number): LookUp {
   switch (config.type) {
     case 'oauth2_token':
       return config.check.kind === 'jwks'
@@ -59,10 +72,8 @@ function lookUpOf(config: Remote, service: IdentityService, now: () => number): 
         : new IntrospectionLookUp(config, config.check, { service, now })
     case 'kubernetes':
       return new KubernetesLookUp(config, service)
-    case 'github_token':
-      return new GitHubLookUp(config, service)
     default:
-      return new CustomLookUp(config, service)
+      return new GitHubLookUp(config, service)
   }
 }
 

@@ -32,13 +32,14 @@ export class CustomLookUp implements LookUp {
   readonly #service: IdentityService
   readonly #headers: readonly string[]
 
-  constructor(config: CustomConfig, service: IdentityService) {
+  /** `withheld`: headers, in lower case, by which others say who is asking; never passed on. */
+  constructor(config: CustomConfig, service: IdentityService, withheld: readonly string[] = []) {
     const { endpoint, forwardHeaders } = config
     this.missing = `Authentication required. Please provide your API key as a Bearer token (validated by ${hostOf(endpoint)})`
     this.scope = [endpoint]
     this.#config = config
     this.#service = service
-    this.#headers = [...new Set([...harmlessHeaders, ...forwardHeaders])]
+    this.#headers = [...new Set([...harmlessHeaders, ...forwardHeaders])].filter((name) => !withheld.includes(name))
   }
 
   /** The endpoint is told the path, and may answer by it. */

@@ -1,3 +1,4 @@
+import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import { createAuthentication, type AuthenticationDeps } from '../../src/auth/authentication.ts'
 import type { Attempt, Authentication } from '../../src/auth/authenticator.ts'
 import type { AuthConfig } from '../../src/auth/config.ts'
@@ -14,7 +15,11 @@ export type Section = Record<string, unknown> | Record<string, unknown>[]
 
 export interface GuardedOptions extends Partial<Pick<AuthenticationDeps, 'keys' | 'now'>> {
   trustedProxies?: readonly string[]
+  /** `route_policy`. */
+  routePolicy?: RouteRules
 }
+
+type RouteRules = Parameters<typeof compileRoutePolicy>[0]
 
 /** A section checked and read as the loader does it. Throws where it is wrong. */
 export function authOf(section: Section, trustedProxies: readonly string[] = []): AuthConfig {
@@ -26,7 +31,7 @@ export function authOf(section: Section, trustedProxies: readonly string[] = [])
 /** The chain by itself, for what no answer shows: attributes, and how often somebody is asked. */
 export function chainOf(section: Section, options: GuardedOptions = {}): Authentication & { readonly lines: readonly RecordedLine[] } {
   const log = recordedLog()
-  const { trustedProxies, ...deps } = options
+  const { trustedProxies, routePolicy: _, ...deps } = options
   const authentication = createAuthentication(authOf(section, trustedProxies), {
     egress: createEgress(),
     events: createEvents(log),
@@ -76,10 +81,11 @@ export interface Guarded extends TestServer {
 /** The whole server on loopback, guarded by this `provider_config`. */
 export async function guarded(section: Section, options: GuardedOptions = {}): Promise<Guarded> {
   const log = recordedLog()
-  const { trustedProxies = [], ...deps } = options
+  const { trustedProxies = [], routePolicy, ...deps } = options
   const auth = authOf(section, trustedProxies)
   const authentication = createAuthentication(auth, { egress: createEgress(), events: createEvents(log), ...deps })
-  const server = await testServer({ ...testConfig({ server: { trustedProxies } }), auth }, { log, authentication })
+  const policy = routePolicy && { routePolicy: compileRoutePolicy(routePolicy) }
+  const server = await testServer({ ...testConfig({ server: { trustedProxies } }), auth, ...policy }, { log, authentication })
   const requests = () => log.lines.filter(({ message }) => message === 'request')
   return {
     ...server,

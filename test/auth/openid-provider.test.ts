@@ -35,6 +35,14 @@ describe('an OpenID provider', () => {
     expect(attributes).toEqual({ roles: ['admin'], teams: ['ml', 'ops'], scopes: ['telemetry.read', 'models.read'] })
   })
 
+  test('[AUT-41] a route policy may demand a scope of the token', async () => {
+    const routePolicy = [{ permit: { paths: '/v1/models' }, when: 'user with telemetry.read in scopes' }]
+    await using server = await guarded(byKeys(), { routePolicy })
+    expect((await server.ask(await provider.token('ogx', 'models.read telemetry.read'))).status).toBe(200)
+    const { status, error } = await server.ask(await provider.token('ogx', 'models.read'))
+    expect([status, error?.message]).toEqual([403, 'Access denied: insufficient permissions for route /v1/models'])
+  })
+
   for (const how of ['basic', 'body'] as const) {
     test(`[AUT-20] its opaque tokens are taken by introspection, with the secret by ${how}`, async () => {
       await using server = await guarded(byAsking(how))
