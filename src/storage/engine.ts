@@ -3,6 +3,14 @@ import type { Sessions } from './session.ts'
 /** Told of by an engine without being asked: revisions of these scopes may have changed. Undefined: of any. */
 export type Hint = (scope?: string) => void
 
+/** Milliseconds; for tests. */
+export interface DatabaseTimes {
+  /** SQLite: after which a transaction that asks for nothing is rolled back. Default 10 000. */
+  readonly longestSilence?: number | undefined
+  /** PostgreSQL: that a statement may take. Default 15 000. */
+  readonly statement?: number | undefined
+}
+
 /** What SQLite and PostgreSQL do each in their own way. */
 export interface Engine {
   readonly name: 'sqlite' | 'postgres'

@@ -2,7 +2,7 @@ import type { Events } from '../telemetry/events.ts'
 import type { PostgresBackend, SqliteBackend } from './config.ts'
 import type { Database } from './database.ts'
 import { kyselyOver } from './driver.ts'
-import type { Engine } from './engine.ts'
+import type { DatabaseTimes, Engine } from './engine.ts'
 import { isOutOfReach } from './errors.ts'
 import { Gate } from './gate.ts'
 import { migrate } from './migrate.ts'
@@ -16,6 +16,7 @@ export interface DatabaseDeps {
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
   /** Default: all of this version. */
   readonly migrations?: readonly Migration[] | undefined
+  readonly times?: DatabaseTimes | undefined
 }
 
 /** A database that need not be open yet. */
@@ -30,7 +31,7 @@ export interface OpeningDatabase extends Database {
 const mostTries = 8
 
 export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): OpeningDatabase {
-  const engine = backend.engine === 'sqlite' ? sqliteEngine(backend.path) : postgresEngine(backend)
+  const engine = backend.engine === 'sqlite' ? sqliteEngine(backend.path, deps.times) : postgresEngine(backend, deps.times)
   const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
   const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
   const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))

@@ -5,7 +5,7 @@ import { codeOf, StorageError } from './errors.ts'
 import { beyond } from './parameters.ts'
 
 /** Milliseconds. */
-const times = { connect: 5000, statement: 30_000, idle: 30_000 }
+const times = { connect: 5000, statement: 15_000, idle: 30_000 }
 
 /** Without secrets. */
 export function placeOf({ host, port, database, schema }: PostgresBackend): string {
@@ -13,7 +13,7 @@ export function placeOf({ host, port, database, schema }: PostgresBackend): stri
   return `postgres://${where}:${port}/${database ?? ''}${schema ? ` (schema ${schema})` : ''}`
 }
 
-export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ssl']): ClientConfig {
+export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ssl'], statement = times.statement): ClientConfig {
   const { host, port, database, user, password, schema } = backend
   return {
     host,
@@ -25,10 +25,10 @@ export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ss
     application_name: 'corral',
     keepAlive: true,
     connectionTimeoutMillis: times.connect,
-    statement_timeout: times.statement,
+    statement_timeout: statement,
     // A server that has gone without a word does not heed its own limit.
-    query_timeout: times.statement + 5000,
-    idle_in_transaction_session_timeout: times.statement,
+    query_timeout: statement * 1.2,
+    idle_in_transaction_session_timeout: statement,
     ...(schema !== undefined && { options: `-c search_path=${quoted(schema)}` }),
     types: { getTypeParser },
   }

@@ -1,14 +1,14 @@
-import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
+import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg'
 import type { PostgresBackend } from './config.ts'
-import type { Engine } from './engine.ts'
-import { outOfReach } from './errors.ts'
+import type { DatabaseTimes, Engine } from './engine.ts'
+import { isUniqueViolation, outOfReach } from './errors.ts'
 import { connectionConfig, placeOf, poolTimes, tlsOptions } from './postgres-connection.ts'
 import { listen } from './postgres-listen.ts'
 import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
 import { revisionChannel } from './revisions.ts'
 import type { Executed, Isolation, Session, Sessions } from './session.ts'
 
-export function postgresEngine(backend: PostgresBackend): Engine {
+export function postgresEngine(backend: PostgresBackend, { statement }: DatabaseTimes = {}): Engine {
   let pool: Pool | undefined
   let config: ClientConfig | undefined
   let closed = false
@@ -28,10 +28,10 @@ export function postgresEngine(backend: PostgresBackend): Engine {
     async open() {
       const pg = (await import('pg')).default
       const ssl = await tlsOptions(backend, async (choice) => {
-        await using probe = await connected(pg.Client, connectionConfig(backend, choice))
+        await using probe = await connected(pg.Client, connectionConfig(backend, choice, statement))
         await probe.query('select 1')
       })
-      config = connectionConfig(backend, ssl)
+      config = connectionConfig(backend, ssl, statement)
       await pool?.end()
       const opened = new pg.Pool({ ...config, ...poolTimes(backend.poolSize) })
       // An idle connection that breaks is replaced; whoever needs the next one learns whether that works.
@@ -66,20 +66,24 @@ export function postgresEngine(backend: PostgresBackend): Engine {
 async function makeSchema(client: PoolClient, schema: string): Promise<void> {
   const { rows } = await client.query('select 1 from pg_catalog.pg_namespace where nspname = $1', [schema])
   if (rows.length > 0) return
-  await client.query(`create schema if not exists ${client.escapeIdentifier(schema)}`)
+  try {
+    await client.query(`create schema if not exists ${client.escapeIdentifier(schema)}`)
+  } catch (error) {
+    // Another process has just made it.
+    if (!isUniqueViolation(error)) throw error
+  }
 }
 
 class PostgresSession implements Session {
   readonly #pool: Pick<Pool, 'connect'>
-  #client: PoolClient
+  #client: PoolClient | undefined
   /** The connection is not to be used again. */
   #broken: Error | undefined
   #isFresh = true
 
   constructor(pool: Pick<Pool, 'connect'>, client: PoolClient) {
     this.#pool = pool
-    this.#client = client
-    client.on('error', this.#onError)
+    this.#client = this.#take(client)
   }
 
   readonly #onError = (error: Error): void => {
@@ -102,7 +106,7 @@ class PostgresSession implements Session {
 
   async #run(sql: string, parameters: readonly unknown[]): Promise<Executed> {
     try {
-      const { rows, rowCount } = await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
+      const { rows, rowCount } = await this.#query(sql, parameters)
       return { rows, changes: rowCount ?? 0 }
     } catch (error) {
       if (isUnreachable(error)) this.#broken = error as Error
@@ -112,9 +116,8 @@ class PostgresSession implements Session {
 
   async #exchange(error: unknown): Promise<void> {
     this.release(error as Error)
-    this.#client = await this.#pool.connect()
+    this.#client = this.#take(await this.#pool.connect())
     this.#broken = undefined
-    this.#client.on('error', this.#onError)
   }
 
   async begin(isolation: Isolation): Promise<void> {
@@ -122,7 +125,7 @@ class PostgresSession implements Session {
   }
 
   async commit(): Promise<void> {
-    const { command } = await this.#client.query('commit').catch((error: unknown) => {
+    const { command } = await this.#query('commit').catch((error: unknown) => {
       this.#broken = error as Error
       throw error
     })
@@ -132,14 +135,26 @@ class PostgresSession implements Session {
 
   async rollback(): Promise<void> {
     if (this.#broken) return
-    await this.#client.query('rollback').catch((error: unknown) => {
+    await this.#query('rollback').catch((error: unknown) => {
       this.#broken = error as Error
     })
   }
 
   release(error?: Error): void {
-    this.#client.off('error', this.#onError)
-    this.#client.release(error ?? this.#broken)
+    const client = this.#client
+    this.#client = undefined
+    client?.off('error', this.#onError)
+    client?.release(error ?? this.#broken)
+  }
+
+  #take(client: PoolClient): PoolClient {
+    client.on('error', this.#onError)
+    return client
+  }
+
+  async #query(sql: string, parameters: readonly unknown[] = []): Promise<QueryResult<Record<string, unknown>>> {
+    if (!this.#client) throw outOfReach(this.#broken ?? new Error('the connection has been given back'))
+    return await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
   }
 }
 

@@ -2,7 +2,7 @@ import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
 import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
-import type { Engine, Watch } from './engine.ts'
+import type { DatabaseTimes, Engine, Watch } from './engine.ts'
 import { codeOf, outOfReach, StorageError } from './errors.ts'
 import type { Session, Sessions } from './session.ts'
 import { type WriteChannel, WriteQueue } from './write-queue.ts'
@@ -17,11 +17,11 @@ const longestEnd = 3000
 const watchInterval = 200
 
 /** A SQLite file: written by a thread, read here. Or one in memory, which there is nothing to wait for. */
-export function sqliteEngine(path: string): Engine {
-  return path === ':memory:' ? memoryEngine() : fileEngine(path)
+export function sqliteEngine(path: string, times: DatabaseTimes = {}): Engine {
+  return path === ':memory:' ? memoryEngine(times) : fileEngine(path, times)
 }
 
-function fileEngine(path: string): Engine {
+function fileEngine(path: string, { longestSilence }: DatabaseTimes): Engine {
   let thread: Promise<SqliteThread> | undefined
   let reader: SqliteConnection | undefined
   let closed = false
@@ -36,7 +36,7 @@ function fileEngine(path: string): Engine {
       throw error
     })
   }
-  const queue = new WriteQueue(writer)
+  const queue = new WriteQueue(writer, longestSilence)
   return {
     name: 'sqlite',
     place: path,
@@ -68,7 +68,7 @@ function fileEngine(path: string): Engine {
   }
 }
 
-function memoryEngine(): Engine {
+function memoryEngine({ longestSilence }: DatabaseTimes): Engine {
   let connection: SqliteConnection | undefined
   const channel: WriteChannel = {
     async execute(sql, parameters, options) {
@@ -82,7 +82,7 @@ function memoryEngine(): Engine {
       }
     },
   }
-  const queue = new WriteQueue(() => Promise.resolve(channel))
+  const queue = new WriteQueue(() => Promise.resolve(channel), longestSilence)
   let seen = 0
   return {
     name: 'sqlite',

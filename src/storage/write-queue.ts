@@ -15,9 +15,6 @@ export interface WriteChannel {
 const largestGroup = 100
 const longestGroup = 10
 
-/** Milliseconds after which a transaction that asks for nothing is rolled back: every other one waits for it. */
-const longestSilence = 10_000
-
 /** Milliseconds that another process may keep the database locked. */
 const longestLock = 20_000
 
@@ -42,9 +39,12 @@ export class WriteQueue {
   #group: Group | undefined
   /** Commits so far: tells readers of a database in memory that something may have changed. */
   commits = 0
+  readonly longestSilence: number
 
-  constructor(channel: () => Promise<WriteChannel>) {
+  /** @param longestSilence milliseconds after which a transaction that asks for nothing is rolled back: every other one waits for it */
+  constructor(channel: () => Promise<WriteChannel>, longestSilence = 10_000) {
     this.#channel = channel
+    this.longestSilence = longestSilence
   }
 
   /** Refuses whoever waits or comes later. Resolves once the transaction under way has ended, or after `limit` milliseconds. */
@@ -237,7 +237,7 @@ class Turn implements Session {
   #watch(): void {
     clearTimeout(this.#watchdog)
     if (this.#running > 0 || this.#state !== 'open') return
-    this.#watchdog = setTimeout(() => void this.rollback(), longestSilence)
+    this.#watchdog = setTimeout(() => void this.rollback(), this.#queue.longestSilence)
     this.#watchdog.unref()
   }
 }

@@ -33,7 +33,8 @@ export async function startPostgres(programs: string): Promise<PostgresService> 
 
   const port = await freePort()
   const settings = {
-    listen_addresses: '127.0.0.1',
+    // The second is an address that the certificate is not for.
+    listen_addresses: '127.0.0.1,127.0.0.2',
     port,
     unix_socket_directories: folder,
     max_connections: 300,

@@ -11,6 +11,13 @@ const put = (transaction: Transaction, scope: string, value = 1) => transaction.
 const scopes = async (database: Database): Promise<string[]> =>
   (await database.read.selectFrom('revisions').select('scope').orderBy('scope').execute()).map(({ scope }) => scope)
 
+const raise = (transaction: Transaction, scope: string) =>
+  transaction
+    .updateTable('revisions')
+    .set(({ eb }) => ({ value: eb('value', '+', 1) }))
+    .where('scope', '=', scope)
+    .execute()
+
 for (const engine of engines) {
   describe(engine.name, () => {
     test('[STO-10] many transactions at once: each whole or not at all, failures alone', async () => {
@@ -73,19 +80,13 @@ for (const engine of engines) {
       await using database = await engine.open()
       await database.write((transaction) => put(transaction, 'a', 0))
       await database.write((transaction) => put(transaction, 'b', 0))
-      const raise = (transaction: Transaction, scope: string) =>
-        transaction
-          .updateTable('revisions')
-          .set(({ eb }) => ({ value: eb('value', '+', 1) }))
-          .where('scope', '=', scope)
-          .execute()
       let runs = 0
       const crossing = Array.from({ length: 4 }, (_, n) =>
         database.write(async (transaction) => {
           runs++
-          const [first, second] = n % 2 === 0 ? ['a', 'b'] : ['b', 'a']
-          await raise(transaction, first!)
-          await raise(transaction, second!)
+          const [first, second] = n % 2 === 0 ? (['a', 'b'] as const) : (['b', 'a'] as const)
+          await raise(transaction, first)
+          await raise(transaction, second)
         }),
       )
       await Promise.all(crossing)

@@ -1,0 +1,221 @@
+import { describe, expect, test } from 'bun:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import type { PostgresBackend, StorageConfig } from '../../src/storage/config.ts'
+import { openDatabase, openStorage } from '../../src/storage/open.ts'
+import { bumpRevision } from '../../src/storage/revisions.ts'
+import { createSnapshot } from '../../src/storage/snapshot.ts'
+import { engines } from '../../src/testing/engines.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
+import { until } from './processes.ts'
+import { proxyTo } from './proxy.ts'
+
+/** What was told of the database. */
+function recorded() {
+  const told: string[] = []
+  let down = false
+  return {
+    told,
+    events: {
+      dependencyFailed(name: string) {
+        if (!down) told.push(`${name} failed`)
+        down = true
+      },
+      dependencyBack(name: string) {
+        told.push(`${name} back`)
+        down = false
+      },
+      warning: (message: string) => void told.push(message),
+    },
+  }
+}
+
+const config = (records: StorageConfig['records'], recordsConfigured = true): StorageConfig => ({
+  backends: { same: records, cache: { engine: 'redis', host: 'cache', port: 6379 } },
+  records,
+  recordsConfigured,
+})
+
+const postgres = engines.find(({ name }) => name === 'postgres')
+
+/** PostgreSQL behind a proxy. */
+async function behindProxy() {
+  const place = await postgres!.fresh()
+  const backend = place.backend as PostgresBackend
+  const proxy = await proxyTo(backend)
+  return {
+    proxy,
+    /** Past the proxy. */
+    direct: backend,
+    backend: { ...backend, host: '127.0.0.1', port: proxy.port } satisfies PostgresBackend,
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]()
+      await place[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const unavailable = { name: 'ApiError', status: 503, type: 'service_unavailable_error', headers: { 'retry-after': '5' } }
+
+if (postgres) {
+  describe('PostgreSQL', () => {
+    test('[STO-19] out of reach is a 503 with Retry-After, told once, and it comes back by itself', async () => {
+      await using place = await behindProxy()
+      const { told, events } = recorded()
+      await using database = await openDatabase(place.backend, { events })
+      const write = () => database.write((transaction) => bumpRevision(transaction, 'a'))
+      const read = () => database.read.selectFrom('revisions').selectAll().execute()
+      await write()
+      for (let round = 1; round <= 2; round++) {
+        await place.proxy.cut()
+        for (let n = 0; n < 5; n++) {
+          expect(await failureOf(write())).toMatchObject(unavailable)
+          expect(await failureOf(read())).toMatchObject(unavailable)
+        }
+        await place.proxy.restore()
+        await write()
+        expect(await read()).toEqual([{ scope: 'a', value: round + 1 }])
+      }
+      expect(told).toEqual(['database failed', 'database back', 'database failed', 'database back'])
+    }, 30_000)
+
+    test('[STO-19] connections that died in the pool are not held against the next caller', async () => {
+      await using place = await behindProxy()
+      await using database = await openDatabase(place.backend)
+      const read = () => database.read.selectFrom('revisions').selectAll().execute()
+      await Promise.all(Array.from({ length: 5 }, read))
+      await place.proxy.cut()
+      await place.proxy.restore()
+      await Promise.all(Array.from({ length: 5 }, read))
+      await Promise.all(Array.from({ length: 5 }, () => database.write((transaction) => bumpRevision(transaction, 'a'))))
+    })
+
+    test('[STO-19] a server that goes on without a word is a 503 too', async () => {
+      await using place = await behindProxy()
+      await using database = await openDatabase(place.backend, { times: { statement: 200 } })
+      const read = () => database.read.selectFrom('revisions').selectAll().execute()
+      await read()
+      place.proxy.block()
+      expect(await failureOf(read())).toMatchObject(unavailable)
+      await place.proxy.restore()
+      expect(await read()).toEqual([])
+    })
+
+    test('[STO-19] sessions that the server ends are replaced', async () => {
+      await using place = await postgres.fresh()
+      await using database = await openDatabase(place.backend)
+      await using other = await openDatabase(place.backend)
+      const pidOf = sql<{ pid: number }>`select pg_backend_pid() as pid, pg_sleep(0.1)`
+      const pids = await Promise.all(
+        Array.from({ length: 5 }, () => database.write(async (transaction) => (await pidOf.execute(transaction)).rows[0]?.pid ?? 0)),
+      )
+      expect(new Set(pids).size).toBe(5)
+      await other.write(async (transaction) => {
+        for (const pid of pids) await sql`select pg_terminate_backend(${pid})`.execute(transaction)
+      })
+      await Promise.all(pids.map(() => database.write((transaction) => bumpRevision(transaction, 'a'))))
+      // In the middle of a transaction nothing can be done again.
+      const inside = Promise.withResolvers<number>()
+      const ended = Promise.withResolvers<void>()
+      const writing = database.write(async (transaction) => {
+        inside.resolve((await pidOf.execute(transaction)).rows[0]?.pid ?? 0)
+        await ended.promise
+        await bumpRevision(transaction, 'b')
+      })
+      const pid = await inside.promise
+      await other.write((transaction) => sql`select pg_terminate_backend(${pid})`.execute(transaction))
+      ended.resolve()
+      expect(await failureOf(writing)).toMatchObject(unavailable)
+      expect(await database.read.selectFrom('revisions').selectAll().execute()).toEqual([{ scope: 'a', value: 5 }])
+    })
+
+    test('[STO-20] a server starts without it, and its tables are made when it is there', async () => {
+      await using place = await behindProxy()
+      await place.proxy.cut()
+      const { told, events } = recorded()
+      await using storage = await openStorage(config(place.backend), { events })
+      using snapshot = createSnapshot({
+        database: storage.records,
+        scope: 'a',
+        load: (read) => read.selectFrom('revisions').selectAll().execute(),
+      })
+      expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
+      await snapshot.ready
+      expect(() => snapshot.current()).toThrow('not read')
+      await place.proxy.restore()
+      await until(() => told.includes('database back'))
+      await storage.records.write((transaction) => bumpRevision(transaction, 'a'))
+      await until(() => {
+        try {
+          return snapshot.current().length === 1
+        } catch {
+          return false
+        }
+      })
+    }, 30_000)
+
+    test('[STO-19] watchers learn of what changed while it was out of reach', async () => {
+      await using place = await behindProxy()
+      await using direct = await openDatabase(place.direct)
+      await using database = await openDatabase(place.backend)
+      using snapshot = createSnapshot({
+        database,
+        scope: 'a',
+        load: async (read) => (await read.selectFrom('revisions').select('value').where('scope', '=', 'a').executeTakeFirst())?.value,
+      })
+      await snapshot.ready
+      await place.proxy.cut()
+      await direct.write((transaction) => bumpRevision(transaction, 'a'))
+      await place.proxy.restore()
+      await until(() => snapshot.current() === 1)
+      // And by notification again after it.
+      await direct.write((transaction) => bumpRevision(transaction, 'a'))
+      await until(() => snapshot.current() === 2)
+    }, 30_000)
+
+    test('[STO-20] a wrong password, and a database that is not there, are 503, without the password in the message', async () => {
+      await using place = await postgres.fresh()
+      const backend = place.backend as PostgresBackend
+      const secret = backend.password?.reveal() ?? ''
+      for (const wrong of [{ user: 'nobody' }, { database: 'nowhere' }]) {
+        const error = await failureOf(openDatabase({ ...backend, ...wrong }))
+        expect(error).toMatchObject(unavailable)
+        expect(Bun.inspect(error)).not.toContain(secret)
+      }
+    })
+  })
+}
+
+describe('SQLite', () => {
+  test('[STO-20] a configured file that cannot be opened is a start error', async () => {
+    const records = { engine: 'sqlite', path: '/proc/corral/corral.db' } as const
+    expect(await failureOf(openStorage(config(records)))).toMatchObject({ name: 'StorageError' })
+  })
+
+  test('[STO-20] the default file that cannot be opened is a warning, and what needs it a 503', async () => {
+    const { told, events } = recorded()
+    await using storage = await openStorage(config({ engine: 'sqlite', path: '/proc/corral/corral.db' }, false), { events })
+    await until(() => told.length > 0)
+    expect(told[0]).toStartWith('The database file /proc/corral/corral.db cannot be opened (')
+    expect(told[0]).toContain('answers 503')
+    expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
+    expect(await failureOf(storage.records.write((transaction) => bumpRevision(transaction, 'a')))).toMatchObject(unavailable)
+  })
+
+  test('[STO-20] two names of one file are one database; Redis is none', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
+    try {
+      await using storage = await openStorage(config({ engine: 'sqlite', path: join(folder, 'x.db') }))
+      expect(storage.database('same')).toBe(storage.records)
+      expect(storage.database('cache')).toBeUndefined()
+      expect(storage.backend('cache')).toMatchObject({ engine: 'redis' })
+      for (const name of ['nothing', '__proto__', 'toString']) {
+        expect([storage.database(name), storage.backend(name)]).toEqual([undefined, undefined])
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})

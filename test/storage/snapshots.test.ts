@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'bun:test'
+import { ApiError } from '../../src/errors.ts'
+import type { Database } from '../../src/storage/database.ts'
+import { openDatabase } from '../../src/storage/open.ts'
+import { bumpRevision } from '../../src/storage/revisions.ts'
+import { createSnapshot } from '../../src/storage/snapshot.ts'
+import { engines } from '../../src/testing/engines.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
+import { otherProcess, until } from './processes.ts'
+
+/** The revision itself stands for whatever is stored. */
+const revisionOf = async (read: Database['read']): Promise<number> => {
+  const row = await read.selectFrom('revisions').select('value').where('scope', '=', 'watched').executeTakeFirst()
+  return row?.value ?? 0
+}
+
+const bump = (database: Database) => database.write((transaction) => bumpRevision(transaction, 'watched'))
+
+for (const engine of engines) {
+  describe(engine.name, () => {
+    test('[STO-17] a change of another process is seen by all, within a second', async () => {
+      await using place = await engine.fresh()
+      await using database = await openDatabase(place.backend)
+      using snapshot = createSnapshot({ database, scope: 'watched', load: revisionOf })
+      await snapshot.ready
+      expect(snapshot.current()).toBe(0)
+      for (let round = 1; round <= 3; round++) {
+        await using other = otherProcess('bump', place.backend)
+        await other.exited
+        await until(() => snapshot.current() === round)
+      }
+      await bump(database)
+      await until(() => snapshot.current() === 4)
+    }, 60_000)
+
+    test('[STO-17] nobody is told of what was rolled back, nor of other scopes', async () => {
+      await using database = await engine.open()
+      let told = 0
+      using watched = database.watch('watched', { changed: () => void told++, failed: () => undefined })
+      await until(() => told === 1)
+      let looks = 0
+      using looking = database.watch('other', { changed: () => undefined, failed: () => undefined, looked: () => void looks++ })
+      await failureOf(
+        database.write(async (transaction) => {
+          await bumpRevision(transaction, 'watched')
+          throw new Error('changed my mind')
+        }),
+      )
+      await database.write((transaction) => bumpRevision(transaction, 'unwatched'))
+      const before = looks
+      await until(() => looks > before + 1)
+      expect(told).toBe(1)
+      await bump(database)
+      await until(() => told === 2)
+      expect([watched, looking]).toHaveLength(2)
+    })
+
+    test('whoever made a change itself sees it at once after refresh()', async () => {
+      await using database = await engine.open()
+      const swaps: number[] = []
+      using snapshot = createSnapshot({ database, scope: 'watched', load: revisionOf, onChange: (value) => swaps.push(value) })
+      await snapshot.ready
+      for (let round = 1; round <= 5; round++) {
+        await bump(database)
+        await snapshot.refresh()
+        expect(snapshot.current()).toBe(round)
+      }
+      expect(swaps.toSorted((a, b) => a - b)).toEqual(swaps)
+    })
+
+    test('watching stops with its disposal', async () => {
+      await using database = await engine.open()
+      let told = 0
+      const watching = database.watch('watched', { changed: () => void told++, failed: () => undefined })
+      await until(() => told === 1)
+      watching[Symbol.dispose]()
+      await bump(database)
+      using other = createSnapshot({ database, scope: 'watched', load: revisionOf })
+      await other.ready
+      expect(other.current()).toBe(1)
+      expect(told).toBe(1)
+    })
+  })
+}
+
+/** A database whose changes and failures the test tells. */
+function scripted() {
+  let watcher: Parameters<Database['watch']>[1] | undefined
+  let disposed = false
+  const database: Pick<Database, 'read' | 'watch'> = {
+    read: undefined as never,
+    watch(_scope, given) {
+      watcher = given
+      return { [Symbol.dispose]: () => void (disposed = true) }
+    },
+  }
+  return {
+    database,
+    changed: () => watcher?.changed(),
+    failed: () => watcher?.failed(new Error('out of reach')),
+    looked: () => watcher?.looked?.(),
+    get disposed() {
+      return disposed
+    },
+  }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('a snapshot', () => {
+  test('[STO-18] is a 503 with Retry-After before the first load', async () => {
+    const source = scripted()
+    const loading = Promise.withResolvers<string>()
+    using snapshot = createSnapshot({ database: source.database, scope: 's', load: () => loading.promise })
+    const status = () => {
+      try {
+        return snapshot.current()
+      } catch (error) {
+        expect(error).toBeInstanceOf(ApiError)
+        return [(error as ApiError).status, (error as ApiError).headers]
+      }
+    }
+    expect(status()).toEqual([503, { 'retry-after': '1' }])
+    source.changed()
+    expect(status()).toEqual([503, { 'retry-after': '1' }])
+    loading.resolve('here')
+    await snapshot.ready
+    expect(status()).toBe('here')
+  })
+
+  test('[STO-18] stays good for a minute without its store, is a 503 after it, and good again once read anew', async () => {
+    const source = scripted()
+    let now = 1000
+    let stored: string | Error = 'first'
+    const load = () => (stored instanceof Error ? Promise.reject(stored) : Promise.resolve(stored))
+    using snapshot = createSnapshot({ database: source.database, scope: 's', load, now: () => now })
+    source.changed()
+    await snapshot.ready
+    // An hour without a change is no failure, as long as it was looked.
+    now += 3_600_000
+    expect(snapshot.current()).toBe('first')
+    source.looked()
+    source.failed()
+    now += 60_000
+    expect(snapshot.current()).toBe('first')
+    now += 1
+    expect(() => snapshot.current()).toThrow('too old')
+    // The store answers, and yet reading fails: it stays too old.
+    stored = new Error('still starting')
+    source.changed()
+    await turn()
+    source.looked()
+    expect(() => snapshot.current()).toThrow('too old')
+    stored = 'second'
+    source.changed()
+    await turn()
+    expect(snapshot.current()).toBe('second')
+    now += 3_600_000
+    expect(snapshot.current()).toBe('second')
+  })
+
+  test('[STO-18] counts from the last look that worked, not from the first that failed', async () => {
+    const source = scripted()
+    let now = 0
+    using snapshot = createSnapshot({ database: source.database, scope: 's', load: () => Promise.resolve('x'), now: () => now })
+    source.changed()
+    await snapshot.ready
+    now = 100_000
+    source.looked()
+    now = 130_000
+    source.failed()
+    now = 160_000
+    expect(snapshot.current()).toBe('x')
+    now = 160_001
+    expect(() => snapshot.current()).toThrow('too old')
+  })
+
+  test('a slow load never replaces what a later one has read', async () => {
+    const source = scripted()
+    const loads: PromiseWithResolvers<string>[] = []
+    const load = () => {
+      const one = Promise.withResolvers<string>()
+      loads.push(one)
+      return one.promise
+    }
+    using snapshot = createSnapshot({ database: source.database, scope: 's', load })
+    source.changed()
+    source.changed()
+    loads[1]?.resolve('newer')
+    await turn()
+    loads[0]?.resolve('older')
+    await turn()
+    expect(snapshot.current()).toBe('newer')
+  })
+
+  test('ready resolves where the first load fails, and the next try brings it', async () => {
+    const source = scripted()
+    const told: string[] = []
+    let tries = 0
+    using snapshot = createSnapshot({
+      database: source.database,
+      scope: 's',
+      load: () => (++tries === 1 ? Promise.reject(new Error('bad row')) : Promise.resolve('good')),
+      events: { unexpected: (where) => void told.push(where) },
+    })
+    source.changed()
+    await snapshot.ready
+    expect(() => snapshot.current()).toThrow('not read')
+    await until(() => tries === 2)
+    await turn()
+    expect(snapshot.current()).toBe('good')
+    expect(told).toEqual(['reading s'])
+  })
+
+  test('stops watching when it is disposed of', () => {
+    const source = scripted()
+    createSnapshot({ database: source.database, scope: 's', load: () => Promise.resolve(1) })[Symbol.dispose]()
+    expect(source.disposed).toBe(true)
+  })
+})
