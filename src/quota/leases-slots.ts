@@ -81,7 +81,7 @@ export class SlotCounter implements CounterState, Grip {
   warm(): void {}
 
   isShort(amount: number): boolean {
-    if (amount > this.limit) return true
+    if (this.#running + amount > this.limit) return true
     if (this.#running + amount <= this.#capacity()) return false
     return amount >= this.#dryFrom && this.#around.clock.monotonic() < this.#dryUntil
   }

@@ -149,8 +149,7 @@ export class UnitCounter implements CounterState {
     this.#unused = drawn === 0 ? this.#unused + 1 : 0
     if (this.#queue.length > 0) return true
     if (!link.store.shared && this.#unused < idleSweeps) return lease.units > 0
-    if (drawn === 0 && units > 0) this.#giveBack(units)
-    else if (link.store.shared && units > 4 * drawn) this.#giveBack(units - 2 * drawn)
+    if (units > 4 * drawn) this.#giveBack(units - 2 * drawn)
     else if (lease.owed > 0 || drawn === 0 || clock.monotonic() - this.#contactAt > long) this.#contact({})
     return lease.units > 0 || lease.reported !== 0 || lease.owed > 0 || this.#busy !== undefined
   }
