@@ -16,6 +16,9 @@ import { listModels } from './list-models.ts'
 import { listProviders } from './list-providers.ts'
 import { modelsList, modelsPull, modelsRemove } from './models.ts'
 import { run } from './run.ts'
+import { storageBackup } from './storage-backup.ts'
+import { storageMigrate } from './storage-migrate.ts'
+import { storageStatus } from './storage-status.ts'
 
 /** Every command, in the order in which the help lists them. */
 export const commands: readonly Command[] = [
@@ -34,6 +37,9 @@ export const commands: readonly Command[] = [
   keysRevoke,
   auditVerify,
   auditList,
+  storageStatus,
+  storageMigrate,
+  storageBackup,
   configValidate,
   configShow,
   configSchema,

@@ -72,6 +72,22 @@ export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOpti
 
 const mostTries = 20
 
+/**
+ * Copies a database file as it is at one moment, while others write it: `VACUUM INTO` reads in one transaction. `to` is absent or empty.
+ * Blocks its thread. Throws SqliteFailure, also where the copy does not pass SQLite's own check.
+ */
+export async function copySqlite(from: string, to: string): Promise<void> {
+  const { Database: Connection } = await import('bun:sqlite')
+  translated(() => {
+    using source = new Connection(from, { readwrite: true, create: false })
+    source.run('PRAGMA busy_timeout = 5000')
+    source.run('VACUUM INTO ?', [to])
+    using copy = new Connection(to, { readonly: true })
+    const problems = copy.query<{ quick_check: string }, []>('PRAGMA quick_check').all()
+    if (problems.length !== 1 || problems[0]?.quick_check !== 'ok') throw new SqliteFailure('the copy is damaged', 'SQLITE_CORRUPT')
+  })
+}
+
 function connection(database: Database): SqliteConnection {
   return {
     get inTransaction() {

@@ -3,6 +3,12 @@ import type { Sessions } from './session.ts'
 /** Told of by an engine without being asked: revisions of these scopes may have changed. Undefined: of any. */
 export type Hint = (scope?: string) => void
 
+export interface EngineOptions {
+  readonly times?: DatabaseTimes | undefined
+  /** False: what is not there is not made. Default true. */
+  readonly make?: boolean | undefined
+}
+
 /** Milliseconds; for tests. */
 export interface DatabaseTimes {
   /** SQLite: after which a transaction that asks for nothing is rolled back. Default 10 000. */
@@ -16,7 +22,10 @@ export interface Engine {
   readonly name: 'sqlite' | 'postgres'
   /** For messages, without secrets, e.g. `/home/me/.corral/corral.db`, `postgres://db.example:5432/corral`. */
   readonly place: string
-  /** Connects for the first time. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
+  /**
+   * Connects for the first time, and makes the file or the schema where there is none. Throws ApiError 503 where it is out of reach, StorageError
+   * where trying again does not help.
+   */
   open(): Promise<void>
   readonly reading: Sessions
   readonly writing: Sessions

@@ -86,7 +86,7 @@ async function begin({ transaction, engine, createTable, types }: MigrationTools
 }
 
 /** The tables of `tables.ts`; the type sees to it that none is left out. */
-const ownTables = Object.keys({
+export const ownTables = Object.keys({
   revisions: true,
   models: true,
   api_keys: true,
@@ -108,7 +108,7 @@ function toolsOf(transaction: MigrationTools['transaction'], engine: 'sqlite' | 
   }
 }
 
-async function hasTable(db: Kysely<Tables>, engine: 'sqlite' | 'postgres', table: string): Promise<boolean> {
+export async function hasTable(db: Kysely<Tables>, engine: 'sqlite' | 'postgres', table: string): Promise<boolean> {
   const { rows } =
     engine === 'sqlite'
       ? await sql`select 1 from sqlite_schema where type = 'table' and name = ${table}`.execute(db)

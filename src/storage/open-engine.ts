@@ -2,7 +2,7 @@ import type { Events } from '../telemetry/events.ts'
 import type { PostgresBackend, SqliteBackend } from './config.ts'
 import type { Database } from './database.ts'
 import { kyselyOver } from './driver.ts'
-import type { DatabaseTimes, Engine } from './engine.ts'
+import type { DatabaseTimes, Engine, EngineOptions } from './engine.ts'
 import { isOutOfReach } from './errors.ts'
 import { Gate } from './gate.ts'
 import { migrate } from './migrate.ts'
@@ -27,11 +27,15 @@ export interface OpeningDatabase extends Database {
   keepTrying(): void
 }
 
+export function engineOf(backend: SqliteBackend | PostgresBackend, options: EngineOptions): Engine {
+  return backend.engine === 'sqlite' ? sqliteEngine(backend.path, options) : postgresEngine(backend, options)
+}
+
 /** How often a transaction that has lost a race is run again. */
 const mostTries = 8
 
 export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): OpeningDatabase {
-  const engine = backend.engine === 'sqlite' ? sqliteEngine(backend.path, deps.times) : postgresEngine(backend, deps.times)
+  const engine = engineOf(backend, deps)
   const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
   const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
   const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))

@@ -1,6 +1,6 @@
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg'
 import type { PostgresBackend } from './config.ts'
-import type { DatabaseTimes, Engine } from './engine.ts'
+import type { Engine, EngineOptions } from './engine.ts'
 import { isUniqueViolation, outOfReach } from './errors.ts'
 import { connectionConfig, placeOf, poolTimes, tlsOptions } from './postgres-connection.ts'
 import { listen } from './postgres-listen.ts'
@@ -8,7 +8,8 @@ import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres
 import { revisionChannel } from './revisions.ts'
 import type { Executed, Isolation, Session, Sessions } from './session.ts'
 
-export function postgresEngine(backend: PostgresBackend, { statement }: DatabaseTimes = {}): Engine {
+export function postgresEngine(backend: PostgresBackend, { times, make = true }: EngineOptions = {}): Engine {
+  const statement = times?.statement
   let pool: Pool | undefined
   let config: ClientConfig | undefined
   let closed = false
@@ -39,7 +40,7 @@ export function postgresEngine(backend: PostgresBackend, { statement }: Database
       try {
         const client = await opened.connect()
         try {
-          if (backend.schema !== undefined) await makeSchema(client, backend.schema)
+          if (make && backend.schema !== undefined) await makeSchema(client, backend.schema)
         } finally {
           client.release()
         }

@@ -2,7 +2,7 @@ import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
 import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
-import type { DatabaseTimes, Engine, Watch } from './engine.ts'
+import type { DatabaseTimes, Engine, EngineOptions, Watch } from './engine.ts'
 import { codeOf, outOfReach, StorageError } from './errors.ts'
 import type { Session, Sessions } from './session.ts'
 import { type WriteChannel, WriteQueue } from './write-queue.ts'
@@ -17,11 +17,11 @@ const longestEnd = 3000
 const watchInterval = 200
 
 /** A SQLite file: written by a thread, read here. Or one in memory, which there is nothing to wait for. */
-export function sqliteEngine(path: string, times: DatabaseTimes = {}): Engine {
-  return path === ':memory:' ? memoryEngine(times) : fileEngine(path, times)
+export function sqliteEngine(path: string, { times = {}, make = true }: EngineOptions = {}): Engine {
+  return path === ':memory:' ? memoryEngine(times) : fileEngine(path, times, make)
 }
 
-function fileEngine(path: string, { longestSilence }: DatabaseTimes): Engine {
+function fileEngine(path: string, { longestSilence }: DatabaseTimes, make: boolean): Engine {
   let thread: Promise<SqliteThread> | undefined
   let reader: SqliteConnection | undefined
   let closed = false
@@ -42,7 +42,7 @@ function fileEngine(path: string, { longestSilence }: DatabaseTimes): Engine {
     place: path,
     async open() {
       try {
-        await makeFile(path)
+        if (make) await makeFile(path)
         reader?.close()
         reader = await openSqlite(path, { mode: 'query', busyTimeout })
       } catch (error) {

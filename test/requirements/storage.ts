@@ -108,4 +108,15 @@ export const storage: Requirements = {
     when: 'each `ssl_mode` meets a server with TLS, with a wrong name, with an unknown authority, without TLS',
     observed: 'encrypted, plain or refused as libpq does it',
   },
+  'STO-22': {
+    source: 'issue "Storage first"',
+    when: '`corral storage status` and `corral storage migrate` are run',
+    observed:
+      'the first tells engine, place, version, pending migrations, rows and size, and changes nothing; the second brings up to date',
+  },
+  'STO-23': {
+    source: 'issue "Storage first"',
+    when: '`corral storage backup` is run while servers write',
+    observed: 'a whole copy of one moment, its owner’s alone; for PostgreSQL the pg_dump command without the password, and exit code 1',
+  },
 }

@@ -1,0 +1,39 @@
+import { defineCommand, jsonOption } from './command.ts'
+import { formatBytes } from './progress.ts'
+import { recordsOption, withRecords } from './storage-records.ts'
+import { table } from './table.ts'
+
+export const storageStatus = defineCommand({
+  name: 'storage status',
+  summary: 'where records are kept, and what is there',
+  description: 'Looks at the database of keys, registered models and the ledger, and changes nothing.',
+  options: { config: recordsOption, json: jsonOption },
+  examples: [
+    ['Where is it, and is it up to date?', 'corral storage status'],
+    ['For scripts', "corral storage status --json | jq '.pending | length'"],
+  ],
+  async run({ options }, context) {
+    const { inspectDatabase } = await import('../storage/inspect.ts')
+    const { stdout } = context
+    await withRecords(options.config, context, async (records) => {
+      const status = await inspectDatabase(records)
+      if (options.json) {
+        stdout.write(`${JSON.stringify(status)}\n`)
+        return
+      }
+      const { engine, place, version, newest, pending, tables, size } = status
+      const newer = version > newest ? ` (newer than this program, which knows ${newest})` : ''
+      const facts = [
+        ['engine', engine === 'sqlite' ? 'SQLite' : 'PostgreSQL'],
+        ['place', place],
+        ['version', version === 0 ? 'not there yet' : `${version}${newer}`],
+        ['pending', pending.length === 0 ? 'no migrations' : pending.join(', ')],
+        ['size', formatBytes(size)],
+      ]
+      stdout.write(facts.map(([name = '', value = '']) => `${stdout.bold(name.padEnd(7))}  ${value}\n`).join(''))
+      if (tables.length === 0) return
+      const rows = tables.map(({ name, rows: count }) => [name, String(count)])
+      stdout.write(`\n${table(stdout, ['TABLE', 'ROWS'], rows)}`)
+    })
+  },
+})
