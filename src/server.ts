@@ -4,8 +4,7 @@ import type { Config, ServerConfig } from './config/config.ts'
 import { ApiError } from './errors.ts'
 import { isLoopback } from './http/middleware/host-check.ts'
 import { listen, type Listener, type ListenOptions } from './runtime/serve.ts'
-import { AuditError, buildServices, type Services } from './services.ts'
-import { StorageError } from './storage/errors.ts'
+import { buildServices, type Services } from './services.ts'
 import type { Log } from './telemetry/logger.ts'
 
 /** Why the server cannot start, in a line for the operator, and what to do about it. */
@@ -83,9 +82,8 @@ async function buildOrExplain(config: Config, { log, name }: StartOptions): Prom
   try {
     return await buildServices(config, { ...(log && { log }), ...(name !== undefined && { name }) })
   } catch (error) {
-    if (error instanceof StorageError) throw new StartError(error.message, error.remedy, error)
-    if (error instanceof AuditError)
-      throw new StartError(error.message, 'Name another folder in server.audit.folder, or say server.audit: false.', error)
+    if (error instanceof Error && 'remedy' in error && typeof error.remedy === 'string')
+      throw new StartError(error.message, error.remedy, error)
     throw error
   }
 }

@@ -1,29 +1,22 @@
-import { createHash } from 'node:crypto'
 import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
 import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
-import { createReadiness, type Readiness } from './api/health/readiness.ts'
+import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
-import type { AuthenticationDeps } from './auth/authentication.ts'
-import type { AuthConfig } from './auth/config.ts'
-import type { Keys } from './auth/keys/open.ts'
-import type { AuditConfig, Config } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
 import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
+import { laterStoredModels } from './registry/later-stored-models.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
-import { createStoredModels } from './registry/stored-models.ts'
-import { openStorage, type Storage } from './storage/open.ts'
-import type { AuditLog } from './telemetry/audit/audit-log.ts'
+import type { StoredModels } from './registry/stored-models.ts'
+import { hasSqlite } from './runtime/has-sqlite.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
-
-/** What has to be written down cannot be: then nothing is served. */
-export class AuditError extends Error {}
 
 /** All the parts of a running server; disposing them goes in reverse. */
 export interface Services extends ApiDeps, AsyncDisposable {
@@ -90,27 +83,21 @@ interface Keeping {
 async function build(config: Config, options: BuildOptions, { keep, dispose }: Keeping): Promise<Services> {
   const { server } = config
   const log = options.log ?? createLog(config.logging)
-  const audit = config.audit && keep(await auditLog(config.audit, { name: options.name ?? 'server', log }))
+  // What decides and what keeps is loaded where there is something to decide or to keep: other servers start sooner without.
+  const governed = isGoverned(config, options) ? await import('./services/governed.ts') : undefined
+  const audit = config.audit && governed && keep(await governed.openAudit(config.audit, { name: options.name ?? 'server', log }))
   const events = createEvents(log, audit)
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
-  const storage = keep(await openStorage(config.storage, { events }))
-  const keys = config.auth && (await keysOf(config, { events, storage }))
-  if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
-  const authentication =
-    options.authentication ?? (config.auth && keep(await authenticationOf(config.auth, { egress, events, keys: keys?.authenticator })))
-  const isGoverned = authentication !== undefined || limitsAnything(config.quota)
-  const governance =
-    options.governance ??
-    (isGoverned || config.quota.ledger ? keep(await governanceOf(config, { events, storage, readiness, isGoverned })) : undefined)
-  if (audit) events.policyLoaded(policyIn(config))
+  const guards = await governed?.buildGoverned(config, { egress, events, readiness, given: options, keep })
+  if (governed && audit) events.policyLoaded(governed.policiesIn(config))
   const providers = keep(
     createProviderRegistry({
       entries: config.providers,
       egress,
       log,
       events,
-      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event), governance),
+      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event), guards?.governance),
       ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
     }),
   )
@@ -118,7 +105,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     createModelCatalog({
       providers,
       registered: config.models,
-      stored: keep(createStoredModels({ database: storage.records, policy: config.accessPolicy, events })),
+      stored: guards ? guards.stored : hasSqlite() ? keep(storedModelsOf(config, events)) : undefined,
       policy: config.accessPolicy,
       events,
       refreshInterval: server.registryRefreshInterval,
@@ -131,9 +118,9 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     config,
     log,
     events,
-    authentication,
-    governance,
-    keys: keys?.service,
+    authentication: guards?.authentication,
+    governance: guards?.governance,
+    keys: guards?.keys,
     providers,
     models,
     routes,
@@ -149,62 +136,17 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   }
 }
 
-/** What the audit log says of the policies in force; the digest tells whether they are others than before. */
-function policyIn({ auth, accessPolicy, routePolicy, quota, written }: Config): Readonly<Record<string, unknown>> {
-  return {
-    authenticators: auth?.authenticators.map(({ type }) => type) ?? [],
-    access_rules: accessPolicy.isDefault ? 'default' : accessPolicy.rules?.length,
-    route_rules: routePolicy?.rules?.length ?? 0,
-    limits: quota.limits.length,
-    digest: createHash('sha256')
-      .update(JSON.stringify(written ?? {}))
-      .digest('hex'),
-  }
+/** Whether there is anything that refuses, counts or records, or a database that somebody asked for. */
+function isGoverned({ auth, routePolicy, quota, audit, storage, server }: Config, options: BuildOptions): boolean {
+  if (auth || routePolicy || audit || limitsAnything(quota) || quota.ledger) return true
+  return storage.recordsConfigured || server.workers > 1 || options.authentication !== undefined || options.governance !== undefined
 }
 
-// What only a governed server needs is loaded by governed servers only: the others start sooner without.
-
-async function auditLog(config: AuditConfig, { name, log }: { name: string; log: Log }): Promise<AuditLog> {
-  const { openAuditLog } = await import('./telemetry/audit/open.ts')
-  try {
-    return await openAuditLog({ ...config, name, log: log.child({ category: 'audit' }) })
-  } catch (error) {
-    throw new AuditError(`The audit log in ${config.folder} cannot be written.`, { cause: error })
-  }
-}
-
-interface Grounds {
-  readonly events: Events
-  readonly storage: Storage
-}
-
-async function keysOf({ accessPolicy, keyPepper, home }: Config, { events, storage }: Grounds): Promise<Keys> {
-  const { openKeys } = await import('./auth/keys/open.ts')
-  const apis = [...new Set(routes.map(({ api }) => api))]
-  return openKeys({ database: storage.records, policy: accessPolicy, pepper: keyPepper, home, events, apis })
-}
-
-async function authenticationOf(config: AuthConfig, deps: AuthenticationDeps): Promise<Authentication> {
-  const { createAuthentication } = await import('./auth/authentication.ts')
-  return createAuthentication(config, deps)
-}
-
-interface GovernanceGrounds extends Grounds {
-  readonly readiness: Readiness
-  readonly isGoverned: boolean
-}
-
-async function governanceOf(config: Config, { events, storage, readiness, isGoverned }: GovernanceGrounds): Promise<Governance> {
-  const { openGovernance } = await import('./quota/open.ts')
-  let isOut = false
-  readiness.demand('the quota store is out of reach', () => !isOut)
-  const { quota, providers, server } = config
-  return openGovernance(quota, {
-    events,
-    storage,
-    onOutage: (now) => (isOut = now),
-    pricing: new Map(providers.map(({ id, definition }) => [id, definition.pricing])),
-    isShared: server.workers > 1,
-    hasLedger: quota.ledger ?? isGoverned,
+function storedModelsOf(config: Config, events: Events): StoredModels {
+  const { records } = config.storage
+  return laterStoredModels({
+    path: records.engine === 'sqlite' ? records.path : '',
+    open: async () => (await import('./services/governed.ts')).openStoredModels(config, events),
+    onFailure: (error) => events.unexpected('opening the database of the registered models', error),
   })
 }

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { routes } from '../api/index.ts'
+import type { Readiness } from '../api/health/readiness.ts'
+import { createAuthentication } from '../auth/authentication.ts'
+import type { Authentication } from '../auth/authenticator.ts'
+import type { KeyService } from '../auth/keys/key-service.ts'
+import { openKeys } from '../auth/keys/open.ts'
+import type { AuditConfig, Config } from '../config/config.ts'
+import type { Egress } from '../egress/egress.ts'
+import type { Governance } from '../quota/governance.ts'
+import { openGovernance } from '../quota/open.ts'
+import { createStoredModels, type StoredModels } from '../registry/stored-models.ts'
+import { openStorage, type Storage } from '../storage/open.ts'
+import type { AuditLog } from '../telemetry/audit/audit-log.ts'
+import { openAuditLog } from '../telemetry/audit/open.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { Log } from '../telemetry/logger.ts'
+
+/** What has to be written down cannot be: then nothing is served. */
+export class AuditError extends Error {
+  override name = 'AuditError'
+  readonly remedy = 'Name another folder in server.audit.folder, or say server.audit: false.'
+}
+
+export async function openAudit(config: AuditConfig, { name, log }: { name: string; log: Log }): Promise<AuditLog> {
+  try {
+    return await openAuditLog({ ...config, name, log: log.child({ category: 'audit' }) })
+  } catch (error) {
+    throw new AuditError(`The audit log in ${config.folder} cannot be written.`, { cause: error })
+  }
+}
+
+/** What decides who may do what and how much, and what is kept. */
+export interface Governed {
+  readonly authentication: Authentication | undefined
+  readonly keys: KeyService | undefined
+  readonly governance: Governance | undefined
+  readonly stored: StoredModels
+}
+
+export interface GovernedDeps {
+  readonly egress: Egress
+  readonly events: Events
+  readonly readiness: Readiness
+  /** In the place of the configuration's. */
+  readonly given: { readonly authentication?: Authentication | undefined; readonly governance?: Governance | undefined }
+  readonly keep: <Part extends AsyncDisposable>(part: Part) => Part
+}
+
+/** Storage → keys → authentication → limits and the ledger → registered models. */
+export async function buildGoverned(config: Config, deps: GovernedDeps): Promise<Governed> {
+  const { egress, events, readiness, given, keep } = deps
+  const { auth, accessPolicy: policy, keyPepper: pepper, home } = config
+  const storage = keep(await openStorage(config.storage, { events }))
+  const database = storage.records
+  const apis = [...new Set(routes.map(({ api }) => api))]
+  const keys = auth && (await openKeys({ database, policy, pepper, home, events, apis }))
+  if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
+  const authentication = given.authentication ?? (auth && keep(createAuthentication(auth, { egress, events, keys: keys?.authenticator })))
+  const governance = given.governance ?? (await governanceOf(config, { ...deps, storage, isAuthenticated: authentication !== undefined }))
+  const stored = keep(createStoredModels({ database, policy, events }))
+  return { authentication, keys: keys?.service, governance, stored }
+}
+
+interface GovernanceGrounds extends GovernedDeps {
+  readonly storage: Storage
+  readonly isAuthenticated: boolean
+}
+
+/** Keys bring limits of their own, so whoever authenticates may be limited. */
+async function governanceOf(config: Config, grounds: GovernanceGrounds): Promise<Governance | undefined> {
+  const { events, readiness, storage, keep, isAuthenticated } = grounds
+  const { quota, providers, server } = config
+  const hasLimits = isAuthenticated || quota.requests !== undefined || quota.limits.length > 0
+  const hasLedger = quota.ledger ?? hasLimits
+  if (!hasLimits && !hasLedger) return undefined
+  let isOut = false
+  readiness.demand('the quota store is out of reach', () => !isOut)
+  return keep(
+    await openGovernance(quota, {
+      events,
+      storage,
+      onOutage: (now) => (isOut = now),
+      pricing: new Map(providers.map(({ id, definition }) => [id, definition.pricing])),
+      isShared: server.workers > 1,
+      hasLedger,
+    }),
+  )
+}
+
+/** Registered models alone, with the storage that holds them: for a server that has nothing else to keep. */
+export async function openStoredModels(config: Config, events: Events): Promise<StoredModels> {
+  const storage = await openStorage(config.storage, { events })
+  const stored = createStoredModels({ database: storage.records, policy: config.accessPolicy, events })
+  return {
+    current: () => stored.current(),
+    ready: stored.ready,
+    create: (call, model) => stored.create(call, model),
+    delete: (call, model) => stored.delete(call, model),
+    async [Symbol.asyncDispose]() {
+      await stored[Symbol.asyncDispose]()
+      await storage[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** What the audit log says of the policies in force; the digest tells whether they are others than before. */
+export function policiesIn({ auth, accessPolicy, routePolicy, quota, written }: Config): Readonly<Record<string, unknown>> {
+  return {
+    authenticators: auth?.authenticators.map(({ type }) => type) ?? [],
+    access_rules: accessPolicy.isDefault ? 'default' : accessPolicy.rules?.length,
+    route_rules: routePolicy?.rules?.length ?? 0,
+    limits: quota.limits.length,
+    digest: createHash('sha256')
+      .update(JSON.stringify(written ?? {}))
+      .digest('hex'),
+  }
+}
