@@ -26,10 +26,13 @@ export async function openDatabase(backend: SqliteBackend | PostgresBackend, dep
 export interface Storage extends AsyncDisposable {
   /** Keys, registered models, the ledger. */
   readonly records: Database
-  /** The database of `storage.backends` by its name; undefined for Redis and for names that there are not. What is not open yet opens in the background. */
-  database(name: string): Database | undefined
-  /** The entry of `storage.backends` itself, for what is no database of ours (Redis). */
+  /** The entry of `storage.backends` by its name; undefined where there is none. */
   backend(name: string): Backend | undefined
+  /**
+   * The database of a backend, the same one for whoever names the same file or database. As with the records: a PostgreSQL out of reach is opened
+   * once it is back, and a file that cannot be used is a StorageError.
+   */
+  open(backend: SqliteBackend | PostgresBackend): Promise<Database>
 }
 
 export interface StorageDeps {
@@ -51,21 +54,27 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
     return database
   }
   const records = databaseFor(config.records)
-  if (config.recordsConfigured) await openConfigured(records)
-  else openDefault(records, deps)
+  const close = async (): Promise<void> => {
+    await Promise.all([...opened.values()].map((database) => database[Symbol.asyncDispose]()))
+  }
+  if (!config.recordsConfigured) openDefault(records, deps)
+  else {
+    try {
+      await openConfigured(records)
+    } catch (error) {
+      await close()
+      throw error
+    }
+  }
   return {
     records,
     backend: (name) => (Object.hasOwn(config.backends, name) ? config.backends[name] : undefined),
-    database(name) {
-      const backend = Object.hasOwn(config.backends, name) ? config.backends[name] : undefined
-      if (!backend || backend.engine === 'redis') return undefined
+    async open(backend) {
       const database = databaseFor(backend)
-      database.keepTrying()
+      await openConfigured(database)
       return database
     },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([...opened.values()].map((database) => database[Symbol.asyncDispose]()))
-    },
+    [Symbol.asyncDispose]: close,
   }
 }
 
@@ -73,10 +82,7 @@ async function openConfigured(database: OpeningDatabase): Promise<void> {
   try {
     await database.open()
   } catch (error) {
-    if (error instanceof StorageError || database.engine === 'sqlite') {
-      await database[Symbol.asyncDispose]()
-      throw error
-    }
+    if (error instanceof StorageError || database.engine === 'sqlite') throw error
     database.keepTrying()
   }
 }

@@ -204,16 +204,17 @@ describe('SQLite', () => {
     expect(await failureOf(storage.records.write((transaction) => bumpRevision(transaction, 'a')))).toMatchObject(unavailable)
   })
 
-  test('[STO-20] two names of one file are one database; Redis is none', async () => {
+  test('[STO-20] two names of one file are one database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
     try {
       await using storage = await openStorage(config({ engine: 'sqlite', path: join(folder, 'x.db') }))
-      expect(storage.database('same')).toBe(storage.records)
-      expect(storage.database('cache')).toBeUndefined()
+      expect(await storage.open({ engine: 'sqlite', path: join(folder, 'x.db') })).toBe(storage.records)
+      const other = await storage.open({ engine: 'sqlite', path: join(folder, 'other.db') })
+      expect(other).not.toBe(storage.records)
+      await other.write((transaction) => bumpRevision(transaction, 'a'))
+      expect(await failureOf(storage.open({ engine: 'sqlite', path: folder }))).toMatchObject({ name: 'StorageError' })
       expect(storage.backend('cache')).toMatchObject({ engine: 'redis' })
-      for (const name of ['nothing', '__proto__', 'toString']) {
-        expect([storage.database(name), storage.backend(name)]).toEqual([undefined, undefined])
-      }
+      for (const name of ['nothing', '__proto__', 'toString']) expect(storage.backend(name)).toBeUndefined()
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
