@@ -45,7 +45,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   if (!read) return undefined
   const { value: values, written } = read
   const auth = readAuthSection(values.auth, child(expanded, 'auth'), { ...reading, trustedProxies: values.trusted_proxies ?? [] })
-  const quota = toQuotaConfig(values.quota)
+  const quota = withAbsolutePath(toQuotaConfig(values.quota), reading)
   const host = reading.overrides.host ?? values.host ?? undefined
   if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })
   const proxies = readProxies(reading.env)
@@ -91,6 +91,12 @@ function readOwn(values: ServerSection, host: string | undefined, { expanded, re
   }
 }
 
+function withAbsolutePath(quota: Config['quota'], { cwd, home }: ServerReading): Config['quota'] {
+  const { store } = quota
+  if (!store || !('path' in store)) return quota
+  return { ...quota, store: { ...store, path: resolve(cwd, expandHome(store.path, home)) } }
+}
+
 /** Policies stand in `server.auth`; anywhere else they would protect nothing. */
 function refuseMisplaced(section: MapNode, { report }: ServerReading): MapNode {
   const entries = new Map(section.entries)
@@ -125,8 +131,8 @@ function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, ho
 function writtenGuards(written: unknown, values: ServerSection): Config['written'] {
   const { auth, quota, egress, audit } = written as Partial<Record<string, unknown>>
   // What the schema took for a secret is masked wherever it stands.
-  const { shown } = redact({ shown: { auth, quota, egress, audit }, secrets: values }) as { shown: Record<string, unknown> }
-  return Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== undefined && value !== null))
+  const masked = redact({ guards: { auth, quota, egress, audit }, secrets: values }) as { guards: Record<string, unknown> }
+  return Object.fromEntries(Object.entries(masked.guards).filter(([, value]) => value !== undefined && value !== null))
 }
 
 function readTls(section: MapNode, values: ServerSection, { report, cwd, home }: ServerReading): ServerConfig['tls'] {

@@ -8,6 +8,8 @@ import { openLedger } from './ledger.ts'
 import { createLimiter } from './limiter.ts'
 import { createPrices, type ProviderPricing } from './prices.ts'
 import { createMemoryStore } from './stores/memory.ts'
+import { createRedisStore } from './stores/redis.ts'
+import { createSqlStore } from './stores/sql.ts'
 
 export interface GovernanceDeps {
   readonly storage: Storage
@@ -53,7 +55,12 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
   return createGovernance({ config, limiter, prices, ledger: hasLedger ? openLedger(storage.records, { events }) : undefined })
 }
 
-async function openStore({ store }: QuotaConfig, { isShared }: GovernanceDeps): Promise<QuotaStore> {
-  if (!store && !isShared) return createMemoryStore()
-  throw new Error('Counts are kept in memory only.')
+/** Memory where one process counts alone and nothing is named; else what is named, or the database of the records. */
+async function openStore({ store }: QuotaConfig, { storage, events, isShared }: GovernanceDeps): Promise<QuotaStore> {
+  const options = { failed: (error: unknown) => events.unexpected('deleting counts of windows that are over', error) }
+  if (!store) return isShared ? createSqlStore(storage.records, options) : createMemoryStore()
+  const backend = 'path' in store ? ({ engine: 'sqlite', path: store.path } as const) : storage.backend(store.backend)
+  if (!backend) throw new Error('server.quota counts in a backend that there is not in storage.backends.')
+  if (backend.engine === 'redis') return createRedisStore(backend, { namespace: store.namespace })
+  return createSqlStore(await storage.open(backend), options)
 }

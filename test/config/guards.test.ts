@@ -85,5 +85,7 @@ test('quotas are read', async () => {
     'quota: { anonymous_max_requests: 5, period: hour, limits: [{ per: team, dollars: 10, period: month }] }',
   )
   expect(quota.requests).toEqual({ anonymous: 5, authenticated: 1000, period: 'hour' })
+  const ofPath = async (path: string) => (await configOf(`quota: { kvstore: { type: sqlite, db_path: ${path} } }`)).quota.store
+  expect([await ofPath('~/q.db'), await ofPath('q.db')]).toEqual([{ path: '/home/me/q.db' }, { path: '/nowhere/q.db' }])
   expect(quota.limits[0]).toMatchObject({ per: ['team'], dollars: 10, period: 'month' })
 })
