@@ -15,6 +15,8 @@ import { listDistros } from './list-distros.ts'
 import { listModels } from './list-models.ts'
 import { listProviders } from './list-providers.ts'
 import { modelsList, modelsPull, modelsRemove } from './models.ts'
+import { policyExplain } from './policy-explain.ts'
+import { policyTest } from './policy-test.ts'
 import { run } from './run.ts'
 import { storageBackup } from './storage-backup.ts'
 import { storageMigrate } from './storage-migrate.ts'
@@ -37,6 +39,8 @@ export const commands: readonly Command[] = [
   keysRevoke,
   auditVerify,
   auditList,
+  policyExplain,
+  policyTest,
   storageStatus,
   storageMigrate,
   storageBackup,

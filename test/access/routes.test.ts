@@ -13,6 +13,19 @@ const everything = { permit: { paths: '*' } }
 const may = (one: ReturnType<typeof policy>, path: string, over: Partial<RouteQuestion> = {}) =>
   one.decide({ principal: plain, method: 'GET', path, ...over }).allowed
 
+/** What a rule's `paths` are, which paths they are about, and which not. */
+const patterns: [paths: string | string[], inside: string[], outside: string[]][] = [
+  ['/v1/models', ['/v1/models', '/v1/models/', '/v1//models'], ['/v1/models/x', '/v1/model', '/V1/models']],
+  ['/v1/models/', ['/v1/models', '/v1/models/'], ['/v1/models/x']],
+  ['/v1/models*', ['/v1/models', '/v1/models/a/b', '/v1/models-x'], ['/v1/model']],
+  ['/v1/models/*', ['/v1/models/groq/llama', '/v1/models/a::b'], ['/v1/models', '/v1/modelsx']],
+  ['*', ['/', '/v1/models', '/metrics'], []],
+  ['/', ['/'], ['/v1']],
+  ['regex:/v1/(chat|completions)', ['/v1/chat/completions', '/v1/completions'], ['/v1/models', '/x/v1/chat']],
+  ['regex:/v1/files/[^/]+/content$', ['/v1/files/f/content'], ['/v1/files/f/content/x', '/v1/files/a/b/content']],
+  [['/v1/models', '/v1/files*'], ['/v1/models', '/v1/files/x'], ['/v1/chat/completions']],
+]
+
 describe('which rule decides', () => {
   test('[RTE-1] the first rule that applies; without any, no; without rules, everything', () => {
     const one = policy({ forbid: { paths: '/v1/models' }, description: 'no lists' }, everything)
@@ -31,17 +44,7 @@ describe('which rule decides', () => {
     expect(may(policy(), '/v1/anything')).toBe(true)
   })
 
-  test.each([
-    ['/v1/models', ['/v1/models', '/v1/models/', '/v1//models'], ['/v1/models/x', '/v1/model', '/V1/models']],
-    ['/v1/models/', ['/v1/models', '/v1/models/'], ['/v1/models/x']],
-    ['/v1/models*', ['/v1/models', '/v1/models/a/b', '/v1/models-x'], ['/v1/model']],
-    ['/v1/models/*', ['/v1/models/groq/llama', '/v1/models/a::b'], ['/v1/models', '/v1/modelsx']],
-    ['*', ['/', '/v1/models', '/metrics'], []],
-    ['/', ['/'], ['/v1']],
-    ['regex:/v1/(chat|completions)', ['/v1/chat/completions', '/v1/completions'], ['/v1/models', '/x/v1/chat']],
-    ['regex:/v1/files/[^/]+/content$', ['/v1/files/f/content'], ['/v1/files/f/content/x', '/v1/files/a/b/content']],
-    [['/v1/models', '/v1/files*'], ['/v1/models', '/v1/files/x'], ['/v1/chat/completions']],
-  ] as [string | string[], string[], string[]][])('[RTE-2] the path %s', (paths, inside, outside) => {
+  test.each(patterns)('[RTE-2] the path %s', (paths, inside, outside) => {
     const one = policy({ permit: { paths } })
     expect(inside.filter((path) => !may(one, path))).toEqual([])
     expect(outside.filter((path) => may(one, path))).toEqual([])

@@ -13,6 +13,42 @@ function complaints(schema: typeof accessPolicySchema | typeof routePolicySchema
 
 const actions = ['read']
 
+const accessMistakes: [rule: object, complaint: string][] = [
+  [{ permit: { actions }, forbid: { actions } }, '0.forbid: permit and forbid exclude one another'],
+  [{ when: 'user is owner' }, '0: one of permit and forbid is required'],
+  [{ permit: { actions }, when: 'user is owner', unless: 'user is owner' }, '0.unless: when and unless exclude one another'],
+  [{ permit: { actions }, when: 'user is own' }, '0.when: Invalid condition: user is own'],
+  [{ permit: { actions }, when: 'User is owner' }, '0.when: Invalid condition: User is owner'],
+  [{ permit: { actions }, when: ['user is owner', 'user has admin in roles'] }, '0.when.1: Invalid condition: user has admin in roles'],
+  [{ permit: { actions }, unless: 'resource is owned' }, '0.unless: Invalid condition: resource is owned'],
+  [{ permit: { actions }, when: [] }, '0.when: must hold at least one entry'],
+  [{ permit: { actions: 'raed' } }, "0.permit.actions: there is no action 'raed': create, read, update or delete"],
+  [{ permit: { actions: ['read', 'write'] } }, "0.permit.actions.1: there is no action 'write': create, read, update or delete"],
+  [{ permit: { actions: [] } }, '0.permit.actions: must hold at least one entry'],
+  [{ permit: { actions, resource: 'model' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+  [{ permit: { actions, resource: '*' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+  [{ permit: { actions, resource: 'model::' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
+  [{ permit: { actions, resource: 'regex:model::(' } }, "0.permit.resource: no valid regular expression: a '(' without its ')'"],
+  [
+    { permit: { actions, resource: 'model::*gpt' } },
+    "0.permit.resource: a '*' can only stand at the end: take 'regex:…' for anything else",
+  ],
+]
+
+const routeMistakes: [rule: object, complaint: string][] = [
+  [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: no valid regular expression: a '[' without its ']'"],
+  [{ forbid: { paths: ['/ok', 'v1/models'] } }, "0.forbid.paths.1: must begin with '/' (or be '*', or 'regex:…')"],
+  [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: a '*' can only stand at the end: take 'regex:…' for anything else"],
+  [{ forbid: { paths: [] } }, '0.forbid.paths: must hold at least one entry'],
+  [{ forbid: { paths: '/x', methods: 'HEAD' } }, '0.forbid.methods: HEAD counts as GET: write GET'],
+  [{ forbid: { paths: '/x', methods: ['GOT'] } }, "0.forbid.methods.0: there is no method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS"],
+  [
+    { permit: { paths: '/x' }, when: 'user is owner' },
+    "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)",
+  ],
+  [{ permit: { paths: '/x' }, when: 'nonsense' }, '0.when: Invalid condition: nonsense'],
+]
+
 describe('access_policy', () => {
   test('[POL-14] Llama Stack’s forms are taken as they are', () => {
     const rules = [
@@ -26,27 +62,7 @@ describe('access_policy', () => {
     expect(compileAccessPolicy(accessPolicySchema.parse(rules)).rules).toHaveLength(5)
   })
 
-  test.each([
-    [{ permit: { actions }, forbid: { actions } }, '0.forbid: permit and forbid exclude one another'],
-    [{ when: 'user is owner' }, '0: one of permit and forbid is required'],
-    [{ permit: { actions }, when: 'user is owner', unless: 'user is owner' }, '0.unless: when and unless exclude one another'],
-    [{ permit: { actions }, when: 'user is own' }, '0.when: Invalid condition: user is own'],
-    [{ permit: { actions }, when: 'User is owner' }, '0.when: Invalid condition: User is owner'],
-    [{ permit: { actions }, when: ['user is owner', 'user has admin in roles'] }, '0.when.1: Invalid condition: user has admin in roles'],
-    [{ permit: { actions }, unless: 'resource is owned' }, '0.unless: Invalid condition: resource is owned'],
-    [{ permit: { actions }, when: [] }, '0.when: must hold at least one entry'],
-    [{ permit: { actions: 'raed' } }, "0.permit.actions: there is no action 'raed': create, read, update or delete"],
-    [{ permit: { actions: ['read', 'write'] } }, "0.permit.actions.1: there is no action 'write': create, read, update or delete"],
-    [{ permit: { actions: [] } }, '0.permit.actions: must hold at least one entry'],
-    [{ permit: { actions, resource: 'model' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
-    [{ permit: { actions, resource: '*' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
-    [{ permit: { actions, resource: 'model::' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
-    [{ permit: { actions, resource: 'regex:model::(' } }, "0.permit.resource: no valid regular expression: a '(' without its ')'"],
-    [
-      { permit: { actions, resource: 'model::*gpt' } },
-      "0.permit.resource: a '*' can only stand at the end: take 'regex:…' for anything else",
-    ],
-  ])('[POL-15] %j is a mistake', (rule, complaint) => {
+  test.each(accessMistakes)('[POL-15] %j is a mistake', (rule, complaint) => {
     expect(complaints(accessPolicySchema, [rule])).toEqual([complaint])
   })
 
@@ -78,22 +94,7 @@ describe('route_policy', () => {
     expect(compileRoutePolicy(routePolicySchema.parse(rules)).rules).toHaveLength(3)
   })
 
-  test.each([
-    [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: no valid regular expression: a '[' without its ']'"],
-    [{ forbid: { paths: ['/ok', 'v1/models'] } }, "0.forbid.paths.1: must begin with '/' (or be '*', or 'regex:…')"],
-    [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: a '*' can only stand at the end: take 'regex:…' for anything else"],
-    [{ forbid: { paths: [] } }, '0.forbid.paths: must hold at least one entry'],
-    [{ forbid: { paths: '/x', methods: 'HEAD' } }, '0.forbid.methods: HEAD counts as GET: write GET'],
-    [
-      { forbid: { paths: '/x', methods: ['GOT'] } },
-      "0.forbid.methods.0: there is no method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS",
-    ],
-    [
-      { permit: { paths: '/x' }, when: 'user is owner' },
-      "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)",
-    ],
-    [{ permit: { paths: '/x' }, when: 'nonsense' }, '0.when: Invalid condition: nonsense'],
-  ])('[RTE-10] %j is a mistake', (rule, complaint) => {
+  test.each(routeMistakes)('[RTE-10] %j is a mistake', (rule, complaint) => {
     expect(complaints(routePolicySchema, [rule])).toEqual([complaint])
   })
 })

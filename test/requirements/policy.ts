@@ -87,6 +87,98 @@ export const policy: Requirements = {
     when: 'any policy, user and page size, regular expressions included',
     observed: 'pages are full and in order, and show each row that may be read once',
   },
+  'POL-22': {
+    source: 'issue',
+    when: '`corral policy explain` asks about a resource or a path',
+    observed: 'the decision, the rule with file and line, and why the rules before did not apply',
+  },
+  'POL-23': {
+    source: 'issue',
+    when: '`corral policy test FILE` runs cases',
+    observed: 'failures with the case’s and the rule’s place, exit code 1; 0 when all pass',
+  },
+
+  'MOD-10': {
+    source: 'behaviour §7 (the seed’s POST and DELETE)',
+    when: 'a model is registered, used, deleted',
+    observed: 'it is listed, retrieved and served under its name at once, and gone at once',
+  },
+  'MOD-11': {
+    source: 'behaviour §7',
+    when: 'llama-stack-client 0.2 registers and unregisters, OpenAI’s deletes',
+    observed: 'they get what they expect',
+  },
+  'MOD-12': {
+    source: 'behaviour §7, published contract',
+    when: 'provider_id, provider_model_id, model_type or metadata are left out',
+    observed: 'the only provider, the same id, llm, nothing; several providers: 400 that lists them',
+  },
+  'MOD-13': {
+    source: 'issue: bad input',
+    when: 'a registration names no such provider, an id that a path cannot carry, another provider’s prefix, too much',
+    observed: '400 with param',
+  },
+  'MOD-14': {
+    source: 'behaviour §7 complaint',
+    when: 'the same is registered again; another of a name that is taken',
+    observed: 'what is there; 409 that is not to be retried',
+  },
+  'MOD-15': {
+    source: 'issue',
+    when: 'several replicas share a database',
+    observed: 'each sees what another registers and deletes; a restart keeps it',
+  },
+  'MOD-16': {
+    source: 'issue',
+    when: 'the database cannot be used',
+    observed: 'configured and listed models go on; what may be a registered one is 503 with Retry-After',
+  },
+  'MOD-17': {
+    source: 'issue, design §5',
+    when: 'the policy does not let a model be read',
+    observed: '404 by every way and spelling, in no list, counted by no ambiguity; nothing goes to the provider; the log names the rule',
+  },
+  'MOD-18': {
+    source: 'issue',
+    when: 'a model is not among a key’s',
+    observed: '404 likewise, and it cannot be registered under another name',
+  },
+  'MOD-19': {
+    source: 'behaviour §4.4',
+    when: 'somebody may not create, or not delete what may be read',
+    observed: '403 in Llama Stack’s words',
+  },
+  'MOD-20': {
+    source: 'issue: infer nothing',
+    when: 'two users who cannot see each other’s models use one name',
+    observed: 'both succeed; who sees both gets the elder, each owner its own',
+  },
+  'MOD-21': {
+    source: 'issue: a registered name is no way round the policy',
+    when: 'a registered model stands for one that the caller may not use',
+    observed: '404, when registering and when using',
+  },
+  'MOD-22': {
+    source: 'issue',
+    when: 'a model is asked for under any of its names',
+    observed: 'limits and the ledger get its one id in the catalogue',
+  },
+  'MOD-23': {
+    source: 'issue',
+    when: 'any policy',
+    observed: 'what is listed, what can be retrieved and what can be used are the same: what may be read',
+  },
+
+  'TEN-1': {
+    source: 'issue',
+    when: 'Bob does any verb to anything of Alice’s, lists, or makes one of the same name',
+    observed: 'the answer that what is not there would get, byte for byte up to the id; nothing of hers changes',
+  },
+  'TEN-2': {
+    source: 'design §3.8',
+    when: 'a file outside of access/ writes to a table of owned rows',
+    observed: 'the build fails',
+  },
 
   'RTE-1': {
     source: 'behaviour §2.4',

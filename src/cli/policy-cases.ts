@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { actions } from '../access/policy.ts'
+import { parseConfigText } from '../config/parse.ts'
+import { ConfigErrors, inFileOrder, Report } from '../config/report.ts'
+import { child } from '../config/tree.ts'
+import { validate } from '../config/validate.ts'
+import { CommandError } from './command.ts'
+import { accessQuestion, type PolicyQuestion, readResource, routeQuestion } from './policy-question.ts'
+
+/** One case of a file for `corral policy test`. */
+export interface PolicyCase {
+  readonly name: string
+  readonly line: number
+  readonly question: PolicyQuestion
+  readonly expect: 'allow' | 'deny'
+  /** The rule that is to decide, counted from 1. */
+  readonly rule: number | undefined
+}
+
+const attributes = z.record(z.string(), z.union([z.string(), z.array(z.string())])).nullish()
+
+const caseSchema = z
+  .strictObject({
+    name: z.string().nullish(),
+    as: z.string().nullish(),
+    attributes,
+    action: z.enum(actions).nullish(),
+    resource: z.string().nullish(),
+    owner: z.strictObject({ as: z.string(), attributes }).nullish(),
+    method: z.string().nullish(),
+    path: z.string().nullish(),
+    expect: z.enum(['allow', 'deny']),
+    rule: z.int().min(1).nullish(),
+  })
+  .superRefine((one, context) => {
+    const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+    const ofAccess = one.action != null || one.resource != null
+    if (ofAccess === (one.path != null)) complain('expect', "a case has either 'action' and 'resource', or 'path'")
+    if (ofAccess && (one.action == null || one.resource == null)) complain('expect', "'action' and 'resource' belong together")
+    if (ofAccess && one.as == null) complain('expect', "the access policy is about users: 'as' says who asks")
+    if (one.resource != null && !readResource(one.resource)) complain('resource', "must be 'type::id'")
+    if (one.owner != null && !ofAccess) complain('owner', 'a route has no owner')
+    if (one.path != null && !one.path.startsWith('/')) complain('path', "must begin with '/'")
+    if (one.as == null && one.attributes != null) complain('attributes', "say something of who asks: 'as' is missing")
+  })
+
+const fileSchema = z.strictObject({ cases: z.array(caseSchema) })
+
+/** Throws ConfigErrors with everything that is wrong, CommandError where there is no file. */
+export function readCases(file: string, cwd: string): readonly PolicyCase[] {
+  const report = new Report(file)
+  const root = parseConfigText(textOf(file, cwd), report)
+  const values = root && validate(root, fileSchema, { report, strictness: 'strict' })
+  if (report.errors.length > 0 || !values) throw new ConfigErrors(inFileOrder(report.errors))
+  const items = child(root, 'cases')
+  return values.cases.map((one, at) => ({
+    name: one.name ?? `case ${at + 1}`,
+    line: (items?.kind === 'list' ? items.items[at]?.at.line : undefined) ?? 0,
+    question: questionOf(one),
+    expect: one.expect,
+    rule: one.rule ?? undefined,
+  }))
+}
+
+function textOf(file: string, cwd: string): string {
+  try {
+    return readFileSync(resolve(cwd, file), 'utf8')
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function questionOf(one: z.output<typeof caseSchema>): PolicyQuestion {
+  const principal = one.as == null ? undefined : { id: one.as, attributes: lists(one.attributes) }
+  if (one.path != null) return routeQuestion(principal, one.method ?? 'GET', one.path)
+  return accessQuestion({
+    principal,
+    action: one.action!,
+    resource: readResource(one.resource!)!,
+    owner: one.owner == null ? undefined : { id: one.owner.as, attributes: lists(one.owner.attributes) },
+  })
+}
+
+function lists(given: z.output<typeof attributes>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(given ?? {}).map(([name, values]) => [name, [values].flat()]))
+}

@@ -1,0 +1,113 @@
+import type { Action } from '../access/policy.ts'
+import type { Config } from '../config/config.ts'
+import { type CommandContext, defineCommand, jsonOption, type OptionSpec, usageError } from './command.ts'
+import { sourceArgument } from './config-options.ts'
+import type { Explanation, PolicyQuestion } from './policy-question.ts'
+
+const attributes = { type: 'string', multiple: true, value: 'NAME=VALUE' } as const satisfies Omit<OptionSpec, 'description'>
+
+export const policyExplain = defineCommand({
+  name: 'policy explain',
+  summary: 'which rule of the policies decides, and why',
+  description:
+    'Asks the policies of a configuration, without a server: with --action and --resource the access policy, with --path (and --method) the route policy. Says whether it is allowed, which rule decided, where that stands, and why the rules before did not apply.\n\nWhat the identity provider would say of a user is given with --attribute. Something is taken to be nobody’s unless --owner says whose it is.',
+  arguments: [sourceArgument],
+  options: {
+    as: { type: 'string', value: 'USER', description: 'who asks; absent: somebody of whom nothing is known' },
+    attribute: { ...attributes, description: 'a value of an attribute of who asks, e.g. roles=admin' },
+    action: { type: 'string', value: 'ACTION', choices: ['create', 'read', 'update', 'delete'], description: 'what is done' },
+    resource: { type: 'string', value: 'TYPE::ID', description: 'what it is done to, e.g. model::groq/llama-3.3-70b' },
+    owner: { type: 'string', value: 'USER', description: 'whose that is' },
+    'owner-attribute': { ...attributes, description: 'a value of an attribute that the owner had when making it' },
+    path: { type: 'string', value: 'PATH', description: 'the path of a request, e.g. /v1/models' },
+    method: { type: 'string', value: 'METHOD', description: 'and its method; default GET' },
+    json: jsonOption,
+  },
+  examples: [
+    [
+      'May a developer use a model?',
+      'corral policy explain run.yaml --as ann --attribute roles=dev --action read --resource model::groq/llama',
+    ],
+    ['May anybody list models?', 'corral policy explain run.yaml --path /v1/models'],
+  ],
+  async run({ args: [source], options }, context) {
+    const [{ loadChosen }, { explain }, { rulePlaces }] = await Promise.all([
+      import('./configuration.ts'),
+      import('./policy-question.ts'),
+      import('./policy-places.ts'),
+    ])
+    const question = await questionOf(options)
+    const { config, origin } = await loadChosen({ source }, context)
+    const explanation = explain(config, question)
+    const placeOf = rulePlaces(origin)
+    if (options.json) {
+      const place = explanation.rule === null ? null : placeOf(explanation.policy, explanation.rule)
+      context.stdout.write(`${JSON.stringify({ ...explanation, place })}\n`)
+      return
+    }
+    warnOfAuthentication(config, question, context)
+    tell(explanation, placeOf, context)
+  },
+})
+
+interface Options {
+  readonly as: string | undefined
+  readonly attribute: readonly string[]
+  readonly action: string | undefined
+  readonly resource: string | undefined
+  readonly owner: string | undefined
+  readonly 'owner-attribute': readonly string[]
+  readonly path: string | undefined
+  readonly method: string | undefined
+}
+
+async function questionOf(options: Options): Promise<PolicyQuestion> {
+  const { accessQuestion, readResource, routeQuestion } = await import('./policy-question.ts')
+  const { as, action, resource, path, method, owner } = options
+  const forAccess = action !== undefined || resource !== undefined
+  if (forAccess === (path !== undefined)) {
+    throw usageError('Ask about one thing: --action and --resource, or --path.', 'See `corral policy explain --help`.')
+  }
+  if (as === undefined && options.attribute.length > 0) throw usageError('--attribute says something of who asks: name it with --as.')
+  const principal = as === undefined ? undefined : { id: as, attributes: readAttributes(options.attribute, '--attribute') }
+  if (path !== undefined) {
+    if (!path.startsWith('/')) throw usageError(`'${path}' is no path: it begins with '/'.`)
+    return routeQuestion(principal, method ?? 'GET', path)
+  }
+  if (action === undefined || resource === undefined) throw usageError('--action and --resource belong together.')
+  if (principal === undefined) throw usageError('The access policy is about users: say who asks with --as.')
+  if (owner === undefined && options['owner-attribute'].length > 0)
+    throw usageError('--owner-attribute says something of the owner: name it with --owner.')
+  const read = readResource(resource)
+  if (!read) throw usageError(`'${resource}' is no resource: 'type::id', e.g. 'model::groq/llama-3.3-70b'.`)
+  const whose = owner === undefined ? undefined : { id: owner, attributes: readAttributes(options['owner-attribute'], '--owner-attribute') }
+  return accessQuestion({ principal, action: action as Action, resource: read, owner: whose })
+}
+
+function readAttributes(pairs: readonly string[], option: string): Record<string, string[]> {
+  const read = pairs.map((pair) => {
+    const at = pair.indexOf('=')
+    if (at < 1) throw usageError(`${option} ${pair}: write NAME=VALUE, e.g. roles=admin.`)
+    return [pair.slice(0, at), pair.slice(at + 1)] as const
+  })
+  const values = Map.groupBy(read, ([name]) => name)
+  return Object.fromEntries([...values].map(([name, list]) => [name, list.map(([, value]) => value)]))
+}
+
+function warnOfAuthentication({ auth }: Config, { policy }: PolicyQuestion, { stderr }: CommandContext): void {
+  if (auth || policy === 'route_policy') return
+  stderr.write(`${stderr.yellow('note:')} nobody has to authenticate in this configuration, so the access policy is never asked\n`)
+}
+
+function tell(
+  { allowed, reason, rule, policy, passed }: Explanation,
+  placeOf: (policy: Explanation['policy'], rule: number) => string,
+  { stdout }: CommandContext,
+): void {
+  const verdict = allowed ? stdout.green('allowed') : stdout.red('denied')
+  stdout.write(`${verdict}: ${reason}\n`)
+  if (rule !== null) stdout.write(`  ${placeOf(policy, rule)}\n`)
+  if (passed.length === 0) return
+  stdout.write(`\n${stdout.bold('The rules before did not apply:')}\n`)
+  for (const { rule: number, why } of passed) stdout.write(`  ${placeOf(policy, number)}: ${why}\n`)
+}

@@ -1,0 +1,52 @@
+import { CommandError, defineCommand, jsonOption } from './command.ts'
+
+export const policyTest = defineCommand({
+  name: 'policy test',
+  summary: 'check the policies against a file of cases',
+  description:
+    'Runs every case of a YAML file against the policies of a configuration, without a server, and tells those whose outcome is another. Exits with 1 when there is one: for CI.\n\nThe file holds a list under `cases:`. A case says who asks (`as`, `attributes`), either `action` and `resource` (and `owner`), or `path` and `method`, and what is to come of it: `expect: allow` or `deny`, and if it matters the number of the `rule` that decides, counted from 1. docs/policies.md has an example.',
+  arguments: [{ name: 'FILE', description: 'the cases', required: true }],
+  options: {
+    config: { type: 'string', value: 'NAME|FILE', short: 'c', description: 'the configuration; default what `corral run` would serve' },
+    json: jsonOption,
+  },
+  examples: [['In CI', 'corral policy test policy-cases.yaml --config run.yaml']],
+  async run({ args: [file = ''], options }, context) {
+    const [{ loadChosen, explained }, { readCases }, { explain }, { rulePlaces }] = await Promise.all([
+      import('./configuration.ts'),
+      import('./policy-cases.ts'),
+      import('./policy-question.ts'),
+      import('./policy-places.ts'),
+    ])
+    const { stdout, cwd } = context
+    let cases: ReturnType<typeof readCases>
+    try {
+      cases = readCases(file, cwd)
+    } catch (error) {
+      throw explained(error)
+    }
+    const { config, origin } = await loadChosen({ source: options.config }, context)
+    const placeOf = rulePlaces(origin)
+    const results = cases.map(({ question, expect, rule, name, line }) => {
+      const got = explain(config, question)
+      const passed = got.allowed === (expect === 'allow') && (rule === undefined || rule === got.rule)
+      return { name, line, passed, expected: { expect, rule: rule ?? null }, got }
+    })
+    if (results.length === 0) throw new CommandError(`${file} has no cases.`)
+    const failed = results.filter(({ passed }) => !passed)
+    if (options.json) {
+      stdout.write(`${JSON.stringify({ ok: failed.length === 0, cases: results })}\n`)
+      return failed.length === 0 ? 0 : 1
+    }
+    for (const { name, line, expected, got } of failed) {
+      const wanted = expected.rule === null ? expected.expect : `${expected.expect} by rule ${expected.rule}`
+      const where = got.rule === null ? '' : ` [${placeOf(got.policy, got.rule)}]`
+      stdout.write(
+        `${stdout.red('failed')} ${file}:${line} ${name}: expected ${wanted}, got ${got.allowed ? 'allow' : 'deny'}: ${got.reason}${where}\n`,
+      )
+    }
+    const count = `${results.length} case${results.length === 1 ? '' : 's'}`
+    stdout.write(failed.length === 0 ? `${stdout.green('passed:')} ${count}\n` : `${stdout.red('failed:')} ${failed.length} of ${count}\n`)
+    return failed.length === 0 ? 0 : 1
+  },
+})
