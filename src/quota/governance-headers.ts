@@ -38,8 +38,9 @@ export function pushTightest(headers: string[], kind: HeaderKind, counters: read
 
 /** A time as OpenAI writes it: `12ms`, `1s`, `6m0s`, `23h59m59s`; seconds are rounded up. */
 export function formatReset(milliseconds: number): string {
-  if (milliseconds < 1000) return `${Math.max(0, Math.ceil(milliseconds))}ms`
-  const seconds = Math.ceil(milliseconds / 1000)
+  const whole = Math.max(0, Math.ceil(milliseconds))
+  if (whole < 1000) return `${whole}ms`
+  const seconds = Math.ceil(whole / 1000)
   if (seconds < 60) return `${seconds}s`
   const minutes = Math.floor(seconds / 60)
   if (minutes < 60) return `${minutes}m${seconds % 60}s`

@@ -56,6 +56,9 @@ function detail(details: unknown, name: string): number | undefined {
   return typeof details === 'object' && details !== null ? count((details as Fields)[name]) : undefined
 }
 
+/** More than any answer takes: what is beyond is a mistake, and nothing is known. */
+const mostCounted = 1e12
+
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+  return typeof value === 'number' && value >= 0 && value <= mostCounted ? value : undefined
 }

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { likelyInput, mostTokens, namesNoMost } from '../../src/quota/estimate.ts'
+
+const options = { defaultMaxTokens: 4096, inputBytesPerToken: 1 }
+
+function asked(body: object, capability = 'chat') {
+  return { capability, body, bytes: Buffer.byteLength(JSON.stringify(body)) }
+}
+const most = (body: object, capability?: string) => mostTokens(asked(body, capability), options)
+const user = (content: unknown) => ({ model: 'm', messages: [{ role: 'user', content }] })
+
+describe('[QUO-40] output', () => {
+  test.each([
+    ['max_completion_tokens', { max_completion_tokens: 100 }, 100],
+    ['max_tokens', { max_tokens: 70 }, 70],
+    ['the larger of the two', { max_tokens: 70, max_completion_tokens: 50 }, 70],
+    ['none: the default', {}, 4096],
+    ['null: the default', { max_tokens: null }, 4096],
+    ['for each of n answers', { max_tokens: 10, n: 3 }, 30],
+    ['0', { max_tokens: 0 }, 0],
+  ])('%s', (_, fields, tokens) => {
+    expect(most({ ...user('hi'), ...fields }).output).toBe(tokens)
+  })
+
+  test('text completions: for each prompt, and for what best_of makes', () => {
+    expect(most({ prompt: ['a', 'b', 'c'], max_tokens: 5 }, 'completions').output).toBe(15)
+    expect(most({ prompt: 'a', max_tokens: 5, best_of: 4, n: 2 }, 'completions').output).toBe(20)
+    expect(most({ prompt: [1, 2, 3], max_tokens: 5 }, 'completions').output).toBe(5)
+    expect(most({ prompt: [[1], [2]], max_tokens: 5 }, 'completions').output).toBe(10)
+  })
+
+  test('embeddings and rerankings write nothing', () => {
+    expect(most({ input: 'text' }, 'embeddings').output).toBe(0)
+    expect(most({ query: 'q', items: ['a'] }, 'rerank').output).toBe(0)
+    expect(namesNoMost(asked({ input: 'text' }, 'embeddings'))).toBe(false)
+    expect(namesNoMost(asked(user('x')))).toBe(true)
+  })
+})
+
+describe('[QUO-41] input', () => {
+  test('a token for each byte of text, and some for each message', () => {
+    expect(most(user('hello')).input).toBe(5 + 8 + 8)
+    expect(most(user('héllo')).input).toBe(6 + 8 + 8)
+    expect(
+      most({
+        messages: [
+          { role: 'system', content: 'ab' },
+          { role: 'user', content: 'cd', name: 'x' },
+        ],
+      }).input,
+    ).toBe(5 + 16 + 8)
+    expect(most({ prompt: 'hello' }, 'completions').input).toBe(5 + 8)
+    expect(most({ input: 'hello' }, 'embeddings').input).toBe(5 + 8)
+  })
+
+  test('never below what a tokenizer of bytes would count, whatever the body holds', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 50 })
+    const part = fc.oneof(
+      text.map((value) => ({ type: 'text', text: value })),
+      text.map((value) => ({ type: 'refusal', refusal: value })),
+      text.map((value) => ({ type: 'unheard_of', note: value })),
+    )
+    const call = fc.record({ id: text, type: fc.constant('function'), function: fc.record({ name: text, arguments: text }) })
+    const message = fc.record(
+      {
+        role: fc.constantFrom('user', 'assistant', 'tool'),
+        content: fc.oneof(text, fc.array(part, { maxLength: 3 })),
+        tool_calls: fc.array(call, { maxLength: 2 }),
+      },
+      { requiredKeys: ['role', 'content'] },
+    )
+    const body = fc.record(
+      {
+        model: text,
+        messages: fc.array(message, { maxLength: 4 }),
+        tools: fc.array(fc.object({ maxDepth: 2 })),
+        documents: text,
+        temperature: fc.double(),
+      },
+      { requiredKeys: ['model', 'messages'] },
+    )
+    const textsIn = (value: unknown): number => {
+      if (typeof value === 'string') return Buffer.byteLength(value)
+      if (typeof value !== 'object' || value === null) return 0
+      return Object.values(value).reduce<number>((sum, one) => sum + textsIn(one), 0)
+    }
+    fc.assert(
+      fc.property(body, ({ model: _model, ...read }) => {
+        // What has only `role` and `type` in common with text is not read by a model.
+        const known = JSON.parse(
+          JSON.stringify(read, (key, value: unknown) => (key === 'role' || key === 'type' ? undefined : value)),
+        ) as object
+        return mostTokens(asked({ ...read, model: 'm' }), options).input >= textsIn(known)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('tools count with their whole definition', () => {
+    const tools = [{ type: 'function', function: { name: 'f', description: 'x'.repeat(1000) } }]
+    expect(most({ ...user('hi'), tools }).input).toBeGreaterThan(1000 + 512)
+  })
+
+  test('images, sound and files do not count by their base64', () => {
+    const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(1_000_000)}` } }
+    expect(most(user([{ type: 'text', text: 'what?' }, image])).input).toBe(5 + 2048 + 8 + 8)
+    const sound = { type: 'input_audio', input_audio: { data: 'A'.repeat(640_000), format: 'wav' } }
+    expect(most(user([sound])).input).toBe(10_000 + 16)
+    const file = { type: 'file', file: { file_data: 'A'.repeat(40_000) } }
+    expect(most(user([file])).input).toBe(10_000 + 16)
+    expect(most({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
+  })
+
+  test('a reranker reads its query with each document', () => {
+    const body = { query: 'q'.repeat(100), items: ['a', 'b', 'c'] }
+    expect(most(body, 'rerank').input).toBeGreaterThanOrEqual(300 + 3)
+  })
+
+  test('fewer where the operator says that a token has more bytes', () => {
+    expect(mostTokens(asked(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
+  })
+
+  test('what is likely is about a quarter', () => {
+    expect(likelyInput(asked(user('x'.repeat(400))))).toBe(100 + 8)
+  })
+})

@@ -1,0 +1,243 @@
+import { describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { loadPriceCatalogue, type PriceCatalogue } from '../../src/quota/prices-catalogue.ts'
+import { costOf, flat, mostOf, type Rate, type Rates } from '../../src/quota/prices-rates.ts'
+import { createPrices, type Price, type PricesOptions } from '../../src/quota/prices.ts'
+import { providerDefinitions } from '../../src/providers/index.ts'
+import type { TokensUsed } from '../../src/quota/governance.ts'
+
+/** US dollars for a million tokens, with as many decimals as price lists have. */
+const perMillion = fc.integer({ min: 0, max: 600_000_000 }).map((millionths) => millionths / 1e6)
+const rate: fc.Arbitrary<Rate> = fc.record({
+  base: fc.integer({ min: 0, max: 600_000_000 }),
+  tiers: fc
+    .array(fc.record({ over: fc.integer({ min: 1, max: 500_000 }), price: fc.integer({ min: 0, max: 600_000_000 }) }), { maxLength: 2 })
+    .map((tiers) => tiers.toSorted((a, b) => a.over - b.over)),
+})
+const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined })
+const rates: fc.Arbitrary<Rates> = fc.record({
+  input: rate,
+  output: maybe(rate),
+  cachedInput: maybe(rate),
+  cacheWrite: maybe(rate),
+  inputAudio: maybe(rate),
+  outputAudio: maybe(rate),
+  reasoning: maybe(rate),
+  request: fc.integer({ min: 0, max: 1e10 }),
+})
+const tokens = fc.integer({ min: 0, max: 1_000_000 })
+const usage: fc.Arbitrary<TokensUsed> = fc.record({
+  input: tokens,
+  output: tokens,
+  cachedInput: maybe(tokens),
+  cacheWrite: maybe(tokens),
+  inputAudio: maybe(tokens),
+  reasoning: maybe(tokens),
+  outputAudio: maybe(tokens),
+})
+/** What providers really send now and then. */
+const nonsense = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(Number.NaN, Infinity, -Infinity, -1, 1e300, 0.5))
+const wildUsage = fc.record({
+  input: nonsense,
+  output: nonsense,
+  cachedInput: maybe(nonsense),
+  cacheWrite: maybe(nonsense),
+  inputAudio: maybe(nonsense),
+  reasoning: maybe(nonsense),
+  outputAudio: maybe(nonsense),
+})
+
+describe('[QUO-50] money', () => {
+  test('a price list by the book: whole billionths, cached tokens once', () => {
+    const gpt4o: Rates = { input: flat(2.5), output: flat(10), cachedInput: flat(1.25), request: 0 }
+    expect(costOf(gpt4o, { input: 1000, output: 100 })).toBe(1000 * 2500 + 100 * 10_000)
+    expect(costOf(gpt4o, { input: 1000, output: 100, cachedInput: 800 })).toBe(200 * 2500 + 800 * 1250 + 100 * 10_000)
+    // Half a billionth of a dollar a token is rounded up once, not once a token.
+    expect(costOf({ input: flat(0.0005), output: flat(0), request: 0 }, { input: 3, output: 0 })).toBe(2)
+  })
+
+  test('never negative, never NaN, always whole, whatever a provider says', () => {
+    fc.assert(
+      fc.property(rates, wildUsage, (list, used) => {
+        const cost = costOf(list, used)
+        return Number.isSafeInteger(cost) && cost >= 0
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test('every token is charged exactly once: the parts sum to the whole', () => {
+    // With one price for everything, how the tokens divide is of no matter.
+    fc.assert(
+      fc.property(perMillion, usage, (price, used) => {
+        const one = flat(price)
+        const same: Rates = {
+          input: one,
+          output: one,
+          cachedInput: one,
+          cacheWrite: one,
+          inputAudio: one,
+          outputAudio: one,
+          reasoning: one,
+          request: 0,
+        }
+        return costOf(same, used) === costOf(same, { input: used.input, output: used.output })
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('sums add up: pieces cost what the whole does, but for a billionth of rounding each', () => {
+    fc.assert(
+      fc.property(perMillion, perMillion, fc.array(fc.record({ input: tokens, output: tokens }), { maxLength: 20 }), (a, b, pieces) => {
+        const list: Rates = { input: flat(a), output: flat(b), request: 0 }
+        const whole = { input: 0, output: 0 }
+        let sum = 0
+        for (const piece of pieces) {
+          whole.input += piece.input
+          whole.output += piece.output
+          sum += costOf(list, piece)
+        }
+        const difference = sum - costOf(list, whole)
+        return difference >= 0 && difference <= pieces.length
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('a cheaper price for cached tokens never makes an answer dearer', () => {
+    fc.assert(
+      fc.property(perMillion, perMillion, usage, (a, b, used) => {
+        const list: Rates = { input: flat(Math.max(a, b)), output: flat(1), cachedInput: flat(Math.min(a, b)), request: 0 }
+        return costOf(list, used) <= costOf(list, { ...used, cachedInput: 0 })
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('the worst case is never less than what an answer within it costs', () => {
+    fc.assert(
+      fc.property(rates, usage, tokens, tokens, (list, used, moreInput, moreOutput) => {
+        const most = { input: used.input + moreInput, output: used.output + moreOutput }
+        return mostOf(list, most) >= costOf(list, used)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+})
+
+const question = (model: string, over: object = {}) => ({
+  capability: 'chat',
+  provider: 'up',
+  upstreamModel: model,
+  model: `up/${model}`,
+  ...over,
+})
+
+function pricesOf(over: Partial<PricesOptions> = {}) {
+  return createPrices({ overrides: [], providers: new Map([['up', { catalogue: 'openai' }]]), ...over })
+}
+
+const dollarsPerMillion = (price: Price | undefined, which: 'input' | 'output' | 'cachedInput' = 'input') =>
+  (price?.rates?.[which]?.base ?? Number.NaN) / 1e6
+
+const notNeeded = (): Promise<PriceCatalogue> => Promise.reject(new Error('not needed'))
+
+describe('which price', () => {
+  test('the catalogue’s, found by the provider’s own name of the model', async () => {
+    const price = await pricesOf().find(question('gpt-4o-mini'))
+    expect([dollarsPerMillion(price), dollarsPerMillion(price, 'cachedInput'), dollarsPerMillion(price, 'output')]).toEqual([
+      0.15, 0.075, 0.6,
+    ])
+    expect(price?.reported).toBe(false)
+  })
+
+  test('is at hand once the catalogue is loaded', async () => {
+    const prices = pricesOf()
+    await prices.find(question('gpt-4o-mini'))
+    expect(prices.find(question('gpt-4o'))).not.toBeInstanceOf(Promise)
+    expect(prices.find(question('gpt-4o-mini'))).toBe(prices.find(question('gpt-4o-mini')))
+  })
+
+  test('none for a model or a provider that is in no list; no other vendor’s list is tried', async () => {
+    expect(await pricesOf().find(question('nobody-knows-this'))).toBeUndefined()
+    expect(await pricesOf().find(question('gpt-4o', { provider: 'stranger' }))).toBeUndefined()
+    expect(await pricesOf({ providers: new Map([['up', { catalogue: 'groq' }]]) }).find(question('gpt-4o'))).toBeUndefined()
+  })
+
+  test('[QUO-51] the configuration’s goes before the catalogue’s; the first that matches counts', async () => {
+    const prices = pricesOf({
+      overrides: [
+        { model: 'up/gpt-4o-*', input: 1, output: 2 },
+        { provider: 'other', model: '*', input: 3, output: 3 },
+        { provider: 'up', model: '*-turbo', input: 4, output: 5, cachedInput: 0.5, request: 0.01 },
+      ],
+    })
+    expect(dollarsPerMillion(await prices.find(question('gpt-4o-mini')))).toBe(1)
+    expect(dollarsPerMillion(await prices.find(question('own-turbo')))).toBe(4)
+    expect((await prices.find(question('own-turbo')))?.rates?.request).toBe(1e10)
+    expect(dollarsPerMillion(await prices.find(question('gpt-4o')))).toBe(2.5)
+  })
+
+  test('[QUO-52] local providers cost nothing, unless the configuration says otherwise, and load no catalogue', () => {
+    const providers = new Map([['up', { local: true }]])
+    expect(pricesOf({ providers, load: notNeeded }).find(question('any'))).toMatchObject({
+      rates: { input: { base: 0 }, output: { base: 0 } },
+    })
+    const priced = pricesOf({ providers, load: notNeeded, overrides: [{ model: '*', input: 1, output: 1 }] })
+    expect(dollarsPerMillion(priced.find(question('any')) as Price)).toBe(1)
+  })
+
+  test('a list without a price for writing prices embeddings, and not chats', async () => {
+    const embedding = question('text-embedding-3-small', { capability: 'embeddings' })
+    const prices = pricesOf()
+    expect(dollarsPerMillion(await prices.find(embedding))).toBe(0.02)
+    expect(await prices.find(question('text-embedding-3-small'))).toBeUndefined()
+  })
+
+  test('tiers: all tokens of a long request cost more', async () => {
+    const prices = pricesOf({ providers: new Map([['up', { catalogue: 'google' }]]) })
+    const list = (await prices.find(question('gemini-2.5-pro')))?.rates as Rates
+    expect(costOf(list, { input: 200_000, output: 0 })).toBe(200_000 * 1250)
+    expect(costOf(list, { input: 200_001, output: 10 })).toBe(200_001 * 2500 + 10 * 15_000)
+  })
+
+  test('prices that depend on the time are looked up again when it has passed', async () => {
+    let now = Date.UTC(2026, 10, 22, 0, 0, 30)
+    let looked = 0
+    const load = async (): Promise<PriceCatalogue> => ({
+      find(_vendor, _model, at) {
+        looked += 1
+        return { rates: { input: flat(at < Date.UTC(2026, 10, 22, 0, 1) ? 1 : 2), output: flat(0), request: 0 }, until: now + 30_000 }
+      },
+    })
+    const prices = pricesOf({ load, now: () => now })
+    expect(dollarsPerMillion(await prices.find(question('m')))).toBe(1)
+    expect(dollarsPerMillion(await prices.find(question('m')))).toBe(1)
+    now += 30_000
+    expect(dollarsPerMillion(await prices.find(question('m')))).toBe(2)
+    expect(looked).toBe(2)
+  })
+
+  test('the package’s own: at some hours only', async () => {
+    const catalogue = await loadPriceCatalogue()
+    const night = catalogue.find('deepseek', 'deepseek-chat', Date.UTC(2025, 5, 1, 20))
+    const day = catalogue.find('deepseek', 'deepseek-chat', Date.UTC(2025, 5, 1, 10))
+    expect(night?.until).toBe(Date.UTC(2025, 5, 1, 20, 1))
+    expect(night?.rates.input.base).not.toBe(day?.rates.input.base)
+  })
+
+  test('a catalogue that cannot be loaded is told, and prices nothing', async () => {
+    const failures: unknown[] = []
+    const prices = pricesOf({ load: () => Promise.reject(new Error('broken')), onFailure: (error) => failures.push(error) })
+    expect(await prices.find(question('gpt-4o'))).toBeUndefined()
+    expect(failures).toHaveLength(1)
+  })
+})
+
+test('every vendor that a provider’s definition names is in the catalogue', async () => {
+  const { findProvider } = await import('@pydantic/genai-prices')
+  const named = providerDefinitions.flatMap(({ pricing }) => (pricing?.catalogue ? [pricing.catalogue] : []))
+  expect(named.length).toBeGreaterThan(10)
+  for (const vendor of named) expect(findProvider({ providerId: vendor })?.id).toBe(vendor)
+})
