@@ -38,12 +38,11 @@ function searchPath(): string[] {
 
 function install(names: readonly string[], say: (line: string) => void): void {
   const byHand = `apt-get install ${names.join(' ')}`
+  const missing = `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} missing`
   if (!existsSync('/usr/bin/apt-get')) {
-    throw new Error(
-      `${names.join(' and ')} is missing, and this is no Debian: install it by the system's own means, so that it is in the PATH`,
-    )
+    throw new Error(`${missing}, and this is no Debian: install by the system's own means, so that the programs are in the PATH`)
   }
-  if (process.getuid?.() !== 0) throw new Error(`${names.join(' and ')} is missing, and only root may install it: ${byHand}`)
+  if (process.getuid?.() !== 0) throw new Error(`${missing}, and only root may install packages: ${byHand}`)
   say(`installing ${names.join(' and ')}`)
   const options = ['-q', '-y', '-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=120']
   // An older list of packages may name files that the mirror does not have any more.
