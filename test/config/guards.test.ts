@@ -54,16 +54,16 @@ describe('the audit log', () => {
 const versions = async (line: string, env: Record<string, string> = {}) =>
   (await load(withServer(line), { env })).config.server.clientVersions
 
-describe('[PIP-10] client versions', () => {
-  test('are not looked at unless the file says so', async () => {
+describe('client versions', () => {
+  test('[PIP-10] are not looked at unless the file says so', async () => {
     for (const line of ['port: 1', 'client_version_check: false', 'client_version_check: null']) expect(await versions(line)).toEqual([])
   })
-  test('are those that are tried, or those that stand there', async () => {
+  test('[PIP-10] are those that are tried, or those that stand there', async () => {
     expect(await versions('client_version_check: true')).toEqual(['0.2', '0.3', '0.4', '0.5', '0.6', '0.7'])
     expect(await versions('client_version_check: [0.2, "0.10", 1.0]')).toEqual(['0.2', '0.10', '1.0'])
   })
   for (const name of ['LLAMA_STACK', 'OGX', 'CORRAL']) {
-    test(`are not looked at when ${name}_DISABLE_VERSION_CHECK is anything`, async () => {
+    test(`[PIP-10] are not looked at when ${name}_DISABLE_VERSION_CHECK is anything`, async () => {
       for (const value of ['1', 'false', ' ']) {
         expect(await versions('client_version_check: true', { [`${name}_DISABLE_VERSION_CHECK`]: value })).toEqual([])
       }

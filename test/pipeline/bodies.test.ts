@@ -23,27 +23,27 @@ const post = (body: BodyInit, headers: Record<string, string>, token?: string) =
 }
 
 const packings = { gzip: gzipSync, 'x-gzip': gzipSync, deflate: deflateSync, zstd: zstdCompressSync } as const
-describe('[PIP-12] packed bodies', () => {
+describe('packed bodies', () => {
   for (const [encoding, pack] of Object.entries(packings)) {
     const packed = (content: string | Uint8Array) => new Uint8Array(pack(content))
     const send = (body: Uint8Array<ArrayBuffer>) => post(body, { 'content-encoding': encoding }, 'alice')
 
-    test(`${encoding} is unpacked, whatever its name's case`, async () => {
+    test(`[PIP-12] ${encoding} is unpacked, whatever its name's case`, async () => {
       expect((await send(packed(text))).status).toBe(200)
       expect(upstream.requests.at(-1)?.json).toMatchObject({ messages: [{ content: 'hi' }] })
       expect((await post(packed(text), { 'content-encoding': ` ${encoding.toUpperCase()} ` }, 'alice')).status).toBe(200)
     })
-    test(`${encoding} that unpacks to more than the limit is 413, however large`, async () => {
+    test(`[PIP-12] ${encoding} that unpacks to more than the limit is 413, however large`, async () => {
       expect(await outcome(await send(packed(`${text}${' '.repeat(100_000)}`)))).toBe('413 request_too_large')
       expect(await outcome(await send(packed(new Uint8Array(64_000_000))))).toBe('413 request_too_large')
     })
-    test(`${encoding} that is damaged or cut off is 400`, async () => {
+    test(`[PIP-12] ${encoding} that is damaged or cut off is 400`, async () => {
       const whole = packed(text)
       expect((await send(whole.slice(0, whole.length / 2))).status).toBe(400)
       expect((await send(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]))).status).toBe(400)
     })
   }
-  test('two packings, one upon the other, are 415', async () => {
+  test('[PIP-12] two packings, one upon the other, are 415', async () => {
     expect(await outcome(await post(text, { 'content-encoding': 'gzip, zstd' }, 'alice'))).toBe('415 unsupported_content_encoding')
   })
   test('a request without a body may say what it likes', async () => {
@@ -51,11 +51,11 @@ describe('[PIP-12] packed bodies', () => {
   })
 })
 
-describe('[PIP-1] what the head of a body tells is told before anybody is asked who they are', () => {
-  test('an unknown packing: 415', async () => {
+describe('what the head of a body tells is told before anybody is asked who they are', () => {
+  test('[PIP-1] an unknown packing: 415', async () => {
     expect(await outcome(await post(text, { 'content-encoding': 'br' }))).toBe('415 unsupported_content_encoding')
   })
-  test('a length above the limit: 413', async () => {
+  test('[PIP-1] a length above the limit: 413', async () => {
     expect(await outcome(await post('x'.repeat(100_001), {}))).toBe('413 request_too_large')
     expect(await outcome(await post('x'.repeat(100_000), {}))).toBe('401 authentication_error')
   })

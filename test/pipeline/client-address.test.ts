@@ -8,7 +8,7 @@ const behind = createAddressBehind(proxies)
 const xff = (value: string, peer = '10.0.0.1') => behind(new Headers({ 'x-forwarded-for': value }), peer)
 const forwarded = (value: string, peer = '10.0.0.1') => behind(new Headers({ forwarded: value }), peer)
 
-describe('[PIP-13] x-forwarded-for', () => {
+describe('x-forwarded-for', () => {
   /** Header, who connects, the caller. */
   const table: [string, string, string, string][] = [
     ['a stranger’s header does not count', '203.0.113.9', '198.51.100.1', '198.51.100.1'],
@@ -31,10 +31,11 @@ describe('[PIP-13] x-forwarded-for', () => {
     ['a number that some read as an address', '3405803785', '10.0.0.1', '10.0.0.1'],
     ['octal', '0313.0.0161.011', '10.0.0.1', '10.0.0.1'],
   ]
-  for (const [name, value, peer, caller] of table) test(`${name}: '${value}' from ${peer}`, () => expect(xff(value, peer)).toBe(caller))
+  for (const [name, value, peer, caller] of table)
+    test(`[PIP-13] ${name}: '${value}' from ${peer}`, () => expect(xff(value, peer)).toBe(caller))
 })
 
-describe('[PIP-13] forwarded', () => {
+describe('forwarded', () => {
   const table: [string, string][] = [
     ['for=203.0.113.9', '203.0.113.9'],
     ['for=203.0.113.9;proto=https;by=10.0.0.1', '203.0.113.9'],
@@ -46,7 +47,7 @@ describe('[PIP-13] forwarded', () => {
     ['by=203.0.113.9', '10.0.0.1'],
     ['203.0.113.9', '10.0.0.1'],
   ]
-  for (const [value, caller] of table) test(value, () => expect(forwarded(value)).toBe(caller))
+  for (const [value, caller] of table) test(`[PIP-13] ${value}`, () => expect(forwarded(value)).toBe(caller))
 })
 
 const both = (one: string, other: string) => behind(new Headers({ 'x-forwarded-for': one, forwarded: other }), '10.0.0.1')

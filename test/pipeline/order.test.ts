@@ -37,8 +37,8 @@ test('[PIP-1] of all that would refuse a request the first layer does', async ()
   expect(await ask('/nothing', { ...current, authorization: 'Bearer bob' })).toBe('404 unknown_url')
 })
 
-describe('[PIP-4] the request quota', () => {
-  test('counts each user by who it is, whatever address it comes from', async () => {
+describe('the request quota', () => {
+  test('[PIP-4] counts each user by who it is, whatever address it comes from', async () => {
     await using server = await serve({ quota: perDay(2, 1), server: { trustedProxies: ['127.0.0.1'] } }, known(callers))
     const ask = async (token: string, address: string) =>
       (await server.fetch('/v1/models', asking(token, { headers: { 'x-forwarded-for': address } }))).status
@@ -48,7 +48,7 @@ describe('[PIP-4] the request quota', () => {
     expect([await ask('bob', '203.0.113.1'), await ask('bob', '203.0.113.1'), await ask('bob', '203.0.113.1')]).toEqual([200, 200, 429])
   })
 
-  test('does not count what is 401, nor public routes, nor preflights', async () => {
+  test('[PIP-4] does not count what is 401, nor public routes, nor preflights', async () => {
     await using server = await serve({ quota: perDay(1), server: { cors } }, known(callers))
     const preflight = { origin: 'https://app.example', 'access-control-request-method': 'GET' }
     for (let count = 0; count < 5; count++) {
@@ -61,7 +61,7 @@ describe('[PIP-4] the request quota', () => {
     expect((await server.fetch('/v1/models', asking('alice'))).status).toBe(429)
   })
 
-  test('counts anonymous callers by the address that trusted proxies tell', async () => {
+  test('[PIP-4] counts anonymous callers by the address that trusted proxies tell', async () => {
     await using server = await serve({ quota: perDay(100, 1), server: { trustedProxies: ['127.0.0.1'] } })
     const ask = async (forwardedFor: string) => (await server.fetch('/v1/models', { headers: { 'x-forwarded-for': forwardedFor } })).status
     expect([await ask('203.0.113.1'), await ask('203.0.113.2'), await ask('203.0.113.1')]).toEqual([200, 200, 429])
@@ -80,7 +80,7 @@ describe('[PIP-4] the request quota', () => {
 const chat = (token: string, body = '{"model":"p/m","messages":[{"role":"user","content":"x"}]}') =>
   asking(token, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
 
-describe('[PIP-2] [ERR-7] an error carries CORS headers, whichever layer it comes from', () => {
+describe('an error carries CORS headers, whichever layer it comes from', () => {
   const down = { ...known({}), authenticate: () => Promise.reject(unavailable('Authentication service unavailable', 5)) }
   const broken = { ...known({}), authenticate: () => Promise.reject(new Error('boom')) }
   const late = known(callers, { later: true })
@@ -103,7 +103,7 @@ describe('[PIP-2] [ERR-7] an error carries CORS headers, whichever layer it come
     [500, '/v1/models', asking('alice'), broken],
   ]
   for (const [status, path, init, authentication] of cases) {
-    test(`${status} of ${init.method ?? 'GET'} ${path}`, async () => {
+    test(`[PIP-2] ${status} of ${init.method ?? 'GET'} ${path}`, async () => {
       const parts = { providers: [failing], routePolicy: policy, server: { cors, clientVersions: ['0.7'], maxBodyBytes: 2000 } }
       await using server = await serve(parts, authentication)
       const headers = { ...(init.headers as Record<string, string>), origin: 'https://app.example' }
@@ -117,7 +117,7 @@ describe('[PIP-2] [ERR-7] an error carries CORS headers, whichever layer it come
       expect(answer.headers.get('vary')).toContain('Origin')
     })
   }
-  test('429 of the quota', async () => {
+  test('[PIP-2] 429 of the quota', async () => {
     await using server = await serve({ quota: perDay(1), server: { cors } }, late)
     const ask = () => server.fetch('/v1/models', asking('alice', { headers: { origin: 'https://app.example' } }))
     await ask()
