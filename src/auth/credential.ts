@@ -34,11 +34,11 @@ export function credentialOf(request: Pick<Request, 'headers'>): Credential | un
 
 const nameOf = { authorization: 'Authorization', 'x-api-key': 'x-api-key', 'x-goog-api-key': 'x-goog-api-key' } as const
 
-/** What follows the scheme, which no case matters to (RFC 9110 §11.1). */
+/** What follows the scheme, which no case matters to (RFC 9110 §11.1). White space at the value's ends is gone by then; `trim` takes more than that. */
 function bearerToken(value: string): string {
   const separator = value.charCodeAt(6)
   const isBearer = (separator === 0x20 || separator === 0x09) && value.slice(0, 6).toLowerCase() === 'bearer'
-  const token = isBearer ? value.slice(7).trim() : ''
+  const token = isBearer ? value.slice(7).replace(/^[ \t]+/, '') : ''
   if (token === '') throw malformed('authorization')
   return token
 }

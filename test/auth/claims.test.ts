@@ -48,6 +48,7 @@ describe('claims mapping', () => {
     expect(Object.getPrototypeOf(attributes)).toBeNull()
     expect(Object.entries(attributes)).toEqual([['__proto__', ['y']]])
     expect(({} as Record<string, unknown>)['y']).toBeUndefined()
+    expect(Object.keys(attributesOf(Object.create({ roles: ['admin'] }), { roles: 'roles' }))).toEqual([])
     for (const nothing of [null, undefined, 'text', 5, ['list']])
       expect(Object.keys(attributesOf(nothing, { a: 'b', '0': 'c', length: 'd' }))).toEqual([])
   })

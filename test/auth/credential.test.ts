@@ -67,6 +67,8 @@ describe('the one extractor', () => {
       'Token abc',
       'Bearer gr\u00fc\u00df',
       'Bearer,abc',
+      'Bearer abc\u00a0',
+      'Bearer \u00a0abc',
     ]) {
       expect(read({ authorization })).toBe('401 Invalid Authorization header format')
     }

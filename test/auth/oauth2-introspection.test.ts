@@ -90,6 +90,8 @@ describe('oauth2_token with introspection', () => {
       [service, '5', { raw: '', end: 'reset' }],
       ['Authentication service timeout', '5', stallBeforeHead],
       ['Authentication service timeout', '5', { body: ['{"active":', { stall: true }] }],
+      // Never silent for long, never done.
+      ['Authentication service timeout', '5', { body: Array.from({ length: 40 }, () => [' ', { wait: 20 }]).flat(), end: 'stall' }],
     ]
     for (const [index, [said, wait, reply]] of cases.entries()) {
       it.service.enqueue(reply)

@@ -312,7 +312,7 @@ describe("an issuer's keys", () => {
     const html = { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Log in</h1>' }
     const scripts = [
       { status: 500 },
-      { status: 404 },
+      { status: 404, body: JSON.stringify({ keys: issuer.published.map(({ jwk }) => jwk) }) },
       { status: 302, headers: { location: issuer.keys.url } },
       html,
       { body: '[]' },
@@ -363,6 +363,7 @@ describe("an issuer's keys", () => {
     clock.pass(11_000)
     const key = await signingKey('RS256')
     expect(await outcome(chain, await issuer.token({}, { key, now: clock.now() }))).toBe('503 Authentication service unavailable')
+    expect(chain.lines.map(({ message }) => message)).toEqual(['a dependency is out of reach'])
     expect(await outcome(chain, await issuer.token({ sub: 'bob' }, { now: clock.now() }))).toBe('bob')
   })
 })
