@@ -9,12 +9,14 @@ export interface EngineOptions {
   readonly make?: boolean | undefined
 }
 
-/** Milliseconds; for tests. */
+/** Milliseconds. */
 export interface DatabaseTimes {
   /** SQLite: after which a transaction that asks for nothing is rolled back. Default 10 000. */
   readonly longestSilence?: number | undefined
   /** PostgreSQL: that a statement may take. Default 15 000. */
   readonly statement?: number | undefined
+  /** Between two looks for changes. Default 200 on SQLite; 5000 on PostgreSQL while notifications arrive, else 600. */
+  readonly watch?: number | undefined
 }
 
 /** What SQLite and PostgreSQL do each in their own way. */

@@ -21,6 +21,8 @@ export interface ListenOptions {
   /** Sends a notification through another connection. */
   notify(payload: string): Promise<unknown>
   readonly hint: Hint
+  /** Milliseconds between two looks while notifications arrive. Default 5000. */
+  readonly interval?: number | undefined
 }
 
 /**
@@ -32,7 +34,7 @@ export function listen(options: ListenOptions): Watch {
   listener.start()
   return {
     get interval() {
-      return listener.isHearing ? intervals.listening : intervals.deaf
+      return listener.isHearing ? (options.interval ?? intervals.listening) : intervals.deaf
     },
     async mayHaveChanged() {
       await listener.check()

@@ -56,7 +56,7 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
     upkeep: { acquire: () => patientSession(config) },
     translate,
     isLostRace,
-    watch: (hint) => listen({ hint, config: () => config, notify }),
+    watch: (hint) => listen({ hint, config: () => config, notify, interval: times?.watch }),
     async close() {
       closed = true
       await pool?.end()

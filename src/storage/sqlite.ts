@@ -21,7 +21,7 @@ export function sqliteEngine(path: string, { times = {}, make = true }: EngineOp
   return path === ':memory:' ? memoryEngine(times) : fileEngine(path, times, make)
 }
 
-function fileEngine(path: string, { longestSilence }: DatabaseTimes, make: boolean): Engine {
+function fileEngine(path: string, { longestSilence, watch = watchInterval }: DatabaseTimes, make: boolean): Engine {
   let thread: Promise<SqliteThread> | undefined
   let reader: SqliteConnection | undefined
   let closed = false
@@ -55,7 +55,7 @@ function fileEngine(path: string, { longestSilence }: DatabaseTimes, make: boole
     translate,
     // One transaction runs at a time, and each waits for other processes before it begins.
     isLostRace: () => false,
-    watch: () => watchFile(path),
+    watch: () => watchFile(path, watch),
     async close() {
       await queue.close(longestEnd)
       closed = true
@@ -68,7 +68,7 @@ function fileEngine(path: string, { longestSilence }: DatabaseTimes, make: boole
   }
 }
 
-function memoryEngine({ longestSilence }: DatabaseTimes): Engine {
+function memoryEngine({ longestSilence, watch = watchInterval }: DatabaseTimes): Engine {
   let connection: SqliteConnection | undefined
   const channel: WriteChannel = {
     async execute(sql, parameters, options) {
@@ -96,7 +96,7 @@ function memoryEngine({ longestSilence }: DatabaseTimes): Engine {
     translate,
     isLostRace: () => false,
     watch: () => ({
-      interval: watchInterval,
+      interval: watch,
       mayHaveChanged: () => {
         const changed = seen !== queue.commits
         seen = queue.commits
@@ -143,12 +143,12 @@ function onlyReads(): Promise<never> {
 }
 
 /** A connection of its own, which sees every commit of any other, by `PRAGMA data_version`. */
-function watchFile(path: string): Watch {
+function watchFile(path: string, interval: number): Watch {
   let connection: SqliteConnection | undefined
   let seen: unknown
   let disposed = false
   return {
-    interval: watchInterval,
+    interval,
     async mayHaveChanged() {
       if (!connection) {
         const opened = await openSqlite(path, { mode: 'query', busyTimeout })
