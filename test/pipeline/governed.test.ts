@@ -5,6 +5,10 @@ import { join } from 'node:path'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { OpenAI } from 'openai'
 import { loadConfig } from '../../src/config/load.ts'
+import type { QuotaStoreConfig } from '../../src/quota/config.ts'
+import type { Backend } from '../../src/storage/config.ts'
+import { openDatabase } from '../../src/storage/open.ts'
+import { engines, redis, type FreshBackend, type TestEngine } from '../../src/testing/engines.ts'
 import {
   chatReply,
   chatStream,
@@ -19,75 +23,43 @@ import {
 } from '../../src/testing/index.ts'
 
 const { privateKey, publicKey } = await generateKeyPair('RS256')
-const log = recordedLog()
-let folder: string
-let issuer: MockUpstream
-let upstream: MockUpstream
-let server: TestServer
-
 const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
+const hello = { messages: [{ role: 'user' as const, content: 'Hi' }], max_tokens: 20 }
 
-const yaml = (home: string) =>
-  `
+const yaml = (upstream: string, issuer: string) => `
 version: 2
 providers:
   inference:
     - provider_id: mock
       provider_type: remote::openai
-      config: { base_url: "${upstream.url}/v1", api_key: sk-operators-own }
+      config: { base_url: "${upstream}/v1", api_key: sk-operators-own }
 server:
   auth:
     key_pepper: not-to-be-guessed-at-all
     provider_config:
-      - type: oauth2_token
-        issuer: https://idp.example
-        audience: corral
-        jwks: { uri: "${issuer.url}/jwks" }
+      type: oauth2_token
+      issuer: https://idp.example
+      audience: corral
+      jwks: { uri: "${issuer}/jwks" }
     route_policy:
       - permit: { paths: [/v1/health, /readyz] }
-      - permit: { paths: "/v1alpha/admin/*" }
-        when: user with admin in roles
       - forbid: { paths: "/v1alpha/admin/*" }
+        unless: user with admin in roles
       - permit: { paths: "*" }
     access_policy:
-      - permit: { actions: [create, read, update, delete], resource: "api_key::*" }
+      - permit: { actions: [create, read, update, delete] }
         when: user with admin in roles
       - forbid: { actions: [read], resource: "model::mock/secret-model" }
-        unless: user with admin in roles
-      - permit: { actions: [create, read, update, delete] }
+      - permit: { actions: [create, read, update, delete], resource: "model::*" }
   quota:
-    store: { db_path: quota.db }
     prices: [{ model: "*", input_per_million: 1000, output_per_million: 2000 }]
     limits:
-      - { name: everybody's minute, per: user, requests: 100, total_tokens: 100000, period: hour }
+      - { name: everybody's hour, per: user, requests: 100, total_tokens: 100000, period: hour }
       - { name: research, per: team, when: user with research in teams, dollars: 100, period: month }
-storage:
-  backends:
-    main: { type: sql_sqlite, db_path: "${home}/corral.db" }
-  stores:
-    metadata: { backend: main }
-`.replace('metadata: { backend: main }', 'inference: { backend: main }')
+`
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'corral-governed-'))
-  issuer = await mockUpstream()
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256', use: 'sig' }
-  issuer.respond(() => jsonReply({ keys: [jwk] }))
-  upstream = await mockUpstream()
-  upstream.respond(({ path, json }) => {
-    if (path === '/v1/models') return modelsReply(['small', 'secret-model'])
-    return json?.stream ? chatStream() : chatReply('Hello there.', { usage })
-  })
-  const { config } = await loadConfig({ source: yaml(folder), env: { CORRAL_HOME: folder }, cwd: folder, home: folder })
-  server = await testServer(config, { log })
-})
-afterAll(async () => {
-  for (const part of [server, upstream, issuer]) await part[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
-})
-
-function tokenOf(subject: string, groups: string[]): Promise<string> {
-  return new SignJWT({ groups, team: groups.includes('research') ? 'research' : 'other', username: groups.join(' ') })
+function tokenOf(subject: string, team = 'none'): Promise<string> {
+  return new SignJWT({ team })
     .setProtectedHeader({ alg: 'RS256', kid: 'k1' })
     .setIssuer('https://idp.example')
     .setAudience('corral')
@@ -96,28 +68,79 @@ function tokenOf(subject: string, groups: string[]): Promise<string> {
     .sign(privateKey)
 }
 
-const client = (apiKey: string) => new OpenAI({ baseURL: `${server.url}/v1`, apiKey, maxRetries: 0 })
-const hello = { messages: [{ role: 'user' as const, content: 'Hi' }], max_tokens: 20 }
-
-/** Makes a key over the API, as an administrator of the identity provider does. */
-async function makeKey(body: object): Promise<{ id: string; value: string }> {
-  const answer = await server.fetch('/v1alpha/admin/keys', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${await tokenOf('root', ['admin'])}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  expect(answer.status).toBe(200)
-  return (await answer.json()) as { id: string; value: string }
+/** Asks until the answer is the expected one. */
+async function until(expected: unknown, ask: () => Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const answer = await ask()
+    if (answer === expected) return
+    if (performance.now() > deadline) expect(answer).toBe(expected)
+    await Bun.sleep(20)
+  }
 }
 
-const told = (message: string) => log.lines.filter((line) => line.message === message).map(({ fields }) => fields)
+const stores: [name: string, engine: TestEngine, counters: Backend | undefined][] = [
+  ...engines.map((engine): [string, TestEngine, undefined] => [`over ${engine.name}`, engine, undefined]),
+  ...(redis ? [['over sqlite and redis', engines[0] as TestEngine, redis.backend] as [string, TestEngine, Backend]] : []),
+]
 
-describe('a governed server and the official client', () => {
+describe.each(stores)('two governed servers %s, and the official client', (_name, engine, counters) => {
+  const log = recordedLog()
+  let folder: string
+  let place: FreshBackend<Exclude<Backend, { engine: 'redis' }>>
+  let issuer: MockUpstream
+  let upstream: MockUpstream
+  let server: TestServer
+  let replica: TestServer
+  /** Answers of models so far, all of the same size. */
+  let answered = 0
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'corral-governed-'))
+    place = await engine.fresh()
+    issuer = await mockUpstream()
+    const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256', use: 'sig' }
+    issuer.respond(() => jsonReply({ keys: [jwk] }))
+    upstream = await mockUpstream()
+    upstream.respond(({ path, json }) => {
+      if (path === '/v1/models') return modelsReply(['small', 'secret-model'])
+      return json?.stream ? chatStream() : chatReply('Hello there.', { usage })
+    })
+    const source = yaml(upstream.url, issuer.url)
+    const { config } = await loadConfig({ source, env: { CORRAL_HOME: folder }, cwd: folder, home: folder })
+    const storage = { backends: { counters: counters ?? place.backend }, records: place.backend, recordsConfigured: true }
+    const store: QuotaStoreConfig = { backend: 'counters', namespace: redis?.freshPrefix() ?? 'test' }
+    const shared = { ...config, storage, quota: { ...config.quota, store } }
+    server = await testServer(shared, { log, name: 'one' })
+    replica = await testServer(shared, { log, name: 'other' })
+  })
+  afterAll(async () => {
+    for (const part of [server, replica, upstream, issuer, place]) await part[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const client = (apiKey: string, at = server) => new OpenAI({ baseURL: `${at.url}/v1`, apiKey, maxRetries: 0 })
+
+  async function chat(openai: OpenAI, model = 'mock/small'): Promise<string | null | undefined> {
+    const completion = await openai.chat.completions.create({ model, ...hello })
+    answered += 1
+    return completion.choices[0]?.message.content
+  }
+
+  /** As an administrator of the identity provider asks. */
+  async function administer(path: string, method: string, body?: object): Promise<Record<string, string>> {
+    const headers = { authorization: `Bearer ${await tokenOf('admin')}`, 'content-type': 'application/json' }
+    const answer = await server.fetch(`/v1alpha/admin/keys${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+    expect(answer.status).toBe(200)
+    return (await answer.json()) as Record<string, string>
+  }
+
   test('a token of the identity provider chats, streamed and whole, and sees what it has left', async () => {
-    const openai = client(await tokenOf('alice', ['research']))
+    const openai = client(await tokenOf('alice', 'research'))
     const { data, response } = await openai.chat.completions.create({ model: 'mock/small', ...hello }).withResponse()
+    answered += 1
     expect(data.choices[0]?.message.content).toBe('Hello there.')
-    expect(Number(response.headers.get('x-ratelimit-limit-requests'))).toBe(100)
+    expect(response.headers.get('x-ratelimit-limit-requests')).toBe('100')
     expect(Number(response.headers.get('x-ratelimit-remaining-tokens'))).toBeLessThan(100_000)
     let text = ''
     for await (const chunk of await openai.chat.completions.create({ model: 'mock/small', ...hello, stream: true })) {
@@ -128,45 +151,56 @@ describe('a governed server and the official client', () => {
   })
 
   test('what the policies do not permit is 403, or is not there', async () => {
-    const openai = client(await tokenOf('bob', ['other']))
+    const openai = client(await tokenOf('bob'))
     expect(await failureOf(openai.models.retrieve('mock/secret-model'))).toMatchObject({ status: 404 })
     expect(await failureOf(openai.chat.completions.create({ model: 'mock/secret-model', ...hello }))).toMatchObject({ status: 404 })
     expect((await openai.models.list()).data.map(({ id }) => id)).toEqual(['mock/small'])
-    expect((await server.fetch('/v1alpha/admin/keys', { headers: { 'x-api-key': await tokenOf('bob', ['other']) } })).status).toBe(403)
-    const admin = client(await tokenOf('root', ['admin']))
+    expect((await server.fetch('/v1alpha/admin/keys', { headers: { 'x-api-key': await tokenOf('bob') } })).status).toBe(403)
+    const admin = client(await tokenOf('admin'))
     expect((await admin.models.list()).data.map(({ id }) => id).toSorted()).toEqual(['mock/secret-model', 'mock/small'])
   })
 
-  test('a key of the server’s own does what it is made for, until it is used up or revoked', async () => {
+  test('a key of the server’s own does what it is made for, at both, until it is used up or revoked', async () => {
     const wanted = { name: 'ci', principal: 'ci', attributes: { teams: ['research'] }, allowed_apis: ['inference'] }
-    const { id, value } = await makeKey({ ...wanted, allowed_models: ['mock/sm*'], limits: [{ requests: 3, period: 'day' }] })
-    const openai = client(value)
-    expect((await openai.chat.completions.create({ model: 'mock/small', ...hello })).choices).toHaveLength(1)
-    expect(await failureOf(openai.models.list())).toMatchObject({ status: 403 })
-    expect(await failureOf(openai.chat.completions.create({ model: 'mock/secret-model', ...hello }))).toMatchObject({ status: 404 })
-    expect((await openai.chat.completions.create({ model: 'mock/small', ...hello })).choices).toHaveLength(1)
-    expect(await failureOf(openai.chat.completions.create({ model: 'mock/small', ...hello }))).toMatchObject({ status: 429 })
-    const admin = { authorization: `Bearer ${await tokenOf('root', ['admin'])}` }
-    expect((await server.fetch(`/v1alpha/admin/keys/${id}`, { method: 'DELETE', headers: admin })).status).toBe(200)
-    expect(await failureOf(openai.chat.completions.create({ model: 'mock/small', ...hello }))).toMatchObject({ status: 401 })
+    const limits = [{ name: 'ci, daily', requests: 3, period: 'day' }]
+    const { id, value = '' } = await administer('', 'POST', { ...wanted, allowed_models: ['mock/sm*'], limits })
+    expect(await failureOf(client(value).models.list())).toMatchObject({ status: 403 })
+    expect(await failureOf(client(value).chat.completions.create({ model: 'mock/secret-model', ...hello }))).toMatchObject({ status: 404 })
+    expect(await chat(client(value))).toBe('Hello there.')
+    await until('Hello there.', () => chat(client(value, replica)).catch(() => undefined))
+    const refused = await failureOf(client(value, replica).chat.completions.create({ model: 'mock/small', ...hello }))
+    expect(refused).toMatchObject({ status: 429, message: expect.stringContaining('ci, daily') })
+    await administer(`/${id}`, 'DELETE')
+    expect(await failureOf(client(value).chat.completions.create({ model: 'mock/small', ...hello }))).toMatchObject({ status: 401 })
+    await until(401, async () => ((await failureOf(client(value, replica).models.list())) as { status: number }).status)
   })
 
   test('tokens that are none, and two credentials at once', async () => {
-    expect(await failureOf(client('sk-anything').models.list())).toMatchObject({ status: 401 })
-    expect(await failureOf(client('crl_nonsense').models.list())).toMatchObject({ status: 401 })
-    const both = { authorization: `Bearer ${await tokenOf('alice', [])}`, 'x-api-key': 'another' }
+    for (const token of ['sk-anything', 'crl_nonsense']) expect(await failureOf(client(token).models.list())).toMatchObject({ status: 401 })
+    const both = { authorization: `Bearer ${await tokenOf('alice')}`, 'x-api-key': 'another' }
     expect((await server.fetch('/v1/models', { headers: both })).status).toBe(400)
   })
 
-  test('the log and the audit log say who was refused and why, without a secret', async () => {
-    const denials = told('request').filter((line) => 'denied_by' in line)
-    expect(new Set(denials.map((line) => line['denied_by']))).toEqual(
-      new Set(['access_policy', 'authentication', 'key', 'quota', 'route_policy']),
-    )
-    await server[Symbol.asyncDispose]()
-    const audited = await Promise.all((await readdir(join(folder, 'audit'))).map((name) => readFile(join(folder, 'audit', name), 'utf8')))
-    const lines = audited.join('\n')
-    for (const event of ['policy.loaded', 'request.denied', 'api_key.created', 'api_key.revoked']) expect(lines).toContain(`"${event}"`)
-    for (const text of [lines, JSON.stringify(log.lines)]) expect(text.match(/crl_[\w-]{20,}|eyJ[\w-]{20,}|sk-operators-own/)).toBeNull()
+  test('[PIP-15] the logs say who was refused and why, without a secret, and the ledger adds up', async () => {
+    const denials = log.lines.filter(({ message, fields }) => message === 'request' && fields['denied_by'] !== undefined)
+    expect([...new Set(denials.map(({ fields }) => String(fields['denied_by'])))].toSorted()).toEqual([
+      'access_policy',
+      'authentication',
+      'key',
+      'quota',
+      'route_policy',
+    ])
+    for (const part of [server, replica]) await part[Symbol.asyncDispose]()
+    const names = await readdir(join(folder, 'audit'))
+    const audited = (await Promise.all(names.map((name) => readFile(join(folder, 'audit', name), 'utf8')))).join('\n')
+    for (const event of ['policy.loaded', 'request.denied', 'api_key.created', 'api_key.revoked']) expect(audited).toContain(`"${event}"`)
+    for (const text of [audited, JSON.stringify(log.lines)]) {
+      expect(text.match(/crl_[\w-]{20,}|eyJ[\w-]{20,}|sk-operators-own|not-to-be-guessed/)).toBeNull()
+    }
+    await using database = await openDatabase(place.backend)
+    const rows = await database.read.selectFrom('ledger').selectAll().execute()
+    const whole = rows.filter(({ input_tokens, output_tokens }) => input_tokens === 10 && output_tokens === 5)
+    expect(whole.map(({ cost_nano_dollars }) => cost_nano_dollars)).toEqual(Array.from({ length: answered }, () => 20_000_000))
+    expect([rows.length, new Set(rows.map(({ principal }) => principal))]).toEqual([answered + 1, new Set(['alice', 'ci'])])
   })
 })
