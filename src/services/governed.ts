@@ -16,17 +16,23 @@ import { openAuditLog } from '../telemetry/audit/open.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
 
-/** What has to be written down cannot be: then nothing is served. */
-export class AuditError extends Error {
-  override name = 'AuditError'
-  readonly remedy = 'Name another folder in server.audit.folder, or say server.audit: false.'
+/** What the configuration demands cannot be had, and what to do about it. */
+class DemandError extends Error {
+  readonly remedy: string
+
+  constructor(message: string, remedy: string, cause: unknown) {
+    super(message, { cause })
+    this.name = 'DemandError'
+    this.remedy = remedy
+  }
 }
 
 export async function openAudit(config: AuditConfig, { name, log }: { name: string; log: Log }): Promise<AuditLog> {
   try {
     return await openAuditLog({ ...config, name, log: log.child({ category: 'audit' }) })
   } catch (error) {
-    throw new AuditError(`The audit log in ${config.folder} cannot be written.`, { cause: error })
+    const remedy = 'Name another folder in server.audit.folder, or say server.audit: false.'
+    throw new DemandError(`The audit log in ${config.folder} cannot be written.`, remedy, error)
   }
 }
 
@@ -54,12 +60,17 @@ export async function buildGoverned(config: Config, deps: GovernedDeps): Promise
   const storage = keep(await openStorage(config.storage, { events }))
   const database = storage.records
   const apis = [...new Set(routes.map(({ api }) => api))]
-  const keys = auth && (await openKeys({ database, policy, pepper, home, events, apis }))
+  const keys = auth && (await openKeys({ database, policy, pepper, home, events, apis }).catch(refusePepper))
   if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
   const authentication = given.authentication ?? (auth && keep(createAuthentication(auth, { egress, events, keys: keys?.authenticator })))
   const governance = given.governance ?? (await governanceOf(config, { ...deps, storage, isAuthenticated: authentication !== undefined }))
   const stored = keep(createStoredModels({ database, policy, events }))
   return { authentication, keys: keys?.service, governance, stored }
+}
+
+function refusePepper(error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error)
+  throw new DemandError(message, 'Set server.auth.key_pepper, or CORRAL_HOME to a folder that can be written.', error)
 }
 
 interface GovernanceGrounds extends GovernedDeps {
