@@ -47,6 +47,11 @@ export interface ChangeNote {
   readonly detail?: Readonly<Record<string, unknown>> | undefined
 }
 
+export interface UpdateOptions extends ChangeNote {
+  /** What it takes, where a change is more than a change: revoking a key takes the right to `delete` it. Default `update`. */
+  readonly action?: Extract<Action, 'update' | 'delete'> | undefined
+}
+
 export interface InsertOptions extends ChangeNote {
   /** For work of the server itself, which must say whose the row is (null: nobody's, and so everybody's); nobody else can. */
   readonly owner?: Owner | null | undefined
@@ -72,7 +77,7 @@ export interface OwnedRows<T extends OwnedTable> {
   /** One page of what the caller may read, full as long as there is enough. Throws ApiError 400 for a bad cursor. */
   list(call: Asker, request: PageRequest, options?: ListOptions<Tables[T]>): Promise<Page<Tables[T]>>
   /** Gives the row as it is then. `change` may go by the row as it was, and may refuse by throwing. Throws ApiError 404, 403. */
-  update(call: Asker, id: string, change: Changes<T> | ((row: Tables[T]) => Changes<T>), note?: ChangeNote): Promise<Tables[T]>
+  update(call: Asker, id: string, change: Changes<T> | ((row: Tables[T]) => Changes<T>), options?: UpdateOptions): Promise<Tables[T]>
   /** Gives the row as it was. Throws ApiError 404, 403. */
   delete(call: Asker, id: string, note?: ChangeNote): Promise<Tables[T]>
   /** Whether the caller may do this to a row: for checks that go before a change. */
@@ -147,9 +152,14 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     return page as unknown as Page<Tables[T]>
   }
 
-  async update(call: Asker, id: string, change: Changes<T> | ((row: Tables[T]) => Changes<T>), note: ChangeNote = {}): Promise<Tables[T]> {
+  async update(
+    call: Asker,
+    id: string,
+    change: Changes<T> | ((row: Tables[T]) => Changes<T>),
+    { action = 'update', event, detail }: UpdateOptions = {},
+  ): Promise<Tables[T]> {
     const changed = await this.#write(async (transaction) => {
-      const row = await this.#changeable(transaction, { call, id, action: 'update' })
+      const row = await this.#changeable(transaction, { call, id, action })
       const changes = typeof change === 'function' ? change(row) : change
       const then = { ...row, ...changes, ...identityOf(row) }
       await transaction
@@ -159,7 +169,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
         .execute()
       return then
     })
-    this.#tell(call, changed, { event: note.event ?? `${this.#options.type}.updated`, detail: note.detail })
+    this.#tell(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
     return changed
   }
 

@@ -34,7 +34,7 @@ export function ownerOf({ owner_id: id, owner_attributes: attributes }: OwnerCol
 function readAttributes(text: string): Owner['attributes'] {
   try {
     const lists = Object.entries(JSON.parse(text) as object).filter(([, list]) => Array.isArray(list))
-    return Object.fromEntries(lists) as Owner['attributes']
+    return Object.fromEntries(lists)
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return {}
     throw error

@@ -108,6 +108,6 @@ function tell(
   stdout.write(`${verdict}: ${reason}\n`)
   if (rule !== null) stdout.write(`  ${placeOf(policy, rule)}\n`)
   if (passed.length === 0) return
-  stdout.write(`\n${stdout.bold('The rules before did not apply:')}\n`)
+  stdout.write(`\n${stdout.bold('Rules that did not apply:')}\n`)
   for (const { rule: number, why } of passed) stdout.write(`  ${placeOf(policy, number)}: ${why}\n`)
 }

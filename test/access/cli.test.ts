@@ -54,7 +54,7 @@ describe('corral policy explain', () => {
         'allowed: rule 3 permits it',
         '  run.yaml:19 server.auth.access_policy[2]',
         '',
-        'The rules before did not apply:',
+        'Rules that did not apply:',
         "  run.yaml:14 server.auth.access_policy[0]: 'user with admin in roles' holds",
         "  run.yaml:17 server.auth.access_policy[1]: 'user is owner' does not hold",
         '',

@@ -127,6 +127,14 @@ for (const engine of engines) {
       })
     })
 
+    test('[POL-19] a change may take the right to delete', async () => {
+      const mayNotDelete = rules({ forbid: { actions: 'delete' } }, { permit: { actions: ['create', 'read', 'update'] } })
+      await store(mayNotDelete).insert(as(alice), newRow('lasting'))
+      const change = (action: 'update' | 'delete') => store(mayNotDelete).update(as(alice), 'lasting', { metadata: action }, { action })
+      expect((await refusal(change('delete'))).message).toContain("cannot perform action 'delete'")
+      expect(await change('update')).toMatchObject({ metadata: 'update' })
+    })
+
     test('an id that is taken is a conflict', async () => {
       await store().insert(as(alice), newRow('taken'))
       const refused = await refusal(store().insert(as(alice), newRow('taken')))

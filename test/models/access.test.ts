@@ -106,10 +106,11 @@ describe('what the policy does not let be read', () => {
   })
 })
 
+const providerOf = async (server: ModelServer, who: string) => (await server.ask(who, '/v1/models/fast')).json.provider_id as string
+
 describe('registered models', () => {
   const fast = { model_id: 'fast', provider_id: 'groq', provider_model_id: 'llama' }
   const other = { model_id: 'fast', provider_id: 'openai', provider_model_id: 'gpt' }
-  const providerOf = async (server: ModelServer, who: string) => (await server.ask(who, '/v1/models/fast')).json.provider_id as string
 
   test('[MOD-20] two who cannot see each other’s may use one name; who sees both gets the elder, each owner its own', async () => {
     await using server = await modelServer(upstream)

@@ -53,7 +53,7 @@ describe('registering', () => {
 
   test('[MOD-11] the official clients register and delete', async () => {
     await using server = await modelServer(upstream, { authenticated: false })
-    const seed = new SeedLlamaStackClient({ baseURL: 'http://127.0.0.1', fetch: fetchFrom(server.app) as never, maxRetries: 0 })
+    const seed = new SeedLlamaStackClient({ baseURL: 'http://127.0.0.1', fetch: fetchFrom(server.app), maxRetries: 0 })
     expect(await seed.models.register(fast)).toMatchObject({ identifier: 'fast', provider_id: 'groq', provider_resource_id: 'llama' })
     await seed.models.unregister('fast')
     expect(await server.ids(undefined)).not.toContain('fast')
