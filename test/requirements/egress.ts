@@ -72,4 +72,9 @@ export const egress: Requirements = {
     when: 'more than `server.max_running_requests` run at once',
     observed: '503 with Retry-After; health checks are answered',
   },
+  'SEC-1': {
+    source: 'issue; field §1.53',
+    when: 'secrets of the operator and of callers stand in every place where one can stand, and providers and identity services hand them back',
+    observed: 'none is found in any log line, answer, page, command’s output, audit line, database, file or command line of a process',
+  },
 }

@@ -9,6 +9,7 @@ import { RelayStream } from './relay-stream.ts'
 import { toRequestBytes } from './request-bytes.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 import { credentialsIn } from './upstream-question.ts'
+import { credentialsInUrl } from './url-credentials.ts'
 import { readUsage } from './usage.ts'
 import { toChunks } from './whole-to-stream.ts'
 
@@ -40,6 +41,8 @@ export class Relay {
   readonly #options: OpenAICompatibleOptions
   readonly #deps: ProviderDeps
   readonly #query: string
+  /** Of the operator's own URL. */
+  readonly #urlCredentials: readonly string[]
   readonly #slab = new Slab()
 
   constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
@@ -47,6 +50,7 @@ export class Relay {
     this.#deps = deps
     const query = new URLSearchParams(options.query).toString()
     this.#query = query && `?${query}`
+    this.#urlCredentials = typeof options.baseUrl === 'string' ? credentialsInUrl(options.baseUrl) : []
   }
 
   /** `path` under the upstream's root. */
@@ -69,9 +73,11 @@ export class Relay {
     const edits = changes instanceof Promise ? await changes : changes
     const extra = this.headers(call)
     const streams = request.body.stream === true && capability !== 'embeddings'
-    const upstream = { id: this.#deps.id, secrets: [...Object.values(authorization), ...(extra ? credentialsIn(extra) : [])] }
+    const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
+    const inUrl = typeof url === 'string' ? this.#urlCredentials : credentialsInUrl(url)
+    const upstream = { id: this.#deps.id, secrets: [...Object.values(authorization), ...(extra ? credentialsIn(extra) : []), ...inUrl] }
     try {
-      const response = await this.#deps.egress.request(this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call), {
+      const response = await this.#deps.egress.request(url, {
         method: 'POST',
         headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...authorization },
         body: toRequestBytes(request, { capability, edits, streamUsage: options.streamUsage !== false }),

@@ -2,6 +2,7 @@ import type { Call } from '../../call.ts'
 import { acceptEncoding, type CallerUrl, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { isFault } from './fault.ts'
+import { credentialsInUrl } from './url-credentials.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 
 /** One request for one JSON document, beside the relay: listings, reranking, tokens. */
@@ -57,8 +58,8 @@ export async function reachUpstream(question: Question, deps: ProviderDeps, call
   }
 }
 
-function upstreamOf({ secrets, headers }: Question, { id }: ProviderDeps): Upstream {
-  return { id, secrets: [...(secrets ?? []), ...credentialsIn(headers ?? {})] }
+function upstreamOf({ url, secrets, headers }: Question, { id }: ProviderDeps): Upstream {
+  return { id, secrets: [...(secrets ?? []), ...credentialsIn(headers ?? {}), ...credentialsInUrl(url)] }
 }
 
 /** The values of headers that carry credentials by their name. */

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { engines } from '../../src/testing/engines.ts'
+import { happenings } from './happenings.ts'
+import { canary, canaryOf, canaryOfPem, leaksIn } from './secrets.ts'
+import { sinks } from './sinks.ts'
+import { canaryStage, type CanaryStage } from './stage.ts'
+
+for (const engine of engines) {
+  describe(`marked secrets in every place, ${engine.name}`, () => {
+    let stage: CanaryStage
+    beforeAll(async () => {
+      stage = await canaryStage(engine)
+      for (const { happens } of happenings) await happens(stage)
+      // Pages and commands answer too, and their answers are a sink.
+      for (const sink of sinks) await sink.read(stage)
+    }, 120_000)
+    afterAll(async () => {
+      await stage?.[Symbol.asyncDispose]()
+    })
+
+    test('they were there: providers and identity services got theirs', () => {
+      const sent = JSON.stringify([stage.upstream.requests, stage.identity.requests, stage.issuer.keys.requests])
+      const { operators, callers } = stage
+      const used = [
+        operators.keyInFile,
+        operators.keyInEnvironment,
+        operators.azureKey,
+        operators.extraHeader,
+        operators.clientSecret,
+        operators.jwksToken,
+        operators.jwksQuery,
+        operators.urlQuery,
+        callers.goodToken,
+        callers.refusedToken,
+        callers.nonsenseToken,
+        callers.downToken,
+        callers.badToken,
+        callers.apiKeyHeader,
+        callers.googleHeader,
+        callers.providerKey,
+        callers.callersHost,
+        callers.callersPath,
+        callers.prompt,
+      ]
+      expect(used.filter((one) => leaksIn(sent, [one]).length === 0).map(({ name }) => name)).toEqual([])
+    })
+
+    test.each(sinks.map((sink) => [sink.name, sink] as const))(
+      '[SEC-1] none in %s',
+      async (_, sink) => {
+        const text = await sink.read(stage)
+        expect(sink.holds instanceof RegExp ? sink.holds.test(text) : text.includes(sink.holds)).toBe(true)
+        expect([...new Set(leaksIn(text, stage.canaries))]).toEqual([])
+      },
+      60_000,
+    )
+  })
+}
+
+describe('the search itself', () => {
+  const one = canary('a key')
+  test.each([
+    ['as it is', `x ${one.value} y`],
+    ['its beginning', one.value.slice(0, -20)],
+    ['its end', one.value.slice(-20)],
+    ['in base64', Buffer.from(`user:${one.value}`).toString('base64')],
+    ['in base64 after another text', Buffer.from(`{"a":1,"key":"${one.value}"}`).toString('base64url')],
+    ['in hex', Buffer.from(one.value).toString('hex').toUpperCase()],
+    ['in a URL', `https://a?key=${encodeURIComponent(one.value)}`],
+    ['in JSON in JSON', JSON.stringify(JSON.stringify({ key: one.value }))],
+    ['backwards', one.value.split('').toReversed().join('')],
+  ])('finds a secret %s', (_, text) => {
+    expect(leaksIn(text, [one])).not.toEqual([])
+  })
+
+  test('finds a line of a PEM file and part of another’s token, and nothing in what is clean', () => {
+    const pem = canaryOfPem('a file', '-----BEGIN X-----\nQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJz\n-----END X-----\n')
+    expect(leaksIn('…QUJDREVGR0hJSktMTU5PUFFS', [pem])).not.toEqual([])
+    const token = canaryOf('a token', 'crl_0123456789abcdef_secretsecretsecret', 'secretsecretsecret')
+    expect(leaksIn('crl_0123456789abcdef', [token])).toEqual([])
+    expect(leaksIn('secretsecretsecret', [token])).not.toEqual([])
+    expect(leaksIn('***', [one, pem, token])).toEqual([])
+  })
+})

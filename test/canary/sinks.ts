@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { redis } from '../../src/testing/engines.ts'
+import type { CanaryStage } from './stage.ts'
+
+/** A place where a secret must never turn up. */
+export interface Sink {
+  readonly name: string
+  /** All that is there, once everything has happened. */
+  read(stage: CanaryStage): Promise<string> | string
+  /** What must be there, so that an empty sink proves nothing. */
+  readonly holds: string | RegExp
+}
+
+const page = (path: string, holds: Sink['holds']): Sink => ({ name: `GET ${path}`, read: (stage) => stage.page(path), holds })
+const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
+  name: `corral ${words.join(' ')}`,
+  read: (stage) => stage.command(words),
+  holds,
+})
+
+/** Spans, metrics and the trace store will stand here too. */
+export const sinks: readonly Sink[] = [
+  { name: 'the log', read: (stage) => stage.output(), holds: '"level":"debug"' },
+  { name: 'the answers, heads and bodies', read: (stage) => stage.answers(), holds: 'Incorrect credentials' },
+  { name: 'the audit log', read: ({ home }) => readFolder(join(home, 'audit')), holds: 'request.denied' },
+  { name: 'the files in Corral’s home', read: ({ home }) => readFolder(home), holds: 'request.denied' },
+  { name: 'the database', read: readDatabase, holds: 'canary key' },
+  ...(redis ? [{ name: 'the counters in Redis', read: readRedis, holds: ':' }] : []),
+  {
+    name: 'the command lines of its processes',
+    read: (stage) => stage.commandLines(),
+    holds: process.platform === 'linux' ? 'corral.js' : '',
+  },
+  page('/v1/providers', 'echo'),
+  page('/v1/providers/echo', 'base_url'),
+  page('/v1alpha/admin/providers', 'echo'),
+  page('/v1alpha/admin/keys', 'canary key'),
+  page('/v1/models', 'echo/'),
+  page('/v1/inspect/routes', '/v1/models'),
+  page('/openapi.json', 'openapi'),
+  page('/docs', 'html'),
+  page('/readyz', 'status'),
+  page('/v1/health', 'OK'),
+  command(['config', 'show', 'FILE'], '***'),
+  command(['config', 'show', 'FILE', '--json'], '***'),
+  command(['config', 'validate', 'FILE'], ''),
+  command(['config', 'validate', 'BROKEN'], 'error'),
+  command(['config', 'show', 'BROKEN'], 'error'),
+  command(['list', 'providers'], 'remote::groq'),
+  command(['keys', 'list', '--config', 'FILE'], 'canary key'),
+  command(['keys', 'list', '--config', 'FILE', '--json'], 'canary key'),
+  command(['audit', 'list', '--config', 'FILE', '--json'], 'request.denied'),
+  command(['audit', 'verify', '--config', 'FILE'], ''),
+  command(['health', 'URL'], ''),
+]
+
+function readFolder(folder: string): string {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.name}\n${readFileSync(join(entry.parentPath, entry.name)).toString('latin1')}`)
+    .join('\n')
+}
+
+/** Every byte of the SQLite file and what stands beside it; every row of every table of PostgreSQL. */
+async function readDatabase({ database }: CanaryStage): Promise<string> {
+  if (database.engine === 'sqlite') {
+    return ['', '-wal', '-shm'].map((end) => readIfThere(database.path + end)).join('\n')
+  }
+  const { host, port, user, password, schema } = database
+  const client = new Client({ host, port, user, password: password?.reveal(), database: database.database })
+  await client.connect()
+  try {
+    const tables = await client.query<{ name: string }>(
+      'select table_name as name from information_schema.tables where table_schema = $1',
+      [schema],
+    )
+    const rows: unknown[] = []
+    for (const { name } of tables.rows) {
+      const table = `${client.escapeIdentifier(schema ?? 'public')}.${client.escapeIdentifier(name)}`
+      rows.push(name, ...(await client.query(`select * from ${table}`)).rows)
+    }
+    return JSON.stringify(rows)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Every key and value of this server's. */
+async function readRedis({ namespace }: CanaryStage): Promise<string> {
+  const client = new Bun.RedisClient(redis?.url)
+  try {
+    const keys = (await client.send('KEYS', [`${namespace}*`])) as string[]
+    return JSON.stringify(await Promise.all(keys.map(async (key) => [key, String(await client.send('DUMP', [key]))])))
+  } finally {
+    client.close()
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path).toString('latin1')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
+  }
+}
