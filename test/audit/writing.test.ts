@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import type { AuditEntry } from '../../src/telemetry/audit/audit-log.ts'
 import { type AuditLogOptions, openAuditLog } from '../../src/telemetry/audit/open.ts'
 import { type ChainReport, verifyChain } from '../../src/telemetry/audit/verify.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
 import { recordedLog } from '../../src/testing/recorded-log.ts'
 
 let folder = ''
@@ -318,7 +319,7 @@ describe('when it cannot be written', () => {
 
   test('a folder that cannot be made is an error at start', async () => {
     writeFileSync(pathOf('file'), '')
-    expect(openAuditLog({ folder: pathOf('file'), name: 'server' })).rejects.toThrow()
+    expect(await failureOf(openAuditLog({ folder: pathOf('file'), name: 'server' }))).toBeInstanceOf(Error)
   })
 
   test('[AUD-7] a file that is moved away or written to by others: the chain goes on elsewhere, and the break is seen', async () => {

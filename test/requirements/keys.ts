@@ -2,6 +2,64 @@ import type { Requirements } from './requirement.ts'
 
 /** API keys of Corral’s own, and the audit log. */
 export const keys: Requirements = {
+  'KEY-1': {
+    source: 'issue 3, Authenticators',
+    when: 'a key is made over HTTP and used by clients of OpenAI’s, Anthropic’s and Google’s headers',
+    observed:
+      'its token is shown once and works at once; no list, log, audit line or error holds it or its hash; a typo is told by its checksum',
+  },
+  'KEY-2': {
+    source: 'issue 3, Authenticators and Storage',
+    when: 'a key is revoked on one replica or on the machine, or the database is out of reach',
+    observed:
+      'every replica refuses it once it sees the new revision (within a second); after a minute without the database keys are answered with 503',
+  },
+  'KEY-3': {
+    source: 'issue 3, Authenticators',
+    when: 'keys are hashed with a pepper, configured or in a file that is made for it',
+    observed: 'under another pepper every key is refused with 401, and a line in the log says why',
+  },
+  'KEY-4': {
+    source: 'issue 3, Authenticators',
+    when: 'a hash in the database is changed, spoiled or copied from another row',
+    observed: '401',
+  },
+  'KEY-5': {
+    source: 'issue 3, Authenticators and Policy',
+    when: 'a key names the models and the APIs it is for',
+    observed: 'other models are answered with 404 and not listed, other APIs with 403',
+  },
+  'KEY-6': {
+    source: 'issue 3, Authenticators',
+    when: 'keys are changed over HTTP without a rule of the configured policy that permits it, or without authentication',
+    observed: '403 with a text that says what it takes',
+  },
+  'KEY-7': {
+    source: 'design §3.8',
+    when: 'somebody who may make or rotate keys asks for one with more than they have themselves',
+    observed:
+      '403: other attributes, other principals without a rule about them, wider models, APIs and lifetimes than those of the own key',
+  },
+  'KEY-8': {
+    source: 'issue 3, Policy',
+    when: 'keys of others are listed, read, rotated or revoked',
+    observed: 'as if they were not there: 404, and pages that hold the own ones, each once',
+  },
+  'KEY-9': {
+    source: 'design §5',
+    when: 'a key is asked for with something wrong',
+    observed: '400 with the field’s name in `param`; on the command line the option’s name',
+  },
+  'KEY-10': {
+    source: 'issue 3, Authenticators',
+    when: 'a key expires, or was rotated with a time of grace',
+    observed: 'it is refused from that moment on',
+  },
+  'KEY-11': {
+    source: 'issue 3, Authenticators',
+    when: '`corral keys create|list|rotate|revoke` on the machine, while a server runs',
+    observed: 'the server sees it within a second; the token stands alone on stdout; the audit log names the user of the system',
+  },
   'AUD-1': {
     source: 'issue 3, Hardening',
     when: 'a request is denied, or a key, a policy or a resource changes',

@@ -2,28 +2,8 @@ import type { ApiKeyRow } from '../../storage/tables.ts'
 import { readAttributes, readGrant } from './key-ring.ts'
 import type { ApiKey } from './key-service.ts'
 
-/** What is read of a row for people and policies: everything but the hashes. */
-export const shownColumns = [
-  'id',
-  'created_at',
-  'owner_id',
-  'owner_attributes',
-  'name',
-  'hint',
-  'principal',
-  'attributes',
-  'allowed_models',
-  'allowed_apis',
-  'limits',
-  'expires_at',
-  'revoked_at',
-  'previous_until',
-] as const satisfies readonly (keyof ApiKeyRow)[]
-
-export type ShownRow = Pick<ApiKeyRow, (typeof shownColumns)[number]>
-
 /** A row that somebody spoiled is shown with nothing allowed, as it is treated. */
-export function toApiKey(row: ShownRow): ApiKey {
+export function toApiKey(row: ApiKeyRow): ApiKey {
   const grant = readGrant(row) ?? { allowedModels: [], allowedApis: [], limits: [] }
   return {
     id: row.id,

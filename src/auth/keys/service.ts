@@ -1,12 +1,12 @@
-import { accessFilter } from '../../access/filter.ts'
-import { ownerColumns, ownerOf } from '../../access/owner.ts'
-import type { AccessPolicy, Action } from '../../access/policy.ts'
+import { type Asker, ownedRows, type OwnedRows } from '../../access/owned-rows.ts'
+import { ownerOf } from '../../access/owner.ts'
+import type { AccessPolicy, Action, Resource } from '../../access/policy.ts'
 import { type Call, type Principal, systemPrincipal } from '../../call.ts'
 import { invalidRequest, notFound } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
-import type { Database, Reader } from '../../storage/database.ts'
+import type { Database } from '../../storage/database.ts'
 import { newId } from '../../storage/ids.ts'
-import { cursorOf, pageOf } from '../../storage/pages.ts'
+import { cursorOf, type PageRequest } from '../../storage/pages.ts'
 import { bumpRevision } from '../../storage/revisions.ts'
 import type { ApiKeyRow } from '../../storage/tables.ts'
 import type { Events } from '../../telemetry/events.ts'
@@ -14,7 +14,7 @@ import { KeyHasher } from './hash.ts'
 import { keysScope } from './key-ring.ts'
 import type { ApiKey, IssuedKey, KeyService, WantedKey } from './key-service.ts'
 import { demandMayHold, demandPermit, demandPrincipal, keyResource, type KeyPower } from './rights.ts'
-import { type ShownRow, shownColumns, toApiKey } from './rows.ts'
+import { toApiKey } from './rows.ts'
 import { hintOf, idPrefix, makeToken } from './token.ts'
 import { checkWanted } from './wanted.ts'
 
@@ -42,12 +42,22 @@ export function createKeyService(deps: KeyServiceDeps): KeyService {
 
 class StoredKeys implements KeyService {
   readonly #deps: KeyServiceDeps
+  readonly #rows: OwnedRows<'api_keys'>
   readonly #hasher: KeyHasher
   readonly #apis: ReadonlySet<string> | undefined
   readonly #clock: () => number
 
   constructor(deps: KeyServiceDeps) {
     this.#deps = deps
+    this.#rows = ownedRows({
+      database: deps.database,
+      table: 'api_keys',
+      type: 'api_key',
+      kind: 'API key',
+      policy: deps.policy,
+      explicit: ['create', 'update', 'delete'],
+      changed: (transaction) => bumpRevision(transaction, keysScope),
+    })
     this.#hasher = new KeyHasher(deps.pepper)
     this.#apis = deps.apis && new Set(deps.apis)
     this.#clock = deps.clock ?? Date.now
@@ -57,33 +67,33 @@ class StoredKeys implements KeyService {
     const caller = demandPrincipal(call)
     const createdAt = this.#clock()
     const id = newId(idPrefix, createdAt)
-    this.#demand(call, 'create', { id, ...ownerColumns(caller) })
+    this.#demand(call, 'create', keyResource(id, undefined))
     checkWanted(wanted, { apis: this.#apis, time: createdAt })
     const power = powerOf(id, wanted, caller)
-    if (!this.#isOperator(call)) demandMayHold(this.#deps.policy, call, power, await this.#expiryOfCallersKey(call))
+    const isOperator = this.#isOperator(call)
+    if (!isOperator) demandMayHold(this.#deps.policy, call, power, await this.#expiryOfCallersKey(call))
     const token = makeToken(id)
-    const owner = this.#isOperator(call) ? { id: power.principal, attributes: power.attributes } : caller
-    const row: ApiKeyRow = {
-      id,
-      created_at: createdAt,
-      ...ownerColumns(owner),
-      name: wanted.name,
-      hash: this.#hasher.stored(token),
-      hint: hintOf(token),
-      principal: power.principal,
-      attributes: JSON.stringify(power.attributes),
-      allowed_models: jsonOrNull(wanted.allowedModels),
-      allowed_apis: jsonOrNull(wanted.allowedApis),
-      limits: JSON.stringify(wanted.limits ?? []),
-      expires_at: wanted.expiresAt ?? null,
-      revoked_at: null,
-      previous_hash: null,
-      previous_until: null,
-    }
-    await this.#deps.database.write(async (transaction) => {
-      await transaction.insertInto('api_keys').values(row).execute()
-      await bumpRevision(transaction, keysScope)
-    })
+    const row = await this.#rows.insert(
+      this.#asker(call),
+      {
+        id,
+        created_at: createdAt,
+        name: wanted.name,
+        hash: this.#hasher.stored(token),
+        hint: hintOf(token),
+        principal: power.principal,
+        attributes: JSON.stringify(power.attributes),
+        allowed_models: jsonOrNull(wanted.allowedModels),
+        allowed_apis: jsonOrNull(wanted.allowedApis),
+        limits: JSON.stringify(wanted.limits ?? []),
+        expires_at: wanted.expiresAt ?? null,
+        revoked_at: null,
+        previous_hash: null,
+        previous_until: null,
+      },
+      // Nobody would be told apart from anybody by the name of the system's user.
+      isOperator ? { owner: { id: power.principal, attributes: power.attributes } } : {},
+    )
     const key = toApiKey(row)
     await this.#changed(call, 'api_key.created', key, {
       name: key.name,
@@ -97,11 +107,10 @@ class StoredKeys implements KeyService {
     return { key, token }
   }
 
-  async list(call: Call, request: Parameters<KeyService['list']>[1]): ReturnType<KeyService['list']> {
-    const { where, keep } = this.#visible(call, 'read')
-    const query = this.#deps.database.read.selectFrom('api_keys').select(shownColumns).where(where)
-    const page = await pageOf(query, request, keep ? { keep } : {})
-    return { hasMore: page.hasMore, rows: page.rows.map((row) => ({ ...toApiKey(row), cursor: cursorOf(row) })) }
+  async list(call: Call, request: PageRequest): ReturnType<KeyService['list']> {
+    demandPrincipal(call)
+    const { rows, hasMore } = await this.#rows.list(this.#asker(call), request)
+    return { hasMore, rows: rows.map((row) => ({ ...toApiKey(row), cursor: cursorOf(row) })) }
   }
 
   async get(call: Call, id: string): Promise<ApiKey> {
@@ -109,39 +118,27 @@ class StoredKeys implements KeyService {
   }
 
   async rotate(call: Call, id: string, { grace = 0 }: { readonly grace?: number | undefined } = {}): Promise<IssuedKey> {
-    const row = await this.#row(call, id)
-    this.#demand(call, 'update', row)
-    const before = toApiKey(row)
+    const before = await this.#row(call, id)
+    this.#demand(call, 'update', keyResource(id, ownerOf(before)))
     // Who holds a key may have it renewed without being able to do more than before.
     if (!this.#isOperator(call) && call.principal?.key?.id !== id) {
-      demandMayHold(this.#deps.policy, call, before, await this.#expiryOfCallersKey(call))
+      demandMayHold(this.#deps.policy, call, toApiKey(before), await this.#expiryOfCallersKey(call))
     }
     const token = makeToken(id)
     const time = this.#clock()
-    await this.#deps.database.write(async (transaction) => {
-      const now = await transaction
-        .selectFrom('api_keys')
-        .select(['hash', 'revoked_at', 'expires_at'])
-        .where('id', '=', id)
-        .executeTakeFirst()
-      if (!now) throw notFound('API key', id)
+    const row = await this.#rows.update(this.#asker(call), id, (now) => {
       refuseIfOver(now, time)
       const previous = grace > 0 ? { previous_hash: now.hash, previous_until: time + grace } : { previous_hash: null, previous_until: null }
-      await transaction
-        .updateTable('api_keys')
-        .set({ hash: this.#hasher.stored(token), hint: hintOf(token), ...previous })
-        .where('id', '=', id)
-        .execute()
-      await bumpRevision(transaction, keysScope)
+      return { hash: this.#hasher.stored(token), hint: hintOf(token), ...previous }
     })
-    const key = { ...before, hint: hintOf(token), previousValidUntil: grace > 0 ? time + grace : undefined }
+    const key = toApiKey(row)
     await this.#changed(call, 'api_key.rotated', key, { old_token_valid_until: isoTime(key.previousValidUntil) })
     return { key, token }
   }
 
   async revoke(call: Call, id: string): Promise<ApiKey> {
     const row = await this.#row(call, id)
-    this.#demand(call, 'delete', row)
+    this.#demand(call, 'delete', keyResource(id, ownerOf(row)))
     const time = this.#clock()
     const revokedNow = await this.#deps.database.write(async (transaction) => {
       const { numUpdatedRows } = await transaction
@@ -163,29 +160,28 @@ class StoredKeys implements KeyService {
     return call.principal !== undefined && call.principal === this.#deps.operator
   }
 
-  #demand(call: Call, action: Action, row: Pick<ShownRow, 'id' | 'owner_id' | 'owner_attributes'>): void {
-    if (!this.#isOperator(call)) demandPermit(this.#deps.policy, call, action, keyResource(row.id, ownerOf(row)))
+  /** As the policies see it: whoever sits at the machine is the server itself. */
+  #asker(call: Call): Asker {
+    return this.#isOperator(call) ? { requestId: call.requestId, principal: systemPrincipal } : call
   }
 
-  /** The rows on which the caller may take `action`: what SQL can say of the policy, and what it cannot. */
-  #visible(call: Call, action: Action) {
-    const principal = this.#isOperator(call) ? systemPrincipal : demandPrincipal(call)
-    const { policy, database } = this.#deps
-    const { where, exact } = accessFilter(policy, { principal, action, type: 'api_key' }, { engine: database.engine })
-    const keep = (row: ShownRow) => policy.decide({ principal, action, resource: keyResource(row.id, ownerOf(row)) }).allowed
-    return { where, keep: exact ? undefined : keep }
+  #demand(call: Call, action: Action, resource: Resource): void {
+    if (!this.#isOperator(call)) demandPermit(this.#deps.policy, call, action, resource)
   }
 
-  async #row(call: Call, id: string): Promise<ShownRow> {
-    const { where, keep } = this.#visible(call, 'read')
-    const row = await readRow(this.#deps.database.read, id, (query) => query.where(where))
-    if (!row || (keep && !keep(row))) throw notFound('API key', id)
-    return row
+  async #row(call: Call, id: string): Promise<ApiKeyRow> {
+    demandPrincipal(call)
+    return await this.#rows.get(this.#asker(call), id)
   }
 
+  /** A key that was revoked a moment ago makes no others. */
   async #expiryOfCallersKey({ principal }: Call): Promise<number | undefined> {
     if (!principal?.key) return undefined
-    const row = await readRow(this.#deps.database.read, principal.key.id, (query) => query)
+    const row = await this.#deps.database.read
+      .selectFrom('api_keys')
+      .select(['revoked_at', 'expires_at'])
+      .where('id', '=', principal.key.id)
+      .executeTakeFirst()
     if (!row || row.revoked_at !== null) throw notFound('API key', principal.key.id)
     return row.expires_at ?? undefined
   }
@@ -212,18 +208,6 @@ function refuseIfOver({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyR
     code: 'key_not_active',
     headers: { 'x-should-retry': 'false' },
   })
-}
-
-type RowQuery = ReturnType<typeof selectShown>
-
-function selectShown(read: Reader, id: string) {
-  return read.selectFrom('api_keys').select(shownColumns).where('id', '=', id)
-}
-
-/** One row by its id; undefined where there is none, or what is asked for beside the id does not hold. */
-async function readRow(read: Reader, id: string, narrow: (query: RowQuery) => RowQuery): Promise<ShownRow | undefined> {
-  // PostgreSQL takes no U+0000.
-  return id.includes('\0') ? undefined : await narrow(selectShown(read, id)).executeTakeFirst()
 }
 
 function jsonOrNull(value: readonly string[] | undefined): string | null {

@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { compileAccessPolicy } from '../../src/access/access-policy.ts'
+import type { Attempt } from '../../src/auth/authenticator.ts'
+import { createKeyAuthenticator, type KeyAuthenticator } from '../../src/auth/keys/authenticator.ts'
+import type { KeyService } from '../../src/auth/keys/key-service.ts'
+import { createKeyService } from '../../src/auth/keys/service.ts'
+import type { Call, Principal } from '../../src/call.ts'
+import { ApiError } from '../../src/errors.ts'
+import type { Database } from '../../src/storage/database.ts'
+import { createEvents } from '../../src/telemetry/events.ts'
+import { engines } from '../../src/testing/engines.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
+import { recordedLog } from '../../src/testing/recorded-log.ts'
+import { pepper, until } from './server.ts'
+
+const start = Date.UTC(2026, 10, 22)
+const minute = 60_000
+
+function attempt(token: string | undefined): Attempt {
+  return {
+    request: new Request('http://127.0.0.1/v1/models'),
+    credential: token === undefined ? undefined : { header: 'authorization', token },
+    peerAddress: undefined,
+    signal: new AbortController().signal,
+  }
+}
+
+for (const engine of engines) {
+  describe(engine.name, () => {
+    let database: Database
+    let authenticator: KeyAuthenticator
+    let keys: KeyService
+    let time = start
+    let away = false
+    let now = 0
+    const log = recordedLog()
+    const operator: Principal = { id: 'os:tester', attributes: {} }
+    const call: Call = { requestId: 'cli', signal: new AbortController().signal, principal: operator, providerData: {} }
+
+    beforeEach(async () => {
+      time = start
+      now = 0
+      away = false
+      database = await engine.open()
+      const events = createEvents(log)
+      authenticator = createKeyAuthenticator({ database: withOutages(), pepper, events, clock: () => time, now: () => now })
+      keys = createKeyService({
+        database,
+        policy: compileAccessPolicy([]),
+        pepper,
+        events,
+        operator,
+        clock: () => time,
+        onChange: () => authenticator.refresh(),
+      })
+      await authenticator.ready
+    })
+    afterEach(async () => {
+      await authenticator[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    })
+
+    /** The database, whose watch tells of failures while it is away. */
+    function withOutages(): Pick<Database, 'read' | 'watch'> {
+      return {
+        get read() {
+          if (away) throw new ApiError('service_unavailable_error', 'The database is out of reach.', { code: 'database_unavailable' })
+          return database.read
+        },
+        watch(scope, watcher) {
+          let wasAway = false
+          const tell = (otherwise: () => void): void => {
+            if (away) watcher.failed(new Error('away'))
+            else if (wasAway) watcher.changed()
+            else otherwise()
+            wasAway = away
+          }
+          return database.watch(scope, {
+            changed: () => tell(() => watcher.changed()),
+            failed: (error) => watcher.failed(error),
+            looked: () => tell(() => watcher.looked?.()),
+          })
+        },
+      }
+    }
+
+    const outcome = async (token: string | undefined): Promise<Principal | { status: number; message: string } | undefined> => {
+      try {
+        return await authenticator.authenticate(attempt(token))
+      } catch (error) {
+        if (error instanceof ApiError) return { status: error.status, message: error.message }
+        throw error
+      }
+    }
+    const make = async (more: Partial<Parameters<KeyService['create']>[1]> = {}) => {
+      const { key, token } = await keys.create(call, { name: 'x', principal: 'alice', ...more })
+      return { id: key.id, token: token.reveal() }
+    }
+
+    test('what is no key of ours is left to others', async () => {
+      for (const token of [undefined, '', 'sk-1234', 'eyJhbGciOi', 'CRL_1', 'crl-1']) expect(await outcome(token)).toBeUndefined()
+      expect(await outcome('crl_')).toMatchObject({ status: 401 })
+    })
+
+    test('the principal is one object for as long as the key stays the same, given without a promise', async () => {
+      const { id, token } = await make({ attributes: { teams: ['a'] }, allowedModels: ['m'], limits: [{ period: 'day', dollars: 1 }] })
+      const first = authenticator.authenticate(attempt(token))
+      expect(first).toEqual({
+        id: 'alice',
+        attributes: { teams: ['a'] },
+        authenticator: 'api_key',
+        key: { id, allowedModels: ['m'], limits: [{ period: 'day', dollars: 1 }] },
+      })
+      await make()
+      expect(authenticator.authenticate(attempt(token))).toBe(first)
+      const { token: next } = await keys.rotate(call, id)
+      expect(authenticator.authenticate(attempt(next.reveal()))).not.toBe(first)
+    })
+
+    test('[KEY-10] a key is refused from the moment at which it expires', async () => {
+      const { token } = await make({ expiresAt: start + minute })
+      expect(await outcome(token)).toMatchObject({ id: 'alice' })
+      time = start + minute - 1
+      expect(await outcome(token)).toMatchObject({ id: 'alice' })
+      time = start + minute
+      expect(await outcome(token)).toEqual({ status: 401, message: 'This API key expired at 2026-11-22T00:01:00.000Z.' })
+    })
+
+    test('[KEY-10] the token before a rotation works as long as was asked for, and no longer', async () => {
+      const { id, token } = await make()
+      const { token: next } = await keys.rotate(call, id, { grace: minute })
+      time = start + minute - 1
+      expect(await outcome(token)).toMatchObject({ id: 'alice' })
+      time = start + minute
+      expect(await outcome(token)).toEqual({ status: 401, message: 'This API key was replaced by a new one.' })
+      expect(await outcome(next.reveal())).toMatchObject({ id: 'alice' })
+      // Revoked within its grace, neither works.
+      const third = await keys.rotate(call, id, { grace: minute })
+      await keys.revoke(call, id)
+      for (const one of [next, third.token]) expect(await outcome(one.reveal())).toMatchObject({ status: 401 })
+    })
+
+    test('an expired key is given no new token', async () => {
+      const { id } = await make({ expiresAt: start + minute })
+      time = start + minute
+      expect(await failureOf(keys.rotate(call, id))).toMatchObject({ status: 409, code: 'key_not_active' })
+    })
+
+    test('[KEY-2] keys are known for a minute without the database, and answered with 503 after that', async () => {
+      const { token } = await make()
+      away = true
+      now = 59_000
+      expect(await outcome(token)).toMatchObject({ id: 'alice' })
+      now = 1_000_000
+      await until(async () => 'status' in ((await outcome(token)) ?? {}))
+      expect(await outcome(token)).toMatchObject({ status: 503 })
+      expect(authenticator.isReadable).toBe(false)
+      away = false
+      await until(async () => 'id' in ((await outcome(token)) ?? {}))
+    })
+
+    test('a row that cannot be understood lets nobody in, and is told', async () => {
+      for (const column of ['allowed_models', 'allowed_apis', 'limits', 'attributes'] as const) {
+        const { id, token } = await make()
+        expect(await outcome(token)).toMatchObject({ id: 'alice' })
+        await database.write((transaction) =>
+          transaction
+            .updateTable('api_keys')
+            .set({ [column]: '{"not": this' })
+            .where('id', '=', id)
+            .execute(),
+        )
+        await authenticator.refresh()
+        expect(await outcome(token)).toMatchObject({ status: 401 })
+        expect(log.lines.at(-1)?.message).toContain(id)
+        await database.write((transaction) => transaction.deleteFrom('api_keys').where('id', '=', id).execute())
+      }
+    })
+
+    test('two rotations at once leave one token that works', async () => {
+      const { id } = await make()
+      const all = await Promise.all(Array.from({ length: 4 }, () => keys.rotate(call, id)))
+      await authenticator.refresh()
+      const working = await Promise.all(all.map(async ({ token }) => 'id' in ((await outcome(token.reveal())) ?? {})))
+      expect(working.filter(Boolean).length).toBe(1)
+    })
+  })
+}

@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { compileAccessPolicy } from '../../src/access/access-policy.ts'
+import type { AccessRule } from '../../src/access/schema.ts'
+import { demandMayHold } from '../../src/auth/keys/rights.ts'
+import type { Call } from '../../src/call.ts'
+import { patternOf } from '../../src/quota/patterns.ts'
+import { engines } from '../../src/testing/engines.ts'
+import { type Answer, type KeyBench, keyBench, type KeyServer, until } from './server.ts'
+
+const keys = '/v1alpha/admin/keys'
+const anything: AccessRule = { permit: { actions: ['create', 'read', 'update', 'delete'] } }
+
+const create = (server: KeyServer, token: string, body: Answer) => server.ask(keys, { token, body: { name: 'new', ...body } })
+
+for (const engine of engines) {
+  describe(engine.name, () => {
+    let bench: KeyBench
+    beforeEach(async () => void (bench = await keyBench(engine)))
+    afterEach(() => bench[Symbol.asyncDispose]())
+
+    /** A server whose policy has these rules, and the token of `alice` of team a, which works there. */
+    async function withAlice(rules?: readonly AccessRule[], more: Parameters<KeyBench['issue']>[0] = { name: 'alice' }) {
+      const server = await bench.serve(rules && { rules })
+      const { id, token } = await bench.issue({ principal: 'alice', attributes: { teams: ['a'] }, ...more })
+      await until(async () => (await server.ask('/v1/models', { token })).status === 200)
+      return { server, token, id }
+    }
+
+    test('[KEY-6] the default policy lets nobody change a key over HTTP, nor a rule that is about something else', async () => {
+      for (const rules of [[], [{ permit: { actions: ['read' as const] } }]]) {
+        const { server, token, id } = await withAlice(rules)
+        const answers = [
+          await create(server, token, {}),
+          await server.ask(`${keys}/${id}/rotate`, { token, body: {} }),
+          await server.ask(`${keys}/${id}`, { token, method: 'DELETE' }),
+        ]
+        for (const { status, json } of answers) {
+          expect({ status, code: json['error'].code }).toEqual({
+            status: 403,
+            code: rules.length === 0 ? 'permit_required' : 'access_denied',
+          })
+        }
+        expect((await server.ask(`${keys}/${id}`, { token })).json).toMatchObject({ id, status: 'active' })
+      }
+      await until(() => bench.auditLines().filter(({ denied_by: by }) => by === 'access_policy').length === 6)
+    })
+
+    test('[KEY-6] without authentication there is the command line only, and the answer says so', async () => {
+      const server = await bench.serve({ authenticated: false })
+      const { id } = await bench.issue({ name: 'x' })
+      for (const answer of [
+        await server.ask(keys, { body: { name: 'x' } }),
+        await server.ask(keys),
+        await server.ask(`${keys}/${id}`),
+        await server.ask(`${keys}/${id}/rotate`, { body: {} }),
+        await server.ask(`${keys}/${id}`, { method: 'DELETE' }),
+      ]) {
+        expect(answer).toMatchObject({
+          status: 403,
+          json: { error: { code: 'authentication_required', message: expect.stringContaining('corral keys') } },
+        })
+      }
+    })
+
+    test('[KEY-7] a key for oneself has no attribute that one has not', async () => {
+      const { server, token } = await withAlice()
+      expect((await create(server, token, {})).json).toMatchObject({ principal: 'alice', attributes: { teams: ['a'] }, owner: 'alice' })
+      expect((await create(server, token, { attributes: {} })).json).toMatchObject({ attributes: {} })
+      for (const attributes of [{ teams: ['b'] }, { teams: ['a', 'b'] }, { roles: ['admin'] }, { constructor: ['x'] }]) {
+        const { status, json } = await create(server, token, { attributes })
+        expect({ status, error: json['error'] }).toMatchObject({ status: 403, error: { code: 'key_exceeds_caller', param: 'attributes' } })
+      }
+    })
+
+    test('[KEY-7] a key for somebody else takes a rule about that principal', async () => {
+      const { server, token } = await withAlice()
+      expect((await create(server, token, { principal: 'bob' })).status).toBe(403)
+      const rules: AccessRule[] = [
+        { permit: { actions: ['create'], resource: 'api_key::*' } },
+        { permit: { actions: ['create'], resource: 'principal::ci-*' } },
+        { permit: { actions: ['read'] } },
+      ]
+      const allowed = await withAlice(rules)
+      expect((await create(allowed.server, token, { principal: 'bob' })).status).toBe(403)
+      const made = await create(allowed.server, token, { principal: 'ci-1', attributes: { teams: ['ci'] } })
+      expect(made.json).toMatchObject({ principal: 'ci-1', attributes: { teams: ['ci'] }, owner: 'alice' })
+    })
+
+    test('[KEY-7] rules that speak of owners give nobody the key of a team mate', async () => {
+      const rules: AccessRule[] = ['resource is unowned', 'user is owner', 'user in owners teams'].map((when) => ({ ...anything, when }))
+      const { server, token } = await withAlice(rules)
+      expect((await create(server, token, {})).status).toBe(200)
+      expect((await create(server, token, { principal: 'bob' })).status).toBe(403)
+      const bobs = await bench.issue({ name: 'bob', principal: 'bob', attributes: { teams: ['a'] } })
+      // Seen, since the team shares it, and yet its secret is not to be had.
+      expect((await server.ask(`${keys}/${bobs.id}`, { token })).status).toBe(200)
+      expect((await server.ask(`${keys}/${bobs.id}/rotate`, { token, body: {} })).status).toBe(403)
+    })
+
+    test('[KEY-7] who came with a key makes none that may do more than that', async () => {
+      const expiresAt = (Math.floor(Date.now() / 1000) + 1_000) * 1000
+      const narrow = { name: 'narrow', allowedModels: ['up/*', 'x'], allowedApis: ['admin', 'models'], expiresAt }
+      const { server, token, id } = await withAlice([anything], narrow)
+      const soon = expiresAt / 1000
+      const within = { allowed_models: ['up/s*', 'x'], allowed_apis: ['models'], expires_at: soon }
+      expect((await create(server, token, within)).status).toBe(200)
+      const cases: [Answer, string][] = [
+        [{ ...within, allowed_models: null }, 'allowed_models'],
+        [{ ...within, allowed_models: ['u*'] }, 'allowed_models'],
+        [{ ...within, allowed_apis: null }, 'allowed_apis'],
+        [{ ...within, allowed_apis: ['models', 'inference'] }, 'allowed_apis'],
+        [{ ...within, expires_at: null }, 'expires_at'],
+        [{ ...within, expires_at: soon + 1 }, 'expires_at'],
+      ]
+      for (const [body, param] of cases) {
+        expect(await create(server, token, body)).toMatchObject({ status: 403, json: { error: { code: 'key_exceeds_caller', param } } })
+      }
+      // Its own it may renew; a wider one of its principal's it may not.
+      const wide = await bench.issue({ name: 'wide', principal: 'alice', attributes: { teams: ['a'] } })
+      expect((await server.ask(`${keys}/${wide.id}/rotate`, { token, body: {} })).status).toBe(403)
+      expect((await server.ask(`${keys}/${id}/rotate`, { token, body: { grace_seconds: 60 } })).status).toBe(200)
+    })
+
+    test('[KEY-7] who came with a key that has limits makes none', async () => {
+      const { server, token } = await withAlice([anything], { name: 'limited', limits: [{ period: 'day', requests: 1_000 }] })
+      expect(await create(server, token, { limits: [{ period: 'day', requests: 1 }] })).toMatchObject({
+        status: 403,
+        json: { error: { code: 'key_exceeds_caller' } },
+      })
+    })
+
+    test("[KEY-8] nobody else's key can be seen, told from one that is not there, or changed", async () => {
+      const { server, token } = await withAlice()
+      const bobs = await bench.issue({ name: 'bob', principal: 'bob' })
+      const absent = `key_${'0'.repeat(32)}`
+      for (const [path, options] of [
+        ['', {}],
+        ['', { method: 'DELETE' }],
+        ['/rotate', { body: {} }],
+      ] as const) {
+        const [theirs, none] = [bobs.id, absent].map((id) => server.ask(`${keys}/${id}${path}`, { token, ...options }))
+        const [a, b] = [await theirs!, await none!]
+        expect(a.status).toBe(404)
+        expect({ ...a.json, headers: [...a.headers.keys()] }).toEqual({
+          ...JSON.parse(JSON.stringify(b.json).replace(absent, bobs.id)),
+          headers: [...b.headers.keys()],
+        })
+      }
+      expect((await server.ask(keys, { token })).json['data'].map(({ principal }: Answer) => principal)).toEqual(['alice'])
+      await until(async () => (await server.ask('/v1/models', { token: bobs.token })).status === 200)
+    })
+
+    test('[KEY-9] what is wrong with a key is said with the name of the field', async () => {
+      const { server, token } = await withAlice()
+      const cases: [Answer, string][] = [
+        [{ name: '' }, 'name'],
+        [{ name: 'line\nbreak' }, 'name'],
+        [{ name: 'half a pair \ud800' }, 'name'],
+        [{ secret: 'mine' }, 'secret'],
+        [{ attributes: { teams: 'a' } }, 'attributes.teams'],
+        [{ allowed_models: [] }, 'allowed_models'],
+        [{ allowed_models: ['a', ''] }, 'allowed_models[1]'],
+        [{ allowed_apis: ['models', 'inferrence'] }, 'allowed_apis[1]'],
+        [{ expires_at: 1 }, 'expires_at'],
+        [{ expires_at: 'tomorrow' }, 'expires_at'],
+        [{ limits: [{ period: 'day' }] }, 'limits[0]'],
+        [{ limits: [{ requests: 1 }] }, 'limits[0].period'],
+        [{ limits: [{ requests: -1, period: 'day' }] }, 'limits[0].requests'],
+        [{ limits: [{ dollars: 0, period: 'day' }] }, 'limits[0].dollars'],
+        [{ limits: [{ requests: 1, period: 'fortnight' }] }, 'limits[0].period'],
+      ]
+      for (const [body, param] of cases) {
+        const { status, json } = await create(server, token, body)
+        expect({ body, status, param: json['error'].param }).toEqual({ body, status: 400, param })
+      }
+      expect(await server.ask(`${keys}?limit=0`, { token })).toMatchObject({ status: 400, json: { error: { param: 'limit' } } })
+      expect(await server.ask(`${keys}?after=nothing`, { token })).toMatchObject({ status: 400, json: { error: { param: 'after' } } })
+    })
+  })
+}
+
+test('[KEY-7] a pattern that is let pass matches no model that the own key does not', () => {
+  const letters = fc.constantFrom('a', 'b', '*')
+  const pattern = fc.array(letters, { minLength: 1, maxLength: 6 }).map((parts) => parts.join(''))
+  const model = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 8 }).map((parts) => parts.join(''))
+  const policy = compileAccessPolicy([])
+  let passed = 0
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { minLength: 1, maxLength: 3 }),
+      pattern,
+      fc.array(model, { minLength: 20, maxLength: 20 }),
+      (own, wanted, models) => {
+        const call: Call = {
+          requestId: 'x',
+          signal: new AbortController().signal,
+          providerData: {},
+          principal: { id: 'alice', attributes: {}, key: { id: 'key_1', allowedModels: own, limits: [] } },
+        }
+        const power = {
+          id: 'key_2',
+          principal: 'alice',
+          attributes: {},
+          allowedModels: [wanted],
+          allowedApis: undefined,
+          expiresAt: undefined,
+        }
+        try {
+          demandMayHold(policy, call, power, undefined)
+        } catch {
+          return
+        }
+        passed++
+        for (const id of models) if (patternOf(wanted)(id)) expect(own.some((one) => patternOf(one)(id))).toBe(true)
+      },
+    ),
+    { numRuns: 5_000 },
+  )
+  expect(passed).toBeGreaterThan(100)
+})
