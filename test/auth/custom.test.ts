@@ -53,7 +53,7 @@ describe('custom', () => {
 
   test('[AUT-36] another status is a 401 that names it, a malformed answer a 401, an outage a 503', async () => {
     await using endpoint = await mockUpstream()
-    await using server = await guarded({ type: 'custom', endpoint: endpoint.url, timeout_seconds: 0.05 })
+    await using server = await guarded({ type: 'custom', endpoint: endpoint.url, timeout_seconds: 0.5 })
     const malformed = 'Invalid authentication response format'
     const cases: [status: number, said: string, reply: Parameters<typeof endpoint.enqueue>[0]][] = [
       [401, 'Authentication failed: 401', jsonReply({ message: 'no' }, 401)],

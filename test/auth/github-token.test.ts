@@ -58,7 +58,7 @@ describe('github_token', () => {
     ] as const) {
       await using api = await github()
       api.enqueue(jsonReply(ada), reply)
-      const chain = chainOf(section(api, { timeout_seconds: 0.05 }))
+      const chain = chainOf(section(api, { timeout_seconds: 0.5 }))
       expect(await outcome(chain, 'ghp_secret')).toBe(expected)
       if (expected === 'ada') expect((await whoIs(chain, 'ghp_secret')).attributes).toEqual({ roles: ['ada'] })
     }
@@ -66,7 +66,7 @@ describe('github_token', () => {
 
   test('[AUT-28] a bad token is a 401; limits, errors and nonsense of GitHub a 503', async () => {
     await using api = await github()
-    await using server = await guarded(section(api, { timeout_seconds: 0.05 }))
+    await using server = await guarded(section(api, { timeout_seconds: 0.5 }))
     const service = 'Authentication service unavailable'
     const cases: [status: number, said: string, reply: Parameters<typeof api.enqueue>[0]][] = [
       [401, bad, jsonReply({ message: 'Bad credentials' }, 401)],
