@@ -18,8 +18,9 @@ const start = (parts: ConfigParts) => startServer(testConfig(parts), { log: sile
 const auth = { authenticators: [{ type: 'api_key' }] } as const
 const keyPepper = new Secret('not-to-be-guessed-at-all')
 
+const records = (path: string) => ({ backends: {}, records: { engine: 'sqlite', path }, recordsConfigured: true }) as const
+
 describe('what keeps a server from starting', () => {
-  const records = (path: string) => ({ backends: {}, records: { engine: 'sqlite', path }, recordsConfigured: true }) as const
   const cases: [name: string, parts: () => ConfigParts, message: RegExp][] = [
     ['an address for others, and nobody authenticates', () => ({ server: { host: '0.0.0.0' } }), /no authentication is configured/],
     [
