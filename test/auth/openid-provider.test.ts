@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { chainOf, guarded, outcome, standingClock, whoIs } from './guarded.ts'
+import { recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
+import { authOf, chainOf, guarded, outcome, standingClock, whoIs } from './guarded.ts'
 import { type OpenIDProvider, startOpenIDProvider } from './openid-provider.ts'
 
 describe('an OpenID provider', () => {
@@ -27,6 +28,22 @@ describe('an OpenID provider', () => {
     expect([status, line.fields['principal']]).toEqual([200, 'service'])
     expect((await server.ask(await provider.token('somebody-else'))).line.fields['denied_because']).toBe('wrong audience')
     expect((await server.ask(await provider.token())).error?.message).toBe('Invalid JWT token')
+  })
+
+  test('[AUT-10] and by the server as its services are put together from the configuration', async () => {
+    const log = recordedLog()
+    const auth = authOf([byKeys(), byAsking('basic', { principal_claim: 'client_id', principal_prefix: 'machine:' })])
+    await using server = await testServer({ ...testConfig({}), auth }, { log })
+    const statusOf = async (token?: string) =>
+      (await server.fetch('/v1/models', token === undefined ? {} : { headers: { 'x-api-key': token } })).status
+    expect(await statusOf(await provider.token('ogx'))).toBe(200)
+    expect(await statusOf(await provider.token())).toBe(200)
+    expect(await statusOf('never-issued')).toBe(401)
+    expect(await statusOf('crl_never-issued')).toBe(401)
+    expect(await statusOf()).toBe(401)
+    expect((await server.fetch('/v1/health')).status).toBe(200)
+    const named = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => fields['principal'])
+    expect(named).toEqual(['service', 'machine:service', undefined, undefined, undefined, undefined])
   })
 
   test('[AUT-31] nested claims of its tokens become attributes', async () => {
