@@ -10,7 +10,7 @@ function asked(body: object, capability = 'chat') {
 const most = (body: object, capability?: string) => mostTokens(asked(body, capability), options)
 const user = (content: unknown) => ({ model: 'm', messages: [{ role: 'user', content }] })
 
-describe('[QUO-40] output', () => {
+describe('output', () => {
   test.each([
     ['max_completion_tokens', { max_completion_tokens: 100 }, 100],
     ['max_tokens', { max_tokens: 70 }, 70],
@@ -23,14 +23,14 @@ describe('[QUO-40] output', () => {
     expect(most({ ...user('hi'), ...fields }).output).toBe(tokens)
   })
 
-  test('text completions: for each prompt, and for what best_of makes', () => {
+  test('[QUO-40] text completions: for each prompt, and for what best_of makes', () => {
     expect(most({ prompt: ['a', 'b', 'c'], max_tokens: 5 }, 'completions').output).toBe(15)
     expect(most({ prompt: 'a', max_tokens: 5, best_of: 4, n: 2 }, 'completions').output).toBe(20)
     expect(most({ prompt: [1, 2, 3], max_tokens: 5 }, 'completions').output).toBe(5)
     expect(most({ prompt: [[1], [2]], max_tokens: 5 }, 'completions').output).toBe(10)
   })
 
-  test('embeddings and rerankings write nothing', () => {
+  test('[QUO-40] embeddings and rerankings write nothing', () => {
     expect(most({ input: 'text' }, 'embeddings').output).toBe(0)
     expect(most({ query: 'q', items: ['a'] }, 'rerank').output).toBe(0)
     expect(namesNoMost(asked({ input: 'text' }, 'embeddings'))).toBe(false)
@@ -38,8 +38,8 @@ describe('[QUO-40] output', () => {
   })
 })
 
-describe('[QUO-41] input', () => {
-  test('a token for each byte of text, and some for each message', () => {
+describe('input', () => {
+  test('[QUO-41] a token for each byte of text, and some for each message', () => {
     expect(most(user('hello')).input).toBe(5 + 8 + 8)
     expect(most(user('héllo')).input).toBe(6 + 8 + 8)
     expect(
@@ -54,7 +54,7 @@ describe('[QUO-41] input', () => {
     expect(most({ input: 'hello' }, 'embeddings').input).toBe(5 + 8)
   })
 
-  test('never below what a tokenizer of bytes would count, whatever the body holds', () => {
+  test('[QUO-41] never below what a tokenizer of bytes would count, whatever the body holds', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 50 })
     const part = fc.oneof(
       text.map((value) => ({ type: 'text', text: value })),
@@ -97,12 +97,12 @@ describe('[QUO-41] input', () => {
     )
   })
 
-  test('tools count with their whole definition', () => {
+  test('[QUO-41] tools count with their whole definition', () => {
     const tools = [{ type: 'function', function: { name: 'f', description: 'x'.repeat(1000) } }]
     expect(most({ ...user('hi'), tools }).input).toBeGreaterThan(1000 + 512)
   })
 
-  test('images, sound and files do not count by their base64', () => {
+  test('[QUO-41] images, sound and files do not count by their base64', () => {
     const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(1_000_000)}` } }
     expect(most(user([{ type: 'text', text: 'what?' }, image])).input).toBe(5 + 2048 + 8 + 8)
     const sound = { type: 'input_audio', input_audio: { data: 'A'.repeat(640_000), format: 'wav' } }
@@ -112,16 +112,16 @@ describe('[QUO-41] input', () => {
     expect(most({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
   })
 
-  test('a reranker reads its query with each document', () => {
+  test('[QUO-41] a reranker reads its query with each document', () => {
     const body = { query: 'q'.repeat(100), items: ['a', 'b', 'c'] }
     expect(most(body, 'rerank').input).toBeGreaterThanOrEqual(300 + 3)
   })
 
-  test('fewer where the operator says that a token has more bytes', () => {
+  test('[QUO-41] fewer where the operator says that a token has more bytes', () => {
     expect(mostTokens(asked(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
   })
 
-  test('what is likely is about a quarter', () => {
+  test('[QUO-41] what is likely is about a quarter', () => {
     expect(likelyInput(asked(user('x'.repeat(400))))).toBe(100 + 8)
   })
 })

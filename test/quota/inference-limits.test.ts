@@ -47,10 +47,10 @@ const units = {
 }
 const periods = { second: 1000, minute: 60_000, hour: 3_600_000, day: 43_200_000, week: 43_200_000, month: Date.UTC(2026, 11, 1) - noon }
 
-describe('[QUO-45] every unit in every period: served as long as the worst case has room, again once the period is over', () => {
+describe('every unit in every period: served as long as the worst case has room, again once the period is over', () => {
   for (const [unit, { amount, served: most }] of Object.entries(units)) {
     for (const [period, length] of Object.entries(periods)) {
-      test(`${unit} a ${period}`, async () => {
+      test(`[QUO-45] ${unit} a ${period}`, async () => {
         const limits = [{ models: '*', [unit]: amount, period }]
         const stage = await on({ quota: { limits, prices }, callers })
         expect(await served(stage, most + 2, 'alice')).toBe(most)
@@ -66,39 +66,39 @@ describe('[QUO-45] every unit in every period: served as long as the worst case 
 
 const twice = (limit: object) => ({ limits: [{ requests: 2, period: 'day', models: '*', ...limit }] })
 
-describe('[QUO-33] every subject', () => {
-  test('global: all together', async () => {
+describe('every subject', () => {
+  test('[QUO-33] global: all together', async () => {
     const stage = await on({ quota: twice({ per: 'global' }), callers })
     expect([await served(stage, 1, 'alice'), await served(stage, 1, 'bob'), await served(stage, 1, 'carol')]).toEqual([1, 1, 0])
   })
 
-  test('user', async () => {
+  test('[QUO-33] user', async () => {
     const stage = await on({ quota: twice({}), callers })
     expect([await served(stage, 3, 'alice'), await served(stage, 3, 'bob')]).toEqual([2, 2])
   })
 
-  test('key: each by itself, also of one user; who has none counts as a user', async () => {
+  test('[QUO-33] key: each by itself, also of one user; who has none counts as a user', async () => {
     const stage = await on({ quota: twice({ per: 'key' }), callers: { ...callers, erin: { attributes: {}, ...key('key_e') } } })
     expect([await served(stage, 3, 'dave'), await served(stage, 3, 'erin'), await served(stage, 3, 'alice')]).toEqual([2, 2, 2])
   })
 
-  test('team: members share it; who is in two takes from both', async () => {
+  test('[QUO-33] team: members share it; who is in two takes from both', async () => {
     const stage = await on({ quota: twice({ per: 'team' }), callers })
     expect(await served(stage, 1, 'bob')).toBe(1)
     expect([await served(stage, 2, 'alice'), await served(stage, 2, 'carol'), await served(stage, 1, 'bob')]).toEqual([1, 1, 0])
   })
 
-  test('team: all who have none share one', async () => {
+  test('[QUO-33] team: all who have none share one', async () => {
     const stage = await on({ quota: twice({ per: 'team' }), callers: { ...callers, erin: { attributes: {} } } })
     expect([await served(stage, 2, 'dave'), await served(stage, 1, 'erin')]).toEqual([2, 0])
   })
 
-  test('attribute', async () => {
+  test('[QUO-33] attribute', async () => {
     const stage = await on({ quota: twice({ per: 'attribute:tier' }), callers: { ...callers, erin: { attributes: { tier: ['gold'] } } } })
     expect([await served(stage, 1, 'alice'), await served(stage, 2, 'erin'), await served(stage, 1, 'bob')]).toEqual([1, 1, 1])
   })
 
-  test('model and provider, however the model is spelt', async () => {
+  test('[QUO-33] model and provider, however the model is spelt', async () => {
     const stage = await on({ quota: twice({ per: ['user', 'model'] }), callers, providers: ['up', 'other'] })
     expect(await served(stage, 3, 'alice', { model: 'up/m' })).toBe(2)
     expect(await served(stage, 3, 'alice', { model: 'up/n' })).toBe(2)
@@ -108,12 +108,12 @@ describe('[QUO-33] every subject', () => {
     expect(await served(byProvider, 1, 'bob', { model: 'other/n' })).toBe(1)
   })
 
-  test('address: whoever it is', async () => {
+  test('[QUO-33] address: whoever it is', async () => {
     const stage = await on({ quota: twice({ per: 'address' }), callers })
     expect([await served(stage, 1, 'alice'), await served(stage, 2, 'bob')]).toEqual([1, 1])
   })
 
-  test('where nobody authenticates, a user is an address', async () => {
+  test('[QUO-33] where nobody authenticates, a user is an address', async () => {
     const stage = await on({ quota: twice({}) })
     expect(await served(stage, 3)).toBe(2)
   })
@@ -219,8 +219,8 @@ describe('what is set aside', () => {
 
 const reported = () => chatReply('x', usage(10, 1, { cost: 0.0123 }))
 
-describe('[QUO-54] dollars', () => {
-  test('what is used up ends the month, and what costs nothing goes on', async () => {
+describe('dollars', () => {
+  test('[QUO-54] what is used up ends the month, and what costs nothing goes on', async () => {
     const quota = {
       limits: [{ name: 'budget', dollars: 0.0002, period: 'month', per: 'team' }],
       prices: [{ model: 'up/free', input_per_million: 0, output_per_million: 0 }, ...prices],
@@ -236,7 +236,7 @@ describe('[QUO-54] dollars', () => {
     expect(await served(stage, 3, 'alice', { model: 'up/free' })).toBe(3)
   })
 
-  test('a model without a price is refused, with the remedy, and nobody is asked', async () => {
+  test('[QUO-54] a model without a price is refused, with the remedy, and nobody is asked', async () => {
     const stage = await on({ quota: { limits: [{ dollars: 1, period: 'day' }] }, callers })
     const answer = await stage.chat({}, { as: 'alice' })
     expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([429, 'false'])
@@ -247,13 +247,13 @@ describe('[QUO-54] dollars', () => {
     expect(stage.upstream.requests.filter(({ method }) => method === 'POST')).toHaveLength(0)
   })
 
-  test('unless the operator lets it pass', async () => {
+  test('[QUO-54] unless the operator lets it pass', async () => {
     const stage = await on({ quota: { limits: [{ dollars: 1, period: 'day' }], unpriced: 'allow' }, callers })
     expect(await served(stage, 2, 'alice')).toBe(2)
     expect(stage.lines.map((line) => line.cost_nano_dollars)).toEqual([null, null])
   })
 
-  test('the catalogue’s prices', async () => {
+  test('[QUO-54] the catalogue’s prices', async () => {
     const stage = await on({ quota: { limits: [{ dollars: 1, period: 'day' }] }, callers, pricing: { catalogue: 'openai' } }, [1000, 100])
     expect(await served(stage, 1, 'alice', { model: 'up/gpt-4o-mini' })).toBe(1)
     expect(stage.lines).toMatchObject([{ cost_nano_dollars: 1000 * 150 + 100 * 600, model: 'up/gpt-4o-mini' }])

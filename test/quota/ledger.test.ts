@@ -203,8 +203,8 @@ const opened = (database: Pick<Database, 'engine' | 'write'>, options: object = 
   return { told, ledger: openLedger(database, { events, every: 1, retryEvery: 1, backlog: 10, batch: 100, ...options }) }
 }
 
-describe('[QUO-58] a ledger whose database is out of reach', () => {
-  test('keeps its lines and writes them when it is back', async () => {
+describe('a ledger whose database is out of reach', () => {
+  test('[QUO-58] keeps its lines and writes them when it is back', async () => {
     const { state, database } = sometimes()
     state.isDown = true
     const { ledger, told } = opened(database)
@@ -219,7 +219,7 @@ describe('[QUO-58] a ledger whose database is out of reach', () => {
     expect(state.written).toBe(1)
   })
 
-  test('keeps no more than it has room for, and tells how much it lost and what that cost', async () => {
+  test('[QUO-58] keeps no more than it has room for, and tells how much it lost and what that cost', async () => {
     const { state, database } = sometimes()
     state.isDown = true
     const { ledger, told } = opened(database)
@@ -232,7 +232,7 @@ describe('[QUO-58] a ledger whose database is out of reach', () => {
     expect(told.warnings).toHaveLength(2)
   })
 
-  test('a server that stops writes what is left', async () => {
+  test('[QUO-58] a server that stops writes what is left', async () => {
     const { state, database } = sometimes()
     const { ledger, told } = opened(database, { every: 100_000, batch: 2 })
     for (let at = 0; at < 5; at++) ledger.record(entry())
@@ -241,7 +241,7 @@ describe('[QUO-58] a ledger whose database is out of reach', () => {
     expect(told.warnings).toEqual([])
   })
 
-  test('and tells what it could not', async () => {
+  test('[QUO-58] and tells what it could not', async () => {
     const { state, database } = sometimes()
     state.isDown = true
     const { ledger, told } = opened(database, { every: 100_000, retryEvery: 100_000 })

@@ -47,8 +47,8 @@ const wildUsage = fc.record({
   outputAudio: maybe(nonsense),
 })
 
-describe('[QUO-50] money', () => {
-  test('a price list by the book: whole billionths, cached tokens once', () => {
+describe('money', () => {
+  test('[QUO-50] a price list by the book: whole billionths, cached tokens once', () => {
     const gpt4o: Rates = { input: flat(2.5), output: flat(10), cachedInput: flat(1.25), request: 0 }
     expect(costOf(gpt4o, { input: 1000, output: 100 })).toBe(1000 * 2500 + 100 * 10_000)
     expect(costOf(gpt4o, { input: 1000, output: 100, cachedInput: 800 })).toBe(200 * 2500 + 800 * 1250 + 100 * 10_000)
@@ -56,7 +56,7 @@ describe('[QUO-50] money', () => {
     expect(costOf({ input: flat(0.0005), output: flat(0), request: 0 }, { input: 3, output: 0 })).toBe(2)
   })
 
-  test('never negative, never NaN, always whole, whatever a provider says', () => {
+  test('[QUO-50] never negative, never NaN, always whole, whatever a provider says', () => {
     fc.assert(
       fc.property(rates, wildUsage, (list, used) => {
         const cost = costOf(list, used)
@@ -66,7 +66,7 @@ describe('[QUO-50] money', () => {
     )
   })
 
-  test('every token is charged exactly once: the parts sum to the whole', () => {
+  test('[QUO-50] every token is charged exactly once: the parts sum to the whole', () => {
     // With one price for everything, how the tokens divide is of no matter.
     fc.assert(
       fc.property(perMillion, usage, (price, used) => {
@@ -87,7 +87,7 @@ describe('[QUO-50] money', () => {
     )
   })
 
-  test('sums add up: pieces cost what the whole does, but for a billionth of rounding each', () => {
+  test('[QUO-50] sums add up: pieces cost what the whole does, but for a billionth of rounding each', () => {
     fc.assert(
       fc.property(perMillion, perMillion, fc.array(fc.record({ input: tokens, output: tokens }), { maxLength: 20 }), (a, b, pieces) => {
         const list: Rates = { input: flat(a), output: flat(b), request: 0 }
@@ -105,7 +105,7 @@ describe('[QUO-50] money', () => {
     )
   })
 
-  test('a cheaper price for cached tokens never makes an answer dearer', () => {
+  test('[QUO-50] a cheaper price for cached tokens never makes an answer dearer', () => {
     fc.assert(
       fc.property(perMillion, perMillion, usage, (a, b, used) => {
         const list: Rates = { input: flat(Math.max(a, b)), output: flat(1), cachedInput: flat(Math.min(a, b)), request: 0 }
@@ -115,7 +115,7 @@ describe('[QUO-50] money', () => {
     )
   })
 
-  test('the worst case is never less than what an answer within it costs', () => {
+  test('[QUO-50] the worst case is never less than what an answer within it costs', () => {
     fc.assert(
       fc.property(rates, usage, tokens, tokens, (list, used, moreInput, moreOutput) => {
         const most = { input: used.input + moreInput, output: used.output + moreOutput }

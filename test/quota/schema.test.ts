@@ -5,8 +5,8 @@ const read = (section: unknown) => toQuotaConfig(quotaSchema.parse(section))
 const complaints = (section: unknown): string[] =>
   quotaSchema.safeParse(section).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`) ?? []
 
-describe('[QUO-30] server.quota of Llama Stack', () => {
-  test('with its defaults', () => {
+describe('server.quota of Llama Stack', () => {
+  test('[QUO-30] with its defaults', () => {
     expect(read({ kvstore: { backend: 'kv' } })).toMatchObject({
       requests: { anonymous: 100, authenticated: 1000, period: 'day' },
       store: { backend: 'kv' },
@@ -14,14 +14,14 @@ describe('[QUO-30] server.quota of Llama Stack', () => {
     })
   })
 
-  test('with its older, inline store', () => {
+  test('[QUO-30] with its older, inline store', () => {
     expect(read({ kvstore: { type: 'sqlite', db_path: '/tmp/q.db', namespace: 'a' } })).toMatchObject({
       store: { path: '/tmp/q.db', namespace: 'a' },
     })
     expect(read({ kvstore: { db_path: '/tmp/q.db' } }).store).toEqual({ path: '/tmp/q.db' })
   })
 
-  test('one of its keys is enough, and any period will do', () => {
+  test('[QUO-30] one of its keys is enough, and any period will do', () => {
     expect(read({ anonymous_max_requests: 5 }).requests).toEqual({ anonymous: 5, authenticated: 1000, period: 'day' })
     expect(read({ authenticated_max_requests: 7, period: 'minute' }).requests).toEqual({
       anonymous: 100,

@@ -50,8 +50,8 @@ async function nothingRuns(stage: Governed): Promise<void> {
   expect(all.map(({ status }) => status)).toEqual([200, 200, 200])
 }
 
-describe('[QUO-48] settled to what was used', () => {
-  test('a whole answer', async () => {
+describe('settled to what was used', () => {
+  test('[QUO-48] a whole answer', async () => {
     const stage = await on(chatReply('x', usage(40, 60, { prompt_tokens_details: { cached_tokens: 30 } })))
     await (await chat(stage)).text()
     expect(await taken(stage)).toBe(100)
@@ -69,7 +69,7 @@ describe('[QUO-48] settled to what was used', () => {
     await nothingRuns(stage)
   })
 
-  test('a stream: its worst case until its end, then what its last chunk says, though the caller did not ask for it', async () => {
+  test('[QUO-48] a stream: its worst case until its end, then what its last chunk says, though the caller did not ask for it', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const [role, ...rest] = chatFrames()
     const stage = await on({ body: [role as string, { until: promise }, ...rest] })
@@ -83,7 +83,7 @@ describe('[QUO-48] settled to what was used', () => {
     await nothingRuns(stage)
   })
 
-  test('a stream without usage: what came, marked as estimated', async () => {
+  test('[QUO-48] a stream without usage: what came, marked as estimated', async () => {
     const words = Array.from({ length: 40 }, (_, at) => ` word${at}`)
     const stage = await on({ body: chatFrames(words).filter((text) => !text.includes('prompt_tokens')) })
     await (await chat(stage, { stream: true })).text()
@@ -95,7 +95,7 @@ describe('[QUO-48] settled to what was used', () => {
     expect(await taken(stage)).toBe((line?.input_tokens ?? 0) + (line?.output_tokens ?? 0))
   })
 
-  test('a stream of a few large frames without usage: by their bytes', async () => {
+  test('[QUO-48] a stream of a few large frames without usage: by their bytes', async () => {
     const frames = [
       chatChunk({ role: 'assistant', content: '' }),
       chatChunk({ content: 'x'.repeat(4000) }),
@@ -107,13 +107,13 @@ describe('[QUO-48] settled to what was used', () => {
     expect(stage.lines[0]?.output_tokens).toBeWithin(990, 1100)
   })
 
-  test('a whole answer without usage: by its text, marked as estimated', async () => {
+  test('[QUO-48] a whole answer without usage: by its text, marked as estimated', async () => {
     const stage = await on(chatReply('x'.repeat(400), { usage: undefined }))
     await (await chat(stage)).text()
     expect(stage.lines).toMatchObject([{ outcome: 'completed', output_tokens: 100, estimated: 1 }])
   })
 
-  test('a caller that leaves in the middle of a stream pays for what came', async () => {
+  test('[QUO-48] a caller that leaves in the middle of a stream pays for what came', async () => {
     const words = Array.from({ length: 20 }, () => ' word')
     const stage = await on({ body: [...chatFrames(words).slice(0, 21), stall] })
     const leave = new AbortController()
@@ -130,7 +130,7 @@ describe('[QUO-48] settled to what was used', () => {
     await nothingRuns(stage)
   })
 
-  test('a caller that leaves before anything came pays for its input, which the provider has read', async () => {
+  test('[QUO-48] a caller that leaves before anything came pays for its input, which the provider has read', async () => {
     const stage = await on({ before: stall })
     const leave = new AbortController()
     const pending = chat(stage, {}, { signal: leave.signal }).catch(() => undefined)
@@ -170,7 +170,7 @@ describe('[QUO-48] settled to what was used', () => {
     await nothingRuns(stage)
   })
 
-  test('usage of an unfinished stream that is behind what came: what came', async () => {
+  test('[QUO-48] usage of an unfinished stream that is behind what came: what came', async () => {
     const early = chatChunk({ content: 'a' }, null, usage(50, 1))
     const stage = await on({ body: [early, ...chatFrames(Array.from({ length: 30 }, () => ' word')).slice(1, 31)], end: 'cut' })
     await (await chat(stage, { stream: true })).text()
@@ -179,8 +179,8 @@ describe('[QUO-48] settled to what was used', () => {
   })
 })
 
-describe('[QUO-49] running requests', () => {
-  test('hold their place until a stream’s end, and leave it however that comes', async () => {
+describe('running requests', () => {
+  test('[QUO-49] hold their place until a stream’s end, and leave it however that comes', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const [role, ...rest] = chatFrames()
     const quota = { limits: [{ concurrent_requests: 2, per: 'user' }] }
@@ -202,7 +202,7 @@ describe('[QUO-49] running requests', () => {
     expect(both.map(({ status }) => status)).toEqual([200, 200])
   })
 
-  test('a route that fails leaves its place', async () => {
+  test('[QUO-49] a route that fails leaves its place', async () => {
     const stage = await on(chatReply(), { limits: [{ concurrent_requests: 1 }] })
     for (const path of ['/v1/nowhere', '/v1/models/absent', '/v1/chat/completions', '/v1/models']) {
       expect((await stage.ask(path, { as: 'alice' })).status).not.toBe(429)

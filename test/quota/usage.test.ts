@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { readUsage } from '../../src/providers/inference/usage.ts'
 
-describe('[QUO-53] usage as vendors tell it', () => {
+describe('usage as vendors tell it', () => {
   test.each([
     [
       'OpenAI',
@@ -53,13 +53,13 @@ describe('[QUO-53] usage as vendors tell it', () => {
     expect(readUsage(told)).toEqual(read)
   })
 
-  test('what is no usage', () => {
+  test('[QUO-53] what is no usage', () => {
     for (const value of [null, 1, 'x', {}, { total_tokens: 3 }, { prompt_tokens: 'many' }, { prompt_tokens: -1 }]) {
       expect(readUsage(value)).toBeUndefined()
     }
   })
 
-  test('the parts are never more than the whole, and no number is odd', () => {
+  test('[QUO-53] the parts are never more than the whole, and no number is odd', () => {
     const value = fc.oneof(fc.integer({ min: -5, max: 1000 }), fc.double(), fc.constant(null), fc.string(), fc.constant(undefined))
     const details = fc.oneof(
       value,
