@@ -1,6 +1,6 @@
 import { type Exchange, type ExchangeAnswer, type HoldAnswer, type QuotaStore, WindowOver } from '../counters.ts'
 import { graceOf } from '../windows.ts'
-import { type CountRow, emptyCount, exchanged, heldNow, wantedFor } from './rules.ts'
+import { type CountRow, emptyCount, exchanged, heldNow, usualWantedFor } from './rules.ts'
 
 interface Holder {
   held: number
@@ -16,6 +16,7 @@ interface Holders {
 export interface MemoryStoreOptions {
   /** Several limiters count in it, as if they were processes. Default: false. */
   readonly shared?: boolean
+  readonly wantedFor?: number
   /** Unix milliseconds. */
   readonly now?: () => number
 }
@@ -24,7 +25,8 @@ export interface MemoryStoreOptions {
  * Counts of one process, lost when it ends. Rows are kept by their windows' ends, and a window's go all at once; slots' rows as long as somebody
  * holds some.
  */
-export function createMemoryStore({ shared = false, now = Date.now }: MemoryStoreOptions = {}): QuotaStore {
+export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore {
+  const { shared = false, wantedFor = usualWantedFor, now = Date.now } = options
   const windows = new Map<string, { readonly forgetAt: number; readonly rows: Map<string, CountRow> }>()
   const slots = new Map<string, Holders>()
   let nextSweep = 0
@@ -51,7 +53,7 @@ export function createMemoryStore({ shared = false, now = Date.now }: MemoryStor
       const at = now()
       sweep(at)
       const rows = rowsOf(request, at)
-      const { row, answer } = exchanged(rows.get(request.counter) ?? emptyCount, request, { shared, now: at })
+      const { row, answer } = exchanged(rows.get(request.counter) ?? emptyCount, request, { shared, wantedFor, now: at })
       if (row.taken === 0 && row.leased === 0 && row.wantedUntil <= at) rows.delete(request.counter)
       else rows.set(request.counter, row)
       return answer

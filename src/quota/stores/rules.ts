@@ -5,8 +5,16 @@ import type { Exchange, ExchangeAnswer, HoldAnswer, HoldRequest } from '../count
 /** A lease takes at most this part of what is left (or just what is needed), so that all processes get some of the rest. */
 export const leaseShare = 8
 
-/** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. */
-export const wantedFor = 1000
+/** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. A test may choose its own. */
+export const usualWantedFor = 1000
+
+export interface Rules {
+  /** Whether several processes count in the store. */
+  readonly shared: boolean
+  readonly wantedFor: number
+  /** Unix milliseconds. */
+  readonly now: number
+}
 
 /** What is known of one window of one counter. */
 export interface CountRow {
@@ -17,7 +25,7 @@ export interface CountRow {
 
 export const emptyCount: CountRow = { taken: 0, leased: 0, wantedUntil: 0 }
 
-export function exchanged(row: CountRow, request: Exchange, { shared, now }: { shared: boolean; now: number }) {
+export function exchanged(row: CountRow, request: Exchange, { shared, wantedFor, now }: Rules) {
   const { limit, back, owed, atLeast, wanted } = request
   const before = Math.max(row.taken - back, 0) + owed
   const free = limit - before

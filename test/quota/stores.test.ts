@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { type Exchange, type HoldRequest, WindowOver } from '../../src/quota/counters.ts'
+import { createMemoryStore } from '../../src/quota/stores/memory.ts'
+import { windowAt } from '../../src/quota/windows.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
+import { stores } from './stores.ts'
+
+const window = windowAt('month', Date.now())
+const nothing = { back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
+const ask = (counter: string, limit: number, more: Partial<Exchange>): Exchange => ({ counter, window, limit, ...nothing, ...more })
+
+const exchanges = fc.record({
+  back: fc.nat(40),
+  owed: fc.oneof(fc.constant(0), fc.nat(50)),
+  atLeast: fc.nat(30),
+  extra: fc.nat(2 ** 40),
+  leased: fc.integer({ min: -50, max: 50 }),
+})
+const holds = fc.record({ holder: fc.constantFrom('a', 'b', 'c'), parts: fc.tuple(fc.nat(4), fc.nat(4), fc.nat(4)), late: fc.boolean() })
+const limits = fc.oneof(fc.nat(300), fc.integer({ min: 2 ** 45, max: 2 ** 52 }))
+
+for (const kind of stores) {
+  describe(`counts in ${kind.name}`, () => {
+    test('[QUO-7] answers as the rules say, whatever is asked', async () => {
+      await using place = await kind.place()
+      const store = await place.open({ wantedFor: 600_000 })
+      let run = 0
+      await fc.assert(
+        fc.asyncProperty(limits, fc.array(exchanges, { maxLength: 12 }), async (limit, requests) => {
+          const counter = `units ${run++}`
+          const model = createMemoryStore({ shared: true, wantedFor: 600_000 })
+          for (const { atLeast, extra, ...rest } of requests) {
+            const request = ask(counter, limit, { ...rest, atLeast, wanted: atLeast + extra })
+            expect(await store.exchange(request)).toEqual(await model.exchange(request))
+          }
+        }),
+        { numRuns: 60 },
+      )
+      await fc.assert(
+        fc.asyncProperty(fc.nat(12), fc.array(holds, { maxLength: 12 }), async (limit, requests) => {
+          const counter = `slots ${run++}`
+          const model = createMemoryStore({ shared: true, wantedFor: 600_000 })
+          for (const [index, { holder, parts, late }] of requests.entries()) {
+            const [keep, need, more] = parts
+            const sequence = late ? 1 : index + 2
+            const request: HoldRequest = {
+              counter,
+              holder,
+              limit,
+              keep,
+              atLeast: keep + need,
+              slots: keep + need + more,
+              ttl: 600_000,
+              sequence,
+            }
+            expect(await store.hold(request)).toEqual(await model.hold(request))
+          }
+        }),
+        { numRuns: 60 },
+      )
+    }, 60_000)
+
+    test('[QUO-7] many processes at once take exactly the limit', async () => {
+      await using place = await kind.place()
+      const connections = await Promise.all([place.open(), place.open(), place.open(), place.open()])
+      const limit = 2000
+      let taken = 0
+      const taker = async (index: number): Promise<void> => {
+        const store = connections[index % connections.length]
+        for (;;) {
+          const atLeast = 1 + (index % 3)
+          const answer = await store?.exchange(ask('shared', limit, { atLeast, wanted: atLeast + 20 }))
+          if (!answer || answer.taken === 0) return
+          taken += answer.taken
+          const back = answer.taken > 5 ? 3 : 0
+          taken -= back
+          if (back > 0) await store?.exchange(ask('shared', limit, { back }))
+        }
+      }
+      await Promise.all(Array.from({ length: 24 }, (_, index) => taker(index)))
+      await taker(0)
+      expect(taken).toBe(limit)
+      const [store] = connections
+      expect(await store?.exchange(ask('shared', limit, {}))).toMatchObject({ taken: 0, remaining: 0 })
+    }, 60_000)
+
+    test('[QUO-5] [QUO-7] many holders at once never hold more slots than the limit', async () => {
+      await using place = await kind.place()
+      const connections = await Promise.all([place.open(), place.open(), place.open(), place.open()])
+      const held = new Map<string, number>()
+      let most = 0
+      const holder = async (name: string, index: number): Promise<void> => {
+        for (let sequence = 1; sequence <= 25; sequence++) {
+          const keep = held.get(name) ?? 0
+          const slots = (sequence * 7 + index * 3) % 9
+          // What may go to others from now on is not counted on any more.
+          const kept = Math.min(keep, slots)
+          held.set(name, kept)
+          const request = { counter: 'slots', holder: name, limit: 20, keep: kept, atLeast: slots, slots, ttl: 600_000, sequence }
+          const answer = await connections[index % connections.length]?.hold(request)
+          held.set(name, answer?.held ?? 0)
+          most = Math.max(
+            most,
+            [...held.values()].reduce((sum, count) => sum + count, 0),
+          )
+        }
+      }
+      await Promise.all(Array.from({ length: 12 }, (_, index) => holder(`holder ${index}`, index)))
+      expect(most).toBeLessThanOrEqual(20)
+      expect(most).toBeGreaterThan(15)
+    }, 60_000)
+
+    test('[QUO-6] a hold that is not renewed is void, and a refusal is forgotten in time', async () => {
+      await using place = await kind.place()
+      const store = await place.open({ wantedFor: 200 })
+      const request = { counter: 'slots', limit: 3, keep: 0, atLeast: 3, slots: 3, ttl: 300, sequence: 1 }
+      expect(await store.hold({ ...request, holder: 'dead' })).toEqual({ held: 3, others: 0, wanted: false })
+      expect(await store.hold({ ...request, holder: 'live' })).toEqual({ held: 0, others: 3, wanted: true })
+      let sequence = 1
+      let answer = { held: 0, others: 3, wanted: true }
+      while (answer.held < 3) answer = await store.hold({ ...request, holder: 'live', sequence: ++sequence })
+      expect(answer.others).toBe(0)
+      expect(await store.exchange(ask('units', 5, { atLeast: 6, wanted: 6 }))).toMatchObject({ taken: 0, wanted: true })
+      while ((await store.exchange(ask('units', 5, {}))).wanted);
+    })
+
+    test('[QUO-8] a window that has been over for long is refused, one that has just ended is not', async () => {
+      await using place = await kind.place()
+      const store = await place.open()
+      const request = (before: number): Exchange => ({
+        ...ask('units', 5, { atLeast: 1, wanted: 1 }),
+        window: windowAt('minute', Date.now() - before),
+      })
+      expect((await store.exchange(request(60_000))).taken).toBe(1)
+      expect(await failureOf(store.exchange(request(180_000)))).toBeInstanceOf(WindowOver)
+      expect((await store.exchange(request(-180_000))).taken).toBe(1)
+    })
+
+    test('[QUO-7] servers of different namespaces do not meet', async () => {
+      await using place = await kind.place()
+      const [one, other] = [await place.open({ namespace: 'one' }), await place.open({ namespace: 'other' })]
+      expect(await one.exchange(ask('units', 5, { atLeast: 5, wanted: 5 }))).toMatchObject({ taken: 5, remaining: 0 })
+      expect(await other.exchange(ask('units', 5, { atLeast: 5, wanted: 5 }))).toMatchObject({ taken: 5, remaining: 0 })
+    })
+  })
+}
