@@ -4,9 +4,9 @@ import { type AuditRecord, marker } from './line.ts'
 /** Denials of one second that get a line each; those after them are merged with their like. */
 export const denialsInFull = 100
 /** Different merged denials of one second; beyond it, only who refused, the status and the address are told apart. */
-export const mostKinds = 1_000
+export const mostKinds = 300
 /** Of those, different addresses; beyond it, only who refused and the status. */
-const mostAddresses = 500
+const mostAddresses = 200
 /** Lines that wait while nothing can be written. */
 export const mostWaiting = 5_000
 

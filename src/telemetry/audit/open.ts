@@ -32,6 +32,8 @@ export interface OpenAuditLog extends AuditLog {
 
 /** Milliseconds between two attempts to write while none succeeds. */
 const retryAfter = 1_000
+/** On a disk with little room left, some is better than nothing. */
+const linesAtOnce = 256
 const maxFileBytes = 32 * 1024 * 1024
 
 /**
@@ -138,8 +140,10 @@ class ChainedLog implements OpenAuditLog {
     const { writer, clock, log } = this.#parts
     if (this.#batch.length === 0) this.#batch = this.#backlog.take(clock(), last)
     try {
-      await writer.append(this.#batch)
-      this.#batch = []
+      while (this.#batch.length > 0) {
+        await writer.append(this.#batch.slice(0, linesAtOnce))
+        this.#batch.splice(0, linesAtOnce)
+      }
       if (this.#failing) log?.info({ chain: this.chain }, 'the audit log is written again')
       this.#failing = false
       return true
