@@ -56,7 +56,7 @@ describe('which rule decides', () => {
     ['model::m', ['model::m'], ['model::mm', 'model::M', 'file::m']],
     ['model::groq/llama-3.3', ['model::groq/llama-3.3'], ['model::groq', 'model::llama-3.3']],
     ['model::*', ['model::m', 'model::groq/llama', 'model::a::b'], ['file::m', 'model_x::m']],
-    ['model::groq/*', ['model::groq/llama', 'model::groq/a/b'], ['model::groq', 'model::groqx/llama']],
+    ['model::groq/*', ['model::groq/llama', 'model::groq/a/b'], ['model::groq', 'model::groqx/llama', 'model::x/model::groq/llama']],
     ['sql_record::openai_files::*', ['sql_record::openai_files::f'], ['sql_record::openai_responses::f']],
     ['sql_record::*', ['sql_record::openai_files::f', 'sql_record::openai_responses::f'], ['file::f']],
     ['regex:model::gpt', ['model::gpt', 'model::gpt-4o/x'], ['model::my-gpt']],

@@ -17,7 +17,7 @@ const may = (one: ReturnType<typeof policy>, path: string, over: Partial<RouteQu
 const patterns: [paths: string | string[], inside: string[], outside: string[]][] = [
   ['/v1/models', ['/v1/models', '/v1/models/', '/v1//models'], ['/v1/models/x', '/v1/model', '/V1/models']],
   ['/v1/models/', ['/v1/models', '/v1/models/'], ['/v1/models/x']],
-  ['/v1/models*', ['/v1/models', '/v1/models/a/b', '/v1/models-x'], ['/v1/model']],
+  ['/v1/models*', ['/v1/models', '/v1/models/a/b', '/v1/models-x'], ['/v1/model', '/x/v1/models']],
   ['/v1/models/*', ['/v1/models/groq/llama', '/v1/models/a::b'], ['/v1/models', '/v1/modelsx']],
   ['*', ['/', '/v1/models', '/metrics'], []],
   ['/', ['/'], ['/v1']],
