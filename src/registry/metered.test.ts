@@ -3,6 +3,8 @@ import type { Call, RequestNotes } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { InferenceProvider, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
+import type { Admitted, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
+import { tokensOfReply } from './metered-tokens.ts'
 import { metered } from './metered.ts'
 
 const usage = { input: 9, output: 3 }
@@ -127,3 +129,89 @@ test('what a provider cannot do stays absent, and the rest is its own', async ()
   expect(provider.hasOwnKey).toBe(false)
   expect(await provider.listModels!({ requestId: 'r', signal: new AbortController().signal, providerData: {} })).toHaveLength(1)
 })
+
+const caller = () => {
+  const stop = new AbortController()
+  return { stop, call: { requestId: 'r', signal: stop.signal, providerData: {}, notes: { answerHeaders: [] as string[] } } }
+}
+const failed = (work: Promise<unknown>) => work.catch((error: unknown) => error)
+const tokens = (text: string) => tokensOfReply(new TextEncoder().encode(text), 'chat')
+
+describe('an answer is reserved for before it is asked for', () => {
+  interface Governed {
+    asked: InferenceFacts[]
+    ends: InferenceEnd[]
+    headers: (string[] | undefined)[]
+  }
+
+  function governed(provider: Partial<InferenceProvider>, admit?: (admitted: Admitted) => Admitted | Promise<Admitted>) {
+    const seen: Governed = { asked: [], ends: [], headers: [] }
+    const events: InferenceFinished[] = []
+    const admitted: Admitted = { settle: (end) => seen.ends.push(end) }
+    const wrapped = metered({ hasOwnKey: true, ...provider }, 'up', (event) => events.push(event), {
+      admitInference(facts, headers) {
+        seen.asked.push(facts)
+        seen.headers.push(headers)
+        return admit ? admit(admitted) : admitted
+      },
+    })
+    return { wrapped, seen, events }
+  }
+
+  test('with what is known of it, and where its headers go', async () => {
+    const { wrapped, seen } = governed({ chat: async () => ({ kind: 'json', bytes: new Uint8Array(), usage }) })
+    const { call } = caller()
+    await wrapped.chat!({ ...request, catalogueId: 'the/model' }, call)
+    await wrapped.chat!(request, call)
+    expect(seen.asked).toMatchObject([
+      { provider: 'up', model: 'the/model', upstreamModel: 'm', told: 'up/m', capability: 'chat', bytes: 0 },
+      { model: 'up/m' },
+    ])
+    expect(seen.headers[0]).toBe(call.notes.answerHeaders)
+    expect(seen.ends).toMatchObject([
+      { outcome: 'completed', usage },
+      { outcome: 'completed', usage },
+    ])
+  })
+
+  test('without room nobody is asked, and nothing is reported', async () => {
+    const refusal = new ApiError('rate_limit_error', 'no')
+    let asked = 0
+    const chat = async (): Promise<Reply> => {
+      asked += 1
+      return { kind: 'json', bytes: new Uint8Array(), usage }
+    }
+    for (const admit of [() => Promise.reject(refusal), () => raise(refusal)]) {
+      const { wrapped, events } = governed({ chat }, admit)
+      expect(await failed(wrapped.chat!(request, caller().call))).toBe(refusal)
+      expect([asked, events.length]).toEqual([0, 0])
+    }
+  })
+
+  test('a caller that left while it waited for room has used nothing', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { wrapped, seen } = governed({ chat: () => raise(new Error('asked')) }, (admitted) => promise.then(() => admitted))
+    const { call, stop } = caller()
+    const pending = failed(wrapped.chat!(request, call))
+    stop.abort(new Error('left'))
+    resolve()
+    expect(await pending).toMatchObject({ message: 'left' })
+    expect(seen.ends).toEqual([{ outcome: 'failed', usage: undefined }])
+  })
+
+  test('a provider that throws at once gives its reservation back', async () => {
+    const { wrapped, seen } = governed({ chat: () => raise(new Error('at once')), rerank: () => raise(new Error('too')) })
+    expect(await failed(wrapped.chat!(request, caller().call))).toMatchObject({ message: 'at once' })
+    expect(await failed(wrapped.rerank!(request, caller().call))).toMatchObject({ message: 'too' })
+    expect(seen.ends.map(({ outcome }) => outcome)).toEqual(['failed', 'failed'])
+  })
+
+  test('whole answers without usage are counted by what they say, whatever they are', () => {
+    expect(tokens('{"choices":[{"message":{"role":"assistant","content":"12345678"}},{"text":"1234"}]}')).toBe(3)
+    for (const odd of ['', '{', '[]', 'null', '{"choices":{}}', '{"choices":[null,1,{"message":null}]}']) expect(tokens(odd)).toBe(0)
+  })
+})
+
+function raise(error: Error): never {
+  throw error
+}
