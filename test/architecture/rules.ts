@@ -98,7 +98,7 @@ export const rules: readonly Rule[] = [
     find(file) {
       const code = withoutComments(file.text)
       const excepted = within('src/storage/postgres.ts', 'src/storage/postgres-listen.ts', 'src/runtime/sqlite.ts')(file)
-      const spliced = new RegExp(String.raw`(?<!sql|sql<[\w\s<>{}:;,|[\]]*>)\x60\s*${statement}[^\x60]*\$\{`, 'gi')
+      const spliced = new RegExp(String.raw`(?<!sql|sql<[\w\s<>{}:;,'|[\]]*>)\x60\s*${statement}[^\x60]*\$\{`, 'gi')
       const joined = new RegExp(
         String.raw`['\x60]\s*${statement}[^'\x60]*['\x60]\s*\+|\+\s*['\x60]\s*(?:where|values|from|order by|limit)\s`,
         'gi',
@@ -124,6 +124,7 @@ export const rules: readonly Rule[] = [
     innocent: [
       ['src/auth/a.ts', 'await sql`select pg_notify(${channel}, ${scope})`.execute(db)'],
       ['src/auth/a.ts', 'await sql<{ n: number }>`select count(*) as n from a where b = ${b}`.execute(db)'],
+      ['src/auth/a.ts', "await sql<Record<'a' | 'b', number>>`select ${a} as a from a where b = ${b}`.execute(db)"],
       ['src/storage/a.ts', "await client.query('select 1 from a where b = $1', [b])"],
       ['src/cli/a.ts', 'const text = `Set ${name} to ${value}`'],
       ['src/runtime/sqlite.ts', 'database.run(`PRAGMA busy_timeout = ${Math.trunc(time)}`)'],

@@ -38,6 +38,10 @@ function proofsOf({ cells }: Row): { file: string; title: string }[] {
   )
 }
 
+/** The first column of a section's table. */
+const told = (section: string): string[] =>
+  rows.filter((row) => row.section === section).map(({ cells }) => (cells[0] ?? '').replaceAll("'", '’'))
+
 const isUnserved = ({ cells }: Row): boolean => cells.some((cell) => cell.startsWith('Not served yet: '))
 
 /** The test's own file, and the data beside it that some titles are made of. */
@@ -101,8 +105,6 @@ describe('docs/threat-model.md', () => {
       'audit log',
       'provenance',
     ]
-    const told = (section: string): string[] =>
-      rows.filter((row) => row.section === section).map(({ cells }) => (cells[0] ?? '').replaceAll("'", '’'))
     expect(incidents.filter((name) => !told('Incidents elsewhere').some((text) => text.includes(name)))).toEqual([])
     expect(promises.filter((name) => !told('The contract').some((text) => text.includes(name)))).toEqual([])
   })

@@ -5,6 +5,8 @@ import { canary, canaryOf, canaryOfPem, leaksIn } from './secrets.ts'
 import { sinks } from './sinks.ts'
 import { canaryStage, type CanaryStage } from './stage.ts'
 
+const named = sinks.map((sink) => [sink.name, sink] as const)
+
 for (const engine of engines) {
   describe(`marked secrets in every place, ${engine.name}`, () => {
     let stage: CanaryStage
@@ -45,7 +47,7 @@ for (const engine of engines) {
       expect(used.filter((one) => leaksIn(sent, [one]).length === 0).map(({ name }) => name)).toEqual([])
     })
 
-    test.each(sinks.map((sink) => [sink.name, sink] as const))(
+    test.each(named)(
       '[SEC-1] none in %s',
       async (_, sink) => {
         const text = await sink.read(stage)
