@@ -63,12 +63,15 @@ function providerOf({ providerId }: WantedModel, providerIds: readonly string[])
       only === undefined
         ? 'There is no inference provider to register a model with.'
         : `No provider specified and multiple providers available. Please specify a provider_id. Available providers: ${providerIds.join(', ')}`,
-      { param: 'provider_id' },
+      { code: 'provider_not_found', param: 'provider_id' },
     )
   }
   if (providerIds.includes(providerId)) return providerId
   const known = providerIds.length > 0 ? `; there are: ${providerIds.join(', ')}` : ''
-  throw invalidRequest(`There is no inference provider '${shortened(providerId)}'${known}.`, { param: 'provider_id' })
+  throw invalidRequest(`There is no inference provider '${shortened(providerId)}'${known}.`, {
+    code: 'provider_not_found',
+    param: 'provider_id',
+  })
 }
 
 /**

@@ -24,12 +24,14 @@ const sound: Readonly<Record<string, Record<string, unknown>>> = {
   '/v1/completions': { model: 'p/m', prompt: 'x' },
   '/v1/embeddings': { model: 'p/m', input: 'x' },
   '/v1alpha/inference/rerank': { model: 'p/m', query: 'x', items: ['x'] },
+  '/v1/models': { model_id: 'x' },
   '/v1alpha/admin/keys': { name: 'x' },
   '/v1alpha/admin/keys/{key_id}/rotate': { grace_seconds: 1 },
 }
 
 /** What is found out after the body was held to its schema. Elsewhere: there is no such model. */
 const refusals: Readonly<Record<string, string>> = {
+  '/v1/models': 'provider_not_found',
   '/v1alpha/admin/keys': 'authentication_required',
   '/v1alpha/admin/keys/{key_id}/rotate': 'authentication_required',
 }
