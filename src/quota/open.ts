@@ -7,6 +7,7 @@ import type { Governance } from './governance.ts'
 import { openLedger } from './ledger.ts'
 import { createLimiter } from './limiter.ts'
 import { createPrices, type ProviderPricing } from './prices.ts'
+import { createSplitStore } from './split-store.ts'
 import { createMemoryStore } from './stores/memory.ts'
 import { createRedisStore } from './stores/redis.ts'
 import { createSqlStore } from './stores/sql.ts'
@@ -55,10 +56,16 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
   return createGovernance({ config, limiter, prices, ledger: hasLedger ? openLedger(storage.records, { events }) : undefined })
 }
 
-/** Memory where one process counts alone and nothing is named; else what is named, or the database of the records. */
+/**
+ * What is named, else the database of the records where several processes count (workers; replicas, whose records are in PostgreSQL). A process
+ * that counts alone counts in memory; but days, weeks and months in the database of the records, for they outlive it.
+ */
 async function openStore({ store }: QuotaConfig, { storage, events, isShared }: GovernanceDeps): Promise<QuotaStore> {
   const options = { failed: (error: unknown) => events.unexpected('deleting counts of windows that are over', error) }
-  if (!store) return isShared ? createSqlStore(storage.records, options) : createMemoryStore()
+  if (!store) {
+    const records = createSqlStore(storage.records, options)
+    return isShared || storage.records.engine === 'postgres' ? records : createSplitStore(createMemoryStore({ shared: true }), records)
+  }
   const backend = 'path' in store ? ({ engine: 'sqlite', path: store.path } as const) : storage.backend(store.backend)
   if (!backend) throw new Error('server.quota counts in a backend that there is not in storage.backends.')
   if (backend.engine === 'redis') return createRedisStore(backend, { namespace: store.namespace })

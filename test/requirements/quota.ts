@@ -154,4 +154,9 @@ export const quota: Requirements = {
     when: 'any sequence of requests with any usage',
     observed: 'the ledger’s sum is what was settled, and what was admitted never exceeds a limit',
   },
+  'QUO-60': {
+    source: 'issue 3',
+    when: 'nobody names a store for counts',
+    observed: 'processes that serve together share them; those of a day and longer outlive a single process',
+  },
 }
