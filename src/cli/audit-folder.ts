@@ -63,5 +63,7 @@ async function configuredFolder(config: string | undefined, context: CommandCont
 }
 
 function unreadable(path: string, error: unknown): CommandError {
-  return new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown cause'}).`, { cause: error })
+  const { code = 'unknown cause' } = error as NodeJS.ErrnoException
+  const message = code === 'ENOENT' ? `There is no audit log in ${path}: nothing is there.` : `${path} cannot be read (${code}).`
+  return new CommandError(message, { cause: error })
 }

@@ -83,7 +83,7 @@ describe('corral audit verify', () => {
   })
 
   test('what cannot be looked at is said', async () => {
-    expect(await run('verify', 'nowhere')).toMatchObject({ code: 1, stderr: expect.stringContaining('ENOENT') })
+    expect(await run('verify', 'nowhere')).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing is there') })
     writeFileSync(join(home, 'notes.txt'), '')
     expect(await run('verify', 'notes.txt')).toMatchObject({ code: 1, stderr: expect.stringContaining('no file of an audit log') })
     expect(await run('verify', home)).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no audit log') })

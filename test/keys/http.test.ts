@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import OpenAI from 'openai'
-import { makeToken } from '../../src/auth/keys/token.ts'
+import { crc32 } from 'node:zlib'
+import { idOfToken, makeToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { engines } from '../../src/testing/engines.ts'
@@ -137,7 +138,12 @@ for (const engine of engines) {
       await set(theirs.id, hash)
       await bench.issue({ name: 'so that it reads anew' })
       await until(async () => (await server.ask('/v1/models', { token: theirs.token })).status === 401)
-      expect((await server.ask('/v1/models', { token: mine.token.replace(mine.id.slice(4), theirs.id.slice(4)) })).status).toBe(401)
+      const forged = withChecksum(mine.token.replace(mine.id.slice(4), theirs.id.slice(4)))
+      expect(idOfToken(forged)).toBe(theirs.id)
+      expect(await server.ask('/v1/models', { token: forged })).toMatchObject({
+        status: 401,
+        json: { error: { message: 'Invalid API key.' } },
+      })
     })
 
     test('[KEY-5] a key sees and uses the models it is for, and other models are not there (404)', async () => {
@@ -161,6 +167,18 @@ for (const engine of engines) {
         json: { error: { type: 'permission_error', code: 'api_not_permitted' } },
       })
       expect((await server.ask(keys, { token })).status).toBe(403)
+    })
+
+    test('the limits of a key hold for it, by its id: not for others of the same principal, and still after a rotation', async () => {
+      const limited = await bench.issue({ name: 'x', principal: 'alice', limits: [{ period: 'day', requests: 2 }] })
+      const free = await bench.issue({ name: 'y', principal: 'alice' })
+      const models = async (token: string) => (await server.ask('/v1/models', { token })).status
+      await until(async () => (await models(free.token)) === 200)
+      expect([await models(limited.token), await models(limited.token), await models(limited.token), await models(free.token)]).toEqual([
+        200, 200, 429, 200,
+      ])
+      const rotated = await server.ask(`${keys}/${limited.id}/rotate`, { token: admin, body: {} })
+      expect(await models(String(rotated.json['value']))).toBe(429)
     })
 
     test('[KEY-8] lists go by pages, newest first, each key once, and only those that may be read', async () => {
@@ -206,4 +224,14 @@ for (const engine of engines) {
 async function revisionOf(bench: KeyBench): Promise<number | undefined> {
   const row = await bench.database.read.selectFrom('revisions').select('value').where('scope', '=', 'api_keys').executeTakeFirst()
   return row?.value
+}
+
+/** The token as it would be with the right checksum at its end. */
+function withChecksum(token: string): string {
+  const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+  const head = token.slice(0, -6)
+  let rest = crc32(head)
+  let text = ''
+  for (let place = 0; place < 6; place++, rest = Math.floor(rest / 62)) text = digits.charAt(rest % 62) + text
+  return head + text
 }
