@@ -73,6 +73,24 @@ export interface RequestNotes {
   over?(): void
 }
 
+/** Where a request stands in a trace: ids alone; spans are made of what is known at its end. */
+export interface CallTrace {
+  /** 32 hexadecimal digits: the caller's, where it sent a well-formed `traceparent`. */
+  readonly traceId: string
+  /** 16 hexadecimal digits: the request's own span. */
+  readonly spanId: string
+  /** The caller's span. */
+  readonly parentSpanId?: string | undefined
+  /** Whether it goes to exporters. Failed and slow requests are written down on this machine all the same. */
+  readonly sampled: boolean
+  /** The caller's `tracestate`, well-formed. */
+  readonly state?: string | undefined
+  /** The caller's `baggage`, well-formed; only where it is configured to be passed on. */
+  readonly baggage?: string | undefined
+  /** Makes the id of a further span of this trace. */
+  readonly newSpanId: () => string
+}
+
 /** One request on its way through the server: what every service and provider gets, passed as an argument, never ambient. */
 export interface Call {
   /** The caller's `x-request-id` where well-formed, else our own. */
@@ -85,6 +103,8 @@ export interface Call {
   readonly clientAddress?: string | undefined
   /** Empty when the caller sent none. */
   readonly providerData: ProviderData
+  /** Absent for work that no request asked for. */
+  readonly trace?: CallTrace | undefined
   /** Absent for work that no request asked for. */
   readonly notes?: RequestNotes | undefined
 }

@@ -2,9 +2,11 @@ import type { Call, Principal, RequestNotes } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
 import type { Log } from './logger.ts'
+import type { MetricSink } from './metrics/metric-sink.ts'
+import type { SpanSink } from './traces/span-sink.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
-export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress'>, RequestNotes {
+export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestNotes {
   readonly request: Pick<Request, 'method'>
   /** Without the query: queries carry keys. */
   readonly path: string
@@ -33,13 +35,55 @@ export interface InferenceFinished {
   duration: number
   /** Milliseconds to the first token, where one came. */
   firstToken?: number | undefined
-  usage?: { readonly input: number; readonly output: number } | undefined
+  usage?: TokensTold | undefined
   error?: unknown
+  /** The provider's type in the configuration, e.g. `remote::groq`. */
+  providerType?: string | undefined
+  /** Where the provider is reached, as the operator configured it; absent where the caller says, or there is no host. */
+  endpoint?: Endpoint | undefined
+  /** `performance.now()` when the provider was asked. */
+  startedAt?: number | undefined
+  /** The id of the span of this answer, 16 hexadecimal digits: the provider was told it. */
+  spanId?: string | undefined
+  /** The request as it was validated. */
+  asked?: unknown
+  /** What the answer says of itself, where it was looked at. */
+  answer?: AnswerFacts | undefined
+  /** US dollars times 10⁹, once priced. */
+  costNanoDollars?: number | undefined
+}
+
+/** Tokens as the provider reported them; the parts are parts of `input` and `output`. */
+export interface TokensTold {
+  readonly input: number
+  readonly output: number
+  readonly cached?: number
+  readonly cacheWrite?: number
+  readonly reasoning?: number
+}
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+export interface AnswerFacts {
+  readonly id?: string | undefined
+  /** The model as the provider calls what answered. */
+  readonly model?: string | undefined
+  /** In the order of the choices. */
+  readonly finishReasons?: readonly string[] | undefined
+}
+
+/** Where events go beside the log. */
+export interface Sinks {
+  readonly spans?: SpanSink | undefined
+  readonly metrics?: MetricSink | undefined
 }
 
 /** Somebody changed what is stored: a key, a model … */
 export interface ResourceChanged {
-  readonly call: Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
+  readonly call: Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>
   /** E.g. `api_key.created`, `model.deleted`. */
   readonly event: string
   /** E.g. `api_key::key_1b2c`. */
@@ -58,6 +102,8 @@ export interface ServerStarted {
 
 /** Everything worth telling, one function a thing that happens: what is logged (and, later, measured) is decided here alone. */
 export interface Events {
+  /** A request has come in. */
+  requestStarted(): void
   requestFinished(event: RequestFinished): void
   inferenceFinished(event: InferenceFinished): void
   resourceChanged(event: ResourceChanged): void
@@ -87,14 +133,17 @@ export interface Events {
   warning(message: string, fields?: object): void
 }
 
-export function createEvents(log: Log, audit: AuditLog = noAuditLog): Events {
+export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, metrics }: Sinks = {}): Events {
   const down = new Set<string>()
   const server = log.child({ category: 'server' })
   const inference = log.child({ category: 'inference' })
   const providers = log.child({ category: 'providers' })
   return {
+    requestStarted: () => metrics?.requestStarted?.(),
     requestFinished(event) {
       writeAccessLine(server, event)
+      metrics?.requestFinished(event)
+      spans?.requestFinished(event)
       const denial = event.error instanceof ApiError ? event.error.denial : undefined
       if (!denial) return
       const { by, reason, action, resource } = denial
@@ -111,38 +160,56 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog): Events {
     },
     resourceChanged({ call, event, resource, detail }) {
       audit.record({ event, ...who(call), resource, detail })
-      server.info({ request_id: call.requestId, resource, by: call.principal?.id }, event)
+      server.info({ request_id: call.requestId, trace_id: call.trace?.traceId, resource, by: call.principal?.id }, event)
     },
     policyLoaded: (detail) => audit.record({ event: 'policy.loaded', detail }),
     dependencyFailed(dependency, error) {
       if (down.has(dependency)) return
       down.add(dependency)
+      metrics?.dependencyFailed?.(dependency)
       server.error({ dependency, cause: causeOf(error) }, 'a dependency is out of reach')
     },
     dependencyBack(dependency) {
-      if (down.delete(dependency)) server.info({ dependency }, 'a dependency is back')
+      if (!down.delete(dependency)) return
+      metrics?.dependencyBack?.(dependency)
+      server.info({ dependency }, 'a dependency is back')
     },
     inferenceFinished(event) {
+      metrics?.inferenceFinished(event)
+      spans?.inferenceFinished(event)
       // One comes with every answer, and hardly anybody reads them.
       if (inference.tellsDebug === false) return
-      const { call, error, usage, ...facts } = event
+      const { call, error, usage } = event
       const fields = {
         request_id: call.requestId,
-        ...facts,
-        model: shortened(facts.model, longestPath),
+        trace_id: call.trace?.traceId,
+        provider: event.provider,
+        model: shortened(event.model, longestPath),
+        capability: event.capability,
+        streamed: event.streamed,
+        outcome: event.outcome,
+        duration: event.duration,
+        firstToken: event.firstToken,
         ...usage,
         ...(error !== undefined && { cause: causeOf(error) }),
       }
       inference.debug(fields, 'inference finished')
     },
-    upstreamFailed: (provider, error) => providers.warn({ provider, cause: causeOf(error) }, 'provider failed'),
+    upstreamFailed(provider, error) {
+      metrics?.upstreamFailed?.(provider)
+      providers.warn({ provider, cause: causeOf(error) }, 'provider failed')
+    },
     listingFailed(provider, error, retryIn) {
+      metrics?.listingFailed?.(provider)
       providers.warn(
         { provider, cause: causeOf(error), ...(retryIn !== undefined && { retry_in_ms: retryIn }) },
         'models could not be listed',
       )
     },
-    listed: (provider, models) => providers.info({ provider, models }, 'models listed'),
+    listed(provider, models) {
+      metrics?.listed?.(provider, models)
+      providers.info({ provider, models }, 'models listed')
+    },
     providerDataIgnored(requestId, header, why) {
       server.warn({ request_id: requestId, header, why }, 'provider data ignored')
     },
@@ -175,6 +242,7 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
   // What is undefined does not get into the line.
   const fields = {
     request_id: event.requestId,
+    trace_id: event.trace?.traceId,
     method: request.method,
     route: event.route ?? shortened(event.path, longestPath),
     status: event.status,

@@ -14,7 +14,7 @@ import { RunningRequests, settle } from './settle.ts'
 function around(layers: (Middleware | undefined)[], innermost: Next) {
   const finished: RequestFinished[] = []
   const running = new RunningRequests()
-  const events = { requestFinished: (event: RequestFinished) => void finished.push(event) }
+  const events = { requestStarted: () => undefined, requestFinished: (event: RequestFinished) => void finished.push(event) }
   const chain = compose(
     layers.filter((layer) => layer !== undefined),
     innermost,

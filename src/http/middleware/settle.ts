@@ -74,7 +74,7 @@ const tooSlow = invalidRequest('The request body stopped coming.', {
 })
 
 export interface SettleOptions {
-  readonly events: Pick<Events, 'requestFinished'>
+  readonly events: Pick<Events, 'requestStarted' | 'requestFinished'>
   readonly running: RunningRequests
   /** True once the server is about to stop: callers are told to close their connections. */
   readonly stopping: () => boolean
@@ -94,6 +94,7 @@ export function settle(next: Next, { events, running, stopping }: SettleOptions)
   }
   return async (request: Request, context: RequestContext): Promise<Response> => {
     running.add(context)
+    events.requestStarted()
     context.whenOver = finish
     let answer: Response
     try {
@@ -105,9 +106,14 @@ export function settle(next: Next, { events, running, stopping }: SettleOptions)
     context.status = answer.status
     if (!context.streaming || context.ended || context.error !== undefined) context.over()
     else context.endAfterCaller(patience)
-    if (stopping()) context.answerHeaders.push('connection', 'close')
+    if (stopping() || neverEnds(request)) context.answerHeaders.push('connection', 'close')
     return withHeaders(answer, context.answerHeaders)
   }
+}
+
+/** A body of unknown length that nobody has read: the runtime would take it in and drop it for as long as the caller cares to send. */
+function neverEnds({ headers, bodyUsed }: Request): boolean {
+  return headers.get('transfer-encoding') !== null && !bodyUsed
 }
 
 function withHeaders(answer: Response, pairs: readonly string[]): Response {

@@ -1,0 +1,66 @@
+import type { SpanRecord } from '../traces/span.ts'
+
+/** Where OpenTelemetry's protocol goes, for one signal. All of it survives a structured clone. */
+export interface OtlpTarget {
+  /** Absolute, the signal's path included: `http://127.0.0.1:4318/v1/traces`. */
+  readonly url: string
+  /** Credentials stand here: never logged. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Milliseconds that one batch may take, its further attempts included. */
+  readonly timeout: number
+  readonly compression: 'none' | 'gzip'
+  /** PEM. */
+  readonly certificate?: string | undefined
+  readonly clientCertificate?: string | undefined
+  readonly clientKey?: string | undefined
+}
+
+/** How much the store of traces on this machine holds. */
+export interface TraceStoreLimits {
+  /** Milliseconds after which a trace is deleted. */
+  readonly maxAge: number
+  /** Bytes of the file, roughly: the oldest traces are deleted first. */
+  readonly maxBytes: number
+}
+
+/** What the thread is started with. */
+export interface WorkerSettings {
+  readonly store?: { readonly path: string; readonly limits: TraceStoreLimits } | undefined
+  readonly traces?: OtlpTarget | undefined
+  /** Spans that are kept for an exporter that is busy or out of reach. */
+  readonly queueSize: number
+  /** Spans in one message of the protocol. */
+  readonly batchSize: number
+  /** Attributes of the resource: `service.name` and the like. */
+  readonly resource: Readonly<Record<string, string>>
+  /** The conventions' schema that the spans keep to. */
+  readonly schemaUrl: string
+  /** Corral's own version. */
+  readonly version: string
+}
+
+export type ToWorker =
+  | { readonly kind: 'spans'; readonly spans: readonly SpanRecord[] }
+  /** Answered with `flushed` once all that came before is written and sent, or the exporter has given up on it. */
+  | { readonly kind: 'flush'; readonly id: number }
+  | { readonly kind: 'close' }
+
+export type FromWorker =
+  /** How many spans the thread is done with, however that went: so many fewer are on their way. */
+  | { readonly kind: 'done'; readonly spans: number }
+  | { readonly kind: 'flushed'; readonly id: number }
+  | { readonly kind: 'dropped'; readonly what: 'export' | 'store'; readonly spans: number }
+  /** Told once until it is back. */
+  | { readonly kind: 'failed'; readonly what: 'export' | 'store'; readonly why: string }
+  | { readonly kind: 'back'; readonly what: 'export' | 'store' }
+  | { readonly kind: 'closed' }
+
+/**
+ * What the thread does with records for the store on this machine: `openTraceStoreWriter(path, limits)` in `src/telemetry/store/writer.ts` gives one.
+ * A failure is thrown: it is told to the operator once until a write succeeds, and serving goes on.
+ */
+export interface TraceStoreWriter {
+  write(records: readonly SpanRecord[]): void | Promise<void>
+  close(): void | Promise<void>
+}
+export type OpenTraceStoreWriter = (path: string, limits: TraceStoreLimits) => TraceStoreWriter | Promise<TraceStoreWriter>
