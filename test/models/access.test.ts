@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
-import type { MockUpstream } from '../../src/testing/index.ts'
+import { upstreamProvider, type MockUpstream } from '../../src/testing/index.ts'
 import { modelServer, people, upstreamOfModels, type ModelServer } from './stage.ts'
 
 let upstream: MockUpstream
@@ -65,6 +65,30 @@ describe('what the policy does not let be read', () => {
     expect((await server.chat('alice', 'shared')).status).toBe(200)
     expect(upstream.requests[before]?.headers['authorization']).toBe('Bearer groq-key')
     expect((await server.ask('alice', '/v1/models/shared')).json).toMatchObject({ id: 'groq/shared' })
+  })
+
+  test('[MOD-17] holds for what the caller’s own provider key lists', async () => {
+    const own = { 'x-llamastack-provider-data': JSON.stringify({ byo_api_key: 'own' }) }
+    const parts = { providers: [upstreamProvider('byo', upstream.url, { hasOwnKey: false })] }
+    await using server = await modelServer(upstream, {
+      rules: [{ forbid: { actions: 'read', resource: 'model::byo/gpt' } }, everything],
+      parts,
+    })
+    const ask = async (path: string, body?: object): Promise<{ status: number; text: string }> => {
+      const response = await server.fetch(path, {
+        headers: { authorization: 'Bearer alice', 'content-type': 'application/json', ...own },
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+      })
+      return { status: response.status, text: await response.text() }
+    }
+    const { text } = await ask('/v1/models')
+    expect((JSON.parse(text) as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual(['byo/shared'])
+    const messages = [{ role: 'user', content: 'Hi' }]
+    for (const id of ['byo/gpt', 'gpt']) {
+      expect((await ask(`/v1/models/${id}`)).status).toBe(404)
+      expect((await ask('/v1/chat/completions', { model: id, messages })).status).toBe(404)
+    }
+    expect((await ask('/v1/chat/completions', { model: 'shared', messages })).status).toBe(200)
   })
 
   test('[MOD-18] a key’s models: nothing else is there for it', async () => {

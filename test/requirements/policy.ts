@@ -214,4 +214,9 @@ export const policy: Requirements = {
     when: 'a rule has an invalid regular expression, path, method or condition',
     observed: 'a configuration error',
   },
+  'RTE-11': {
+    source: 'behaviour §2.4, issue',
+    when: 'a forbidden path is asked for over the wire, encoded, doubled, dotted, by its older prefix',
+    observed: 'never served; 403 with Llama Stack’s text where it is a route',
+  },
 }
