@@ -21,6 +21,7 @@ import { run } from './run.ts'
 import { storageBackup } from './storage-backup.ts'
 import { storageMigrate } from './storage-migrate.ts'
 import { storageStatus } from './storage-status.ts'
+import { usage } from './usage.ts'
 
 /** Every command, in the order in which the help lists them. */
 export const commands: readonly Command[] = [
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   auditList,
   policyExplain,
   policyTest,
+  usage,
   storageStatus,
   storageMigrate,
   storageBackup,

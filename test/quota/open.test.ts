@@ -23,7 +23,9 @@ afterEach(async () => {
 
 async function upstream(): Promise<MockUpstream> {
   const mock = await mockUpstream()
-  open.push(() => mock[Symbol.asyncDispose]())
+  open.push(async () => {
+    await mock[Symbol.asyncDispose]()
+  })
   mock.respond(() => chatReply())
   return mock
 }

@@ -1,0 +1,115 @@
+import type { UsageGroup, UsageSum } from '../quota/ledger-usage.ts'
+import { defineCommand, jsonOption, usageError } from './command.ts'
+import { recordsOption, withRecords } from './storage-records.ts'
+import { table } from './table.ts'
+
+const groups = ['key', 'user', 'team', 'model', 'provider'] as const satisfies readonly UsageGroup[]
+
+export const usage = defineCommand({
+  name: 'usage',
+  summary: 'what was used and what it cost, by key, user, team, model or provider',
+  description:
+    'Sums the ledger, in which every answer of a model has its line. Every line is in exactly one sum; the teams of a user who is in several stand together.',
+  options: {
+    by: { type: 'string', value: 'WHAT', choices: groups, description: 'key, user, team, model or provider; default user' },
+    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 30d, 24h before now' },
+    until: { type: 'string', value: 'TIME', description: 'up to then' },
+    config: recordsOption,
+    json: jsonOption,
+    csv: { type: 'boolean', description: 'print comma-separated values' },
+  },
+  examples: [
+    ['What did each team spend since the month began?', 'corral usage --by team --since 2026-11-01'],
+    ['The last day by model, for a spreadsheet', 'corral usage --by model --since 24h --csv'],
+    ['The whole sum', "corral usage --json | jq '.total.cost_usd'"],
+  ],
+  async run({ options }, context) {
+    const { stdout } = context
+    const { json, csv, by = 'user' } = options
+    if (json && csv) throw usageError('--json and --csv exclude one another.')
+    const question = { by: by as UsageGroup, since: timeOf('since', options.since), until: timeOf('until', options.until) }
+    await withRecords(options.config, context, async (records) => {
+      const [{ openDatabase }, { sumOf, usageOf }] = await Promise.all([import('../storage/open.ts'), import('../quota/ledger-usage.ts')])
+      await using database = await openDatabase(records)
+      const sums = await usageOf(database, question)
+      const total = sumOf(sums, null)
+      if (json) stdout.write(`${JSON.stringify({ by, data: sums.map(toJson), total: toJson(total) })}\n`)
+      else if (csv) stdout.write([csvHead(by), ...sums.map(csvLine)].map((line) => `${line}\r\n`).join(''))
+      else stdout.write(table(stdout, head(by), [...sums.map((sum) => cells(sum, sum.of ?? '(none)')), cells(total, 'total')]))
+    })
+  },
+})
+
+const hour = 3_600_000
+
+/** Unix milliseconds; a day without a time begins at midnight, UTC. */
+function timeOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const ago = /^(\d{1,6})([hd])$/.exec(text)
+  if (ago) return Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 24 * hour : hour)
+  // Without a zone it would be the machine's.
+  const zoned = /^\d{4}-\d\d-\d\dT[\d:.]+$/.test(text) ? `${text}Z` : text
+  const time = /^\d{4}-\d\d-\d\d/.test(zoned) ? Date.parse(zoned) : Number.NaN
+  if (Number.isNaN(time)) throw usageError(`--${option} '${text}' is no time.`, 'Write 2026-11-01, 2026-11-01T08:00Z, 30d or 24h.')
+  return time
+}
+
+function toJson(sum: UsageSum) {
+  return {
+    of: sum.of,
+    answers: sum.answers,
+    input_tokens: sum.inputTokens,
+    output_tokens: sum.outputTokens,
+    cached_input_tokens: sum.cachedInputTokens,
+    reasoning_tokens: sum.reasoningTokens,
+    cost_usd: sum.costNanoDollars / 1e9,
+    cost_nano_dollars: sum.costNanoDollars,
+    estimated_answers: sum.estimated,
+    unpriced_answers: sum.unpriced,
+  }
+}
+
+function head(by: string): string[] {
+  return [by.toUpperCase(), 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES']
+}
+
+function cells(sum: UsageSum, name: string): string[] {
+  const notes = [sum.estimated > 0 && `${sum.estimated} estimated`, sum.unpriced > 0 && `${sum.unpriced} without a price`]
+  return [
+    name,
+    String(sum.answers),
+    String(sum.inputTokens),
+    String(sum.cachedInputTokens),
+    String(sum.outputTokens),
+    String(sum.reasoningTokens),
+    `$${(sum.costNanoDollars / 1e9).toFixed(6)}`,
+    notes.filter((note) => note !== false).join(', '),
+  ]
+}
+
+function csvHead(by: string): string {
+  return [by, ...Object.keys(toJson(nothing)).filter((name) => name !== 'of' && name !== 'cost_nano_dollars')].join(',')
+}
+
+function csvLine(sum: UsageSum): string {
+  const { of, cost_nano_dollars: nano, ...rest } = toJson(sum)
+  return [quoted(of ?? ''), ...Object.values({ ...rest, cost_usd: (nano / 1e9).toFixed(9) })].join(',')
+}
+
+/** RFC 4180; and no spreadsheet takes a name for a formula. */
+function quoted(text: string): string {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+const nothing: UsageSum = {
+  of: null,
+  answers: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cachedInputTokens: 0,
+  reasoningTokens: 0,
+  costNanoDollars: 0,
+  estimated: 0,
+  unpriced: 0,
+}

@@ -1,0 +1,92 @@
+import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openLedger } from '../../src/quota/ledger.ts'
+import { openDatabase } from '../../src/storage/open.ts'
+import { inProcess, temporaryFolder } from '../cli/corral.ts'
+import { quietEvents } from './stage.ts'
+
+const day = 86_400_000
+const first = Date.UTC(2026, 10, 1)
+
+const line = (over: object) => ({
+  request_id: 'r',
+  key_id: null,
+  principal: 'alice',
+  attributes: '{"teams":["red"]}',
+  provider: 'groq',
+  model: 'groq/m',
+  capability: 'chat',
+  outcome: 'completed',
+  input_tokens: 100,
+  output_tokens: 10,
+  cached_input_tokens: 5,
+  reasoning_tokens: 2,
+  estimated: 0,
+  cost_nano_dollars: 1_234_567,
+  ...over,
+})
+
+async function stage(path: string): Promise<(words: string) => ReturnType<typeof inProcess>> {
+  const file = join(path, 'run.yaml')
+  writeFileSync(
+    file,
+    `version: 2\nproviders: {}\nstorage:\n  backends: { sql: { type: sql_sqlite, db_path: "${join(path, 'c.db')}" } }\n  stores: { metadata: null, inference: { backend: sql } }\n`,
+  )
+  let now = first
+  await using database = await openDatabase({ engine: 'sqlite', path: join(path, 'c.db') })
+  await using ledger = openLedger(database, { events: quietEvents, now: () => now })
+  ledger.record(line({}))
+  now += day
+  ledger.record(line({ principal: 'bob, "the" builder', attributes: '{}', key_id: 'key_1', estimated: 1, cost_nano_dollars: null }))
+  ledger.record(line({ principal: '=1+1', attributes: '{"teams":["red","blue"]}', cost_nano_dollars: 1 }))
+  return (words) => inProcess(['usage', '--config', file, ...words.split(' ').filter((word) => word !== '')])
+}
+
+test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV', async () => {
+  using folder = temporaryFolder()
+  const usage = await stage(folder.path)
+  const { stdout, stderr, code } = await usage('--by team')
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout.split('\n').map((text) => text.split(/ {2,}/))).toEqual([
+    ['TEAM', 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES'],
+    ['red', '1', '100', '5', '10', '2', '$0.001235'],
+    ['blue, red', '1', '100', '5', '10', '2', '$0.000000'],
+    ['(none)', '1', '100', '5', '10', '2', '$0.000000', '1 estimated, 1 without a price'],
+    ['total', '3', '300', '15', '30', '6', '$0.001235', '1 estimated, 1 without a price'],
+    [''],
+  ])
+  const json = JSON.parse((await usage('--json')).stdout) as { by: string; data: { of: string }[]; total: object }
+  expect([json.by, json.data.map(({ of }) => of)]).toEqual(['user', ['alice', '=1+1', 'bob, "the" builder']])
+  expect(json.total).toMatchObject({
+    answers: 3,
+    cost_nano_dollars: 1_234_568,
+    cost_usd: 0.001_234_568,
+    estimated_answers: 1,
+    unpriced_answers: 1,
+  })
+  expect((await usage('--csv')).stdout.split('\r\n')).toEqual([
+    'user,answers,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,cost_usd,estimated_answers,unpriced_answers',
+    'alice,1,100,10,5,2,0.001234567,0,0',
+    "'=1+1,1,100,10,5,2,0.000000001,0,0",
+    '"bob, ""the"" builder",1,100,10,5,2,0.000000000,1,1',
+    '',
+  ])
+})
+
+test('corral usage of a time', async () => {
+  using folder = temporaryFolder()
+  const usage = await stage(folder.path)
+  const answers = async (words: string) =>
+    (JSON.parse((await usage(`--json ${words}`)).stdout) as { total: { answers: number } }).total.answers
+  expect(await answers('--since 2026-11-02')).toBe(2)
+  expect(await answers('--until 2026-11-02T00:00')).toBe(1)
+  expect(await answers('--since 2026-11-02T00:00:00.001Z')).toBe(0)
+  expect(await answers('--since 0d')).toBe(0)
+  for (const time of ['yesterday', '12', '2026-13-01', '3w']) {
+    const { code, stderr } = await usage(`--since ${time}`)
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`--since '${time}' is no time.`)])
+  }
+  expect((await usage('--json --csv')).code).toBe(2)
+  expect((await usage('--by moon')).code).toBe(2)
+})
