@@ -71,3 +71,30 @@ test('[PIP-1] nobody waits for the body of a caller who is refused', async () =>
   socket.destroy()
   expect(answer).toStartWith('HTTP/1.1 401')
 })
+
+test('a caller who is refused, or has nothing to say, cannot send for ever', async () => {
+  const { hostname, port } = new URL(server.url)
+  for (const head of ['POST /v1/chat/completions', 'POST /nothing', 'GET /v1/health']) {
+    const socket = createConnection({ host: hostname, port: Number(port) })
+    socket.on('error', () => undefined)
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    socket.write(`${head} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`)
+    const answer = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+    const piece = Buffer.from(`2710\r\n${'x'.repeat(10_000)}\r\n`)
+    const sending = setInterval(() => socket.write(piece), 1)
+    expect((await answer).toLowerCase()).toContain('connection: close')
+    await closed
+    clearInterval(sending)
+  }
+})
+
+test('a connection whose body has been read is kept', async () => {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode(text))
+      controller.close()
+    },
+  })
+  const answer = await post(body, {}, 'alice')
+  expect([answer.status, answer.headers.get('connection')]).toEqual([200, null])
+})
