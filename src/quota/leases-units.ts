@@ -258,6 +258,8 @@ export class UnitCounter implements CounterState {
       )
     } catch (error) {
       lease.owed += request.owed
+      // Most likely it never got there. It is a hint: where it did, somebody waits in vain, or not at all.
+      lease.reported -= request.leased
       this.#busy = undefined
       this.#fail(error)
       return this.#keepSwept(lease)

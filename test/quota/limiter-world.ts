@@ -45,15 +45,19 @@ export class VirtualTime {
 
   async runUntil(end: number): Promise<void> {
     await settled()
-    for (;;) {
-      const next = this.#planned.reduce<Planned | undefined>((first, one) => (!first || before(one, first) ? one : first), undefined)
-      if (!next || next.at > end) break
-      this.#planned.splice(this.#planned.indexOf(next), 1)
-      this.now = next.at
-      next.run()
-      await settled()
-    }
+    while (await this.step(end));
     this.now = end
+  }
+
+  /** What comes next, as far as it comes until `end`. */
+  async step(end = Infinity): Promise<boolean> {
+    const next = this.#planned.reduce<Planned | undefined>((first, one) => (!first || before(one, first) ? one : first), undefined)
+    if (!next || next.at > end) return false
+    this.#planned.splice(this.#planned.indexOf(next), 1)
+    this.now = next.at
+    next.run()
+    await settled()
+    return true
   }
 
   clock(skew = () => 0): Clock {
@@ -143,10 +147,11 @@ export class World {
 
   /** Runs `story` in virtual time to its end. */
   async play(story: Promise<unknown>): Promise<void> {
-    let isOver = false
-    const ended = story.finally(() => (isOver = true))
+    const state = { isOver: false }
+    const ended = story.finally(() => (state.isOver = true))
     ended.catch(() => undefined)
-    while (!isOver) await this.time.runUntil(this.time.now + 1000)
+    await this.time.runUntil(this.time.now)
+    while (!state.isOver) if (!(await this.time.step())) throw new Error('nothing happens any more, and the story is not over')
     await ended
     if (this.violations.length > 0) throw new Error(this.violations.slice(0, 5).join('; '))
   }

@@ -50,14 +50,14 @@ const sql: readonly TestStore[] = engines.map((engine) => ({
 }))
 
 const onRedis: readonly TestStore[] = redis
-  ? [redis].map(({ backend, freshPrefix }) => ({
+  ? [redis].map((server) => ({
       name: 'redis',
       async place() {
-        const prefix = freshPrefix()
+        const prefix = server.freshPrefix()
         const open = new AsyncDisposableStack()
         return {
           open: async ({ namespace = '', ...options } = {}) =>
-            open.use(createRedisStore(backend, { namespace: `${prefix}${namespace}`, ...options })),
+            open.use(createRedisStore(server.backend, { namespace: `${prefix}${namespace}`, ...options })),
           [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
         }
       },

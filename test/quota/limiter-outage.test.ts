@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'bun:test'
+import { ApiError } from '../../src/errors.ts'
+import type { Counter, Demand, QuotaStore } from '../../src/quota/counters.ts'
+import { createLimiter, type LimiterOptions } from '../../src/quota/limiter.ts'
+import { createMemoryStore } from '../../src/quota/stores/memory.ts'
+import { failureOf } from '../../src/testing/failure-of.ts'
+import { VirtualTime } from './limiter-world.ts'
+
+const tokens: Counter = { id: 'tokens', unit: 'total_tokens', limit: 100_000, period: 'day', label: 'tokens a day' }
+const slots: Counter = { id: 'slots', unit: 'slots', limit: 10, period: 'day', label: 'at a time' }
+const one = (counter: Counter, amount = 1): Demand[] => [{ counter, amount }]
+
+/** A store that fails, is silent or works, as a test says, and a limiter at it. */
+function stage(failure: 'closed' | 'open', options: Partial<LimiterOptions> = {}) {
+  const time = new VirtualTime(Date.UTC(2026, 0, 5))
+  const memory = createMemoryStore({ shared: true, now: () => time.now })
+  const state = { mode: 'works' as 'works' | 'fails' | 'silent', asked: 0, events: [] as string[] }
+  const through = <T>(run: () => Promise<T>): Promise<T> => {
+    state.asked++
+    if (state.mode === 'fails') return Promise.reject(new Error('no way'))
+    return state.mode === 'silent' ? new Promise(() => undefined) : run()
+  }
+  const store: QuotaStore = {
+    shared: true,
+    exchange: (request) => through(() => memory.exchange(request)),
+    hold: (request) => through(() => memory.hold(request)),
+    async [Symbol.asyncDispose]() {},
+  }
+  const events = {
+    storeFailed: (error: unknown) => state.events.push(`failed: ${error instanceof Error ? error.message : String(error)}`),
+    storeBack: (unmetered: number) => state.events.push(`back: ${unmetered}`),
+  }
+  const limiter = createLimiter({ store, failure, events, clock: time.clock(), ...options })
+  const outcome = async (demands: Demand[]) => {
+    try {
+      const answer = await limiter.reserve(demands)
+      return 'refused' in answer ? 'refused' : 'admitted'
+    } catch (error) {
+      return error instanceof ApiError ? error.status : error
+    }
+  }
+  return { time, limiter, state, outcome }
+}
+
+describe('the quota store is out of reach', () => {
+  test('[QUO-14] failing closed: 503 with Retry-After, told once, and over when it is back', async () => {
+    const { limiter, state, outcome, time } = stage('closed')
+    expect(await outcome(one(tokens, 10))).toBe('admitted')
+    state.mode = 'fails'
+    const failure = await failureOf(Promise.resolve(limiter.reserve(one(tokens, 5000))))
+    expect(failure).toMatchObject({
+      status: 503,
+      type: 'service_unavailable_error',
+      headers: { 'retry-after': '2' },
+      denial: { by: 'quota' },
+    })
+    for (let at = 0; at < 100; at++) expect(await outcome(one(tokens, 5000))).toBe(503)
+    for (let at = 0; at < 100; at++) expect(await outcome(one(slots))).toBe(503)
+    await time.runUntil(time.now + 10_000)
+    expect(await outcome(one(tokens, 5000))).toBe(503)
+    expect(state.events).toEqual(['failed: no way'])
+    state.mode = 'works'
+    await time.runUntil(time.now + 2500)
+    expect(await outcome(one(tokens, 5000))).toBe('admitted')
+    expect(await outcome(one(slots))).toBe('admitted')
+    expect(state.events).toEqual(['failed: no way', 'back: 0'])
+  })
+
+  test('[QUO-14] leases at hand go on being used', async () => {
+    const { state, outcome, limiter } = stage('closed')
+    expect(await outcome(one(tokens, 10))).toBe('admitted')
+    expect(await outcome(one(slots))).toBe('admitted')
+    state.mode = 'fails'
+    const left = limiter.standing(tokens).remaining
+    expect(await outcome(one(tokens, 10))).toBe('admitted')
+    expect(await outcome(one(tokens, 10))).toBe('admitted')
+    expect(limiter.standing(tokens).remaining).toBe(left - 20)
+  })
+
+  test('[QUO-14] failing open: admitted uncounted, and how many is told when it is back', async () => {
+    const { state, outcome, time, limiter } = stage('open')
+    state.mode = 'fails'
+    for (let at = 0; at < 50; at++) expect(await outcome([...one(tokens, 5000), ...one(slots)])).toBe('admitted')
+    state.mode = 'works'
+    await time.runUntil(time.now + 2500)
+    expect(await outcome(one(tokens, 100_000))).toBe('admitted')
+    expect(state.events).toEqual(['failed: no way', 'back: 100'])
+    expect(await outcome(one(tokens, 1))).toBe('refused')
+    for (let at = 0; at < 10; at++) expect(await outcome(one(slots))).toBe('admitted')
+    expect(await outcome(one(slots))).toBe('refused')
+    await limiter[Symbol.asyncDispose]()
+  })
+
+  test('[QUO-14] a store that does not answer is asked by one at a time, and keeps nobody for longer than its time', async () => {
+    const { state, outcome, time } = stage('closed', { mostWaiting: 1000 })
+    state.mode = 'silent'
+    const outcomes: unknown[] = []
+    const ask = async (counter: Counter) => void outcomes.push(await outcome(one(counter, 7)))
+    for (let at = 0; at < 5000; at++) void ask(tokens)
+    await time.runUntil(time.now)
+    // One question for all; those beyond what may wait are told at once.
+    expect(state.asked).toBe(1)
+    expect(outcomes).toEqual(Array.from({ length: 4000 }, () => 503))
+    await time.runUntil(time.now + 1500)
+    expect(outcomes).toHaveLength(5000)
+    for (let subject = 0; subject < 500; subject++) void ask({ ...tokens, id: `subject ${subject}` })
+    await time.runUntil(time.now + 10_000)
+    expect(outcomes).toHaveLength(5500)
+    expect(state.asked).toBeLessThan(10)
+    state.mode = 'works'
+    await time.runUntil(time.now + 4000)
+    expect(await outcome(one(tokens, 7))).toBe('admitted')
+  })
+
+  test('[QUO-14] one call that fails is tried again, and nobody notices', async () => {
+    const { state, outcome } = stage('closed')
+    state.mode = 'fails'
+    const answer = outcome(one(tokens))
+    state.mode = 'works'
+    expect(await answer).toBe('admitted')
+    expect(state.events).toEqual([])
+  })
+
+  test('[QUO-4] what is owed while the store is out of reach is counted when it is back', async () => {
+    const { state, limiter, outcome, time } = stage('closed')
+    const reservation = await limiter.reserve(one(tokens, 10))
+    state.mode = 'fails'
+    if ('settle' in reservation) reservation.settle([60_000])
+    await time.runUntil(time.now + 5000)
+    state.mode = 'works'
+    await time.runUntil(time.now + 5000)
+    expect(await outcome(one(tokens, 40_001))).toBe('refused')
+  })
+})
