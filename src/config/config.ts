@@ -4,6 +4,7 @@ import type { EgressConfig } from '../egress/config.ts'
 import type { QuotaConfig } from '../quota/config.ts'
 import type { Secret } from '../secret.ts'
 import type { StorageConfig } from '../storage/config.ts'
+import type { TelemetryConfig } from '../telemetry/config.ts'
 import type { ListedModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
 
 /** The configuration as the rest of the server reads it: substituted, validated, defaults filled in. */
@@ -33,6 +34,8 @@ export interface Config {
   readonly audit?: AuditConfig | undefined
   /** What callers' own URLs may reach. */
   readonly egress: EgressConfig
+  /** Absent: as in `defaultTelemetry`. */
+  readonly telemetry?: TelemetryConfig | undefined
   readonly logging: {
     readonly categoryLevels: Readonly<Record<string, string>>
     /** Colours on a terminal (`NO_COLOR`, `FORCE_COLOR`). Default true. */

@@ -19,6 +19,7 @@ import { type ConfigOrigin, findSource, type FoundSource, moduleFolders } from '
 import { parseProvidersSpec } from './spec.ts'
 import { readStorage } from './storage.ts'
 import { expandHome } from './substitute.ts'
+import { readTelemetry } from './telemetry.ts'
 import { child } from './tree.ts'
 import type { Strictness } from './validate.ts'
 
@@ -84,6 +85,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
   const storage = readStorage(root, { ...using, corralHome })
+  const telemetry = readTelemetry(root, { ...using, corralHome })
   if (settings) checkQuotaStore(settings.quota, child(child(root, 'server'), 'quota') ?? root, { storage, report })
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
@@ -98,6 +100,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     ...settings,
     storage,
     home: corralHome,
+    telemetry,
     logging,
   }
   return { config, warnings: inFileOrder(report.warnings), origin: found.origin }

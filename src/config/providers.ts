@@ -6,6 +6,7 @@ import { loadProviderModule } from './provider-modules.ts'
 import { Report } from './report.ts'
 import { knownApis, providerEntrySchema } from './schema.ts'
 import { enabledId, idIfEnabled, type Substitution, substitute } from './substitute.ts'
+import { seedTelemetryType } from './telemetry.ts'
 import { child, emptyMap, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import type { reportUnknownKey } from './validate.ts'
 import { type Strictness, validate } from './validate.ts'
@@ -171,6 +172,8 @@ class ProviderReader {
     }
     const definition = definitions.find((one) => one.api === api && one.type === type)
     if (definition) return definition
+    // `telemetry.ts` reads it: what it provided is part of this server.
+    if (api === 'telemetry' && type === seedTelemetryType) return 'wrong'
     if (planned.some((one) => one.api === api && one.type === type)) return 'unserved'
     const types = [...definitions, ...planned].filter((one) => one.api === api).map((one) => one.type)
     if (types.length === 0) return 'unserved'

@@ -101,6 +101,11 @@ export class Report {
     this.errors.push({ file: origin, line: 0, column: 0, path: '', message: this.mask(message), nearest })
   }
 
+  /** A warning outside the file. */
+  warnOf(origin: string, message: string): void {
+    this.#push(this.warnings, { kind: 'notice', file: origin, line: 0, column: 0, path: '', message: this.mask(message) })
+  }
+
   mask(text: string): string {
     let masked = text
     for (const value of this.#hidden) masked = masked.replaceAll(value, '***')
@@ -118,7 +123,8 @@ export class Report {
 
   /** Anchors and shared sections lead to the same place more than once. */
   #push<T extends ConfigIssue>(list: T[], issue: T): void {
-    const same = (other: T) => other.line === issue.line && other.path === issue.path && other.message === issue.message
+    const same = (other: T) =>
+      other.file === issue.file && other.line === issue.line && other.path === issue.path && other.message === issue.message
     if (!list.some(same)) list.push(issue)
   }
 }

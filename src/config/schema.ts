@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { serverSchema } from './schema-server.ts'
 import { olderStoreSchema, storageSchema, vectorStoresSchema } from './schema-storage.ts'
+import { telemetrySchema } from './schema-telemetry.ts'
 
 export const modelTypes = ['llm', 'embedding', 'rerank'] as const
 
@@ -71,7 +72,6 @@ export const unusedSections: Readonly<Record<string, z.ZodType>> = {
   scoring_fns: z.array(z.looseObject({})),
   benchmarks: z.array(z.looseObject({})),
   tool_groups: z.array(z.looseObject({})),
-  telemetry: z.looseObject({}),
 }
 
 /** The whole file, for editors and for the names of its keys; the loader reads it section by section. */
@@ -86,6 +86,7 @@ export const fileSchema = z.strictObject({
   models: z.array(registeredModelSchema).nullish().describe('The older place of `registered_resources.models`.'),
   server: serverSchema.nullish(),
   logging: loggingSchema.nullish(),
+  telemetry: telemetrySchema.nullish().describe('Traces and metrics.'),
   storage: storageSchema.nullish().describe('Where data lies.'),
   metadata_store: olderStoreSchema.nullish().describe('The older place of `storage`.'),
   inference_store: olderStoreSchema.nullish(),
@@ -133,7 +134,7 @@ export const knownApis = [
 ] as const
 
 /** Served by Corral itself, without a provider. */
-export const builtInApis: readonly string[] = ['models', 'inspect', 'providers', 'admin']
+export const builtInApis: readonly string[] = ['models', 'inspect', 'providers', 'admin', 'telemetry']
 
 /** Keys that mean nothing here and that files carry all the same. */
 export const silentKeys: readonly string[] = ['container_image', 'docker_image', 'built_at', 'image_type']

@@ -8,6 +8,7 @@ import { authenticatorSchema } from '../../src/auth/schema.ts'
 import { authSectionSchema } from '../../src/config/schema-auth.ts'
 import { auditSchema, corsSchema, serverSchema } from '../../src/config/schema-server.ts'
 import { backendSchema, storageSchema } from '../../src/config/schema-storage.ts'
+import { metricsSchema, otlpSchema, telemetrySchema, traceStoreSchema, tracesSchema } from '../../src/config/schema-telemetry.ts'
 import { egressSchema } from '../../src/egress/schema.ts'
 import { limitSchema, quotaSchema } from '../../src/quota/schema.ts'
 import { load } from './loading.ts'
@@ -26,6 +27,11 @@ const schemas = [
   quotaSchema,
   limitSchema,
   storageSchema,
+  telemetrySchema,
+  otlpSchema,
+  tracesSchema,
+  traceStoreSchema,
+  metricsSchema,
   ...authenticatorSchema.options,
   ...backendSchema.options,
   providerEntrySchema,

@@ -27,7 +27,7 @@ export async function starterText({ env, definitions, egress }: DistributionCont
     const config = isFound ? withAddress(entry) : entry.config
     ;(providers[definition.api] ??= []).push({ provider_id: entry.id, provider_type: definition.type, config })
   }
-  return stringify({ version: 2, distro_name: 'starter', providers })
+  return stringify({ version: 2, distro_name: 'starter', providers, telemetry: { store: { enabled: true } } })
 }
 
 /** A server that was found has no variable that says where it is: its address is where it was found. */

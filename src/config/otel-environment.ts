@@ -1,0 +1,78 @@
+import type { Environment } from './environment.ts'
+import type { Report } from './report.ts'
+
+/** Reads OpenTelemetry's own variables; an empty one counts as not set, and one that cannot be read is told and left aside, as OpenTelemetry wants. */
+export class OtelEnvironment {
+  readonly #env: Environment
+  readonly #report: Report
+
+  constructor(env: Environment, report: Report) {
+    this.#env = env
+    this.#report = report
+  }
+
+  text(...names: readonly string[]): string | undefined {
+    for (const name of names) {
+      const value = this.#env[name]?.trim()
+      if (value) return value
+    }
+    return undefined
+  }
+
+  /** True for `true` in any case, as OpenTelemetry reads it. */
+  flag(name: string): boolean | undefined {
+    const value = this.text(name)?.toLowerCase()
+    return value === undefined ? undefined : value === 'true'
+  }
+
+  number(names: readonly string[], { least, most }: { least: number; most: number }): number | undefined {
+    for (const name of names) {
+      const value = this.text(name)
+      if (value === undefined) continue
+      const number = Number(value)
+      if (number >= least && number <= most) return number
+      this.ignored(name, `is no number from ${least} to ${most}`)
+    }
+    return undefined
+  }
+
+  choice<T extends string>(names: readonly string[], known: readonly T[]): T | undefined {
+    for (const name of names) {
+      const value = this.text(name)
+      if (value === undefined) continue
+      const found = known.find((one) => one === value.toLowerCase())
+      if (found) return found
+      this.ignored(name, `is none of ${known.join(', ')}`)
+    }
+    return undefined
+  }
+
+  /** `key=value` pairs with commas between, values percent-encoded. */
+  pairs(...names: readonly string[]): Record<string, string> {
+    const pairs: Record<string, string> = {}
+    for (const name of names.toReversed()) {
+      for (const part of (this.text(name) ?? '').split(',')) {
+        if (part.trim() === '') continue
+        const equals = part.indexOf('=')
+        const key = part.slice(0, equals).trim()
+        const value = decoded(part.slice(equals + 1).trim())
+        if (equals < 1 || key === '' || value === undefined) this.ignored(name, 'has a part that is no key=value')
+        else pairs[key] = value
+      }
+    }
+    return pairs
+  }
+
+  ignored(name: string, why: string): void {
+    this.#report.warnOf(name, `${why}: it has no effect`)
+  }
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // The one who asks says that it is none.
+    return undefined
+  }
+}

@@ -1,0 +1,79 @@
+import { resolve } from 'node:path'
+import { Secret } from '../secret.ts'
+import type { OtlpConfig } from '../telemetry/config.ts'
+import type { OtelEnvironment } from './otel-environment.ts'
+import type { Report } from './report.ts'
+import type { TelemetrySection } from './schema-telemetry.ts'
+import { expandHome } from './substitute.ts'
+
+export interface OtlpReading {
+  readonly report: Report
+  readonly cwd: string
+  readonly home: string
+  readonly otel: OtelEnvironment
+  /** `telemetry.otlp` of the file. */
+  readonly written: TelemetrySection['otlp']
+  /** Endpoints that a Llama Stack file gives, whole. */
+  readonly seed?: { readonly traces?: string | undefined; readonly metrics?: string | undefined } | undefined
+}
+
+type Signal = 'traces' | 'metrics'
+
+/**
+ * Where a signal goes, by OTEL_EXPORTER_OTLP_* (those of the signal first), then the file. Undefined where it is not exported: OpenTelemetry's default
+ * would be a collector on this machine, which is asked for here by naming the exporter or an endpoint.
+ */
+export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefined, reading: OtlpReading): OtlpConfig | undefined {
+  const { otel, written, report } = reading
+  if (otel.flag('OTEL_SDK_DISABLED')) return undefined
+  const named = exporterNamed(signal, otel) ?? chosen ?? undefined
+  const url = urlOf(signal, reading)
+  if (named === 'none' || (named === undefined && url === undefined)) return undefined
+  const whole = url ?? `http://localhost:4318/v1/${signal}`
+  const origin = `telemetry.otlp.endpoint (or OTEL_EXPORTER_OTLP_ENDPOINT)`
+  if (!/^https?:$/.test(URL.parse(whole)?.protocol ?? '')) {
+    report.errorOf(origin, 'must be a URL that begins with http:// or https://')
+    return undefined
+  }
+  warnOfProtocol(signal, otel)
+  const names = (suffix: string) => [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${suffix}`, `OTEL_EXPORTER_OTLP_${suffix}`]
+  const headers = { ...written?.headers, ...otel.pairs(...names('HEADERS')) }
+  const path = (suffix: string, other: string | null | undefined) => {
+    const file = otel.text(...names(suffix)) ?? (other || undefined)
+    return file === undefined ? undefined : resolve(reading.cwd, expandHome(file, reading.home))
+  }
+  const times = { least: 1, most: 600_000 }
+  return {
+    url: whole,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), new Secret(value)])),
+    timeout: otel.number(names('TIMEOUT'), times) ?? written?.timeout_ms ?? 10_000,
+    compression: otel.choice(names('COMPRESSION'), ['none', 'gzip'] as const) ?? written?.compression ?? 'none',
+    certificate: path('CERTIFICATE', written?.certificate),
+    clientCertificate: path('CLIENT_CERTIFICATE', written?.client_certificate),
+    clientKey: path('CLIENT_KEY', written?.client_key),
+  }
+}
+
+function exporterNamed(signal: Signal, otel: OtelEnvironment): 'otlp' | 'none' | undefined {
+  const name = `OTEL_${signal.toUpperCase()}_EXPORTER`
+  const listed = (otel.text(name) ?? '').split(',').map((one) => one.trim().toLowerCase())
+  if (listed.includes('otlp')) return 'otlp'
+  if (listed.includes('none')) return 'none'
+  if (otel.text(name) !== undefined) otel.ignored(name, "is neither 'otlp' nor 'none'")
+  return undefined
+}
+
+function urlOf(signal: Signal, { otel, written, seed }: OtlpReading): string | undefined {
+  const own = otel.text(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`)
+  if (own !== undefined) return own
+  const root = otel.text('OTEL_EXPORTER_OTLP_ENDPOINT') ?? (written?.endpoint || undefined)
+  return root === undefined ? seed?.[signal] : `${root.replace(/\/$/, '')}/v1/${signal}`
+}
+
+function warnOfProtocol(signal: Signal, otel: OtelEnvironment): void {
+  for (const name of [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`, 'OTEL_EXPORTER_OTLP_PROTOCOL']) {
+    const protocol = otel.text(name)
+    if (protocol !== undefined && protocol !== 'http/protobuf')
+      otel.ignored(name, 'names a protocol that is not spoken here: http/protobuf is')
+  }
+}

@@ -1,0 +1,125 @@
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { defaultTelemetry, samplers, type TelemetryConfig, type TraceStoreConfig } from '../telemetry/config.ts'
+import { OtelEnvironment } from './otel-environment.ts'
+import { readOtlp } from './otlp.ts'
+import { seedTelemetrySchema, type TelemetrySection, telemetrySchema } from './schema-telemetry.ts'
+import { expandHome, type Substitution, substitute } from './substitute.ts'
+import { child, holdsNothing, type MapNode, textOf, type TreeNode } from './tree.ts'
+import { type Strictness, validate } from './validate.ts'
+
+interface TelemetryReading extends Substitution {
+  readonly strictness: Strictness
+  readonly cwd: string
+  /** Absolute. */
+  readonly corralHome: string
+}
+
+/** Reads `telemetry:`, the older `providers.telemetry` of Llama Stack, and OpenTelemetry's variables, which count more than both. */
+export function readTelemetry(root: MapNode, reading: TelemetryReading): TelemetryConfig {
+  const section = child(root, 'telemetry')
+  const expanded = section && !holdsNothing(section) ? substitute(section, reading) : undefined
+  const values: TelemetrySection =
+    (expanded && !holdsNothing(expanded) ? validate(expanded, telemetrySchema, { ...reading, strictness: 'strict' }) : undefined) ?? {}
+  const seed = readSeed(root, reading)
+  const otel = new OtelEnvironment(reading.env, reading.report)
+  const { traces: usual } = defaultTelemetry
+  const { traces, metrics } = values
+  const off = otel.flag('OTEL_SDK_DISABLED') === true
+  const using = { ...reading, otel, written: values.otlp, seed }
+  const sampler =
+    otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ?? traces?.sampler ?? (traces?.ratio ? 'parentbased_traceidratio' : undefined)
+  const counts = { least: 1, most: 1_000_000 }
+  return {
+    conventions: otel
+      .text('OTEL_SEMCONV_STABILITY_OPT_IN')
+      ?.split(',')
+      .some((one) => one.trim() === latest)
+      ? 'latest'
+      : 'v1_41',
+    resource: resourceOf(values, seed?.serviceName, otel),
+    traces: {
+      enabled: !off && traces?.enabled !== false,
+      sampler: sampler ?? usual.sampler,
+      ratio: otel.number(['OTEL_TRACES_SAMPLER_ARG'], { least: 0, most: 1 }) ?? traces?.ratio ?? usual.ratio,
+      exporter: traces?.enabled === false ? undefined : readOtlp('traces', traces?.exporter, using),
+      captureContent: capturesContent(otel) ?? traces?.capture_content ?? false,
+      maxContentLength: traces?.max_content_length ?? usual.maxContentLength,
+      passBaggage: traces?.pass_baggage ?? false,
+      queueSize: otel.number(['OTEL_BSP_MAX_QUEUE_SIZE'], counts) ?? usual.queueSize,
+      batchSize: otel.number(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], counts) ?? usual.batchSize,
+    },
+    ...(!off && { store: readStore(values.store, seed?.storePath, reading) }),
+    metrics: {
+      enabled: !off && metrics?.enabled !== false,
+      exporter: metrics?.enabled === false ? undefined : readOtlp('metrics', metrics?.exporter, using),
+      interval: otel.number(['OTEL_METRIC_EXPORT_INTERVAL'], { least: 100, most: 86_400_000 }) ?? metrics?.interval_ms ?? 60_000,
+    },
+    redact: values.redact ?? [],
+  }
+}
+
+const latest = 'gen_ai_latest_experimental'
+
+/** OpenTelemetry's spellings of later versions (`SPAN_ONLY` …) count too; events of content are not made. */
+function capturesContent(otel: OtelEnvironment): boolean | undefined {
+  const value = otel.text('OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT')?.toLowerCase()
+  return value === undefined ? undefined : ['true', 'span_only', 'span_and_event'].includes(value)
+}
+
+function resourceOf(values: TelemetrySection, seedName: string | undefined, otel: OtelEnvironment): Record<string, string> {
+  const attributes = { ...values.resource_attributes, ...otel.pairs('OTEL_RESOURCE_ATTRIBUTES') }
+  const name = otel.text('OTEL_SERVICE_NAME') ?? attributes['service.name'] ?? values.service_name ?? seedName ?? 'corral'
+  return { 'host.name': hostname(), ...attributes, 'service.name': name }
+}
+
+function readStore(
+  values: TelemetrySection['store'],
+  seedPath: string | undefined,
+  reading: TelemetryReading,
+): TraceStoreConfig | undefined {
+  if (!(values?.enabled ?? (values ? values.path !== undefined : seedPath !== undefined))) return undefined
+  const written = values?.path ?? seedPath
+  const path = written ? resolve(reading.cwd, expandHome(written, reading.home)) : join(reading.corralHome, 'traces.db')
+  return {
+    path,
+    limits: { maxAge: (values?.max_age_days ?? 7) * 86_400_000, maxBytes: Math.round((values?.max_size_mb ?? 512) * 1_048_576) },
+    slowAfter: values?.slow_ms ?? 10_000,
+  }
+}
+
+interface Seed {
+  readonly serviceName?: string | undefined
+  readonly storePath?: string | undefined
+  readonly traces?: string | undefined
+  readonly metrics?: string | undefined
+}
+
+/** The type that Llama Stack's own telemetry provider has. */
+export const seedTelemetryType = 'inline::meta-reference'
+
+/** Llama Stack's `providers.telemetry`: its sinks `sqlite`, `otel_trace` and `otel_metric` are this server's store and exporters. */
+function readSeed(root: MapNode, reading: TelemetryReading): Seed | undefined {
+  const config = seedConfig(child(child(root, 'providers'), 'telemetry'))
+  if (!config || holdsNothing(config)) return undefined
+  const values = validate(substitute(config, reading), seedTelemetrySchema, reading)
+  if (!values) return undefined
+  const sinks = typeof values.sinks === 'string' ? values.sinks.split(',') : (values.sinks ?? [])
+  const has = (sink: string) => sinks.some((one) => one.trim() === sink)
+  const root4318 = values.otel_exporter_otlp_endpoint?.replace(/\/$/, '')
+  const url = (signal: string) => (root4318 ? `${root4318}/v1/${signal}` : undefined)
+  // Its file was written by Python, in a form of its own: ours stands beside it.
+  const path = has('sqlite') ? values.sqlite_db_path : undefined
+  return {
+    serviceName: values.service_name?.replaceAll('\u200b', '') || undefined,
+    storePath: path ? `${path.replace(/\.db$/, '')}.corral.db` : undefined,
+    traces: has('otel_trace') ? (values.otel_trace_endpoint ?? url('traces')) : undefined,
+    metrics: has('otel_metric') ? (values.otel_metric_endpoint ?? url('metrics')) : undefined,
+  }
+}
+
+function seedConfig(list: TreeNode | undefined): TreeNode | undefined {
+  if (list?.kind !== 'list') return undefined
+  const entry = list.items.find((item) => textOf(child(item, 'provider_type')) === seedTelemetryType)
+  return child(entry, 'config')
+}
