@@ -1,15 +1,17 @@
 import { holds, parseCondition } from '../access/conditions.ts'
 import type { Call, Principal } from '../call.ts'
+import type { ApiError } from '../errors.ts'
 import { defaultMaxTokens, type QuotaConfig } from './config.ts'
 import type { Counter, Demand, Limiter, Refusal, Reservation } from './counters.ts'
-import { type EstimateOptions, likelyInput, mostTokens, namesNoMost } from './estimate.ts'
+import { type EstimateOptions, mostTokens, namesNoMost } from './estimate.ts'
 import { pushTightest } from './governance-headers.ts'
-import { compileLimits, type Unit } from './governance-limits.ts'
+import { compileLimits } from './governance-limits.ts'
 import { type Plan, Plans, type RequestPlan, type TargetPlan } from './governance-plan.ts'
 import { refused, unpriced } from './governance-refusal.ts'
-import type { Admitted, Governance, InferenceEnd, InferenceFacts, Settle, TokensUsed } from './governance.ts'
+import { demandsOf, type Held, Running } from './governance-running.ts'
+import type { Admitted, Governance, InferenceFacts, Settle } from './governance.ts'
 import type { Ledger } from './ledger.ts'
-import { costOf, type MostTokens, mostOf } from './prices-rates.ts'
+import { mostOf } from './prices-rates.ts'
 import type { Price, Prices } from './prices.ts'
 
 export interface GovernanceOptions {
@@ -79,7 +81,7 @@ class Governing implements Governance {
 
   #requestAdmitted(answer: Reservation | Refusal, plan: RequestPlan, headers: string[]): Settle {
     pushTightest(headers, 'requests', plan.requests, this.#limiter)
-    if ('refused' in answer) throw refused(answer, { demands: plan.demands, now: this.#now() })
+    if ('refused' in answer) throw this.#refused(answer, plan.demands)
     return (taken = true) => answer.settle(taken ? plan.all : plan.none)
   }
 
@@ -106,8 +108,13 @@ class Governing implements Governance {
       pushTightest(headers, 'requests', target.requests, this.#limiter)
       pushTightest(headers, 'tokens', target.tokens, this.#limiter)
     }
-    if ('refused' in answer) throw refused(answer, { demands, now: this.#now(), namesNoMost: namesNoMost(facts) })
+    if ('refused' in answer) throw this.#refused(answer, demands, facts)
     return this.#run(inference, price, { reservation: answer, demands })
+  }
+
+  #refused(refusal: Refusal, demands: readonly Demand[], facts?: InferenceFacts): ApiError {
+    const { reset } = this.#limiter.standing(refusal.refused)
+    return refused(refusal, { demands, reset, now: this.#now(), namesNoMost: facts !== undefined && namesNoMost(facts) })
   }
 
   #run({ facts, plan }: Inference, price: Price | undefined, held?: Held): Admitted {
@@ -129,11 +136,6 @@ interface Reserved {
   readonly price: Price | undefined
 }
 
-interface Held {
-  readonly reservation: Reservation
-  readonly demands: readonly Demand[]
-}
-
 /** All conditions of a limit; somebody who is nobody has no attributes. */
 function allHold(conditions: readonly string[]): (principal: Principal | undefined) => boolean {
   const parsed = conditions.map(parseCondition)
@@ -141,115 +143,3 @@ function allHold(conditions: readonly string[]): (principal: Principal | undefin
 }
 
 const nobody: Pick<Principal, 'id' | 'attributes'> = { id: '', attributes: {} }
-
-/** What takes nothing at worst is not asked for: what costs nothing runs on when the budget is used up. */
-function demandsOf({ counters }: TargetPlan, most: MostTokens, cost: number): Demand[] {
-  const demands: Demand[] = []
-  for (const counter of counters) {
-    const amount = unitsOf(counter.unit, most, cost)
-    if (amount > 0) demands.push({ counter, amount })
-  }
-  return demands
-}
-
-function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): number {
-  switch (unit) {
-    case 'requests':
-    case 'slots':
-      return 1
-    case 'input_tokens':
-      return input
-    case 'output_tokens':
-      return output
-    case 'total_tokens':
-      return input + output
-    default:
-      return cost
-  }
-}
-
-interface RunningOptions {
-  readonly facts: InferenceFacts
-  readonly plan: Plan
-  readonly price: Price | undefined
-  /** Absent: nothing is held. */
-  readonly held: Held | undefined
-  readonly ledger: Ledger | undefined
-}
-
-/** One answer on its way. */
-class Running implements Admitted {
-  readonly #options: RunningOptions
-  #settled = false
-
-  constructor(options: RunningOptions) {
-    this.#options = options
-  }
-
-  settle(end: InferenceEnd): void {
-    if (this.#settled) return
-    this.#settled = true
-    const { facts, price, held, ledger } = this.#options
-    const used = usedOf(end, facts)
-    const cost = used ? costOfUse(price, used) : 0
-    if (held) held.reservation.settle(held.demands.map(({ counter }) => settledUnits(counter.unit, used, cost ?? 0)))
-    if (!used) return
-    const { notes } = facts.call
-    if (notes) {
-      notes.inputTokens = used.input
-      notes.outputTokens = used.output
-      if (cost !== undefined) notes.costNanoDollars = cost
-    }
-    if (ledger) ledger.record(entryOf(this.#options, used, { cost, outcome: end.outcome }))
-  }
-}
-
-function settledUnits(unit: Unit, used: TokensUsed | undefined, cost: number): number {
-  return used ? unitsOf(unit, used, cost) : 0
-}
-
-/** Undefined: no price is known. */
-function costOfUse(price: Price | undefined, used: TokensUsed): number | undefined {
-  if (!price) return undefined
-  const { reportedDollars } = used
-  if (price.reported && reportedDollars !== undefined) return Math.min(Math.ceil(reportedDollars * 1e9), Number.MAX_SAFE_INTEGER)
-  return price.rates && costOf(price.rates, used)
-}
-
-/**
- * What an answer took. Where the provider says it, that; but never less than what came of an answer that did not end. Where it says nothing,
- * what came is counted and the input is estimated. Undefined: nothing, because it failed before anything came.
- */
-function usedOf({ outcome, usage, came = 0 }: InferenceEnd, facts: InferenceFacts): TokensUsed | undefined {
-  if (usage) {
-    const whole = { ...usage, input: whole0(usage.input), output: whole0(usage.output) }
-    return outcome !== 'completed' && came > whole.output ? { ...whole, output: came, estimated: true } : whole
-  }
-  if (came === 0 && (outcome === 'failed' || outcome === 'truncated')) return undefined
-  return { input: likelyInput(facts), output: came, estimated: true }
-}
-
-function whole0(tokens: number): number {
-  return tokens > 0 && Number.isFinite(tokens) ? Math.ceil(tokens) : 0
-}
-
-function entryOf({ facts, plan }: RunningOptions, used: TokensUsed, { cost, outcome }: { cost: number | undefined; outcome: string }) {
-  const { call, provider, model, capability } = facts
-  const { principal } = call
-  return {
-    request_id: call.requestId,
-    key_id: principal?.key?.id ?? null,
-    principal: principal?.id ?? null,
-    attributes: plan.attributes,
-    provider,
-    model,
-    capability,
-    outcome,
-    input_tokens: used.input,
-    output_tokens: used.output,
-    cached_input_tokens: whole0(used.cachedInput ?? 0),
-    reasoning_tokens: whole0(used.reasoning ?? 0),
-    estimated: used.estimated ? 1 : 0,
-    cost_nano_dollars: cost ?? null,
-  }
-}

@@ -52,20 +52,25 @@ export function writesText(capability: string): boolean {
   return capability !== 'embeddings' && capability !== 'rerank'
 }
 
+/** More than any answer has: what callers write in a request may be any number. */
+const mostCounted = 1e12
+
 function mostOutput(asked: Asked, defaultMaxTokens: number): number {
   if (!writesText(asked.capability)) return 0
   const body = asked.body as Fields
-  return (namedMost(body) ?? defaultMaxTokens) * Math.max(1, wholeNumber(body['n']) ?? 1, wholeNumber(body['best_of']) ?? 1) * prompts(body)
+  const answers = Math.max(positive(body['n']) ?? 1, positive(body['best_of']) ?? 1) * prompts(body)
+  return Math.min((namedMost(body) ?? defaultMaxTokens) * answers, mostCounted)
 }
 
 function namedMost(body: Fields): number | undefined {
-  const newer = wholeNumber(body['max_completion_tokens'])
-  const older = wholeNumber(body['max_tokens'])
+  const newer = positive(body['max_completion_tokens'])
+  const older = positive(body['max_tokens'])
   return newer === undefined || older === undefined ? (newer ?? older) : Math.max(newer, older)
 }
 
-function wholeNumber(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 && Number.isFinite(value) ? Math.ceil(value) : undefined
+/** None at all, or fewer, means no limit to some providers: then it is as if nothing had been said. */
+function positive(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 ? Math.min(Math.ceil(value), mostCounted) : undefined
 }
 
 /** Text completions: how many prompts are to be continued. */

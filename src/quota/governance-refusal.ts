@@ -7,6 +7,8 @@ const longestWait = 60_000
 
 export interface RefusalFacts {
   readonly demands: readonly Demand[]
+  /** Milliseconds to the end of the refused counter's window. */
+  readonly reset: number
   /** Unix milliseconds. */
   readonly now: number
   /** The request does not say how many tokens it wants. */
@@ -25,6 +27,10 @@ export function refused(refusal: Refusal, facts: RefusalFacts): ApiError {
   if (never) return usedUp(tooLarge(refusal, facts), denial)
   if (unit === 'slots') {
     return passing(`Too many requests at once: ${label}. Try again in ${seconds} s.`, Math.min(seconds, longestWait / 1000), denial)
+  }
+  // Not used up: running answers hold what they may take at worst, and most will give some of it back.
+  if (retryAfter < facts.reset && retryAfter <= longestWait) {
+    return passing(`Quota exceeded for now: ${label}. Running answers hold the rest. Try again in ${seconds} s.`, seconds, denial)
   }
   const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > longestWait
   if (!isLong) return passing(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)

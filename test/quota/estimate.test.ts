@@ -18,7 +18,9 @@ describe('output', () => {
     ['none: the default', {}, 4096],
     ['null: the default', { max_tokens: null }, 4096],
     ['for each of n answers', { max_tokens: 10, n: 3 }, 30],
-    ['0', { max_tokens: 0 }, 0],
+    ['0, which is no limit to some: the default', { max_tokens: 0 }, 4096],
+    ['-1, too', { max_tokens: -1 }, 4096],
+    ['more than there is', { max_tokens: 1e300, n: 1e300 }, 1e12],
   ])('%s', (_, fields, tokens) => {
     expect(most({ ...user('hi'), ...fields }).output).toBe(tokens)
   })

@@ -187,6 +187,15 @@ describe('what is set aside', () => {
     expect(stage.upstream.requests.filter(({ method }) => method === 'POST')).toHaveLength(0)
   })
 
+  test('numbers that no answer could have are refused, and nothing breaks', async () => {
+    const quota = { limits: [{ total_tokens: 1000, dollars: 1, period: 'day' }], prices }
+    const stage = await on({ quota, callers })
+    for (const fields of [{ max_tokens: 1e300 }, { n: 1e15 }, { max_tokens: Number.MAX_SAFE_INTEGER, n: 128 }]) {
+      const answer = await stage.chat(fields, { as: 'alice' })
+      expect([answer.status, (await errorOf(answer)).code]).toEqual([429, 'insufficient_quota'])
+    }
+  })
+
   test('embeddings take input only', async () => {
     const stage = await on({ quota: { limits: [{ total_tokens: 20, period: 'minute' }] }, callers })
     stage.upstream.respond(() => embeddingsReply())

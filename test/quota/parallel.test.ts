@@ -28,7 +28,10 @@ test('[QUO-37] fifty streams at once near the limit: what is admitted never take
   }))
   const all = await Promise.all(Array.from({ length: 50 }, () => stage.chat({ stream: true, max_tokens: most }, { as: 'alice' })))
   expect(all.filter(({ status }) => status === 200)).toHaveLength(17)
-  expect(all.filter(({ status }) => status === 429)).toHaveLength(33)
+  const refused = all.filter(({ status }) => status === 429)
+  expect(refused).toHaveLength(33)
+  // The running ones may give something back: it is worth another try, though the limit is a day's.
+  expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1']))
   resolve()
   await Promise.all(all.map((answer) => answer.text()))
   const used = stage.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)

@@ -39,7 +39,10 @@ type Step =
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('ask' as const), user: fc.nat(2), length: fc.nat(400), most: fc.nat(800) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('ask' as const), user: fc.nat(2), length: fc.nat(400), most: fc.integer({ min: 1, max: 800 }) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({

@@ -16,11 +16,11 @@ const counter = (over: Partial<Counter> = {}): Counter => ({
   ...over,
 })
 const now = Date.UTC(2026, 10, 22, 12)
-const told = (over: Partial<Counter>, retryAfter: number, never = false, demand = 1) => {
+const told = (over: Partial<Counter>, retryAfter: number, { never = false, demand = 1, reset = retryAfter } = {}) => {
   const of = counter(over)
   const { status, type, code, message, headers, denial } = refused(
     { refused: of, retryAfter, never },
-    { demands: [{ counter: of, amount: demand }], now },
+    { demands: [{ counter: of, amount: demand }], reset, now },
   )
   return { status, type, code, message, headers, denial }
 }
@@ -59,8 +59,17 @@ describe('[QUO-34] what a caller without room left is told', () => {
     expect(told({ period: 'hour' }, 60_000).headers).toEqual({ 'retry-after': '60' })
   })
 
+  test('what running answers hold may come back: no quota is used up, whatever the period', () => {
+    const { code, headers, message } = told({ unit: 'nano_dollars', period: 'month', label: '$1.00 a month' }, 1000, { reset: 86_400_000 })
+    expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
+    expect(message).toBe('Quota exceeded for now: $1.00 a month. Running answers hold the rest. Try again in 1 s.')
+  })
+
   test('what no window could ever hold', () => {
-    const { code, headers, message } = told({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, true, 5000)
+    const { code, headers, message } = told({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, {
+      never: true,
+      demand: 5000,
+    })
     expect([code, headers]).toEqual(['insufficient_quota', { 'x-should-retry': 'false' }])
     expect(message).toStartWith(
       'Quota exceeded: this request may take up to 5000 tokens, more than the limit allows at all: 100 tokens a minute.',
