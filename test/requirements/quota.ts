@@ -2,6 +2,86 @@ import type { Requirements } from './requirement.ts'
 
 /** How much (behaviour §3). */
 export const quota: Requirements = {
+  'QUO-1': {
+    source: 'issue 3, field §1.31, §1.33',
+    when: 'several processes share a limit; messages are lost, late or doubled, processes die, clocks differ and jump',
+    observed: 'in every window what was admitted is never above the limit, at any moment',
+  },
+  'QUO-2': {
+    source: 'issue 3',
+    when: 'a process dies, or an answer of the store is lost',
+    observed: 'what it held is written off until the window ends: admitted plus written off is exactly the limit',
+  },
+  'QUO-3': {
+    source: 'issue 3',
+    when: 'demand is enough, even or by one process alone while others hold leases',
+    observed: 'exactly the limit is admitted: unused leases come back for whoever asks',
+  },
+  'QUO-4': {
+    source: 'issue 3',
+    when: 'a provider used more than was reserved',
+    observed: 'the excess is counted in its window, later if the store is out of reach, and nothing more is admitted until it is paid',
+  },
+  'QUO-5': {
+    source: 'issue 3',
+    when: 'requests that run at a time are limited over several processes',
+    observed: 'never more run than the limit says, and whoever asks can have all that are free',
+  },
+  'QUO-6': {
+    source: 'issue 3',
+    when: 'a process that holds slots dies, stands still or loses the store',
+    observed: 'its slots are free again when its hold has run out, and from then on it admits none itself',
+  },
+  'QUO-7': {
+    source: 'issue 3',
+    when: 'counts are in memory, SQLite, PostgreSQL or Redis, and many ask at once',
+    observed: 'every step is atomic, and all four answer alike',
+  },
+  'QUO-8': {
+    source: 'issue 3',
+    when: 'a process’s clock is behind',
+    observed: 'it finds the counts of past windows for a minute to an hour, and after that is refused, never let through uncounted',
+  },
+  'QUO-9': {
+    source: 'design §3.13, §5',
+    when: 'a request is counted',
+    observed: 'without waiting where leases suffice; a refusal tells what had too little, for how long, and whether it is for ever',
+  },
+  'QUO-10': {
+    source: 'issue 3, behaviour §3 defect (j)',
+    when: 'limits are per second, minute, hour, day, week or month',
+    observed: 'windows follow the calendar in UTC; what is settled late gives nothing to the next window',
+  },
+  'QUO-11': {
+    source: 'issue 3, field §1.34',
+    when: 'a request is subject to several limits',
+    observed: 'it takes of all or of none, and requests never wait for one another in a circle',
+  },
+  'QUO-12': {
+    source: 'field §1.36, §1.38',
+    when: 'subjects come and go, windows pass',
+    observed: 'what is over is deleted: in memory, in tables (in batches), in Redis',
+  },
+  'QUO-13': {
+    source: 'design §3.13, field §1.35',
+    when: 'many requests are counted',
+    observed: 'the store is asked a few times: leases grow with demand, and go back when they lie unused, or when the process ends',
+  },
+  'QUO-14': {
+    source: 'issue 3',
+    when: 'the store is out of reach, slow or silent',
+    observed: '503 or uncounted as configured; leases at hand are used; few questions, bounded waiting, and all is well when it is back',
+  },
+  'QUO-15': {
+    source: 'behaviour §6.2',
+    when: 'a Redis has users, passwords, TLS',
+    observed: 'they are used, and a password is in no error',
+  },
+  'QUO-16': {
+    source: 'issue 3',
+    when: 'real processes share a real store, one of them is killed with kill -9',
+    observed: 'admitted is the limit; after a kill at most that, and the difference at most what the killed one held',
+  },
   'QUO-30': {
     source: 'behaviour §3',
     when: 'a file has Llama Stack’s `server.quota`, with its `kvstore` or the older inline store',
