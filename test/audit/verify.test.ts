@@ -168,6 +168,16 @@ describe('any change of a chain is found', () => {
     )
   })
 
+  test('[AUD-3] bytes that read the same and are not', async () => {
+    const { text } = writeLine(chainStart, { time: 0, entry: { event: 'x', reason: '\uFFFD' } })
+    const whole = Buffer.from(`${text}\n`)
+    const at = whole.indexOf('\uFFFD')
+    const changed = Buffer.concat([whole.subarray(0, at), Buffer.from([0xff]), whole.subarray(at + 3)])
+    expect(changed.toString()).toBe(whole.toString())
+    expect((await check([{ name: nameOf(0), bytes: whole }])).findings).toEqual([])
+    expect((await check([{ name: nameOf(0), bytes: changed }])).findings).toMatchObject([{ line: 1, why: 'changed' }])
+  })
+
   test('[AUD-3] a line whose own hash was made anew', async () => {
     await fc.assert(
       fc.asyncProperty(somewhere(fc.constant(undefined)), async ([files, seed, place]) => {

@@ -112,9 +112,16 @@ describe('the pepper', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   test('[KEY-3] is made once, for its owner alone, whoever asks at the same time', async () => {
-    const home = join(folder, 'home')
-    const all = await Promise.all(Array.from({ length: 8 }, () => loadPepper({ folder: home })))
-    expect(new Set(all.map(({ value }) => value.reveal())).size).toBe(1)
+    const ask = async (home: string, ticks: number) => {
+      for (let n = 0; n < ticks; n++) await new Promise((resolve) => setImmediate(resolve))
+      return await loadPepper({ folder: home })
+    }
+    for (let round = 0; round < 30; round++) {
+      const values = await Promise.all(Array.from({ length: 8 }, (_, n) => ask(join(folder, String(round)), (n * round) % 13)))
+      expect(new Set(values.map(({ value }) => value.reveal())).size).toBe(1)
+    }
+    const home = join(folder, '0')
+    const all = [await loadPepper({ folder: home })]
     expect(readdirSync(home)).toEqual(['key-pepper'])
     expect(statSync(join(home, 'key-pepper')).mode & 0o777).toBe(0o600)
     expect(all[0]?.value.reveal().length).toBe(43)
