@@ -106,16 +106,18 @@ describe('hashes', () => {
   })
 })
 
+/** Asks for the pepper a little later. */
+async function ask(home: string, ticks: number) {
+  for (let n = 0; n < ticks; n++) await new Promise((resolve) => setImmediate(resolve))
+  return await loadPepper({ folder: home })
+}
+
 describe('the pepper', () => {
   let folder = ''
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'corral-pepper-'))))
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   test('[KEY-3] is made once, for its owner alone, whoever asks at the same time', async () => {
-    const ask = async (home: string, ticks: number) => {
-      for (let n = 0; n < ticks; n++) await new Promise((resolve) => setImmediate(resolve))
-      return await loadPepper({ folder: home })
-    }
     for (let round = 0; round < 30; round++) {
       const values = await Promise.all(Array.from({ length: 8 }, (_, n) => ask(join(folder, String(round)), (n * round) % 13)))
       expect(new Set(values.map(({ value }) => value.reveal())).size).toBe(1)
