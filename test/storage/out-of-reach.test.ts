@@ -156,6 +156,18 @@ if (postgres) {
       })
     }, 30_000)
 
+    test('[STO-20] it is opened once it is back, also when nobody asks', async () => {
+      await using place = await behindProxy()
+      await place.proxy.cut()
+      const { told, events } = recorded()
+      await using storage = await openStorage(config(place.backend), { events })
+      expect([storage.records.engine, ...told]).toEqual(['postgres', 'database failed'])
+      await place.proxy.restore()
+      await until(() => told.includes('database back'))
+      await using direct = await openDatabase(place.direct, { migrations: [] }).catch(() => undefined)
+      expect(direct).toBeUndefined()
+    })
+
     test('[STO-19] watchers learn of what changed while it was out of reach', async () => {
       await using place = await behindProxy()
       await using direct = await openDatabase(place.direct)
