@@ -17,6 +17,7 @@ import { requestId } from './http/middleware/request-id.ts'
 import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
 import { runningLimit } from './http/middleware/running-limit.ts'
 import { RunningRequests, settle } from './http/middleware/settle.ts'
+import { trace } from './http/middleware/trace.ts'
 import { findRoutes, mount } from './http/mount.ts'
 import type { Services } from './services.ts'
 
@@ -42,9 +43,10 @@ export function createApp(services: Services): App {
   const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   const layers = [
     requestId(),
+    trace(services.traceContexts),
     findRoute(find),
     clientAddress(server.trustedProxies),
-    // The access line and the headers that a layer asks for are `settle`'s, around all of these; so will be the trace.
+    // The access line, the spans and the headers that a layer asks for are `settle`'s, around all of these.
     cors(server.cors),
     runningLimit(server.maxRunningRequests, () => running.count),
     hostCheck(server),

@@ -17,11 +17,16 @@ import type { StoredModels } from './registry/stored-models.ts'
 import { hasSqlite } from './runtime/has-sqlite.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
+import { defaultTelemetry } from './telemetry/config.ts'
+import { createSampler } from './telemetry/traces/sampler.ts'
+import { createTraceContexts, type TraceContexts } from './telemetry/traces/trace-context.ts'
 
 /** All the parts of a running server; disposing them goes in reverse. */
 export interface Services extends ApiDeps, AsyncDisposable {
   readonly config: Config
   readonly events: Events
+  /** Gives every request its place in a trace. */
+  readonly traceContexts: TraceContexts
   /** Absent: nobody has to authenticate. */
   readonly authentication?: Authentication | undefined
   /** Absent: nothing is limited, nor written down. */
@@ -114,10 +119,12 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     }),
   )
   const { version } = packageJson
+  const { traces } = config.telemetry ?? defaultTelemetry
   return {
     config,
     log,
     events,
+    traceContexts: createTraceContexts({ sampler: createSampler(traces.sampler, traces.ratio), baggage: traces.passBaggage }),
     authentication: guards?.authentication,
     governance: guards?.governance,
     keys: guards?.keys,

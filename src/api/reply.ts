@@ -39,6 +39,7 @@ function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes
   if (notes) notes.streaming = true
   return sseResponse(frames, {
     requestId,
+    traceId: call.trace?.traceId,
     signal,
     heartbeatInterval: times?.heartbeatInterval ?? 15_000,
     maxDuration: times?.maxDuration,

@@ -10,6 +10,7 @@ export type Frames = AsyncIterator<Uint8Array, void, undefined>
 
 export interface SseOptions {
   requestId: string
+  traceId?: string | undefined
   /** Milliseconds of silence after which a comment is sent. It comes after one to two times as long. */
   heartbeatInterval: number
   /** Milliseconds that the stream may take; it then ends with an error event. Absent: no limit. */
@@ -103,8 +104,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #tell(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
-    const { requestId, encodeError = toErrorEvent } = this.#options
-    controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId))))
+    const { requestId, traceId, encodeError = toErrorEvent } = this.#options
+    controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId, traceId))))
     this.#end(error)
   }
 

@@ -49,6 +49,16 @@ export interface ModelRequest<Body> {
   readonly body: Body
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
   readonly bytes: Uint8Array
+  /** The trace's side of it, where there is one: set by the metering before the provider is asked. */
+  trace?: UpstreamTrace | undefined
+}
+
+/** What a trace knows of one request to a provider. */
+export interface UpstreamTrace {
+  /** 16 hexadecimal digits: the operator's upstreams are told it as the parent of what they do. */
+  readonly spanId: string
+  /** Where the request went, filled by the provider; absent where the caller said where. */
+  endpoint?: { readonly address: string; readonly port: number } | undefined
 }
 
 /** Tokens, as the provider reported them. */
@@ -74,6 +84,8 @@ export interface JsonReply {
   readonly kind: 'json'
   readonly bytes: Uint8Array
   readonly usage: Usage | undefined
+  /** What the provider itself sent, before any edit. */
+  readonly original?: Uint8Array | undefined
 }
 
 /** An answer that streams. */
@@ -95,6 +107,10 @@ export interface StreamFacts {
   frames: number
   /** True once the end that proves the stream whole has been handed out. */
   complete?: boolean
+  /** What the upstream called the stream, and what answered. */
+  id?: string | undefined
+  model?: string | undefined
+  finishReasons?: string[] | undefined
 }
 
 export type Reply = JsonReply | StreamReply

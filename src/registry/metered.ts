@@ -122,6 +122,7 @@ class Meter {
   }
 
   #begin(capability: Capability, { request, call }: Asked<unknown>, admitted: Admitted | undefined): Measurement {
+    if (call.trace) request.trace = { spanId: call.trace.newSpanId() }
     return new Measurement({ meter: this, capability, request, call, admitted })
   }
 }
@@ -144,6 +145,8 @@ class Measurement {
   facts: StreamFacts | undefined
   /** Counts what a stream brings, for the case that nobody says how many tokens it was. */
   #stream: StreamMeter | undefined
+  /** What the provider sent as a whole answer. */
+  #original: Uint8Array | undefined
 
   constructor(measured: Measured) {
     this.#measured = measured
@@ -152,6 +155,7 @@ class Measurement {
   async ofReply<R extends Reply | JsonReply>(ask: () => Promise<R>): Promise<R> {
     const reply: Reply = await this.#ofHead(ask)
     if (reply.kind === 'json') {
+      this.#original = reply.original
       const { admitted, capability } = this.#measured
       const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, capability) : 0
       this.end('completed', { usage: reply.usage, came })
@@ -207,6 +211,11 @@ class Measurement {
       duration: performance.now() - this.#startedAt,
       firstToken: firstTokenAt === undefined ? undefined : firstTokenAt - this.#startedAt,
       usage,
+      startedAt: this.#startedAt,
+      spanId: request.trace?.spanId,
+      endpoint: request.trace?.endpoint,
+      asked: request.body,
+      answer: this.facts ?? this.#original,
       ...(error !== undefined && { error }),
     })
   }

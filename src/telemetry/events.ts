@@ -7,7 +7,7 @@ import type { SpanSink } from './traces/span-sink.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
 export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestNotes {
-  readonly request: Pick<Request, 'method'>
+  readonly request: Pick<Request, 'method'> & Partial<Pick<Request, 'url' | 'headers'>>
   /** Without the query: queries carry keys. */
   readonly path: string
   readonly status: number
@@ -47,10 +47,8 @@ export interface InferenceFinished {
   spanId?: string | undefined
   /** The request as it was validated. */
   asked?: unknown
-  /** What the answer says of itself, where it was looked at. */
-  answer?: AnswerFacts | undefined
-  /** US dollars times 10⁹, once priced. */
-  costNanoDollars?: number | undefined
+  /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
+  answer?: AnswerFacts | Uint8Array | undefined
 }
 
 /** Tokens as the provider reported them; the parts are parts of `input` and `output`. */

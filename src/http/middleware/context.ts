@@ -1,4 +1,4 @@
-import type { Principal, ProviderData, RequestNotes } from '../../call.ts'
+import type { CallTrace, Principal, ProviderData, RequestNotes } from '../../call.ts'
 import type { UploadWatch } from '../body.ts'
 import type { DispatchedCall, FoundRoute } from '../mount.ts'
 import { pathOf } from '../request-path.ts'
@@ -22,6 +22,7 @@ const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string
  */
 export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch {
   requestId = ''
+  trace: CallTrace | undefined = undefined
   principal: Principal | undefined = undefined
   /** Which route answers; null: none; undefined: not looked for yet. */
   found: FoundRoute | null | undefined = undefined

@@ -101,7 +101,7 @@ export function settle(next: Next, { events, running, stopping }: SettleOptions)
       answer = await next(request, context)
     } catch (thrown) {
       context.error = context.callerLeft ? new ApiError('client_left', 'The caller left.', { status: 499 }) : thrown
-      answer = toErrorResponse(toApiError(context.error, context.requestId))
+      answer = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId))
     }
     context.status = answer.status
     if (!context.streaming || context.ended || context.error !== undefined) context.over()

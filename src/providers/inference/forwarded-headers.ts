@@ -20,6 +20,10 @@ const blocked = new Set([
   'proxy-authorization',
   'proxy-connection',
   'x-real-ip',
+  // Upstreams are told this server's own place in the trace.
+  'traceparent',
+  'tracestate',
+  'baggage',
 ])
 
 const headerName = /^[!#$%&'*+.^_`|~\w-]+$/

@@ -49,6 +49,7 @@ export class FrameEditor implements FrameScan {
   readonly #idPrefix: string
   readonly #object: Uint8Array
   #id: Uint8Array | undefined
+  #upstreamModel: Uint8Array | undefined
   #created: Uint8Array | undefined
   #template: FrameTemplate | undefined
   /** `alike` when the template was made. */
@@ -68,6 +69,11 @@ export class FrameEditor implements FrameScan {
     this.#model = encodeJson(model)
     this.#idPrefix = idPrefix
     this.#object = encodeJson(object)
+  }
+
+  /** The stream's id and the model that answers, as JSON, once a frame has told them. */
+  get told(): { readonly id: Uint8Array | undefined; readonly model: Uint8Array | undefined } {
+    return { id: this.#id, model: this.#upstreamModel }
   }
 
   get written(): number {
@@ -117,6 +123,7 @@ export class FrameEditor implements FrameScan {
     const model = members.find(bytes, keyModel)
     this.#id ??= this.#valueOf(id, isSomeText) ?? encodeJson(makeId(this.#idPrefix))
     this.#created ??= this.#valueOf(created, isSomeTime) ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
+    this.#upstreamModel ??= this.#valueOf(model, isSomeText)
     const before = out.length
     out.add(dataOpen)
     if (members.find(bytes, keyObject) < 0) this.#insert(fieldObject, this.#object)

@@ -54,7 +54,7 @@ export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   const usageAt = members.find(bytes, keys.usage)
   const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(decoder.decode(valueOf(bytes, members, usageAt))))
   const told = splice(bytes, members, headOf(bytes, members, reply))
-  if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage }
+  if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage, original: bytes }
   return { kind: 'json', bytes: embeddingBytes(told, reply, usageAt >= 0 && usage !== undefined), usage }
 }
 

@@ -5,6 +5,7 @@ import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { FrameEditor } from './frame-editor.ts'
 import { cutOff, nonsense, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { finishReasonIn } from './finish-reason.ts'
 import { readUsage } from './usage.ts'
 
 /** The largest frame that passes: an image or a long tool call can be megabytes. */
@@ -197,6 +198,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     }
     if (editor.usage !== 0 && this.#usage(bytes)) return
     if (this.#options.terminal === 'finish_reason') this.#noteFinish(bytes)
+    if (facts.firstTokenAt !== undefined) this.#noteReason(bytes)
     editor.write()
   }
 
@@ -222,6 +224,17 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     }
   }
 
+  /** For telemetry: why the model ended, and once what the stream is called. Frames that differ in their text alone do not come here. */
+  #noteReason(bytes: Uint8Array): void {
+    const { facts } = this
+    const { choices, choicesEnd, told } = this.#editor
+    facts.id ??= textOf(told.id)
+    facts.model ??= textOf(told.model)
+    if (choices === 0) return
+    const reason = finishReasonIn(bytes.subarray(choices, choicesEnd))
+    if (reason !== undefined && (facts.finishReasons?.length ?? 0) < mostReasons) (facts.finishReasons ??= []).push(reason)
+  }
+
   #error(data: Uint8Array): void {
     const { upstream } = this.#options
     this.#fail(toProviderError(upstream, { status: 200, body: data.slice() }))
@@ -230,6 +243,14 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #malformed(): void {
     this.#fail(nonsense(this.#options.upstream, 'sent a frame in its stream that is not a JSON object'))
   }
+}
+
+/** Of one stream. */
+const mostReasons = 16
+
+/** The text that a JSON value is. */
+function textOf(json: Uint8Array | undefined): string | undefined {
+  return json && (JSON.parse(decoder.decode(json)) as string)
 }
 
 function parse(bytes: Uint8Array, start: number, end: number): Record<string, unknown> {

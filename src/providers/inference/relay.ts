@@ -1,7 +1,7 @@
 import type { Call } from '../../call.ts'
 import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
-import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply } from '../provider.ts'
+import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply, UpstreamTrace } from '../provider.ts'
 import { isFault } from './fault.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { toJsonReply } from './relay-reply.ts'
@@ -10,6 +10,7 @@ import { toRequestBytes } from './request-bytes.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 import { credentialsIn } from './upstream-question.ts'
 import { credentialsInUrl } from './url-credentials.ts'
+import { endpointOf, traceHeaders } from './trace-headers.ts'
 import { readUsage } from './usage.ts'
 import { toChunks } from './whole-to-stream.ts'
 
@@ -43,6 +44,7 @@ export class Relay {
   readonly #query: string
   /** Of the operator's own URL. */
   readonly #urlCredentials: readonly string[]
+  readonly #endpoint: UpstreamTrace['endpoint']
   readonly #slab = new Slab()
 
   constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
@@ -50,6 +52,7 @@ export class Relay {
     this.#deps = deps
     const query = new URLSearchParams(options.query).toString()
     this.#query = query && `?${query}`
+    this.#endpoint = typeof options.baseUrl === 'string' ? endpointOf(options.baseUrl) : undefined
     this.#urlCredentials = typeof options.baseUrl === 'string' ? credentialsInUrl(options.baseUrl) : []
   }
 
@@ -79,7 +82,7 @@ export class Relay {
     try {
       const response = await this.#deps.egress.request(url, {
         method: 'POST',
-        headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...authorization },
+        headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization },
         body: toRequestBytes(request, { capability, edits, streamUsage: options.streamUsage !== false }),
         signal: call.signal,
         network: options.network,
@@ -90,6 +93,13 @@ export class Relay {
     } catch (error) {
       throw toTransportError(upstream, error)
     }
+  }
+
+  /** The trace goes on to the operator's own upstreams; a host that a caller named learns nothing of it. */
+  #traceHeaders(url: string | CallerUrl, { trace }: ModelRequest<unknown>, call: Call): Record<string, string> | undefined {
+    if (typeof url !== 'string' || !trace || !call.trace) return undefined
+    trace.endpoint = this.#endpoint
+    return traceHeaders(call.trace, trace.spanId)
   }
 
   async #whole({ status, headers, content }: EgressResponse, { capability, request, upstream }: Exchange): Promise<Reply> {

@@ -2,6 +2,7 @@ import type { Call } from '../../call.ts'
 import { acceptEncoding, type CallerUrl, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { isFault } from './fault.ts'
+import { traceHeaders } from './trace-headers.ts'
 import { credentialsInUrl } from './url-credentials.ts'
 import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 
@@ -77,6 +78,8 @@ function send(question: Question, deps: ProviderDeps, call: Call): Promise<Egres
       'accept-encoding': acceptEncoding,
       ...(body !== undefined && !isText && { 'content-type': 'application/json' }),
       ...headers,
+      // A host that a caller named learns nothing of the trace.
+      ...(typeof url === 'string' && call.trace && traceHeaders(call.trace, call.trace.spanId)),
     },
     ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
     signal,

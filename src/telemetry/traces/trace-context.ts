@@ -1,5 +1,5 @@
-import type { CallTrace } from '../../call.ts'
-import { createIds } from './trace-ids.ts'
+import { RequestTrace } from './request-trace.ts'
+import { createIds, type Ids } from './trace-ids.ts'
 
 /** What a caller's `traceparent` says. */
 export interface ParentContext {
@@ -36,29 +36,29 @@ export function toTraceparent(traceId: string, spanId: string, sampled: boolean)
 /** Whether what one request does is recorded; by the trace's id and what the caller's own context says. */
 export type Sampler = (traceId: string, parent: ParentContext | undefined) => boolean
 
-export interface IncomingContext {
-  readonly traceparent: string | null
-  /** Looked up only where there is a parent. */
-  tracestate(): string | null
-  baggage(): string | null
+/** Gives a request its place, by the value of its `traceparent` and, where that is well-formed, its other headers. */
+export type TraceContexts = (traceparent: string | null, headers: Pick<Headers, 'get'>) => RequestTrace
+
+export interface TraceContextOptions {
+  readonly sampler: Sampler
+  /** Whether callers' baggage is read, in order to be passed on. */
+  readonly baggage?: boolean
+  /** Whether prompts and completions of what is sampled are wanted. */
+  readonly captureContent?: boolean
+  readonly ids?: Ids
 }
 
-/** Gives every request its place in a trace: under the caller's span where its context is well-formed, else at the root of a new one. */
-export function createTraceContexts(sampler: Sampler): (incoming: IncomingContext) => CallTrace {
-  const ids = createIds()
-  return (incoming) => {
-    const { traceparent } = incoming
+/** Every request stands under the caller's span where its context is well-formed, else at the root of a new trace. */
+export function createTraceContexts({ sampler, baggage, captureContent, ids = createIds() }: TraceContextOptions): TraceContexts {
+  const { spanId: newSpanId } = ids
+  return (traceparent, headers) => {
     const parent = traceparent === null ? undefined : parseTraceparent(traceparent)
     const traceId = parent ? parent.traceId : ids.traceId()
-    return {
-      traceId,
-      spanId: ids.spanId(),
-      parentSpanId: parent?.spanId,
-      sampled: sampler(traceId, parent),
-      state: parent && parseTracestate(incoming.tracestate()),
-      baggage: parseBaggage(incoming.baggage()),
-      newSpanId: ids.spanId,
-    }
+    const trace = new RequestTrace(traceId, parent?.spanId, sampler(traceId, parent), newSpanId)
+    if (parent) trace.state = parseTracestate(headers.get('tracestate'))
+    if (baggage) trace.baggage = parseBaggage(headers.get('baggage'))
+    if (captureContent && trace.sampled) trace.capturesContent = true
+    return trace
   }
 }
 

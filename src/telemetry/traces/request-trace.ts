@@ -1,0 +1,27 @@
+import type { CallTrace } from '../../call.ts'
+import type { InferenceFinished } from '../events.ts'
+
+/** A request's place in a trace, and what is to be made spans of once it is over. */
+export class RequestTrace implements CallTrace {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly sampled: boolean
+  readonly newSpanId: () => string
+  state: string | undefined = undefined
+  baggage: string | undefined = undefined
+  /** Whether prompts and completions are wanted of it. */
+  capturesContent = false
+  /** Answers of models that ended before the request did. */
+  inferences: InferenceFinished[] | undefined = undefined
+  /** The request is over; what it was kept for. */
+  over: 'dropped' | 'sampled' | 'failed' | 'slow' | undefined = undefined
+
+  constructor(traceId: string, parentSpanId: string | undefined, sampled: boolean, newSpanId: () => string) {
+    this.traceId = traceId
+    this.parentSpanId = parentSpanId
+    this.sampled = sampled
+    this.newSpanId = newSpanId
+    this.spanId = newSpanId()
+  }
+}
