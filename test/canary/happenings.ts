@@ -130,7 +130,7 @@ export const happenings: readonly Happening[] = [
           },
           'unseen',
         )
-        if (status !== 200 && status !== 201) throw new Error(`no key was made: ${status} ${text}`)
+        if (status !== 200 && status !== 201) throw new Error(`no key was made: ${status} ${text}\n${stage.output().slice(-2000)}`)
         const { id, value } = JSON.parse(text) as { id: string; value: string }
         stage.canaries.push(canaryOf(`the API key ‘${name}’`, value, value.split('_').at(-1)!.slice(0, -4)))
         return { id, value }

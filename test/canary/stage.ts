@@ -79,6 +79,8 @@ export interface CanaryStage extends AsyncDisposable {
   output(): string
   answers(): string
   commandLines(): string
+  /** What `corral storage backup` wrote. */
+  backup(): string
 }
 
 export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
@@ -99,6 +101,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
   writeFileSync(tls.key, operators.certificate.key)
   const file = join(folder, 'run.yaml')
   const broken = join(folder, 'broken.yaml')
+  const backup = join(folder, 'backup.db')
   const namespace = redis?.freshPrefix() ?? ''
   const config = configOf(operators, { namespace, upstream, identity, issuer, backend: place.backend, tls })
   writeFileSync(file, JSON.stringify(config))
@@ -143,7 +146,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     },
     page: async (path) => (await stage.ask(path, { headers: bearer })).text,
     async command(words) {
-      const meant: Readonly<Record<string, string>> = { FILE: file, BROKEN: broken, URL: url }
+      const meant: Readonly<Record<string, string>> = { FILE: file, BROKEN: broken, URL: url, BACKUP: backup }
       const { stdout, stderr } = await corral(
         words.map((word) => meant[word] ?? word),
         { cwd: folder, env },
@@ -152,6 +155,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     },
     output: () => written,
     answers: () => answers.join('\n'),
+    backup: () => readOrNothing(backup, 'latin1'),
     commandLines: () => commandLinesBelow(child.pid ?? 0),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM')
@@ -311,11 +315,11 @@ function parentOf(id: string): string | undefined {
   return /^PPid:\s+(\d+)/m.exec(readOrNothing(`/proc/${id}/status`))?.[1]
 }
 
-function readOrNothing(path: string): string {
+function readOrNothing(path: string, encoding: 'utf8' | 'latin1' = 'utf8'): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(path, encoding)
   } catch {
-    // The process has ended meanwhile.
+    // The process has ended meanwhile; or this engine has no such file.
     return ''
   }
 }
