@@ -6,3 +6,10 @@ export const sourceArgument = {
 } as const satisfies ArgumentSpec
 
 export const strictOption = { type: 'boolean', description: 'treat unknown keys in the file as errors' } as const satisfies OptionSpec
+
+export const configOption = {
+  type: 'string',
+  value: 'NAME|FILE',
+  short: 'c',
+  description: 'the configuration; default what `corral run` would serve',
+} as const satisfies OptionSpec

@@ -1,7 +1,7 @@
 import type { Action } from '../access/policy.ts'
 import type { Config } from '../config/config.ts'
 import { type CommandContext, defineCommand, jsonOption, type OptionSpec, usageError } from './command.ts'
-import { sourceArgument } from './config-options.ts'
+import { configOption, sourceArgument } from './config-options.ts'
 import type { Explanation, PolicyQuestion } from './policy-question.ts'
 
 const attributes = { type: 'string', multiple: true, value: 'NAME=VALUE' } as const satisfies Omit<OptionSpec, 'description'>
@@ -21,6 +21,7 @@ export const policyExplain = defineCommand({
     'owner-attribute': { ...attributes, description: 'a value of an attribute that the owner had when making it' },
     path: { type: 'string', value: 'PATH', description: 'the path of a request, e.g. /v1/models' },
     method: { type: 'string', value: 'METHOD', description: 'and its method; default GET' },
+    config: { ...configOption, description: 'the same as the argument' },
     json: jsonOption,
   },
   examples: [
@@ -30,14 +31,14 @@ export const policyExplain = defineCommand({
     ],
     ['May anybody list models?', 'corral policy explain run.yaml --path /v1/models'],
   ],
-  async run({ args: [source], options }, context) {
-    const [{ loadChosen }, { explain }, { rulePlaces }] = await Promise.all([
+  async run({ args, options }, context) {
+    const [{ loadChosen, oneSource }, { explain }, { rulePlaces }] = await Promise.all([
       import('./configuration.ts'),
       import('./policy-question.ts'),
       import('./policy-places.ts'),
     ])
     const question = await questionOf(options)
-    const { config, origin } = await loadChosen({ source }, context)
+    const { config, origin } = await loadChosen({ source: oneSource(args[0], options.config) }, context)
     const explanation = explain(config, question)
     const placeOf = rulePlaces(origin)
     if (options.json) {

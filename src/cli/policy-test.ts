@@ -1,3 +1,4 @@
+import { configOption } from './config-options.ts'
 import { CommandError, defineCommand, jsonOption } from './command.ts'
 
 export const policyTest = defineCommand({
@@ -7,7 +8,7 @@ export const policyTest = defineCommand({
     'Runs every case of a YAML file against the policies of a configuration, without a server, and tells those whose outcome is another. Exits with 1 when there is one: for CI.\n\nThe file holds a list under `cases:`. A case says who asks (`as`, `attributes`), either `action` and `resource` (and `owner`), or `path` and `method`, and what is to come of it: `expect: allow` or `deny`, and if it matters the number of the `rule` that decides, counted from 1. docs/policies.md has an example.',
   arguments: [{ name: 'FILE', description: 'the cases', required: true }],
   options: {
-    config: { type: 'string', value: 'NAME|FILE', short: 'c', description: 'the configuration; default what `corral run` would serve' },
+    config: configOption,
     json: jsonOption,
   },
   examples: [['In CI', 'corral policy test policy-cases.yaml --config run.yaml']],
