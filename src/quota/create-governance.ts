@@ -94,8 +94,8 @@ class Governing implements Governance {
       const inDollars = target.counters.find(({ unit }) => unit === 'nano_dollars') as Counter
       throw unpriced(facts.model, inDollars.label)
     }
-    const demands = demandsOf(target, most, rates ? mostOf(rates, most) : 0)
-    if (demands.length === 0) return this.#run(inference, found)
+    // Whose price is not known, and may pass, passes as long as the budget is not used up.
+    const demands = demandsOf(target, most, rates ? mostOf(rates, most) : 1)
     const reserved = this.#limiter.reserve(demands)
     if (reserved instanceof Promise) return reserved.then((answer) => this.#admitted(inference, { answer, demands, price: found }))
     return this.#admitted(inference, { answer: reserved, demands, price: found })

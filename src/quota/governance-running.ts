@@ -13,14 +13,9 @@ export interface Held {
   readonly demands: readonly Demand[]
 }
 
-/** What takes nothing at worst is not asked for: what costs nothing runs on when the budget is used up. */
+/** What an answer takes at worst of each counter. Nothing can always be had: what costs nothing runs on when the budget is used up. */
 export function demandsOf({ counters }: TargetPlan, most: MostTokens, cost: number): Demand[] {
-  const demands: Demand[] = []
-  for (const counter of counters) {
-    const amount = unitsOf(counter.unit, most, cost)
-    if (amount > 0) demands.push({ counter, amount })
-  }
-  return demands
+  return counters.map((counter) => ({ counter, amount: unitsOf(counter.unit, most, cost) }))
 }
 
 function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): number {

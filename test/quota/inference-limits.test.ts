@@ -167,6 +167,23 @@ describe('which requests a limit concerns', () => {
   })
 })
 
+test('[QUO-47] a user or key that comes back with other attributes or limits has the limits of those', async () => {
+  const changing: Record<string, { attributes: Record<string, string[]>; key?: { id: string; limits: readonly Limit[] } }> = {
+    gina: { attributes: {} },
+    hal: { attributes: {}, ...key('key_h') },
+  }
+  const limits = [
+    { requests: 1, period: 'day', when: 'user with gold not in tier' },
+    { requests: 3, period: 'day', when: 'user with gold in tier' },
+  ]
+  const stage = await on({ quota: { limits }, callers: changing })
+  expect(await served(stage, 2, 'gina')).toBe(1)
+  changing['gina'] = { attributes: { tier: ['gold'] } }
+  expect(await served(stage, 4, 'gina')).toBe(3)
+  changing['hal'] = { attributes: { tier: ['gold'] }, ...key('key_h', [{ period: 'day', requests: 2 }]) }
+  expect(await served(stage, 4, 'hal')).toBe(2)
+})
+
 describe('what is set aside', () => {
   test('[QUO-40] max_tokens for each answer asked for, else the default', async () => {
     const limits = [{ output_tokens: 100, period: 'minute' }]
@@ -260,6 +277,13 @@ describe('dollars', () => {
     const stage = await on({ quota: { limits: [{ dollars: 1, period: 'day' }], unpriced: 'allow' }, callers })
     expect(await served(stage, 2, 'alice')).toBe(2)
     expect(stage.lines.map((line) => line.cost_nano_dollars)).toEqual([null, null])
+  })
+
+  test('[QUO-54] which counts what the provider reports, and ends with the budget', async () => {
+    const quota = { limits: [{ dollars: 0.02, period: 'day' }], unpriced: 'allow' }
+    const stage = await on({ quota, callers, pricing: { reportsCost: true } })
+    stage.upstream.respond(reported)
+    expect(await served(stage, 4, 'alice')).toBe(2)
   })
 
   test('[QUO-54] the catalogue’s prices', async () => {
