@@ -102,6 +102,18 @@ export function targets({ servers, soak }: Results): Target[] {
     atMost(`RSS with ${held.streams} streams open`, corral.held && corral.held.rss / 1e6, { limit: 300, unit: ' MB' }),
     atMost(`streams lost of ${held.streams}`, corral.held?.lost, { limit: 0, unit: '' }),
   ]
+  const governed = named('corral governed')
+  const byToken = named('corral governed, JWT')
+  if (governed && byToken) {
+    list.push(
+      atMost('CPU a governed plain request (key), against the ungoverned', ratio(governed, corral, 'plain'), { limit: 1.25, unit: ' ×' }),
+      atMost('CPU a governed plain request (JWT), against the ungoverned', ratio(byToken, corral, 'plain'), { limit: 1.25, unit: ' ×' }),
+      atMost("CPU a governed plain request, against Portkey's ungoverned", ratio(governed, named('portkey'), 'plain'), {
+        limit: 0.125,
+        unit: ' ×',
+      }),
+    )
+  }
   if (soak) {
     const thirds = Math.floor(soak.rss.length / 3)
     const [middle, last] = [median(soak.rss.slice(thirds, 2 * thirds)), median(soak.rss.slice(-thirds))]

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { type Governed, IdentityProvider, prepareGoverned } from './governed.ts'
 import { onCore, serverCore } from './native.ts'
 
 const here = import.meta.dirname
@@ -51,6 +52,21 @@ function corral(name: string, about: string, env: Record<string, string>, aside:
   }
 }
 
+/** The same server with all that governs it; `shows` is what its callers show. */
+function governed(name: string, about: string, shows: 'key' | 'token'): Candidate {
+  const provider = new IdentityProvider()
+  let prepared: Governed | undefined
+  return {
+    ...corral(name, about, {}, false),
+    command(port, upstream) {
+      prepared = prepareGoverned({ name, provider, folder: cache, port, upstream, corral: [bun, main] })
+      return [bun, main, 'run', prepared.file]
+    },
+    env: () => ({ ...likeTheLauncher, ...prepared?.env }),
+    headers: () => [`authorization: Bearer ${prepared?.[shows]}`],
+  }
+}
+
 export const candidates: readonly Candidate[] = [
   corral('corral', 'Corral as `corral run FILE` starts it, one line of log a request', {}, false),
   {
@@ -62,6 +78,12 @@ export const candidates: readonly Candidate[] = [
     health: '/v1/health',
   },
   corral('corral quiet', 'the same with CORRAL_LOGGING=all=warning', { CORRAL_LOGGING: 'all=warning' }, true),
+  governed(
+    'corral governed',
+    'all on: keys, tokens, both policies, limits on requests, tokens and dollars, ledger, audit log; callers show a key',
+    'key',
+  ),
+  governed('corral governed, JWT', 'the same server; callers show a token of an identity provider', 'token'),
   {
     name: 'portkey',
     about: '@portkey-ai/gateway on Node',
