@@ -30,6 +30,9 @@ const dependency = 'the quota store'
 /** Limits, prices and the ledger of a server, over the store that the configuration names. Throws an Error where there is no such store. */
 export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
   const { storage, events, pricing, hasLedger } = deps
+  for (const id of strangersIn(config, pricing)) {
+    events.warning(`server.quota names the provider '${id}', which is not enabled: what stands there for it has no effect.`)
+  }
   const store = await openStore(config, deps)
   const failure = config.onStoreFailure ?? 'closed'
   const limiter = createLimiter({
@@ -70,4 +73,10 @@ async function openStore({ store }: QuotaConfig, { storage, events, isShared }: 
   if (!backend) throw new Error('server.quota counts in a backend that there is not in storage.backends.')
   if (backend.engine === 'redis') return createRedisStore(backend, { namespace: store.namespace })
   return createSqlStore(await storage.open(backend), options)
+}
+
+/** Ids of providers that limits and prices speak of, and that there are not: slips, or providers that are switched off. */
+function strangersIn({ limits, prices = [] }: QuotaConfig, providers: GovernanceDeps['pricing']): ReadonlySet<string> {
+  const named = [...limits.flatMap((limit) => limit.providers ?? []), ...prices.flatMap(({ provider }) => provider ?? [])]
+  return new Set(named.filter((id) => !providers.has(id)))
 }

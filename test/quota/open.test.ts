@@ -7,6 +7,7 @@ import {
   chatReply,
   mockUpstream,
   type MockUpstream,
+  recordedLog,
   testConfig,
   testServer,
   type TestServer,
@@ -14,6 +15,7 @@ import {
 } from '../../src/testing/index.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { createSplitStore } from '../../src/quota/split-store.ts'
+import type { BuildOptions } from '../../src/services.ts'
 import { limitsOf } from './stage.ts'
 
 const open: (() => Promise<unknown>)[] = []
@@ -38,13 +40,16 @@ async function folder(): Promise<string> {
   return path
 }
 
-function server(mock: MockUpstream, quota: object, path: string, workers = 1): Promise<TestServer> {
+function server(mock: MockUpstream, quota: object, path: string, { workers = 1, ...build }: BuildOptions & { workers?: number } = {}) {
   const config = testConfig({ providers: [upstreamProvider('up', mock.url, { key: 'k' })], server: { workers } })
-  return testServer({
-    ...config,
-    quota: toQuotaConfig(quotaSchema.parse(quota)),
-    storage: { ...config.storage, records: { engine: 'sqlite', path } },
-  })
+  return testServer(
+    {
+      ...config,
+      quota: toQuotaConfig(quotaSchema.parse(quota)),
+      storage: { ...config.storage, records: { engine: 'sqlite', path } },
+    },
+    build,
+  )
 }
 
 const left = async (on: TestServer): Promise<string | undefined> => limitsOf(await on.fetch('/v1/models'))['remaining-requests']
@@ -71,7 +76,7 @@ describe('where counts are kept that nobody named a store for', () => {
   test('[QUO-60] several processes share all of them', async () => {
     const [mock, path] = [await upstream(), join(await folder(), 'corral.db')]
     const quota = { anonymous_max_requests: 20, period: 'hour' }
-    const both = await Promise.all([server(mock, quota, path, 2), server(mock, quota, path, 2)])
+    const both = await Promise.all([server(mock, quota, path, { workers: 2 }), server(mock, quota, path, { workers: 2 })])
     const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => both[at % 2]!.fetch('/v1/models')))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(20)
     for (const one of both) await one[Symbol.asyncDispose]()
@@ -104,4 +109,17 @@ describe('where counts are kept that nobody named a store for', () => {
     await split.hold({ counter: 'c', holder: 'h', limit: 1, keep: 0, atLeast: 1, slots: 1, ttl: 1000, sequence: 1 })
     expect(asked).toEqual(['passing', 'passing', 'keeping', 'keeping', 'passing hold'])
   })
+})
+
+test('limits and prices of providers that there are not are told at start', async () => {
+  const log = recordedLog()
+  const quota = {
+    limits: [{ requests: 1, period: 'day', providers: ['up', 'gorq'] }],
+    prices: [{ provider: 'mistrall', model: '*', input_per_million: 1 }],
+  }
+  const on = await server(await upstream(), quota, join(await folder(), 'corral.db'), { log })
+  await on[Symbol.asyncDispose]()
+  const told = JSON.stringify(log.lines)
+  for (const name of ['gorq', 'mistrall']) expect(told).toContain(`server.quota names the provider '${name}', which is not enabled`)
+  expect(told).not.toContain("provider 'up', which")
 })
