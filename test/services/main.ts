@@ -1,25 +1,13 @@
 // `npm run test:services [files]`: PostgreSQL and Redis for the tests that talk to them. Installs what is missing, starts both on free ports in
 // temporary folders, runs the tests, stops everything whatever happens, and exits as the tests do.
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { findOrInstall } from './packages.ts'
 import { startPostgres } from './postgres.ts'
 import { startRedis } from './redis.ts'
+import { testsWithEngines } from './tests-with-engines.ts'
 
 const root = resolve(import.meta.dir, '../..')
-
-/** Every test below a folder of which a file asks `testing/engines.ts`. */
-function testsWithEngines(): string[] {
-  const files = ['test', 'src'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => join(folder, name)),
-  )
-  const asks = files.filter((name) => /\btesting\/engines\.ts'/.test(readFileSync(join(root, name), 'utf8')))
-  const folders = new Set(asks.map((name) => dirname(name)))
-  return files.filter((name) => name.endsWith('.test.ts') && folders.has(dirname(name))).toSorted()
-}
 
 function run(tests: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
   const { promise, resolve: ended } = Promise.withResolvers<number>()
