@@ -59,6 +59,7 @@ async function tenants(engine: TestEngine, rules: readonly AccessRule[]): Promis
         headers: {
           authorization: `Bearer ${who}`,
           'x-request-id': 'the-same',
+          traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01',
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
