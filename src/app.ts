@@ -61,6 +61,8 @@ export function createApp(services: Services): App {
     olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
+  services.metrics?.observe('http.server.active_requests', () => [{ labels: [server.tls ? 'https' : 'http'], value: running.count }])
+  services.metrics?.observe('corral.streams.open', () => [{ labels: [], value: running.streams }])
   let last = false
   const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes })
   const handle = settle(compose(layers, route), { events, running, stopping: () => last })

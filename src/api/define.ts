@@ -3,6 +3,7 @@ import { routesFor, type AnyRoute } from '../http/route.ts'
 import type { ModelCatalog } from '../registry/models.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
 import type { Log } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
 import type { Reference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
@@ -14,6 +15,8 @@ export interface ApiDeps {
   /** Corral's own API keys. Absent: there is nowhere to keep them. */
   readonly keys?: KeyService | undefined
   readonly readiness: Readiness
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined
   /** Every route that is served. */
   readonly routes: readonly AnyRoute<ApiDeps>[]
   /** What describes the routes to people and programs. */

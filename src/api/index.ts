@@ -8,6 +8,7 @@ import { getDocsFile, getDocsPage, getOpenApi } from './docs/routes.ts'
 import { createEmbedding } from './embeddings/routes.ts'
 import { getReadiness } from './health/routes.ts'
 import { getHealth, getVersion, inspectRoutes } from './inspect/routes.ts'
+import { getMetrics } from './metrics/routes.ts'
 import { deleteModel, listModels, registerModel, retrieveModel } from './models/routes.ts'
 import { listProviders, retrieveProvider } from './providers/routes.ts'
 import { rerank } from './rerank/routes.ts'
@@ -28,6 +29,7 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   getHealth,
   getVersion,
   getReadiness,
+  getMetrics,
   getOpenApi,
   getDocsPage,
   getDocsFile,

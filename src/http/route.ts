@@ -24,6 +24,8 @@ export interface RouteInput<Params, Query, Body> {
   body: Body
   /** The body's own bytes, decoded; empty when the route takes none. */
   bytes: Uint8Array
+  /** The request's. */
+  headers: Headers
   call: Call
 }
 

@@ -184,6 +184,17 @@ export function countersOf(limit: CompiledLimit, asker: Asker, units: (unit: Uni
   )
 }
 
+/** How refusals call the configured limits, each with the limit's name, or with the same words where it has none. */
+export function limitNames(config: QuotaConfig): Map<string, string> {
+  const labels = compileLimits(config, () => always).flatMap((limit) =>
+    limit.amounts.map(({ unit, limit: most }) => {
+      const label = labelOf(limit, unit, most)
+      return [label, limit.name ?? label] as const
+    }),
+  )
+  return new Map(labels)
+}
+
 function labelOf({ name, per, period }: CompiledLimit, unit: Unit, most: number): string {
   const amount = unit === 'slots' ? `${most} ${plural('request', most)} at once` : `${amountOf(unit, most)} a ${period}`
   const whose = per.filter((one) => one !== 'global').map((one) => (one.startsWith('attribute:') ? `value of ${one.slice(10)}` : one))

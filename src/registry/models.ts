@@ -13,7 +13,16 @@ import { absent, alreadyThere, noDatabase, notDeletable, notForKey, notListedYet
 import { catalogueId, indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
 import type { LiveProvider, ProviderRegistry } from './providers.ts'
 import { checkRegistration, type WantedModel } from './registration.ts'
-import { resolveAlias, resolveId, toAliases, upstreamOf, type Aliases, type Resolution, type ResolvableProvider } from './resolve.ts'
+import {
+  resolveAlias,
+  resolveId,
+  toAliases,
+  upstreamOf,
+  type Alias,
+  type Aliases,
+  type Resolution,
+  type ResolvableProvider,
+} from './resolve.ts'
 import { toModel } from './shown-model.ts'
 import { CallerSight } from './sight.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
@@ -49,6 +58,10 @@ export interface ModelCatalog {
   unregister(id: string, call: Call): Promise<void>
   /** The providers whose first listing is still awaited. */
   readonly awaited: readonly string[]
+  /** The catalogue's id of what is called `told`; undefined: the catalogue that everybody shares has no such model, or several. Waits for nothing. */
+  catalogued(told: string): string | undefined
+  /** Whether that catalogue, a configured or a registered model has this model of a provider. Waits for nothing. */
+  lists(providerId: string, upstreamId: string): boolean
 }
 
 /** Milliseconds. */
@@ -128,6 +141,24 @@ class Catalog implements ModelCatalog, AsyncDisposable {
 
   get awaited(): readonly string[] {
     return [...this.#listings].filter(([, listing]) => listing.awaited).map(([id]) => id)
+  }
+
+  catalogued(told: string): string | undefined {
+    const exact = this.#shared.byId(told) ?? this.#aliases.get(told)
+    if (exact) return 'id' in exact ? exact.id : exact.model.modelId
+    if (this.#registeredNow().registered?.named(told).length) return told
+    const slash = told.indexOf('/')
+    const prefixed = slash > 0 ? this.#shared.ofProvider(told.slice(0, slash), told.slice(slash + 1)) : undefined
+    if (prefixed) return prefixed.id
+    const [only, ...others] = this.#shared.byUpstreamId(told)
+    return others.length === 0 ? only?.id : undefined
+  }
+
+  lists(providerId: string, upstreamId: string): boolean {
+    if (this.#shared.ofProvider(providerId, upstreamId)) return true
+    const isTarget = (alias: Alias): boolean =>
+      (alias.providerId === undefined || alias.providerId === providerId) && upstreamOf(alias.model) === upstreamId
+    return this.#aliases.all.some(isTarget) || (this.#registeredNow().registered?.all.some(isTarget) ?? false)
   }
 
   async resolve<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {

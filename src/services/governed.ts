@@ -8,6 +8,7 @@ import { openKeys } from '../auth/keys/open.ts'
 import type { AuditConfig, Config } from '../config/config.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { Governance } from '../quota/governance.ts'
+import { limitNames } from '../quota/governance-limits.ts'
 import { openGovernance } from '../quota/open.ts'
 import { createStoredModels, type StoredModels } from '../registry/stored-models.ts'
 import { openStorage, type Storage } from '../storage/open.ts'
@@ -97,6 +98,11 @@ async function governanceOf(config: Config, grounds: GovernanceGrounds): Promise
       hasLedger,
     }),
   )
+}
+
+/** The labels of the configured limits, as refusals name them, each with the limit's name. */
+export function limitNamesIn({ quota }: Config): ReadonlyMap<string, string> {
+  return limitNames(quota)
 }
 
 /** Registered models alone, with the storage that holds them: for a server that has nothing else to keep. */

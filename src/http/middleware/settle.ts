@@ -23,6 +23,11 @@ export class RunningRequests {
     return this.#slots.length - this.#free.length
   }
 
+  /** Those that stream. */
+  get streams(): number {
+    return this.#slots.reduce((count, context) => count + (context?.streaming ? 1 : 0), 0)
+  }
+
   add(context: RequestContext): void {
     const slot = this.#free.pop() ?? this.#slots.length
     context.slot = slot

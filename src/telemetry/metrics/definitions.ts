@@ -1,0 +1,296 @@
+import type { Conventions } from '../config.ts'
+import type { Definition } from './snapshot.ts'
+
+/** Seconds (GenAI conventions 1.41, "gen_ai.client.operation.duration"). */
+const durations = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+const firstToken = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const perToken = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
+const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
+/** Seconds (HTTP conventions). */
+const httpDurations = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+
+const model = ['gen_ai.operation.name', 'gen_ai.provider.name', 'corral.provider', 'gen_ai.request.model']
+
+/** The names that OpenTelemetry's conventions changed after 1.41; undefined: that version has no such metric. */
+export interface MetricNames {
+  readonly operationDuration: string
+  readonly timeToFirstChunk: string
+  readonly timePerOutputChunk: string
+  readonly tokenUsage: string | undefined
+  /** Histograms of one answer's tokens. */
+  readonly inputTokens: string | undefined
+  readonly outputTokens: string | undefined
+  /** Prefix of the counters of tokens. */
+  readonly usage: string | undefined
+}
+
+export const metricNames: Readonly<Record<Conventions, MetricNames>> = {
+  v1_41: {
+    operationDuration: 'gen_ai.client.operation.duration',
+    timeToFirstChunk: 'gen_ai.client.operation.time_to_first_chunk',
+    timePerOutputChunk: 'gen_ai.client.operation.time_per_output_chunk',
+    tokenUsage: 'gen_ai.client.token.usage',
+    inputTokens: undefined,
+    outputTokens: undefined,
+    usage: undefined,
+  },
+  latest: {
+    operationDuration: 'gen_ai.client.inference.duration',
+    timeToFirstChunk: 'gen_ai.client.inference.time_to_first_chunk',
+    timePerOutputChunk: 'gen_ai.client.inference.time_per_output_chunk',
+    tokenUsage: undefined,
+    inputTokens: 'gen_ai.client.inference.operation.input_tokens',
+    outputTokens: 'gen_ai.client.inference.operation.output_tokens',
+    usage: 'gen_ai.client.inference.usage',
+  },
+}
+
+/** The parts of the tokens that are counted, as the later conventions' counters end. */
+export const tokenParts = [
+  'input_tokens',
+  'output_tokens',
+  'cache_read.input_tokens',
+  'cache_write.input_tokens',
+  'reasoning.output_tokens',
+] as const
+export type TokenPart = (typeof tokenParts)[number]
+
+/** Every metric of this server. */
+export function definitionsOf(conventions: Conventions): Definition[] {
+  return [...serverMetrics, ...clientMetrics(metricNames[conventions]), ...httpMetrics, ...ownMetrics, ...processMetrics]
+}
+
+const serverMetrics: readonly Definition[] = [
+  {
+    name: 'gen_ai.server.request.duration',
+    unit: 's',
+    kind: 'histogram',
+    description: 'What callers wait for an answer of a model, from the request to the end of the answer.',
+    labels: [...model, 'error.type'],
+    buckets: durations,
+  },
+  {
+    name: 'gen_ai.server.time_to_first_token',
+    unit: 's',
+    kind: 'histogram',
+    description: 'What callers wait for the first token of a stream.',
+    labels: model,
+    buckets: firstToken,
+  },
+  {
+    name: 'gen_ai.server.time_per_output_token',
+    unit: 's',
+    kind: 'histogram',
+    description: 'Between two tokens of a stream after the first, on the average of an answer.',
+    labels: model,
+    buckets: perToken,
+  },
+]
+
+function clientMetrics(names: MetricNames): Definition[] {
+  const { tokenUsage, inputTokens, outputTokens, usage } = names
+  const perAnswer = (name: string, what: string): Definition => ({
+    name,
+    unit: '{token}',
+    kind: 'histogram',
+    description: `Tokens of one answer's ${what}, as the provider tells them.`,
+    labels: model,
+    buckets: tokenCounts,
+  })
+  return [
+    {
+      name: names.operationDuration,
+      unit: 's',
+      kind: 'histogram',
+      description: 'What a provider takes for an answer, from the request to it to the end of the answer.',
+      labels: [...model, 'error.type'],
+      buckets: durations,
+    },
+    {
+      name: names.timeToFirstChunk,
+      unit: 's',
+      kind: 'histogram',
+      description: 'What a provider takes to the first chunk of a stream that says something.',
+      labels: model,
+      buckets: durations,
+    },
+    {
+      name: names.timePerOutputChunk,
+      unit: 's',
+      kind: 'histogram',
+      description: 'Between two chunks of a stream after the first, on the average of an answer.',
+      labels: model,
+      buckets: durations,
+    },
+    ...(tokenUsage === undefined
+      ? []
+      : [{ ...perAnswer(tokenUsage, 'input or output'), labels: [...model, 'gen_ai.token.type'] } satisfies Definition]),
+    ...(inputTokens === undefined ? [] : [perAnswer(inputTokens, 'input')]),
+    ...(outputTokens === undefined ? [] : [perAnswer(outputTokens, 'output')]),
+    ...(usage === undefined
+      ? []
+      : tokenParts.map((part): Definition => ({
+          name: `${usage}.${part}`,
+          unit: '{token}',
+          kind: 'counter',
+          description: `Tokens, as providers tell them: ${part}.`,
+          labels: model,
+        }))),
+  ]
+}
+
+const httpMetrics: readonly Definition[] = [
+  {
+    name: 'http.server.request.duration',
+    unit: 's',
+    kind: 'histogram',
+    description: 'From a request to the end of its answer, streams included.',
+    labels: ['http.request.method', 'http.route', 'http.response.status_code', 'url.scheme', 'error.type'],
+    buckets: httpDurations,
+  },
+  {
+    name: 'http.server.active_requests',
+    unit: '{request}',
+    kind: 'updown',
+    description: 'Requests that are not over, streams included.',
+    labels: ['url.scheme'],
+  },
+]
+
+const ownMetrics: readonly Definition[] = [
+  {
+    name: 'corral.tokens',
+    unit: '{token}',
+    kind: 'counter',
+    description: 'Tokens as providers tell them, by part; cache_read, cache_write and reasoning are parts of input and output.',
+    labels: ['corral.provider', 'gen_ai.request.model', 'corral.token.part'],
+  },
+  {
+    name: 'corral.cost',
+    unit: 'USD',
+    kind: 'counter',
+    description: 'What answers cost, as the ledger has it.',
+    labels: ['corral.provider', 'gen_ai.request.model'],
+  },
+  {
+    name: 'corral.refusals',
+    unit: '{request}',
+    kind: 'counter',
+    description: 'Requests refused, by what refused them and the code of the answer.',
+    labels: ['corral.denied.by', 'corral.denied.code', 'corral.limit.name'],
+  },
+  {
+    name: 'corral.upstream.failures',
+    unit: '{failure}',
+    kind: 'counter',
+    description: 'Failures of providers: in answers, in listings of models, elsewhere.',
+    labels: ['corral.provider', 'corral.failure.in', 'error.type'],
+  },
+  {
+    name: 'corral.streams.cut',
+    unit: '{stream}',
+    kind: 'counter',
+    description: 'Streams that a provider broke off.',
+    labels: ['corral.provider'],
+  },
+  {
+    name: 'corral.streams.open',
+    unit: '{stream}',
+    kind: 'updown',
+    description: 'Streams on their way to callers.',
+    labels: [],
+  },
+  {
+    name: 'corral.callers.left',
+    unit: '{request}',
+    kind: 'counter',
+    description: 'Requests whose caller left before the end of the answer.',
+    labels: [],
+  },
+  {
+    name: 'corral.provider.up',
+    unit: '{provider}',
+    kind: 'gauge',
+    description: '1 where the provider answered the last time it was asked for anything, 0 where it failed.',
+    labels: ['corral.provider'],
+    together: 'latest',
+  },
+  {
+    name: 'corral.provider.models',
+    unit: '{model}',
+    kind: 'gauge',
+    description: 'Models that the provider listed the last time.',
+    labels: ['corral.provider'],
+    together: 'latest',
+  },
+  {
+    name: 'corral.dependency.up',
+    unit: '{dependency}',
+    kind: 'gauge',
+    description: '0 while something else that this server depends on is out of reach; absent before that has ever happened.',
+    labels: ['corral.dependency'],
+    together: 'latest',
+  },
+  {
+    name: 'corral.quota.use',
+    unit: '1',
+    kind: 'gauge',
+    description: 'How much of a limit is used in its present window, by whoever has used most of it.',
+    labels: ['corral.limit.name', 'corral.limit.unit', 'corral.limit.period'],
+    together: 'max',
+  },
+  {
+    name: 'corral.telemetry.dropped',
+    unit: '{item}',
+    kind: 'counter',
+    description: 'Log lines, spans, pushes of metrics, audit entries and ledger lines that were lost.',
+    labels: ['corral.dropped'],
+  },
+]
+
+const processMetrics: readonly Definition[] = [
+  {
+    name: 'process.memory.usage',
+    unit: 'By',
+    kind: 'updown',
+    description: 'Resident memory of all serving processes.',
+    labels: [],
+  },
+  {
+    name: 'corral.process.heap.used',
+    unit: 'By',
+    kind: 'updown',
+    description: 'JavaScript heap in use, of all serving processes.',
+    labels: [],
+  },
+  {
+    name: 'process.cpu.time',
+    unit: 's',
+    kind: 'counter',
+    description: 'Processor time of all serving processes.',
+    labels: ['cpu.mode'],
+  },
+  {
+    name: 'process.uptime',
+    unit: 's',
+    kind: 'gauge',
+    description: 'Since the eldest serving process began.',
+    labels: [],
+    together: 'max',
+  },
+  ...['mean', 'p99', 'max'].map((which): Definition => ({
+    name: `nodejs.eventloop.delay.${which}`,
+    unit: 's',
+    kind: 'gauge',
+    description: `Delay of the event loop in the last seconds (${which}), of the process where it is longest.`,
+    labels: [],
+    together: 'max',
+  })),
+  {
+    name: 'corral.processes',
+    unit: '{process}',
+    kind: 'updown',
+    description: 'Serving processes that told their metrics.',
+    labels: [],
+  },
+]

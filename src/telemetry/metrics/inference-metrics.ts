@@ -1,0 +1,169 @@
+import type { InferenceFinished, TokensTold } from '../events.ts'
+import { operations, providerName } from '../traces/semconv.ts'
+import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
+import type { Count, Family, Instruments, Observations } from './instruments.ts'
+import { other } from './instruments.ts'
+import { ByModel, type KnownModels } from './model-labels.ts'
+import { errorTypeOf } from './request-metrics.ts'
+import type { Conventions } from '../config.ts'
+
+export interface InferenceMetricsOptions {
+  readonly instruments: Instruments
+  readonly conventions: Conventions
+  readonly models: () => KnownModels
+  /** The configured providers' types, by id. */
+  readonly providers: ReadonlyMap<string, string>
+}
+
+interface ClientSeries {
+  /** By `error.type`. */
+  readonly failed: (error: string) => Observations
+  readonly whole: Observations
+  readonly firstChunk: Observations
+  readonly perChunk: Observations
+  readonly input: Observations
+  readonly output: Observations
+  readonly parts: Readonly<Record<TokenPart, readonly Count[]>>
+  readonly cost: Count
+}
+
+/** What providers do: `gen_ai.client.*`, tokens, cost, failures, health as it shows. */
+export class InferenceMetrics {
+  readonly #options: InferenceMetricsOptions
+  readonly #byCapability = new Map<string, ByModel<ClientSeries>>()
+  readonly #health = new Map<string, { up: number; at: number }>()
+  readonly #listed = new Map<string, { models: number; at: number }>()
+  readonly #families
+
+  constructor(options: InferenceMetricsOptions) {
+    this.#options = options
+    const { instruments } = options
+    const names = metricNames[options.conventions]
+    const perAnswer = names.tokenUsage === undefined ? undefined : instruments.histogram(names.tokenUsage)
+    this.#families = {
+      duration: instruments.histogram(names.operationDuration),
+      firstChunk: instruments.histogram(names.timeToFirstChunk),
+      perChunk: instruments.histogram(names.timePerOutputChunk),
+      input: perAnswer ?? instruments.histogram(names.inputTokens ?? ''),
+      output: perAnswer ?? instruments.histogram(names.outputTokens ?? ''),
+      /** Whether input and output share a metric, told apart by `gen_ai.token.type`. */
+      hasType: perAnswer !== undefined,
+      usage: tokenParts.map((part) => (names.usage === undefined ? undefined : instruments.counter(`${names.usage}.${part}`))),
+      tokens: instruments.counter('corral.tokens'),
+      cost: instruments.counter('corral.cost'),
+      failures: instruments.counter('corral.upstream.failures'),
+      cut: instruments.counter('corral.streams.cut'),
+    }
+    instruments.observe('corral.provider.up', () => [...this.#health].map(([id, { up, at }]) => ({ labels: [id], value: up, at })))
+    instruments.observe('corral.provider.models', () =>
+      [...this.#listed].map(([id, { models, at }]) => ({ labels: [id], value: models, at })),
+    )
+  }
+
+  finished(event: InferenceFinished): void {
+    const { provider, capability, outcome, error, duration, firstToken, usage, call } = event
+    const id = this.#options.providers.has(provider) ? provider : other
+    const series = (this.#byCapability.get(capability) ?? this.#addCapability(capability)).get(id, event.model)
+    const seconds = duration / 1000
+    if (outcome === 'failed' || outcome === 'truncated') this.#failed(id, series, event)
+    else {
+      series.whole.observe(seconds)
+      if (outcome === 'completed') this.#tell(id, 1)
+    }
+    if (firstToken !== undefined) {
+      series.firstChunk.observe(firstToken / 1000)
+      const frames = chunksOf(event)
+      if (frames > 1 && error === undefined) series.perChunk.observe((duration - firstToken) / 1000 / (frames - 1))
+    }
+    if (usage) countTokens(series, usage, capability)
+    const cost = call.notes?.costNanoDollars
+    if (cost !== undefined && cost > 0) series.cost.add(cost / 1e9)
+  }
+
+  /** A failure outside of any caller's request. */
+  failure(provider: string, where: 'listing' | 'other'): void {
+    const id = this.#options.providers.has(provider) ? provider : other
+    this.#families.failures.bind(id, where, '').add(1)
+    this.#tell(id, 0)
+  }
+
+  listed(provider: string, models: number): void {
+    if (!this.#options.providers.has(provider)) return
+    this.#listed.set(provider, { models, at: Date.now() })
+    this.#tell(provider, 1)
+  }
+
+  #failed(id: string, series: ClientSeries, { error, outcome, duration }: InferenceFinished): void {
+    const type = errorTypeOf(error)
+    series.failed(type).observe(duration / 1000)
+    this.#families.failures.bind(id, 'answer', type).add(1)
+    if (outcome === 'truncated') this.#families.cut.bind(id).add(1)
+    // What the caller did wrong says nothing of the provider.
+    if (outcome === 'truncated' || type === 'upstream_error' || type === 'service_unavailable_error' || type === 'server_error')
+      this.#tell(id, 0)
+  }
+
+  #tell(id: string, up: 0 | 1): void {
+    if (id === other) return
+    const known = this.#health.get(id)
+    if (!known) this.#health.set(id, { up, at: Date.now() })
+    else {
+      known.up = up
+      known.at = Date.now()
+    }
+  }
+
+  #addCapability(capability: string): ByModel<ClientSeries> {
+    const { models } = this.#options
+    const added = new ByModel(
+      (provider, upstream) => (models().lists(provider, upstream) ? upstream : undefined),
+      (provider, label) => this.#series(capability, provider, label),
+    )
+    this.#byCapability.set(capability, added)
+    return added
+  }
+
+  #series(capability: string, provider: string, label: string): ClientSeries {
+    const families = this.#families
+    const { providers } = this.#options
+    const name = provider === other ? other : providerName(providers.get(provider), provider)
+    const set = [operations[capability] ?? other, name, provider, label] as const
+    const counters = (part: TokenPart, at: number): readonly Count[] => {
+      const usage: Family<Count> | undefined = families.usage[at]
+      const own = families.tokens.bind(provider, label, part)
+      return usage ? [own, usage.bind(...set)] : [own]
+    }
+    return {
+      failed: (error) => families.duration.bind(...set, error),
+      whole: families.duration.bind(...set, ''),
+      firstChunk: families.firstChunk.bind(...set),
+      perChunk: families.perChunk.bind(...set),
+      input: families.hasType ? families.input.bind(...set, 'input') : families.input.bind(...set),
+      output: families.hasType ? families.output.bind(...set, 'output') : families.output.bind(...set),
+      parts: Object.fromEntries(tokenParts.map((part, at) => [part, counters(part, at)])) as Record<TokenPart, readonly Count[]>,
+      cost: families.cost.bind(provider, label),
+    }
+  }
+}
+
+function countTokens({ input, output, parts }: ClientSeries, usage: TokensTold, capability: string): void {
+  input.observe(usage.input)
+  count(parts.input_tokens, usage.input)
+  if (capability !== 'embeddings') {
+    output.observe(usage.output)
+    count(parts.output_tokens, usage.output)
+  }
+  count(parts['cache_read.input_tokens'], usage.cached)
+  count(parts['cache_write.input_tokens'], usage.cacheWrite)
+  count(parts['reasoning.output_tokens'], usage.reasoning)
+}
+
+/** Providers tell tokens, and may tell nonsense. */
+function count(counters: readonly Count[], tokens: number | undefined): void {
+  if (tokens === undefined || !(tokens > 0 && tokens < Infinity)) return
+  for (const counter of counters) counter.add(tokens)
+}
+
+function chunksOf({ answer }: InferenceFinished): number {
+  return answer && 'frames' in answer && typeof answer.frames === 'number' ? answer.frames : 0
+}

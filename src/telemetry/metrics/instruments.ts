@@ -1,0 +1,155 @@
+import type { Definition, HistogramValue, Point, Snapshot } from './snapshot.ts'
+
+/** Stands for all label values that are not told apart. */
+export const other = 'other'
+
+/** Label sets of one metric; what comes beyond is counted under `other`. */
+export const mostSeries = 2_000
+
+/** A number under one set of labels. */
+export class Count {
+  value = 0
+
+  add(amount: number): void {
+    this.value += amount
+  }
+}
+
+/** Observations under one set of labels. */
+export class Observations {
+  readonly counts: number[]
+  sum = 0
+  count = 0
+  readonly #limits: readonly number[]
+
+  constructor(limits: readonly number[]) {
+    this.#limits = limits
+    this.counts = Array.from({ length: limits.length + 1 }, () => 0)
+  }
+
+  /** What is not a number, or below 0 (a clock that jumped), is not counted. */
+  observe(value: number): void {
+    if (!(value >= 0 && value < Infinity)) return
+    const limits = this.#limits
+    let low = 0
+    let high = limits.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (value <= (limits[middle] as number)) high = middle
+      else low = middle + 1
+    }
+    this.counts[low] = (this.counts[low] as number) + 1
+    this.sum += value
+    this.count += 1
+  }
+}
+
+/** One metric's series. `bind` is to be called once a label set, its result kept. */
+export class Family<Series extends Count | Observations> {
+  readonly definition: Definition
+  readonly #make: () => Series
+  readonly #series = new Map<string, { readonly labels: readonly string[]; readonly series: Series }>()
+
+  constructor(definition: Definition, make: () => Series) {
+    this.definition = definition
+    this.#make = make
+  }
+
+  /** Label values in the definition's order. Beyond the most series, all share one. */
+  bind(...labels: readonly string[]): Series {
+    const key = labels.join('\u0000')
+    const known = this.#series.get(key)
+    if (known) return known.series
+    if (this.#series.size >= mostSeries - 1) return this.#overflow()
+    const series = this.#make()
+    this.#series.set(key, { labels, series })
+    return series
+  }
+
+  #overflow(): Series {
+    const labels = this.definition.labels.map(() => other)
+    const key = labels.join('\u0000')
+    const entry = this.#series.get(key) ?? { labels, series: this.#make() }
+    this.#series.set(key, entry)
+    return entry.series
+  }
+
+  /** Without histograms of nothing: most are bound before anything is observed, and each is many lines. */
+  points(): Point[] {
+    const told = [...this.#series.values()].filter(({ series }) => series instanceof Count || series.count > 0)
+    return told.map(({ labels, series }) => ({ labels, value: valueOf(series) }))
+  }
+}
+
+function valueOf(series: Count | Observations): number | HistogramValue {
+  return series instanceof Count ? series.value : { counts: [...series.counts], sum: series.sum }
+}
+
+/** Reads values at the moment they are asked for. */
+export type ReadPoints = () => readonly Point[]
+
+/** The metrics of one process. */
+export class Instruments {
+  readonly definitions: readonly Definition[]
+  readonly #byName: ReadonlyMap<string, Definition>
+  readonly #families = new Map<string, Family<Count | Observations>>()
+  readonly #readers = new Map<string, ReadPoints[]>()
+  readonly #onFailure: (error: unknown) => void
+
+  constructor(definitions: readonly Definition[], onFailure: (error: unknown) => void) {
+    this.definitions = definitions
+    this.#byName = new Map(definitions.map((definition) => [definition.name, definition]))
+    this.#onFailure = onFailure
+  }
+
+  counter(name: string): Family<Count> {
+    return this.#add(new Family(this.#definition(name), () => new Count()))
+  }
+
+  histogram(name: string): Family<Observations> {
+    const definition = this.#definition(name)
+    return this.#add(new Family(definition, () => new Observations(definition.buckets ?? [])))
+  }
+
+  /** Further values of a metric, read whenever it is collected. */
+  observe(name: string, read: ReadPoints): void {
+    this.#definition(name)
+    const readers = this.#readers.get(name) ?? []
+    readers.push(read)
+    this.#readers.set(name, readers)
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  /** A reader that fails is left out, and told. */
+  collect(): Snapshot {
+    const snapshot: Record<string, readonly Point[]> = {}
+    for (const { name } of this.definitions) {
+      const points = [...(this.#families.get(name)?.points() ?? []), ...(this.#readers.get(name) ?? []).flatMap((read) => this.#read(read))]
+      if (points.length > 0) snapshot[name] = points
+    }
+    return snapshot
+  }
+
+  #read(read: ReadPoints): readonly Point[] {
+    try {
+      return read()
+    } catch (error) {
+      this.#onFailure(error)
+      return []
+    }
+  }
+
+  #definition(name: string): Definition {
+    const definition = this.#byName.get(name)
+    if (!definition) throw new Error(`There is no metric '${name}'.`)
+    return definition
+  }
+
+  #add<F extends Family<Count> | Family<Observations>>(family: F): F {
+    this.#families.set(family.definition.name, family)
+    return family
+  }
+}

@@ -1,0 +1,55 @@
+import { other } from './instruments.ts'
+
+/** What the catalogue knows of models: only its own names become labels, never a caller's. */
+export interface KnownModels {
+  /** The catalogue's id of what a caller calls `told`; undefined: the catalogue has no such model, or several. */
+  catalogued(told: string): string | undefined
+  /** Whether the operator's catalogue has this model of a provider. */
+  lists(providerId: string, upstreamId: string): boolean
+}
+
+export const knowsNothing: KnownModels = { catalogued: () => undefined, lists: () => false }
+
+/** Names that are kept with their handles; more are looked up each time. */
+const mostKept = 4_000
+
+/** Handles by provider and model, made once each; what the catalogue does not know shares one a provider. */
+export class ByModel<Handles> {
+  readonly #label: (provider: string, model: string) => string | undefined
+  readonly #make: (provider: string, label: string) => Handles
+  readonly #known = new Map<string, Map<string, Handles>>()
+  readonly #others = new Map<string, Handles>()
+  #size = 0
+
+  /** `label`: undefined for unknown models. `make`: gives the same series for the same label. */
+  constructor(label: (provider: string, model: string) => string | undefined, make: (provider: string, label: string) => Handles) {
+    this.#label = label
+    this.#make = make
+  }
+
+  /** `provider` must be one of few. */
+  get(provider: string, model: string): Handles {
+    return this.#known.get(provider)?.get(model) ?? this.#look(provider, model)
+  }
+
+  #look(provider: string, model: string): Handles {
+    const label = model === '' ? '' : this.#label(provider, model)
+    if (label === undefined) return this.#otherOf(provider)
+    const handles = this.#make(provider, label)
+    if (this.#size < mostKept) {
+      const models = this.#known.get(provider) ?? new Map<string, Handles>()
+      models.set(model, handles)
+      this.#known.set(provider, models)
+      this.#size += 1
+    }
+    return handles
+  }
+
+  #otherOf(provider: string): Handles {
+    const known = this.#others.get(provider)
+    if (known) return known
+    const handles = this.#make(provider, other)
+    this.#others.set(provider, handles)
+    return handles
+  }
+}

@@ -1,0 +1,43 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Instruments } from './instruments.ts'
+import type { Point } from './snapshot.ts'
+
+/** Milliseconds that one look at the event loop's delay covers at least: readers that come more often share it. */
+const window = 5_000
+const nanoseconds = 1e9
+
+/** Adds what is known of this process: memory, processor time, the event loop's delay. */
+export function addProcessMetrics(instruments: Instruments): Disposable {
+  const delay = monitorEventLoopDelay({ resolution: 20 })
+  delay.enable()
+  let since = performance.now()
+  let last: { mean: number; p99: number; max: number } | undefined
+  const look = () => {
+    const now = performance.now()
+    if (last && now - since < window)
+      return { mean: last.mean, p99: Math.max(last.p99, delay.percentile(99)), max: Math.max(last.max, delay.max) }
+    last = { mean: Number.isFinite(delay.mean) ? delay.mean : 0, p99: delay.percentile(99), max: delay.max }
+    since = now
+    delay.reset()
+    return last
+  }
+  for (const which of ['mean', 'p99', 'max'] as const) {
+    instruments.observe(`nodejs.eventloop.delay.${which}`, () => [one(look()[which] / nanoseconds)])
+  }
+  instruments.observe('process.memory.usage', () => [one(process.memoryUsage.rss())])
+  instruments.observe('corral.process.heap.used', () => [one(process.memoryUsage().heapUsed)])
+  instruments.observe('process.cpu.time', () => {
+    const { user, system } = process.cpuUsage()
+    return [
+      { labels: ['user'], value: user / 1e6 },
+      { labels: ['system'], value: system / 1e6 },
+    ]
+  })
+  instruments.observe('process.uptime', () => [one(process.uptime())])
+  instruments.observe('corral.processes', () => [one(1)])
+  return { [Symbol.dispose]: () => void delay.disable() }
+}
+
+function one(value: number): Point {
+  return { labels: [], value }
+}

@@ -1,0 +1,147 @@
+import { ApiError, errorStatus } from '../../errors.ts'
+import type { RequestFinished } from '../events.ts'
+import { providerName } from '../traces/semconv.ts'
+import type { Count, Instruments, Observations } from './instruments.ts'
+import { other } from './instruments.ts'
+import { ByModel, type KnownModels } from './model-labels.ts'
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
+
+/** `gen_ai.operation.name` of the routes that ask a model, by how their paths end. */
+const operationRoutes: readonly (readonly [end: string, operation: string])[] = [
+  ['/chat/completions', 'chat'],
+  ['/completions', 'text_completion'],
+  ['/embeddings', 'embeddings'],
+  ['/inference/rerank', 'rerank'],
+]
+
+export interface RequestMetricsOptions {
+  readonly instruments: Instruments
+  readonly models: () => KnownModels
+  /** The configured providers' types, by id. */
+  readonly providers: ReadonlyMap<string, string>
+  readonly scheme: 'http' | 'https'
+  /** The labels of configured limits, as refusals name them, each with the limit's name. */
+  readonly limitNames: ReadonlyMap<string, string>
+}
+
+interface RouteSeries {
+  /** By method, then by status. */
+  readonly http: Map<string, (Observations | undefined)[]>
+  /** Of routes that ask a model. */
+  readonly models: ByModel<ServerSeries> | undefined
+}
+
+interface ServerSeries {
+  /** By `error.type`; empty: none. */
+  readonly duration: (error: string) => Observations
+  readonly whole: Observations
+  readonly firstToken: Observations
+  readonly perToken: Observations
+}
+
+/** What callers see: HTTP's own metrics, `gen_ai.server.*`, refusals. */
+export class RequestMetrics {
+  readonly #options: RequestMetricsOptions
+  readonly #routes = new Map<string, RouteSeries>()
+  readonly #left: Count
+  readonly #families
+
+  constructor(options: RequestMetricsOptions) {
+    this.#options = options
+    const { instruments } = options
+    this.#families = {
+      http: instruments.histogram('http.server.request.duration'),
+      duration: instruments.histogram('gen_ai.server.request.duration'),
+      firstToken: instruments.histogram('gen_ai.server.time_to_first_token'),
+      perToken: instruments.histogram('gen_ai.server.time_per_output_token'),
+      refusals: instruments.counter('corral.refusals'),
+    }
+    this.#left = instruments.counter('corral.callers.left').bind()
+  }
+
+  finished(event: RequestFinished): void {
+    const endedAt = performance.now()
+    const seconds = (endedAt - event.startedAt) / 1000
+    // Routes are those of the route table: `undefined` where none answers.
+    const route = this.#routes.get(event.route ?? '') ?? this.#addRoute(event.route ?? '')
+    this.#httpSeries(route, event).observe(seconds)
+    if (event.callerLeft) this.#left.add(1)
+    const error = event.callerLeft ? undefined : (event.error ?? event.failure)
+    if (error instanceof ApiError && error.denial) this.#countRefusal(error)
+    if (route.models) this.#measureAnswer(event, route.models, { seconds, endedAt, error })
+  }
+
+  #httpSeries(route: RouteSeries, { request, status, route: path }: RequestFinished): Observations {
+    const method = methods.has(request.method) ? request.method : '_OTHER'
+    let byStatus = route.http.get(method)
+    if (!byStatus) route.http.set(method, (byStatus = []))
+    const known = byStatus[status]
+    if (known) return known
+    const text = String(status)
+    const series = this.#families.http.bind(method, path ?? '', text, this.#options.scheme, status >= 500 ? text : '')
+    if (status > 0 && status < 1000) byStatus[status] = series
+    return series
+  }
+
+  #measureAnswer(
+    event: RequestFinished,
+    models: ByModel<ServerSeries>,
+    { seconds, endedAt, error }: { seconds: number; endedAt: number; error: unknown },
+  ): void {
+    const { provider, model = '', firstTokenAt, outputTokens, startedAt } = event
+    const series = models.get(provider === undefined || this.#options.providers.has(provider) ? (provider ?? '') : other, model)
+    if (error === undefined) series.whole.observe(seconds)
+    else series.duration(errorTypeOf(error)).observe(seconds)
+    if (firstTokenAt === undefined) return
+    series.firstToken.observe((firstTokenAt - startedAt) / 1000)
+    if (error === undefined && outputTokens !== undefined && outputTokens > 1) {
+      series.perToken.observe((endedAt - firstTokenAt) / 1000 / (outputTokens - 1))
+    }
+  }
+
+  #countRefusal({ denial, code, type }: ApiError): void {
+    if (!denial) return
+    const limit = denial.by === 'quota' ? limitIn(denial.reason, this.#options.limitNames) : ''
+    this.#families.refusals.bind(denial.by, code ?? type, limit).add(1)
+  }
+
+  #addRoute(path: string): RouteSeries {
+    const operation = operationRoutes.find(([end]) => path.endsWith(end))?.[1]
+    const route: RouteSeries = { http: new Map(), models: operation === undefined ? undefined : this.#byModel(operation) }
+    this.#routes.set(path, route)
+    return route
+  }
+
+  #byModel(operation: string): ByModel<ServerSeries> {
+    const { providers, models } = this.#options
+    const { duration, firstToken, perToken } = this.#families
+    return new ByModel(
+      (_provider, told) => models().catalogued(told),
+      (provider, label) => {
+        const name = provider === '' || provider === other ? provider : providerName(providers.get(provider), provider)
+        const set = [operation, name, provider, label] as const
+        return {
+          duration: (error) => duration.bind(...set, error),
+          whole: duration.bind(...set, ''),
+          firstToken: firstToken.bind(...set),
+          perToken: perToken.bind(...set),
+        }
+      },
+    )
+  }
+}
+
+/** `error.type`, one of few: this server's types of errors. */
+export function errorTypeOf(error: unknown): string {
+  if (!(error instanceof ApiError)) return 'server_error'
+  return Object.hasOwn(errorStatus, error.type) ? error.type : '_OTHER'
+}
+
+const beforeLimit = 'limit '
+
+/** Limits of keys are named by whoever made the key, so they are not told apart. */
+function limitIn(reason: string, names: ReadonlyMap<string, string>): string {
+  const at = reason.indexOf(beforeLimit)
+  return at < 0 ? '' : (names.get(reason.slice(at + beforeLimit.length)) ?? other)
+}

@@ -1,0 +1,39 @@
+import type { TelemetryConfig } from '../config.ts'
+import type { Events } from '../events.ts'
+import { createMetrics, type Metrics } from './create-metrics.ts'
+
+export interface MetricsFacts {
+  /** Corral's own. */
+  readonly version: string
+  /** The configured providers' types, by id. */
+  readonly providers: ReadonlyMap<string, string>
+  readonly scheme: 'http' | 'https'
+  /** The labels of configured limits, as refusals name them, each with the limit's name. */
+  readonly limitNames?: ReadonlyMap<string, string> | undefined
+  /** Asked for when there is something to tell: events are made after this, of what this gives. */
+  readonly events: () => Pick<Events, 'unexpected'>
+}
+
+/** The metrics of a server, and whatever pushes them. */
+export interface MetricsSetup extends AsyncDisposable {
+  /** Absent: switched off. */
+  readonly metrics: Metrics | undefined
+}
+
+export function setUpMetrics(config: TelemetryConfig, { version, providers, scheme, limitNames, events }: MetricsFacts): MetricsSetup {
+  if (!config.metrics.enabled) return { metrics: undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const metrics = createMetrics({
+    conventions: config.conventions,
+    resource: { 'service.version': version, ...config.resource },
+    providers,
+    scheme,
+    limitNames,
+    onFailure: (error) => events().unexpected('measuring what happens', error),
+  })
+  return {
+    metrics,
+    async [Symbol.asyncDispose]() {
+      metrics[Symbol.dispose]()
+    },
+  }
+}

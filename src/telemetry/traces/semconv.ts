@@ -1,0 +1,61 @@
+import type { Conventions } from '../config.ts'
+
+/** What the two versions of OpenTelemetry's conventions call things; where they agree the names stand in the code. */
+export interface Names {
+  readonly schemaUrl: string
+  /** Tokens of the input that were written to a cache. */
+  readonly cacheWrite: string
+  /** How hard the model is to think. */
+  readonly reasoningLevel: string | undefined
+  /** The response that the request goes on from. */
+  readonly previousResponse: string | undefined
+}
+
+/**
+ * `v1_41`: the last version in OpenTelemetry's main repository (semantic-conventions 1.41). `latest`: that of semantic-conventions-genai, which is not
+ * released yet; asked for by `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental`.
+ */
+export const names: Readonly<Record<Conventions, Names>> = {
+  v1_41: {
+    schemaUrl: 'https://opentelemetry.io/schemas/1.41.0',
+    cacheWrite: 'gen_ai.usage.cache_creation.input_tokens',
+    reasoningLevel: undefined,
+    previousResponse: undefined,
+  },
+  latest: {
+    schemaUrl: 'https://opentelemetry.io/schemas/gen-ai/1.42.0',
+    cacheWrite: 'gen_ai.usage.cache_write.input_tokens',
+    reasoningLevel: 'gen_ai.request.reasoning.level',
+    previousResponse: 'gen_ai.request.previous_response.id',
+  },
+}
+
+/** `gen_ai.operation.name`, by what a model is asked for. */
+export const operations: Readonly<Record<string, string>> = {
+  chat: 'chat',
+  completions: 'text_completion',
+  embeddings: 'embeddings',
+  // None is well known.
+  rerank: 'rerank',
+}
+
+/** `gen_ai.provider.name`, by the type in the configuration; others are called by the part of their type after the colons. */
+const wellKnown: Readonly<Record<string, string>> = {
+  'remote::openai': 'openai',
+  'remote::anthropic': 'anthropic',
+  'remote::azure': 'azure.ai.openai',
+  'remote::bedrock': 'aws.bedrock',
+  'remote::gemini': 'gcp.gemini',
+  'remote::vertexai': 'gcp.vertex_ai',
+  'remote::deepseek': 'deepseek',
+  'remote::groq': 'groq',
+  'remote::watsonx': 'ibm.watsonx.ai',
+  'remote::mistral': 'mistral_ai',
+  'remote::perplexity': 'perplexity',
+  'remote::xai': 'x_ai',
+}
+
+export function providerName(type: string | undefined, id: string): string {
+  if (type === undefined) return id
+  return (Object.hasOwn(wellKnown, type) ? wellKnown[type] : undefined) ?? type.replace(/^[a-z]+::/, '')
+}
