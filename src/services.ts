@@ -15,11 +15,11 @@ import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import type { StoredModels } from './registry/stored-models.ts'
 import { hasSqlite } from './runtime/has-sqlite.ts'
-import { createEvents, type Events } from './telemetry/events.ts'
+import { createEvents, type Events, type InferenceFinished } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
-import { createSampler } from './telemetry/traces/sampler.ts'
-import { createTraceContexts, type TraceContexts } from './telemetry/traces/trace-context.ts'
+import { createTracing } from './telemetry/setup.ts'
+import type { TraceContexts } from './telemetry/traces/trace-context.ts'
 
 /** All the parts of a running server; disposing them goes in reverse. */
 export interface Services extends ApiDeps, AsyncDisposable {
@@ -91,7 +91,10 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   // What decides and what keeps is loaded where there is something to decide or to keep: other servers start sooner without.
   const governed = isGoverned(config, options) ? await import('./services/governed.ts') : undefined
   const audit = config.audit && governed && keep(await governed.openAudit(config.audit, { name: options.name ?? 'server', log }))
-  const events = createEvents(log, audit)
+  const { version } = packageJson
+  // It is closed after all that has something to tell.
+  const tracing = keep(createTracing(config.telemetry ?? defaultTelemetry, { version, events: () => events }))
+  const events: Events = createEvents(log, audit, { spans: tracing.spans })
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
   const guards = await governed?.buildGoverned(config, { egress, events, readiness, given: options, keep })
@@ -102,7 +105,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       egress,
       log,
       events,
-      wrap: (provider, id) => metered(provider, id, (event) => events.inferenceFinished(event), guards?.governance),
+      wrap: (provider, id, type) => metered(provider, id, reportOf(type, events), guards?.governance),
       ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
     }),
   )
@@ -118,13 +121,11 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(options.callerLimits && { callerLimits: options.callerLimits }),
     }),
   )
-  const { version } = packageJson
-  const { traces } = config.telemetry ?? defaultTelemetry
   return {
     config,
     log,
     events,
-    traceContexts: createTraceContexts({ sampler: createSampler(traces.sampler, traces.ratio), baggage: traces.passBaggage }),
+    traceContexts: tracing.contexts,
     authentication: guards?.authentication,
     governance: guards?.governance,
     keys: guards?.keys,
@@ -140,6 +141,14 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(server.maxStreamSeconds > 0 && { maxDuration: server.maxStreamSeconds * 1000 }),
     },
     [Symbol.asyncDispose]: dispose,
+  }
+}
+
+/** Reports what a provider of one type answers. */
+function reportOf(type: string, events: Events): (event: InferenceFinished) => void {
+  return (event) => {
+    event.providerType = type
+    events.inferenceFinished(event)
   }
 }
 

@@ -7,6 +7,7 @@ import { quota } from './requirements/quota.ts'
 import type { Requirements } from './requirements/requirement.ts'
 import { serving } from './requirements/serving.ts'
 import { storage } from './requirements/storage.ts'
+import { telemetry } from './requirements/telemetry.ts'
 
 /** What users rely on, as data, a file for each part. A test that verifies one carries its id in its title: `test('[ERR-1] …')`. */
 export const requirements: Requirements = {
@@ -18,4 +19,5 @@ export const requirements: Requirements = {
   ...quota,
   ...storage,
   ...egress,
+  ...telemetry,
 }

@@ -48,6 +48,7 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
       passBaggage: traces?.pass_baggage ?? false,
       queueSize: otel.number(['OTEL_BSP_MAX_QUEUE_SIZE'], counts) ?? usual.queueSize,
       batchSize: otel.number(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], counts) ?? usual.batchSize,
+      delay: otel.number(['OTEL_BSP_SCHEDULE_DELAY'], { least: 0, most: 600_000 }) ?? usual.delay,
     },
     ...(!off && { store: readStore(values.store, seed?.storePath, reading) }),
     metrics: {

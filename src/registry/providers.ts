@@ -48,7 +48,7 @@ export interface ProviderRegistryOptions {
   log: Log
   events: Events
   /** Wraps what a definition creates, e.g. to meter it. Default: as it is. */
-  wrap?: (provider: InferenceProvider, id: string) => InferenceProvider
+  wrap?: (provider: InferenceProvider, id: string, type: string) => InferenceProvider
   /** Milliseconds that a health check may take. Default 2 s. */
   healthTimeout?: number
   /** Milliseconds that a provider gets to close. Default 5 s. */
@@ -117,7 +117,7 @@ function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap 
   try {
     const isAlone = entries.every((other) => other === entry || other.api !== api)
     const created = definition.create(config, { id, egress, log: log.child({ category: 'providers', provider: id }), isAlone })
-    return { ...facts, provider: wrap ? wrap(created, id) : created, failure: undefined }
+    return { ...facts, provider: wrap ? wrap(created, id, type) : created, failure: undefined }
   } catch (error) {
     events.upstreamFailed(id, error)
     return { ...facts, provider: undefined, failure: redactText(causeOf(error)) }

@@ -51,6 +51,8 @@ export interface TelemetryConfig {
     readonly queueSize: number
     /** Spans in one message. */
     readonly batchSize: number
+    /** Milliseconds that spans wait for others before they are sent. */
+    readonly delay: number
   }
   /** Traces on this machine; absent: none are kept. */
   readonly store?: TraceStoreConfig | undefined
@@ -85,8 +87,9 @@ export const defaultTelemetry: TelemetryConfig = {
     captureContent: false,
     maxContentLength: 16_384,
     passBaggage: false,
-    queueSize: 2048,
+    queueSize: 8192,
     batchSize: 512,
+    delay: 1_000,
   },
   metrics: { enabled: true, interval: 60_000 },
   redact: [],

@@ -125,6 +125,8 @@ export interface Events {
   workerStarted(worker: number, pid: number): void
   /** `restartIn` in milliseconds; absent when it is not started again. */
   workerDied(worker: number, how: string, restartIn?: number): void
+  /** Telemetry that did not get where it should: a full queue, a collector or a store that is out of reach. */
+  telemetryDropped(what: 'spans' | 'metrics' | 'logs', count: number): void
   /** Something failed that no request waits for. */
   unexpected(where: string, error: unknown): void
   /** Something that the operator should know at start. */
@@ -222,6 +224,7 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
     workerDied(worker, how, restartIn) {
       server.error({ worker, ...(restartIn !== undefined && { restart_in_ms: restartIn }) }, `worker died (${how})`)
     },
+    telemetryDropped: (what, count) => metrics?.telemetryDropped?.(what, count),
     unexpected: (where, error) => server.error({ where, err: error }, 'unexpected failure'),
     warning: (message, fields = {}) => server.warn(fields, message),
   }

@@ -40,6 +40,14 @@ describe('rules of the house', () => {
     expect(offenders(/\bprocess\.env\b/, (path) => path === 'src/main.ts' || path.startsWith('src/config/'))).toEqual([])
   })
 
+  test('OpenTelemetry is known to telemetry/ alone, and loaded only where it is wanted', () => {
+    const users = shipped().filter(({ imports }) => imports.some(({ target }) => target.startsWith('@opentelemetry/')))
+    expect(users.filter(({ path }) => !path.startsWith('src/telemetry/')).map(({ path }) => path)).toEqual([])
+    const main = shipped().filter(({ path }) => ['src/telemetry/events.ts', 'src/telemetry/setup.ts', 'src/services.ts'].includes(path))
+    expect(main).toHaveLength(3)
+    expect(main.flatMap(({ imports }) => imports).filter(({ target }) => target.includes('otlp-spans'))).toEqual([])
+  })
+
   test('a file has at most 400 lines', () => {
     const long = [...sources('src'), ...sources('test'), ...sources('bench')].filter(({ lines }) => lines > 400)
     expect(long.map(({ path, lines }) => `${path}: ${lines}`)).toEqual([])

@@ -31,6 +31,8 @@ export interface WorkerSettings {
   readonly queueSize: number
   /** Spans in one message of the protocol. */
   readonly batchSize: number
+  /** Milliseconds that spans wait for others before they are sent. */
+  readonly delay: number
   /** Attributes of the resource: `service.name` and the like. */
   readonly resource: Readonly<Record<string, string>>
   /** The conventions' schema that the spans keep to. */

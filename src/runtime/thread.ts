@@ -1,0 +1,46 @@
+import { Worker } from 'node:worker_threads'
+
+/** A thread of this process, which is told things and tells things; both survive a structured clone. */
+export interface Thread<In> {
+  post(message: In): void
+  /** While `busy`, the thread keeps the process alive. */
+  keepAlive(busy: boolean): void
+  terminate(): Promise<void>
+}
+
+export interface ThreadOptions<Out> {
+  readonly data: unknown
+  readonly onMessage: (message: Out) => void
+  /** Once, however it ended; not after `terminate`. */
+  readonly onEnd: (cause: unknown) => void
+}
+
+/** Starts a script of this server's own in a thread. It does not keep the process alive by itself. */
+export function startThread<In, Out>(script: URL, { data, onMessage, onEnd }: ThreadOptions<Out>): Thread<In> {
+  const worker = new Worker(script, { workerData: data })
+  let over = false
+  const end = (cause: unknown): void => {
+    if (over) return
+    over = true
+    onEnd(cause)
+  }
+  worker.on('error', end)
+  worker.on('messageerror', end)
+  worker.on('exit', (code) => end(new Error(`exit code ${code}`)))
+  worker.on('message', onMessage)
+  worker.unref()
+  return {
+    post(message) {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      if (!over) worker.postMessage(message)
+    },
+    keepAlive(busy) {
+      if (busy) worker.ref()
+      else worker.unref()
+    },
+    async terminate() {
+      over = true
+      await worker.terminate()
+    },
+  }
+}

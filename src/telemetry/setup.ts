@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs'
+import type { OtlpConfig, TelemetryConfig } from './config.ts'
+import { createSpanSink } from './traces/create-span-sink.ts'
+import { createSampler } from './traces/sampler.ts'
+import { names } from './traces/semconv.ts'
+import type { SpanSink } from './traces/span-sink.ts'
+import { type QueueNews, SpanQueue } from './traces/span-queue.ts'
+import { createTraceContexts, type TraceContexts } from './traces/trace-context.ts'
+import type { OtlpTarget } from './worker/messages.ts'
+import type { Events } from './events.ts'
+
+export interface Tracing extends AsyncDisposable {
+  readonly contexts: TraceContexts
+  /** Absent: no span is wanted. */
+  readonly spans?: SpanSink | undefined
+  /** Resolves once what has ended so far is written and sent, or `limit` milliseconds are over. */
+  flush(limit: number): Promise<void>
+}
+
+export interface TracingDeps {
+  /** Corral's own. */
+  readonly version: string
+  /** Asked for when there is something to tell: events are made after this, of what this gives. */
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected'>
+}
+
+/** Milliseconds that the last spans get at the end of the process. */
+const lastFlush = 5_000
+
+/** Puts together what traces need. Nothing is started before the first span. Throws an Error where a certificate's file cannot be read. */
+export function createTracing(config: TelemetryConfig, { version, events }: TracingDeps): Tracing {
+  const { traces, store } = config
+  const { exporter } = traces
+  const contexts = createTraceContexts({
+    sampler: createSampler(traces.sampler, traces.ratio),
+    baggage: traces.passBaggage,
+    captureContent: traces.captureContent,
+  })
+  if (!traces.enabled || (!exporter && !store)) {
+    return { contexts, flush: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+  const own = names[config.conventions]
+  const queue = new SpanQueue({
+    capacity: traces.queueSize * 2,
+    news: newsFor(events),
+    settings: {
+      ...(store && { store: { path: store.path, limits: store.limits } }),
+      ...(exporter && { traces: toOtlpTarget(exporter) }),
+      queueSize: traces.queueSize,
+      batchSize: traces.batchSize,
+      delay: traces.delay,
+      resource: config.resource,
+      schemaUrl: own.schemaUrl,
+      version,
+    },
+  })
+  return {
+    contexts,
+    spans: createSpanSink({
+      names: own,
+      take: (spans) => queue.take(spans),
+      slowAfter: store?.slowAfter,
+      onFailure: (error) => events().unexpected('making the spans of a request', error),
+    }),
+    flush: (limit) => queue.flush(limit),
+    [Symbol.asyncDispose]: () => queue.close(lastFlush),
+  }
+}
+
+/** What is told of in the log. */
+const dependencies = { export: 'trace collector', store: 'trace store', thread: 'telemetry thread' } as const
+
+function newsFor(events: TracingDeps['events']): QueueNews {
+  return {
+    dropped: (spans) => events().telemetryDropped('spans', spans),
+    failed: (what, why) => events().dependencyFailed(dependencies[what], new Error(why)),
+    back: (what) => events().dependencyBack(dependencies[what]),
+  }
+}
+
+/** Headers revealed and files read, for the thread. Throws an Error where a file cannot be read. */
+export function toOtlpTarget({ headers, certificate, clientCertificate, clientKey, ...target }: OtlpConfig): OtlpTarget {
+  return {
+    ...target,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.reveal()])),
+    certificate: readPem(certificate),
+    clientCertificate: readPem(clientCertificate),
+    clientKey: readPem(clientKey),
+  }
+}
+
+function readPem(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : readFileSync(path, 'utf8')
+}

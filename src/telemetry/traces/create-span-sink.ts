@@ -1,0 +1,87 @@
+import type { InferenceFinished, RequestFinished } from '../events.ts'
+import { createWallClock, type WallClock } from './clock.ts'
+import { inferenceSpan } from './inference-span.ts'
+import { RequestTrace } from './request-trace.ts'
+import type { Names } from './semconv.ts'
+import { serverSpan } from './server-span.ts'
+import type { SpanSink } from './span-sink.ts'
+import type { KeptBecause, SpanRecord, TraceOwner } from './span.ts'
+
+export interface SpanSinkOptions {
+  readonly names: Names
+  /** Takes the spans of one trace; never throws. */
+  readonly take: (spans: readonly SpanRecord[]) => void
+  /** Milliseconds from which a request is slow, where failed and slow ones are kept whatever the sampling. Absent: only what is sampled is kept. */
+  readonly slowAfter?: number | undefined
+  /** What kept a span from being made; told, never thrown. */
+  readonly onFailure: (error: unknown) => void
+  readonly wall?: WallClock
+  readonly now?: () => number
+}
+
+/** Makes the spans of a request at its end: only then is it known whether it failed or was slow. */
+export function createSpanSink(options: SpanSinkOptions): SpanSink {
+  const { names, take, slowAfter, onFailure, wall = createWallClock(), now = () => performance.now() } = options
+  const whyKept = (event: RequestFinished, trace: RequestTrace, endedAt: number): KeptBecause | undefined => {
+    if (trace.sampled) return 'sampled'
+    if (slowAfter === undefined) return undefined
+    if (event.failure !== undefined || (event.status >= 400 && event.status !== leftByCaller)) return 'failed'
+    return endedAt - event.startedAt >= slowAfter ? 'slow' : undefined
+  }
+  return {
+    requestFinished(event) {
+      const { trace } = event
+      if (!(trace instanceof RequestTrace) || trace.over !== undefined) return
+      const { inferences } = trace
+      trace.inferences = undefined
+      try {
+        const endedAt = now()
+        const kept = isQuiet(event) ? undefined : whyKept(event, trace, endedAt)
+        trace.over = kept ?? 'dropped'
+        if (kept === undefined) return
+        const owner = ownerOf(event)
+        const spans = [serverSpan(event, { trace, kept, owner, wall, endedAt })]
+        // What a request cost is told once: where several models answered, by the request alone.
+        const cost = inferences?.length === 1 ? event.costNanoDollars : undefined
+        for (const inference of inferences ?? []) spans.push(inferenceSpan(inference, { trace, kept, owner, wall, names, cost }))
+        take(spans)
+      } catch (error) {
+        onFailure(error)
+      }
+    },
+    inferenceFinished(event) {
+      const { trace } = event.call
+      if (!(trace instanceof RequestTrace) || trace.over === 'dropped') return
+      if (trace.over === undefined) {
+        ;(trace.inferences ??= []).push(event)
+        return
+      }
+      try {
+        take([lateSpan(event, trace, trace.over)])
+      } catch (error) {
+        onFailure(error)
+      }
+    },
+  }
+
+  /** An answer that ended after its request did: its caller had left. */
+  function lateSpan(event: InferenceFinished, trace: RequestTrace, kept: KeptBecause): SpanRecord {
+    return inferenceSpan(event, { trace, kept, owner: ownerOf(event.call), wall, names, cost: event.call.notes?.costNanoDollars })
+  }
+}
+
+/** The status that the log has of a request whose caller left before it was answered. */
+const leftByCaller = 499
+
+/** The reference's own pages, as in Llama Stack, and what machines ask all the time: of interest only where it fails. */
+const quietRoutes = new Set(['/docs', '/docs/{file}', '/openapi.json', '/readyz', '/metrics', '/v1/health', '/v1alpha/admin/health'])
+
+function isQuiet({ route, status, path, request }: RequestFinished): boolean {
+  if (path === '/favicon.ico') return true
+  if (route === undefined || request.method !== 'GET' || !quietRoutes.has(route)) return false
+  return status < 500 || route.startsWith('/docs') || route === '/openapi.json'
+}
+
+function ownerOf({ requestId, principal }: Pick<RequestFinished, 'requestId' | 'principal'>): TraceOwner {
+  return { requestId, principalId: principal?.id, keyId: principal?.key?.id, attributes: principal?.attributes }
+}

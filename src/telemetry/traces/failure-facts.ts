@@ -1,0 +1,56 @@
+import { ApiError, shortened } from '../../errors.ts'
+import { causeOf } from '../events.ts'
+import type { AttributeValue, SpanEvent } from './span.ts'
+
+/** UTF-16 units of one text. */
+const longestText = 4_096
+
+/** `error.type`: one of few words, never a message. */
+export function errorType(error: unknown): string {
+  if (error instanceof ApiError) return error.code ?? error.type
+  return error instanceof Error ? error.name : '_OTHER'
+}
+
+/** Why something failed, in words; credentials are masked where the error was made. */
+export function messageOf(error: unknown): string {
+  return shortened(error instanceof ApiError && error.provider === undefined ? causeOf(error) : asText(error), longestText)
+}
+
+function asText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The exception as OpenTelemetry's conventions have it, and what the provider answered, as far as it is known. */
+export function exceptionEvent(error: unknown, time: number): SpanEvent {
+  const attributes: Record<string, AttributeValue> = {
+    'exception.type': error instanceof Error ? error.name : typeof error,
+    'exception.message': messageOf(error),
+  }
+  if (error instanceof Error && !(error instanceof ApiError) && error.stack)
+    attributes['exception.stacktrace'] = shortened(error.stack, longestText)
+  return { name: 'exception', time, attributes }
+}
+
+/** Adds what is known of a failure: the provider's answer with its body, the rule that refused. */
+export function addFailure(attributes: Record<string, AttributeValue>, error: unknown): void {
+  attributes['error.type'] = errorType(error)
+  attributes['corral.error.message'] = messageOf(error)
+  if (!(error instanceof ApiError)) return
+  const { provider, denial, param } = error
+  if (param !== null) attributes['corral.error.param'] = shortened(param)
+  if (provider) {
+    attributes['corral.upstream.provider'] = provider.id
+    attributes['corral.upstream.status_code'] = provider.status
+    attributes['corral.upstream.body'] = shortened(typeof provider.body === 'string' ? provider.body : jsonOf(provider.body), longestText)
+  }
+  if (denial) {
+    attributes['corral.denied.by'] = denial.by
+    attributes['corral.denied.reason'] = shortened(denial.reason, longestText)
+    if (denial.action !== undefined) attributes['corral.denied.action'] = shortened(denial.action)
+    if (denial.resource !== undefined) attributes['corral.denied.resource'] = shortened(denial.resource)
+  }
+}
+
+function jsonOf(value: unknown): string {
+  return JSON.stringify(value) ?? ''
+}

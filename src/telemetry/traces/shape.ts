@@ -1,0 +1,31 @@
+/** Members of one object, and entries of one list, that are told. */
+const most = 12
+const deepest = 3
+
+/**
+ * What a request looks like, without what it says: `{model: text 12, messages: [2 × {role: text 4, content: text 53}], stream: true}`. Names of members are
+ * told as far as they are short; texts by their length, in UTF-16 units.
+ */
+export function shapeOf(value: unknown, depth = 0): string {
+  if (typeof value === 'string') return `text ${value.length}`
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
+  if (Array.isArray(value)) return listShape(value, depth)
+  if (typeof value !== 'object') return typeof value
+  const entries = Object.entries(value).filter(([, member]) => member !== undefined)
+  if (depth >= deepest) return `{${entries.length}}`
+  const told = entries.slice(0, most).map(([name, member]) => `${nameOf(name)}: ${shapeOf(member, depth + 1)}`)
+  return `{${[...told, ...(entries.length > most ? ['…'] : [])].join(', ')}}`
+}
+
+function listShape(list: readonly unknown[], depth: number): string {
+  if (list.length === 0) return '[]'
+  if (depth >= deepest || typeof list[0] === 'number') return `[${list.length}]`
+  const shapes = list.slice(0, most).map((entry) => shapeOf(entry, depth + 1))
+  const alike = shapes.every((shape) => shape === shapes[0])
+  return alike ? `[${list.length} × ${shapes[0]}]` : `[${[...shapes, ...(list.length > most ? ['…'] : [])].join(', ')}]`
+}
+
+/** Schemas let members pass that callers name as they like. */
+function nameOf(name: string): string {
+  return /^\w{1,40}$/.test(name) ? name : `"${name.length}"`
+}

@@ -1,0 +1,44 @@
+// The thread of ../traces/span-queue.ts: writes traces on this machine and sends them to a collector, off the thread that serves.
+import { threadSide } from '../../runtime/thread-side.ts'
+import type { FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import { SpanExporter } from './span-exporter.ts'
+
+const side = threadSide<ToWorker, FromWorker>()
+const settings = side.data as WorkerSettings
+const tell = (message: FromWorker): void => side.post(message)
+
+async function createExporter(): Promise<SpanExporter | undefined> {
+  const { traces: target, resource, schemaUrl, version, queueSize, batchSize, delay } = settings
+  if (!target) return undefined
+  const { createSpanEncoder } = await import('./otlp-spans.ts')
+  const { sendOtlp } = await import('./otlp-sender.ts')
+  const encode = createSpanEncoder({ resource, schemaUrl, version })
+  return new SpanExporter({ encode, send: (message) => sendOtlp(target, message), tell, queueSize, batchSize, delay })
+}
+
+async function serve(): Promise<void> {
+  const exporter = await createExporter()
+  let last = Promise.resolve()
+  // One after the other: what is flushed or closed is all that came before.
+  side.listen((message) => {
+    last = last.then(() => handle(message, exporter))
+  })
+}
+
+async function handle(message: ToWorker, exporter: SpanExporter | undefined): Promise<void> {
+  if (message.kind === 'spans') {
+    const spans = message.spans
+    exporter?.add(spans.filter((span) => span.sampled))
+    tell({ kind: 'done', spans: spans.length })
+    return
+  }
+  if (message.kind === 'flush') {
+    await exporter?.flush()
+    tell({ kind: 'flushed', id: message.id })
+    return
+  }
+  await exporter?.close()
+  tell({ kind: 'closed' })
+}
+
+await serve()

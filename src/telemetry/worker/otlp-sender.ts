@@ -1,0 +1,60 @@
+import { gzipSync } from 'node:zlib'
+import type { OtlpTarget } from './messages.ts'
+
+/** How one message went. `retryAfter` in milliseconds, where the collector says. */
+export type SendResult =
+  | { readonly kind: 'sent'; /** Why the collector refused a part, by its own account. */ readonly answer: Uint8Array }
+  | { readonly kind: 'retry'; readonly why: string; readonly retryAfter?: number | undefined }
+  | { readonly kind: 'refused'; readonly why: string }
+
+/** OTLP/HTTP 1.x, "Failures": what may be tried again. */
+const retryable = new Set([429, 502, 503, 504])
+/** Milliseconds: a collector cannot keep this server waiting for longer. */
+const longestWait = 300_000
+const largestAnswer = 65_536
+
+/** Sends one message of OpenTelemetry's protocol (HTTP, protobuf) to the operator's collector. Never throws. */
+export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise<SendResult> {
+  const { url, headers, timeout, compression } = target
+  const body = compression === 'gzip' ? gzipSync(message) : message
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'user-agent': 'OTel-OTLP-Exporter-JavaScript/corral',
+        ...headers,
+        'content-type': 'application/x-protobuf',
+        ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
+      },
+      body: body as BodyInit,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeout),
+      ...tlsOf(target),
+    })
+    const answer = new Uint8Array(await response.arrayBuffer())
+    if (response.ok) return { kind: 'sent', answer: answer.subarray(0, largestAnswer) }
+    const why = `the collector answered ${response.status}`
+    if (!retryable.has(response.status)) return { kind: 'refused', why }
+    return { kind: 'retry', why, retryAfter: waitOf(response.headers.get('retry-after')) }
+  } catch (error) {
+    return { kind: 'retry', why: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function tlsOf({ certificate, clientCertificate, clientKey }: OtlpTarget): object {
+  if (certificate === undefined && clientCertificate === undefined) return {}
+  return {
+    tls: {
+      ...(certificate !== undefined && { ca: certificate }),
+      ...(clientCertificate !== undefined && { cert: clientCertificate }),
+      ...(clientKey !== undefined && { key: clientKey }),
+    },
+  }
+}
+
+/** `Retry-After`, seconds or a date, in milliseconds. */
+export function waitOf(header: string | null, now = Date.now()): number | undefined {
+  if (header === null) return undefined
+  const wait = /^\d{1,9}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
+  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), longestWait) : undefined
+}

@@ -1,0 +1,127 @@
+import type { SpanRecord } from '../traces/span.ts'
+import type { FromWorker } from './messages.ts'
+import type { SendResult } from './otlp-sender.ts'
+
+export interface SpanExporterOptions {
+  readonly encode: (spans: readonly SpanRecord[]) => Uint8Array
+  readonly send: (message: Uint8Array) => Promise<SendResult>
+  readonly tell: (message: FromWorker) => void
+  readonly queueSize: number
+  readonly batchSize: number
+  /** Milliseconds that spans wait for others. */
+  readonly delay: number
+  /** Milliseconds after the first failure of one in a row; doubles up to `longestRetry`. Default 1 s and 30 s. */
+  readonly firstRetry?: number
+  readonly longestRetry?: number
+}
+
+/** Sends spans in batches, one at a time; keeps a bounded number of them for a collector that is out of reach, and drops and counts what comes beyond. */
+export class SpanExporter {
+  readonly #options: SpanExporterOptions
+  readonly #queue: SpanRecord[] = []
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #sending: Promise<void> | undefined
+  #failures = 0
+  #isDown = false
+  #closed = false
+
+  constructor(options: SpanExporterOptions) {
+    this.#options = options
+  }
+
+  add(spans: readonly SpanRecord[]): void {
+    const { queueSize, batchSize, delay, tell } = this.#options
+    const room = Math.max(queueSize - this.#queue.length, 0)
+    this.#queue.push(...spans.slice(0, room))
+    if (spans.length > room) tell({ kind: 'dropped', what: 'export', spans: spans.length - room })
+    if (this.#queue.length >= batchSize && this.#failures === 0) this.#begin()
+    else this.#plan(delay)
+  }
+
+  /** Tries to send all that waits, once: what fails now stays for later, unless it is closed. */
+  async flush(): Promise<void> {
+    await this.#sending
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    while (this.#queue.length > 0) {
+      const before = this.#failures
+      this.#sending ??= this.#sendOne().then((wait) => this.#next(wait))
+      await this.#sending
+      if (this.#failures > before) return
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.flush()
+    if (this.#queue.length > 0) this.#options.tell({ kind: 'dropped', what: 'export', spans: this.#queue.length })
+  }
+
+  #plan(wait: number): void {
+    if (this.#closed || this.#timer !== undefined || this.#sending || this.#queue.length === 0) return
+    this.#timer = setTimeout(() => this.#begin(), wait)
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#sending ??= this.#sendOne().then((wait) => this.#next(wait))
+  }
+
+  #next(wait: number): void {
+    this.#sending = undefined
+    if (wait > 0) this.#plan(wait)
+    else if (this.#queue.length >= this.#options.batchSize && !this.#closed) this.#begin()
+    else this.#plan(this.#options.delay)
+  }
+
+  /** Resolves with how long to wait before the next, in milliseconds; 0: no longer than usual. */
+  async #sendOne(): Promise<number> {
+    const { encode, send, tell, batchSize } = this.#options
+    const batch = this.#queue.slice(0, batchSize)
+    const result = await encoded(batch, encode, send)
+    if (result.kind === 'retry') {
+      this.#failures += 1
+      this.#down(result.why)
+      return result.retryAfter ?? this.#backoff()
+    }
+    this.#failures = 0
+    this.#queue.splice(0, batch.length)
+    if (result.kind === 'refused') {
+      this.#down(result.why)
+      tell({ kind: 'dropped', what: 'export', spans: batch.length })
+    } else if (this.#isDown) {
+      this.#isDown = false
+      tell({ kind: 'back', what: 'export' })
+    }
+    return 0
+  }
+
+  #down(why: string): void {
+    if (this.#isDown) return
+    this.#isDown = true
+    this.#options.tell({ kind: 'failed', what: 'export', why })
+  }
+
+  /** Between half and all of it, so that many servers do not come back at once. */
+  #backoff(): number {
+    const { firstRetry = 1_000, longestRetry = 30_000 } = this.#options
+    return Math.min(firstRetry * 2 ** (this.#failures - 1), longestRetry) * (0.5 + Math.random() / 2)
+  }
+}
+
+/** What cannot be encoded is refused: it would fail again. */
+async function encoded(
+  batch: readonly SpanRecord[],
+  encode: SpanExporterOptions['encode'],
+  send: SpanExporterOptions['send'],
+): Promise<SendResult> {
+  let message: Uint8Array
+  try {
+    message = encode(batch)
+  } catch (error) {
+    return { kind: 'refused', why: error instanceof Error ? error.message : String(error) }
+  }
+  return send(message)
+}

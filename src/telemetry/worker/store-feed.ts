@@ -1,0 +1,51 @@
+import type { SpanRecord } from '../traces/span.ts'
+import type { FromWorker, TraceStoreWriter } from './messages.ts'
+
+/** Milliseconds between two attempts to open a store that could not be opened. */
+const retryAfter = 10_000
+
+/** Hands spans to the store; a store that fails (a full disk, a file that cannot be written) loses what comes meanwhile, and is told of once until it is back. */
+export class StoreFeed {
+  readonly #open: () => Promise<TraceStoreWriter>
+  readonly #tell: (message: FromWorker) => void
+  readonly #now: () => number
+  #writer: TraceStoreWriter | undefined
+  #retryAt = 0
+  #isDown = false
+
+  constructor(open: () => Promise<TraceStoreWriter>, tell: (message: FromWorker) => void, now: () => number = Date.now) {
+    this.#open = open
+    this.#tell = tell
+    this.#now = now
+  }
+
+  /** Never rejects. */
+  async write(spans: readonly SpanRecord[]): Promise<void> {
+    if (!this.#writer && this.#now() < this.#retryAt) return this.#drop(spans.length)
+    try {
+      this.#writer ??= await this.#open()
+      await this.#writer.write(spans)
+      if (!this.#isDown) return
+      this.#isDown = false
+      this.#tell({ kind: 'back', what: 'store' })
+    } catch (error) {
+      this.#retryAt = this.#now() + retryAfter
+      this.#drop(spans.length)
+      if (this.#isDown) return
+      this.#isDown = true
+      this.#tell({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#writer?.close()
+    } catch (error) {
+      this.#tell({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  #drop(spans: number): void {
+    this.#tell({ kind: 'dropped', what: 'store', spans })
+  }
+}

@@ -1,0 +1,152 @@
+import { expect, test } from 'bun:test'
+import { chatFrames, chatReply, errorReply, recordedLog, stall } from '../../../src/testing/index.ts'
+import { exporting, stage, until } from './stage.ts'
+
+test('[TRC-1] a streamed chat arrives at the collector as one tree', async () => {
+  await using at = await stage()
+  const response = await at.chat({ stream: true, temperature: 0.5, max_tokens: 9 })
+  expect(await response.text()).toContain('[DONE]')
+  const spans = await at.spans(2)
+  expect(spans).toHaveLength(2)
+  const [server, client] = [spans.find((span) => span.kind === 2)!, spans.find((span) => span.kind === 3)!]
+  expect([server.name, client.name]).toEqual(['POST /v1/chat/completions', 'chat m'])
+  expect(server.traceId).toBe(response.headers.get('x-trace-id')!)
+  expect([client.traceId, client.parentSpanId, server.parentSpanId]).toEqual([server.traceId, server.spanId, ''])
+  expect(server.attributes).toMatchObject({
+    'http.request.method': 'POST',
+    'http.route': '/v1/chat/completions',
+    'http.response.status_code': 200,
+    'url.path': '/v1/chat/completions',
+    'url.scheme': 'http',
+    'corral.request_id': response.headers.get('x-request-id')!,
+    'corral.model': 'p/m',
+    'corral.provider': 'p',
+  })
+  expect(client.attributes).toMatchObject({
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'openai-compatible',
+    'gen_ai.request.model': 'm',
+    'gen_ai.request.stream': true,
+    'gen_ai.request.temperature': 0.5,
+    'gen_ai.request.max_tokens': 9,
+    'gen_ai.response.finish_reasons': ['stop'],
+    'gen_ai.response.model': 'mock-upstream-model',
+    'gen_ai.usage.input_tokens': 9,
+    'gen_ai.usage.output_tokens': 3,
+    'server.address': '127.0.0.1',
+    'server.port': at.upstream.port,
+  })
+  expect(client.attributes['gen_ai.response.time_to_first_chunk']).toBeNumber()
+  expect(client.start).toBeGreaterThanOrEqual(server.start)
+  expect(client.end).toBeLessThanOrEqual(server.end)
+  expect(Math.abs(server.end - Date.now())).toBeLessThan(60_000)
+  expect(server.resource).toMatchObject({ 'service.name': 'corral', 'telemetry.sdk.name': 'opentelemetry' })
+  expect(client.schemaUrl).toBe('https://opentelemetry.io/schemas/1.41.0')
+  const [request] = at.receiver.requests
+  expect([request?.path, request?.headers.get('content-type'), request?.headers.get('x-token')]).toEqual([
+    '/v1/traces',
+    'application/x-protobuf',
+    's3cret',
+  ])
+})
+
+test('[TRC-2] a caller’s traceparent is the root, and the provider sees the span of its own call', async () => {
+  await using at = await stage()
+  at.upstream.respond(() => chatReply())
+  const [traceId, parent] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
+  const headers = { traceparent: `00-${traceId}-${parent}-01`, tracestate: 'vendor=x', baggage: 'user=alice' }
+  const response = await at.chat({}, headers)
+  expect([response.status, response.headers.get('x-trace-id')]).toEqual([200, traceId])
+  const spans = await at.spans(2)
+  const [server, client] = [spans.find((span) => span.kind === 2)!, spans.find((span) => span.kind === 3)!]
+  expect([server.traceId, server.parentSpanId, server.traceState]).toEqual([traceId, parent, 'vendor=x'])
+  const asked = at.upstream.requests.find(({ method }) => method === 'POST')
+  expect([asked?.headers['traceparent'], asked?.headers['tracestate'], asked?.headers['baggage']]).toEqual([
+    `00-${traceId}-${client.spanId}-01`,
+    'vendor=x',
+    undefined,
+  ])
+  expect(client.attributes['gen_ai.response.finish_reasons']).toEqual(['stop'])
+})
+
+test('[TRC-3] what is not sampled is not exported, and the provider is told so', async () => {
+  await using at = await stage(exporting('http://127.0.0.1:1', { sampler: 'always_off' }))
+  at.upstream.respond(() => chatReply())
+  const response = await at.chat()
+  expect(response.headers.get('x-trace-id')).toMatch(/^[\da-f]{32}$/)
+  const asked = at.upstream.requests.find(({ method }) => method === 'POST')
+  expect(asked?.headers['traceparent']).toMatch(/-00$/)
+})
+
+test('[TRC-4] a failure tells what came back', async () => {
+  await using at = await stage()
+  at.upstream.respond(() => errorReply(429, { error: { message: 'slow down', type: 'rate_limit_error', code: 'rate_limited' } }))
+  const response = await at.chat()
+  expect(response.status).toBe(429)
+  const spans = await at.spans(2)
+  const [server, client] = [spans.find((span) => span.kind === 2)!, spans.find((span) => span.kind === 3)!]
+  expect([server.status, client.status]).toEqual([0, 2])
+  expect(client.attributes).toMatchObject({
+    'error.type': 'rate_limited',
+    'corral.upstream.status_code': 429,
+    'corral.request.shape': '{model: text 3, messages: [1 × {role: text 4, content: text 2}]}',
+  })
+  expect(client.attributes['corral.upstream.body']).toContain('slow down')
+  expect(client.events.map((event) => event.name)).toEqual(['exception'])
+})
+
+test('[TRC-5] a caller that leaves ends its spans', async () => {
+  await using at = await stage()
+  at.upstream.respond(({ method }) => (method === 'GET' ? undefined : { body: [chatFrames()[0]!, chatFrames()[1]!, stall] }))
+  const leaving = new AbortController()
+  const response = await at.server.fetch('/v1/chat/completions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'p/m', stream: true, messages: [{ role: 'user', content: 'hi' }] }),
+    signal: leaving.signal,
+  })
+  await response.body!.getReader().read()
+  leaving.abort()
+  const spans = await at.spans(2)
+  expect(spans.find((span) => span.kind === 3)!.attributes['corral.outcome']).toBe('cancelled')
+  expect(spans.find((span) => span.kind === 2)!.attributes['corral.caller_left']).toBe(true)
+})
+
+test('[TRC-6] a collector that fails costs nothing but one line and its spans; they come once it is back', async () => {
+  const log = recordedLog()
+  await using at = await stage({}, { log })
+  at.upstream.respond(() => chatReply())
+  at.receiver.behave(() => new Response('no', { status: 503, headers: { 'retry-after': '0' } }))
+  expect((await at.chat()).status).toBe(200)
+  await until(() => at.receiver.requests.length >= 2)
+  expect((await at.chat()).status).toBe(200)
+  at.receiver.behave(() => undefined)
+  expect(await at.spans(4)).toHaveLength(4)
+  await until(() => log.lines.some((line) => line.message === 'a dependency is back'))
+  const told = log.lines.filter((line) => line.message === 'a dependency is out of reach')
+  expect(told).toHaveLength(1)
+  expect(JSON.stringify(told)).toContain('trace collector')
+  expect(JSON.stringify(log.lines)).not.toContain('s3cret')
+})
+
+test('[TRC-6] spans that a collector refuses for good are dropped, not sent again', async () => {
+  await using at = await stage()
+  at.upstream.respond(() => chatReply())
+  at.receiver.behave(() => new Response('bad', { status: 400 }))
+  await at.chat()
+  await until(() => at.receiver.requests.length === 1)
+  at.receiver.behave(() => undefined)
+  await at.chat()
+  expect(await at.spans(2)).toHaveLength(2)
+})
+
+test('[TRC-7] what is left is sent when the server stops', async () => {
+  const at = await stage(exporting('http://127.0.0.1:1'))
+  const { receiver } = at
+  await using own = await stage({ ...exporting(receiver.url, { delay: 600_000 }) })
+  own.upstream.respond(() => chatReply())
+  await own.chat()
+  await own.server[Symbol.asyncDispose]()
+  expect(receiver.spans).toHaveLength(2)
+  await at[Symbol.asyncDispose]()
+})
