@@ -1,4 +1,4 @@
-import type { Kysely, Transaction as KyselyTransaction } from 'kysely'
+import type { Kysely, RawBuilder, Transaction as KyselyTransaction } from 'kysely'
 import type { Isolation } from './session.ts'
 import type { Tables } from './tables.ts'
 
@@ -23,6 +23,11 @@ export interface Database extends AsyncDisposable {
    * unless `serializable` is asked for: take amounts with a condition in the UPDATE itself, never by reading first.
    */
   write<T>(work: (transaction: Transaction) => Promise<T>, options?: { isolation?: Isolation }): Promise<T>
+  /**
+   * Runs one statement that writes, as durable as a transaction of it alone, in one message: whatever keeps this process busy, other processes wait
+   * for no more than the statement. Gives its rows. It is run once: a race that is lost is an error.
+   */
+  statement<R>(statement: RawBuilder<R>): Promise<R[]>
   /**
    * Tells when the revision of `scope` has changed, in this process or another: at once on PostgreSQL (LISTEN), within a quarter of a second
    * on SQLite. `changed` is told once at first too, so that whoever loads upon it misses nothing; `failed` is told when looking fails, and

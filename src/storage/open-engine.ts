@@ -55,6 +55,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
         }
       }
     },
+    statement: async (statement) => (await statement.execute(writer)).rows,
     watch: (scope, watcher) => revisions.add(scope, watcher),
     open: () => gate.open(),
     keepTrying: () => gate.keepTrying(),

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { ClientConfig, Pool } from 'pg'
+import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { PostgresBackend } from './config.ts'
 import { codeOf, StorageError } from './errors.ts'
 import { beyond } from './parameters.ts'
@@ -14,7 +14,7 @@ export function placeOf({ host, port, database, schema }: PostgresBackend): stri
 }
 
 export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ssl'], statement = times.statement): ClientConfig {
-  const { host, port, database, user, password, schema } = backend
+  const { host, port, database, user, password } = backend
   return {
     host,
     port,
@@ -25,18 +25,24 @@ export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ss
     application_name: 'corral',
     keepAlive: true,
     connectionTimeoutMillis: times.connect,
-    statement_timeout: statement,
     // A server that has gone without a word does not heed its own limit.
     query_timeout: statement * 1.2,
-    idle_in_transaction_session_timeout: statement,
-    ...(schema !== undefined && { options: `-c search_path=${quoted(schema)}` }),
     types: { getTypeParser },
   }
 }
 
-/** As an option of a connection, where a backslash stands before spaces and itself. */
-function quoted(schema: string): string {
-  return `"${schema.replaceAll('"', '""')}"`.replaceAll(/[\\ ]/g, String.raw`\$&`)
+/**
+ * Limits of time, and the schema, for a connection that has just been made. By a statement, not by the parameters of the connection: poolers refuse
+ * those that they do not know.
+ * @param statement milliseconds; 0: no limit
+ */
+export async function settle(client: ClientBase, { schema }: PostgresBackend, statement = times.statement): Promise<void> {
+  const path = schema === undefined ? null : `"${schema.replaceAll('"', '""')}"`
+  await client.query(
+    `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false),
+      set_config('search_path', coalesce($2, current_setting('search_path')), false)`,
+    [String(statement), path],
+  )
 }
 
 /** int8, numeric, and the rest as text or as what they are; nothing is rounded. */
@@ -122,6 +128,13 @@ async function readCa(path: string): Promise<string> {
   }
 }
 
-export function poolTimes(poolSize: number): Pick<Pool['options'], 'max' | 'idleTimeoutMillis'> {
-  return { max: poolSize, idleTimeoutMillis: times.idle }
+export function poolConfig(backend: PostgresBackend, statement = times.statement): PoolConfig {
+  return {
+    max: backend.poolSize,
+    idleTimeoutMillis: times.idle,
+    // A command that is done does not wait for connections that lie idle.
+    allowExitOnIdle: true,
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, whatever its types say
+    onConnect: (client) => settle(client, backend, statement),
+  }
 }

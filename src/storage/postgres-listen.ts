@@ -90,6 +90,8 @@ class Listener {
     client.on('notification', ({ payload }) => this.#heard(payload))
     try {
       await client.connect()
+      // Whoever only listens is no reason for a process to stay.
+      ;(client as Client & { unref(): void }).unref()
       await client.query(`listen ${revisionChannel}`)
     } catch (error) {
       client.end().catch(() => undefined)

@@ -2,7 +2,7 @@ import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg'
 import type { PostgresBackend } from './config.ts'
 import type { Engine, EngineOptions } from './engine.ts'
 import { isUniqueViolation, outOfReach } from './errors.ts'
-import { connectionConfig, placeOf, poolTimes, tlsOptions } from './postgres-connection.ts'
+import { connectionConfig, placeOf, poolConfig, tlsOptions } from './postgres-connection.ts'
 import { listen } from './postgres-listen.ts'
 import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
 import { revisionChannel } from './revisions.ts'
@@ -34,7 +34,7 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
       })
       config = connectionConfig(backend, ssl, statement)
       await pool?.end()
-      const opened = new pg.Pool({ ...config, ...poolTimes(backend.poolSize) })
+      const opened = new pg.Pool({ ...config, ...poolConfig(backend, statement) })
       // An idle connection that breaks is replaced; whoever needs the next one learns whether that works.
       opened.on('error', () => undefined)
       try {
@@ -53,7 +53,7 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
     },
     reading: sessions,
     writing: sessions,
-    upkeep: { acquire: () => patientSession(config) },
+    upkeep: { acquire: () => patientSession(backend, config) },
     translate,
     isLostRace,
     watch: (hint) => listen({ hint, config: () => config, notify, interval: times?.watch }),
@@ -81,6 +81,8 @@ class PostgresSession implements Session {
   /** The connection is not to be used again. */
   #broken: Error | undefined
   #isFresh = true
+  /** Statements are asked one after the other, also where their caller does not wait. */
+  #running: Promise<void> = Promise.resolve()
 
   constructor(pool: Pick<Pool, 'connect'>, client: PoolClient) {
     this.#pool = pool
@@ -154,15 +156,23 @@ class PostgresSession implements Session {
   }
 
   async #query(sql: string, parameters: readonly unknown[] = []): Promise<QueryResult<Record<string, unknown>>> {
-    if (!this.#client) throw outOfReach(this.#broken ?? new Error('the connection has been given back'))
-    return await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
+    const before = this.#running
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#running = promise
+    await before
+    try {
+      if (!this.#client) throw outOfReach(this.#broken ?? new Error('the connection has been given back'))
+      return await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
+    } finally {
+      resolve()
+    }
   }
 }
 
 /** One connection outside of the pool, which may take as long as it needs. */
-async function patientSession(config: ClientConfig | undefined): Promise<Session> {
+async function patientSession(backend: PostgresBackend, config: ClientConfig | undefined): Promise<Session> {
   const pg = await import('pg')
-  const single = new pg.Pool({ ...config, max: 1, statement_timeout: 0, query_timeout: 0, idle_in_transaction_session_timeout: 0 })
+  const single = new pg.Pool({ ...config, ...poolConfig(backend, 0), max: 1, query_timeout: 0 })
   single.on('error', () => undefined)
   const session = new PostgresSession(single, await single.connect())
   return {

@@ -179,6 +179,11 @@ async function makeFile(path: string): Promise<void> {
   const file = await open(path, 'a', 0o600)
   await file.close()
   await chmod(path, 0o600)
+  // The file's name must survive a loss of power too; Windows has no such thing.
+  if (process.platform === 'win32') return
+  const folder = await open(dirname(path), 'r')
+  await folder.sync()
+  await folder.close()
 }
 
 function unopenable(path: string, error: unknown): unknown {

@@ -73,7 +73,7 @@ export class WriteQueue {
     const channel = await this.#channel()
     const open = this.#group
     if (!open) {
-      await beginImmediately(channel)
+      await patiently(() => channel.execute('BEGIN IMMEDIATE', []))
       const group: Group = { since: performance.now(), members: [] }
       this.#group = group
       return { channel, nested: false, group }
@@ -86,6 +86,18 @@ export class WriteQueue {
       await this.#commit(channel, open)
       throw error
     }
+  }
+
+  /**
+   * @internal One statement that commits by itself. Undefined, and nothing done, where others wait: then a transaction that shares their commit is
+   * cheaper.
+   */
+  async alone(sql: string, parameters: readonly unknown[]): Promise<Executed | undefined> {
+    if (this.#group || this.#waiting.length > 0) return undefined
+    const channel = await this.#channel()
+    const executed = await patiently(() => channel.execute(sql, parameters))
+    this.commits++
+    return executed
   }
 
   /** @internal The turn is complete: commits, or hands the open transaction on to whoever waits. Resolves after the commit. */
@@ -136,12 +148,11 @@ function closedError(): ApiError {
 }
 
 /** Another process may be writing: each try waits for the connection's busy timeout. Throws ApiError 503. */
-async function beginImmediately(channel: WriteChannel): Promise<void> {
+async function patiently<T>(run: () => Promise<T>): Promise<T> {
   const since = performance.now()
   for (;;) {
     try {
-      await channel.execute('BEGIN IMMEDIATE', [])
-      return
+      return await run()
     } catch (error) {
       if (codeOf(error) !== 'SQLITE_BUSY' || performance.now() - since > longestLock) throw error
     }
@@ -169,6 +180,7 @@ class Turn implements Session {
   }
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    if (this.#state === 'fresh') return await this.#alone(sql, parameters)
     const transaction = this.#transaction
     if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
     if (this.#failure !== undefined)
@@ -184,6 +196,21 @@ class Turn implements Session {
     } finally {
       this.#running--
       this.#watch()
+    }
+  }
+
+  /** A statement outside of any transaction. */
+  async #alone(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    const executed = await this.#queue.alone(sql, parameters)
+    if (executed) return executed
+    await this.begin()
+    try {
+      const inside = await this.execute(sql, parameters)
+      await this.commit()
+      return inside
+    } catch (error) {
+      await this.rollback()
+      throw error
     }
   }
 
