@@ -1,12 +1,14 @@
 import { auth } from './requirements/auth.ts'
 import { egress } from './requirements/egress.ts'
 import { keys } from './requirements/keys.ts'
+import { metrics } from './requirements/metrics.ts'
 import { pipeline } from './requirements/pipeline.ts'
 import { policy } from './requirements/policy.ts'
 import { quota } from './requirements/quota.ts'
 import type { Requirements } from './requirements/requirement.ts'
 import { serving } from './requirements/serving.ts'
 import { storage } from './requirements/storage.ts'
+import { traceStore } from './requirements/trace-store.ts'
 import { telemetry } from './requirements/telemetry.ts'
 
 /** What users rely on, as data, a file for each part. A test that verifies one carries its id in its title: `test('[ERR-1] …')`. */
@@ -19,5 +21,7 @@ export const requirements: Requirements = {
   ...quota,
   ...storage,
   ...egress,
+  ...metrics,
+  ...traceStore,
   ...telemetry,
 }

@@ -1,0 +1,53 @@
+import type { SqliteConnection } from '../../runtime/sqlite.ts'
+import type { TraceStoreLimits } from '../worker/messages.ts'
+import { numberOf } from './schema.ts'
+import { deleteOlder, deleteOldest } from './statements.ts'
+
+/** Traces deleted in one transaction: other processes wait for no longer. */
+const batch = 50
+
+/** Of the limit: what is left once it was reached, so that not every write deletes. */
+const leftOver = 0.9
+
+/** Keeps the store within its limits: traces that are too old, then the oldest until the rest is small enough. */
+export class Retention {
+  readonly #connection: SqliteConnection
+  readonly #limits: TraceStoreLimits
+  readonly #pageSize: number
+
+  constructor(connection: SqliteConnection, limits: TraceStoreLimits) {
+    this.#connection = connection
+    this.#limits = limits
+    this.#pageSize = numberOf(connection, 'pragma page_size')
+  }
+
+  /** Deletes what is too old at `now` (Unix milliseconds). */
+  deleteOlder(now: number): void {
+    const before = now - this.#limits.maxAge
+    while (this.#connection.execute(deleteOlder, [before, batch]).changes > 0);
+    this.#giveBack()
+  }
+
+  /** Deletes the oldest where the file holds more than it may. */
+  shrink(): void {
+    const { maxBytes } = this.#limits
+    if (this.#used() <= maxBytes) return
+    while (this.#used() > maxBytes * leftOver) {
+      if (this.#connection.execute(deleteOldest, [batch]).changes === 0) break
+    }
+    this.#giveBack()
+  }
+
+  /** Bytes, without the pages that are free. */
+  #used(): number {
+    const pages = numberOf(this.#connection, 'pragma page_count') - numberOf(this.#connection, 'pragma freelist_count')
+    return pages * this.#pageSize
+  }
+
+  /** Free pages go back to the system, and the log is written into the file, as far as nobody reads. */
+  #giveBack(): void {
+    if (numberOf(this.#connection, 'pragma freelist_count') === 0) return
+    this.#connection.execute('pragma incremental_vacuum', [])
+    this.#connection.execute('pragma wal_checkpoint(passive)', [])
+  }
+}

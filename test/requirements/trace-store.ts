@@ -1,0 +1,20 @@
+import type { Requirements } from './requirement.ts'
+
+/** Traces on this machine, and who may read them. */
+export const traceStore: Requirements = {
+  'TST-1': {
+    source: 'docs/trace-store.md',
+    when: 'traces are older than the store keeps, or take more than it may',
+    observed: 'the oldest are deleted, with their spans, and the file becomes smaller',
+  },
+  'TST-2': {
+    source: 'docs/trace-store.md',
+    when: 'the writer is killed, or several processes write one file',
+    observed: 'the file stays valid, and every batch that was written is there whole',
+  },
+  'TST-3': {
+    source: 'docs/trace-store.md',
+    when: 'the disk is full, or the file is gone, another program’s or a newer version’s',
+    observed: 'writing fails with a reason and works again once there is room; the file of another is not touched',
+  },
+}
