@@ -73,7 +73,7 @@ export class SlotCounter implements CounterState, Grip {
     if (this.isShort(amount)) return Promise.resolve({ refused: true })
     const outcome = this.#queue.add(amount, deadline)
     this.#watch()
-    this.#pump()
+    if (!this.#busy) this.#pump()
     return outcome
   }
 
@@ -141,7 +141,10 @@ export class SlotCounter implements CounterState, Grip {
 
   #pump(): void {
     const { clock, link } = this.#around
-    this.#queue.settle(({ amount }) => (this.#running + amount <= this.#capacity() ? this.#start(amount) : undefined))
+    this.#queue.settle(
+      ({ amount }) => (this.#running + amount <= this.#capacity() ? this.#start(amount) : undefined),
+      () => this.#running < this.#capacity(),
+    )
     const first = this.#queue.first
     if (!first) {
       this.#isStarved = false

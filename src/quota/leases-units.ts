@@ -6,6 +6,8 @@ import { isWithin, windowAt } from './windows.ts'
 /** A lease that lasted less than this many milliseconds is followed by one twice as large, one that lasted longer than `long` by one half as large. */
 const short = 200
 const long = 1000
+/** A lease is at most so many times what was used of the last one. */
+const largestGrowth = 4
 /** The first lease: the units of so many requests beyond the one that needs them. */
 const firstSpare = 3
 /** What is left is little, when so many processes could not each take what the next request needs. */
@@ -41,6 +43,7 @@ export class UnitCounter implements CounterState {
   /** How much more than is needed is asked for. */
   #spare = 0
   #grantedAt = -Infinity
+  #usedAtGrant = 0
   #contactAt = -Infinity
   /** Fewer units than that: more are asked for before they are needed. */
   #refillBelow = 0
@@ -94,7 +97,7 @@ export class UnitCounter implements CounterState {
     this.#usual = amount
     const outcome = this.#queue.add(amount, deadline)
     if (link.store.shared) this.#watch()
-    this.#pump()
+    if (!this.#busy) this.#pump()
     return outcome
   }
 
@@ -179,6 +182,7 @@ export class UnitCounter implements CounterState {
     this.#elsewhere = 0
     this.#isScarce = false
     this.#refillBelow = 0
+    this.#usedAtGrant = 0
     this.#dryFrom = Infinity
     this.#dryPause = firstDryPause
     this.#inVain = -1
@@ -192,7 +196,10 @@ export class UnitCounter implements CounterState {
   #pump(): void {
     const { clock, link } = this.#around
     const lease = this.#current(clock.now())
-    this.#queue.settle(({ amount }) => (lease.units >= amount ? lease.take(amount) : undefined))
+    this.#queue.settle(
+      ({ amount }) => (lease.units >= amount ? lease.take(amount) : undefined),
+      () => lease.units > 0,
+    )
     const first = this.#queue.first
     if (!first) {
       this.#isStarved = false
@@ -221,10 +228,13 @@ export class UnitCounter implements CounterState {
   }
 
   #nextSpare(amount: number): number {
-    const lasted = this.#around.clock.monotonic() - this.#grantedAt
+    const lasted = Math.max(this.#around.clock.monotonic() - this.#grantedAt, 1)
     const least = firstSpare * Math.max(amount, 1)
     const factor = lasted < short ? 2 : lasted > long ? 0.5 : 1
-    this.#spare = Math.min(Math.max(Math.floor(this.#spare * factor), least), this.limit)
+    // What would be used up in `short` at the pace since the last grant; a few requests are no pace yet.
+    const used = this.#lease.used - this.#usedAtGrant
+    const atThisPace = Math.min((used * short) / lasted, used * largestGrowth)
+    this.#spare = Math.min(Math.floor(Math.max(this.#spare * factor, atThisPace, least)), this.limit)
     return this.#spare
   }
 
@@ -279,6 +289,7 @@ export class UnitCounter implements CounterState {
       this.#isScarce = answer.wanted || answer.remaining < processesAtEnd * this.#usual
       if (answer.taken > 0) {
         this.#grantedAt = clock.monotonic()
+        this.#usedAtGrant = lease.used
         this.#dryFrom = Infinity
         this.#dryPause = firstDryPause
         this.#inVain = -1

@@ -84,10 +84,11 @@ export interface Waiter {
   end(outcome: Outcome): void
 }
 
-/** Those that wait for one counter, first come first served as far as what is there suffices. */
+/** Those that wait for one counter, first come first served as far as what is there suffices. May be thousands: nothing but `smallest` looks at all. */
 export class Queue {
   readonly #room: WaitingRoom
   #waiters: Waiter[] = []
+  #total = 0
 
   constructor(room: WaitingRoom) {
     this.#room = room
@@ -102,7 +103,7 @@ export class Queue {
   }
 
   get total(): number {
-    return this.#waiters.reduce((sum, { amount }) => sum + amount, 0)
+    return this.#total
   }
 
   get smallest(): number {
@@ -112,20 +113,28 @@ export class Queue {
   add(amount: number, deadline: number): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     this.#room.enter()
+    this.#total += amount
     this.#waiters.push({ amount, deadline, end: resolve })
     return promise
   }
 
-  /** Ends the wait of those for whom `outcomeOf` has an outcome. */
-  settle(outcomeOf: (waiter: Waiter) => Outcome | undefined): void {
-    if (this.#waiters.length === 0) return
-    this.#waiters = this.#waiters.filter((waiter) => {
-      const outcome = outcomeOf(waiter)
-      if (!outcome) return true
-      this.#room.leave()
-      waiter.end(outcome)
-      return false
-    })
+  /** Ends the wait of those for whom `outcomeOf` has an outcome, as long as there is more to `hope` for. */
+  settle(outcomeOf: (waiter: Waiter) => Outcome | undefined, hope: () => boolean = () => true): void {
+    const kept: Waiter[] = []
+    let seen = 0
+    for (; seen < this.#waiters.length && hope(); seen++) {
+      const waiter = this.#waiters[seen]
+      const outcome = waiter && outcomeOf(waiter)
+      if (outcome) this.#end(waiter, outcome)
+      else if (waiter) kept.push(waiter)
+    }
+    if (kept.length < seen) this.#waiters = [...kept, ...this.#waiters.slice(seen)]
+  }
+
+  #end(waiter: Waiter, outcome: Outcome): void {
+    this.#room.leave()
+    this.#total -= waiter.amount
+    waiter.end(outcome)
   }
 }
 
@@ -144,8 +153,9 @@ export class Lease implements Grip {
   owed = 0
   /** Free units as the store knows them. */
   reported = 0
-  /** Units reserved since the last sweep. */
+  /** Units reserved since the last sweep, and ever. */
   drawn = 0
+  used = 0
 
   constructor(window: Window, returned: (lease: Lease) => void) {
     this.window = window
@@ -156,6 +166,7 @@ export class Lease implements Grip {
     this.units -= amount
     this.running += amount
     this.drawn += amount
+    this.used += amount
     return this
   }
 

@@ -75,6 +75,7 @@ async function openFresh(engine: TestEngine, deps?: DatabaseDeps): Promise<Datab
     place: database.place,
     read: database.read,
     write: (work, options) => database.write(work, options),
+    statement: (statement) => database.statement(statement),
     watch: (scope, watcher) => database.watch(scope, watcher),
     async [Symbol.asyncDispose]() {
       await database[Symbol.asyncDispose]()
@@ -104,7 +105,7 @@ export const redis: TestRedis | undefined = redisUrl
     }
   : undefined
 
-function redisAt(url: string): RedisBackend {
+export function redisAt(url: string): RedisBackend {
   const { hostname, port, password, username, protocol } = new URL(url)
   return {
     engine: 'redis',

@@ -68,7 +68,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions = {}
     shared: true,
     async exchange(request): Promise<ExchangeAnswer> {
       const statement = exchange(named(request), nowOf(database.engine), wantedFor)
-      const [row] = await database.write(async (transaction) => (await statement.execute(transaction)).rows)
+      const [row] = await database.statement(statement)
       if (!row) throw new WindowOver(request.window)
       return {
         taken: row.granted,
