@@ -18,6 +18,7 @@ import { hasSqlite } from './runtime/has-sqlite.ts'
 import { createEvents, type Events, type InferenceFinished } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
+import { setUpMetrics } from './telemetry/metrics/setup.ts'
 import { createTracing } from './telemetry/setup.ts'
 import type { TraceContexts } from './telemetry/traces/trace-context.ts'
 
@@ -94,7 +95,16 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   const { version } = packageJson
   // It is closed after all that has something to tell.
   const tracing = keep(createTracing(config.telemetry ?? defaultTelemetry, { version, events: () => events }))
-  const events: Events = createEvents(log, audit, { spans: tracing.spans })
+  const { metrics } = keep(
+    setUpMetrics(config.telemetry ?? defaultTelemetry, {
+      version,
+      providers: new Map(config.providers.map(({ id, type }) => [id, type])),
+      scheme: server.tls ? 'https' : 'http',
+      limitNames: governed?.limitNamesIn(config),
+      events: () => events,
+    }),
+  )
+  const events: Events = createEvents(log, audit, { spans: tracing.spans, metrics: metrics?.sink })
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
   const guards = await governed?.buildGoverned(config, { egress, events, readiness, given: options, keep })
@@ -121,10 +131,12 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(options.callerLimits && { callerLimits: options.callerLimits }),
     }),
   )
+  metrics?.know(models)
   return {
     config,
     log,
     events,
+    metrics,
     traceContexts: tracing.contexts,
     authentication: guards?.authentication,
     governance: guards?.governance,

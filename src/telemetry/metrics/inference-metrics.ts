@@ -1,3 +1,4 @@
+import { ApiError } from '../../errors.ts'
 import type { InferenceFinished, TokensTold } from '../events.ts'
 import { operations, providerName } from '../traces/semconv.ts'
 import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
@@ -99,8 +100,8 @@ export class InferenceMetrics {
     this.#families.failures.bind(id, 'answer', type).add(1)
     if (outcome === 'truncated') this.#families.cut.bind(id).add(1)
     // What the caller did wrong says nothing of the provider.
-    if (outcome === 'truncated' || type === 'upstream_error' || type === 'service_unavailable_error' || type === 'server_error')
-      this.#tell(id, 0)
+    const isItsOwn = /^5\d\d$/.test(type) || (error instanceof ApiError && error.type === 'upstream_error')
+    if (outcome === 'truncated' || isItsOwn) this.#tell(id, 0)
   }
 
   #tell(id: string, up: 0 | 1): void {

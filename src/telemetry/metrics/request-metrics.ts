@@ -132,10 +132,13 @@ export class RequestMetrics {
   }
 }
 
-/** `error.type`, one of few: this server's types of errors. */
+/** `error.type`, one of few: the status that a provider answered, else this server's own code or type. Never what a provider wrote. */
 export function errorTypeOf(error: unknown): string {
   if (!(error instanceof ApiError)) return 'server_error'
-  return Object.hasOwn(errorStatus, error.type) ? error.type : '_OTHER'
+  const { provider, code, type } = error
+  if (provider)
+    return Number.isInteger(provider.status) && provider.status >= 100 && provider.status < 600 ? String(provider.status) : '_OTHER'
+  return code ?? (Object.hasOwn(errorStatus, type) ? type : '_OTHER')
 }
 
 const beforeLimit = 'limit '
