@@ -37,4 +37,34 @@ export const telemetry: Requirements = {
     when: 'the server stops',
     observed: 'spans that wait are sent first, within a limit',
   },
+  'TRC-8': {
+    source: 'issue 4; W3C Trace Context, Baggage',
+    when: 'a `traceparent`, `tracestate` or `baggage` is malformed',
+    observed: 'it is as if it were not there: a new trace begins, and nothing of it is passed on',
+  },
+  'TRC-9': {
+    source: 'issue 4',
+    when: 'ids are made, by any number of processes',
+    observed: 'they are well-formed, not zero, and unique',
+  },
+  'TRC-10': {
+    source: 'issue 4; OpenTelemetry, sampling',
+    when: 'OTEL_TRACES_SAMPLER names a sampler',
+    observed: 'it decides as OpenTelemetry says, the same for one trace wherever it passes',
+  },
+  'TRC-11': {
+    source: 'issue 4',
+    when: 'a span is open for an hour',
+    observed: 'it begins and ends when it did',
+  },
+  'TRC-12': {
+    source: 'issue 4',
+    when: 'a request fails or is slow',
+    observed: 'it is kept on this machine whatever the sampling, and goes to no collector unless it is sampled',
+  },
+  'TRC-13': {
+    source: 'issue 4; field §4.3',
+    when: 'OTEL_SEMCONV_STABILITY_OPT_IN holds `gen_ai_latest_experimental`',
+    observed: 'names are those of the newer conventions, by default those of v1.41',
+  },
 }

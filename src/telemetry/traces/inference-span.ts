@@ -127,11 +127,23 @@ const longestRead = 65_536
 
 function readAnswer(bytes: Uint8Array, capability: string): AnswerFacts | undefined {
   if (bytes.length > longestRead || capability === 'embeddings') return undefined
-  const { id, model, choices } = JSON.parse(new TextDecoder().decode(bytes)) as Fields
+  const document = parsed(bytes)
+  if (!document) return undefined
+  const { id, model, choices } = document
   const reasons = Array.isArray(choices) ? (choices as (Fields | null)[]).map((choice) => choice?.['finish_reason']) : []
   return {
     id: typeof id === 'string' ? id : undefined,
     model: typeof model === 'string' ? model : undefined,
     finishReasons: reasons.filter((reason) => typeof reason === 'string').map((reason) => shortened(reason, 64)),
+  }
+}
+
+function parsed(bytes: Uint8Array): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof value === 'object' && value !== null ? (value as Fields) : undefined
+  } catch {
+    // The rest of the span is worth having.
+    return undefined
   }
 }
