@@ -94,6 +94,9 @@ function warnOfStores(section: TreeNode, { values, backends, records }: Chosen, 
   if (metadata && isRedis) {
     report.warn('notice', metadata, `Redis keeps counters, not records: keys and registered models are kept in ${placeOf(records)}`)
   }
+  if (records?.engine === 'sqlite' && records.path === ':memory:') {
+    report.warn('notice', section, 'records are kept in memory: they are gone when the process ends, and every process has its own')
+  }
   for (const [name, { type }] of Object.entries(values.backends ?? {})) {
     const node = child(child(section, 'backends'), name)
     if (type === 'kv_mongodb' && node) report.warn('not_served', node, `has no effect: ${noMongo}`)

@@ -60,6 +60,14 @@ describe('where records are kept', () => {
     ])
   })
 
+  test('records in memory are warned of', async () => {
+    const text = `${one}\nstorage: { backends: { m: { type: kv_sqlite, db_path: ":memory:" } }, stores: { metadata: { backend: m } } }`
+    expect((await load(text)).config.storage.records).toEqual({ engine: 'sqlite', path: ':memory:' })
+    expect(await warnings(text)).toEqual([
+      '8:1 storage: records are kept in memory: they are gone when the process ends, and every process has its own',
+    ])
+  })
+
   test('[STO-3] MongoDB is a start error where a store names it, and a warning where none does', async () => {
     expect(await problems(mongo('metadata: { backend: m }'))).toEqual([
       "8:82 storage.stores.metadata.backend: references backend 'm', and MongoDB is not supported: use kv_sqlite or kv_postgres",
