@@ -1,7 +1,8 @@
 // The thread of ../traces/span-queue.ts: writes traces on this machine and sends them to a collector, off the thread that serves.
 import { threadSide } from '../../runtime/thread-side.ts'
-import type { FromWorker, ToWorker, WorkerSettings } from './messages.ts'
+import type { FromWorker, ToWorker, TraceStoreWriter, WorkerSettings } from './messages.ts'
 import { SpanExporter } from './span-exporter.ts'
+import { StoreFeed } from './store-feed.ts'
 
 const side = threadSide<ToWorker, FromWorker>()
 const settings = side.data as WorkerSettings
@@ -16,19 +17,27 @@ async function createExporter(): Promise<SpanExporter | undefined> {
   return new SpanExporter({ encode, send: (message) => sendOtlp(target, message), tell, queueSize, batchSize, delay })
 }
 
+async function openStore(): Promise<TraceStoreWriter> {
+  const { openTraceStoreWriter } = await import('../store/writer.ts')
+  const { path, limits } = settings.store!
+  return openTraceStoreWriter(path, limits)
+}
+
 async function serve(): Promise<void> {
   const exporter = await createExporter()
+  const store = settings.store && new StoreFeed(openStore, tell)
   let last = Promise.resolve()
   // One after the other: what is flushed or closed is all that came before.
   side.listen((message) => {
-    last = last.then(() => handle(message, exporter))
+    last = last.then(() => handle(message, exporter, store))
   })
 }
 
-async function handle(message: ToWorker, exporter: SpanExporter | undefined): Promise<void> {
+async function handle(message: ToWorker, exporter: SpanExporter | undefined, store: StoreFeed | undefined): Promise<void> {
   if (message.kind === 'spans') {
     const spans = message.spans
     exporter?.add(spans.filter((span) => span.sampled))
+    await store?.write(spans)
     tell({ kind: 'done', spans: spans.length })
     return
   }
@@ -37,6 +46,8 @@ async function handle(message: ToWorker, exporter: SpanExporter | undefined): Pr
     tell({ kind: 'flushed', id: message.id })
     return
   }
+  // A collector that is out of reach may use up the time there is.
+  await store?.close()
   await exporter?.close()
   tell({ kind: 'closed' })
 }

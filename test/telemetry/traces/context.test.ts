@@ -5,7 +5,8 @@ import { createSampler } from '../../../src/telemetry/traces/sampler.ts'
 import { createTraceContexts, parseBaggage, parseTraceparent, parseTracestate } from '../../../src/telemetry/traces/trace-context.ts'
 import { createIds } from '../../../src/telemetry/traces/trace-ids.ts'
 
-const hex = (length: number) => fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+const hex = (length: number) =>
+  fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
 const nonZero = (length: number) => hex(length).filter((text) => /[^0]/.test(text))
 
 describe('[TRC-8] traceparent', () => {
@@ -77,9 +78,9 @@ test('[TRC-9] ids are well-formed, and neither processes nor requests share one'
   expect(createIds(new Uint32Array(4)).traceId()).not.toMatch(/^0+$/)
 })
 
-describe('[TRC-10] samplers', () => {
-  const parent = (sampled: boolean) => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled })
+const parent = (sampled: boolean) => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled })
 
+describe('[TRC-10] samplers', () => {
   test('those with a parent do as it does, the others do not ask', () => {
     for (const name of samplers) {
       const sampler = createSampler(name, 0)

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Call } from '../../../src/call.ts'
+import type { Conventions } from '../../../src/telemetry/config.ts'
 import type { InferenceFinished, RequestFinished } from '../../../src/telemetry/events.ts'
 import { createWallClock } from '../../../src/telemetry/traces/clock.ts'
 import { createSpanSink } from '../../../src/telemetry/traces/create-span-sink.ts'
@@ -12,7 +13,12 @@ import { createIds } from '../../../src/telemetry/traces/trace-ids.ts'
 
 const hour = 3_600_000
 
-function world({ sampled = true, slowAfter = 1_000, conventions = 'v1_41' as 'v1_41' | 'latest' } = {}) {
+interface Setting {
+  readonly sampled?: boolean
+  readonly conventions?: Conventions
+}
+
+function world({ sampled = true, conventions = 'v1_41' }: Setting = {}) {
   let now = 5
   const began = Date.UTC(2026, 0, 1)
   const spans: SpanRecord[] = []
@@ -24,7 +30,7 @@ function world({ sampled = true, slowAfter = 1_000, conventions = 'v1_41' as 'v1
   const sink = createSpanSink({
     names: names[conventions],
     take: (some) => void spans.push(...some),
-    slowAfter,
+    slowAfter: 1_000,
     onFailure: (error) => void failures.push(error),
     wall,
     now: () => now,
