@@ -100,8 +100,8 @@ export class SpanQueue {
     try {
       const thread = this.#running()
       if (thread) {
+        thread.post({ kind: 'spans', count: spans.length, json: JSON.stringify(spans) })
         this.#onTheWay += spans.length
-        thread.post({ kind: 'spans', spans })
         return
       }
     } catch (error) {

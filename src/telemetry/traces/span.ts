@@ -25,7 +25,7 @@ export interface TraceOwner {
 }
 
 /**
- * One span that is over, as it goes to the store and to exporters: plain data, which a structured clone takes to another thread. Made from the
+ * One span that is over, as it goes to the store and to exporters: plain data, which goes to another thread as JSON. Made from the
  * events at the end of a request; there is no span before.
  */
 export interface SpanRecord {

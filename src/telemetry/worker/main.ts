@@ -1,6 +1,7 @@
 // The thread of ../traces/span-queue.ts: writes traces on this machine and sends them to a collector, off the thread that serves.
 import { threadSide } from '../../runtime/thread-side.ts'
 import type { FromWorker, ToWorker, TraceStoreWriter, WorkerSettings } from './messages.ts'
+import type { SpanRecord } from '../traces/span.ts'
 import { SpanExporter } from './span-exporter.ts'
 import { StoreFeed } from './store-feed.ts'
 
@@ -35,7 +36,7 @@ async function serve(): Promise<void> {
 
 async function handle(message: ToWorker, exporter: SpanExporter | undefined, store: StoreFeed | undefined): Promise<void> {
   if (message.kind === 'spans') {
-    const spans = message.spans
+    const spans = JSON.parse(message.json) as SpanRecord[]
     exporter?.add(spans.filter((span) => span.sampled))
     await store?.write(spans)
     tell({ kind: 'done', spans: spans.length })

@@ -42,7 +42,8 @@ export interface WorkerSettings {
 }
 
 export type ToWorker =
-  | { readonly kind: 'spans'; readonly spans: readonly SpanRecord[] }
+  /** `json`: SpanRecords. A text is handed over in a third of the time that a structured clone of them takes. */
+  | { readonly kind: 'spans'; readonly count: number; readonly json: string }
   /** Answered with `flushed` once all that came before is written and sent, or the exporter has given up on it. */
   | { readonly kind: 'flush'; readonly id: number }
   | { readonly kind: 'close' }

@@ -1,0 +1,123 @@
+import { expect, test } from 'bun:test'
+import { SpanQueue } from '../../../src/telemetry/traces/span-queue.ts'
+import type { SpanRecord } from '../../../src/telemetry/traces/span.ts'
+import type { FromWorker, ToWorker, WorkerSettings } from '../../../src/telemetry/worker/messages.ts'
+import { waitOf } from '../../../src/telemetry/worker/otlp-sender.ts'
+import { SpanExporter } from '../../../src/telemetry/worker/span-exporter.ts'
+import { until } from './stage.ts'
+
+const span = (spanId: string): SpanRecord => ({
+  traceId: 'a'.repeat(32),
+  spanId,
+  name: 'x',
+  kind: 'server',
+  start: 1,
+  end: 2,
+  attributes: {},
+  status: 'unset',
+  sampled: true,
+  kept: 'sampled',
+  owner: { requestId: 'r' },
+})
+
+function world(capacity: number) {
+  const posted: ToWorker[] = []
+  const told: unknown[] = []
+  const thread: { hear?: (message: FromWorker) => void; end?: (cause: unknown) => void; starts: number } = { starts: 0 }
+  const queue = new SpanQueue({
+    settings: {} as WorkerSettings,
+    capacity,
+    delay: 1,
+    news: {
+      dropped: (spans, where) => void told.push([spans, where]),
+      failed: (what) => void told.push(what),
+      back: (what) => void told.push(`${what} is back`),
+    },
+    start: (hear, end) => {
+      Object.assign(thread, { hear, end, starts: thread.starts + 1 })
+      return { post: (message) => void posted.push(message), keepAlive: () => undefined, terminate: () => Promise.resolve() }
+    },
+  })
+  return { queue, posted, told, thread }
+}
+
+test('[TRC-6] a thread that does not keep up costs spans, which are counted, and nothing else', async () => {
+  const { queue, posted, told, thread } = world(4)
+  for (let count = 0; count < 6; count++) queue.take([span(`${count}`)])
+  await until(() => posted.length === 1)
+  queue.take([span('7')])
+  expect(told).toEqual([
+    [1, 'queue'],
+    [1, 'queue'],
+    [1, 'queue'],
+  ])
+  thread.hear?.({ kind: 'done', spans: 4 })
+  queue.take([span('8')])
+  await until(() => posted.length === 2)
+  expect(told).toHaveLength(3)
+})
+
+test('[TRC-6] a thread that dies loses what it had, is told of once and not started anew at once', async () => {
+  const { queue, posted, told, thread } = world(10)
+  queue.take([span('1')])
+  await until(() => posted.length === 1)
+  thread.end?.(new Error('gone'))
+  queue.take([span('2')])
+  await until(() => told.length === 3)
+  expect(told).toEqual([[1, 'queue'], 'thread', [1, 'queue']])
+  expect(thread.starts).toBe(1)
+  await queue.flush(1)
+  await queue.close(1)
+})
+
+test('[TRC-7] flushing and closing end at their limit', async () => {
+  const { queue, posted } = world(10)
+  queue.take([span('1')])
+  await queue.flush(5)
+  await queue.close(5)
+  expect(posted.map((message) => message.kind)).toEqual(['spans', 'flush', 'close'])
+})
+
+test('[TRC-6] an exporter keeps no more than its queue, and sends each span once', async () => {
+  const sent: number[] = []
+  const told: FromWorker[] = []
+  let answers = false
+  const exporter = new SpanExporter({
+    encode: (spans) => new Uint8Array(spans.length),
+    send: (message) => {
+      if (answers) sent.push(message.length)
+      return Promise.resolve(answers ? { kind: 'sent', answer: message } : { kind: 'retry', why: 'down' })
+    },
+    tell: (message) => void told.push(message),
+    queueSize: 10,
+    batchSize: 4,
+    delay: 1,
+    firstRetry: 1,
+    longestRetry: 2,
+  })
+  for (let count = 0; count < 13; count++) exporter.add([span(`${count}`)])
+  await until(() => told.some((message) => message.kind === 'failed'))
+  answers = true
+  await until(() => sent.reduce((sum, count) => sum + count, 0) === 10)
+  expect(sent.every((count) => count <= 4)).toBe(true)
+  const dropped = told.filter((message) => message.kind === 'dropped')
+  expect(dropped.reduce((sum, message) => sum + message.spans, 0)).toBe(3)
+  expect(told.filter((message) => message.kind === 'failed' || message.kind === 'back').map((message) => message.kind)).toEqual([
+    'failed',
+    'back',
+  ])
+  await exporter.close()
+})
+
+test('[TRC-6] Retry-After is seconds or a date, and never too long', () => {
+  const now = Date.UTC(2026, 0, 1)
+  const cases: [string | null, number | undefined][] = [
+    ['5', 5_000],
+    ['999999999', 300_000],
+    ['Thu, 01 Jan 2026 00:00:09 GMT', 9_000],
+    ['Thu, 01 Jan 2025 00:00:09 GMT', 0],
+    ['soon', undefined],
+    [null, undefined],
+  ]
+  for (const [header, wait] of cases) expect(waitOf(header, now)).toBe(wait)
+})
