@@ -21,6 +21,9 @@ import { run } from './run.ts'
 import { storageBackup } from './storage-backup.ts'
 import { storageMigrate } from './storage-migrate.ts'
 import { storageStatus } from './storage-status.ts'
+import { tracesList } from './traces-list.ts'
+import { tracesShow } from './traces-show.ts'
+import { tracesTail } from './traces-tail.ts'
 import { usage } from './usage.ts'
 
 /** Every command, in the order in which the help lists them. */
@@ -42,6 +45,9 @@ export const commands: readonly Command[] = [
   auditList,
   policyExplain,
   policyTest,
+  tracesList,
+  tracesShow,
+  tracesTail,
   usage,
   storageStatus,
   storageMigrate,

@@ -17,4 +17,15 @@ export const traceStore: Requirements = {
     when: 'the disk is full, or the file is gone, another program’s or a newer version’s',
     observed: 'writing fails with a reason and works again once there is room; the file of another is not touched',
   },
+  'TST-4': {
+    source: 'issue "A local trace store"; docs/trace-store.md',
+    when: 'somebody looks for a request with `corral traces`, or follows them with `corral traces tail`',
+    observed: 'lists by failure, slowness, key, model, user, request id and time, as a table or JSON lines',
+  },
+  'TST-5': {
+    source: 'issue "A local trace store"; docs/trace-store.md',
+    when: '`corral traces show` is given a trace id, a request id or the beginning of one',
+    observed:
+      'the tree with timings, what came in, what went to which provider, what came back, who refused; nothing that moves the cursor',
+  },
 }

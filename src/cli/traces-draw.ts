@@ -1,0 +1,65 @@
+import type { StoredSpan } from '../telemetry/store/reader.ts'
+import type { Output } from './command.ts'
+import { durationText, printable } from './traces-text.ts'
+
+interface Branch {
+  readonly span: StoredSpan
+  /** What stands before its name. */
+  readonly lines: string
+}
+
+/** The spans of one trace as a tree, each with a bar from when to when it ran. Lines end with a newline. */
+export function drawTree(spans: readonly StoredSpan[], output: Output): string {
+  if (spans.length === 0) return ''
+  const branches = branchesOf(spans)
+  const start = Math.min(...spans.map((span) => span.start))
+  const total = Math.max(...spans.map((span) => span.end)) - start
+  const names = branches.map(({ span, lines }) => lines + printable(span.name || '(unnamed)'))
+  const columns = Math.max(60, Math.min(output.columns, 140))
+  const nameWidth = Math.min(Math.max(...names.map((name) => name.length)), Math.floor(columns * 0.45))
+  const barWidth = columns - nameWidth - 14
+  return branches
+    .map(({ span }, index) => {
+      const name = cut(names[index] ?? '', nameWidth).padEnd(nameWidth)
+      const bar = barOf({ from: span.start - start, to: span.end - start, total }, barWidth)
+      const line = `${name}  ${durationText(span.end - span.start).padStart(9)}  ${span.status === 'error' ? output.red(bar) : output.cyan(bar)}`
+      return `${line.trimEnd()}\n`
+    })
+    .join('')
+}
+
+/** Depth first; whose parent is not there (a caller's own span) stands at the top. */
+function branchesOf(spans: readonly StoredSpan[]): Branch[] {
+  const ids = new Set(spans.map(({ spanId }) => spanId))
+  const children = Map.groupBy(spans, ({ parentSpanId, spanId }) =>
+    parentSpanId !== null && parentSpanId !== spanId && ids.has(parentSpanId) ? parentSpanId : '',
+  )
+  const found: Branch[] = []
+  const seen = new Set<StoredSpan>()
+  const add = (parent: string, before: string | undefined): void => {
+    const list = children.get(parent) ?? []
+    for (const [index, span] of list.entries()) {
+      if (seen.has(span)) continue
+      seen.add(span)
+      const isLast = index === list.length - 1
+      found.push({ span, lines: before === undefined ? '' : `${before}${isLast ? '└─ ' : '├─ '}` })
+      add(span.spanId, before === undefined ? '' : `${before}${isLast ? '   ' : '│  '}`)
+    }
+  }
+  add('', undefined)
+  // Whose parents are one another's.
+  for (const span of spans) if (!seen.has(span)) found.push({ span, lines: '' })
+  return found
+}
+
+/** Whatever ran is at least one character wide. */
+function barOf({ from, to, total }: { from: number; to: number; total: number }, width: number): string {
+  if (total <= 0) return '█'
+  const first = Math.min(width - 1, Math.floor((from / total) * width))
+  const last = Math.max(first + 1, Math.round((to / total) * width))
+  return ' '.repeat(first) + '█'.repeat(last - first)
+}
+
+function cut(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text
+}

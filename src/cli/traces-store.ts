@@ -1,0 +1,73 @@
+import type { TraceStoreConfig } from '../telemetry/config.ts'
+import type { StoredTrace, TraceStore } from '../telemetry/store/reader.ts'
+import { type CommandContext, CommandError, type OptionSpec, usageError } from './command.ts'
+
+export const tracesConfigOption = {
+  type: 'string',
+  value: 'NAME|FILE',
+  short: 'c',
+  description: 'the configuration of the server whose traces are meant; default what `corral run` would serve',
+} as const satisfies OptionSpec
+
+/** Where a configuration keeps traces. Throws CommandError where it keeps none. */
+export async function traceStoreOf(source: string | undefined, context: CommandContext): Promise<TraceStoreConfig> {
+  const { load, explained } = await import('./configuration.ts')
+  const { config } = await load({ source }, context).catch((error: unknown) => {
+    throw explained(error)
+  })
+  const store = config.telemetry?.store
+  if (store) return store
+  throw new CommandError('This configuration keeps no traces on this machine.', {
+    remedy: 'Set telemetry.store.enabled: true, or name another configuration with --config.',
+  })
+}
+
+/** Undefined: nothing is there yet. Throws CommandError where what is there cannot be read. */
+export async function openStore({ path }: TraceStoreConfig): Promise<TraceStore | undefined> {
+  const { openTraceStore } = await import('../telemetry/store/reader.ts')
+  try {
+    return await openTraceStore(path)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    const remedy = 'remedy' in error ? String(error.remedy) : 'Run this as the user of the server.'
+    throw new CommandError(`The traces in ${path} cannot be read: ${error.message}`, { remedy, cause: error })
+  }
+}
+
+/** Unix milliseconds. Throws CommandError for what is no time. */
+export async function readSince(text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined
+  const { readDuration } = await import('./keys-wanted.ts')
+  const duration = readDuration(text)
+  const time = duration === undefined ? Date.parse(text) : Date.now() - duration
+  if (!Number.isFinite(time)) throw usageError(`--since ${text}: this is neither like 30m, 1h or 7d nor a date like 2027-01-31.`)
+  return time
+}
+
+/** A trace as `--json` has it. */
+export function traceJson(trace: StoredTrace): object {
+  return {
+    trace_id: trace.traceId,
+    root_span_id: trace.rootSpanId,
+    request_id: trace.requestId,
+    name: trace.name,
+    start: new Date(trace.start).toISOString(),
+    duration_ms: tenths(trace.end - trace.start),
+    http_status: trace.httpStatus,
+    failed: trace.failed,
+    error_type: trace.errorType,
+    kept: trace.kept,
+    route: trace.route,
+    model: trace.model,
+    provider: trace.provider,
+    principal: trace.principal,
+    key_id: trace.keyId,
+    input_tokens: trace.inputTokens,
+    output_tokens: trace.outputTokens,
+    cost_usd: trace.costUsd,
+  }
+}
+
+export function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
+}

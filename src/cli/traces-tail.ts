@@ -1,0 +1,69 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { StoredTrace } from '../telemetry/store/reader.ts'
+import { type CommandContext, defineCommand } from './command.ts'
+import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
+import { traceLine } from './traces-text.ts'
+
+/** Milliseconds between two looks. */
+const interval = 300
+
+/** Traces read at once. */
+const batch = 500
+
+const usualNumber = 10
+
+export const tracesTail = defineCommand({
+  name: 'traces tail',
+  summary: 'requests as they are kept, until interrupted',
+  description: 'Shows the latest, then follows: servers write within a second or two of a request’s end. Times are UTC.',
+  options: {
+    failed: { type: 'boolean', description: 'only what failed: refused, broken off or answered with an error' },
+    lines: { type: 'integer', value: 'N', short: 'n', description: `begin with so many of the latest; default ${usualNumber}` },
+    config: tracesConfigOption,
+    json: { type: 'boolean', description: 'print one JSON object a line' },
+  },
+  examples: [
+    ['What fails just now?', 'corral traces tail --failed'],
+    ['For other programs', 'corral traces tail --json -n 0'],
+  ],
+  async run({ options }, context) {
+    const { failed, lines = usualNumber, json } = options
+    const config = await traceStoreOf(options.config, context)
+    const { stdout, stderr, signal } = context
+    const show = (trace: StoredTrace): void => {
+      if (failed && !trace.failed) return
+      stdout.write(json ? `${JSON.stringify(traceJson(trace))}\n` : traceLine(trace, stdout))
+    }
+    let last: number | undefined
+    {
+      using store = await openStore(config)
+      if (store) last = store.lastId()
+      else stderr.write(`There are no traces in ${config.path} yet; waiting for the first.\n`)
+      const latest = store?.list({ limit: lines, ...(failed && { failed: true }) }) ?? []
+      for (const trace of latest.toReversed()) show(trace)
+    }
+    while (await goesOn(signal)) {
+      // Opened each time: somebody may remove the file, and a server makes a new one.
+      using store = await openStore(config)
+      const newest = store?.lastId() ?? 0
+      if (last === undefined || newest < last) last = 0
+      for (let more = store && newest > last; more;) {
+        const traces: readonly StoredTrace[] = store?.writtenAfter(last, batch) ?? []
+        for (const trace of traces) show(trace)
+        last = traces.at(-1)?.id ?? last
+        more = traces.length === batch
+      }
+    }
+    return 130
+  },
+})
+
+async function goesOn(signal: CommandContext['signal']): Promise<boolean> {
+  try {
+    await wait(interval, undefined, { signal })
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+import type { StoredTrace } from '../telemetry/store/reader.ts'
+import type { Output } from './command.ts'
+
+/** Names and messages came from elsewhere: nothing in them may move the cursor or colour what follows. Line breaks become spaces. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '\u{FFFD}')
+}
+
+/** `850 µs`, `12.3 ms`, `4.50 s`, `3 m 20 s`. */
+export function durationText(milliseconds: number): string {
+  const time = Math.max(0, milliseconds)
+  if (time < 1) return `${Math.round(time * 1_000)} µs`
+  if (time < 100) return `${time.toFixed(1)} ms`
+  if (time < 1_000) return `${Math.round(time)} ms`
+  if (time < 100_000) return `${(time / 1_000).toFixed(2)} s`
+  return `${Math.floor(time / 60_000)} m ${Math.round((time % 60_000) / 1_000)} s`
+}
+
+/** UTC. */
+export function timeText(time: number): string {
+  return new Date(time).toISOString().slice(0, 19).replace('T', ' ')
+}
+
+/** Digits of a trace id that lists show: as many as to tell traces apart, and `corral traces show` takes them. */
+const shownDigits = 12
+
+export const traceHead = ['TIME', 'TRACE', 'STATUS', 'TOOK', 'MODEL', 'WHO', 'TOKENS', 'COST', 'WHAT']
+
+export function traceCells(trace: StoredTrace): string[] {
+  const { inputTokens: input, outputTokens: output, costUsd, keyId, principal, failed, kept, errorType, httpStatus } = trace
+  const why = failed ? errorType : kept === 'slow' ? 'slow' : null
+  return [
+    timeText(trace.start),
+    trace.traceId.slice(0, shownDigits),
+    httpStatus === null ? (failed ? 'error' : '-') : String(httpStatus),
+    durationText(trace.end - trace.start),
+    printable(trace.model ?? '-'),
+    printable([principal, keyId].filter((one) => one !== null).join(' ') || '-'),
+    input === null && output === null ? '-' : `${input ?? 0}+${output ?? 0}`,
+    costUsd === null ? '-' : `$${costUsd.toFixed(6)}`,
+    printable(trace.name) + (why === null ? '' : ` (${printable(why)})`),
+  ]
+}
+
+/** A line that comes alone, in columns of usual widths. */
+export function traceLine(trace: StoredTrace, output: Output): string {
+  const widths = [19, shownDigits, 6, 8, 24, 16, 9, 9, 0]
+  const line = traceCells(trace)
+    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .join('  ')
+  return `${trace.failed ? output.red(line) : line}\n`
+}
