@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LinearRegex } from '../access/linear-regex.ts'
 import { trustedPeers } from '../auth/trusted-peers.ts'
 import { egressSchema } from '../egress/schema.ts'
 import { quotaSchema } from '../quota/schema.ts'
@@ -21,12 +22,12 @@ export const corsSchema = z
     }
     if (cors.allow_origin_regex) {
       try {
-        RegExp(cors.allow_origin_regex)
+        new LinearRegex(cors.allow_origin_regex)
       } catch (error) {
         context.addIssue({
           code: 'custom',
           path: ['allow_origin_regex'],
-          message: `no valid regular expression (${(error as Error).name})`,
+          message: `no valid regular expression: ${(error as Error).message}`,
         })
       }
     }

@@ -189,7 +189,8 @@ function explain(issue: Issue, node: TreeNode | undefined): string {
     if (node.kind === 'scalar' && node.expanded && node.meanings[0] === null) return `is required, but ${node.source} comes out empty`
     return `must be ${article(issue.expected)}, not ${kindOf(node)}`
   }
-  if (issue.code === 'invalid_union') {
+  // A discriminated union has no branches to tell of where the word that chooses one is unknown.
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const expected = issue.errors.flatMap((branch) =>
       branch.map((sub) => (sub.code === 'invalid_type' ? article(sub.expected) : sub.message)),
     )

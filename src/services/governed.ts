@@ -63,6 +63,7 @@ export async function buildGoverned(config: Config, deps: GovernedDeps): Promise
   const apis = [...new Set(routes.map(({ api }) => api))]
   const keys = auth && (await openKeys({ database, policy, pepper, home, events, apis }).catch(refusePepper))
   if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
+  if (keys && given.authentication) keep(keys.authenticator)
   const authentication = given.authentication ?? (auth && keep(createAuthentication(auth, { egress, events, keys: keys?.authenticator })))
   const governance = given.governance ?? (await governanceOf(config, { ...deps, storage, isAuthenticated: authentication !== undefined }))
   const stored = keep(createStoredModels({ database, policy, events }))

@@ -53,7 +53,7 @@ const files = [
       'sambanova',
       'azure',
     ],
-    later: ['agents', 'vector_io', 'telemetry', 'inference_store', 'sentence-transformers'],
+    later: ['agents', 'vector_io', 'inference_store', 'sentence-transformers'],
     aliases: [],
   },
   {

@@ -1,3 +1,4 @@
+import { LinearRegex } from '../../access/linear-regex.ts'
 import { ApiError, shortened } from '../../errors.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
@@ -27,8 +28,9 @@ export function originMatcher(policy: CorsPolicy | undefined): (origin: string) 
   if (policy.allowOrigins.includes('*')) return () => true
   const origins = new Set(policy.allowOrigins)
   const { allowOriginRegex: given } = policy
-  const regex = given && new RegExp(`^(?:${given.source})$`, given.flags.replaceAll(/[gy]/g, ''))
-  return (origin) => origins.has(origin) || regex?.test(origin) === true
+  // Anybody may send any `Origin`: no pattern may take long over one.
+  const regex = given && new LinearRegex(`${given.ignoreCase ? '(?i)' : ''}(?:${given.source})$`)
+  return (origin) => origins.has(origin) || regex?.matches(origin) === true
 }
 
 /** Answers preflights and marks every other answer, errors included. Undefined where cross-origin calls are off. */

@@ -168,6 +168,13 @@ describe('CORS', () => {
     expect(await allowed('https://evil.example/http://localhost:1')).toBeNull()
   })
 
+  test('no expression takes long over an origin: one that a backtracking engine would never end with is answered', async () => {
+    const { call } = around([cors({ ...policy, allowOriginRegex: /https:\/\/(\w+)+\.example/ })], ok)
+    const allowed = async (origin: string) => (await call({ origin })).headers.get('access-control-allow-origin')
+    expect(await allowed(`https://${'a'.repeat(60)}!`)).toBeNull()
+    expect(await allowed('https://app.example')).toBe('https://app.example')
+  })
+
   test('answers a preflight without asking the routes', async () => {
     const { call } = around([cors(policy)], fails)
     const answer = await call({ origin: 'https://app.example', ...preflight }, asPreflight)
