@@ -10,6 +10,8 @@ const launcher = new URL('../../bin/corral.js', import.meta.url).pathname
 export interface ProgramOptions {
   /** The `server:` section, as a file has it. */
   server?: object
+  /** The `storage:` section. */
+  storage?: object
   /** The base URL of an upstream in OpenAI's format; its provider is called `mock`. */
   upstream?: string
   /** Entries of `providers.inference`, as a file has them. */
@@ -36,13 +38,16 @@ export class Program implements AsyncDisposable {
   #stderr = ''
   #gone = false
 
-  constructor({ server = {}, upstream, providers = [], flags = [], port = 0, env = {} }: ProgramOptions) {
+  constructor({ server = {}, storage, upstream, providers = [], flags = [], port = 0, env = {} }: ProgramOptions) {
     const file = join(this.#folder, 'run.yaml')
     const config = { base_url: upstream, api_key: 'key-of-the-operator' }
     const mock = upstream ? [{ provider_id: 'mock', provider_type: 'remote::openai-compatible', config }] : []
     const inference = [...mock, ...providers]
     // JSON is YAML.
-    writeFileSync(file, JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server }))
+    writeFileSync(
+      file,
+      JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server, storage }),
+    )
     this.#child = spawn(process.env.CORRAL_TEST_NODE ?? 'node', [launcher, 'run', file, '--port', String(port), ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own, as a terminal gives one.
