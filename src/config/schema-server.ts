@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LinearRegex } from '../access/linear-regex.ts'
+import { LinearRegex } from '../wire/linear-regex.ts'
 import { trustedPeers } from '../auth/trusted-peers.ts'
 import { egressSchema } from '../egress/schema.ts'
 import { quotaSchema } from '../quota/schema.ts'

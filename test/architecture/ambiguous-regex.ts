@@ -1,4 +1,4 @@
-import { parseRegex, type CharacterSet, type RegexNode } from '../../src/access/regex-syntax.ts'
+import { parseRegex, type CharacterSet, type RegexNode } from '../../src/wire/regex-syntax.ts'
 import type { RegexLiteral } from './regex-literals.ts'
 
 /** How the time of a backtracking engine can grow with the length of the text that it fails to match. */

@@ -9,8 +9,8 @@ const hex = (length: number) =>
   fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
 const nonZero = (length: number) => hex(length).filter((text) => /[^0]/.test(text))
 
-describe('[TRC-8] traceparent', () => {
-  test('what W3C writes is read back', () => {
+describe('traceparent', () => {
+  test('[TRC-8] what W3C writes is read back', () => {
     const version = hex(2).filter((text) => text !== 'ff')
     fc.assert(
       fc.property(version, nonZero(32), nonZero(16), fc.integer({ min: 0, max: 255 }), (of, traceId, spanId, flags) => {
@@ -23,7 +23,7 @@ describe('[TRC-8] traceparent', () => {
     )
   })
 
-  test('nothing else is', () => {
+  test('[TRC-8] nothing else is', () => {
     const good = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     fc.assert(
       fc.property(fc.integer({ min: 0, max: good.length - 1 }), fc.string({ maxLength: 3 }), (at, other) => {
@@ -44,7 +44,7 @@ describe('[TRC-8] traceparent', () => {
     '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01',
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
     `cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-${'x'.repeat(600)}`,
-  ])('%p makes a new trace', (header) => {
+  ])('[TRC-8] %p makes a new trace', (header) => {
     const contexts = createTraceContexts({ sampler: () => true })
     const trace = contexts(header, new Headers({ tracestate: 'a=b' }))
     expect([trace.parentSpanId, trace.state]).toEqual([undefined, undefined])
@@ -80,8 +80,8 @@ test('[TRC-9] ids are well-formed, and neither processes nor requests share one'
 
 const parent = (sampled: boolean) => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled })
 
-describe('[TRC-10] samplers', () => {
-  test('those with a parent do as it does, the others do not ask', () => {
+describe('samplers', () => {
+  test('[TRC-10] those with a parent do as it does, the others do not ask', () => {
     for (const name of samplers) {
       const sampler = createSampler(name, 0)
       const [yes, no] = [sampler('c'.repeat(32), parent(true)), sampler('c'.repeat(32), parent(false))]
@@ -90,7 +90,7 @@ describe('[TRC-10] samplers', () => {
     }
   })
 
-  test('a share is that share, and a larger one holds the smaller', () => {
+  test('[TRC-10] a share is that share, and a larger one holds the smaller', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), hex(32), (a, b, traceId) => {
         const [small, large] = [Math.min(a, b), Math.max(a, b)]

@@ -13,6 +13,19 @@ type Step =
   | Fork
   | { readonly kind: 'found' }
 
+/** A way through the pattern that began at `start`. */
+interface Thread {
+  readonly state: number
+  readonly start: number
+}
+
+interface Round {
+  readonly codes: readonly number[]
+  readonly at: number
+  readonly next: Thread[]
+  readonly note: (start: number, end: number) => void
+}
+
 interface Fork {
   readonly kind: 'fork'
   to: readonly number[]
@@ -61,6 +74,47 @@ export class LinearRegex {
       states = next
     }
     return false
+  }
+
+  /**
+   * The first match anywhere in a text, the longest of those that begin there, as indices into its code points; empty ones do not count. All beginnings
+   * are followed at once: the time is proportional to the text here too.
+   */
+  find(codes: readonly number[], from = 0): { readonly start: number; readonly end: number } | undefined {
+    const found = { start: Infinity, end: 0 }
+    const note = (start: number, end: number): void => {
+      if (end > start && start <= found.start) Object.assign(found, { start, end })
+    }
+    let threads: Thread[] = []
+    for (let at = from; at <= codes.length; at++) {
+      // Earlier beginnings come first, and a state is entered once a round: the earliest keeps it.
+      const round = { codes, at, next: [] as Thread[], note }
+      this.#newRound()
+      if (at > from) for (const thread of threads) this.#advance(thread, round)
+      if (found.end === 0) this.#spread(0, at, round)
+      threads = round.next.filter(({ start }) => start <= found.start)
+      if (threads.length === 0 && found.end > 0) break
+    }
+    return found.end > 0 ? found : undefined
+  }
+
+  /** `at` is behind the character that the thread takes. */
+  #advance({ state, start }: Thread, round: Round): void {
+    const step = this.#steps[state]!
+    if (step.kind === 'characters' && this.#takes(step.set, round.codes[round.at - 1]!)) this.#spread(state + 1, start, round)
+  }
+
+  #spread(first: number, start: number, { codes, at, next, note }: Round): void {
+    const waiting = [first]
+    for (let state = waiting.pop(); state !== undefined; state = waiting.pop()) {
+      if (this.#marks[state] === this.#round) continue
+      this.#marks[state] = this.#round
+      const step = this.#steps[state]!
+      if (step.kind === 'found') note(start, at)
+      else if (step.kind === 'characters') next.push({ state, start })
+      else if (step.kind === 'fork') waiting.push(...step.to)
+      else if (holds(step.assertion, codes, at)) waiting.push(state + 1)
+    }
   }
 
   #newRound(): void {
