@@ -2,11 +2,12 @@ import { systemCall } from './call.ts'
 import type { Config } from './config/config.ts'
 import { whenParentDies } from './runtime/parent.ts'
 import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
-import { supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
+import { lineToSupervisor, supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
 import { type RunningServer, startServer } from './server.ts'
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
+import { joinCrew } from './telemetry/metrics/crew.ts'
 import { supervise, withSharedParts, workerVariable } from './workers.ts'
 
 /** What is served, once it is. */
@@ -83,6 +84,7 @@ async function serveAsWorker(config: Config, variable: string, log: Log): Promis
   const orphaned = supervisorGone().then(() => 'the supervisor is gone')
   using stop = listenForStop(() => undefined)
   const server = await startServer(config, { port: Number(port) || undefined, sharePort: true, log, name: `worker-${index}` })
+  if (server.services.metrics) joinCrew(server.services.metrics, lineToSupervisor())
   tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
   await stopOn(await Promise.race([stop.first, orphaned]), server)
   return 0

@@ -2,7 +2,10 @@ import type { Config } from './config/config.ts'
 import { startWorker, type WorkerMessage, type WorkerProcess } from './runtime/worker-process.ts'
 import { listenOrExplain } from './server.ts'
 import type { Events } from './telemetry/events.ts'
+import { defaultTelemetry } from './telemetry/config.ts'
 import type { Log } from './telemetry/logger.ts'
+import { CrewMetrics } from './telemetry/metrics/crew.ts'
+import { definitionsOf } from './telemetry/metrics/definitions.ts'
 
 /** Set in workers: `INDEX/PORT`. */
 export const workerVariable = 'CORRAL_WORKER'
@@ -62,6 +65,7 @@ class Crew {
   readonly #config: Config
   readonly #options: SuperviseOptions
   readonly #alive = new Map<number, WorkerProcess>()
+  readonly #metrics: CrewMetrics
   readonly #over = Promise.withResolvers<0 | 1>()
   #port: number
   #failures = 0
@@ -71,6 +75,7 @@ class Crew {
     this.#config = config
     this.#options = options
     this.#port = config.server.port
+    this.#metrics = new CrewMetrics(definitionsOf((config.telemetry ?? defaultTelemetry).conventions))
   }
 
   async run(): Promise<0 | 1> {
@@ -101,6 +106,7 @@ class Crew {
     const { env, events } = this.#options
     const worker = startWorker({ ...env, [workerVariable]: `${index}/${this.#port}` })
     this.#alive.set(index, worker)
+    void worker.exited.then(this.#metrics.add(worker.line))
     events.workerStarted(index, worker.pid)
     return worker
   }

@@ -14,6 +14,15 @@ export interface WorkerProcess {
   /** Resolves when it is gone. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void
+  /** What else the two have to say to one another. */
+  readonly line: MessageLine
+}
+
+/** One end of the pipe between the two. */
+export interface MessageLine {
+  /** JSON. Does nothing where nobody is at the other end any more. */
+  send(message: object): void
+  listen(listener: (message: unknown) => void): void
 }
 
 /** Starts this very program once more, with the same arguments, output and environment, and `env` on top. */
@@ -34,12 +43,25 @@ export function startWorker(env: Readonly<Record<string, string | undefined>>): 
     listening: listening.promise,
     exited: exited.promise,
     kill: (signal) => void child.kill(signal),
+    line: {
+      // Without the callback a pipe that breaks meanwhile would be an error of the whole process.
+      send: (message) => void (child.connected && child.send(message, () => undefined)),
+      listen: (listener) => void child.on('message', listener),
+    },
   }
 }
 
 /** For a worker: tells its supervisor, if that is still there. */
 export function tellSupervisor(message: WorkerMessage): void {
   if (process.connected) process.send?.(message)
+}
+
+/** For a worker: its end of the pipe. */
+export function lineToSupervisor(): MessageLine {
+  return {
+    send: (message) => void (process.connected && process.send?.(message)),
+    listen: (listener) => void process.on('message', listener),
+  }
 }
 
 /** For a worker: resolves when its supervisor is gone, however that ended. */
