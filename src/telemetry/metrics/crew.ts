@@ -108,7 +108,7 @@ const askAgain = 2_000
 
 function answer(member: Member, snapshot: Snapshot): void {
   member.askedAt = undefined
-  for (const take of [...member.waiting]) take(snapshot)
+  for (const take of member.waiting) take(snapshot)
 }
 
 /** Milliseconds that a worker waits for its supervisor. */
