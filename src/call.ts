@@ -87,6 +87,8 @@ export interface CallTrace {
   readonly state?: string | undefined
   /** The caller's `baggage`, well-formed; only where it is configured to be passed on. */
   readonly baggage?: string | undefined
+  /** Whether prompts and completions are wanted of it. */
+  readonly capturesContent?: boolean
   /** Makes the id of a further span of this trace. */
   readonly newSpanId: () => string
 }

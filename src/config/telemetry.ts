@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { defaultTelemetry, samplers, type TelemetryConfig, type TraceStoreConfig } from '../telemetry/config.ts'
+import { createRedactor } from '../wire/redactor.ts'
 import { OtelEnvironment } from './otel-environment.ts'
 import { readOtlp } from './otlp.ts'
 import { seedTelemetrySchema, type TelemetrySection, telemetrySchema } from './schema-telemetry.ts'
@@ -56,8 +57,20 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
       exporter: metrics?.enabled === false ? undefined : readOtlp('metrics', metrics?.exporter, using),
       interval: otel.number(['OTEL_METRIC_EXPORT_INTERVAL'], { least: 100, most: 86_400_000 }) ?? metrics?.interval_ms ?? 60_000,
     },
-    redact: values.redact ?? [],
+    redact: readRedact(values.redact ?? [], child(expanded, 'redact') ?? root, reading),
   }
+}
+
+/** Patterns are read once here, so that one that cannot be read stops the start. */
+function readRedact(patterns: readonly string[], at: TreeNode, { report }: TelemetryReading): readonly string[] {
+  for (const pattern of patterns) {
+    try {
+      createRedactor([pattern])
+    } catch (error) {
+      report.error(at, `${JSON.stringify(pattern)} cannot be used: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  return patterns
 }
 
 const latest = 'gen_ai_latest_experimental'

@@ -11,6 +11,7 @@ import type {
   Usage,
 } from '../providers/provider.ts'
 import type { Admitted, Governance, TokensUsed } from '../quota/governance.ts'
+import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
 import { StreamMeter, tokensOfReply } from './metered-tokens.ts'
 
@@ -147,6 +148,8 @@ class Measurement {
   #stream: StreamMeter | undefined
   /** What the provider sent as a whole answer. */
   #original: Uint8Array | undefined
+  /** What a stream says, where traces want it. */
+  #content: StreamedContent | undefined
 
   constructor(measured: Measured) {
     this.#measured = measured
@@ -163,7 +166,12 @@ class Measurement {
     }
     this.facts = reply.facts
     if (this.#measured.admitted) this.#stream = new StreamMeter(reply.facts)
-    const streamed: StreamReply = { kind: 'stream', facts: reply.facts, frames: new MeteredFrames(reply.frames, this, this.#stream) }
+    if (this.#measured.call.trace?.capturesContent) this.#content = new StreamedContent()
+    const streamed: StreamReply = {
+      kind: 'stream',
+      facts: reply.facts,
+      frames: new MeteredFrames(reply.frames, this, listenersOf(this.#stream, this.#content)),
+    }
     return streamed as Reply as R
   }
 
@@ -216,6 +224,7 @@ class Measurement {
       endpoint: request.trace?.endpoint,
       asked: request.body,
       answer: this.facts ?? this.#original,
+      streamedContent: this.#content,
       ...(error !== undefined && { error }),
     })
   }
@@ -225,12 +234,27 @@ function toTokensUsed({ input, output, cached, cacheWrite, inputAudio, reasoning
   return { input, output, cachedInput: cached, cacheWrite, inputAudio, reasoning, outputAudio, reportedDollars: dollars }
 }
 
+/** Is given what a stream brings. */
+interface Listener {
+  add(item: Uint8Array): void
+}
+
+function listenersOf(meter: StreamMeter | undefined, content: StreamedContent | undefined): Listener | undefined {
+  if (!meter || !content) return meter ?? content
+  return {
+    add(item) {
+      meter.add(item)
+      content.add(item)
+    },
+  }
+}
+
 class MeteredFrames implements AsyncIterator<Uint8Array, void, undefined> {
   readonly #frames: StreamReply['frames']
   readonly #measurement: Measurement
-  readonly #stream: StreamMeter | undefined
+  readonly #stream: Listener | undefined
 
-  constructor(frames: StreamReply['frames'], measurement: Measurement, stream: StreamMeter | undefined) {
+  constructor(frames: StreamReply['frames'], measurement: Measurement, stream: Listener | undefined) {
     this.#frames = frames
     this.#measurement = measurement
     this.#stream = stream

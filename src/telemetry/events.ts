@@ -49,6 +49,8 @@ export interface InferenceFinished {
   asked?: unknown
   /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
   answer?: AnswerFacts | Uint8Array | undefined
+  /** What a stream said, where that is wanted. */
+  streamedContent?: { answer(): unknown } | undefined
 }
 
 /** Tokens as the provider reported them; the parts are parts of `input` and `output`. */

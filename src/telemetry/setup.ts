@@ -4,8 +4,10 @@ import { createSpanSink } from './traces/create-span-sink.ts'
 import { createSampler } from './traces/sampler.ts'
 import { names } from './traces/semconv.ts'
 import type { SpanSink } from './traces/span-sink.ts'
+import type { SpanRecord } from './traces/span.ts'
 import { type QueueNews, SpanQueue } from './traces/span-queue.ts'
 import { createTraceContexts, type TraceContexts } from './traces/trace-context.ts'
+import { cutMargin } from './worker/content-attributes.ts'
 import type { OtlpTarget } from './worker/messages.ts'
 import type { Events } from './events.ts'
 
@@ -13,6 +15,8 @@ export interface Tracing extends AsyncDisposable {
   readonly contexts: TraceContexts
   /** Absent: no span is wanted. */
   readonly spans?: SpanSink | undefined
+  /** Puts spans that were made elsewhere into the store alone. Absent: there is no store. */
+  readonly store?: ((spans: readonly SpanRecord[]) => void) | undefined
   /** Resolves once what has ended so far is written and sent, or `limit` milliseconds are over. */
   flush(limit: number): Promise<void>
 }
@@ -52,16 +56,20 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
       resource: config.resource,
       schemaUrl: own.schemaUrl,
       version,
+      redact: config.redact,
+      contentLength: traces.maxContentLength,
     },
   })
   return {
     contexts,
     spans: createSpanSink({
       names: own,
+      contentLength: traces.maxContentLength + cutMargin,
       take: (spans) => queue.take(spans),
       slowAfter: store?.slowAfter,
       onFailure: (error) => events().unexpected('making the spans of a request', error),
     }),
+    ...(store && { store: (spans: readonly SpanRecord[]) => queue.take(spans) }),
     flush: (limit) => queue.flush(limit),
     [Symbol.asyncDispose]: () => queue.close(lastFlush),
   }

@@ -67,4 +67,14 @@ export const telemetry: Requirements = {
     when: 'OTEL_SEMCONV_STABILITY_OPT_IN holds `gen_ai_latest_experimental`',
     observed: 'names are those of the newer conventions, by default those of v1.41',
   },
+  'TRC-14': {
+    source: 'issue 4',
+    when: 'content capture is switched on, or not',
+    observed: 'prompts and completions are in spans, bounded and masked by the patterns; else nowhere',
+  },
+  'TRC-15': {
+    source: 'issue 4; OpenTelemetry, environment variables; behaviour §1.10',
+    when: 'OpenTelemetry’s variables, the file or Llama Stack’s provider of telemetry say what is measured',
+    observed: 'the variables count most, those of a signal before the others; no header is ever shown',
+  },
 }

@@ -9,6 +9,8 @@ import type { KeptBecause, SpanRecord, TraceOwner } from './span.ts'
 
 export interface SpanSinkOptions {
   readonly names: Names
+  /** UTF-16 units of one text of content, where that is wanted. Default 16384. */
+  readonly contentLength?: number
   /** Takes the spans of one trace; never throws. */
   readonly take: (spans: readonly SpanRecord[]) => void
   /** Milliseconds from which a request is slow, where failed and slow ones are kept whatever the sampling. Absent: only what is sampled is kept. */
@@ -21,7 +23,7 @@ export interface SpanSinkOptions {
 
 /** Makes the spans of a request at its end: only then is it known whether it failed or was slow. */
 export function createSpanSink(options: SpanSinkOptions): SpanSink {
-  const { names, take, slowAfter, onFailure, wall = createWallClock(), now = () => performance.now() } = options
+  const { names, take, slowAfter, onFailure, wall = createWallClock(), now = () => performance.now(), contentLength = 16_384 } = options
   const whyKept = (event: RequestFinished, trace: RequestTrace, endedAt: number): KeptBecause | undefined => {
     if (trace.sampled) return 'sampled'
     if (slowAfter === undefined) return undefined
@@ -43,7 +45,8 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
         const spans = [serverSpan(event, { trace, kept, owner, wall, endedAt })]
         // What a request cost is told once: where several models answered, by the request alone.
         const cost = inferences?.length === 1 ? event.costNanoDollars : undefined
-        for (const inference of inferences ?? []) spans.push(inferenceSpan(inference, { trace, kept, owner, wall, names, cost }))
+        for (const inference of inferences ?? [])
+          spans.push(inferenceSpan(inference, { trace, kept, owner, wall, names, cost, contentLength }))
         take(spans)
       } catch (error) {
         onFailure(error)
@@ -66,7 +69,15 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
 
   /** An answer that ended after its request did: its caller had left. */
   function lateSpan(event: InferenceFinished, trace: RequestTrace, kept: KeptBecause): SpanRecord {
-    return inferenceSpan(event, { trace, kept, owner: ownerOf(event.call), wall, names, cost: event.call.notes?.costNanoDollars })
+    return inferenceSpan(event, {
+      trace,
+      kept,
+      owner: ownerOf(event.call),
+      wall,
+      names,
+      cost: event.call.notes?.costNanoDollars,
+      contentLength,
+    })
   }
 }
 

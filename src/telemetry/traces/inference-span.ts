@@ -1,6 +1,7 @@
 import { shortened } from '../../errors.ts'
 import type { AnswerFacts, InferenceFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
+import { contentOf } from './content.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
 import { type Names, operations, providerName } from './semconv.ts'
@@ -16,6 +17,8 @@ export interface InferenceSpanFacts {
   readonly owner: TraceOwner
   readonly wall: WallClock
   readonly names: Names
+  /** UTF-16 units of a text, where content is wanted. */
+  readonly contentLength: number
   /** Billionths of a US dollar, where known. */
   readonly cost?: number | undefined
 }
@@ -44,7 +47,12 @@ export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFact
     sampled: trace.sampled,
     kept,
     owner,
+    ...(trace.capturesContent && { content: contentOf(event.asked, answerOf(event), facts.contentLength) }),
   }
+}
+
+function answerOf({ answer, streamedContent }: InferenceFinished): unknown {
+  return streamedContent ? streamedContent.answer() : answer instanceof Uint8Array ? parsed(answer) : undefined
 }
 
 function attributesOf(event: InferenceFinished, operation: string, { owner, names, kept, cost }: InferenceSpanFacts) {

@@ -1,3 +1,5 @@
+import type { SpanContent } from './content.ts'
+
 /** Values that OpenTelemetry's attributes may have. */
 export type AttributeValue = string | number | boolean | readonly string[]
 
@@ -52,4 +54,6 @@ export interface SpanRecord {
   readonly sampled: boolean
   readonly kept: KeptBecause
   readonly owner: TraceOwner
+  /** What was said, where that is switched on; becomes attributes in the thread. */
+  readonly content?: SpanContent | undefined
 }

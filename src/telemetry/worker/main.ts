@@ -1,5 +1,6 @@
 // The thread of ../traces/span-queue.ts: writes traces on this machine and sends them to a collector, off the thread that serves.
 import { threadSide } from '../../runtime/thread-side.ts'
+import { createContentAttributes } from './content-attributes.ts'
 import type { FromWorker, ToWorker, TraceStoreWriter, WorkerSettings } from './messages.ts'
 import type { SpanRecord } from '../traces/span.ts'
 import { SpanExporter } from './span-exporter.ts'
@@ -8,6 +9,8 @@ import { StoreFeed } from './store-feed.ts'
 const side = threadSide<ToWorker, FromWorker>()
 const settings = side.data as WorkerSettings
 const tell = (message: FromWorker): void => side.post(message)
+
+const withContent = createContentAttributes(settings.redact, settings.contentLength)
 
 async function createExporter(): Promise<SpanExporter | undefined> {
   const { traces: target, resource, schemaUrl, version, queueSize, batchSize, delay } = settings
@@ -36,7 +39,7 @@ async function serve(): Promise<void> {
 
 async function handle(message: ToWorker, exporter: SpanExporter | undefined, store: StoreFeed | undefined): Promise<void> {
   if (message.kind === 'spans') {
-    const spans = JSON.parse(message.json) as SpanRecord[]
+    const spans = (JSON.parse(message.json) as SpanRecord[]).map(withContent)
     exporter?.add(spans.filter((span) => span.sampled))
     await store?.write(spans)
     tell({ kind: 'done', spans: spans.length })

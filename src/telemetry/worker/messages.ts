@@ -37,6 +37,10 @@ export interface WorkerSettings {
   readonly resource: Readonly<Record<string, string>>
   /** The conventions' schema that the spans keep to. */
   readonly schemaUrl: string
+  /** Patterns of what is masked in content. */
+  readonly redact: readonly string[]
+  /** UTF-16 units of one text of content. */
+  readonly contentLength: number
   /** Corral's own version. */
   readonly version: string
 }

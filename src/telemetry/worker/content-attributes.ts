@@ -1,0 +1,26 @@
+import type { SpanRecord } from '../traces/span.ts'
+import { createRedactor } from '../../wire/redactor.ts'
+
+/** Longer by this than what is told: what stands at the cut may be half of something that is to be masked. */
+export const cutMargin = 1_024
+
+/**
+ * Turns what was said into the attributes of the GenAI conventions, masked by the operator's patterns and cut to `most` UTF-16 units a text. Off the
+ * serving thread: masking long texts takes milliseconds.
+ */
+export function createContentAttributes(patterns: readonly string[], most: number): (span: SpanRecord) => SpanRecord {
+  const redact = createRedactor(patterns)
+  const told = (key: string, value: unknown): unknown => {
+    if (typeof value !== 'string' || key === 'type') return value
+    const masked = redact(value)
+    return masked.length > most ? `${masked.slice(0, most)}…` : masked
+  }
+  return (span) => {
+    const { content, ...rest } = span
+    if (!content) return span
+    const attributes: Record<string, SpanRecord['attributes'][string]> = { ...span.attributes }
+    if (content.input.length > 0) attributes['gen_ai.input.messages'] = JSON.stringify(content.input, told)
+    if (content.output.length > 0) attributes['gen_ai.output.messages'] = JSON.stringify(content.output, told)
+    return { ...rest, attributes }
+  }
+}

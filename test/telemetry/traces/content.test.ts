@@ -1,0 +1,56 @@
+import { expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { chatReply, chatStream } from '../../../src/testing/index.ts'
+import { defaultTelemetry } from '../../../src/telemetry/config.ts'
+import { contentOf } from '../../../src/telemetry/traces/content.ts'
+import { createContentAttributes } from '../../../src/telemetry/worker/content-attributes.ts'
+import { problems } from '../../config/loading.ts'
+import { exporting, stage } from './stage.ts'
+
+const question = { messages: [{ role: 'user', content: 'I am alice@example.com' }] }
+
+test('[TRC-14] content stays out of spans unless it is asked for', async () => {
+  await using at = await stage()
+  at.upstream.respond(() => chatReply('a secret answer'))
+  await at.chat(question)
+  const told = JSON.stringify(await at.spans(2))
+  expect(told).not.toContain('alice')
+  expect(told).not.toContain('secret answer')
+})
+
+test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: %p)', async (stream) => {
+  const receiving = await stage()
+  const telemetry = {
+    ...exporting(receiving.receiver.url, { captureContent: true }),
+    redact: ['[\\w.]+@[\\w.]+', 'the+re'],
+  }
+  await using at = await stage(telemetry)
+  at.upstream.respond(() => (stream ? chatStream() : chatReply('Hello there.')))
+  await (await at.chat({ ...question, stream })).text()
+  const spans = await receiving.spans(2)
+  const { attributes } = spans.find((span) => span.kind === 3)!
+  expect(JSON.parse(attributes['gen_ai.input.messages'] as string)).toEqual([
+    { role: 'user', parts: [{ type: 'text', content: 'I am ***' }] },
+  ])
+  expect(JSON.parse(attributes['gen_ai.output.messages'] as string)).toEqual([
+    { role: 'assistant', parts: [{ type: 'text', content: 'Hello ***.' }], finish_reason: 'stop' },
+  ])
+  await receiving[Symbol.asyncDispose]()
+})
+
+test('[TRC-14] content is bounded, and whatever it is, it is told without a failure', () => {
+  fc.assert(
+    fc.property(fc.anything(), fc.anything(), (asked, answer) => {
+      expect(contentOf(asked, answer, 5)).toBeObject()
+    }),
+  )
+  const content = contentOf({ messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }, undefined, 2_000)
+  const span = createContentAttributes([], 1_000)({ content, attributes: {} } as never)
+  expect(String(span.attributes['gen_ai.input.messages']).length).toBeLessThan(1_100)
+  expect(span.content).toBeUndefined()
+  expect(defaultTelemetry.traces.captureContent).toBe(false)
+})
+
+test('[TRC-14] a pattern that cannot be read stops the start', async () => {
+  expect((await problems("providers: {}\ntelemetry: { redact: ['(a'] }")).join()).toContain('telemetry.redact')
+})
