@@ -29,4 +29,9 @@ export const metrics: Requirements = {
     when: 'several workers serve, and one dies or stands still',
     observed: '/metrics of any of them is the sum of all; what a dead worker counted stays, one that stands still does not hold it up',
   },
+  'MET-7': {
+    source: 'issue 4',
+    when: 'OTEL_METRICS_EXPORTER or telemetry.metrics names a collector',
+    observed: 'it gets the same numbers; where it is out of reach serving goes on',
+  },
 }

@@ -11,7 +11,7 @@ export interface MetricsFacts {
   /** The labels of configured limits, as refusals name them, each with the limit's name. */
   readonly limitNames?: ReadonlyMap<string, string> | undefined
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
-  readonly events: () => Pick<Events, 'unexpected'>
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected'>
 }
 
 /** The metrics of a server, and whatever pushes them. */
@@ -30,10 +30,23 @@ export function setUpMetrics(config: TelemetryConfig, { version, providers, sche
     limitNames,
     onFailure: (error) => events().unexpected('measuring what happens', error),
   })
+  const pushing = config.metrics.exporter ? startPushing(config, metrics, { version, events }) : undefined
   return {
     metrics,
     async [Symbol.asyncDispose]() {
+      await (await pushing)?.[Symbol.asyncDispose]()
       metrics[Symbol.dispose]()
     },
+  }
+}
+
+/** OpenTelemetry's packages are loaded where something is pushed alone. */
+async function startPushing(config: TelemetryConfig, metrics: Metrics, { version, events }: Pick<MetricsFacts, 'version' | 'events'>) {
+  try {
+    const { startPush } = await import('./push.ts')
+    return startPush(config, { metrics, version, events: events() })
+  } catch (error) {
+    events().unexpected('pushing metrics', error)
+    return undefined
   }
 }

@@ -1,0 +1,57 @@
+import type { TelemetryConfig } from '../config.ts'
+import type { Events } from '../events.ts'
+import { toOtlpTarget } from '../setup.ts'
+import { names } from '../traces/semconv.ts'
+import { sendOtlp } from '../worker/otlp-sender.ts'
+import type { Metrics } from './create-metrics.ts'
+import { createMetricEncoder } from './otlp-metrics.ts'
+
+export interface PushDeps {
+  readonly metrics: Metrics
+  /** Corral's own. */
+  readonly version: string
+  readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected'>
+}
+
+const dependency = 'metrics collector'
+/** Milliseconds that the last push gets at the end of the process. */
+const lastPush = 2_000
+
+/**
+ * Pushes this process's metrics to the collector, every so often and once more at its end. What a push did not get there the next one tells as well, for
+ * each tells everything; so none is tried twice. Processes of one server are told apart by `service.instance.id`. Throws an Error where a certificate's
+ * file cannot be read.
+ */
+export function startPush(config: TelemetryConfig, { metrics, version, events }: PushDeps): AsyncDisposable {
+  const { exporter, interval } = config.metrics
+  if (!exporter) return { [Symbol.asyncDispose]: () => Promise.resolve() }
+  const target = toOtlpTarget(exporter)
+  const encode = createMetricEncoder(metrics.definitions, {
+    resource: { 'service.instance.id': crypto.randomUUID(), ...metrics.resource },
+    schemaUrl: names[config.conventions].schemaUrl,
+    version,
+    startedAt: performance.timeOrigin,
+  })
+  let running: Promise<void> | undefined
+  const push = async (timeout: number): Promise<void> => {
+    try {
+      const result = await sendOtlp({ ...target, timeout: Math.min(target.timeout, timeout) }, encode(metrics.collect(), Date.now()))
+      if (result.kind === 'sent') return events.dependencyBack(dependency)
+      events.telemetryDropped('metrics', 1)
+      events.dependencyFailed(dependency, new Error(result.why))
+    } catch (error) {
+      events.unexpected('pushing metrics', error)
+    }
+  }
+  // One at a time: a collector that stalls does not gather pushes.
+  const timer = setInterval(() => {
+    running ??= push(Infinity).finally(() => (running = undefined))
+  }, interval)
+  timer.unref()
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await push(lastPush)
+    },
+  }
+}
