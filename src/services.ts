@@ -132,6 +132,8 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     }),
   )
   metrics?.know(models)
+  metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
+  if (metrics && guards?.governance) governed?.measureGovernance(metrics, guards.governance, config)
   return {
     config,
     log,

@@ -57,6 +57,8 @@ export interface Limiter extends AsyncDisposable {
   /** The same counter for the same id, as long as it is in use. */
   counter(counter: Counter): Handle
   standing(counter: Counter): Standing
+  /** Every counter that is in use in this process, with what is left of it. */
+  each?(visit: (counter: Counter, standing: Standing) => void): void
 }
 
 /** Where counts are shared. Every method is one atomic step. */

@@ -2,7 +2,7 @@ import { holds, parseCondition } from '../access/conditions.ts'
 import type { Call, Principal } from '../call.ts'
 import type { ApiError } from '../errors.ts'
 import { defaultMaxTokens, type QuotaConfig } from './config.ts'
-import type { Counter, Demand, Limiter, Refusal, Reservation } from './counters.ts'
+import type { Counter, Demand, Limiter, Refusal, Reservation, Standing } from './counters.ts'
 import { type EstimateOptions, mostTokens, namesNoMost } from './estimate.ts'
 import { pushTightest } from './governance-headers.ts'
 import { compileLimits } from './governance-limits.ts'
@@ -72,6 +72,14 @@ class Governing implements Governance {
     const price = this.#prices.find(facts)
     if (price instanceof Promise) return price.then((found) => this.#reserve(inference, found))
     return this.#reserve(inference, price)
+  }
+
+  eachCounter(visit: (counter: Counter, standing: Standing) => void): void {
+    this.#limiter.each?.(visit)
+  }
+
+  get lostLines(): number | undefined {
+    return this.#ledger?.lost
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Call } from '../call.ts'
+import type { Counter, Standing } from './counters.ts'
 
 /** What is known of an answer of a model before it is asked for. */
 export interface InferenceFacts {
@@ -55,6 +56,10 @@ export interface Governance extends AsyncDisposable {
   admitRequest(call: Call, headers: string[]): Settle | undefined | Promise<Settle | undefined>
   /** Reserves what an answer may take at worst. Throws ApiError 429, 503. */
   admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined>
+  /** Every counter that is in use in this process, with what is left of it. */
+  eachCounter?(visit: (counter: Counter, standing: Standing) => void): void
+  /** Lines that did not get into the ledger since the start. */
+  readonly lostLines?: number | undefined
 }
 
 /** `taken`: false where the request was refused or this server failed it, so that it does not count. Default true. */

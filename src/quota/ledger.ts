@@ -12,6 +12,8 @@ export interface Ledger extends AsyncDisposable {
   record(entry: LedgerEntry): void
   /** Writes what is there now; resolves once that is durable, or could not be written. */
   flush(): Promise<void>
+  /** Lines that were lost since the start. */
+  readonly lost?: number
 }
 
 export interface LedgerOptions {
@@ -47,6 +49,7 @@ class WrittenLedger implements Ledger {
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #lost = { lines: 0, nanoDollars: 0 }
+  lost = 0
 
   constructor(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions) {
     this.#database = database
@@ -126,6 +129,7 @@ class WrittenLedger implements Ledger {
 
   #lose(entry: LedgerEntry): void {
     this.#lost.lines += 1
+    this.lost += 1
     this.#lost.nanoDollars += entry.cost_nano_dollars ?? 0
     if (this.#lost.lines === 1) this.#options.events.warning('The ledger has no room for further lines until its database is back.')
   }

@@ -1,5 +1,5 @@
 import { unavailable } from '../errors.ts'
-import type { Counter, Demand, Limiter, QuotaStore, Refusal, Reservation } from './counters.ts'
+import type { Counter, Demand, Limiter, QuotaStore, Refusal, Reservation, Standing } from './counters.ts'
 import { type CounterState, type Grip, type Outcome, type Surroundings, WaitingRoom } from './leases.ts'
 import { SlotCounter } from './leases-slots.ts'
 import { UnitCounter } from './leases-units.ts'
@@ -108,6 +108,10 @@ class LeasingLimiter implements Limiter {
 
   standing(counter: Counter) {
     return this.#stateOf(counter).standing()
+  }
+
+  each(visit: (counter: Counter, standing: Standing) => void): void {
+    for (const counter of this.#counters.values()) visit(counter, counter.standing())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

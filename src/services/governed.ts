@@ -16,6 +16,8 @@ import type { AuditLog } from '../telemetry/audit/audit-log.ts'
 import { openAuditLog } from '../telemetry/audit/open.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
+import { other } from '../telemetry/metrics/instruments.ts'
 
 /** What the configuration demands cannot be had, and what to do about it. */
 class DemandError extends Error {
@@ -104,6 +106,25 @@ async function governanceOf(config: Config, grounds: GovernanceGrounds): Promise
 /** The labels of the configured limits, as refusals name them, each with the limit's name. */
 export function limitNamesIn({ quota }: Config): ReadonlyMap<string, string> {
   return limitNames(quota)
+}
+
+/** Lets `/metrics` tell how much of each configured limit is used, by whoever has used most; never by whom. */
+export function measureGovernance(metrics: Metrics, governance: Governance, config: Config): void {
+  const names = limitNamesIn(config)
+  metrics.observe('corral.quota.use', () => {
+    const points = new Map<string, { labels: readonly string[]; value: number }>()
+    governance.eachCounter?.(({ label, unit, period, limit }, { remaining }) => {
+      const labels = [names.get(label) ?? other, unit, unit === 'slots' ? '' : period]
+      const value = limit > 0 ? Math.max(0, 1 - remaining / limit) : 1
+      const known = points.get(labels.join())
+      if (!known || known.value < value) points.set(labels.join(), { labels, value })
+    })
+    return [...points.values()]
+  })
+  metrics.observe('corral.telemetry.dropped', () => {
+    const { lostLines } = governance
+    return lostLines === undefined ? [] : [{ labels: ['ledger'], value: lostLines }]
+  })
 }
 
 /** Registered models alone, with the storage that holds them: for a server that has nothing else to keep. */

@@ -16,6 +16,8 @@ export class LineWriter {
   #busy = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #dropped = 0
+  /** Lines that nobody read, since the start. */
+  dropped = 0
   #closed = false
   #whenDone: (() => void) | undefined
 
@@ -27,6 +29,7 @@ export class LineWriter {
     if (this.#closed) return
     if (this.#waiting.length > mostWaiting) {
       this.#dropped++
+      this.dropped++
       return
     }
     this.#waiting += line

@@ -12,6 +12,8 @@ export interface Log {
   child(fields: object): Log
   /** False where `debug` writes nothing, so that what is only for it need not be put together. */
   readonly tellsDebug?: boolean
+  /** Lines that were lost since the start, because nobody read them. */
+  readonly dropped?: number
   /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
   close?(): Promise<void>
 }
@@ -37,7 +39,7 @@ export function createLog(options: LogOptions = {}): Log {
   const output = new LineWriter(fd)
   const write = pretty ? (line: string) => output.write(prettyLine(line, options.colour ?? true)) : (line: string) => output.write(line)
   const level = severityOf(categoryLevels.all ?? options.level ?? 'info')
-  return new LineLog({ write, close: () => output.close(), categoryLevels }, level, '')
+  return new LineLog({ write, close: () => output.close(), dropped: () => output.dropped, categoryLevels }, level, '')
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog, tellsDebug: false }
@@ -65,6 +67,7 @@ function severityOf(spelled: string): number {
 interface Sink {
   readonly write: (line: string) => void
   readonly close: () => Promise<void>
+  readonly dropped: () => number
   readonly categoryLevels: Readonly<Record<string, string>>
 }
 
@@ -105,6 +108,10 @@ class LineLog implements Log {
 
   get tellsDebug(): boolean {
     return this.#severity <= 20
+  }
+
+  get dropped(): number {
+    return this.#sink.dropped()
   }
 
   close(): Promise<void> {

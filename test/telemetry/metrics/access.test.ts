@@ -17,3 +17,16 @@ test('[MET-5] who may read /metrics is for the route policy', async () => {
   await using open = await serve({ routePolicy: routesBeginning('/metrics') })
   expect((await open.fetch('/metrics')).status).toBe(200)
 })
+
+test('[MET-2] how much of a limit is used, by its name and never by whom; refusals by the limit that refused', async () => {
+  const quota = { limits: [{ name: 'few', period: 'day', requests: 4, per: ['user'], when: [] }] } as const
+  await using server = await serve({ quota }, known({ alice: { attributes: {} }, bob: { attributes: {} } }))
+  for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
+  const families = parseText(await (await server.fetch('/metrics', asking('bob'))).text())
+  const limit = { corral_limit_name: 'few', corral_limit_unit: 'requests', corral_limit_period: 'day' }
+  expect(valuesOf(families, 'corral_quota_use_ratio', limit)).toEqual([0.75])
+  for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
+  const [after] = server.services.metrics?.collect()['corral.refusals'] ?? []
+  expect(after).toEqual({ labels: ['quota', 'insufficient_quota', 'few'], value: 2 })
+  expect(JSON.stringify(server.services.metrics?.collect())).not.toMatch(/alice|bob/)
+})
