@@ -4,6 +4,7 @@ import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { routes } from './api/index.ts'
+import { TraceQueries } from './api/telemetry/service.ts'
 import type { Config } from './config/config.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
@@ -19,7 +20,7 @@ import { createEvents, type Events, type InferenceFinished } from './telemetry/e
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
 import { setUpMetrics } from './telemetry/metrics/setup.ts'
-import { createTracing } from './telemetry/setup.ts'
+import { createTracing, type Tracing } from './telemetry/setup.ts'
 import type { TraceContexts } from './telemetry/traces/trace-context.ts'
 
 /** All the parts of a running server; disposing them goes in reverse. */
@@ -140,6 +141,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     events,
     metrics,
     traceContexts: tracing.contexts,
+    traces: traceQueriesOf(config, tracing),
     authentication: guards?.authentication,
     governance: guards?.governance,
     keys: guards?.keys,
@@ -156,6 +158,11 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     },
     [Symbol.asyncDispose]: dispose,
   }
+}
+
+/** Undefined: no traces are kept. */
+function traceQueriesOf({ telemetry, accessPolicy: policy }: Config, { store: take }: Tracing): TraceQueries | undefined {
+  return telemetry?.store && take ? new TraceQueries({ path: telemetry.store.path, policy, take }) : undefined
 }
 
 /** Reports what a provider of one type answers. */

@@ -7,6 +7,8 @@ export const resourceTypes = [
   'api_key',
   // Whom a key of Corral's own may be made for by somebody else.
   'principal',
+  // Of whoever asked; read with the scope telemetry.read.
+  'trace',
   'vector_store',
   'vector_store_file',
   'vector_store_file_batch',

@@ -7,6 +7,7 @@ import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
 import type { Reference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
+import type { TraceQueries } from './telemetry/service.ts'
 
 /** What handlers may use; built in `services.ts`. */
 export interface ApiDeps {
@@ -14,6 +15,8 @@ export interface ApiDeps {
   readonly providers: ProviderRegistry
   /** Corral's own API keys. Absent: there is nowhere to keep them. */
   readonly keys?: KeyService | undefined
+  /** Absent: no traces are kept. */
+  readonly traces?: TraceQueries | undefined
   readonly readiness: Readiness
   /** Absent: nothing is counted. */
   readonly metrics?: Metrics | undefined

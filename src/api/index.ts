@@ -12,6 +12,7 @@ import { getMetrics } from './metrics/routes.ts'
 import { deleteModel, listModels, registerModel, retrieveModel } from './models/routes.ts'
 import { listProviders, retrieveProvider } from './providers/routes.ts'
 import { rerank } from './rerank/routes.ts'
+import { getSpan, getSpanTree, getTrace, logEvent, queryMetrics, querySpans, queryTraces } from './telemetry/routes.ts'
 
 /** Every route, in the order of the reference page. */
 export const routes: readonly AnyRoute<ApiDeps>[] = [
@@ -43,4 +44,11 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   retrieveApiKey,
   revokeApiKey,
   rotateApiKeyToken,
+  queryTraces,
+  getTrace,
+  getSpan,
+  querySpans,
+  getSpanTree,
+  queryMetrics,
+  logEvent,
 ]

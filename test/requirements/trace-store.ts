@@ -28,4 +28,20 @@ export const traceStore: Requirements = {
     observed:
       'the tree with timings, what came in, what went to which provider, what came back, who refused; nothing that moves the cursor',
   },
+  'TST-6': {
+    source: 'llama-stack-seed-experimental.yaml; docs/trace-store.md',
+    when: 'traces, spans, trees of spans and sums of tokens are asked for at Llama Stack’s telemetry routes',
+    observed: 'they come from the store in its wire formats, filtered, ordered and cut as asked',
+  },
+  'TST-7': {
+    source: 'behaviour §2.5; docs/trace-store.md',
+    when: 'authenticated callers read telemetry',
+    observed:
+      'without the scope `telemetry.read` 403; with it their own traces and what the access policy permits, others as if they were not there',
+  },
+  'TST-8': {
+    source: 'llama-stack-seed.yaml; docs/trace-store.md',
+    when: 'a caller logs an event at `POST /v1/telemetry/events`',
+    observed: 'it becomes a span of the caller’s own in the store, bounded in size and time',
+  },
 }
