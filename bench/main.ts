@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick | --minutes 10 | --only corral,portkey | --profile plain]`: see README.md beside this file.
+// `npm run bench [-- --quick | --rounds 3 | --minutes 10 | --only corral,portkey | --profile plain]`: see README.md beside this file.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -20,6 +20,8 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     /** Minutes of load on Corral alone after the rounds, for its memory. */
     minutes: { type: 'string', default: '0' },
+    /** In place of the plan's. */
+    rounds: { type: 'string' },
     /** Names of candidates, separated by commas; default all. */
     only: { type: 'string' },
     /** A pattern: no measuring, but where Corral's time goes under it. */
@@ -99,7 +101,8 @@ async function rounds(
 }
 
 async function main(): Promise<void> {
-  const plan = options.quick ? plans.quick : plans.full
+  const usual = options.quick ? plans.quick : plans.full
+  const plan = options.rounds === undefined ? usual : { ...usual, rounds: Number(options.rounds) }
   if (process.platform !== 'linux' || cpus().length < 2)
     throw new Error('The bench needs Linux and two cores: it pins with taskset and reads /proc.')
   mkdirSync(join(here, '.cache'), { recursive: true })
@@ -166,7 +169,7 @@ async function main(): Promise<void> {
 function publish(results: Results, plan: Plan): void {
   const table = markdown(results)
   process.stdout.write(`${table}\n`)
-  const counts = plan.name === 'full' && options.only === undefined
+  const counts = plan.name === 'full' && options.only === undefined && options.rounds === undefined
   writeFileSync(join(here, counts ? 'results.json' : '.cache/results.json'), `${JSON.stringify(results, undefined, 1)}\n`)
   if (counts) {
     const readme = join(here, 'README.md')

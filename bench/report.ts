@@ -103,7 +103,7 @@ export function targets({ servers, soak }: Results): Target[] {
     atMost(`streams lost of ${held.streams}`, corral.held?.lost, { limit: 0, unit: '' }),
   ]
   const governed = named('corral governed')
-  const byToken = named('corral governed, JWT')
+  const byToken = named('corral governed by token')
   if (governed && byToken) {
     list.push(
       atMost('CPU a governed plain request (key), against the ungoverned', ratio(governed, corral, 'plain'), { limit: 1.25, unit: ' ×' }),

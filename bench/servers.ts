@@ -83,7 +83,7 @@ export const candidates: readonly Candidate[] = [
     'all on: keys, tokens, both policies, limits on requests, tokens and dollars, ledger, audit log; callers show a key',
     'key',
   ),
-  governed('corral governed, JWT', 'the same server; callers show a token of an identity provider', 'token'),
+  governed('corral governed by token', 'the same server; callers show a token of an identity provider', 'token'),
   {
     name: 'portkey',
     about: '@portkey-ai/gateway on Node',
