@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
-import { chatFrames, chatReply, errorReply, recordedLog, stall } from '../../../src/testing/index.ts'
+import { CallerUrl } from '../../../src/egress/egress.ts'
+import { chatFrames, chatReply, errorReply, mockUpstream, recordedLog, stall } from '../../../src/testing/index.ts'
+import { testConfig, testServer, upstreamProvider } from '../../../src/testing/test-app.ts'
 import { exporting, stage, until } from './stage.ts'
 
 test('[TRC-1] a streamed chat arrives at the collector as one tree', async () => {
@@ -149,4 +151,25 @@ test('[TRC-7] what is left is sent when the server stops', async () => {
   await own.server[Symbol.asyncDispose]()
   expect(receiver.spans).toHaveLength(2)
   await at[Symbol.asyncDispose]()
+})
+
+test('[TRC-2] a host that a caller named learns nothing of the trace', async () => {
+  await using upstream = await mockUpstream()
+  upstream.respond(() => chatReply())
+  const provider = upstreamProvider('p', 'http://unused', {
+    key: 'k',
+    baseUrl: () => CallerUrl.parse(`${upstream.url}/v1`, { source: 'a test' }),
+    parseModels: false,
+  })
+  const config = testConfig({ providers: [provider], egress: { allow: ['127.0.0.1'] } })
+  await using server = await testServer(config)
+  const response = await server.fetch('/v1/chat/completions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate: 'a=b' },
+    body: JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: 'hi' }] }),
+  })
+  expect(response.status).toBe(200)
+  expect(upstream.requests.length).toBeGreaterThan(0)
+  const names = upstream.requests.flatMap(({ headers }) => Object.keys(headers))
+  expect(names.filter((name) => /^trace|^baggage/.test(name))).toEqual([])
 })

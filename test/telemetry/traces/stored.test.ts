@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
-import { stage, until } from './stage.ts'
+import { otlpReceiver } from './otlp-receiver.ts'
+import { exporting, stage, until } from './stage.ts'
 
 const traces = { ...defaultTelemetry.traces, sampler: 'always_off' } as const
 
@@ -16,12 +17,14 @@ function storeAt(path: string, slowAfter = 60_000) {
 test('[TRC-12] the thread writes failed requests into the store, unsampled ones too', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'corral-traces-'))
   const path = join(folder, 'traces.db')
-  const at = await stage({ traces, store: storeAt(path) })
+  await using collector = otlpReceiver()
+  const at = await stage({ ...exporting(collector.url, { sampler: 'always_off' }), store: storeAt(path) })
   at.upstream.respond(() => chatReply())
   expect((await at.chat()).status).toBe(200)
   const failed = await at.chat({ model: 'p/' })
   expect(failed.status).toBe(404)
   await at[Symbol.asyncDispose]()
+  expect(collector.requests).toEqual([])
   const database = new Database(path, { readonly: true })
   const rows = database.query('select trace_id from traces').all() as { trace_id: string }[]
   database.close()
