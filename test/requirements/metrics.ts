@@ -34,4 +34,5 @@ export const metrics: Requirements = {
     when: 'OTEL_METRICS_EXPORTER or telemetry.metrics names a collector',
     observed: 'it gets the same numbers; where it is out of reach serving goes on',
   },
+  'MET-8': { source: 'issue 4', when: 'the documentation and the dashboard name a metric or a label', observed: 'it exists' },
 }
