@@ -65,8 +65,8 @@ export const spanTree = z.object({ data: z.record(z.string(), spanWithStatus) })
 
 export const queryMetricsRequest = z
   .object({
-    start_time: z.int().meta({ description: 'Unix seconds.' }),
-    end_time: z.int().nullish().meta({ description: 'Unix seconds; default now.' }),
+    start_time: z.int().min(0).max(100_000_000_000).meta({ description: 'Unix seconds.' }),
+    end_time: z.int().min(0).max(100_000_000_000).nullish().meta({ description: 'Unix seconds; default now.' }),
     granularity: z
       .string()
       .max(16)
@@ -135,6 +135,11 @@ export type TelemetryEvent = z.output<typeof telemetryEvent>
 export const logEventRequest = z
   .object({
     event: telemetryEvent,
-    ttl_seconds: z.int().nullish().meta({ description: 'Taken and not looked at: the store has one age for all.' }),
+    ttl_seconds: z
+      .int()
+      .min(0)
+      .max(100_000_000_000)
+      .nullish()
+      .meta({ description: 'Taken and not looked at: the store has one age for all.' }),
   })
   .meta({ id: 'LogEventRequest' })

@@ -27,6 +27,14 @@ const sound: Readonly<Record<string, Record<string, unknown>>> = {
   '/v1/models': { model_id: 'x' },
   '/v1alpha/admin/keys': { name: 'x' },
   '/v1alpha/admin/keys/{key_id}/rotate': { grace_seconds: 1 },
+  '/v1alpha/telemetry/traces': { limit: 1 },
+  '/v1alpha/telemetry/spans': { attribute_filters: [], attributes_to_return: [] },
+  '/v1alpha/telemetry/spans/{span_id}/tree': { max_depth: 1 },
+  '/v1alpha/telemetry/metrics/{metric_name}': { start_time: 1, query_type: 'instant' },
+  '/v1/telemetry/events': {
+    event: { type: 'metric', trace_id: 'a', span_id: 'b', timestamp: '2027-01-31T12:00:00Z', metric: 'x', value: 1, unit: '1' },
+    ttl_seconds: 1,
+  },
 }
 
 /** What is found out after the body was held to its schema. Elsewhere: there is no such model. */
@@ -34,6 +42,11 @@ const refusals: Readonly<Record<string, string>> = {
   '/v1/models': 'provider_not_found',
   '/v1alpha/admin/keys': 'authentication_required',
   '/v1alpha/admin/keys/{key_id}/rotate': 'authentication_required',
+  '/v1alpha/telemetry/traces': 'no_trace_store',
+  '/v1alpha/telemetry/spans': 'no_trace_store',
+  '/v1alpha/telemetry/spans/{span_id}/tree': 'no_trace_store',
+  '/v1alpha/telemetry/metrics/{metric_name}': 'no_trace_store',
+  '/v1/telemetry/events': 'no_trace_store',
 }
 
 for (const { path } of routes.filter(({ body, method }) => body && method === 'POST')) {
