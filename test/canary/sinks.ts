@@ -20,7 +20,7 @@ const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
   holds,
 })
 
-/** Spans, metrics and the trace store will stand here too. */
+/** Metrics will stand here too. */
 export const sinks: readonly Sink[] = [
   { name: 'the log', read: (stage) => stage.output(), holds: '"level":"debug"' },
   { name: 'the answers, heads and bodies', read: (stage) => stage.answers(), holds: 'Incorrect credentials' },
@@ -33,6 +33,12 @@ export const sinks: readonly Sink[] = [
     read: (stage) => stage.commandLines(),
     holds: process.platform === 'linux' ? 'corral.js' : '',
   },
+  {
+    name: 'the store of traces',
+    read: ({ home }) => ['', '-wal'].map((end) => readIfThere(join(home, `traces.db${end}`))).join('\n'),
+    holds: 'corral.upstream.body',
+  },
+  { name: 'corral traces show', read: showFailedTraces, holds: 'What came back from' },
   page('/v1/providers', 'echo'),
   page('/v1/providers/echo', 'base_url'),
   page('/v1alpha/admin/providers', 'echo'),
@@ -56,10 +62,25 @@ export const sinks: readonly Sink[] = [
   { name: 'the backup of the database', read: (stage) => stage.backup(), holds: '' },
   command(['policy', 'explain', 'FILE', '--as', 'ann', '--action', 'read', '--resource', 'model::echo/ok'], 'llow'),
   command(['usage', '--config', 'FILE'], ''),
+  command(['traces', '--config', 'FILE', '-n', '1000'], '/v1/chat/completions'),
+  command(['traces', '--config', 'FILE', '--json', '-n', '1000'], 'trace_id'),
   command(['audit', 'list', '--config', 'FILE', '--json'], 'request.denied'),
   command(['audit', 'verify', '--config', 'FILE'], ''),
   command(['health', 'URL'], ''),
 ]
+
+/** A few that providers failed, and a few that were refused. */
+async function showFailedTraces(stage: CanaryStage): Promise<string> {
+  const lines = await stage.command(['traces', '--failed', '--json', '-n', '1000', '--config', 'FILE'])
+  const failed = lines
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { trace_id: string; error_type: string; http_status: number })
+  const kinds = new Map(failed.map((trace) => [`${trace.http_status} ${trace.error_type}`, trace.trace_id]))
+  const shown: string[] = []
+  for (const id of [...kinds.values()].slice(0, 5)) shown.push(await stage.command(['traces', 'show', id, '--config', 'FILE']))
+  return shown.join('\n')
+}
 
 function readFolder(folder: string): string {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -259,6 +259,7 @@ function configOf(secrets: Operators, { namespace, upstream, identity, issuer, b
       stores: { metadata: { backend: 'records', namespace: 'registry' } },
     },
     logging: { category_levels: { all: 'debug' } },
+    telemetry: { store: { enabled: true } },
   }
 }
 

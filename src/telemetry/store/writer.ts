@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { openSqlite, type SqliteConnection } from '../../runtime/sqlite.ts'
 import type { SpanRecord } from '../traces/span.ts'
@@ -47,6 +47,8 @@ class Writer implements TraceStoreWriter {
 
   async open(): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
+    // Who asked what is nobody else's business; what SQLite puts beside the file has the file's mode.
+    await (await open(this.#path, 'a', 0o600)).close()
     const connection = await this.#connect(this.#path, { mode: 'write', busyTimeout })
     try {
       prepareStore(connection, this.#path)

@@ -37,6 +37,7 @@ describe('what is written', () => {
     await writer.write([early!])
     await writer.write([late!])
     await writer.close()
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
     using store = await read(path)
     const [second, first] = store.list({ limit: 10 })
     expect(first).toMatchObject({
