@@ -134,6 +134,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   )
   metrics?.know(models)
   metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
+  if (audit) metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['audit'], value: audit.lost ?? 0 }])
   if (metrics && guards?.governance) governed?.measureGovernance(metrics, guards.governance, config)
   return {
     config,

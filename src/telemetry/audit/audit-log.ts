@@ -18,6 +18,8 @@ export interface AuditEntry {
 /** Takes entries without waiting; what could not be written is counted and told by a later line of the chain. */
 export interface AuditLog extends AsyncDisposable {
   record(entry: AuditEntry): void
+  /** Entries that were lost since the start. */
+  readonly lost?: number
 }
 
 export const noAuditLog: AuditLog = { record() {}, async [Symbol.asyncDispose]() {} }

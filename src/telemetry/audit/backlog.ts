@@ -24,6 +24,8 @@ export class Backlog {
   #windowStart = 0
   #inFull = 0
   #lost: AuditRecord | undefined
+  /** Entries that were lost since the start. */
+  lost = 0
 
   add(entry: AuditEntry, time: number): void {
     if (entry.event === denied) {
@@ -35,6 +37,7 @@ export class Backlog {
 
   /** Counts entries that will not be written. */
   lose(count: number, time: number): void {
+    this.lost += count
     this.#lost ??= { time, entry: { event: marker.lost, reason: 'could not be written, and too many were waiting' }, count: 0 }
     this.#lost.count = (this.#lost.count ?? 0) + count
     this.#lost.until = time

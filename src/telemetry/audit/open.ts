@@ -82,6 +82,10 @@ class ChainedLog implements OpenAuditLog {
     return this.#parts.claim.chain
   }
 
+  get lost(): number {
+    return this.#backlog.lost
+  }
+
   record(entry: AuditEntry): void {
     const { clock, log } = this.#parts
     if (this.#closed) {

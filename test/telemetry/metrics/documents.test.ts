@@ -1,4 +1,6 @@
+import { which } from 'bun'
 import { expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
 import { labelName, prometheusName, toText } from '../../../src/telemetry/metrics/prometheus.ts'
@@ -39,6 +41,18 @@ test('[MET-1] both formats hold for every metric of both conventions', () => {
       const text = toText(everything(definitions), definitions, { format, info: { 'service.name': 'a "b"\\\n' } })
       expect(parseText(text, format).size).toBe(definitions.length + 1)
     }
+  }
+})
+
+/** Debian's package `prometheus` brings it. */
+const promtool = which('promtool')
+
+test.if(promtool !== null)('[MET-1] Prometheus’ own checker finds nothing', () => {
+  for (const conventions of ['v1_41', 'latest'] as const) {
+    const definitions = definitionsOf(conventions)
+    const input = toText(everything(definitions), definitions, { format: 'prometheus', info: { a: 'b' } })
+    const { status, stdout, stderr } = spawnSync(promtool ?? '', ['check', 'metrics'], { input, encoding: 'utf8' })
+    expect([status, stdout + stderr]).toEqual([0, ''])
   }
 })
 
