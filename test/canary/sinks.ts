@@ -20,7 +20,6 @@ const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
   holds,
 })
 
-/** Metrics will stand here too. */
 export const sinks: readonly Sink[] = [
   { name: 'the log', read: (stage) => stage.output(), holds: '"level":"debug"' },
   { name: 'the answers, heads and bodies', read: (stage) => stage.answers(), holds: 'Incorrect credentials' },
@@ -49,6 +48,7 @@ export const sinks: readonly Sink[] = [
   page('/docs', 'html'),
   page('/readyz', 'status'),
   page('/v1/health', 'OK'),
+  page('/metrics', 'corral_refusals_total'),
   command(['config', 'show', 'FILE'], '***'),
   command(['config', 'show', 'FILE', '--json'], '***'),
   command(['config', 'validate', 'FILE'], ''),
