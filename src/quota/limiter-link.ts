@@ -50,7 +50,7 @@ export class StoreLink {
     this.#options = options
   }
 
-  /** Whether a call would be made, or fail at once. */
+  /** Whether a call may be made now. */
   get isOpen(): boolean {
     return this.#failure === undefined || this.#options.clock.monotonic() >= this.#failure.retryAt
   }
@@ -65,17 +65,14 @@ export class StoreLink {
   }
 
   /**
-   * `ask` is called with 1, and with 2 when the first call failed (not when it took too long). Rejects with StoreOutOfReach. `late` gets an answer
+   * To be called only where `isOpen`. `ask` is called with 1, and with 2 when the first call failed (not when it took too long). Rejects with StoreOutOfReach. `late` gets an answer
    * that comes after that.
    */
   async call<T>(ask: (attempt: number) => Promise<T>, late: (answer: T) => void): Promise<T> {
     const { clock, timeout } = this.#options
     const failure = this.#failure
-    if (failure) {
-      if (clock.monotonic() < failure.retryAt) throw failure.error
-      // Everybody else waits for what becomes of this one.
-      failure.retryAt = clock.monotonic() + timeout + failure.pause
-    }
+    // Everybody else waits for what becomes of this one.
+    if (failure) failure.retryAt = clock.monotonic() + timeout + failure.pause
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await this.#timed(ask(attempt), late)

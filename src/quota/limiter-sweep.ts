@@ -16,6 +16,7 @@ export class CounterSweep {
   readonly #holding: CounterState[] = []
   #at = 0
   #hand: Iterator<CounterState> | undefined
+  #sweeps = 0
   #cancel: (() => void) | undefined
   #isStopped = false
 
@@ -64,6 +65,9 @@ export class CounterSweep {
   }
 
   #dropIdle(): void {
+    // A small round is over at once, and the next has to wait for its time all the same.
+    if (this.#sweeps++ < sweepsARound && !this.#hand) return
+    if (!this.#hand) this.#sweeps = 0
     const now = this.#clock.now()
     const checks = Math.max(leastDropChecks, Math.ceil(this.#counters.size / sweepsARound))
     for (let checked = 0; checked < checks; checked++) {

@@ -92,6 +92,20 @@ async function takeAll(world: World, counter: Counter, process: Process, within:
 }
 
 describe('slots of running requests', () => {
+  test('[QUO-5] who was refused gets what others free later', async () => {
+    const world = new World({ seed: 1 })
+    world.start(2)
+    const counter = slotsOf(3)
+    const running = new Running(world, counter)
+    const [first, second] = world.processes
+    if (!first || !second) throw new Error('there are two')
+    for (let at = 0; at < 3; at++) void running.request(first, 4000)
+    await world.time.runUntil(world.time.now + 1000)
+    for (let at = 0; at < 3; at++) await world.play(running.request(second, 0).then((answer) => expect(answer).toBe('refused')))
+    await world.time.runUntil(world.time.now + 2500)
+    await world.play(running.request(second, 0).then((answer) => expect(answer).toBe('admitted')))
+  })
+
   test('[QUO-5] never more run at a time than the limit says, and all slots can be had by whoever asks', async () => {
     await fc.assert(
       fc.asyncProperty(settings, fc.integer({ min: 0, max: 60 }), async ({ seed, processes, limit, longest, gap }, delay) => {

@@ -214,6 +214,45 @@ describe('processes that share', () => {
     expect(took).toBeLessThanOrEqual(4 * goodNetwork.delay)
   })
 
+  test('[QUO-3] near the limit, what is left over goes back at once', async () => {
+    const { world, first, second } = together(2)
+    void first.request(shared, 800, { used: 100, duration: 1000 })
+    await world.time.runUntil(world.time.now + 1000 + 4 * goodNetwork.delay)
+    expect(await world.taken(shared)).toBe(100)
+    await world.play(second.request(shared, 900))
+    expect(second.admitted).toBe(1)
+  })
+
+  test('[QUO-9] at a steady pace leases are renewed before they are used up, and nobody waits', async () => {
+    const { world, first } = together(1)
+    const large = counterOf('large', 1_000_000)
+    let waited = 0
+    const pace = async (requests: number) => {
+      for (let at = 0; at < requests; at++) {
+        const answer = first.limiter.reserve(one(large))
+        if (answer instanceof Promise) waited++
+        const reservation = await answer
+        if (isReservation(reservation)) reservation.settle([1])
+        await world.time.sleep(1)
+      }
+    }
+    await world.play(pace(500))
+    waited = 0
+    await world.play(pace(5000))
+    expect(waited).toBe(0)
+  })
+
+  test('[QUO-13] nobody takes more than a part of what is left, beyond what it needs', async () => {
+    const { world, first } = together(1)
+    const large = counterOf('large', 20_000)
+    for (let burst = 0; burst < 15; burst++) {
+      for (let at = 0; at < 1000; at++) void first.request(large, 1)
+      await world.time.runUntil(world.time.now + 10)
+      const { admitted, outstanding } = world.accountOf(large)
+      expect(outstanding).toBeLessThanOrEqual((20_000 - admitted) / 4)
+    }
+  })
+
   test('[QUO-13] leases that lie unused go back within half a second, and at the end at once', async () => {
     const { world, first } = together(1)
     await world.play(first.request(shared, 10))
@@ -305,5 +344,8 @@ describe('a clock that is not right', () => {
     const failure = failureOf(Promise.resolve(lost?.limiter.reserve(one(minute))))
     await world.play(failure)
     expect(await failure).toMatchObject({ status: 503 })
+    // Windows that are not over go on.
+    await world.play(lost?.request(counterOf('day', 10), 1) ?? Promise.reject(new Error('there is one')))
+    expect(lost).toMatchObject({ admitted: 1, failed: 0 })
   })
 })
