@@ -1,4 +1,5 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
+import { refuseOtherReadings } from './governed-fields.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 
 /** Largest request body in bytes, unless a route or the server says otherwise. */
@@ -198,7 +199,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
-  if (nestsDeeperThan(maxJsonDepth, bytes)) {
+  const keys: number[] = []
+  if (nestsDeeperThan(maxJsonDepth, bytes, keys)) {
     throw invalidRequest(`The request body nests deeper than ${maxJsonDepth} levels.`, { code: 'nesting_too_deep' })
   }
   let text: string
@@ -207,9 +209,12 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch (error) {
     throw invalidRequest('The request body is not valid UTF-8.', { code: 'invalid_utf8', cause: error })
   }
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
   }
+  refuseOtherReadings(bytes, keys)
+  return value
 }

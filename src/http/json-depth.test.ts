@@ -36,3 +36,21 @@ test('text that is not JSON, or ends in the middle, ends the scan', () => {
   )
   expect(nestsDeeperThan(3, encode('"\\'))).toBe(false)
 })
+
+test('the keys of the outermost object are found on the way', () => {
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 3 })),
+      fc.constantFrom(undefined, 2),
+      (object, space) => {
+        const bytes = encode(JSON.stringify(object, null, space))
+        const keys: number[] = []
+        nestsDeeperThan(100, bytes, keys)
+        const found = Array.from({ length: keys.length / 2 }, (_, at) =>
+          new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(keys[at * 2], keys[at * 2 + 1])),
+        )
+        expect(found.map((key) => JSON.parse(`"${key}"`))).toEqual(Object.keys(JSON.parse(JSON.stringify(object)) as object))
+      },
+    ),
+  )
+})

@@ -4,14 +4,19 @@ const backslash = 0x5c
 /**
  * Whether brackets nest deeper than `limit` in JSON text. `JSON.parse` takes millions of levels, and what walks the
  * result afterwards (schemas, `JSON.stringify`) runs out of stack: so the bytes are looked at first.
+ *
+ * `keys` gets the first byte and the end of each key of the outermost object, quotes left out; of use where the text is valid.
  */
-export function nestsDeeperThan(limit: number, json: Uint8Array): boolean {
+export function nestsDeeperThan(limit: number, json: Uint8Array, keys?: number[]): boolean {
   let depth = 0
   for (let at = 0; at < json.length; at++) {
     switch (json[at]) {
-      case quote:
-        at = closingQuote(json, at + 1)
+      case quote: {
+        const start = at + 1
+        at = closingQuote(json, start)
+        if (depth === 1 && keys && isBeforeColon(json, at + 1)) keys.push(start, at)
         break
+      }
       case 0x7b:
       case 0x5b:
         if (++depth > limit) return true
@@ -23,6 +28,12 @@ export function nestsDeeperThan(limit: number, json: Uint8Array): boolean {
     }
   }
   return false
+}
+
+function isBeforeColon(json: Uint8Array, from: number): boolean {
+  let at = from
+  while (json[at] === 0x20 || json[at] === 0x0a || json[at] === 0x0d || json[at] === 0x09) at++
+  return json[at] === 0x3a
 }
 
 /** The place of the quote that ends a string whose content begins at `from`, or the end of the text. */

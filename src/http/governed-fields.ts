@@ -1,0 +1,86 @@
+import { type ApiError, invalidRequest, shortened } from '../errors.ts'
+
+/**
+ * The top-level fields that policy, reservation, pricing and relaying decide by, those with which vendors choose further models included.
+ * What is judged must be what the upstream reads: so each may stand once, and in no other spelling.
+ */
+export const governedFields: readonly string[] = [
+  'model',
+  'model_id',
+  'models',
+  'fallbacks',
+  'route',
+  'preset',
+  'compound_custom',
+  'draft_model',
+  'messages',
+  'prompt',
+  'input',
+  'query',
+  'items',
+  'tools',
+  'functions',
+  'n',
+  'best_of',
+  'max_tokens',
+  'max_completion_tokens',
+  'max_num_results',
+  'stream',
+  'stream_options',
+  'encoding_format',
+]
+
+/**
+ * One form for all that some JSON reader takes for the same name. Go's encoding/json ignores case by Unicode's folding (`ſ` is s, `K` is k);
+ * its second version, if told to, and readers of protobuf's JSON take `maxTokens` for `max_tokens` as well. Both ways of folding are gone,
+ * so that the form is the widest that there is.
+ */
+function folded(key: string): string {
+  return key
+    .toUpperCase()
+    .toLowerCase()
+    .replaceAll(/[_\-\u0307]/g, '')
+}
+
+const exact: ReadonlySet<string> = new Set(governedFields)
+const byFolded: ReadonlyMap<string, string> = new Map(governedFields.map((name) => [folded(name), name]))
+
+/** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */
+const beginsNone: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte)
+  return /^[a-z0-9]$/i.test(character) && !governedFields.some((name) => name.startsWith(character.toLowerCase())) ? 1 : 0
+})
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/**
+ * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `keys`: where its own keys
+ * stand in the valid JSON `bytes`, first byte and end of each, quotes left out. Throws ApiError 400.
+ */
+export function refuseOtherReadings(bytes: Uint8Array, keys: readonly number[]): void {
+  const seen: string[] = []
+  for (let slot = 0; slot < keys.length; slot += 2) {
+    const start = keys[slot] as number
+    const end = keys[slot + 1] as number
+    if (end === start || beginsNone[bytes[start] as number] === 1) continue
+    const key = decoded(bytes, start, end)
+    if (exact.has(key)) {
+      if (seen.includes(key)) throw ambiguous(key, `The field '${key}' stands more than once in the request body.`)
+      seen.push(key)
+      continue
+    }
+    const meant = byFolded.get(folded(key))
+    if (meant !== undefined) {
+      throw ambiguous(meant, `The field '${shortened(key)}' could be read as '${meant}': spell it exactly so, or leave it out.`)
+    }
+  }
+}
+
+function decoded(bytes: Uint8Array, start: number, end: number): string {
+  const text = decoder.decode(bytes.subarray(start, end))
+  return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
+}
+
+function ambiguous(param: string, message: string): ApiError {
+  return invalidRequest(message, { code: 'ambiguous_field', param })
+}
