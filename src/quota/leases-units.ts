@@ -1,6 +1,7 @@
 import type { Period } from '../call.ts'
 import type { Counter, Exchange, ExchangeAnswer, Standing } from './counters.ts'
 import { type CounterState, Lease, type Outcome, Queue, type Surroundings } from './leases.ts'
+import { WrittenOff } from './leases-written-off.ts'
 import { isWithin, windowAt } from './windows.ts'
 
 /** A lease that lasted less than this many milliseconds is followed by one twice as large, one that lasted longer than `long` by one half as large. */
@@ -50,6 +51,7 @@ export class UnitCounter implements CounterState {
   /** What was left in the store, and unused with others, when it last said so. */
   #remaining: number
   #elsewhere = 0
+  readonly #writtenOff = new WrittenOff()
   #isScarce = false
   /** What one request needs, lately. */
   #usual = 1
@@ -116,7 +118,8 @@ export class UnitCounter implements CounterState {
   retryAfter(amount: number): number {
     const lease = this.#lease
     const toEnd = Math.max(lease.window.end - this.#around.clock.now(), 1)
-    const mayCome = lease.units + Math.max(this.#remaining, 0) + lease.running + this.#elsewhere
+    const elsewhere = this.#elsewhere - this.#writtenOff.units
+    const mayCome = lease.units + Math.max(this.#remaining, 0) + lease.running + elsewhere
     return amount <= this.limit && mayCome >= amount ? Math.min(toEnd, soon) : toEnd
   }
 
@@ -180,6 +183,7 @@ export class UnitCounter implements CounterState {
   #roll(now: number): Lease {
     this.#remaining = this.limit
     this.#elsewhere = 0
+    this.#writtenOff.clear()
     this.#isScarce = false
     this.#refillBelow = 0
     this.#usedAtGrant = 0
@@ -286,6 +290,7 @@ export class UnitCounter implements CounterState {
     if (lease === this.#current(clock.now())) {
       this.#remaining = answer.remaining
       this.#elsewhere = Math.max(answer.leased - lease.reported, 0)
+      this.#writtenOff.see(this.#elsewhere, clock.monotonic(), answer.taken === 0 && atLeast > 0)
       this.#isScarce = answer.wanted || answer.remaining < processesAtEnd * this.#usual
       if (answer.taken > 0) {
         this.#grantedAt = clock.monotonic()

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'bun:test'
+import type { Counter, Refusal, Reservation } from '../../src/quota/counters.ts'
+import { WrittenOff } from '../../src/quota/leases-written-off.ts'
+import { type Process, World } from './limiter-world.ts'
+
+const budget: Counter = { id: 'budget', unit: 'nano_dollars', limit: 1000, period: 'day', label: 'budget' }
+const toEnd = (world: World) => Date.UTC(2026, 0, 6) - world.time.now
+
+/** What a process answers to who asks for `amount`, and cannot have it. */
+async function refusalOf(process: Process, amount: number): Promise<Refusal> {
+  const answer: Reservation | Refusal = await process.limiter.reserve([{ counter: budget, amount }])
+  if (!('refused' in answer)) throw new Error('it was admitted')
+  return answer
+}
+
+describe('a process dies with its lease', () => {
+  test('[QUO-3] who is refused is told for some seconds to try again, and then that it is used up', async () => {
+    const world = new World({ seed: 1 })
+    world.start(2)
+    const [victim, heir] = world.processes as [Process, Process]
+    await world.play(victim.request(budget, 50))
+    victim.kill()
+    const left = 1000 - (await world.taken(budget))
+    expect(left).toBeLessThan(950)
+    await world.play(heir.request(budget, left))
+    const waits: number[] = []
+    const ask = async () => {
+      for (let second = 0; second < 15; second++) {
+        const { retryAfter } = await refusalOf(heir, 20)
+        waits.push(retryAfter < toEnd(world) ? retryAfter : Infinity)
+        await world.time.sleep(1000)
+      }
+    }
+    await world.play(ask())
+    expect(waits[0]).toBe(1000)
+    expect(waits.slice(8)).toEqual(Array.from({ length: 7 }, () => Infinity))
+  })
+
+  test('[QUO-3] what comes back late all the same is there for the next', async () => {
+    const world = new World({ seed: 2 })
+    world.start(2)
+    const [slow, heir] = world.processes as [Process, Process]
+    await world.play(slow.request(budget, 50))
+    slow.stall(20_000)
+    const left = 1000 - (await world.taken(budget))
+    await world.play(heir.request(budget, left))
+    const ask = async () => {
+      for (let second = 0; second < 10; second++) {
+        await refusalOf(heir, 20)
+        await world.time.sleep(1000)
+      }
+      expect((await refusalOf(heir, 20)).retryAfter).toBe(toEnd(world))
+    }
+    await world.play(ask())
+    await world.time.runUntil(world.time.now + 25_000)
+    await world.play(heir.request(budget, 20).then((answer) => expect(answer).toBe('admitted')))
+  })
+})
+
+test('what is written off: the least that was held for five seconds of refusals', () => {
+  const lost = new WrittenOff()
+  lost.see(100, 0, false)
+  lost.see(100, 60_000, false)
+  expect(lost.units).toBe(0)
+  lost.see(100, 61_000, true)
+  lost.see(70, 63_000, true)
+  lost.see(90, 65_999, true)
+  expect(lost.units).toBe(0)
+  lost.see(90, 66_000, true)
+  expect(lost.units).toBe(70)
+  lost.see(120, 68_000, true)
+  lost.see(120, 71_000, true)
+  expect(lost.units).toBe(90)
+  lost.see(40, 71_500, false)
+  expect(lost.units).toBe(40)
+  lost.clear()
+  expect(lost.units).toBe(0)
+})
