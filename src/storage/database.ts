@@ -29,11 +29,12 @@ export interface Database extends AsyncDisposable {
    */
   statement<R>(statement: RawBuilder<R>): Promise<R[]>
   /**
-   * Tells when the revision of `scope` has changed, in this process or another: at once on PostgreSQL (LISTEN), within a quarter of a second
-   * on SQLite. `changed` is told once at first too, so that whoever loads upon it misses nothing; `failed` is told when looking fails, and
-   * `changed` again after that; `looked` after each look that worked.
+   * Tells when the revision of `scope` has changed, in this process or another: on PostgreSQL at once (LISTEN) and within a second where
+   * the notification is lost, within a quarter of a second on SQLite. `changed` is told once at first too, so that whoever loads upon it misses
+   * nothing, and is given what to read by: connections that answer or fail soon. `failed` is told when looking fails, and `changed` again after
+   * that; `looked` after each look that worked.
    */
-  watch(scope: string, watcher: { changed(): void; failed(error: unknown): void; looked?(): void }): Disposable
+  watch(scope: string, watcher: { changed(read?: Reader): void; failed(error: unknown): void; looked?(): void }): Disposable
 }
 
 /** To be called in the transaction that changes what `scope` names: whoever watches it is told after the commit. */

@@ -15,7 +15,7 @@ export interface DatabaseTimes {
   readonly longestSilence?: number | undefined
   /** PostgreSQL: that a statement may take. Default 15 000. */
   readonly statement?: number | undefined
-  /** Between two looks for changes. Default 200 on SQLite; 5000 on PostgreSQL while notifications arrive, else 600. */
+  /** Between two looks for changes. Default 200 on SQLite, 400 on PostgreSQL. */
   readonly watch?: number | undefined
 }
 
@@ -30,6 +30,8 @@ export interface Engine {
    */
   open(): Promise<void>
   readonly reading: Sessions
+  /** For looking for changes and reading them: answers or fails soon, whatever the others wait for. Absent: `reading` does. */
+  readonly looking?: Sessions | undefined
   readonly writing: Sessions
   /** For migrations: without the limits of time that others have. */
   readonly upkeep: Sessions

@@ -39,7 +39,8 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
   const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
   const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
   const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))
-  const revisions = new RevisionWatch(engine, read, () => gate.pass())
+  const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, engine, gate)) : read
+  const revisions = new RevisionWatch(engine, soon, () => gate.pass())
   return {
     engine: engine.name,
     place: engine.place,

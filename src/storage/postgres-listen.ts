@@ -2,55 +2,42 @@ import type { Client, ClientConfig } from 'pg'
 import type { Hint, Watch } from './engine.ts'
 import { revisionChannel } from './revisions.ts'
 
-/** Milliseconds between two looks for changes that no notification told of, which is also how a lost server is noticed. */
-const intervals = {
-  listening: 5000,
-  /** While notifications do not arrive, for whatever reason. */
-  deaf: 600,
-}
+/** Milliseconds between two looks for changes, which no notification can take the place of: a connection that is half open tells nothing. */
+const lookAgain = 400
+
+/** Milliseconds between two looks whether the connection that listens still answers, and that it may take to. */
+const checkAgain = 5000
 
 /** Milliseconds before the connection that listens is made anew. */
 const listenAgain = 1000
 
-/** Milliseconds that it may take to answer. */
-const longestSilence = 5000
-
 export interface ListenOptions {
   /** Undefined until the database has been reached for the first time. */
   config(): ClientConfig | undefined
-  /** Sends a notification through another connection. */
-  notify(payload: string): Promise<unknown>
   readonly hint: Hint
-  /** Milliseconds between two looks while notifications arrive. Default 5000. */
+  /** Milliseconds between two looks. Default 400. */
   readonly interval?: number | undefined
 }
 
 /**
- * LISTEN on a connection of its own, made anew whenever it is lost. Some poolers take LISTEN and deliver nothing: only once a notification of our
- * own has come through are others counted on.
+ * LISTEN on a connection of its own, made anew whenever it is lost. It only makes looking faster: poolers take LISTEN and deliver nothing, and
+ * a connection may be dead long before that is noticed.
  */
 export function listen(options: ListenOptions): Watch {
   const listener = new Listener(options)
   listener.start()
   return {
-    get interval() {
-      return listener.isHearing ? (options.interval ?? intervals.listening) : intervals.deaf
-    },
-    async mayHaveChanged() {
-      await listener.check()
-      return true
-    },
+    interval: options.interval ?? lookAgain,
+    mayHaveChanged: () => Promise.resolve(true),
     [Symbol.dispose]: () => listener.dispose(),
   }
 }
 
 class Listener {
-  isHearing = false
   readonly #options: ListenOptions
-  /** What a notification of our own says. */
-  readonly #sign = `hear ${crypto.randomUUID()}`
   #client: Client | undefined
   #again: ReturnType<typeof setTimeout> | undefined
+  #check: ReturnType<typeof setInterval> | undefined
   #disposed = false
 
   constructor(options: ListenOptions) {
@@ -59,18 +46,6 @@ class Listener {
 
   start(): void {
     this.#connect().catch(() => this.#later())
-  }
-
-  /** Whether the connection still answers; asks for a sign where none has come yet. */
-  async check(): Promise<void> {
-    const client = this.#client
-    if (!client) return
-    try {
-      await client.query('select 1')
-      if (!this.isHearing) await this.#options.notify(this.#sign)
-    } catch {
-      this.#lost(client)
-    }
   }
 
   dispose(): void {
@@ -84,10 +59,10 @@ class Listener {
     if (this.#disposed) return
     if (!config) throw new Error('the database has not been reached yet')
     const pg = await import('pg')
-    const client = new pg.Client({ ...config, query_timeout: longestSilence })
+    const client = new pg.Client({ ...config, query_timeout: checkAgain })
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
-    client.on('notification', ({ payload }) => this.#heard(payload))
+    client.on('notification', ({ payload }) => this.#options.hint(payload))
     try {
       await client.connect()
       // Whoever only listens is no reason for a process to stay.
@@ -98,20 +73,17 @@ class Listener {
       throw error
     }
     this.#client = client
-    if (this.#disposed) this.#lost(client)
-    // Changes that came while nobody listened; and a first sign.
-    else this.#options.hint()
-  }
-
-  #heard(payload: string | undefined): void {
-    if (payload === this.#sign) this.isHearing = true
-    else if (!payload?.startsWith('hear ')) this.#options.hint(payload)
+    if (this.#disposed) return this.#lost(client)
+    this.#check = setInterval(() => void client.query('select 1').catch(() => this.#lost(client)), checkAgain)
+    this.#check.unref()
+    // Changes that came while nobody listened.
+    this.#options.hint()
   }
 
   #lost(client: Client): void {
     if (this.#client !== client) return
     this.#client = undefined
-    this.isHearing = false
+    clearInterval(this.#check)
     client.end().catch(() => undefined)
     this.#later()
   }

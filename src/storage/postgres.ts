@@ -2,10 +2,10 @@ import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg'
 import type { PostgresBackend } from './config.ts'
 import type { Engine, EngineOptions } from './engine.ts'
 import { isUniqueViolation, outOfReach } from './errors.ts'
-import { connectionConfig, placeOf, poolConfig, tlsOptions } from './postgres-connection.ts'
+import { connectionConfig, placeOf, poolConfig, settle, tlsOptions } from './postgres-connection.ts'
 import { listen } from './postgres-listen.ts'
+import { LookingConnection } from './postgres-look.ts'
 import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
-import { revisionChannel } from './revisions.ts'
 import type { Executed, Isolation, Session, Sessions } from './session.ts'
 
 export function postgresEngine(backend: PostgresBackend, { times, make = true }: EngineOptions = {}): Engine {
@@ -20,9 +20,12 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
       return new PostgresSession(pool, await pool.connect())
     },
   }
-  const notify = async (payload: string): Promise<void> => {
-    await pool?.query('select pg_notify($1, $2)', [revisionChannel, payload])
-  }
+  const looking = new LookingConnection(async () => {
+    const pg = (await import('pg')).default
+    const client: Client = await connected(pg.Client, config ?? connectionConfig(backend, false, statement))
+    await settle(client, backend, statement)
+    return client
+  })
   return {
     name: 'postgres',
     place: placeOf(backend),
@@ -52,13 +55,15 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
       pool = opened
     },
     reading: sessions,
+    looking,
     writing: sessions,
     upkeep: { acquire: () => patientSession(backend, config) },
     translate,
     isLostRace,
-    watch: (hint) => listen({ hint, config: () => config, notify, interval: times?.watch }),
+    watch: (hint) => listen({ hint, config: () => config, interval: times?.watch }),
     async close() {
       closed = true
+      looking.close()
       await pool?.end()
     },
   }
@@ -190,6 +195,11 @@ async function patientSession(backend: PostgresBackend, config: ClientConfig | u
 async function connected(ClientClass: typeof Client, config: ClientConfig): Promise<Client & AsyncDisposable> {
   const client = new ClientClass(config)
   client.on('error', () => undefined)
-  await client.connect()
+  try {
+    await client.connect()
+  } catch (error) {
+    client.end().catch(() => undefined)
+    throw error
+  }
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
 }

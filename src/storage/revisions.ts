@@ -17,8 +17,8 @@ export const bumpRevision: BumpRevision = async (transaction, scope) => {
 }
 
 export interface Watcher {
-  /** Told once at first, so that whoever loads upon it misses nothing, then after each change. */
-  changed(): void
+  /** Told once at first, so that whoever loads upon it misses nothing, then after each change; with what to read the change by. */
+  changed(read?: Reader): void
   failed(error: unknown): void
   /** Told after each look that worked, whether or not anything had changed. */
   looked?(): void
@@ -39,7 +39,10 @@ export class RevisionWatch {
   #lookAgain = false
   #disposed = false
 
-  /** @param ready resolves once the database is open */
+  /**
+   * @param read for the looks, and for whoever is told of a change
+   * @param ready resolves once the database is open
+   */
   constructor(engine: Engine, read: Reader, ready: () => Promise<void>) {
     this.#engine = engine
     this.#read = read
@@ -135,7 +138,7 @@ export class RevisionWatch {
         const isNews = watched.isFailing || watched.seen !== value
         watched.seen = value
         watched.isFailing = false
-        if (isNews) watched.watcher.changed()
+        if (isNews) watched.watcher.changed(this.#read)
       }
     }
   }

@@ -1,6 +1,6 @@
 import { unavailable } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { Database } from './database.ts'
+import type { Database, Reader } from './database.ts'
 import { isOutOfReach } from './errors.ts'
 
 /** What every replica holds in memory of something stored, swapped whole when its revision changes. */
@@ -61,7 +61,7 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.ready = promise
     this.#firstDone = resolve
     this.#watching = options.database.watch(options.scope, {
-      changed: () => void this.#loadInBackground(),
+      changed: (read) => void this.#loadInBackground(read),
       failed: () => {
         this.#isStale = true
         resolve()
@@ -81,9 +81,13 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     return value.of
   }
 
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    return this.#load(this.#options.database.read)
+  }
+
+  async #load(read: Reader): Promise<void> {
     const number = ++this.#begun
-    const value = await this.#options.load(this.#options.database.read)
+    const value = await this.#options.load(read)
     if (number < this.#swapped || this.#disposed) return
     this.#swapped = number
     this.#value = { of: value }
@@ -92,17 +96,17 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.#options.onChange?.(value)
   }
 
-  async #loadInBackground(): Promise<void> {
+  async #loadInBackground(read = this.#options.database.read): Promise<void> {
     clearTimeout(this.#again)
     // What has changed is not known until it has been read.
     this.#isStale = true
     try {
-      await this.refresh()
+      await this.#load(read)
     } catch (error) {
       if (this.#disposed) return
       this.#isStale = true
       if (!isOutOfReach(error)) this.#options.events?.unexpected(`reading ${this.#options.scope}`, error)
-      this.#again = setTimeout(() => void this.#loadInBackground(), loadAgain)
+      this.#again = setTimeout(() => void this.#loadInBackground(read), loadAgain)
       this.#again.unref()
     } finally {
       this.#firstDone()

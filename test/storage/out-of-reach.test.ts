@@ -187,6 +187,30 @@ if (postgres) {
       await until(() => snapshot.current() === 2)
     }, 30_000)
 
+    test('[STO-17] connections that stand still keep no change from being seen within seconds', async () => {
+      await using place = await behindProxy()
+      await using direct = await openDatabase(place.direct)
+      await using database = await openDatabase(place.backend)
+      let looked = 0
+      using watching = database.watch('b', { changed: () => undefined, failed: () => undefined, looked: () => void looked++ })
+      using snapshot = createSnapshot({
+        database,
+        scope: 'a',
+        load: async (read) => (await read.selectFrom('revisions').select('value').where('scope', '=', 'a').executeTakeFirst())?.value,
+      })
+      await snapshot.ready
+      // Notifications are heard, and the pool has connections, all of which stand still at once.
+      await direct.write((transaction) => bumpRevision(transaction, 'a'))
+      await until(() => snapshot.current() === 1)
+      await Promise.all(Array.from({ length: 5 }, () => sql`select pg_sleep(0.05)`.execute(database.read as never)))
+      for (let value = 2; value <= 4; value++) {
+        place.proxy.freeze()
+        await direct.write((transaction) => bumpRevision(transaction, 'a'))
+        await until(() => snapshot.current() === value)
+      }
+      expect([watching, looked > 0]).toEqual([watching, true])
+    }, 4_500)
+
     test('[STO-20] a wrong password, and a database that is not there, are 503, without the password in the message', async () => {
       await using place = await postgres.fresh()
       const backend = place.backend as PostgresBackend

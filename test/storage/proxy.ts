@@ -7,6 +7,8 @@ export interface Proxy extends AsyncDisposable {
   cut(): Promise<void>
   /** Connections stay, and nothing comes through any more. */
   block(): void
+  /** Connections there are stay, and nothing comes through them any more; new ones work. */
+  freeze(): void
   /** As at first. Blocked connections are lost. */
   restore(): Promise<void>
 }
@@ -20,17 +22,18 @@ const tlsQuestion = Buffer.from([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f])
 
 export async function proxyTo(target: { host: string; port: number }, { withoutTls = false }: ProxyOptions = {}): Promise<Proxy> {
   const sockets = new Set<Socket>()
+  let frozen = new Set<Socket>()
   let blocked = false
   const relay = (from: Socket, to: Socket) => {
     sockets.add(from)
     from.on('data', (data: Buffer) => {
       if (withoutTls && data.equals(tlsQuestion)) from.write('N')
-      else if (!blocked) to.write(data)
+      else if (!blocked && !frozen.has(from)) to.write(data)
     })
     from.on('error', () => to.destroy())
     from.on('close', () => {
       sockets.delete(from)
-      if (!blocked) to.destroy()
+      if (!blocked && !frozen.has(from)) to.destroy()
     })
   }
   const accept = (caller: Socket) => {
@@ -63,6 +66,9 @@ export async function proxyTo(target: { host: string; port: number }, { withoutT
     cut,
     block() {
       blocked = true
+    },
+    freeze() {
+      frozen = new Set(sockets)
     },
     async restore() {
       if (blocked) hangUp()

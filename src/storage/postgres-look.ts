@@ -1,0 +1,102 @@
+import type { Client, QueryConfig } from 'pg'
+import { outOfReach } from './errors.ts'
+import { isUnreachable } from './postgres-errors.ts'
+import type { Executed, Session, Sessions } from './session.ts'
+
+/** Milliseconds that a connection which has answered before gets to answer again; and one that has just been made. */
+const longestSilence = { known: 300, fresh: 5000 }
+
+/**
+ * One connection beside the pool, for looking for changes and reading them. It waits neither for a full pool nor for a connection that stands still:
+ * one that does not answer soon is given up, and the same is asked again on a new one. Statements run one after the other, so that the time of each
+ * is its own; they may run twice, and must only read.
+ */
+export class LookingConnection implements Sessions {
+  readonly #connect: () => Promise<Client>
+  #client: Client | undefined
+  #running: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  /** @param connect gives a connection that is ready for statements */
+  constructor(connect: () => Promise<Client>) {
+    this.#connect = connect
+  }
+
+  acquire(): Promise<Session> {
+    return Promise.resolve({
+      execute: (sql, parameters) => this.#inTurn(() => this.#execute(sql, parameters)),
+      begin: onlyReads,
+      commit: onlyReads,
+      rollback: onlyReads,
+      release() {},
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#drop()
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#running.then(work)
+    this.#running = mine.catch(() => undefined)
+    return await mine
+  }
+
+  async #execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+    const known = this.#client
+    if (known) {
+      try {
+        return await ask(known, { sql, parameters, limit: longestSilence.known })
+      } catch (error) {
+        if (!isUnreachable(error)) throw error
+        this.#drop()
+      }
+    }
+    if (this.#closed) throw outOfReach(new Error('it has been closed'))
+    const fresh = await this.#connect()
+    // Lost while nobody asks: the next one finds none.
+    fresh.on('error', () => this.#drop(fresh))
+    fresh.on('end', () => this.#drop(fresh))
+    this.#client = fresh
+    try {
+      return await ask(fresh, { sql, parameters, limit: longestSilence.fresh })
+    } catch (error) {
+      if (isUnreachable(error)) this.#drop(fresh)
+      throw error
+    } finally {
+      if (this.#closed) this.#drop(fresh)
+    }
+  }
+
+  #drop(client = this.#client): void {
+    if (!client || this.#client !== client) return
+    this.#client = undefined
+    client.end().catch(() => undefined)
+    // A peer that stands still does not answer the farewell either.
+    destroy(client)
+  }
+}
+
+interface Question {
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+  /** Milliseconds. */
+  readonly limit: number
+}
+
+async function ask(client: Client, { sql, parameters, limit }: Question): Promise<Executed> {
+  // `query_timeout` is missing in the types of `pg`, which has it: https://node-postgres.com/apis/client
+  const question: QueryConfig & { query_timeout: number } = { text: sql, values: [...parameters], query_timeout: limit }
+  const { rows, rowCount } = await client.query<Record<string, unknown>>(question)
+  return { rows, changes: rowCount ?? 0 }
+}
+
+function destroy(client: Client): void {
+  const { connection } = client as Client & { connection?: { stream?: { destroy?: () => void } } }
+  connection?.stream?.destroy?.()
+}
+
+function onlyReads(): Promise<never> {
+  return Promise.reject(new Error('changes are only read here'))
+}
