@@ -1,8 +1,9 @@
 import { readConditions, ruleDecision } from './access-policy.ts'
 import { formatCondition, holds } from './conditions.ts'
+import { pathPattern, withoutLastSlashes } from './path-pattern.ts'
 import type { Decision, RoutePolicy, RouteQuestion, RouteRule } from './policy.ts'
 import type { RouteRule as ConfiguredRule } from './schema.ts'
-import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
+import { matchesText } from './text-pattern.ts'
 
 const everyRoute: Decision = { allowed: true, explicit: false, reason: 'there is no route policy' }
 const noRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
@@ -44,13 +45,6 @@ function compileRule(rule: ConfiguredRule, index: number): RouteRule {
   }
 }
 
-function pathPattern(text: string): TextPattern {
-  if (text === '*') return { kind: 'any' }
-  const pattern = regexPattern(text) ?? plainPattern(text)
-  if (!pattern) throw new Error(`'${text}' is no pattern of paths`)
-  return pattern.kind === 'exact' ? { kind: 'exact', text: withoutLastSlashes(pattern.text) } : pattern
-}
-
 function applies(rule: RouteRule, { principal, method, spellings }: SpelledQuestion): boolean {
   if (rule.methods && !rule.methods.includes(method)) return false
   if (!matchesPath(rule, spellings)) return false
@@ -83,12 +77,6 @@ function spellingsOf(path: string): readonly string[] {
 
 const olderPrefix = '/v1/openai/v1/'
 const currentPrefix = '/v1/'
-
-function withoutLastSlashes(path: string): string {
-  let end = path.length
-  while (end > 1 && path.charCodeAt(end - 1) === 0x2f) end--
-  return end === path.length ? path : path.slice(0, end)
-}
 
 /** Why `rule` does not apply, for people; undefined: it does. */
 export function whyRouteNotApplied(rule: RouteRule, question: RouteQuestion): string | undefined {

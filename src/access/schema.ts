@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isAboutUserAlone, parseCondition } from './conditions.ts'
+import { pathPattern } from './path-pattern.ts'
 import { actions } from './policy.ts'
 import { resourceTypes } from './resource-types.ts'
 import { plainPattern, regexPattern } from './text-pattern.ts'
@@ -55,12 +56,7 @@ const badResource: Complaint = (text) => {
   return plainPattern(text) ? undefined : "a '*' can only stand at the end: take 'regex:…' for anything else"
 }
 
-const badPath: Complaint = (text) => {
-  if (text === '*') return undefined
-  if (text.startsWith('regex:')) return badRegex(text)
-  if (!text.startsWith('/')) return "must begin with '/' (or be '*', or 'regex:…')"
-  return plainPattern(text) ? undefined : "a '*' can only stand at the end: take 'regex:…' for anything else"
-}
+const badPath: Complaint = (text) => thrownBy(() => pathPattern(text))
 
 const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 

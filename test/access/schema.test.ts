@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import { accessPolicySchema, routePolicySchema } from '../../src/access/schema.ts'
+import { routes } from '../../src/api/index.ts'
 import { anyRules } from './generate.ts'
 
 /** `path: message` of everything that is wrong. */
@@ -39,6 +40,37 @@ const routeMistakes: [rule: object, complaint: string][] = [
   [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: no valid regular expression: a '[' without its ']'"],
   [{ forbid: { paths: ['/ok', 'v1/models'] } }, "0.forbid.paths.1: must begin with '/' (or be '*', or 'regex:…')"],
   [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: a '*' can only stand at the end: take 'regex:…' for anything else"],
+  [
+    { forbid: { paths: '/v1/models/{id}' } },
+    "0.forbid.paths: '{id}' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)",
+  ],
+  [
+    { forbid: { paths: '/v1/models/:id' } },
+    "0.forbid.paths: ':id' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)",
+  ],
+  [{ forbid: { paths: '/V1/chat/completions' } }, "0.forbid.paths: no route has 'V1', and capitals count: write 'v1'"],
+  [{ forbid: { paths: '/v1/Models*' } }, "0.forbid.paths: no route has 'Models', and capitals count: write 'models'"],
+  [{ forbid: { paths: '/v1/chat/Completions' } }, "0.forbid.paths: no route has 'Completions', and capitals count: write 'completions'"],
+  [{ forbid: { paths: '/v1alpha/admin/Keys' } }, "0.forbid.paths: no route has 'Keys', and capitals count: write 'keys'"],
+  [
+    { forbid: { paths: '/v1/../v1/embeddings' } },
+    "0.forbid.paths: a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to",
+  ],
+  [
+    { forbid: { paths: '/v1/%2e%2E/v1/embeddings*' } },
+    "0.forbid.paths: a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to",
+  ],
+  [
+    { forbid: { paths: '/v1/models?x' } },
+    "0.forbid.paths: '?' and what follows is no part of a path, so this could match nothing: leave it out",
+  ],
+  [
+    { forbid: { paths: '/v1/models#x' } },
+    "0.forbid.paths: '#' and what follows is no part of a path, so this could match nothing: leave it out",
+  ],
+  [{ forbid: { paths: '/v1/100%' } }, "0.forbid.paths: a '%' begins no percent-encoded character here: write '%25' for the sign itself"],
+  [{ forbid: { paths: '/v1\\models' } }, "0.forbid.paths: a path holds no '\\': write '/'"],
+  [{ forbid: { paths: 'regex:v1/models' } }, "0.forbid.paths: can match no path: every path begins with '/', and so must what stands here"],
   [{ forbid: { paths: [] } }, '0.forbid.paths: must hold at least one entry'],
   [{ forbid: { paths: '/x', methods: 'HEAD' } }, '0.forbid.methods: HEAD counts as GET: write GET'],
   [{ forbid: { paths: '/x', methods: ['GOT'] } }, "0.forbid.methods.0: there is no method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS"],
@@ -96,5 +128,11 @@ describe('route_policy', () => {
 
   test.each(routeMistakes)('[RTE-10] %j is a mistake', (rule, complaint) => {
     expect(complaints(routePolicySchema, [rule])).toEqual([complaint])
+  })
+
+  test('[RTE-10] every route there is can be named, and so can ids with capitals', () => {
+    const paths = routes.map(({ path }) => path.replaceAll(/\{[^}]+\}/g, 'Some-Id'))
+    const older = paths.filter((path) => path.startsWith('/v1/')).map((path) => `/v1/openai${path}`)
+    expect(complaints(routePolicySchema, [{ forbid: { paths: [...paths, ...older] } }])).toEqual([])
   })
 })

@@ -1,0 +1,80 @@
+import { regexPattern, type TextPattern, plainPattern } from './text-pattern.ts'
+
+/**
+ * One of a rule's `paths` as a pattern, spelled as requests are once they have been read: percent-encoding undone, single slashes, none at the
+ * end. Throws an Error that says what to write instead where no request could ever match: a `forbid` of such a path would protect nothing.
+ */
+export function pathPattern(text: string): TextPattern {
+  if (text === '*') return { kind: 'any' }
+  const regex = regexOf(text)
+  if (regex) return regex
+  if (!text.startsWith('/')) throw new Error("must begin with '/' (or be '*', or 'regex:…')")
+  const pattern = plainPattern(text)
+  if (!pattern || (pattern.kind !== 'exact' && pattern.kind !== 'prefix')) {
+    throw new Error("a '*' can only stand at the end: take 'regex:…' for anything else")
+  }
+  refuseWhatNoPathHolds(pattern.text)
+  const plain = decoded(pattern.text).replaceAll(/\/{2,}/g, '/')
+  refuseDotSegments(plain, pattern.kind === 'prefix')
+  refuseCapitals(plain)
+  return pattern.kind === 'exact' ? { kind: 'exact', text: withoutLastSlashes(plain) } : { kind: 'prefix', text: plain }
+}
+
+/** Without the slashes at its end; `/` itself stays. */
+export function withoutLastSlashes(path: string): string {
+  let end = path.length
+  while (end > 1 && path.charCodeAt(end - 1) === 0x2f) end--
+  return end === path.length ? path : path.slice(0, end)
+}
+
+function regexOf(text: string): TextPattern | undefined {
+  let pattern: TextPattern | undefined
+  try {
+    pattern = regexPattern(text)
+  } catch (error) {
+    throw new Error(`no valid regular expression: ${(error as Error).message}`, { cause: error })
+  }
+  // Matched from the beginning, where every path has its slash.
+  if (pattern && /^regex:\^?\w(?![?*{|])/.test(text))
+    throw new Error("can match no path: every path begins with '/', and so must what stands here")
+  return pattern
+}
+
+function refuseWhatNoPathHolds(text: string): void {
+  const mark = /[?#]/.exec(text)?.[0]
+  if (mark) throw new Error(`'${mark}' and what follows is no part of a path, so this could match nothing: leave it out`)
+  if (text.includes('\\')) throw new Error("a path holds no '\\': write '/'")
+  const placeholder = text.split('/').find((segment) => /[{}]|^:[^:]+$/.test(segment))
+  if (placeholder)
+    throw new Error(
+      `'${placeholder}' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)`,
+    )
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    throw new Error("a '%' begins no percent-encoded character here: write '%25' for the sign itself", { cause: error })
+  }
+}
+
+/** Clients and servers resolve them before a path is looked at. */
+function refuseDotSegments(path: string, isPrefix: boolean): void {
+  const segments = path.split('/')
+  // What a prefix ends in may go on.
+  const whole = isPrefix ? segments.slice(0, -1) : segments
+  if (!whole.some((segment) => segment === '.' || segment === '..')) return
+  throw new Error("a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to")
+}
+
+/** Paths are compared exactly, and no route has capitals in what is not somebody's id. */
+function refuseCapitals(path: string): void {
+  const current = path.replace(/^\/v1\/openai\/(?=v1\/)/i, '/')
+  const [, version = '', api = '', rest = ''] = current.split('/')
+  const fixed = [version, api, ...(/^v1$/i.test(version) && !/^chat$/i.test(api) ? [] : [rest])]
+  const wrong = fixed.find((segment) => segment !== segment.toLowerCase())
+  if (wrong === undefined || !/^v1(alpha|beta)?$/i.test(version)) return
+  throw new Error(`no route has '${wrong}', and capitals count: write '${wrong.toLowerCase()}'`)
+}
