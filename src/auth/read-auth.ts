@@ -8,6 +8,7 @@ import type {
   RemoteConfig,
   UpstreamHeaderConfig,
 } from './config.ts'
+import { isEverybody } from './trusted-peers.ts'
 import { type AuthenticatorSection, type AuthSection, usualAudiences } from './schema.ts'
 
 /** What the section's meaning depends on beside itself. */
@@ -97,6 +98,16 @@ class SectionReader {
     const { trustedProxies } = this.#surroundings
     if (trustedProxies.length === 0) {
       this.#report('type', 'upstream_header needs server.trusted_proxies: without it anybody could say who they are')
+    }
+    if (section.principal_header.toLowerCase() === section.attributes_header?.toLowerCase()) {
+      this.#report('attributes_header', 'must be another header than principal_header')
+    }
+    const everybody = trustedProxies.find(isEverybody)
+    if (everybody !== undefined) {
+      this.#report(
+        'type',
+        `upstream_header believes whoever is in server.trusted_proxies, and ${everybody} is everybody: name the proxies' own addresses`,
+      )
     }
     return {
       type: 'upstream_header',

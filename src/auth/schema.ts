@@ -133,10 +133,19 @@ const custom = z.strictObject({
   ...remote,
 })
 
+/** Headers that clients, browsers and proxies set by themselves, and Corral's own: no proxy says in them who is asking. */
+const spokenFor =
+  /^(authorization|authentication-info|host|cookie2?|set-cookie|x-api-key|x-goog-api-key|api-key|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|via|date|from|range|origin|referer|dnt|pragma|cache-control|user-agent|forwarded|x-forwarded-(for|host|proto|port|prefix|server)|x-real-ip|traceparent|tracestate|baggage|x-request-id|idempotency-key|proxy-.*|content-.*|accept|accept-.*|sec-.*|access-control-.*|if-.*|openai-.*|anthropic-.*|x-stainless-.*|x-(llamastack|ogx|corral)-.*)$/i
+
+const identityHeader = headerName.refine(
+  (name) => !spokenFor.test(name),
+  'means something else, and callers send it themselves: let the proxy say who is asking in a header of its own, such as X-Remote-User',
+)
+
 const upstreamHeader = z.strictObject({
   type: z.literal('upstream_header'),
-  principal_header: headerName.describe('The header in which a trusted proxy says who is asking.'),
-  attributes_header: headerName.nullish().describe('The header with attributes, as a JSON object.'),
+  principal_header: identityHeader.describe('The header in which a trusted proxy says who is asking.'),
+  attributes_header: identityHeader.nullish().describe('The header with attributes, as a JSON object.'),
   ...prefix,
 })
 

@@ -25,6 +25,11 @@ export function trustedPeers(ranges: readonly string[]): (address: string | unde
   }
 }
 
+/** Whether a range holds every address there is of its family: `0.0.0.0/0`, `::/0`. Throws as `trustedPeers`. */
+export function isEverybody(range: string): boolean {
+  return parseRange(range)[1] === 0
+}
+
 function parseRange(text: string): [Address, number] {
   const range = text.trim()
   if (ipaddr.isValidCIDR(range)) return ipaddr.parseCIDR(range)

@@ -28,6 +28,10 @@ export class UpstreamHeader implements Authenticator {
     const id = request.headers.get(principalHeader)
     if (id === null || id === '') return undefined
     if (!this.#isTrusted(peerAddress)) throw this.#untrusted()
+    // HTTP joins a header that comes twice by a comma, so a caller's own name and the proxy's cannot be told from one name that holds one.
+    if (id.includes(',')) {
+      throw refused('Invalid authentication header', `the header ${shortened(principalHeader)} names several, or came more than once`)
+    }
     const told = attributesHeader === undefined ? null : request.headers.get(attributesHeader)
     const attributes = told === null || told === '' ? noAttributes : readAttributes(told)
     const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isEverybody } from '../auth/trusted-peers.ts'
 import { readProxies } from '../egress/proxies.ts'
 import { toQuotaConfig } from '../quota/schema.ts'
 import { type AuthSettings, readAuthSection, withoutUnsetAuthenticators } from './auth.ts'
@@ -9,7 +10,7 @@ import { type Environment, families } from './environment.ts'
 import { redact } from './redact.ts'
 import { auditSchema, type ServerSection, serverSchema } from './schema-server.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
-import { child, emptyMap, holdsNothing, isEmpty, type MapNode, shown } from './tree.ts'
+import { child, emptyMap, holdsNothing, isEmpty, type MapNode, nodeAt, shown } from './tree.ts'
 import { type Strictness, validateWritten } from './validate.ts'
 
 /** What a flag or a variable says in the file's place. */
@@ -48,6 +49,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   const quota = withAbsolutePath(toQuotaConfig(values.quota), reading)
   const host = reading.overrides.host ?? values.host ?? undefined
   if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })
+  warnOfTrustInAll(values, { expanded, reading })
   const proxies = readProxies(reading.env)
   const audit = readAudit(values.audit, auth.auth !== undefined || auth.routePolicy !== undefined || limitsAnything(quota), reading)
   return {
@@ -168,6 +170,14 @@ function refuseOpenHost(host: string | undefined, values: ServerSection, at: Pla
     'others could reach this address, and nobody would have to authenticate: configure server.auth, set server.allow_unauthenticated: true to allow that, or leave the host out to serve this machine alone'
   if (reading.overrides.host !== undefined) reading.report.errorOf('--host', message)
   else reading.report.error(child(expanded, 'host') ?? expanded, message)
+}
+
+function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded, reading }: Place): void {
+  for (const [at, range] of (ranges ?? []).entries()) {
+    const node = nodeAt(expanded, ['trusted_proxies', at])
+    if (!node || !isEverybody(range)) continue
+    reading.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
+  }
 }
 
 export function isLoopback(host: string): boolean {

@@ -101,8 +101,20 @@ describe('server.auth.provider_config', () => {
       [['type: github_token', 'cache_ttl_seconds: -1'], 'cache_ttl_seconds: must be at least 0'],
       [['type: upstream_header', 'principal_header: X-User'], 'upstream_header needs server.trusted_proxies'],
       [['type: upstream_header', 'principal_header: "X User"'], 'principal_header: must be the name of a header'],
+      ...['Authorization', 'host', 'Cookie', 'X-API-Key', 'x-goog-api-key', 'Connection', 'Proxy-Authorization', 'X-Forwarded-For'].map(
+        (name): [string[], string] => [['type: upstream_header', `principal_header: ${name}`], 'principal_header: means something else'],
+      ),
+      [
+        ['type: upstream_header', 'principal_header: X-User', 'attributes_header: authorization'],
+        'attributes_header: means something else',
+      ],
+      [
+        ['type: upstream_header', 'principal_header: X-User', 'attributes_header: x-user'],
+        'upstream_header needs server.trusted_proxies',
+        'attributes_header: must be another header than principal_header',
+      ],
       [['type: oauth3'], 'server.auth.provider_config.type'],
-      [['jwks: { uri: https://a.test }'], 'server.auth.provider_config.type: is required, and missing'],
+      [['jwks: { uri: https://a.test }'], 'server.auth.provider_config.type: must be one of oauth2_token'],
     ]
     for (const [lines, ...said] of cases)
       expect([lines, await problems(file(...lines))]).toEqual([lines, said.map((text) => expect.stringContaining(text) as string)])

@@ -35,6 +35,27 @@ describe('upstream_header', () => {
     }
   })
 
+  test('[AUT-39] a name that came twice is nobody’s: a proxy that adds to what callers send lets none of them choose', async () => {
+    await using server = await guarded(section, { trustedProxies: ['127.0.0.1'] })
+    const twice = [
+      ['x-remote-user', 'ada'],
+      ['x-remote-user', 'root'],
+    ] as [string, string][]
+    const { status, error, line } = await server.ask(twice as unknown as Record<string, string>)
+    expect([status, error?.message, line.fields['principal']]).toEqual([401, 'Invalid authentication header', undefined])
+    expect(line.fields['denied_because']).toBe('the header x-remote-user names several, or came more than once')
+    const chain = chainOf(section, trusting)
+    for (const name of ['ada, root', 'ada,root', ',ada', 'ada,', 'CN=ada,OU=x']) {
+      expect([name, await outcome(chain, { 'x-remote-user': name }, peer)]).toEqual([name, '401 Invalid authentication header'])
+    }
+  })
+
+  test('[AUT-38] whom nobody could tell from anybody is not trusted', () => {
+    for (const everybody of ['0.0.0.0/0', '::/0', '10.1.2.3/0']) {
+      expect(() => authOf(section, ['10.0.0.0/8', everybody])).toThrow(`${everybody} is everybody`)
+    }
+  })
+
   test('[AUT-40] attributes are a JSON object; scalars become lists', async () => {
     const chain = chainOf(section, trusting)
     const told = JSON.stringify({

@@ -72,6 +72,12 @@ describe('client versions', () => {
   }
 })
 
+test('trust in everybody is told', async () => {
+  expect(await warnings(withServer('trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]'))).toContain(
+    "4:33 server.trusted_proxies[1]: 0.0.0.0/0 is everybody: whoever connects can give any address as the caller's",
+  )
+})
+
 test('trusted proxies and the way out', async () => {
   const { server, egress } = await configOf('trusted_proxies: [10.0.0.0/8, "::1"]', 'egress: { allow: [mcp.internal, 10.1.0.0/16] }')
   expect(server.trustedProxies).toEqual(['10.0.0.0/8', '::1'])
