@@ -51,9 +51,10 @@ export interface Handle extends Counter {
 export interface Limiter extends AsyncDisposable {
   /**
    * Takes all demands or none. No promise where leases at hand suffice, or where it is known that too little is left. Throws ApiError 503 when the
-   * store is out of reach and the limiter fails closed; RangeError for an amount that is no whole number from 0 on.
+   * store is out of reach and the limiter fails closed; RangeError for an amount that is no whole number from 0 on. `request`: what this is for, the
+   * same object for all that one request reserves; should it be admitted uncounted, it is told once.
    */
-  reserve(demands: readonly Demand[]): Reservation | Refusal | Promise<Reservation | Refusal>
+  reserve(demands: readonly Demand[], request?: object): Reservation | Refusal | Promise<Reservation | Refusal>
   /** The same counter for the same id, as long as it is in use. */
   counter(counter: Counter): Handle
   standing(counter: Counter): Standing

@@ -57,7 +57,7 @@ class Governing implements Governance {
   admitRequest(call: Call, headers: string[]): Settle | undefined | Promise<Settle | undefined> {
     const plan = this.#plans.of(call.principal).request(call)
     if (!plan) return undefined
-    const reserved = this.#limiter.reserve(plan.demands)
+    const reserved = this.#limiter.reserve(plan.demands, call)
     if (reserved instanceof Promise) return reserved.then((answer) => this.#requestAdmitted(answer, plan, headers))
     return this.#requestAdmitted(reserved, plan, headers)
   }
@@ -104,7 +104,7 @@ class Governing implements Governance {
     }
     // Whose price is not known, and may pass, passes as long as the budget is not used up.
     const demands = demandsOf(target, most, rates ? mostOf(rates, most) : 1)
-    const reserved = this.#limiter.reserve(demands)
+    const reserved = this.#limiter.reserve(demands, facts.call)
     if (reserved instanceof Promise) return reserved.then((answer) => this.#admitted(inference, { answer, demands, price: found }))
     return this.#admitted(inference, { answer: reserved, demands, price: found })
   }

@@ -64,6 +64,8 @@ class LeasingLimiter implements Limiter {
   readonly #counters = new Map<string, CounterState>()
   readonly #sweep: CounterSweep
   readonly #patience: number
+  /** Requests that have been told as admitted uncounted. */
+  readonly #unmetered = new WeakSet()
   #isClosed = false
 
   constructor(options: LimiterOptions) {
@@ -85,7 +87,7 @@ class LeasingLimiter implements Limiter {
     }
   }
 
-  reserve(demands: readonly Demand[]): Reservation | Refusal | Promise<Reservation | Refusal> {
+  reserve(demands: readonly Demand[], request?: object): Reservation | Refusal | Promise<Reservation | Refusal> {
     if (this.#isClosed) throw this.#outOfReach(new Error('the limiter has been closed'))
     const now = this.#clock.now()
     for (const { counter, amount } of demands) checkAmount(counter, amount)
@@ -94,7 +96,7 @@ class LeasingLimiter implements Limiter {
       const grip = this.#stateOf(counter).draw(amount, now)
       if (!grip) {
         taken.undo()
-        return this.#wait(demands, now)
+        return this.#wait(demands, now, request)
       }
       taken.grips.push(grip)
       taken.amounts.push(amount)
@@ -140,16 +142,16 @@ class LeasingLimiter implements Limiter {
     return state
   }
 
-  #wait(demands: readonly Demand[], now: number): Refusal | Promise<Reservation | Refusal> {
+  #wait(demands: readonly Demand[], now: number, request: object | undefined): Refusal | Promise<Reservation | Refusal> {
     const refusal = this.#shortOf(demands)
     if (refusal) return refusal
     // All that lack something ask at once; they are then waited for one after the other.
     if (demands.length > 1) for (const { counter, amount } of demands) this.#stateOf(counter).warm(amount, now)
-    return this.#acquireAll(demands)
+    return this.#acquireAll(demands, request)
   }
 
   /** One after the other by id, so that no two requests ever wait for one another. */
-  async #acquireAll(demands: readonly Demand[]): Promise<Reservation | Refusal> {
+  async #acquireAll(demands: readonly Demand[], request: object | undefined): Promise<Reservation | Refusal> {
     const deadline = this.#clock.monotonic() + this.#patience
     const grips = new Map<Demand, Grip>()
     for (const demand of demands.toSorted((a, b) => (a.counter.id < b.counter.id ? -1 : 1))) {
@@ -166,15 +168,20 @@ class LeasingLimiter implements Limiter {
       taken.grips.push(grips.get(demand) ?? uncounted)
       taken.amounts.push(demand.amount)
     }
+    if (taken.grips.includes(uncounted)) this.#countUnmetered(request)
     return taken
+  }
+
+  #countUnmetered(request: object | undefined): void {
+    if (request && this.#unmetered.has(request)) return
+    if (request) this.#unmetered.add(request)
+    this.#link.countUnmetered()
   }
 
   async #acquire({ counter, amount }: Demand, deadline: number): Promise<Outcome> {
     const state = this.#stateOf(counter)
     const outcome = state.draw(amount, this.#clock.now()) ?? (await state.acquire(amount, deadline))
-    if (!('error' in outcome) || this.#options.failure === 'closed') return outcome
-    this.#link.countUnmetered()
-    return uncounted
+    return 'error' in outcome && this.#options.failure === 'open' ? uncounted : outcome
   }
 
   /** The first that is known to have too little. */

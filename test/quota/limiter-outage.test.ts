@@ -84,11 +84,25 @@ describe('the quota store is out of reach', () => {
     state.mode = 'works'
     await time.runUntil(time.now + 2500)
     expect(await outcome(one(tokens, 100_000))).toBe('admitted')
-    expect(state.events).toEqual(['failed: no way', 'back: 100'])
+    expect(state.events).toEqual(['failed: no way', 'back: 50'])
     expect(await outcome(one(tokens, 1))).toBe('refused')
     for (let at = 0; at < 10; at++) expect(await outcome(one(slots))).toBe('admitted')
     expect(await outcome(one(slots))).toBe('refused')
     await limiter[Symbol.asyncDispose]()
+  })
+
+  test('[QUO-14] what one request reserves in several goes is told as one that was admitted uncounted', async () => {
+    const { state, time, limiter } = stage('open')
+    state.mode = 'fails'
+    for (let at = 0; at < 5; at++) {
+      const request = {}
+      await limiter.reserve([...one(tokens), ...one(slots)], request)
+      await limiter.reserve(one(tokens, 5000), request)
+    }
+    state.mode = 'works'
+    await time.runUntil(time.now + 2500)
+    await limiter.reserve(one(tokens))
+    expect(state.events).toEqual(['failed: no way', 'back: 5'])
   })
 
   test('[QUO-14] a store that does not answer is asked by one at a time, and keeps nobody for longer than its time', async () => {
