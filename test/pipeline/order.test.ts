@@ -17,7 +17,11 @@ const perDay = (authenticated: number, anonymous = authenticated) =>
 const callers = { alice: { attributes: {} }, bob: { attributes: {} } }
 
 test('[PIP-1] of all that would refuse a request the first layer does', async () => {
-  const parts = { routePolicy: routesBeginning('/v1/models', '/nothing'), quota: perDay(1), server: { cors, clientVersions: ['0.7'] } }
+  const parts = {
+    routePolicy: routesBeginning('/v1/models', '/v1/embeddings', '/nothing'),
+    quota: perDay(1),
+    server: { cors, clientVersions: ['0.7'] },
+  }
   await using server = await serve(parts, known(callers))
   const ask = async (path: string, headers: Record<string, string>) =>
     outcome(await server.fetch(path, { method: 'POST', body: '{', headers: { 'content-type': 'application/json', ...headers } }))
@@ -31,8 +35,8 @@ test('[PIP-1] of all that would refuse a request the first layer does', async ()
   const alice = { ...readable, authorization: 'Bearer alice' }
   expect(await ask('/v1/chat/completions', alice)).toBe('403 route_not_permitted')
   // What was refused so far has not been counted: the one request that there is goes to whoever comes this far.
-  expect(await ask('/nothing', alice)).toBe('426 client_version_mismatch')
-  expect(await ask('/nothing', alice)).toStartWith('429 ')
+  expect(await ask('/v1/embeddings', alice)).toBe('426 client_version_mismatch')
+  expect(await ask('/v1/embeddings', alice)).toStartWith('429 ')
   const { 'x-ogx-client-version': _version, ...current } = alice
   expect(await ask('/nothing', { ...current, authorization: 'Bearer bob' })).toBe('404 unknown_url')
 })

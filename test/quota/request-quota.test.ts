@@ -111,6 +111,22 @@ describe('Llama Stack’s quota', () => {
     expect(await statuses(3, () => stage.chat())).toEqual([400, 400, 429])
   })
 
+  test('[QUO-42] what no route answers, metrics and the admin API are neither counted nor refused', async () => {
+    const quota = { authenticated_max_requests: 2, limits: [{ requests: 2, period: 'day', per: 'global' }] }
+    const stage = await on({ quota, callers })
+    const uncounted = ['/v1/nowhere', '/metrics', '/v1alpha/admin/providers', '/v1alpha/admin/keys', '/v1alpha/admin/inspect/routes']
+    const all = async () => {
+      for (const path of uncounted) {
+        const answer = await stage.ask(path, { as: 'alice' })
+        expect([path, answer.status === 429, limitsOf(answer)]).toEqual([path, false, {}])
+      }
+      expect((await stage.ask('/v1alpha/admin/keys/key_1', { as: 'alice', method: 'DELETE' })).status).not.toBe(429)
+    }
+    await all()
+    expect(await statuses(3, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 200, 429])
+    await all()
+  })
+
   test('[QUO-34] its text, its code, and when to come again', async () => {
     const daily = await on({ quota: { authenticated_max_requests: 1 }, callers })
     await daily.ask(models, { as: 'alice' })
@@ -135,7 +151,7 @@ describe('Llama Stack’s quota', () => {
     stage.now += 1500
     const limits = async (path: string) => limitsOf(await stage.ask(path, { as: 'alice' }))
     expect(await limits(models)).toEqual({ 'limit-requests': '2', 'remaining-requests': '1', 'reset-requests': '59s' })
-    expect(await limits('/v1/nowhere')).toEqual({ 'limit-requests': '2', 'remaining-requests': '0', 'reset-requests': '59s' })
+    expect(await limits('/v1/models/nowhere')).toEqual({ 'limit-requests': '2', 'remaining-requests': '0', 'reset-requests': '59s' })
     expect(await limits(models)).toEqual({ 'limit-requests': '2', 'remaining-requests': '0', 'reset-requests': '59s' })
   })
 })

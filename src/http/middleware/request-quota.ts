@@ -5,19 +5,29 @@ import type { Middleware, Next } from './middleware.ts'
 
 /**
  * Counts each request against the limits of its caller, and holds a place among those that run at once until it is over, streams until their
- * end. Stands behind authentication and the route policy: whom they refuse is not counted. Neither are public routes, nor preflights, which
- * are answered before, nor what is refused for want of quota, nor what this server or a provider fails (5xx). Costs no promise where the
- * limits are at hand. Undefined where nothing can be limited.
+ * end. Stands behind authentication and the route policy: whom they refuse is not counted. Neither is what `isCounted` leaves out, nor what is
+ * refused for want of quota, nor what this server or a provider fails (5xx). Costs no promise where the limits are at hand. Undefined where
+ * nothing can be limited.
  */
 export function requestQuota(governance: Pick<Governance, 'admitRequest'> | undefined): Middleware | undefined {
   if (!governance) return undefined
   return (request, context, next) => {
-    if (request.method === 'OPTIONS' || context.found?.route.public) return next(request, context)
+    if (request.method === 'OPTIONS' || !isCounted(context.found)) return next(request, context)
     const admitted = governance.admitRequest(context, context.answerHeaders)
     if (admitted instanceof Promise) return afterWait(admitted, context, next)
     if (admitted) settleAtEnd(context, admitted)
     return next(request, context)
   }
+}
+
+/**
+ * Not what no route answers, and not public routes. Nor what an operator works with: a used-up limit must keep nobody from revoking a key, and no
+ * monitor from seeing that it is used up. Policies say who may use those.
+ */
+function isCounted(found: RequestContext['found']): boolean {
+  if (!found || found.route.public) return false
+  const { path } = found.route
+  return path !== '/metrics' && !path.startsWith('/v1alpha/admin/')
 }
 
 async function afterWait(pending: Promise<Settle | undefined>, context: RequestContext, next: Next): Promise<Response> {
