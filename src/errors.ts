@@ -24,7 +24,7 @@ export interface ProviderFault {
 
 /** Who refused a request and why, for the log and the audit log: never shown to the caller, whose message may have to say less. */
 export interface Denial {
-  readonly by: 'authentication' | 'route_policy' | 'access_policy' | 'key' | 'quota' | 'egress'
+  readonly by: 'host' | 'origin' | 'authentication' | 'route_policy' | 'access_policy' | 'key' | 'quota' | 'egress'
   /** For people, without secrets, e.g. `token expired`, `rule 3 (contractors stay out)`, `limit 'team-a monthly'`. */
   readonly reason: string
   readonly action?: string | undefined
@@ -59,7 +59,7 @@ export class ApiError extends Error {
   readonly denial: Denial | undefined
 
   constructor(type: ErrorType | (string & {}), message: string, detail: ErrorDetail = {}) {
-    super(message, { cause: detail.cause })
+    super(withoutTokens(message), { cause: detail.cause })
     this.name = 'ApiError'
     this.type = type
     this.status = detail.status ?? (Object.hasOwn(errorStatus, type) ? errorStatus[type as ErrorType] : 500)
@@ -74,9 +74,25 @@ export class ApiError extends Error {
 /** Characters of a caller's own text that a message repeats. */
 const longestRepeated = 200
 
-/** A text as it may stand in a message or a log line: whole, or cut after `most` characters. What callers send may be megabytes long. */
+/** Beyond what is shown of a text, characters that are looked at: a token at the cut is masked whole. */
+const longestToken = 128
+
+/**
+ * A text as it may stand in a message or a log line, API keys of ours masked: whole, or cut after `most` characters. What callers send may be
+ * megabytes long.
+ */
 export function shortened(text: string, most = longestRepeated): string {
-  return text.length > most ? `${text.slice(0, most)}…` : text
+  if (text.length <= most) return withoutTokens(text)
+  const masked = withoutTokens(text.slice(0, most + longestToken))
+  return masked.length > most ? `${masked.slice(0, most)}…` : `${masked}…`
+}
+
+/** Also as URLs spell the underscore. Shorter ones hold nothing of the secret. */
+const tokens = /crl(?:_|%5f)[0-9a-z_%]{8,}/gi
+
+/** A text in which API keys of ours (`crl_…`) are masked: callers put them where an id belongs, and messages and log lines repeat that. */
+export function withoutTokens(text: string): string {
+  return text.includes('crl') || text.includes('CRL') ? text.replaceAll(tokens, 'crl_***') : text
 }
 
 export function invalidRequest(message: string, detail: ErrorDetail = {}): ApiError {

@@ -85,5 +85,6 @@ function preflight(policy: CorsPolicy): (request: Request, context: RequestConte
 
 /** The browser blocks the call whatever we say; this is for whoever looks into its network panel. */
 function refused(what: string, option: string): ApiError {
-  return new ApiError('permission_error', `${what} is not allowed by server.cors.${option}.`, { code: 'cors_not_allowed' })
+  const message = `${what} is not allowed by server.cors.${option}`
+  return new ApiError('permission_error', `${message}.`, { code: 'cors_not_allowed', denial: { by: 'origin', reason: message } })
 }

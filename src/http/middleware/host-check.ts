@@ -23,6 +23,7 @@ export function hostCheck({ host, allowedHosts = [] }: HostCheckOptions): Middle
     if (given !== null && !allowed.has(withoutPort(given).toLowerCase())) {
       throw new ApiError('permission_error', `This server is not known as '${shortened(given, 100)}'; name it in server.allowed_hosts.`, {
         code: 'host_not_allowed',
+        denial: { by: 'host', reason: `'${shortened(given, 100)}' is no name of this server` },
       })
     }
     return next(request, context)

@@ -22,6 +22,7 @@ export function originCheck(policy: CorsPolicy | undefined): Middleware {
     const whose = origin === null ? 'Pages of other sites' : `Pages of '${shortened(origin, 100)}'`
     throw new ApiError('permission_error', `${whose} may not call this server; server.cors.allow_origins says whose may.`, {
       code: 'origin_not_allowed',
+      denial: { by: 'origin', reason: origin === null ? 'a page of another site' : `a page of '${shortened(origin, 100)}'` },
     })
   }
 }
