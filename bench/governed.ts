@@ -94,10 +94,14 @@ export function prepareGoverned({ name, provider, folder, port, upstream, corral
   )
   const env = { CORRAL_HOME: home }
   const [program = '', ...words] = corral
-  const created = execFileSync(program, [...words, 'keys', 'create', '--config', file, '--as', 'ann', '--attribute', 'teams=red'], {
-    env: { ...process.env, ...env },
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const created = execFileSync(
+    program,
+    [...words, 'keys', 'create', '--config', file, '--name', 'bench', '--as', 'ann', '--attribute', 'teams=red'],
+    {
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   return { file, env, key: created.trim(), token: provider.token() }
 }

@@ -70,7 +70,10 @@ func build(address *url.URL, name, model, headers string) []byte {
 	text := "pattern=" + name + " Which animals stand in the corral, and how many of each? Answer in a few sentences, and say how you counted them."
 	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"system","content":"You are a helpful assistant on a farm."},{"role":"user","content":%q}],"temperature":0.7,"max_tokens":256%s}`,
 		model, text, map[bool]string{true: `,"stream":true`}[name != "plain"])
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nhost: %s\r\ncontent-type: application/json\r\nauthorization: Bearer sk-bench\r\naccept: */*\r\nuser-agent: bench\r\n", address.RequestURI(), address.Host)
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nhost: %s\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\n", address.RequestURI(), address.Host)
+	if !strings.Contains(headers, "authorization:") {
+		head += "authorization: Bearer sk-bench\r\n"
+	}
 	for _, line := range strings.Split(headers, "\n") {
 		if line != "" {
 			head += line + "\r\n"
