@@ -11,6 +11,7 @@ import { parseLoggingSpec, readLogging } from './logging.ts'
 import { readModels } from './models.ts'
 import { parseConfigText } from './parse.ts'
 import { readProviders } from './providers.ts'
+import { checkQuotaProviders } from './quota-providers.ts'
 import { checkQuotaStore } from './quota-store.ts'
 import { ConfigErrors, type ConfigWarning, inFileOrder, Report } from './report.ts'
 import { readApis, readUnusedSections, readVersion } from './sections.ts'
@@ -86,7 +87,11 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
   const storage = readStorage(root, { ...using, corralHome })
   const telemetry = readTelemetry(root, { ...using, corralHome })
-  if (settings) checkQuotaStore(settings.quota, child(child(root, 'server'), 'quota') ?? root, { storage, report })
+  if (settings) {
+    const section = child(child(root, 'server'), 'quota') ?? root
+    checkQuotaStore(settings.quota, section, { storage, report })
+    checkQuotaProviders(settings.quota, section, { ids, strictness, report })
+  }
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
   if (!settings) throw new ConfigErrors([])

@@ -1,3 +1,4 @@
+import { isOutOfReach } from '../storage/errors.ts'
 import type { Storage } from '../storage/open.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { QuotaConfig } from './config.ts'
@@ -30,9 +31,6 @@ const dependency = 'the quota store'
 /** Limits, prices and the ledger of a server, over the store that the configuration names. Throws an Error where there is no such store. */
 export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
   const { storage, events, pricing, hasLedger } = deps
-  for (const id of strangersIn(config, pricing)) {
-    events.warning(`server.quota names the provider '${id}', which is not enabled: what stands there for it has no effect.`)
-  }
   const store = await openStore(config, deps)
   const failure = config.onStoreFailure ?? 'closed'
   const limiter = createLimiter({
@@ -64,7 +62,12 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
  * that counts alone counts in memory; but days, weeks and months in the database of the records, for they outlive it.
  */
 async function openStore({ store }: QuotaConfig, { storage, events, isShared }: GovernanceDeps): Promise<QuotaStore> {
-  const options = { failed: (error: unknown) => events.unexpected('deleting counts of windows that are over', error) }
+  const options = {
+    failed(error: unknown) {
+      // A store that is out of reach is told of once, by itself.
+      if (!isOutOfReach(error)) events.unexpected('deleting counts of windows that are over', error)
+    },
+  }
   if (!store) {
     const records = createSqlStore(storage.records, options)
     return isShared || storage.records.engine === 'postgres' ? records : createSplitStore(createMemoryStore({ shared: true }), records)
@@ -73,10 +76,4 @@ async function openStore({ store }: QuotaConfig, { storage, events, isShared }: 
   if (!backend) throw new Error('server.quota counts in a backend that there is not in storage.backends.')
   if (backend.engine === 'redis') return createRedisStore(backend, { namespace: store.namespace })
   return createSqlStore(await storage.open(backend), options)
-}
-
-/** Ids of providers that limits and prices speak of, and that there are not: slips, or providers that are switched off. */
-function strangersIn({ limits, prices = [] }: QuotaConfig, providers: GovernanceDeps['pricing']): ReadonlySet<string> {
-  const named = [...limits.flatMap((limit) => limit.providers ?? []), ...prices.flatMap(({ provider }) => provider ?? [])]
-  return new Set(named.filter((id) => !providers.has(id)))
 }

@@ -7,7 +7,6 @@ import {
   chatReply,
   mockUpstream,
   type MockUpstream,
-  recordedLog,
   testConfig,
   testServer,
   type TestServer,
@@ -109,17 +108,4 @@ describe('where counts are kept that nobody named a store for', () => {
     await split.hold({ counter: 'c', holder: 'h', limit: 1, keep: 0, atLeast: 1, slots: 1, ttl: 1000, sequence: 1 })
     expect(asked).toEqual(['passing', 'passing', 'keeping', 'keeping', 'passing hold'])
   })
-})
-
-test('limits and prices of providers that there are not are told at start', async () => {
-  const log = recordedLog()
-  const quota = {
-    limits: [{ requests: 1, period: 'day', providers: ['up', 'gorq'] }],
-    prices: [{ provider: 'mistrall', model: '*', input_per_million: 1 }],
-  }
-  const on = await server(await upstream(), quota, join(await folder(), 'corral.db'), { log })
-  await on[Symbol.asyncDispose]()
-  const told = JSON.stringify(log.lines)
-  for (const name of ['gorq', 'mistrall']) expect(told).toContain(`server.quota names the provider '${name}', which is not enabled`)
-  expect(told).not.toContain("provider 'up', which")
 })

@@ -1,0 +1,38 @@
+import { expect, test } from 'bun:test'
+import { issuesOf, load, warnings } from './loading.ts'
+
+const file = (quota: string) =>
+  `version: 2
+providers:
+  inference:
+    - { provider_id: sample, provider_type: remote::sample }
+    - { provider_id: "\${env.GONE:+other}", provider_type: remote::sample }
+server:
+  quota: ${quota}
+`
+const limit = (providers: string) => file(`{ limits: [{ requests: 1, period: day, providers: ${providers} }] }`)
+const price = (provider: string) => file(`{ prices: [{ provider: ${provider}, model: "*", input_per_million: 1 }] }`)
+const places = async (text: string, options?: { strict: boolean }) => {
+  const issues = await issuesOf(text, options)
+  return issues.map(({ path, line, nearest }) => [path, line, nearest])
+}
+
+test('a provider that a limit or a price names, and that there is not, is told', async () => {
+  const told = (path: string) =>
+    expect.stringContaining(`server.quota.${path}: there is no provider 'groq': what is said of it has no effect.`)
+  expect(await warnings(limit('[sample, groq]'))).toEqual([told('limits[0].providers[1]')])
+  expect(await warnings(limit('groq'))).toEqual([told('limits[0].providers')])
+  expect(await warnings(price('groq'))).toEqual([told('prices[0].provider')])
+  expect(await warnings(limit('sample'))).toEqual([])
+})
+
+test('it is an error under --strict, and where it is a slip', async () => {
+  expect(await places(limit('groq'), { strict: true })).toEqual([['server.quota.limits[0].providers', 7, undefined]])
+  expect(await places(limit('[smaple]'))).toEqual([['server.quota.limits[0].providers[0]', 7, 'sample']])
+  expect(await places(price('sampl'))).toEqual([['server.quota.prices[0].provider', 7, 'sample']])
+})
+
+test('one that is switched off is no slip', async () => {
+  const { warnings: found } = await load(limit('[sample, other]'), { strict: true })
+  expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("the provider 'other' is switched off")])
+})
