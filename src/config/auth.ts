@@ -14,6 +14,8 @@ export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' 
 export interface AuthReading extends Substitution {
   readonly cwd: string
   readonly trustedProxies: readonly string[]
+  /** An authenticator stands in the file and is switched off by an unset variable. */
+  readonly isSwitchedOff: boolean
 }
 
 /** `node` is the section, for messages. */
@@ -21,7 +23,10 @@ export function readAuthSection(values: AuthSection | null | undefined, node: Tr
   const { provider_config: provider, access_policy: access, route_policy: routes, key_pepper: keyPepper } = values ?? {}
   const policy = child(node, 'access_policy')
   if (!provider && access?.length && policy) {
-    reading.report.warn('notice', policy, 'has no effect as long as nobody authenticates: server.auth.provider_config is missing')
+    const why = 'protects nothing as long as nobody has to authenticate'
+    if (reading.isSwitchedOff) reading.report.warn('notice', policy, `${why}, and server.auth.provider_config is switched off`)
+    else
+      reading.report.error(policy, `${why}: add server.auth.provider_config ({type: api_key} for Corral's own keys alone), or take it out`)
   }
   return {
     ...(provider && { auth: readAuthenticators(provider, child(node, 'provider_config'), reading) }),

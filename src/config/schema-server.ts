@@ -5,10 +5,22 @@ import { egressSchema } from '../egress/schema.ts'
 import { quotaSchema } from '../quota/schema.ts'
 import { authSectionSchema } from './schema-auth.ts'
 
+/** Compared as browsers send it: scheme, host and port that is not the scheme's own, and nothing after that. */
+const origin = z.string().superRefine((text, context) => {
+  if (text === '*' || text === 'null') return
+  const complain = (message: string) => context.addIssue({ code: 'custom', message })
+  if (text.includes('*')) return complain("'*' stands alone, for every origin: take allow_origin_regex for some of them")
+  if (!/^[a-z][a-z0-9+.-]*:\/\/./i.test(text)) return complain("must be an origin such as https://app.example.com, 'null' or '*'")
+  const { origin: plain, protocol, host } = URL.canParse(text) ? new URL(text) : { origin: '', protocol: '', host: '' }
+  const sent = plain === 'null' && host !== '' ? `${protocol}//${host}` : plain
+  if (sent === text) return
+  complain(sent === '' ? 'is no origin' : `can match no browser's origin: write ${sent}`)
+})
+
 /** `server.cors` as an object: Llama Stack's keys and defaults (behaviour: "CORS"). */
 export const corsSchema = z
   .strictObject({
-    allow_origins: z.array(z.string()).default([]).describe('Origins that may read answers, e.g. `https://app.example.com`; `*` for all.'),
+    allow_origins: z.array(origin).default([]).describe('Origins that may read answers, e.g. `https://app.example.com`; `*` for all.'),
     allow_origin_regex: z.string().nullish().describe('A regular expression that the whole origin must match.'),
     allow_methods: z.array(z.string()).default(['OPTIONS']),
     allow_headers: z.array(z.string()).default([]),

@@ -41,11 +41,16 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
     return undefined
   }
   const placed = refuseMisplaced(found, reading)
-  const expanded = substitute(withoutUnsetAuthenticators(placed, reading), reading) as MapNode
+  const enabled = withoutUnsetAuthenticators(placed, reading)
+  const expanded = substitute(enabled, reading) as MapNode
   const read = validateWritten(expanded, serverSchema, { report, strictness: 'strict' })
   if (!read) return undefined
   const { value: values, written } = read
-  const auth = readAuthSection(values.auth, child(expanded, 'auth'), { ...reading, trustedProxies: values.trusted_proxies ?? [] })
+  const auth = readAuthSection(values.auth, child(expanded, 'auth'), {
+    ...reading,
+    trustedProxies: values.trusted_proxies ?? [],
+    isSwitchedOff: enabled !== placed,
+  })
   const quota = withAbsolutePath(toQuotaConfig(values.quota), reading)
   const host = reading.overrides.host ?? values.host ?? undefined
   if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { load, warnings, withServer } from './loading.ts'
+import { load, problems, warnings, withServer } from './loading.ts'
 
 const configOf = async (...lines: string[]) => (await load(withServer(...lines))).config
 const alice = { id: 'alice', attributes: { roles: ['admin'] } }
@@ -8,6 +8,7 @@ describe('policies', () => {
   test('are read from server.auth and decide', async () => {
     const { accessPolicy, routePolicy } = await configOf(
       'auth:',
+      '  provider_config: { type: api_key }',
       '  access_policy:',
       '    - forbid: { actions: [delete] }',
       '      unless: user with admin in roles',
@@ -23,11 +24,46 @@ describe('policies', () => {
     expect([route('/v1/models/a/b'), route('/v1/health'), route('/v1/providers')]).toEqual([true, true, false])
   })
 
-  test('an access policy that nobody’s identity could matter to is told', async () => {
-    expect(await warnings(withServer('auth: { access_policy: [{ permit: { actions: read } }] }'))).toContain(
-      '4:11 server.auth.access_policy: has no effect as long as nobody authenticates: server.auth.provider_config is missing',
-    )
+  test('an access policy that nobody’s identity could matter to stops the start', async () => {
+    const policy = 'access_policy: [{ permit: { actions: read } }]'
+    for (const rest of ['', 'provider_config: null, ', 'route_policy: [{ permit: { paths: "*" } }], ']) {
+      expect(await problems(withServer(`auth: { ${rest}${policy} }`))).toEqual([
+        expect.stringMatching(
+          /server\.auth\.access_policy: protects nothing .*: add server\.auth\.provider_config \(\{type: api_key\}/,
+        ) as string,
+      ])
+    }
+    await load(withServer(`auth: { ${policy}, provider_config: { type: api_key } }`))
+    await load(withServer('auth: { access_policy: [] }'))
   })
+
+  test('where a variable switches authentication off, it is a warning', async () => {
+    const text = withServer('auth: { access_policy: [{ permit: { actions: read } }], provider_config: { type: "${env.AUTH:+api_key}" } }')
+    expect((await warnings(text)).join()).toContain('server.auth.access_policy: protects nothing as long as nobody has to authenticate')
+    expect((await load(text, { env: { AUTH: '1' } })).config.auth).toBeDefined()
+  })
+})
+
+test('an origin that no browser sends is a mistake', async () => {
+  const said = async (origin: string) => (await problems(withServer(`cors: { allow_origins: ["${origin}"] }`))).join()
+  for (const good of ['https://a.example', 'http://localhost:3000', 'null', '*', 'chrome-extension://abcdef', 'http://[::1]:8080']) {
+    expect((await configOf(`cors: { allow_origins: ["${good}"] }`)).server.cors?.allowOrigins).toEqual([good])
+  }
+  for (const bad of [
+    'https://a.example/',
+    'https://a.example/app',
+    'https://A.example',
+    'https://a.example:443',
+    'https://u@a.example',
+    'https://a.example?x',
+  ]) {
+    expect([bad, await said(bad)]).toEqual([
+      bad,
+      expect.stringContaining("can match no browser's origin: write https://a.example") as string,
+    ])
+  }
+  expect(await said('a.example')).toContain('must be an origin such as')
+  expect(await said('https://*.example')).toContain('take allow_origin_regex')
 })
 
 describe('the audit log', () => {
