@@ -40,6 +40,30 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_provider_url'])
   })
 
+  test.each([['http://ho st/'], [7], [true], [['https://host']], [{ url: 'https://host' }], [[]], ['  ']])(
+    '%j is none either: the key is not sent to the operator’s host instead',
+    async (azure_api_base) => {
+      await using stage = await scene('remote::azure', azureConfig)
+      const response = await stage.post(chatPath, chat, { azure_api_base, azure_api_key: callerKey })
+      expect([response.status, stage.asked()]).toEqual([400, []])
+      expect((await errorOf(response)).code).toBe('invalid_provider_url')
+    },
+  )
+
+  test('a host with letters of any script is judged as what it is to the resolver', async () => {
+    await using stage = await scene('remote::azure', azureConfig, undefined, { allow: [] })
+    const header = String.raw`{"azure_api_base":"http://m\u00fcnchen.invalid","azure_api_key":"${callerKey}"}`
+    const response = await stage.post(chatPath, chat, JSON.parse(header) as object)
+    expect([response.status, (await errorOf(response)).code, stage.asked()]).toEqual([400, 'url_not_allowed', []])
+  })
+
+  test.each([[7], [['k']], [{}], ['k\u00e9y'], ['a\nb']])('a key that is none, %j: 400, not the operator’s', async (azure_api_key) => {
+    await using stage = await scene('remote::azure', azureConfig)
+    const response = await stage.post(chatPath, chat, { azure_api_key })
+    expect([response.status, stage.asked()]).toEqual([400, []])
+    expect(await errorOf(response)).toMatchObject({ code: 'invalid_provider_data', param: 'azure_api_key' })
+  })
+
   test('a key alone goes to the operator’s resource; a token of Entra ID as a bearer', async () => {
     await using stage = await scene('remote::azure', azureConfig)
     await stage.post(chatPath, chat, { azure_api_key: callerKey })

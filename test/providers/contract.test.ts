@@ -81,18 +81,21 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
     expect(JSON.stringify(stage.asked.at(-1))).not.toContain(operatorKey)
   })
 
-  test('a key that is no text is ignored', async () => {
+  test('a key that is no text is refused, an empty one is none', async () => {
     const stage = withKey()
     stage.answer = chatReply()
-    for (const value of [42, true, null, ['x'], { a: 1 }, '', ' ', 'with\nnewline', 'schlüssel']) {
-      const response = await stage.post(
-        path,
-        { model, ...body },
-        { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') },
-      )
-      expect(response.status).toBe(200)
+    const postWith = (value: unknown): Promise<Response> =>
+      stage.post(path, { model, ...body }, { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') })
+    for (const value of [null, '', ' ']) {
+      expect((await postWith(value)).status).toBe(200)
       expect(stage.asked.at(-1)?.headers).toMatchObject(carried(operatorKey))
     }
+    const before = stage.asked.length
+    for (const value of [42, true, ['x'], { a: 1 }, 'with\nnewline', 'schlüssel']) {
+      const response = await postWith(value)
+      expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_provider_data', param: header } }])
+    }
+    expect(stage.asked.length).toBe(before)
   })
 
   test('[PRV-4] connections are kept and used again', async () => {

@@ -43,7 +43,7 @@ export async function scene(
     post: (path, body, data, signal) =>
       app.fetch(path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...(data && { 'x-llamastack-provider-data': JSON.stringify(data) }) },
+        headers: { 'content-type': 'application/json', ...(data && { 'x-llamastack-provider-data': asciiJson(data) }) },
         body: JSON.stringify({ model: 'p/m', ...body }),
         ...(signal && { signal }),
       }),
@@ -52,6 +52,11 @@ export async function scene(
       await upstream[Symbol.asyncDispose]()
     },
   }
+}
+
+/** JSON that a header can carry. */
+function asciiJson(data: object): string {
+  return JSON.stringify(data).replaceAll(/[^\u0020-\u007e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 export const chat = { messages: [{ role: 'user', content: 'Hi' }] }

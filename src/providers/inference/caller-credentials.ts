@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Call } from '../../call.ts'
+import { CallerUrl } from '../../egress/egress.ts'
 import { invalidRequest, type ApiError } from '../../errors.ts'
-import type { Log } from '../../telemetry/logger.ts'
 
 /** What a caller may say in the provider-data header, as a schema: these fields, and those of other providers beside them. */
 export function callerFields(names: readonly string[]) {
@@ -11,23 +11,50 @@ export function callerFields(names: readonly string[]) {
 // A header may carry visible ASCII and spaces inside: anything else could end the header and begin another.
 const headerSafe = /^[\u0021-\u007e](?:[\u0020-\u007e]*[\u0021-\u007e])?$/
 
-/**
- * One field of the caller's provider data. Undefined when it is absent or empty, and when it is no text that a header can carry:
- * then `log`, if given, tells the field's name and kind, never its value.
- */
-export function fieldOf(call: Call, name: string, log?: Log): string | undefined {
+/** What the caller's provider data say under a name; undefined when it is absent, null or empty. */
+function told(call: Call, name: string): unknown {
   const value = Object.hasOwn(call.providerData, name) ? call.providerData[name] : undefined
-  if (value === undefined || value === null || value === '') return undefined
-  if (typeof value === 'string') {
-    const trimmed = value.trim()
-    if (headerSafe.test(trimmed)) return trimmed
-  }
-  const kind =
-    typeof value === 'string'
-      ? 'a text with characters that no header can carry'
-      : `of type ${Array.isArray(value) ? 'array' : typeof value}`
-  log?.warn({ request_id: call.requestId, field: name }, `The provider data's '${name}' is ${kind}: ignored.`)
-  return undefined
+  return value === null || value === '' ? undefined : value
+}
+
+function readable(value: unknown): string | undefined {
+  const trimmed = typeof value === 'string' ? value.trim() : ''
+  return headerSafe.test(trimmed) ? trimmed : undefined
+}
+
+/** Whether the caller's provider data have a field that `fieldOf` can read. */
+export function bringsField(call: Call, name: string): boolean {
+  return readable(told(call, name)) !== undefined
+}
+
+/**
+ * One field of the caller's provider data; undefined when it is absent or blank. Throws ApiError 400 where it is no text that a header can
+ * carry: somebody who brings a credential is not served with another one. The message tells the field's name and kind, never its value.
+ */
+export function fieldOf(call: Call, name: string): string | undefined {
+  const value = told(call, name)
+  if (value === undefined || (typeof value === 'string' && value.trim() === '')) return undefined
+  const text = readable(value)
+  if (text !== undefined) return text
+  const kind = typeof value === 'string' ? 'must be a text of visible ASCII characters' : `must be a text, and is ${kindOf(value)}`
+  throw invalidRequest(`The provider data's '${name}' ${kind}.`, { code: 'invalid_provider_data', param: name })
+}
+
+/** Whether the caller names a URL of its own under `name`, be it readable or not: then nothing of it may go anywhere else. */
+export function namesUrl(call: Call, name: string): boolean {
+  return told(call, name) !== undefined
+}
+
+/** That URL. Throws ApiError 400 where it is none. */
+export function urlFieldOf(call: Call, name: string): CallerUrl {
+  const value = told(call, name)
+  const source = { source: `the provider data's '${name}'`, code: 'invalid_provider_url' }
+  return CallerUrl.parse(typeof value === 'string' ? value.trim() : '', source)
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
 /** Neither the configuration nor the caller gave a key. Names the header of both families, and the variable where there is one. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ListedModel } from '../provider.ts'
-import { fieldOf } from './caller-credentials.ts'
+import { bringsField } from './caller-credentials.ts'
 import { forwardedHeaders, forwardHeaders } from './forwarded-headers.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
@@ -58,6 +58,6 @@ export const passthrough = defineRemoteInference({
     // Llama Stack ends its streams without [DONE].
     terminal: 'finish_reason',
     acceptsKeyOf: (call) =>
-      fieldOf(call, 'passthrough_api_key') !== undefined || Object.keys(forwardedHeaders(call, config.forward_headers)).length > 0,
+      bringsField(call, 'passthrough_api_key') || Object.keys(forwardedHeaders(call, config.forward_headers)).length > 0,
   }),
 })

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
-import { CallerUrl, type NetworkOptions } from '../../egress/egress.ts'
+import type { NetworkOptions } from '../../egress/egress.ts'
 import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
 import type { ProviderPricing } from '../../quota/prices.ts'
 import {
@@ -12,7 +12,7 @@ import {
   type ProviderDeps,
   type StarterEntry,
 } from '../provider.ts'
-import { callerFields, fieldOf, missingKey } from './caller-credentials.ts'
+import { bringsField, callerFields, fieldOf, missingKey, namesUrl, urlFieldOf } from './caller-credentials.ts'
 import { openaiCompatibleConfig, withoutEndSlashes, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
 import { openaiCompatible, type OpenAICompatibleOptions } from './openai-compatible.ts'
 import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
@@ -109,7 +109,7 @@ function createVendor<Extra extends z.ZodRawShape>(
     baseUrl: root || noRoot(vendor),
     authorize: context.authorize,
     hasOwnKey: Boolean(root && (configured || !isRequired(vendor.key, root))),
-    acceptsKeyOf: (call) => fieldOf(call, header) !== undefined,
+    acceptsKeyOf: (call) => bringsField(call, header),
     capabilities: vendor.capabilities,
     network,
     ...differences,
@@ -121,12 +121,12 @@ function createVendor<Extra extends z.ZodRawShape>(
   if (!callerUrl) return provider
   const foreignOptions = {
     ...options,
-    ...callersRoot(vendor, callerUrl, context),
+    ...callersRoot(vendor, callerUrl),
     headers: callerHeaders,
     network: forForeignHost(network),
   }
   const foreign = openaiCompatible(foreignOptions, deps)
-  return chosenByCall(provider, foreign, (call) => !(callerUrl.configWins && root) && fieldOf(call, callerUrl.field) !== undefined)
+  return chosenByCall(provider, foreign, (call) => !(callerUrl.configWins && root) && namesUrl(call, callerUrl.field))
 }
 
 function contextOf<Extra extends z.ZodRawShape>(
@@ -144,7 +144,7 @@ function contextOf<Extra extends z.ZodRawShape>(
   const configured = common.api_key ?? common.api_token
   const { header, variable, carry = bearer } = vendor.key
   const keyFor = (call: Call): string | undefined => {
-    const key = fieldOf(call, header, deps.log) ?? configured?.reveal()
+    const key = fieldOf(call, header) ?? configured?.reveal()
     if (!key && isRequired(vendor.key, root)) throw missingKey(header, variable)
     return key
   }
@@ -192,17 +192,12 @@ function noRoot<Extra extends z.ZodRawShape>(vendor: RemoteVendor<Extra>): () =>
 function callersRoot<Extra extends z.ZodRawShape>(
   vendor: RemoteVendor<Extra>,
   callerUrl: NonNullable<RemoteVendor<Extra>['callerUrl']>,
-  { deps }: VendorContext<unknown>,
 ): Pick<OpenAICompatibleOptions, 'baseUrl' | 'authorize'> {
   const { header, variable, carry = bearer } = vendor.key
   return {
-    baseUrl(call) {
-      const { field } = callerUrl
-      const source = { source: `the provider data's '${field}'`, code: 'invalid_provider_url' }
-      return CallerUrl.parse(fieldOf(call, field, deps.log) ?? '', source).withRoot((root) => callerUrl.complete(root))
-    },
+    baseUrl: (call) => urlFieldOf(call, callerUrl.field).withRoot((root) => callerUrl.complete(root)),
     authorize(call) {
-      const key = fieldOf(call, header, deps.log)
+      const key = fieldOf(call, header)
       if (!key && isRequired(vendor.key, '')) throw missingKey(header, variable)
       return key ? carry(key) : {}
     },

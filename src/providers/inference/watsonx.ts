@@ -65,7 +65,7 @@ export const watsonx = defineRemoteInference({
       streamUsage: false,
       terminal: 'finish_reason',
       editRequest(_, __, call) {
-        const project = fieldOf(call, 'watsonx_project_id', deps.log) ?? config.project_id
+        const project = fieldOf(call, 'watsonx_project_id') ?? config.project_id
         return { ...(project && { project_id: project }), parallel_tool_calls: undefined, stream_options: undefined }
       },
     }
