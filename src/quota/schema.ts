@@ -29,7 +29,18 @@ function oneOrMany<T extends z.ZodType>(one: T) {
 }
 
 const amount = z.int('must be a whole number').min(0, 'must not be negative')
-const price = z.number().min(0, 'must not be negative').max(1_000_000, 'is in US dollars for a million tokens: at most 1000000')
+/** Money below this would count as nothing at all; 0 itself says so. */
+function notBelow(least: number, text: string) {
+  return (value: number, context: z.core.$RefinementCtx<number>): void => {
+    if (value > 0 && value < least) context.addIssue({ code: 'custom', message: `is less than can be counted: the smallest is ${text}` })
+  }
+}
+
+const price = z
+  .number()
+  .min(0, 'must not be negative')
+  .max(1_000_000, 'is in US dollars for a million tokens: at most 1000000')
+  .superRefine(notBelow(1e-6, '0.000001 US dollars for a million tokens'))
 const nonEmpty = z.string().min(1, 'must not be empty')
 
 /** Billionths of a dollar stay exact up to this. */
@@ -56,6 +67,7 @@ export const limitSchema = z
       .number()
       .min(0, 'must not be negative')
       .max(mostDollars, `must be at most ${mostDollars}`)
+      .superRefine(notBelow(1e-9, '0.000000001 US dollars'))
       .nullish()
       .describe('US dollars a period.'),
     concurrent_requests: amount.nullish().describe('Requests at any one time.'),
@@ -81,7 +93,13 @@ const priceSchema = z.strictObject({
   cache_write_per_million: price.nullish().describe('Input tokens written to a cache; absent: as other input.'),
   input_audio_per_million: price.nullish().describe('Spoken input tokens; absent: as text.'),
   output_audio_per_million: price.nullish().describe('Spoken output tokens; absent: as text.'),
-  per_request: z.number().min(0, 'must not be negative').max(1_000, 'must be at most 1000').nullish().describe('US dollars a request.'),
+  per_request: z
+    .number()
+    .min(0, 'must not be negative')
+    .max(1_000, 'must be at most 1000')
+    .superRefine(notBelow(1e-9, '0.000000001 US dollars'))
+    .nullish()
+    .describe('US dollars a request.'),
 })
 
 const namespace = nonEmpty.nullish().describe('Keeps servers apart that share a backend.')
