@@ -140,6 +140,17 @@ for (const engine of engines) {
       for (const one of [next, third.token]) expect(await outcome(one.reveal())).toMatchObject({ status: 401 })
     })
 
+    test('[KEY-10] without a grace the token before a rotation is refused at once, and told why, by any replica’s clock', async () => {
+      const { id, token } = await make()
+      const { key, token: next } = await keys.rotate(call, id)
+      expect(key.previousValidUntil).toBeUndefined()
+      time -= minute
+      expect(await outcome(token)).toEqual({ status: 401, message: 'This API key was replaced by a new one.' })
+      expect(await outcome(`${token.slice(0, -7)}0${token.slice(-6)}`)).toMatchObject({ status: 401 })
+      time += minute
+      expect(await outcome(next.reveal())).toMatchObject({ id: 'alice' })
+    })
+
     test('an expired key is given no new token', async () => {
       const { id } = await make({ expiresAt: start + minute })
       time = start + minute

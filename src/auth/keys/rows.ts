@@ -18,6 +18,7 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     limits: grant.limits,
     expiresAt: row.expires_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,
-    previousValidUntil: row.previous_until ?? undefined,
+    // 0: replaced without grace.
+    previousValidUntil: row.previous_until || undefined,
   }
 }

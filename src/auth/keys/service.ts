@@ -128,8 +128,13 @@ class StoredKeys implements KeyService {
     const time = this.#clock()
     const row = await this.#rows.update(this.#asker(call), id, (now) => {
       refuseIfOver(now, time)
-      const previous = grace > 0 ? { previous_hash: now.hash, previous_until: time + grace } : { previous_hash: null, previous_until: null }
-      return { hash: this.#hasher.stored(token), hint: hintOf(token), ...previous }
+      // Without grace it is kept too, so that who holds the old token is told what became of it; long past by any replica's clock.
+      return {
+        hash: this.#hasher.stored(token),
+        hint: hintOf(token),
+        previous_hash: now.hash,
+        previous_until: grace > 0 ? time + grace : 0,
+      }
     })
     const key = toApiKey(row)
     await this.#changed(call, 'api_key.rotated', key, { old_token_valid_until: isoTime(key.previousValidUntil) })
