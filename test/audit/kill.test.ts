@@ -26,6 +26,32 @@ test('[AUD-2] kill -9 in the middle of writing: what was acknowledged is there, 
   }
 })
 
+test.skipIf(process.platform !== 'linux')('[AUD-2] a killed process that nobody has waited for holds no chain', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'corral-audit-'))
+  // The shell becomes `tail`, which never waits for the shell's children.
+  const shell = spawn('sh', ['-c', `"$0" "$1" "$2" & echo "pid $!"; exec tail -f /dev/null`, process.execPath, program, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const pid = await new Promise<number>((resolve) => {
+      let said = ''
+      shell.stdout.on('data', (bytes: Buffer) => {
+        said += bytes.toString()
+        const [, id] = /pid (\d+)/.exec(said) ?? []
+        // It writes entries: the chain is its own.
+        if (id !== undefined && /^\d+$/m.test(said)) resolve(Number(id))
+      })
+    })
+    process.kill(pid, 'SIGKILL')
+    while (!readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')) await new Promise((resolve) => setTimeout(resolve, 5))
+    await (await openAuditLog({ folder, name: 'server' }))[Symbol.asyncDispose]()
+    expect(readdirSync(folder).filter((name) => name.endsWith('.jsonl'))).toEqual(['server-000001.jsonl'])
+  } finally {
+    shell.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
 /** Kills it once so many entries are acknowledged; gives the last of them. */
 async function killedAfter(folder: string, entries: number): Promise<number> {
   const child = spawn(process.execPath, [program, folder], { stdio: ['ignore', 'pipe', 'inherit'] })

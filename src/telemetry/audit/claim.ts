@@ -94,18 +94,28 @@ function parseHolder(text: string): Holder | undefined {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
-/** Field 22 of `/proc/PID/stat` (proc(5)); null elsewhere than on Linux, and where the process is gone. */
+/** Dead, and only not waited for by its parent yet: in a container often nobody ever does. */
+function isZombie(pid: number): boolean {
+  return /^[ZXx]$/.test(statOf(pid)?.[0] ?? '')
+}
+
+/** When it began, in ticks since the machine started. */
 function beginningOf(pid: number): string | null {
+  return statOf(pid)?.[19] ?? null
+}
+
+/** The fields of `/proc/PID/stat` from the third, the state, on (proc(5)); null elsewhere than on Linux, and where the process is gone. */
+function statOf(pid: number): string[] | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in brackets, and may hold anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== undefined) return null
     throw error
