@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string' },
     /** Names of candidates, separated by commas; default all. */
     only: { type: 'string' },
-    /** A pattern: no measuring, but where Corral's time goes under it. */
+    /** A pattern: no measuring, but where Corral's time goes under it; `--only` says as which candidate. */
     profile: { type: 'string' },
   },
 })
@@ -108,7 +108,7 @@ async function main(): Promise<void> {
   mkdirSync(join(here, '.cache'), { recursive: true })
   const goVersion = buildNative()
   if (options.profile !== undefined) {
-    process.stdout.write(await profile(options.profile))
+    process.stdout.write(await profile(options.profile, options.only))
     return
   }
   const { installed, leftOut } = install()

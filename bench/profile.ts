@@ -20,11 +20,12 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
-/** Loads Corral under the sampling profiler and returns a table of where its main thread's time went, itself and with what it called. */
-export async function profile(pattern: string): Promise<string> {
+/** Loads Corral (`of`: as which candidate) under the sampling profiler and returns a table of where its main thread's time went, itself and with what it called. */
+export async function profile(pattern: string, of = 'corral'): Promise<string> {
   if (pattern !== 'plain' && pattern !== 'burst' && pattern !== 'paced')
     throw new Error(`--profile takes plain, burst or paced, not '${pattern}'.`)
-  const corral = candidates.find(({ name }) => name === 'corral')!
+  const corral = candidates.find(({ name }) => name === of)
+  if (!corral) throw new Error(`There is no '${of}' here: ${candidates.map(({ name }) => name).join(', ')}.`)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const profiled: typeof corral = {
