@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { actions } from '../access/policy.ts'
 import { parseConfigText } from '../config/parse.ts'
 import { ConfigErrors, inFileOrder, Report } from '../config/report.ts'
-import { child } from '../config/tree.ts'
+import { child, isEmpty } from '../config/tree.ts'
 import { validate } from '../config/validate.ts'
 import { CommandError } from './command.ts'
 import { accessQuestion, type PolicyQuestion, readResource, routeQuestion } from './policy-question.ts'
@@ -51,7 +51,13 @@ const fileSchema = z.strictObject({ cases: z.array(caseSchema) })
 /** Throws ConfigErrors with everything that is wrong, CommandError where there is no file. */
 export function readCases(file: string, cwd: string): readonly PolicyCase[] {
   const report = new Report(file)
-  const root = parseConfigText(textOf(file, cwd), report)
+  const text = textOf(file, cwd)
+  const remedy = 'The cases stand in a list under `cases:`; `corral help policy test` and docs/policies.md say how.'
+  if (text.split('\n').every((line) => /^\s*(#|$)/.test(line))) throw new CommandError(`${file} is empty: it has no cases.`, { remedy })
+  const root = parseConfigText(text, report)
+  const listed = child(root, 'cases')
+  if (root && !listed) throw new CommandError(`${file} holds no \`cases:\`.`, { remedy })
+  if (listed && isEmpty(listed)) throw new CommandError(`${file} has no cases.`, { remedy })
   const values = root && validate(root, fileSchema, { report, strictness: 'strict' })
   if (report.errors.length > 0 || !values) throw new ConfigErrors(inFileOrder(report.errors))
   const items = child(root, 'cases')

@@ -47,6 +47,7 @@ export const policyExplain = defineCommand({
       return
     }
     warnOfAuthentication(config, question, context)
+    warnOfNoSuchProvider(config, question, context)
     tell(explanation, placeOf, context)
   },
 })
@@ -63,7 +64,7 @@ interface Options {
 }
 
 async function questionOf(options: Options): Promise<PolicyQuestion> {
-  const { accessQuestion, readResource, routeQuestion } = await import('./policy-question.ts')
+  const { accessQuestion, readResource, routeQuestion, whyNoResource } = await import('./policy-question.ts')
   const { as, action, resource, path, method, owner } = options
   const forAccess = action !== undefined || resource !== undefined
   if (forAccess === (path !== undefined)) {
@@ -80,7 +81,7 @@ async function questionOf(options: Options): Promise<PolicyQuestion> {
   if (owner === undefined && options['owner-attribute'].length > 0)
     throw usageError('--owner-attribute says something of the owner: name it with --owner.')
   const read = readResource(resource)
-  if (!read) throw usageError(`'${resource}' is no resource: 'type::id', e.g. 'model::groq/llama-3.3-70b'.`)
+  if (!read) throw usageError(whyNoResource(resource))
   const whose = owner === undefined ? undefined : { id: owner, attributes: readAttributes(options['owner-attribute'], '--owner-attribute') }
   return accessQuestion({ principal, action: action as Action, resource: read, owner: whose })
 }
@@ -98,6 +99,18 @@ function readAttributes(pairs: readonly string[], option: string): Record<string
 function warnOfAuthentication({ auth }: Config, { policy }: PolicyQuestion, { stderr }: CommandContext): void {
   if (auth || policy === 'route_policy') return
   stderr.write(`${stderr.yellow('note:')} nobody has to authenticate in this configuration, so the access policy is never asked\n`)
+}
+
+/** The models of providers are `provider_id/model`. Somebody may have registered one with such a name over the API, so it is no error. */
+function warnOfNoSuchProvider({ providers, models }: Config, question: PolicyQuestion, { stderr }: CommandContext): void {
+  if (question.policy === 'route_policy' || question.resource.type !== 'model') return
+  const { id } = question.resource
+  const prefix = id.slice(0, Math.max(0, id.indexOf('/')))
+  if (prefix === '' || providers.some((provider) => provider.id === prefix) || models.some(({ modelId }) => modelId === id)) return
+  const known = providers.map((provider) => provider.id).join(', ')
+  stderr.write(
+    `${stderr.yellow('note:')} no provider '${prefix}' is configured${known && ` (${known})`}, so no listed model has the id '${id}'\n`,
+  )
 }
 
 function tell(

@@ -51,6 +51,15 @@ export function readResource(text: string): { type: string; id: string } | undef
   return known && id !== '' ? { type, id } : undefined
 }
 
+/** Why `readResource` does not take it, for people. */
+export function whyNoResource(text: string): string {
+  const [, type = ''] = /^(\w+)::/.exec(text) ?? []
+  if (type === '' || (resourceTypes as readonly string[]).includes(type)) {
+    return `'${text}' is no resource: it is 'type::id', e.g. 'model::groq/llama-3.3-70b'.`
+  }
+  return `There is no resource type '${type}'. The types: ${resourceTypes.join(', ')}.`
+}
+
 export function accessQuestion(asked: {
   principal: Principal | undefined
   action: Action

@@ -93,6 +93,12 @@ describe('corral policy explain', () => {
     })
   })
 
+  test('says when no provider can have such a model', async () => {
+    const about = (id: string) => explain('--as', 'ann', '--action', 'read', '--resource', `model::${id}`)
+    expect((await about('secret/model')).stderr).toContain("no provider 'secret' is configured (groq)")
+    for (const id of ['groq/model', 'alias']) expect((await about(id)).stderr).toBe('')
+  })
+
   test('says when the access policy is never asked', async () => {
     const answer = await run('explain', 'open.yaml', '--as', 'ann', '--action', 'read', '--resource', 'model::x')
     expect(answer.stdout).toBe('allowed: the default policy: resource is unowned\n')
@@ -105,7 +111,9 @@ describe('corral policy explain', () => {
     [['--action', 'read'], 'belong together'],
     [['--as', 'a', '--action', 'read'], 'belong together'],
     [['--action', 'read', '--resource', 'model::x'], 'say who asks with --as'],
-    [['--as', 'a', '--action', 'read', '--resource', 'modle::x'], 'is no resource'],
+    [['--as', 'a', '--action', 'read', '--resource', 'modle::x'], "There is no resource type 'modle'. The types: model, "],
+    [['--as', 'a', '--action', 'read', '--resource', 'model'], 'is no resource'],
+    [['--as', 'a', '--action', 'read', '--resource', 'model::'], 'is no resource'],
     [['--as', 'a', '--attribute', 'roles', '--path', '/x'], 'write NAME=VALUE'],
     [['--attribute', 'roles=a', '--path', '/x'], 'name it with --as'],
     [['--path', 'v1/models'], 'is no path'],
@@ -156,6 +164,10 @@ describe('corral policy test', () => {
     ['cases:\n  - { as: a, path: /x, expect: deny, rules: 1 }', "Did you mean 'rule'?"],
     ['cases:\n  - { as: a, action: read, resource: x, expect: deny }', "must be 'type::id'"],
     ['cases: []', 'has no cases'],
+    ['cases:', 'has no cases'],
+    ['', 'is empty: it has no cases'],
+    ['# later\n\n', 'is empty: it has no cases'],
+    ['foo: 1', 'holds no `cases:`'],
     ['- { as: a, path: /x, expect: deny }', 'cases.yaml'],
   ])('%j is a mistake', async (cases, message) => {
     const { code, stderr, stdout } = await check(cases)
