@@ -159,11 +159,15 @@ export const quotaSchema = z
 
 export type QuotaSection = z.output<typeof quotaSchema>
 
-/** The section as the server reads it; nothing of it: no limits. */
+/**
+ * The section as the server reads it. Where it is not there, no limits; an empty map is Llama Stack's quota with its defaults, as it is there, for
+ * who writes it means to be protected.
+ */
 export function toQuotaConfig(section: QuotaSection | null | undefined): QuotaConfig {
   if (!section) return { limits: [] }
   const { kvstore, anonymous_max_requests: anonymous, authenticated_max_requests: authenticated, period } = section
-  const asLlamaStack = [kvstore, anonymous, authenticated, period].some((value) => value !== undefined && value !== null)
+  const saysNothing = Object.values(section).every((value) => value === undefined || value === null)
+  const asLlamaStack = saysNothing || [kvstore, anonymous, authenticated, period].some((value) => value !== undefined && value !== null)
   return {
     requests: asLlamaStack ? { anonymous: anonymous ?? 100, authenticated: authenticated ?? 1000, period: period ?? 'day' } : undefined,
     limits: (section.limits ?? []).map(toLimit),

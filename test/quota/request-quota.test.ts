@@ -181,7 +181,7 @@ describe('the store is out of reach', () => {
 })
 
 test('[QUO-44] a server without limits counts nothing and adds no header', async () => {
-  const stage = await on({ quota: {} })
+  const stage = await on({ quota: { limits: [] } })
   const answer = await stage.chat()
   expect([answer.status, limitsOf(answer)]).toEqual([200, {}])
 })

@@ -30,6 +30,12 @@ describe('server.quota of Llama Stack', () => {
     })
   })
 
+  test('[QUO-30] an empty map is that quota with its defaults; nothing at all is none', () => {
+    const usual = { anonymous: 100, authenticated: 1000, period: 'day' }
+    for (const empty of [{}, { limits: null }, { kvstore: null, period: null }]) expect(read(empty).requests).toEqual(usual as never)
+    for (const none of [{ limits: [] }, { prices: [] }, { ledger: true }]) expect(read(none).requests).toBeUndefined()
+  })
+
   test('Corral’s own keys alone bring no quota of Llama Stack’s', () => {
     expect(read({ limits: [{ requests: 1, period: 'minute' }], store: { backend: 'b' } }).requests).toBeUndefined()
     expect(toQuotaConfig(undefined)).toEqual({ limits: [] })
