@@ -2,6 +2,7 @@ import { auth } from './requirements/auth.ts'
 import { egress } from './requirements/egress.ts'
 import { keys } from './requirements/keys.ts'
 import { metrics } from './requirements/metrics.ts'
+import { operations } from './requirements/operations.ts'
 import { pipeline } from './requirements/pipeline.ts'
 import { policy } from './requirements/policy.ts'
 import { quota } from './requirements/quota.ts'
@@ -24,4 +25,5 @@ export const requirements: Requirements = {
   ...metrics,
   ...traceStore,
   ...telemetry,
+  ...operations,
 }

@@ -5,6 +5,7 @@ import type { Command } from './command.ts'
 import { configSchema } from './config-schema.ts'
 import { configShow } from './config-show.ts'
 import { configValidate } from './config-validate.ts'
+import { doctor } from './doctor.ts'
 import { health } from './health.ts'
 import { keysCreate } from './keys-create.ts'
 import { keysList } from './keys-list.ts'
@@ -55,5 +56,6 @@ export const commands: readonly Command[] = [
   configValidate,
   configShow,
   configSchema,
+  doctor,
   health,
 ]

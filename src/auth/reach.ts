@@ -1,0 +1,57 @@
+import type { Egress, EgressRequest } from '../egress/egress.ts'
+import type { AuthenticatorConfig, OAuth2Config } from './config.ts'
+
+/** An authenticator that asks somebody else. */
+export type RemoteAuthenticator = Exclude<AuthenticatorConfig, { type: 'api_key' | 'upstream_header' }>
+
+type Question = { readonly url: string } & Pick<EgressRequest, 'method' | 'headers' | 'body'>
+
+const largestAnswer = 1_000_000
+
+/**
+ * Asks an identity service what this server would ask, about nobody: the key set, a token that there is not, or whether it answers at all.
+ * Resolves with whatever it says; throws EgressError or the reason of `signal`.
+ */
+export async function askIdentityService(
+  config: RemoteAuthenticator,
+  { egress, signal }: { egress: Egress; signal: AbortSignal },
+): Promise<{ readonly status: number; readonly text: string }> {
+  const { url, ...request } = questionOf(config)
+  const answer = await egress.request(url, { ...request, signal, network: config.network })
+  return { status: answer.status, text: new TextDecoder().decode(await answer.content.bytes(largestAnswer)) }
+}
+
+/** Where an authenticator asks. */
+export function addressOf(config: RemoteAuthenticator): string {
+  return questionOf(config).url
+}
+
+function questionOf(config: RemoteAuthenticator): Question {
+  const accept = { accept: 'application/json' }
+  if (config.type === 'kubernetes') return { url: new URL('/version', config.apiServerUrl).href, method: 'GET', headers: accept }
+  if (config.type === 'github_token') return { url: config.apiBaseUrl, method: 'GET', headers: { ...accept, 'user-agent': 'corral' } }
+  if (config.type === 'custom') return { url: config.endpoint, method: 'GET', headers: accept }
+  return config.check.kind === 'jwks' ? keysOf(config.check) : introspectionOf(config.check)
+}
+
+function keysOf({ uri, token }: Extract<OAuth2Config['check'], { kind: 'jwks' }>): Question {
+  const authorization = token && { authorization: `Bearer ${token.reveal()}` }
+  return { url: uri, method: 'GET', headers: { accept: 'application/json', ...authorization } }
+}
+
+/** RFC 7662 §2.1; the client's credentials as RFC 6749 §2.3.1 encodes them. */
+function introspectionOf(check: Extract<OAuth2Config['check'], { kind: 'introspection' }>): Question {
+  const { url, clientId, clientSecret, sendSecretInBody } = check
+  const secret = clientSecret.reveal()
+  const form = new URLSearchParams({ token: 'corral-doctor', ...(sendSecretInBody && { client_id: clientId, client_secret: secret }) })
+  const headers = {
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+    ...(!sendSecretInBody && { authorization: `Basic ${btoa(`${formEncoded(clientId)}:${formEncoded(secret)}`)}` }),
+  }
+  return { url, method: 'POST', headers, body: form.toString() }
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1)
+}

@@ -1,0 +1,60 @@
+import { type CommandContext, defineCommand, jsonOption, type Output } from './command.ts'
+import { sourceArgument } from './config-options.ts'
+import type { ClockReading, Finding, FindingState } from './doctor/check.ts'
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  summary: 'look for everything that would keep this server from working, with a remedy for each finding',
+  description:
+    'Checks versions, the configuration, the port, disk and file modes, the database, the quota store, identity services, providers with their keys (by a cheap call), model files and the clock; changes nothing. Exits with 1 when something will not work; warnings alone exit with 0.',
+  arguments: [sourceArgument],
+  options: { json: jsonOption },
+  examples: [
+    ['Is all well?', 'corral doctor'],
+    ['Before a file goes live', 'corral doctor groq.yaml'],
+    ['For scripts', `corral doctor --json | jq -r '.findings[] | select(.state == "failed") | .message'`],
+  ],
+  async run({ args: [source], options }, context) {
+    const found = await look(source, context)
+    const sound = !found.some(({ state }) => state === 'failed')
+    if (options.json) context.stdout.write(`${JSON.stringify({ ok: sound, findings: found })}\n`)
+    else context.stdout.write(asText(found, context))
+    return sound ? 0 : 1
+  },
+})
+
+async function look(source: string | undefined, context: CommandContext): Promise<Finding[]> {
+  const [{ load }, { ConfigErrors }, { configurationFails }] = await Promise.all([
+    import('./configuration.ts'),
+    import('../config/report.ts'),
+    import('./doctor/configuration.ts'),
+  ])
+  const { signal } = context
+  const loaded = await load({ source }, context).catch((error: unknown) => {
+    if (error instanceof ConfigErrors) return error
+    throw error
+  })
+  if (loaded instanceof ConfigErrors) return configurationFails(loaded)
+  const [{ createEgress }, { watchClocks }, { findings }] = await Promise.all([
+    import('../egress/egress.ts'),
+    import('./doctor/clock.ts'),
+    import('./doctor/checks.ts'),
+  ])
+  const clocks: ClockReading[] = []
+  const egress = watchClocks(createEgress(loaded.config.egress), clocks)
+  return await findings({ loaded, egress, clocks, signal })
+}
+
+function mark(state: FindingState, stdout: Output): string {
+  if (state === 'ok') return stdout.green('✓')
+  return state === 'warning' ? stdout.yellow('!') : stdout.red('✗')
+}
+
+/** One line a finding, and under what is not well what to do. */
+function asText(found: readonly Finding[], { stdout }: CommandContext): string {
+  const lines = found.flatMap(({ state, subject, message, remedy }) => [
+    `${mark(state, stdout)} ${stdout.bold(subject)}: ${message}\n`,
+    ...(remedy === undefined ? [] : [`    ${stdout.dim(remedy)}\n`]),
+  ])
+  return lines.join('')
+}

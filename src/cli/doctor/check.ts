@@ -1,0 +1,43 @@
+import type { LoadedConfig } from '../../config/load.ts'
+import type { Egress } from '../../egress/egress.ts'
+
+/** `ok`: as it should be. `warning`: works, and is worth a look. `failed`: something will not work. */
+export type FindingState = 'ok' | 'warning' | 'failed'
+
+/** One thing that was looked at. Holds no secret. */
+export interface Finding {
+  readonly state: FindingState
+  /** What was looked at: `provider groq`, `port 8321`. */
+  readonly subject: string
+  readonly message: string
+  /** What to do about it; there with everything that is not `ok`. */
+  readonly remedy?: string
+}
+
+/** What checks look at. */
+export interface Scene {
+  readonly loaded: LoadedConfig
+  /** The operator's way out; what it hears of other machines' clocks goes to `clocks`. */
+  readonly egress: Egress
+  readonly clocks: readonly ClockReading[]
+  readonly signal: AbortSignal
+}
+
+/** What another machine said of the time, in an answer that was had anyway. */
+export interface ClockReading {
+  readonly host: string
+  /** Milliseconds that this machine's clock is ahead of it; exact to about a second. */
+  readonly ahead: number
+}
+
+/** Looks at one thing and changes nothing. What it throws becomes a `failed` finding. */
+export interface Check {
+  readonly name: string
+  find(scene: Scene): Promise<readonly Finding[]>
+}
+
+export const ok = (subject: string, message: string): Finding => ({ state: 'ok', subject, message })
+
+export const warning = (subject: string, message: string, remedy: string): Finding => ({ state: 'warning', subject, message, remedy })
+
+export const failed = (subject: string, message: string, remedy: string): Finding => ({ state: 'failed', subject, message, remedy })

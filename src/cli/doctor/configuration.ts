@@ -1,0 +1,46 @@
+import packageJson from '../../../package.json' with { type: 'json' }
+import type { ConfigErrors } from '../../config/report.ts'
+import { formatIssue } from '../../config/report.ts'
+import { version } from '../version.ts'
+import { type Check, failed, type Finding, ok, warning } from './check.ts'
+
+export const configuration: Check = {
+  name: 'configuration',
+  async find({ loaded: { config, origin, warnings } }) {
+    const count = config.providers.length
+    const providers = count === 1 ? '1 provider' : `${count} providers`
+    return [
+      count > 0
+        ? ok('configuration', `${origin.name} loads, ${providers}`)
+        : warning(
+            'configuration',
+            `${origin.name} loads and enables no provider`,
+            'Set a provider’s key, e.g. OPENAI_API_KEY, or write one into the file.',
+          ),
+      ...warnings.map((issue) => warning('configuration', formatIssue(issue), 'Correct the line, or remove it.')),
+    ]
+  },
+}
+
+/** The findings of a configuration that does not load. */
+export function configurationFails({ issues }: ConfigErrors): Finding[] {
+  return issues.map((issue) =>
+    failed('configuration', formatIssue(issue), 'Correct it; `corral config validate` shows everything that is wrong.'),
+  )
+}
+
+export const versions: Check = {
+  name: 'versions',
+  async find() {
+    return [ok('version', `Corral ${version}`), bunVersion(process.versions.bun, packageJson.dependencies.bun)]
+  },
+}
+
+export function bunVersion(running: string | undefined, wanted: string): Finding {
+  if (running === wanted) return ok('version', `Bun ${running}`)
+  return warning(
+    'version',
+    `Bun ${running ?? '(none)'} runs this, ${wanted} is what Corral is tested with`,
+    'Install again with `npm ci`, and start with `corral`.',
+  )
+}

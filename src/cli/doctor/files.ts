@@ -1,0 +1,96 @@
+import { constants } from 'node:fs'
+import { access, stat, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Config } from '../../config/config.ts'
+import { formatBytes } from '../progress.ts'
+import { type Check, failed, type Finding, ok, warning } from './check.ts'
+
+interface Place {
+  readonly subject: string
+  readonly folder: string
+}
+
+const mebibyte = 1_048_576
+const tooLittle = 100 * mebibyte
+const little = 1024 * mebibyte
+
+/** Whether what Corral keeps can be written, and whether there is room for it. */
+export const disk: Check = {
+  name: 'disk',
+  find: ({ loaded: { config } }) => Promise.all(placesOf(config).map(room)),
+}
+
+function placesOf({ home, storage, audit, telemetry }: Config): Place[] {
+  const { records } = storage
+  const places = [
+    { subject: "Corral's home", folder: home },
+    ...(records.engine === 'sqlite' && records.path !== ':memory:'
+      ? [{ subject: 'folder of the database', folder: dirname(records.path) }]
+      : []),
+    ...(telemetry?.store ? [{ subject: 'folder of the trace store', folder: dirname(telemetry.store.path) }] : []),
+    ...(audit ? [{ subject: 'folder of the audit log', folder: audit.folder }] : []),
+  ]
+  return places.filter(({ folder }, at) => places.findIndex((other) => other.folder === folder) === at)
+}
+
+async function room({ subject, folder }: Place): Promise<Finding> {
+  const existing = await nearest(folder)
+  try {
+    await access(existing, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? String(error)
+    return failed(
+      subject,
+      `${existing} cannot be written (${why})`,
+      'Run Corral as its owner, or name another folder (CORRAL_HOME, or the path in the configuration).',
+    )
+  }
+  const { bavail, bsize } = await statfs(existing)
+  return roomFinding({ subject, folder }, bavail * bsize)
+}
+
+export function roomFinding({ subject, folder }: Place, free: number): Finding {
+  const message = `${folder}: ${formatBytes(free)} free`
+  const remedy = 'Make room on that disk, or name a folder on another.'
+  if (free < tooLittle) return failed(subject, message, remedy)
+  return free < little ? warning(subject, message, remedy) : ok(subject, message)
+}
+
+/** The folder, or the nearest above it that is there. */
+async function nearest(folder: string): Promise<string> {
+  const parent = dirname(folder)
+  return (await infoOf(folder)) || parent === folder ? folder : nearest(parent)
+}
+
+/** Whether other users of this machine can read what is Corral's alone. */
+export const modes: Check = {
+  name: 'file modes',
+  async find({ loaded: { config } }) {
+    if (process.platform === 'win32') return []
+    const { home, storage, telemetry, audit, keyPepper } = config
+    const paths = [
+      ...(keyPepper ? [] : [join(home, 'key-pepper')]),
+      ...(storage.records.engine === 'sqlite' ? [storage.records.path] : []),
+      ...(telemetry?.store ? [telemetry.store.path] : []),
+      ...(audit ? [audit.folder] : []),
+    ]
+    const findings = await Promise.all(paths.map(modeOf))
+    const found = findings.filter((finding) => finding !== undefined)
+    return found.length > 0 ? found : [ok('file modes', 'nobody else can read what Corral keeps')]
+  },
+}
+
+async function modeOf(path: string): Promise<Finding | undefined> {
+  const info = await infoOf(path)
+  if (!info || (info.mode & 0o077) === 0) return undefined
+  const mode = (info.mode & 0o777).toString(8).padStart(4, '0')
+  return warning('file modes', `${path} is open to other users (${mode})`, `chmod ${info.isDirectory() ? '700' : '600'} ${path}`)
+}
+
+async function infoOf(path: string) {
+  return await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    if (error.code === 'EACCES') return undefined
+    throw error
+  })
+}

@@ -1,0 +1,41 @@
+import { systemCall } from '../../call.ts'
+import { createProviderRegistry, type ProviderHealth } from '../../registry/providers.ts'
+import { createEvents } from '../../telemetry/events.ts'
+import { silentLog } from '../../telemetry/logger.ts'
+import { type Check, failed, type Finding, ok } from './check.ts'
+
+/** Milliseconds for each provider; all are asked at once. */
+const patience = 5_000
+/** Looked at by its files: running it may fetch a model. */
+export const embeddedType = 'inline::llama-cpp'
+
+/** Asks every provider by its own health check, which lists models where there is nothing cheaper, under the configured key. */
+export const providers: Check = {
+  name: 'providers',
+  async find({ loaded, egress, signal }) {
+    const entries = loaded.config.providers.filter(({ type }) => type !== embeddedType)
+    await using registry = createProviderRegistry({
+      entries,
+      egress,
+      log: silentLog,
+      events: createEvents(silentLog),
+      healthTimeout: patience,
+    })
+    const call = systemCall('doctor', signal)
+    return await Promise.all(registry.all.map(async (live) => findingOf(live.id, await registry.health(live, call))))
+  },
+}
+
+function findingOf(id: string, { status, message = '' }: ProviderHealth): Finding {
+  const subject = `provider ${id}`
+  if (status === 'OK') return ok(subject, 'answers')
+  return status === 'Error' ? failed(subject, message, remedyFor(id, message)) : ok(subject, message)
+}
+
+export function remedyFor(id: string, message: string): string {
+  if (/\b(401|403)\b|api key|credential|unauthori[sz]ed|authenticat/i.test(message))
+    return `Give '${id}' a valid key: its api_key in the configuration, or the variable that it names.`
+  if (/\b429\b|rate limit/i.test(message)) return 'Wait, or ask the provider for a higher limit.'
+  if (/certificate|TLS/i.test(message)) return `Set network.tls of '${id}' to the authority that signed its certificate.`
+  return `Check that base_url of '${id}' is right and reachable from here, proxies included.`
+}

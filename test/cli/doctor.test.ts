@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { roomFinding } from '../../src/cli/doctor/files.ts'
+import { databaseFinding } from '../../src/cli/doctor/storage.ts'
+import { testConfig, testServer } from '../../src/testing/index.ts'
+import { inProcess } from './corral.ts'
+
+const key = 'sk-secret-of-the-doctors-test'
+
+interface Finding {
+  state: string
+  subject: string
+  message: string
+  remedy?: string
+}
+
+let folder: string
+let upstream: Server
+let base: string
+let skew = 0
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'corral-doctor-'))
+  upstream = createServer((request, response) => {
+    response.setHeader('date', new Date(Date.now() + skew).toUTCString())
+    const refused = request.url?.startsWith('/refuses')
+    response.writeHead(refused ? 401 : 200, { 'content-type': 'application/json' })
+    if (refused) return response.end(`{"error":{"message":"Incorrect API key provided: ${key}"}}`)
+    return response.end(request.url === '/jwks' ? '{"keys":[]}' : '{"object":"list","data":[{"id":"m","object":"model"}]}')
+  })
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  base = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+})
+afterAll(async () => {
+  upstream.closeAllConnections()
+  upstream.close()
+  await rm(folder, { recursive: true })
+})
+
+async function closedPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+interface Given {
+  path?: string
+  port?: number
+  more?: string
+}
+
+let count = 0
+
+/** What the doctor says of a file with one provider, and of a home of its own. */
+async function doctor({ path = '/v1', port, more = '' }: Given = {}) {
+  const home = join(folder, `home-${++count}`)
+  await mkdir(home, { mode: 0o700 })
+  const file = join(home, 'run.yaml')
+  const text = `version: 2
+image_name: test
+providers:
+  inference:
+    - provider_id: up
+      provider_type: remote::openai-compatible
+      config: { base_url: '${base}${path}', api_key: ${key} }
+server:
+  port: ${port ?? (await closedPort())}
+${more}`
+  await writeFile(file, text)
+  return { home, look: () => report(file, home) }
+}
+
+async function report(file: string, home: string) {
+  const { code, stdout, stderr } = await inProcess(['doctor', file, '--json'], { env: { CORRAL_HOME: home } })
+  expect(stdout + stderr).not.toContain(key)
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] }
+  // Whatever is not well comes with something to do about it.
+  expect(findings.filter(({ state, remedy }) => state !== 'ok' && !remedy)).toEqual([])
+  expect(code).toBe(ok ? 0 : 1)
+  const of = (subject: string) => findings.filter((finding) => finding.subject === subject)
+  return { ok, findings, of, states: (subject: string) => of(subject).map(({ state }) => state) }
+}
+
+describe('corral doctor', () => {
+  test('[OPS-1] says of a sound server that all is well, a line for each thing', async () => {
+    skew = 0
+    const { home, look } = await doctor()
+    const { ok, findings, states } = await look()
+    expect(findings.filter(({ state }) => state === 'failed')).toEqual([])
+    expect(ok).toBe(true)
+    for (const subject of ['configuration', 'provider up', 'database', 'clock', "Corral's home"]) expect(states(subject)).toEqual(['ok'])
+    const text = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
+    expect(text.code).toBe(0)
+    expect(text.stdout).toContain('✓ provider up: answers\n')
+  })
+
+  test('[OPS-1] says that a provider refuses its key, or cannot be reached, without the key', async () => {
+    const refused = await (await doctor({ path: '/refuses' })).look()
+    expect(refused.states('provider up')).toEqual(['failed'])
+    expect(refused.of('provider up')[0]?.remedy).toContain('api_key')
+    const gone = await (await doctor({ path: `@127.0.0.1:${await closedPort()}/v1` })).look()
+    expect(gone.states('provider up')).toEqual(['failed'])
+    expect(gone.of('provider up')[0]?.remedy).toContain('base_url')
+  })
+
+  test('[OPS-1] a configuration that does not load is the one finding, place and all', async () => {
+    const { look } = await doctor({ more: '  workers: many\n' })
+    const { findings, ok } = await look()
+    expect(ok).toBe(false)
+    expect(findings.map(({ subject }) => subject)).toEqual(['configuration'])
+    expect(findings[0]?.message).toContain('server.workers')
+  })
+
+  test('[OPS-1] knows its own server from another program on the port', async () => {
+    await using server = await testServer(testConfig())
+    const own = await (await doctor({ port: Number(new URL(server.url).port) })).look()
+    expect(own.findings.find(({ message }) => message === 'is served by Corral')?.state).toBe('ok')
+    const { port } = upstream.address() as AddressInfo
+    const taken = await (await doctor({ port })).look()
+    expect(taken.states(`port ${port}`)).toEqual(['failed'])
+  })
+
+  test('[OPS-1] tells of a clock that others do not agree with', async () => {
+    skew = -120_000
+    const { of } = await (await doctor()).look()
+    skew = 0
+    expect(of('clock')[0]).toMatchObject({ state: 'warning', message: expect.stringMatching(/^is 1(19|20|21) s ahead of/) as string })
+  })
+
+  test('[OPS-1] tells of files that others can read, and of a folder that cannot be', async () => {
+    const { home, look } = await doctor()
+    await writeFile(join(home, 'key-pepper'), 'a pepper of the test, long enough')
+    await chmod(join(home, 'key-pepper'), 0o644)
+    const { of } = await look()
+    expect(of('file modes')[0]).toMatchObject({ state: 'warning', remedy: `chmod 600 ${join(home, 'key-pepper')}` })
+    expect(roomFinding({ subject: 'home', folder: '/x' }, 1e6).state).toBe('failed')
+    expect(roomFinding({ subject: 'home', folder: '/x' }, 5e8).state).toBe('warning')
+    expect(roomFinding({ subject: 'home', folder: '/x' }, 5e9).state).toBe('ok')
+  })
+
+  test('[OPS-1] tells of identity services and stores that are out of reach', async () => {
+    const closed = await closedPort()
+    const auth = (uri: string) =>
+      `  auth:\n    provider_config:\n      type: oauth2_token\n      issuer: ${base}\n      audience: a\n      jwks: { uri: '${uri}' }\n`
+    const quota = `  quota:\n    kvstore: { backend: counters }\n    anonymous_max_requests: 5\nstorage:\n  backends:\n    counters: { type: kv_redis, host: 127.0.0.1, port: ${closed} }\n`
+    const bad = await (await doctor({ more: auth(`http://127.0.0.1:${closed}/jwks`) + quota })).look()
+    expect(bad.states(`identity service 127.0.0.1:${closed}`)).toEqual(['failed'])
+    expect(bad.states('quota store')).toEqual(['failed'])
+    const good = await (await doctor({ more: auth(`${base}/jwks`) })).look()
+    expect(good.states(`identity service ${new URL(base).host}`)).toEqual(['ok'])
+    const odd = await (await doctor({ more: auth(`${base}/v1`) })).look()
+    expect(odd.states(`identity service ${new URL(base).host}`)).toEqual(['failed'])
+  })
+
+  test('[OPS-1] tells of a database that is behind or ahead, or is none', async () => {
+    const status = { engine: 'sqlite', place: 'x.db', newest: 3, tables: [], size: 0 } as const
+    const states = [
+      databaseFinding('database', { ...status, version: 3, pending: [] }),
+      databaseFinding('database', { ...status, version: 2, pending: ['0003-later'] }),
+      databaseFinding('database', { ...status, version: 4, pending: [] }),
+    ].map(({ state }) => state)
+    expect(states).toEqual(['ok', 'warning', 'failed'])
+  })
+
+  test('[OPS-1] tells of a model that is not there, and of one that is not what was fetched', async () => {
+    const models = join(folder, 'models')
+    await mkdir(models, { mode: 0o700 })
+    const facts = { source: 'test', sha256: createHash('sha256').update('whole').digest('hex'), pulledAt: '2026-01-01' }
+    for (const [name, content] of [
+      ['whole', 'whole'],
+      ['torn', 'who'],
+    ] as const) {
+      await writeFile(join(models, `${name}.gguf`), content)
+      await writeFile(join(models, `${name}.json`), JSON.stringify(facts))
+    }
+    const file = join(folder, 'embedded.yaml')
+    const config = `{ models_dir: '${models}', model: absent }`
+    const entry = `    - provider_id: embedded\n      provider_type: inline::llama-cpp\n      config: ${config}\n`
+    await writeFile(file, `version: 2\nimage_name: test\nproviders:\n  inference:\n${entry}server:\n  port: ${await closedPort()}\n`)
+    const { states } = await report(file, folder)
+    expect([states('model whole'), states('model torn'), states('provider embedded')]).toEqual([['ok'], ['failed'], ['failed']])
+  })
+})
