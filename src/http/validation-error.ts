@@ -48,6 +48,10 @@ function explain(issue: Issue, param: string, value: unknown): Explanation {
   if (value === undefined && param) return { message: `Missing required parameter: ${where}.`, code: 'missing_required_parameter' }
   switch (issue.code) {
     case 'invalid_type':
+      if (typeof value === 'string' && isOfNumberRead(issue)) {
+        const expected = issue.expected === 'int' ? 'a whole number' : 'a number'
+        return { message: `Invalid type for ${where}: expected ${expected}, but got ${shown(value)}.`, code: 'invalid_type' }
+      }
       return { message: `Invalid type for ${where}: expected ${article(issue.expected)}, but got ${kindOf(value)}.`, code: 'invalid_type' }
     case 'invalid_union':
       return issue.discriminator === undefined
@@ -66,6 +70,11 @@ function explain(issue: Issue, param: string, value: unknown): Explanation {
   }
 }
 
+/** A query holds texts: what is wrong is then the number that one was read as. */
+function isOfNumberRead(issue: Issue): boolean {
+  return ('received' in issue && (issue.received === 'NaN' || issue.received === 'Infinity')) || 'format' in issue
+}
+
 interface Bounds {
   where: string
   value: unknown
@@ -81,12 +90,15 @@ function outOfBounds({ where, value, origin, bound, side }: Bounds): Explanation
     const code = value.length === 0 ? 'empty_array' : `array_${side}_length`
     return { message: `Invalid ${where}: expected an array of ${bound} item(s), but got one of ${value.length}.`, code }
   }
-  if (typeof value === 'string') {
+  if (typeof value === 'string' && origin === 'string') {
     const message = `Invalid ${where}: expected a string with a length of ${bound}, but got one with a length of ${value.length}.`
     return { message, code: `string_${side}_length` }
   }
-  const code = origin === 'int' || Number.isInteger(value) ? `integer_${side}_value` : `decimal_${side}_value`
-  return { message: `Invalid ${where}: expected a value of ${bound}, but got ${shown(value)}.`, code }
+  const code = origin === 'int' || Number.isInteger(Number(value)) ? `integer_${side}_value` : `decimal_${side}_value`
+  return {
+    message: `Invalid ${where}: expected a value of ${bound}, but got ${typeof value === 'string' && value !== '' ? value.slice(0, 60) : shown(value)}.`,
+    code,
+  }
 }
 
 function unsupported(where: string, value: unknown, options: readonly unknown[]): Explanation {
