@@ -17,7 +17,8 @@ export const keysCreate = defineCommand({
       type: 'string',
       value: 'AMOUNT=N/PERIOD',
       multiple: true,
-      description: 'requests, input-tokens, output-tokens, tokens or dollars a second, minute, hour, day, week or month; concurrent=N',
+      description:
+        'requests, input_tokens, output_tokens, total_tokens (or tokens) or dollars a second, minute, hour, day, week or month; concurrent_requests=N (or concurrent=N)',
     },
     config: configOption,
     json: { type: 'boolean', description: 'print the key as JSON, the token among the rest' },

@@ -54,19 +54,23 @@ function readAttributes(pairs: readonly string[]): Record<string, string[]> {
 
 const amounts: Readonly<Record<string, keyof KeyLimit>> = {
   requests: 'requests',
-  'input-tokens': 'input_tokens',
-  'output-tokens': 'output_tokens',
-  tokens: 'total_tokens',
+  input_tokens: 'input_tokens',
+  output_tokens: 'output_tokens',
+  total_tokens: 'total_tokens',
   dollars: 'dollars',
-  concurrent: 'concurrent_requests',
+  concurrent_requests: 'concurrent_requests',
 }
 
+/** Shorter, for the command line alone. */
+const shorter: Readonly<Record<string, keyof KeyLimit>> = { tokens: 'total_tokens', concurrent: 'concurrent_requests' }
+
 function readLimit(text: string): KeyLimit {
-  const [, name = '', number = '', period] = /^([a-z-]+)=(\d+(?:\.\d+)?)(?:\/([a-z]+))?$/.exec(text.replaceAll('_', '-')) ?? []
-  const field = Object.hasOwn(amounts, name) ? amounts[name] : undefined
+  const [, name = '', number = '', period] = /^([a-z_]+)=(\d+(?:\.\d+)?)(?:\/([a-z]+))?$/.exec(text.replaceAll('-', '_')) ?? []
+  const names = { ...amounts, ...shorter }
+  const field = Object.hasOwn(names, name) ? names[name] : undefined
   const wrong = (why: string) =>
-    usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent=4.')
-  if (!field) throw wrong(`it is AMOUNT=NUMBER/PERIOD, the amount one of ${Object.keys(amounts).join(', ')}`)
+    usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent_requests=4.')
+  if (!field) throw wrong(`it is AMOUNT=NUMBER/PERIOD, the amount one of ${Object.keys(amounts).join(', ')}; for short tokens, concurrent`)
   if (field !== 'concurrent_requests' && period === undefined) throw wrong('it needs a period: second, minute, hour, day, week or month')
   if (field === 'concurrent_requests' && period !== undefined) throw wrong('running requests are not counted by the period')
   return { [field]: Number(number), ...(period !== undefined && { period }) } as KeyLimit

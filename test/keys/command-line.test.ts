@@ -47,6 +47,16 @@ describe('the options of `corral keys create`', () => {
         { concurrent_requests: 4 },
       ],
     })
+    const limits = (limit: string[]) => readWanted({ ...none, limit }, now).limits
+    for (const [written, short] of [
+      ['total_tokens=7/day', 'tokens=7/day'],
+      ['input_tokens=7/day', 'input-tokens=7/day'],
+      ['output_tokens=7/day', 'output-tokens=7/day'],
+      ['concurrent_requests=7', 'concurrent=7'],
+    ] as const) {
+      expect([written, limits([written])]).toEqual([written, limits([short])])
+    }
+    expect(limits(['total_tokens=7/day'])).toEqual([{ total_tokens: 7, period: 'day' }])
     expect(readWanted(none, now)).toEqual({ name: 'x', principal: 'x' })
     expect(readWanted({ ...none, expires: '2027-01-31' }, now).expires_at).toBe(Date.UTC(2027, 0, 31) / 1000)
     expect(readWanted({ ...none, expires: '12h' }, now).expires_at).toBe(now / 1000 + 43_200)
