@@ -23,7 +23,5 @@ export const ledger = defineMigration({
       .addColumn('cost_nano_dollars', integer)
       .execute()
     await schema.createIndex('ledger_in_order').on('ledger').columns(['created_at', 'id']).execute()
-    await schema.createIndex('ledger_by_request').on('ledger').column('request_id').execute()
-    await schema.createIndex('ledger_by_key').on('ledger').columns(['key_id', 'created_at']).execute()
   },
 })
