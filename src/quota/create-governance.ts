@@ -3,7 +3,7 @@ import type { Call, Principal } from '../call.ts'
 import type { ApiError } from '../errors.ts'
 import { defaultMaxTokens, type QuotaConfig } from './config.ts'
 import type { Counter, Demand, Limiter, Refusal, Reservation, Standing } from './counters.ts'
-import { type EstimateOptions, mostTokens, namesNoMost } from './estimate.ts'
+import { type EstimateOptions, mostTokens, namesNoMost, writesText } from './estimate.ts'
 import { pushTightest } from './governance-headers.ts'
 import { compileLimits } from './governance-limits.ts'
 import { type Plan, Plans, type RequestPlan, type TargetPlan } from './governance-plan.ts'
@@ -122,7 +122,8 @@ class Governing implements Governance {
 
   #refused(refusal: Refusal, demands: readonly Demand[], facts?: InferenceFacts): ApiError {
     const { reset } = this.#limiter.standing(refusal.refused)
-    return refused(refusal, { demands, reset, now: this.#now(), namesNoMost: facts !== undefined && namesNoMost(facts) })
+    const wishes = facts && { namesNoMost: namesNoMost(facts), writes: writesText(facts.capability) }
+    return refused(refusal, { demands, reset, now: this.#now(), ...wishes })
   }
 
   #run({ facts, plan }: Inference, price: Price | undefined, held?: Held): Admitted {

@@ -32,14 +32,14 @@ const usualBytesPerToken = 4
  * `max_completion_tokens` or `max_tokens` (the larger), else `defaultMaxTokens`, for each answer asked for; none of embeddings and rerankings.
  */
 export function mostTokens(asked: Asked, options: EstimateOptions): MostTokens {
-  const { text, extra } = measure(asked)
-  return { input: Math.ceil(text / options.inputBytesPerToken) + extra, output: mostOutput(asked, options.defaultMaxTokens) }
+  const { text, extra, tokens } = measure(asked)
+  return { input: Math.ceil(text / options.inputBytesPerToken) + extra + tokens, output: mostOutput(asked, options.defaultMaxTokens) }
 }
 
 /** The likely input tokens of a request whose provider did not say: a token for four bytes. */
 export function likelyInput(asked: Asked): number {
-  const { text, extra } = measure(asked)
-  return Math.ceil(text / usualBytesPerToken) + Math.ceil(extra / 2)
+  const { text, extra, tokens } = measure(asked)
+  return Math.ceil(text / usualBytesPerToken) + Math.ceil(extra / 2) + tokens
 }
 
 /** Whether the request leaves it open how much it wants. */
@@ -83,6 +83,8 @@ interface Measure {
   text: number
   /** Tokens of all that is no text. */
   extra: number
+  /** Tokens that were sent as such. */
+  tokens: number
   /** Characters of the body that are neither: images and sound in base64. */
   packed: number
   /** Something is in there whose text was not measured. */
@@ -129,21 +131,38 @@ const unread = new Set([
   'dimensions',
 ])
 
-function measure({ body, bytes }: Asked): { text: number; extra: number } {
-  const measured: Measure = { text: 0, extra: perRequest, packed: 0, unsure: false }
-  if (typeof body !== 'object' || body === null) return { text: bytes, extra: perRequest }
+function measure({ body, bytes }: Asked): Pick<Measure, 'text' | 'extra' | 'tokens'> {
+  const measured: Measure = { text: 0, extra: perRequest, tokens: 0, packed: 0, unsure: false }
+  if (typeof body !== 'object' || body === null) return { text: bytes, extra: perRequest, tokens: 0 }
   const fields = body as Fields
   for (const name in fields) if (!unread.has(name) && fields[name] !== undefined && fields[name] !== null) measured.unsure = true
   if (Array.isArray(fields['tools']) || Array.isArray(fields['functions'])) measured.extra += perTools
-  const { messages } = fields
+  const { messages, prompt, input } = fields
   if (Array.isArray(messages)) for (const message of messages) measureMessage(message as Fields, measured)
-  else if (typeof fields['prompt'] === 'string') measured.text += Buffer.byteLength(fields['prompt'])
-  else if (typeof fields['input'] === 'string') measured.text += Buffer.byteLength(fields['input'])
-  // Lists of texts or of tokens: a token takes at least a digit.
-  else measured.unsure = true
+  else if ((prompt ?? input ?? undefined) === undefined) measured.unsure = true
+  for (const texts of [prompt, input]) if (texts !== undefined && texts !== null) measureTexts(texts, measured)
   const whole = Math.max(0, bytes - measured.packed)
   const text = measured.unsure ? Math.max(measured.text, whole) : measured.text
-  return { text: text + repeated(fields), extra: measured.extra }
+  return { text: text + repeated(fields), extra: measured.extra, tokens: measured.tokens }
+}
+
+/** A text, or a list of tokens; or a list of these, each of which is a request of its own to the model. */
+function measureTexts(value: unknown, measured: Measure): void {
+  if (typeof value === 'string') measured.text += Buffer.byteLength(value)
+  else if (isTokens(value)) measured.tokens += value.length
+  else if (!Array.isArray(value)) measured.unsure = true
+  else {
+    measured.extra += perRequest * Math.max(0, value.length - 1)
+    for (const one of value as unknown[]) {
+      if (typeof one === 'string') measured.text += Buffer.byteLength(one)
+      else if (isTokens(one)) measured.tokens += one.length
+      else measured.unsure = true
+    }
+  }
+}
+
+function isTokens(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'number')
 }
 
 /** A reranker reads the query again with each document. */

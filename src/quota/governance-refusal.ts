@@ -13,6 +13,8 @@ export interface RefusalFacts {
   readonly now: number
   /** The request does not say how many tokens it wants. */
   readonly namesNoMost?: boolean
+  /** Its answer has tokens at all. */
+  readonly writes?: boolean
 }
 
 /**
@@ -52,13 +54,16 @@ function usedUp(message: string, denial: QuotaDenial, code = 'insufficient_quota
   return new ApiError('rate_limit_error', message, { code, headers: { 'x-should-retry': 'false' }, denial })
 }
 
-function tooLarge({ refused: counter }: Refusal, { demands, namesNoMost }: RefusalFacts): string {
+function tooLarge({ refused: counter }: Refusal, { demands, namesNoMost, writes = true }: RefusalFacts): string {
   const { unit, label, limit } = counter
   const amount = demands.find((demand) => demand.counter === counter || demand.counter.id === counter.id)?.amount ?? 0
   if (limit === 0 || unit === 'requests' || unit === 'slots') return `Quota exceeded: ${label}.`
-  const hint = namesNoMost
-    ? 'The request names no max_tokens, so that much is set aside for its answer: name fewer.'
-    : 'Send less, or ask for fewer tokens (max_tokens).'
+  const hint =
+    !writes || unit === 'input_tokens'
+      ? 'Send less.'
+      : namesNoMost
+        ? 'The request names no max_tokens, so that much is set aside for its answer: name fewer.'
+        : 'Send less, or ask for fewer tokens (max_tokens).'
   return `Quota exceeded: this request may take up to ${amountOf(unit, amount)}, more than the limit allows at all: ${label}. ${hint}`
 }
 

@@ -56,6 +56,17 @@ describe('input', () => {
     expect(most({ input: 'hello' }, 'embeddings').input).toBe(5 + 8)
   })
 
+  test('[QUO-41] lists of texts count by their texts, tokens by their number', () => {
+    expect(most({ input: ['hello', 'wörld'] }, 'embeddings').input).toBe(5 + 6 + 8 + 8)
+    expect(most({ prompt: ['hello', 'you'], max_tokens: 1 }, 'completions').input).toBe(5 + 3 + 8 + 8)
+    expect(most({ input: [100257, 100258, 3] }, 'embeddings').input).toBe(3 + 8)
+    expect(most({ input: [[100257, 100258], [3]] }, 'embeddings').input).toBe(3 + 8 + 8)
+    const strange = { input: ['hello', { text: 'unheard of' }] }
+    expect(most(strange, 'embeddings').input).toBeGreaterThanOrEqual(JSON.stringify(strange).length)
+    const both = { prompt: 'hello', input: 'x'.repeat(50) }
+    expect(most(both, 'embeddings').input).toBeGreaterThanOrEqual(50)
+  })
+
   test('[QUO-41] never below what a tokenizer of bytes would count, whatever the body holds', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 50 })
     const part = fc.oneof(
@@ -125,5 +136,6 @@ describe('input', () => {
 
   test('[QUO-41] what is likely is about a quarter', () => {
     expect(likelyInput(asked(user('x'.repeat(400))))).toBe(100 + 8)
+    expect(likelyInput(asked({ input: Array(100).fill(7) }, 'embeddings'))).toBe(100 + 4)
   })
 })

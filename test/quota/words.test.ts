@@ -26,6 +26,19 @@ const told = (over: Partial<Counter>, retryAfter: number, { never = false, deman
 }
 
 describe('[QUO-34] what a caller without room left is told', () => {
+  test('more than the limit allows: what to send less of', () => {
+    const hint = (over: Partial<Counter>, facts: object) => {
+      const of = counter({ unit: 'total_tokens', ...over })
+      const refusal = { refused: of, retryAfter: 1, never: true }
+      const { message } = refused(refusal, { demands: [{ counter: of, amount: 11 }], reset: 1, now, ...facts })
+      return message.slice(message.indexOf('minute.') + 8)
+    }
+    expect(hint({}, { writes: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
+    expect(hint({}, { writes: true, namesNoMost: true })).toStartWith('The request names no max_tokens')
+    expect(hint({}, { writes: false })).toBe('Send less.')
+    expect(hint({ unit: 'input_tokens' }, { writes: true, namesNoMost: true })).toBe('Send less.')
+  })
+
   test('a rate: when to come again', () => {
     expect(told({}, 12_001)).toEqual({
       status: 429,
