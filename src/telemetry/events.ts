@@ -1,5 +1,5 @@
 import type { Call, Principal, RequestNotes } from '../call.ts'
-import { ApiError, shortened } from '../errors.ts'
+import { ApiError, shortened, withoutTokens } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
 import type { Log } from './logger.ts'
 import type { MetricSink } from './metrics/metric-sink.ts'
@@ -155,9 +155,9 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
         ...who(event),
         status: event.status,
         denied_by: by,
-        reason,
+        reason: withoutTokens(reason),
         action: action ?? asked,
-        resource,
+        resource: resource && withoutTokens(resource),
       })
     },
     resourceChanged({ call, event, resource, detail }) {

@@ -1,4 +1,4 @@
-import { shortened } from '../errors.ts'
+import { shortened, withoutTokens } from '../errors.ts'
 import { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
 
@@ -120,7 +120,8 @@ class LineLog implements Log {
 
   #write(level: string, fields: object, message: string): void {
     const time = new Date().toISOString()
-    this.#sink.write(`{"level":"${level}","time":"${time}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`)
+    const line = `{"level":"${level}","time":"${time}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`
+    this.#sink.write(withoutTokens(line))
   }
 }
 

@@ -24,6 +24,28 @@ function chat(stage: CanaryStage, model: string, over: { stream?: boolean; heade
 
 export const happenings: readonly Happening[] = [
   {
+    name: 'a token stands where the id of a key or a model belongs',
+    async happens(stage) {
+      const { callers } = stage
+      const admin = { ...json, ...bearer(callers.goodToken.value) }
+      const body = JSON.stringify({ name: 'misplaced', principal: 'bob' })
+      const made = await stage.ask('/v1alpha/admin/keys', { method: 'POST', headers: admin, body }, 'unseen')
+      if (made.status !== 200) throw new Error(`no key was made: ${made.status} ${made.text}`)
+      const { value } = JSON.parse(made.text) as { value: string }
+      stage.canaries.push(canaryOf('a misplaced API key', value, value.split('_').at(-1)!.slice(0, -4)))
+      for (const text of [value, value.replaceAll('_', '%5F'), value.slice(0, -8), `${'x'.repeat(190)}${value}`]) {
+        for (const request of [{}, { method: 'DELETE' }, { method: 'POST', headers: admin, body: '{}' }]) {
+          const end = request.method === 'POST' ? '/rotate' : ''
+          const answer = await stage.ask(`/v1alpha/admin/keys/${text}${end}`, { headers: bearer(callers.goodToken.value), ...request })
+          if (answer.status !== 404) throw new Error(`a token is no id: ${answer.status} ${answer.text}`)
+        }
+        await stage.ask(`/v1/models/${text}`, { headers: bearer(callers.goodToken.value) })
+        await stage.ask(`/no/such/path/${text}`, { headers: bearer(callers.goodToken.value) })
+        await chat(stage, text)
+      }
+    },
+  },
+  {
     name: 'providers hand keys back in every way they can, whole and streamed',
     async happens(stage) {
       for (const provider of ['echo', 'groq', 'azure', 'in-url', 'proxied', 'away']) {

@@ -25,6 +25,7 @@ export function operatorsSecrets() {
     proxyPassword: canary('a proxy’s password'),
     clientSecret: canary('an OAuth client secret'),
     jwksToken: canary('the token for the key set'),
+    functionCode: canary('a code in a custom endpoint’s URL'),
     jwksQuery: canary('a key in the key set’s URL'),
     pepper: canary('the pepper'),
     databasePassword: canary('a database’s password'),
@@ -141,7 +142,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
       const response = await fetch(url + path, { ...init, tls: { rejectUnauthorized: false } } as RequestInit)
       const text = await response.text()
       const head = JSON.stringify([...response.headers])
-      if (!unseen) answers.push(`${init.method ?? 'GET'} ${path.split('?')[0]} ${response.status} ${head}\n${text}`)
+      if (!unseen) answers.push(`${init.method ?? 'GET'} ${path.split(/\?|crl/)[0]} ${response.status} ${head}\n${text}`)
       return { status: response.status, text }
     },
     page: async (path) => (await stage.ask(path, { headers: bearer })).text,
@@ -230,6 +231,7 @@ function configOf(secrets: Operators, { namespace, upstream, identity, issuer, b
               send_secret_in_body: true,
             },
           },
+          { type: 'custom', endpoint: `${identity.url}/custom?code=${secrets.functionCode.value}`, principal_prefix: 'c:' },
         ],
         access_policy: [{ permit: { actions: ['create', 'read', 'update', 'delete'] } }],
         route_policy: [{ forbid: { paths: '/v1/inspect/forbidden' } }, { permit: { paths: '*' } }],
