@@ -19,6 +19,14 @@ export interface DatabaseTimes {
   readonly watch?: number | undefined
 }
 
+/** The file that was open has been deleted, or another one put in its place: what is written to it would be nowhere. */
+export class DatabaseReplaced extends Error {
+  constructor(path: string) {
+    super(`the database file ${path} was deleted or replaced`)
+    this.name = 'DatabaseReplaced'
+  }
+}
+
 /** What SQLite and PostgreSQL do each in their own way. */
 export interface Engine {
   readonly name: 'sqlite' | 'postgres'
@@ -47,6 +55,6 @@ export interface Engine {
 export interface Watch extends Disposable {
   /** Milliseconds between two looks. */
   readonly interval: number
-  /** Cheap: false where certainly nothing has changed since it was last asked. */
+  /** Cheap: false where certainly nothing has changed since it was last asked. Throws DatabaseReplaced where it has to be opened anew. */
   mayHaveChanged(): Promise<boolean>
 }

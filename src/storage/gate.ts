@@ -68,8 +68,17 @@ export class Gate {
     this.#options.events?.dependencyFailed('database', error instanceof Error && isOutOfReach(error) ? error.cause : error)
   }
 
+  /** What was open is not there any more (told to whoever comes, as out of reach): it is opened anew, in the background. */
+  lost(error: unknown): void {
+    if (this.#state !== 'open') return
+    this.#state = 'closed'
+    this.#failure = { error, at: performance.now() }
+    this.failed(error)
+    this.keepTrying()
+  }
+
   reached(): void {
-    if (!this.#isDown) return
+    if (!this.#isDown || this.#state === 'closed') return
     this.#isDown = false
     this.#options.events?.dependencyBack('database')
   }

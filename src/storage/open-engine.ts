@@ -40,7 +40,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
   const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
   const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))
   const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, engine, gate)) : read
-  const revisions = new RevisionWatch(engine, soon, () => gate.pass())
+  const revisions = new RevisionWatch(engine, soon, gate)
   return {
     engine: engine.name,
     place: engine.place,

@@ -1,6 +1,8 @@
 import { PostgresAdapter, sql } from 'kysely'
 import type { BumpRevision, Reader } from './database.ts'
-import type { Engine } from './engine.ts'
+import { DatabaseReplaced, type Engine } from './engine.ts'
+import { outOfReach } from './errors.ts'
+import type { Gate } from './gate.ts'
 
 /** The channel of PostgreSQL's NOTIFY; the payload is the scope. */
 export const revisionChannel = 'corral_revisions'
@@ -31,7 +33,7 @@ const longestLook = 5000
 export class RevisionWatch {
   readonly #engine: Engine
   readonly #read: Reader
-  readonly #ready: () => Promise<void>
+  readonly #gate: Pick<Gate, 'pass' | 'lost'>
   readonly #scopes = new Map<string, Set<Watched>>()
   #watch: ReturnType<Engine['watch']> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -41,12 +43,12 @@ export class RevisionWatch {
 
   /**
    * @param read for the looks, and for whoever is told of a change
-   * @param ready resolves once the database is open
+   * @param gate passed before each look, and told where the database has to be opened anew
    */
-  constructor(engine: Engine, read: Reader, ready: () => Promise<void>) {
+  constructor(engine: Engine, read: Reader, gate: Pick<Gate, 'pass' | 'lost'>) {
     this.#engine = engine
     this.#read = read
-    this.#ready = ready
+    this.#gate = gate
   }
 
   add(scope: string, watcher: Watcher): Disposable {
@@ -109,12 +111,14 @@ export class RevisionWatch {
 
   async #lookOnce(certainly: boolean): Promise<void> {
     try {
-      await this.#ready()
+      await this.#gate.pass()
       const mayHaveChanged = await this.#watch?.mayHaveChanged()
       const isAwaited = [...this.#scopes.values()].some((all) => [...all].some(({ seen, isFailing }) => seen === undefined || isFailing))
       if (certainly || mayHaveChanged || isAwaited) this.#compare(await within(longestLook, this.#values()))
       this.#each(({ watcher }) => watcher.looked?.())
-    } catch (error) {
+    } catch (thrown) {
+      const error = thrown instanceof DatabaseReplaced ? outOfReach(thrown) : thrown
+      if (thrown instanceof DatabaseReplaced) this.#gate.lost(error)
       this.#each((watched) => {
         watched.isFailing = true
         watched.watcher.failed(error)

@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs'
 import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
 import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
-import type { DatabaseTimes, Engine, EngineOptions, Watch } from './engine.ts'
-import { codeOf, outOfReach, StorageError } from './errors.ts'
+import { DatabaseReplaced, type DatabaseTimes, type Engine, type EngineOptions, type Watch } from './engine.ts'
+import { codeOf, isOutOfReach, outOfReach, StorageError } from './errors.ts'
 import type { Session, Sessions } from './session.ts'
 import { type WriteChannel, WriteQueue } from './write-queue.ts'
 
@@ -25,9 +26,28 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
   let thread: Promise<SqliteThread> | undefined
   let reader: SqliteConnection | undefined
   let closed = false
+  /** Which file it is that is open; undefined before the first time. */
+  let opened: string | undefined
+  let isReplaced = false
+
+  /** Whether it is still the file that its name leads to: what is written to any other is lost. */
+  const check = (): void => {
+    if (opened === undefined || isReplaced || identityOf(path) === opened) return
+    isReplaced = true
+    reader?.close()
+    reader = undefined
+    // What was asked is answered; that its file is gone cannot be helped.
+    void thread?.then((running) => running.close()).catch(() => undefined)
+    thread = undefined
+  }
+  const checked = (): void => {
+    check()
+    if (isReplaced) throw new DatabaseReplaced(path)
+  }
 
   const writer = async (): Promise<WriteChannel> => {
     if (closed) throw outOfReach(new Error('it has been closed'))
+    if (isReplaced) throw outOfReach(new DatabaseReplaced(path))
     const running = await thread
     if (running && !running.gone) return running
     thread = startSqliteThread(path, { busyTimeout })
@@ -42,11 +62,15 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
     place: path,
     async open() {
       try {
-        if (make) await makeFile(path)
+        if (opened !== undefined && identityOf(path) === undefined) throw outOfReach(new DatabaseReplaced(path))
+        // An empty one in the place of one that was deleted would forget every key without a word.
+        if (make && opened === undefined) await makeFile(path)
         reader?.close()
         reader = await openSqlite(path, { mode: 'query', busyTimeout })
+        opened = identityOf(path)
+        isReplaced = false
       } catch (error) {
-        throw unopenable(path, error)
+        throw isOutOfReach(error) ? error : unopenable(path, error)
       }
     },
     reading: { acquire: () => Promise.resolve(readingSession(reader)) },
@@ -55,7 +79,7 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
     translate,
     // One transaction runs at a time, and each waits for other processes before it begins.
     isLostRace: () => false,
-    watch: () => watchFile(path, watch),
+    watch: () => watchFile(path, { interval: watch, check: checked }),
     async close() {
       await queue.close(longestEnd)
       closed = true
@@ -142,14 +166,31 @@ function onlyReads(): Promise<never> {
   return Promise.reject(new Error('`read` only reads: use `write` for a transaction'))
 }
 
-/** A connection of its own, which sees every commit of any other, by `PRAGMA data_version`. */
-function watchFile(path: string, interval: number): Watch {
+/** Device and number of the file that a path leads to; undefined where there is none. */
+function identityOf(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return found && `${found.dev}:${found.ino}`
+}
+
+/**
+ * A connection of its own, which sees every commit of any other, by `PRAGMA data_version`.
+ * @param check throws where the path leads to another file than before, so that the connection is none to that file
+ */
+function watchFile(path: string, { interval, check }: { interval: number; check: () => void }): Watch {
   let connection: SqliteConnection | undefined
   let seen: unknown
   let disposed = false
   return {
     interval,
     async mayHaveChanged() {
+      try {
+        check()
+      } catch (error) {
+        connection?.close()
+        connection = undefined
+        seen = undefined
+        throw error
+      }
       if (!connection) {
         const opened = await openSqlite(path, { mode: 'query', busyTimeout })
         if (disposed) opened.close()

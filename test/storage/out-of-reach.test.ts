@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -239,6 +239,52 @@ describe('SQLite', () => {
     expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
     expect(await failureOf(storage.records.write((transaction) => bumpRevision(transaction, 'a')))).toMatchObject(unavailable)
   })
+
+  test('[STO-19] a file that is deleted is out of reach, told once, until there is one again, which is opened and migrated', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
+    try {
+      const path = join(folder, 'x.db')
+      const { told, events } = recorded()
+      await using database = await openDatabase({ engine: 'sqlite', path }, { events })
+      using snapshot = createSnapshot({
+        database,
+        scope: 'a',
+        load: async (read) => (await read.selectFrom('revisions').select('value').where('scope', '=', 'a').executeTakeFirst())?.value ?? 0,
+      })
+      const write = () => database.write((transaction) => bumpRevision(transaction, 'a'))
+      await write()
+      await until(() => snapshot.current() === 1)
+      await database.write((transaction) => bumpRevision(transaction, 'a'))
+      await until(() => snapshot.current() === 2)
+      for (const name of ['x.db', 'x.db-wal', 'x.db-shm']) await rm(join(folder, name), { force: true })
+      await until(() => told.length > 0)
+      // No empty file is made in its place, whatever is asked.
+      for (let n = 0; n < 3; n++) {
+        expect(await failureOf(write())).toMatchObject(unavailable)
+        expect(await failureOf(database.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
+      }
+      expect(await readdir(folder)).toEqual([])
+      expect(snapshot.current()).toBe(2)
+      // An older version's, without any table.
+      await writeFile(path, '')
+      await until(() => told.includes('database back'))
+      await until(() => snapshot.current() === 0)
+      await write()
+      await until(() => snapshot.current() === 1)
+      // One that is put in its place is taken over without a pause in between.
+      await using other = await openDatabase({ engine: 'sqlite', path: join(folder, 'other.db') })
+      for (let n = 0; n < 7; n++) await other.write((transaction) => bumpRevision(transaction, 'a'))
+      await other[Symbol.asyncDispose]()
+      for (const name of ['x.db-wal', 'x.db-shm']) await rm(join(folder, name), { force: true })
+      await rename(join(folder, 'other.db'), path)
+      await until(() => snapshot.current() === 7)
+      await write()
+      await until(() => snapshot.current() === 8)
+      expect(told).toEqual(['database failed', 'database back', 'database failed', 'database back'])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }, 20_000)
 
   test('[STO-20] two names of one file are one database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
