@@ -30,3 +30,18 @@ test('a message keeps everything but the secrets of its URLs', () => {
     'GET https://***@x.example/v1?token=***&n=1 failed; see https://x.example/a@b',
   )
 })
+
+test('of a URL in the settings no query value shows whose name is not known to be harmless', () => {
+  const shown = (url: string) => redact({ endpoint: url })
+  expect(shown('https://f.example/check?code=SECRET')).toEqual({ endpoint: 'https://f.example/check?code=***' })
+  expect(shown('https://f.example/?api-version=2&x=SECRET&subscription=SECRET#top')).toEqual({
+    endpoint: 'https://f.example/?api-version=2&x=***&subscription=***#top',
+  })
+  expect(shown('https://f.example/?SECRET')).toEqual({ endpoint: 'https://f.example/?***' })
+  expect(shown('https://f.example/?a=')).toEqual({ endpoint: 'https://f.example/?a=' })
+  expect(redact(['see https://f.example/?sv=SECRET now', 'no URL?code=1', new URL('https://f.example/?code=SECRET')])).toEqual([
+    'see https://f.example/?sv=*** now',
+    'no URL?code=1',
+    'https://f.example/?code=***',
+  ])
+})
