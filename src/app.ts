@@ -6,6 +6,7 @@ import { clientAddress } from './http/middleware/client-address.ts'
 import { clientVersion } from './http/middleware/client-version.ts'
 import { type Connections, RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
+import { deprecatedRoutes } from './http/middleware/deprecated-routes.ts'
 import { findRoute } from './http/middleware/find-route.ts'
 import { hostCheck } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
@@ -53,6 +54,7 @@ export function createApp(services: Services): App {
     originCheck(server.cors),
     bodyLimits(server.maxBodyBytes),
     authenticate({ authentication, docsNeedAuth: server.docsNeedAuth }),
+    deprecatedRoutes(events),
     routePolicy(config.routePolicy),
     allowedApis(authentication !== undefined),
     requestQuota(governance),

@@ -15,6 +15,8 @@ export interface FoundRoute<Deps = never> {
   readonly route: AnyRoute<Deps>
   /** As they stand in the path, not decoded. */
   readonly params: Readonly<Record<string, string>>
+  /** Whether callers should use another path, or another route. */
+  readonly deprecated?: boolean
 }
 
 /** Tells which route answers; HEAD is answered by GET's. Pure, and the one place that decides it. */
@@ -60,22 +62,28 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   }
 }
 
+interface Entry<Deps> {
+  readonly route: AnyRoute<Deps>
+  readonly path: string
+  readonly deprecated: boolean
+}
+
 export function findRoutes<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder<Deps> {
-  const router = new SmartRouter<AnyRoute<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
-  const entries = routes.flatMap((route) => pathsOf(route).map(({ path }) => ({ route, path })))
+  const router = new SmartRouter<Entry<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
+  const entries = routes.flatMap((route) => pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated })))
   // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
   entries.sort((a, b) => variableness(a.path) - variableness(b.path))
-  for (const { route, path } of entries) router.add(route.method, toRouterPath(path), route)
+  for (const entry of entries) router.add(entry.route.method, toRouterPath(entry.path), entry)
   return (method, path) => {
     const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
     if (!found) return undefined
-    const [route, indices] = found
+    const [{ route, deprecated }, indices] = found
     const params: Record<string, string> = {}
     for (const name in indices) {
       const at = indices[name]
       params[name] = typeof at === 'number' ? (stash?.[at] ?? '') : (at ?? '')
     }
-    return { route, params }
+    return { route, params, deprecated }
   }
 }
 

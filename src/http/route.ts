@@ -88,4 +88,5 @@ export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'aliases' | 'depre
   return [...paths].map(([path, deprecated]) => ({ path, deprecated }))
 }
 
-const olderPrefix = '/v1/openai/v1/'
+/** What Llama Stack's older paths of OpenAI's routes begin with. */
+export const olderPrefix = '/v1/openai/v1/'

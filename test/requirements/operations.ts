@@ -8,4 +8,9 @@ export const operations: Requirements = {
     observed:
       'a line for each thing that was looked at, a remedy with each that is not well; exit 1 when something will not work; no secrets',
   },
+  'OPS-2': {
+    source: 'behaviour §1.10; RFC 9745; docs/logs.md',
+    when: 'a caller uses a deprecated path',
+    observed: 'it is served, with `deprecation` and a `link` to its successor; the log is told once for each caller, in bounded memory',
+  },
 }
