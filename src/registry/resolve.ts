@@ -69,9 +69,18 @@ export function resolveId(id: string, sight: Sight, patient: boolean): Resolutio
     if (listed) return sight.sees(listed.id) ? { kind: 'offer', offer: listed } : { kind: 'absent' }
     if (!seesUnlisted(named.id, upstreamId, sight)) return { kind: 'absent' }
     if (named.awaited) return { kind: 'awaited', providerIds: [named.id] }
+    if (hasEmptyPart(upstreamId)) return { kind: 'absent' }
     return named.allows(upstreamId) ? { kind: 'unlisted', providerId: named.id, upstreamId } : { kind: 'absent' }
   }
   return resolveUnprefixed(id, sight, patient)
+}
+
+/**
+ * Upstreams may well read `//secret/model` as `secret/model`, and patterns of policies do not: such an id means only what is listed under it
+ * (paths on a server's disk are).
+ */
+export function hasEmptyPart(id: string): boolean {
+  return id.startsWith('/') || id.endsWith('/') || id.includes('//')
 }
 
 /** Whether the caller may see a model that its provider has not listed, under whichever id it would be. */

@@ -2,7 +2,7 @@ import type { Owner } from '../access/policy.ts'
 import type { Principal } from '../call.ts'
 import type { Denial } from '../errors.ts'
 import type { ModelAccess } from './model-access.ts'
-import { seesUnlisted, upstreamOf, type Sight } from './resolve.ts'
+import { hasEmptyPart, seesUnlisted, upstreamOf, type Sight } from './resolve.ts'
 import type { StoredIndex, StoredModel } from './stored-models.ts'
 
 export interface SightOptions extends Pick<Sight, 'providers' | 'indices' | 'aliases'> {
@@ -67,6 +67,6 @@ export class CallerSight implements Sight {
       const listed = index.ofProvider(providerId, upstreamId)
       if (listed) return this.sees(listed.id)
     }
-    return seesUnlisted(providerId, upstreamId, this)
+    return !hasEmptyPart(upstreamId) && seesUnlisted(providerId, upstreamId, this)
   }
 }

@@ -55,6 +55,17 @@ describe('what the policy does not let be read', () => {
     expect(shown.status).toBe(404)
   })
 
+  test('an id with an empty part means nothing that is not listed under it: no pattern sees it as what the upstream may', async () => {
+    await using server = await modelServer(upstream, {
+      rules: [{ forbid: { actions: 'read', resource: 'model::groq/secret*' } }, everything],
+    })
+    const asked = upstream.requests.length
+    for (const id of ['groq//secret/model', 'groq/secret/model', 'groq///secret', 'groq/x//secret']) await expectHidden(server, 'alice', id)
+    expect(upstream.requests.length).toBe(asked)
+    expect((await server.chat('alice', 'groq/x/')).status).toBe(404)
+    expect((await server.chat('alice', 'groq/x/secret')).status).toBe(200)
+  })
+
   test('[MOD-17] an id that several providers have means the one that may be seen, and no other is named', async () => {
     await using server = await modelServer(upstream, {
       rules: [{ forbid: { actions: 'read', resource: 'model::openai/*' }, unless: 'user with b in teams' }, everything],
