@@ -93,7 +93,7 @@ function refuseToBeOpen({ auth, server: { host, allowUnauthenticated } }: Config
   if (auth || isLoopback(host) || allowUnauthenticated) return
   throw new StartError(
     `server.host is '${host}', where others reach this server, and no authentication is configured.`,
-    'Configure server.auth, leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
+    'Say in server.auth.provider_config who is asking (docs/authentication.md; {type: api_key} for keys of Corral), leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
   )
 }
 

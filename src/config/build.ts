@@ -52,8 +52,11 @@ const ending = [
   '',
   'server:',
   '  port: 8321',
-  '  # Without a host only this machine is served. Any other address needs `allow_unauthenticated: true`.',
+  '  # Without a host only this machine is served. For any other address say under `auth` who is asking (docs/authentication.md);',
+  '  # `allow_unauthenticated: true` in its place serves everybody who can reach it.',
   '  # host: 0.0.0.0',
+  '  # auth:',
+  "  #   provider_config: { type: api_key }   # Corral's own keys: `corral keys create --name NAME`",
   '  # For browsers: true lets pages on this machine call, an object says who may.',
   '  # cors: true',
 ]

@@ -75,12 +75,15 @@ export const serverSchema = z.strictObject({
   host: z
     .string()
     .nullish()
-    .describe('The address to listen on. Absent: loopback only. Any other needs `auth`, or `allow_unauthenticated: true`.'),
+    .describe('The address to listen on. Absent: loopback only. Any other needs `auth.provider_config`, or `allow_unauthenticated: true`.'),
   allowed_hosts: z
     .array(z.string())
     .nullish()
     .describe('Further names by which callers reach this server; a loopback server refuses other `Host` headers.'),
-  allow_unauthenticated: z.boolean().default(false).describe('Serve without authentication on an address that others can reach.'),
+  allow_unauthenticated: z
+    .boolean()
+    .default(false)
+    .describe('Serve everybody on an address that others can reach; `auth.provider_config` is the way to let in only some.'),
   workers: z.int().min(1).max(256).default(1).describe('Processes that share the port (Linux; elsewhere one).'),
   tls_certfile: z.string().nullish().describe('PEM file with the certificate and its chain; needs `tls_keyfile`.'),
   tls_keyfile: z.string().nullish().describe('PEM file with the private key; needs `tls_certfile`.'),

@@ -101,3 +101,9 @@ describe('a built file', () => {
     expect([config.distribution, settings.base_url, settings.api_key.reveal()]).toEqual(['a: "b"', 'http://x:1/v1', 'mine'])
   })
 })
+
+test('the written file names authentication before serving everybody', () => {
+  const text = buildConfigText([], { name: 'x' })
+  expect(text).toContain('provider_config: { type: api_key }')
+  expect(text.indexOf('docs/authentication.md')).toBeLessThan(text.indexOf('allow_unauthenticated'))
+})
