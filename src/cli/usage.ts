@@ -35,7 +35,11 @@ export const usage = defineCommand({
       const total = sumOf(sums, null)
       if (json) stdout.write(`${JSON.stringify({ by, data: sums.map(toJson), total: toJson(total) })}\n`)
       else if (csv) stdout.write([csvHead(by), ...sums.map(csvLine)].map((line) => `${line}\r\n`).join(''))
-      else stdout.write(table(stdout, head(by), [...sums.map((sum) => cells(sum, sum.of ?? '(none)')), cells(total, 'total')]))
+      else {
+        const digits = digitsOf([...sums, total])
+        const rows = sums.map((sum) => cells(sum, sum.of ?? '(none)', digits))
+        stdout.write(table(stdout, head(by), [...rows, cells(total, 'total', digits)]))
+      }
     })
   },
 })
@@ -73,7 +77,14 @@ function head(by: string): string[] {
   return [by.toUpperCase(), 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES']
 }
 
-function cells(sum: UsageSum, name: string): string[] {
+/** Decimals of dollars that all costs are printed with: as many as it takes for none to be rounded, so that what is printed adds up. */
+function digitsOf(sums: readonly UsageSum[]): number {
+  let digits = 6
+  while (digits < 9 && sums.some(({ costNanoDollars }) => costNanoDollars % 10 ** (9 - digits) !== 0)) digits++
+  return digits
+}
+
+function cells(sum: UsageSum, name: string, digits: number): string[] {
   const notes = [sum.estimated > 0 && `${sum.estimated} estimated`, sum.unpriced > 0 && `${sum.unpriced} without a price`]
   return [
     name,
@@ -82,9 +93,15 @@ function cells(sum: UsageSum, name: string): string[] {
     String(sum.cachedInputTokens),
     String(sum.outputTokens),
     String(sum.reasoningTokens),
-    `$${(sum.costNanoDollars / 1e9).toFixed(6)}`,
+    `$${inDollars(sum.costNanoDollars).slice(0, digits - 9 || undefined)}`,
     notes.filter((note) => note !== false).join(', '),
   ]
+}
+
+/** With nine decimals, exactly. */
+function inDollars(nano: number): string {
+  const digits = String(nano).padStart(10, '0')
+  return `${digits.slice(0, -9)}.${digits.slice(-9)}`
 }
 
 function csvHead(by: string): string {
@@ -93,7 +110,7 @@ function csvHead(by: string): string {
 
 function csvLine(sum: UsageSum): string {
   const { of, cost_nano_dollars: nano, ...rest } = toJson(sum)
-  return [quoted(of ?? ''), ...Object.values({ ...rest, cost_usd: (nano / 1e9).toFixed(9) })].join(',')
+  return [quoted(of ?? ''), ...Object.values({ ...rest, cost_usd: inDollars(nano) })].join(',')
 }
 
 /** RFC 4180; and no spreadsheet takes a name for a formula. */

@@ -27,7 +27,7 @@ const line = (over: object) => ({
   ...over,
 })
 
-async function stage(path: string): Promise<(words: string) => ReturnType<typeof inProcess>> {
+async function stage(path: string, lines?: readonly ReturnType<typeof line>[]): Promise<(words: string) => ReturnType<typeof inProcess>> {
   const file = join(path, 'run.yaml')
   writeFileSync(
     file,
@@ -36,11 +36,16 @@ async function stage(path: string): Promise<(words: string) => ReturnType<typeof
   let now = first
   await using database = await openDatabase({ engine: 'sqlite', path: join(path, 'c.db') })
   await using ledger = openLedger(database, { events: quietEvents, now: () => now })
+  const usage = (words: string) => inProcess(['usage', '--config', file, ...words.split(' ').filter((word) => word !== '')])
+  if (lines) {
+    for (const one of lines) ledger.record(one)
+    return usage
+  }
   ledger.record(line({}))
   now += day
   ledger.record(line({ principal: 'bob, "the" builder', attributes: '{}', key_id: 'key_1', estimated: 1, cost_nano_dollars: null }))
   ledger.record(line({ principal: '=1+1', attributes: '{"teams":["red","blue"]}', cost_nano_dollars: 1 }))
-  return (words) => inProcess(['usage', '--config', file, ...words.split(' ').filter((word) => word !== '')])
+  return usage
 }
 
 test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV', async () => {
@@ -50,10 +55,10 @@ test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV',
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\n').map((text) => text.split(/ {2,}/))).toEqual([
     ['TEAM', 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES'],
-    ['red', '1', '100', '5', '10', '2', '$0.001235'],
-    ['blue, red', '1', '100', '5', '10', '2', '$0.000000'],
-    ['(none)', '1', '100', '5', '10', '2', '$0.000000', '1 estimated, 1 without a price'],
-    ['total', '3', '300', '15', '30', '6', '$0.001235', '1 estimated, 1 without a price'],
+    ['red', '1', '100', '5', '10', '2', '$0.001234567'],
+    ['blue, red', '1', '100', '5', '10', '2', '$0.000000001'],
+    ['(none)', '1', '100', '5', '10', '2', '$0.000000000', '1 estimated, 1 without a price'],
+    ['total', '3', '300', '15', '30', '6', '$0.001234568', '1 estimated, 1 without a price'],
     [''],
   ])
   const json = JSON.parse((await usage('--json')).stdout) as { by: string; data: { of: string }[]; total: object }
@@ -72,6 +77,25 @@ test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV',
     '"bob, ""the"" builder",1,100,10,5,2,0.000000000,1,1',
     '',
   ])
+})
+
+test.each([
+  [
+    [1_234_567_890, 10_000_000],
+    ['$1.23456789', '$0.01000000', '$1.24456789'],
+  ],
+  [
+    [12_345_678_000, 2_000],
+    ['$12.345678', '$0.000002', '$12.345680'],
+  ],
+])('[QUO-57] costs as printed add up, whatever their digits: %j', async (costs, printed) => {
+  using folder = temporaryFolder()
+  const usage = await stage(
+    folder.path,
+    costs.map((cost, at) => line({ principal: `user ${at}`, cost_nano_dollars: cost })),
+  )
+  const { stdout } = await usage('')
+  expect([...(stdout.match(/\$[\d.]+/g) ?? [])]).toEqual(printed)
 })
 
 test('corral usage of a time', async () => {
