@@ -49,8 +49,27 @@ export interface ModelRequest<Body> {
   readonly body: Body
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
   readonly bytes: Uint8Array
+  /** The models that it names beside `model`, each checked: set by the catalogue. */
+  readonly further?: readonly FurtherModel[] | undefined
   /** The trace's side of it, where there is one: set by the metering before the provider is asked. */
   trace?: UpstreamTrace | undefined
+}
+
+/** A model of the same provider that may answer in place of the one asked for. */
+export interface FurtherModel {
+  /** The field of the request that names it. */
+  readonly field: string
+  /** The catalogue's id. */
+  readonly model: string
+  readonly upstreamModel: string
+}
+
+/** Top-level fields of a request by which the upstream takes another model than `model`. */
+export interface FurtherModelFields {
+  /** An id of the provider's, or a list of them: the caller must be permitted each. */
+  readonly named: readonly string[]
+  /** Fields that do not tell which: always refused. */
+  readonly opaque: readonly string[]
 }
 
 /** What a trace knows of one request to a provider. */
@@ -127,6 +146,8 @@ export interface InferenceProvider {
   checkHealth?(call: Call): Promise<void>
   /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
   readonly hasOwnKey: boolean
+  /** Absent: no field of a request but `model` decides which model answers. */
+  readonly furtherModels?: FurtherModelFields | undefined
   /** True when `call` carries credentials of its own for this provider. */
   acceptsKeyOf?(call: Call): boolean
   /** What it still waits for before it can answer, in words (`downloading qwen3-0.6b: 42 %`); undefined when nothing. `/readyz` tells it. */

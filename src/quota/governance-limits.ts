@@ -22,6 +22,8 @@ export interface Target {
   readonly upstreamModel: string
   /** As the caller spelt it: a limit that names it so holds, too. */
   readonly told?: string | undefined
+  /** Models that may answer in place of it. */
+  readonly further?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
 }
 
 /** One limit, ready to be counted. */
@@ -196,7 +198,8 @@ export function limitNames(config: QuotaConfig): Map<string, string> {
 }
 
 function labelOf({ name, per, period }: CompiledLimit, unit: Unit, most: number): string {
-  const amount = unit === 'slots' ? `${most} ${plural('request', most)} at once` : `${amountOf(unit, most)} a ${period}`
+  const amount =
+    unit === 'slots' ? `${most} ${plural('request', most)} at once` : `${amountOf(unit, most)} ${period === 'hour' ? 'an' : 'a'} ${period}`
   const whose = per.filter((one) => one !== 'global').map((one) => (one.startsWith('attribute:') ? `value of ${one.slice(10)}` : one))
   const words = `${amount}${whose.length > 0 ? ` for each ${whose.join(' and ')}` : ' for all together'}`
   return name === undefined ? words : `'${name}' (${words})`

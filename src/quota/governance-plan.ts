@@ -1,4 +1,5 @@
 import { type Call, type Principal, systemPrincipal } from '../call.ts'
+import { invalidRequest } from '../errors.ts'
 import type { Counter, Demand } from './counters.ts'
 import {
   type Asker,
@@ -117,8 +118,28 @@ export class Plan {
     return plan
   }
 
-  /** Undefined where nothing is counted. */
+  /** Undefined where nothing is counted. Throws ApiError 400 where it would be counted otherwise if another model answered that the request names. */
   target(who: Who, target: Target): TargetPlan | undefined {
+    const plan = this.#targetOf(who, target)
+    const { further, told } = target
+    if (!plan || !further) return plan
+    const { provider } = target
+    for (const { field, model, upstreamModel } of further) {
+      if (upstreamModel === target.upstreamModel) continue
+      const other = this.#targetOf(who, { provider, model, upstreamModel, told })
+      if (!plan.hasDollars && !other?.hasDollars && other && countAlike(plan, other)) continue
+      throw invalidRequest(
+        `'${field}' cannot be used here: a limit on cost or on single models applies, and it must be known which model answers.`,
+        {
+          code: 'model_choice_not_allowed',
+          param: field,
+        },
+      )
+    }
+    return plan
+  }
+
+  #targetOf(who: Who, target: Target): TargetPlan | undefined {
     if (this.#ofTarget.length === 0) return undefined
     const address = this.#addressOf(who)
     const name = `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.told ?? ''}`
@@ -158,6 +179,10 @@ function toRequestPlan(counters: readonly Counter[]): RequestPlan {
     none: counters.map(() => 0),
     requests: counters.filter(({ unit }) => unit === 'requests'),
   }
+}
+
+function countAlike(one: TargetPlan, other: TargetPlan): boolean {
+  return one.counters.length === other.counters.length && one.counters.every(({ id }, at) => id === other.counters[at]?.id)
 }
 
 function toTargetPlan(counters: readonly Counter[]): TargetPlan {

@@ -10,6 +10,8 @@ export interface InferenceFacts {
   readonly upstreamModel: string
   /** As the caller spelt it. */
   readonly told?: string | undefined
+  /** Models that may answer in place of it, and the fields that name them. */
+  readonly further?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
   readonly capability: string
   /** The request's body as parsed. */
   readonly body: unknown

@@ -32,6 +32,7 @@ export function metered(
     get hasOwnKey() {
       return provider.hasOwnKey
     },
+    ...(provider.furtherModels && { furtherModels: provider.furtherModels }),
     ...(provider.acceptsKeyOf && { acceptsKeyOf: (call: Call) => provider.acceptsKeyOf?.(call) === true }),
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
     ...(provider.awaits && { awaits: () => provider.awaits!() }),
@@ -115,6 +116,7 @@ class Meter {
       model: request.catalogueId ?? `${providerId}/${request.model}`,
       upstreamModel: request.model,
       told: request.told,
+      further: request.further,
       capability,
       body: request.body,
       bytes: request.bytes.length,

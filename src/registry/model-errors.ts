@@ -5,8 +5,15 @@ const tryAgainIn = 2
 /** And what only a changed configuration helps. */
 const tryStartedAgainIn = 60
 
-export function absent(id: string, denial?: Denial) {
-  return notFound('Model', id, { code: 'model_not_found', param: 'model', ...(denial && { denial }) })
+/** `param`: the field that names it. */
+export function absent(id: string, denial?: Denial, param = 'model') {
+  return notFound('Model', id, { code: 'model_not_found', param, ...(denial && { denial }) })
+}
+
+export function notCapable(providerId: string, id: string, capability: string) {
+  return invalidRequest(`Provider '${providerId}', which has the model '${shortened(id)}', does not support ${capability}.`, {
+    param: 'model',
+  })
 }
 
 export function alreadyThere(id: string) {

@@ -3,13 +3,25 @@ import type { AccessPolicy } from '../access/policy.ts'
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
+import type { Capability, InferenceProvider, ModelRequest, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, usualCallerLimits, type CallerListingLimits, type CallerListings } from './caller-listings.ts'
 import { isListable, sleep, startListing, usualListingTimes, type Listing, type ListingTimes } from './listing.ts'
+import { checkingFurther, type NamedFurther } from './further-models.ts'
+import { whatIsKnownBetter } from './known-better.ts'
 import { ModelAccess } from './model-access.ts'
-import { absent, alreadyThere, noDatabase, notDeletable, notForKey, notListedYet, notStarted, noTarget } from './model-errors.ts'
+import {
+  absent,
+  alreadyThere,
+  noDatabase,
+  notCapable,
+  notDeletable,
+  notForKey,
+  notListedYet,
+  notStarted,
+  noTarget,
+} from './model-errors.ts'
 import { catalogueId, indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
 import type { LiveProvider, ProviderRegistry } from './providers.ts'
 import { checkRegistration, type WantedModel } from './registration.ts'
@@ -362,34 +374,27 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   #bind<C extends Capability>(providerId: string, upstreamId: string, asked: { id: string; capability: C }): ResolvedModel<C> {
-    const provider = this.#providers.get(providerId)?.provider
-    if (!provider) throw notStarted(providerId)
-    const invoke = provider[asked.capability]
-    if (!invoke) {
-      throw invalidRequest(
-        `Provider '${providerId}', which has the model '${shortened(asked.id)}', does not support ${asked.capability}.`,
-        {
-          param: 'model',
-        },
-      )
-    }
-    const catalogued = this.#shared.ofProvider(providerId, upstreamId)?.id ?? catalogueId(providerId, upstreamId)
-    return { invoke: invoke.bind(provider) as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId, catalogueId: catalogued }
+    const live = this.#providers.get(providerId)
+    if (!live?.provider) throw notStarted(providerId)
+    const { provider } = live
+    const invoke = provider[asked.capability] as ((request: ModelRequest<never>, call: Call) => Promise<never>) | undefined
+    if (!invoke) throw notCapable(providerId, asked.id, asked.capability)
+    const checking = checkingFurther(invoke.bind(provider), provider.furtherModels, (named, call) => this.#checkFurther(live, named, call))
+    const catalogued = this.#cataloguedOf(providerId, upstreamId)
+    return { invoke: checking as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId, catalogueId: catalogued }
+  }
+
+  #checkFurther(live: LiveProvider, { id, field }: NamedFurther, call: Call): string {
+    const { sight } = this.#sight(call, this.#ofCaller(call))
+    if (!live.allows(id) || !sight.seesTarget(live.id, id)) throw absent(id, sight.denial, field)
+    return this.#cataloguedOf(live.id, id)
+  }
+
+  #cataloguedOf(providerId: string, upstreamId: string): string {
+    return this.#shared.ofProvider(providerId, upstreamId)?.id ?? catalogueId(providerId, upstreamId)
   }
 }
 
 function asGuess(id: string) {
   return { id, type: 'llm', typeIsGuess: true, metadata: {} } as const
-}
-
-/** What registered models say of models that their provider lists as well. */
-function whatIsKnownBetter(aliases: Aliases): Map<string, KnownBetter> {
-  const known = new Map<string, Map<string, { type: ModelType; metadata: RegisteredModel['metadata'] }>>()
-  for (const { model, providerId } of aliases.all) {
-    if (providerId === undefined || model.providerModelId === 'auto') continue
-    const ofProvider = known.get(providerId) ?? new Map()
-    known.set(providerId, ofProvider)
-    if (!ofProvider.has(upstreamOf(model))) ofProvider.set(upstreamOf(model), { type: model.type, metadata: model.metadata })
-  }
-  return known
 }

@@ -11,6 +11,8 @@ export const groq = defineRemoteInference({
   // Older files say `url: https://api.groq.com`.
   completeUrl: (url) => withPath(url, '/openai/v1'),
   key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
+  // Compound systems may be told which models they are made of.
+  furtherModels: { opaque: ['compound_custom'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'groq' },
   starter: hostedStarter('groq', 'GROQ_API_KEY', { variable: 'GROQ_BASE_URL', default: baseUrl }),

@@ -10,6 +10,7 @@ export const lmstudio = defineRemoteInference({
   baseUrl: usual,
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'lmstudio_api_key', variable: 'LMSTUDIO_API_KEY', required: false },
+  furtherModels: { named: ['draft_model'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { local: true },
   starter: localStarter('lmstudio', 'LMSTUDIO_URL', usual),

@@ -1,6 +1,6 @@
 import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
-import type { Capability, ListedModel, ModelRequest } from '../provider.ts'
+import type { Capability, FurtherModelFields, ListedModel, ModelRequest } from '../provider.ts'
 
 /**
  * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
@@ -17,6 +17,8 @@ export interface OpenAICompatibleOptions {
   acceptsKeyOf?(call: Call): boolean
   /** What the upstream can do. */
   capabilities: readonly Exclude<Capability, 'rerank'>[]
+  /** Fields by which this upstream takes another model than `model`, beside those that are looked at for every upstream. */
+  furtherModels?: Partial<FurtherModelFields>
   /** Paths that differ from OpenAI's, relative to the root. */
   paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
   /** Query parameters that every request carries. */

@@ -8,6 +8,9 @@ import { askUpstream, reachUpstream, type Question } from './upstream-question.t
 
 export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
+/** Fields of gateways (OpenRouter, LiteLLM), which any URL may lead to. */
+const gatewayFields = ['models', 'fallbacks']
+
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
   const relay = new Relay(options, deps)
@@ -50,6 +53,10 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 
   return {
     hasOwnKey: options.hasOwnKey,
+    furtherModels: {
+      named: [...gatewayFields, ...(options.furtherModels?.named ?? [])],
+      opaque: options.furtherModels?.opaque ?? [],
+    },
     ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
     ...(can('chat') && { chat: send('chat') }),
     ...(can('completions') && { completions: send('completions') }),

@@ -30,6 +30,8 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   completeUrl?: (url: string, config: OpenAICompatibleConfig<Extra>) => string
   key: KeyRule
   capabilities: OpenAICompatibleOptions['capabilities']
+  /** Fields by which it takes another model than `model`. */
+  furtherModels?: OpenAICompatibleOptions['furtherModels']
   pricing?: ProviderPricing
   /** Fields of `config:` beside the common ones. */
   fields?: Extra
@@ -111,6 +113,7 @@ function createVendor<Extra extends z.ZodRawShape>(
     hasOwnKey: Boolean(root && (configured || !isRequired(vendor.key, root))),
     acceptsKeyOf: (call) => bringsField(call, header),
     capabilities: vendor.capabilities,
+    ...(vendor.furtherModels && { furtherModels: vendor.furtherModels }),
     network,
     ...differences,
     headers: vendor.callerHeaders ? (call) => ({ ...ownHeaders, ...callerHeaders(call) }) : ownHeaders,

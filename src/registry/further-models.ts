@@ -1,0 +1,52 @@
+import type { Call } from '../call.ts'
+import { type ApiError, invalidRequest } from '../errors.ts'
+import type { FurtherModelFields, ModelRequest } from '../providers/provider.ts'
+
+/** A model that a request names beside its `model`, and the field that names it. */
+export interface NamedFurther {
+  readonly field: string
+  /** The provider's own id: it goes to the provider as it stands. */
+  readonly id: string
+}
+
+/** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
+export type CheckFurther = (named: NamedFurther, call: Call) => string
+
+/** `invoke`, once every further model of a request was checked. The same function where the provider knows of none. */
+export function checkingFurther<R>(
+  invoke: (request: ModelRequest<never>, call: Call) => Promise<R>,
+  fields: FurtherModelFields | undefined,
+  check: CheckFurther,
+): (request: ModelRequest<never>, call: Call) => Promise<R> {
+  if (!fields) return invoke
+  return async (request, call) => {
+    const named = furtherModelsIn(request.body, fields)
+    if (named.length === 0) return invoke(request, call)
+    const further = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
+    return invoke({ ...request, further }, call)
+  }
+}
+
+/** Throws ApiError 400 for fields of which it cannot be told which models they mean. */
+function furtherModelsIn(body: Readonly<Record<string, unknown>>, { named, opaque }: FurtherModelFields): NamedFurther[] {
+  for (const field of opaque) if (isGiven(body[field])) throw unchecked(field)
+  return named.flatMap((field) => {
+    const value = body[field]
+    if (!isGiven(value)) return []
+    return (Array.isArray(value) ? value : [value]).map((id: unknown) => {
+      if (typeof id === 'string') return { field, id }
+      throw invalidRequest(`'${field}' names further models: it must be a list of their ids.`, { param: field })
+    })
+  })
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function unchecked(field: string): ApiError {
+  return invalidRequest(`'${field}' lets the provider choose another model, which cannot be checked here: leave it out.`, {
+    code: 'model_choice_not_allowed',
+    param: field,
+  })
+}

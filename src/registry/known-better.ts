@@ -1,0 +1,16 @@
+import type { RegisteredModel } from '../config/config.ts'
+import type { ModelType } from '../providers/provider.ts'
+import type { KnownBetter } from './offers.ts'
+import { upstreamOf, type Aliases } from './resolve.ts'
+
+/** What registered models say of models that their provider lists as well. */
+export function whatIsKnownBetter(aliases: Aliases): Map<string, KnownBetter> {
+  const known = new Map<string, Map<string, { type: ModelType; metadata: RegisteredModel['metadata'] }>>()
+  for (const { model, providerId } of aliases.all) {
+    if (providerId === undefined || model.providerModelId === 'auto') continue
+    const ofProvider = known.get(providerId) ?? new Map()
+    known.set(providerId, ofProvider)
+    if (!ofProvider.has(upstreamOf(model))) ofProvider.set(upstreamOf(model), { type: model.type, metadata: model.metadata })
+  }
+  return known
+}

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { AccessRule } from '../../src/access/schema.ts'
+import { governedFields } from '../../src/http/governed-fields.ts'
+import { providerDefinitions } from '../../src/providers/index.ts'
+import { providerEntry, type MockUpstream } from '../../src/testing/index.ts'
+import { silentLog } from '../../src/telemetry/logger.ts'
+import { governed } from '../quota/stage.ts'
+import { modelServer, upstreamOfModels, type ModelServer } from './stage.ts'
+
+let upstream: MockUpstream
+let server: ModelServer
+
+const rules: AccessRule[] = [
+  { forbid: { actions: 'read', resource: 'regex:model::[a-z]*/secret' } },
+  { permit: { actions: ['create', 'read', 'update', 'delete'] } },
+]
+const entry = (id: string) => {
+  const definition = providerDefinitions.find(({ type }) => type === `remote::${id}`)
+  if (!definition) throw new Error(`no ${id}`)
+  return providerEntry(definition, id, { base_url: `${upstream.url}/v1`, api_key: `${id}-key` })
+}
+
+beforeAll(async () => {
+  upstream = await upstreamOfModels()
+  server = await modelServer(upstream, { rules, parts: { providers: ['openrouter', 'groq', 'lmstudio', 'openai'].map(entry) } })
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await upstream[Symbol.asyncDispose]()
+})
+
+const messages = [{ role: 'user', content: 'Hi' }]
+
+async function chat(who: string, model: string, fields: object) {
+  const before = upstream.requests.length
+  const { status, json } = await server.ask(who, '/v1/chat/completions', { body: { model, messages, ...fields } })
+  const sent = upstream.requests.slice(before).filter(({ method }) => method === 'POST')
+  return { status, param: json.error?.param, code: json.error?.code, sent: sent.map((request) => request.json as Record<string, unknown>) }
+}
+
+describe('models that a request names beside its model', () => {
+  test.each([
+    ['openrouter', { models: ['gpt', 'secret/model'] }, 'models'],
+    ['openrouter', { models: ['gpt', '/secret/model'] }, 'models'],
+    ['openai', { models: 'secret/model' }, 'models'],
+    ['openai', { fallbacks: ['secret/model'] }, 'fallbacks'],
+    ['lmstudio', { draft_model: 'secret-1' }, 'draft_model'],
+  ])('must each be the caller’s to use: %s %j is 404', async (provider, fields, param) => {
+    expect(await chat('alice', `${provider}/gpt`, fields)).toEqual({ status: 404, param, code: 'model_not_found', sent: [] })
+    expect(server.lastDenial()).toMatchObject({ by: 'access_policy' })
+  })
+
+  test('a key’s models count as well', async () => {
+    expect(await chat('keyed', 'groq/llama', { models: ['other'] })).toMatchObject({ status: 200, sent: [{ models: ['other'] }] })
+    expect(await chat('keyed', 'openai/gpt', {})).toMatchObject({ status: 404 })
+  })
+
+  test('those that may be used travel on as they stand', async () => {
+    const answer = await chat('alice', 'openrouter/gpt', { models: ['gpt', 'other/model'], provider: { order: ['x'] } })
+    expect(answer).toMatchObject({ status: 200, sent: [{ model: 'gpt', models: ['gpt', 'other/model'], provider: { order: ['x'] } }] })
+    expect(await chat('alice', 'openrouter/gpt', { models: null, route: null })).toMatchObject({ status: 200 })
+  })
+
+  test.each([
+    ['openrouter', { route: 'fallback' }, 'route'],
+    ['openrouter', { preset: 'mine' }, 'preset'],
+    ['groq', { compound_custom: { models: { answering_model: 'secret/model' } } }, 'compound_custom'],
+    ['openai', { fallbacks: [{ model: 'secret/model' }] }, 'fallbacks'],
+    ['openrouter', { models: [1] }, 'models'],
+    ['openrouter', { models: { a: 'secret/model' } }, 'models'],
+  ])('what does not tell which, %s %j, is 400', async (provider, fields, param) => {
+    expect(await chat('alice', `${provider}/gpt`, fields)).toMatchObject({ status: 400, param, sent: [] })
+  })
+
+  test('under a limit on cost none may be named, nor one that is counted otherwise; under one on tokens of all models they may', async () => {
+    const prices = [{ model: '*', input_per_million: 1, output_per_million: 10 }]
+    const quotas = [
+      { limits: [{ period: 'day', dollars: 100 }], prices },
+      { limits: [{ period: 'day', output_tokens: 1000, models: ['up/other'] }] },
+    ]
+    for (const quota of quotas) {
+      await using on = await governed({ quota })
+      const response = await on.chat({ models: ['other'] })
+      const { error } = (await response.json()) as { error: { param: string } }
+      expect([response.status, error.param, on.upstream.requests.filter(({ method }) => method === 'POST').length]).toEqual([
+        400,
+        'models',
+        0,
+      ])
+    }
+    await using on = await governed({ quota: { limits: [{ period: 'day', output_tokens: 1000 }] } })
+    await on.chat({ models: ['other', 'm'] })
+    expect(on.upstream.requests.filter(({ method }) => method === 'POST')).toHaveLength(1)
+  })
+
+  test('every field of a provider that names models is a governed one', async () => {
+    for (const { definition, ...rest } of ['openrouter', 'groq', 'lmstudio', 'openai'].map(entry)) {
+      const provider = definition.create(rest.config as never, { id: 'p', egress: undefined as never, log: silentLog })
+      for (const field of [...(provider.furtherModels?.named ?? []), ...(provider.furtherModels?.opaque ?? [])])
+        expect(governedFields).toContain(field)
+    }
+  })
+})
