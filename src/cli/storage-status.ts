@@ -1,5 +1,6 @@
-import { defineCommand, jsonOption } from './command.ts'
+import { CommandError, defineCommand, jsonOption } from './command.ts'
 import { formatBytes } from './progress.ts'
+import type { DatabaseStatus } from '../storage/inspect.ts'
 import { recordsOption, withRecords } from './storage-records.ts'
 import { table } from './table.ts'
 
@@ -19,6 +20,7 @@ export const storageStatus = defineCommand({
       const status = await inspectDatabase(records)
       if (options.json) {
         stdout.write(`${JSON.stringify(status)}\n`)
+        refuseNewer(status)
         return
       }
       const { engine, place, version, newest, pending, tables, size } = status
@@ -27,13 +29,24 @@ export const storageStatus = defineCommand({
         ['engine', engine === 'sqlite' ? 'SQLite' : 'PostgreSQL'],
         ['place', place],
         ['version', version === 0 ? 'not there yet' : `${version}${newer}`],
-        ['pending', pending.length === 0 ? 'no migrations' : pending.join(', ')],
+        ['pending', version > newest ? 'unknown to this program' : pending.length === 0 ? 'no migrations' : pending.join(', ')],
         ['size', formatBytes(size)],
       ]
       stdout.write(facts.map(([name = '', value = '']) => `${stdout.bold(name.padEnd(7))}  ${value}\n`).join(''))
-      if (tables.length === 0) return
       const rows = tables.map(({ name, rows: count }) => [name, String(count)])
-      stdout.write(`\n${table(stdout, ['TABLE', 'ROWS'], rows)}`)
+      if (rows.length > 0) stdout.write(`\n${table(stdout, ['TABLE', 'ROWS'], rows)}`)
+      refuseNewer(status)
     })
   },
 })
+
+/** No server of this version starts with it. */
+function refuseNewer({ place, version, newest }: DatabaseStatus): void {
+  if (version <= newest) return
+  throw new CommandError(
+    `The database ${place} is newer than this program: its tables are of version ${version}, this one knows ${newest}.`,
+    {
+      remedy: 'Run the newer version, or restore the backup that was made before it ran.',
+    },
+  )
+}

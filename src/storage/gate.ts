@@ -4,6 +4,9 @@ import { isOutOfReach, outOfReach, StorageError } from './errors.ts'
 /** Milliseconds between two tries to open a database that is out of reach, or that somebody has to put right first. */
 const pause = { outOfReach: 1000, unusable: 10_000 }
 
+/** Where reading works and writing does not, each is told by itself. */
+export type Way = 'reading' | 'writing' | 'all'
+
 export interface GateOptions {
   /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
   open(): Promise<void>
@@ -19,7 +22,8 @@ export class Gate {
   #state: 'closed' | 'open' | 'disposed' = 'closed'
   #opening: Promise<void> | undefined
   #failure: { readonly error: unknown; readonly at: number } | undefined
-  #isDown = false
+  /** What does not work: a full or read-only disk can still be read. */
+  readonly #down = new Set<Way>()
   #retry: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: GateOptions) {
@@ -62,9 +66,9 @@ export class Gate {
   }
 
   /** To be told of every failure to reach the database, and of every success. */
-  failed(error: unknown): void {
+  failed(error: unknown, way: Way = 'all'): void {
     if (this.#state === 'disposed') return
-    this.#isDown = true
+    this.#down.add(way)
     this.#options.events?.dependencyFailed('database', error instanceof Error && isOutOfReach(error) ? error.cause : error)
   }
 
@@ -77,9 +81,12 @@ export class Gate {
     this.keepTrying()
   }
 
-  reached(): void {
-    if (!this.#isDown || this.#state === 'closed') return
-    this.#isDown = false
+  /** It is back once all works again that has failed. */
+  reached(way: Way = 'all'): void {
+    if (this.#down.size === 0 || this.#state === 'closed') return
+    if (way === 'all') this.#down.clear()
+    else for (const one of ['all', way] as const) this.#down.delete(one)
+    if (this.#down.size > 0) return
     this.#options.events?.dependencyBack('database')
   }
 

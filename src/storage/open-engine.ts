@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import { kyselyOver } from './driver.ts'
 import type { DatabaseTimes, Engine, EngineOptions } from './engine.ts'
 import { isOutOfReach } from './errors.ts'
-import { Gate } from './gate.ts'
+import { Gate, type Way } from './gate.ts'
 import { migrate } from './migrate.ts'
 import type { Migration } from './migration.ts'
 import { postgresEngine } from './postgres.ts'
@@ -37,9 +37,12 @@ const mostTries = 8
 export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): OpeningDatabase {
   const engine = engineOf(backend, deps)
   const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
-  const read = kyselyOver(engine.name, guarded(engine.reading, engine, gate))
-  const writer = kyselyOver(engine.name, guarded(engine.writing, engine, gate))
-  const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, engine, gate)) : read
+  // A file is read and written by different means; a server that answers does both.
+  const ways =
+    engine.name === 'sqlite' ? ({ reading: 'reading', writing: 'writing' } as const) : ({ reading: 'all', writing: 'all' } as const)
+  const read = kyselyOver(engine.name, guarded(engine.reading, { engine, gate, way: ways.reading }))
+  const writer = kyselyOver(engine.name, guarded(engine.writing, { engine, gate, way: ways.writing }))
+  const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, { engine, gate, way: ways.reading })) : read
   const revisions = new RevisionWatch(engine, soon, gate)
   return {
     engine: engine.name,
@@ -79,15 +82,15 @@ async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Pro
 }
 
 /** Sessions behind the gate, their errors translated, and failures to reach the database told. */
-function guarded(sessions: Sessions, engine: Engine, gate: Gate): Sessions {
+function guarded(sessions: Sessions, { engine, gate, way }: { engine: Engine; gate: Gate; way: Way }): Sessions {
   const watched = async <T>(work: Promise<T>): Promise<T> => {
     try {
       const result = await work
-      gate.reached()
+      gate.reached(way)
       return result
     } catch (error) {
       const translated = engine.translate(error)
-      if (isOutOfReach(translated)) gate.failed(translated)
+      if (isOutOfReach(translated)) gate.failed(translated, way)
       throw translated
     }
   }

@@ -1,7 +1,9 @@
+import { access, constants } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Events } from '../telemetry/events.ts'
 import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
 import type { Database } from './database.ts'
-import { StorageError } from './errors.ts'
+import { codeOf, StorageError } from './errors.ts'
 import { databaseOver, type DatabaseDeps, type OpeningDatabase } from './open-engine.ts'
 
 export { isUniqueViolation, StorageError } from './errors.ts'
@@ -61,6 +63,7 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
   else {
     try {
       await openConfigured(records)
+      await warnOfReadOnly(config.records, deps)
     } catch (error) {
       await close()
       throw error
@@ -84,6 +87,20 @@ async function openConfigured(database: OpeningDatabase): Promise<void> {
   } catch (error) {
     if (error instanceof StorageError || database.engine === 'sqlite') throw error
     database.keepTrying()
+  }
+}
+
+/** A file that can be read only is of use, and none that should be found out by the first change. */
+async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events }: StorageDeps): Promise<void> {
+  if (backend.engine !== 'sqlite' || backend.path === ':memory:') return
+  try {
+    // The write-ahead log stands beside the file.
+    for (const path of [backend.path, dirname(backend.path)]) await access(path, constants.W_OK)
+  } catch (error) {
+    const why = codeOf(error) ?? 'unknown cause'
+    events?.warning(
+      `The database file ${backend.path} or its folder is read-only (${why}): what is to be changed or counted there answers 503.`,
+    )
   }
 }
 

@@ -80,6 +80,17 @@ for (const engine of engines) {
       const text = await inProcess(['storage', 'status', '-c', config])
       expect(text.stdout).toContain(`place    ${after.place}\n`)
       expect(text.stdout).toMatch(/\nrevisions +1\n/)
+      {
+        // As a newer version would have left it.
+        await using database = await openDatabase(place.backend)
+        await database.write((transaction) =>
+          sql`insert into corral_migrations (number, name, applied_at) values (${migrations.length + 1}, 'newer', 1)`.execute(transaction),
+        )
+      }
+      const newer = await inProcess(['storage', 'status', '-c', config])
+      expect(newer).toMatchObject({ code: 1, stderr: expect.stringContaining('newer than this program') as string })
+      expect(newer.stdout).not.toContain('no migrations')
+      expect(await inProcess(['storage', 'status', '-c', config, '--json'])).toMatchObject({ code: 1 })
       if (place.backend.engine === 'postgres') expect(text.stdout + JSON.stringify(after)).not.toContain(place.backend.password?.reveal())
     })
   })

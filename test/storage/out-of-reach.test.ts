@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { PostgresBackend, StorageConfig } from '../../src/storage/config.ts'
+import { Gate } from '../../src/storage/gate.ts'
 import { openDatabase, openStorage } from '../../src/storage/open.ts'
 import { bumpRevision } from '../../src/storage/revisions.ts'
 import { createSnapshot } from '../../src/storage/snapshot.ts'
@@ -238,6 +239,31 @@ describe('SQLite', () => {
     expect(told[0]).toContain('answers 503')
     expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
     expect(await failureOf(storage.records.write((transaction) => bumpRevision(transaction, 'a')))).toMatchObject(unavailable)
+  })
+
+  test('[STO-19] reading that works does not say that writing does again', async () => {
+    const { told, events } = recorded()
+    const gate = new Gate({ open: () => Promise.resolve(), events })
+    await gate.open()
+    gate.failed(new Error('read-only'), 'writing')
+    gate.reached('reading')
+    expect(told).toEqual(['database failed'])
+    gate.reached('writing')
+    expect(told).toEqual(['database failed', 'database back'])
+  })
+
+  test.skipIf(process.getuid?.() === 0)('[STO-20] a configured file that is read-only is warned of at start', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
+    try {
+      const records = { engine: 'sqlite', path: join(folder, 'x.db') } as const
+      await (await openDatabase(records))[Symbol.asyncDispose]()
+      await chmod(records.path, 0o400)
+      const { told, events } = recorded()
+      await using storage = await openStorage(config(records), { events })
+      expect([storage.records.place, told.join()]).toEqual([records.path, expect.stringContaining('read-only (EACCES)')])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
   })
 
   test('[STO-19] a file that is deleted is out of reach, told once, until there is one again, which is opened and migrated', async () => {
