@@ -171,8 +171,10 @@ export class UnitCounter implements CounterState {
     this.#unpoll?.()
     this.#queue.settle(() => ({ error }))
     await this.#busy
-    if (this.#lease.units === 0 && this.#lease.owed === 0) return
-    this.#contact({ back: this.#lease.units }, true)
+    const { units, owed, reported } = this.#lease
+    // Units that the store takes for held here would let others wait for what nobody gives back.
+    if (units === 0 && owed === 0 && reported === 0) return
+    this.#contact({ back: units }, true)
     await this.#busy
   }
 
