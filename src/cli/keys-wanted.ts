@@ -71,6 +71,8 @@ function readLimit(text: string): KeyLimit {
   const wrong = (why: string) =>
     usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent_requests=4.')
   if (!field) throw wrong(`it is AMOUNT=NUMBER/PERIOD, the amount one of ${Object.keys(amounts).join(', ')}; for short tokens, concurrent`)
+  if (field !== 'dollars' && !Number.isSafeInteger(Number(number))) throw wrong(`${name} are counted in whole numbers`)
+  if (field === 'dollars' && Number(number) > 0 && Number(number) < 1e-9) throw wrong('the smallest amount is 0.000000001 dollars')
   if (field !== 'concurrent_requests' && period === undefined) throw wrong('it needs a period: second, minute, hour, day, week or month')
   if (field === 'concurrent_requests' && period !== undefined) throw wrong('running requests are not counted by the period')
   return { [field]: Number(number), ...(period !== undefined && { period }) } as KeyLimit

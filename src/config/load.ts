@@ -11,7 +11,7 @@ import { parseLoggingSpec, readLogging } from './logging.ts'
 import { readModels } from './models.ts'
 import { parseConfigText } from './parse.ts'
 import { readProviders } from './providers.ts'
-import { checkQuotaProviders } from './quota-providers.ts'
+import { checkQuotaNames, checkQuotaProviders } from './quota-providers.ts'
 import { checkQuotaStore } from './quota-store.ts'
 import { ConfigErrors, type ConfigWarning, inFileOrder, Report } from './report.ts'
 import { readApis, readUnusedSections, readVersion } from './sections.ts'
@@ -90,6 +90,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (settings) {
     const section = child(child(root, 'server'), 'quota') ?? root
     checkQuotaStore(settings.quota, section, { storage, report })
+    checkQuotaNames(settings.quota, section, report)
     checkQuotaProviders(settings.quota, section, { ids, strictness, report })
   }
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }

@@ -11,6 +11,15 @@ interface Check {
   readonly report: Report
 }
 
+/** Two limits of one name count apart, but their messages do not tell them apart. `section` is `server.quota`. */
+export function checkQuotaNames({ limits }: QuotaConfig, section: TreeNode, report: Report): void {
+  for (const [at, { name }] of limits.entries()) {
+    if (name === undefined || limits.findIndex((limit) => limit.name === name) === at) continue
+    const place = nodeAt(section, ['limits', at, 'name']) ?? section
+    report.warn('notice', place, `another limit has the name '${name}': who is refused cannot tell which it was`)
+  }
+}
+
 /**
  * Limits and prices that name a provider that there is not have no effect: an error where it is a slip, or under `--strict`, else a warning.
  * `section` is `server.quota`.

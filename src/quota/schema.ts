@@ -28,7 +28,17 @@ function oneOrMany<T extends z.ZodType>(one: T) {
   return z.union([one, z.array(one).min(1, 'must hold at least one entry')])
 }
 
-const amount = z.int('must be a whole number').min(0, 'must not be negative')
+/** Not `z.int()`, whose complaint is one of type. */
+function whole(least: number, tooLittle: string) {
+  const most = Number.MAX_SAFE_INTEGER
+  return z.number().min(least, tooLittle).max(most, `must be at most ${most}`).refine(isWhole, 'must be a whole number')
+}
+
+function isWhole(value: number): boolean {
+  return Number.isInteger(value)
+}
+
+const amount = whole(0, 'must not be negative')
 /** Money below this would count as nothing at all; 0 itself says so. */
 function notBelow(least: number, text: string) {
   return (value: number, context: z.core.$RefinementCtx<number>): void => {
@@ -46,12 +56,21 @@ const nonEmpty = z.string().min(1, 'must not be empty')
 /** Billionths of a dollar stay exact up to this. */
 const mostDollars = 9_000_000
 
+function subjectsMakeSense(per: string | readonly string[], context: z.core.$RefinementCtx): void {
+  if (typeof per === 'string' || per.length < 2) return
+  const twice = per.find((one, at) => per.indexOf(one) < at)
+  if (twice !== undefined) context.addIssue({ code: 'custom', message: `names ${twice} twice` })
+  else if (per.includes('global'))
+    context.addIssue({ code: 'custom', message: "'global' counts everything together: nothing can stand beside it" })
+}
+
 const amounts = ['requests', 'input_tokens', 'output_tokens', 'total_tokens', 'dollars'] as const
 
 export const limitSchema = z
   .strictObject({
     name: nonEmpty.max(100, 'must have at most 100 characters').nullish().describe('Told to whoever is refused.'),
     per: oneOrMany(subject)
+      .superRefine(subjectsMakeSense)
       .nullish()
       .describe(
         'Whose use counts together: global, key, user, team, model, provider, address, attribute:<name>; several: each combination. Default user.',
@@ -110,20 +129,22 @@ const inlineSqlite = z.strictObject({
   db_path: nonEmpty.describe('A SQLite file.'),
   namespace,
 })
-const store = z.union([byBackend, inlineSqlite])
+/** Any other database stands in `storage.backends`. */
+const inlineOther = z
+  .looseObject({
+    type: z.string().refine(() => false, "can only be sqlite here: name a backend of storage.backends, e.g. 'backend: redis'"),
+  })
+  .transform(() => z.NEVER)
+const store = z.union([byBackend, inlineSqlite, inlineOther])
 
 /** `server.quota`: Llama Stack's keys, and Corral's own. */
 export const quotaSchema = z
   .strictObject({
     kvstore: store.nullish().describe('Where counts are shared (Llama Stack). With it come the two numbers below.'),
-    anonymous_max_requests: z
-      .int()
-      .min(1)
+    anonymous_max_requests: whole(1, 'must be at least 1')
       .nullish()
       .describe('Requests a period of each address, where nobody authenticates. Default 100, where any of these keys is there.'),
-    authenticated_max_requests: z
-      .int()
-      .min(1)
+    authenticated_max_requests: whole(1, 'must be at least 1')
       .nullish()
       .describe('Requests a period of each user. Default 1000, where any of these keys is there.'),
     period: z.enum(periods).nullish().describe('Of these two. Default day.'),

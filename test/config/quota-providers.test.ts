@@ -36,3 +36,32 @@ test('one that is switched off is no slip', async () => {
   const { warnings: found } = await load(limit('[sample, other]'), { strict: true })
   expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("the provider 'other' is switched off")])
 })
+
+test('two limits of one name are told', async () => {
+  const named = (...names: string[]) =>
+    file(`{ limits: [${names.map((name) => `{ name: ${name}, requests: 1, period: day }`).join(', ')}] }`)
+  expect(await warnings(named('burst', 'other', 'burst'))).toEqual([
+    expect.stringContaining("server.quota.limits[2].name: another limit has the name 'burst'"),
+  ])
+  expect(await warnings(named('burst', 'other'))).toEqual([])
+})
+
+test.each([
+  ['{ limits: [{ requests: 1.5, period: day }] }', 'limits[0].requests', 'must be a whole number'],
+  ['{ limits: [{ requests: 1e300, period: day }] }', 'limits[0].requests', 'must be at most 9007199254740991'],
+  ['{ anonymous_max_requests: 1.5 }', 'anonymous_max_requests', 'must be a whole number'],
+  ['{ limits: [{ per: [user, user], requests: 1, period: day }] }', 'limits[0].per', 'names user twice'],
+  [
+    '{ limits: [{ per: [global, user], requests: 1, period: day }] }',
+    'limits[0].per',
+    "'global' counts everything together: nothing can stand beside it",
+  ],
+  ...['kvstore', 'store'].map((key) => [
+    `{ ${key}: { type: redis, host: h, port: 6379 } }`,
+    `${key}.type`,
+    "can only be sqlite here: name a backend of storage.backends, e.g. 'backend: redis'",
+  ]),
+])('%s says what is wrong', async (quota, path, message) => {
+  const issues = await issuesOf(file(quota as string))
+  expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[`server.quota.${path}`, message as string]])
+})

@@ -72,6 +72,8 @@ describe('the options of `corral keys create`', () => {
       [{ limit: ['requests=sixty/minute'] }, '--limit'],
       [{ limit: ['apples=3/day'] }, '--limit'],
       [{ limit: ['requests=0/day'] }, '--limit'],
+      [{ limit: ['requests=0.5/day'] }, 'requests are counted in whole numbers'],
+      [{ limit: ['dollars=0.0000000001/day'] }, 'the smallest amount is 0.000000001 dollars'],
       [{ limit: ['concurrent=3/day'] }, '--limit'],
       [{ limit: ['constructor=3/day'] }, '--limit'],
       [{ name: ' ' }, '--name'],

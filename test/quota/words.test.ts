@@ -50,6 +50,15 @@ describe('[QUO-34] what a caller without room left is told', () => {
     })
   })
 
+  test('an hour, a minute', () => {
+    const label = (period: string) => {
+      const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
+      return limits.flatMap((limit) => countersOf(limit, { principal: undefined, address: '::1' }, () => true, '')).map((one) => one.label)
+    }
+    expect(label('hour')).toEqual(['1000 tokens an hour for each user'])
+    expect(label('minute')).toEqual(['1000 tokens a minute for each user'])
+  })
+
   test('too many at once', () => {
     const { code, headers, message } = told({ unit: 'slots', label: '2 requests at once' }, 300)
     expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
