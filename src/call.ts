@@ -57,6 +57,10 @@ export interface RequestNotes {
   model?: string
   /** The id of the provider that served it. */
   provider?: string
+  /** Of the body, unpacked; absent where none was read. */
+  requestBytes?: number | undefined
+  /** Of a model's answer, or of its frames in a stream without heartbeats and errors; absent for other answers. */
+  answerBytes?: number | undefined
   inputTokens?: number
   outputTokens?: number
   /** Billionths of a US dollar, once priced. */

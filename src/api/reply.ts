@@ -31,6 +31,7 @@ export async function toResponse(pending: Promise<Reply>, call: Call, options: R
 
 function answer(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
   if (reply.kind === 'stream') return stream(reply.frames, call, times)
+  if (call.notes) call.notes.answerBytes = reply.bytes.length
   return new Response(reply.bytes as BodyInit, { headers: { 'content-type': 'application/json' } })
 }
 
@@ -43,8 +44,9 @@ function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes
     signal,
     heartbeatInterval: times?.heartbeatInterval ?? 15_000,
     maxDuration: times?.maxDuration,
-    onEnd(failure) {
+    onEnd(failure, bytes) {
       if (!notes) return
+      notes.answerBytes = bytes
       if (failure !== undefined) notes.failure = failure
       notes.over?.()
     },

@@ -55,6 +55,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     const params = route.params ? parse(route.params, decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(route.query, parseQuery(request.url)) : {}
     const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
+    if (json && call.notes) call.notes.requestBytes = json.bytes.length
     const body = route.body && parse(route.body, json?.value)
     const result = await route.handle({ params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, call } as never, deps)
     const response = result instanceof Response ? result : Response.json(result)

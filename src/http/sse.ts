@@ -20,7 +20,7 @@ export interface SseOptions {
   /** An error as this door's clients read it; default: OpenAI's `data: {"error": …}`. */
   encodeError?: (error: ApiError) => string
   /** Called once when the stream is over: with what was thrown when it failed, with nothing when it was whole or the caller left. */
-  onEnd?: (failure?: unknown) => void
+  onEnd?: (failure?: unknown, bytes?: number) => void
 }
 
 /**
@@ -41,6 +41,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   #deadline: ReturnType<typeof setTimeout> | undefined
   #silent = false
   #over = false
+  #bytes = 0
 
   constructor(source: Frames | Promise<Frames>, options: SseOptions) {
     this.#options = options
@@ -71,6 +72,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       if (this.#over) return
       if (!done) {
         this.#silent = false
+        this.#bytes += value.length
         controller.enqueue(value)
         return
       }
@@ -125,7 +127,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#over = true
     clearInterval(this.#timer)
     clearTimeout(this.#deadline)
-    this.#options.onEnd?.(failure)
+    this.#options.onEnd?.(failure, this.#bytes)
   }
 }
 

@@ -255,6 +255,8 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     principal: event.principal?.id,
     key_id: event.principal?.key?.id,
     ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
+    request_bytes: event.requestBytes,
+    answer_bytes: event.answerBytes,
     input_tokens: event.inputTokens,
     output_tokens: event.outputTokens,
     cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,

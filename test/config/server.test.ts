@@ -99,12 +99,15 @@ describe('precedence', () => {
     const { config, origin } = await load('', { source: undefined, env: { LLAMA_STACK_CONFIG: path } })
     expect([config.distribution, origin]).toEqual(['named', { kind: 'file', name: path, path }])
   })
-  test('levels of logging: flag or variable over file', async () => {
+  test('[OPS-4] levels of logging: flag or variable over file', async () => {
     const text = 'providers: {}\nlogging: { category_levels: { core: WARNING, server: critical } }'
     const levels = async (env: Record<string, string>, logging?: string) =>
       (await load(text, { env, flags: { logging } })).config.logging.categoryLevels
     expect(await levels({})).toEqual({ core: 'warn', server: 'error' })
     expect(await levels({ LLAMA_STACK_LOGGING: 'all=info;core=debug' })).toEqual({ all: 'info', core: 'debug', server: 'error' })
+    for (const name of ['LLAMA_STACK_LOGGING', 'OGX_LOGGING', 'CORRAL_LOGGING']) {
+      expect(await levels({ [name]: 'ALL=critical, core=Warning' })).toEqual({ all: 'error', core: 'warn', server: 'error' })
+    }
     expect(await levels({ LLAMA_STACK_LOGGING: 'core=debug' }, 'error, core = silent')).toEqual({
       all: 'error',
       core: 'silent',

@@ -106,7 +106,7 @@ describe('GET /v1/providers', () => {
     expect((await chat('works/m')).status).toBe(200)
   })
 
-  test('a health check that hangs is an error after its time, and its signal is aborted', async () => {
+  test('[OPS-5] a health check that hangs is an error after its time, and its signal is aborted', async () => {
     const aborted = Promise.withResolvers<void>()
     const hanging = providerOf('hanging', {
       checkHealth({ signal }) {

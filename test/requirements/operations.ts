@@ -13,4 +13,19 @@ export const operations: Requirements = {
     when: 'a caller uses a deprecated path',
     observed: 'it is served, with `deprecation` and a `link` to its successor; the log is told once for each caller, in bounded memory',
   },
+  'OPS-3': {
+    source: 'issue "Logs"; docs/logs.md',
+    when: 'a model answered, whole or streamed',
+    observed: 'the access line says who, which model of which provider, status, bytes, tokens and times, and the trace’s id',
+  },
+  'OPS-4': {
+    source: 'behaviour §1.9; docs/logs.md',
+    when: 'LLAMA_STACK_LOGGING, OGX_LOGGING or CORRAL_LOGGING is set',
+    observed: 'the levels hold by category, in every spelling; over the file, under the flag',
+  },
+  'OPS-5': {
+    source: 'behaviour §1.11',
+    when: 'the health of a provider is asked for and the provider hangs',
+    observed: 'an answer within the limit that says so; the check is aborted',
+  },
 }

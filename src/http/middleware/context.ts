@@ -36,6 +36,8 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   route: string | undefined = undefined
   model: string | undefined = undefined
   provider: string | undefined = undefined
+  requestBytes: number | undefined = undefined
+  answerBytes: number | undefined = undefined
   inputTokens: number | undefined = undefined
   outputTokens: number | undefined = undefined
   costNanoDollars: number | undefined = undefined

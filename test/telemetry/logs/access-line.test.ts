@@ -1,0 +1,40 @@
+import { expect, test } from 'bun:test'
+import { providerOf, recordedLog, testApp, testConfig } from '../../../src/testing/index.ts'
+
+const answer = new TextEncoder().encode('{"id":"x","object":"chat.completion","choices":[]}')
+
+test('[OPS-3] the access line says how many bytes came and went, beside who, what and how', async () => {
+  const log = recordedLog()
+  const chat = async () => ({ kind: 'json', bytes: answer, usage: { input: 3, output: 2 } }) as const
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })] }), { log })
+  const body = JSON.stringify({ model: 'up/m', messages: [{ role: 'user', content: 'Hi' }] })
+  const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  expect((await reply.arrayBuffer()).byteLength).toBe(answer.length)
+  const line = log.lines.find(({ message }) => message === 'request')?.fields
+  expect(line).toMatchObject({
+    status: 200,
+    route: '/v1/chat/completions',
+    provider: 'up',
+    model: 'up/m',
+    request_bytes: body.length,
+    answer_bytes: answer.length,
+    trace_id: reply.headers.get('x-trace-id') as string,
+    request_id: reply.headers.get('x-request-id') as string,
+  })
+})
+
+test('[OPS-3] of a stream the frames count', async () => {
+  const log = recordedLog()
+  const frames = ['data: {"choices":[]}\n\n', 'data: [DONE]\n\n'].map((text) => new TextEncoder().encode(text))
+  const chat = async () => {
+    const facts = { usage: undefined, firstTokenAt: undefined, frames: 0 }
+    const iterator = frames.values()
+    return { kind: 'stream', frames: { next: async () => iterator.next() as IteratorResult<Uint8Array, undefined> }, facts } as const
+  }
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })] }), { log })
+  const body = JSON.stringify({ model: 'up/m', stream: true, messages: [{ role: 'user', content: 'Hi' }] })
+  const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  const bytes = (await reply.arrayBuffer()).byteLength
+  const line = log.lines.find(({ message }) => message === 'request')?.fields
+  expect([line?.['answer_bytes'], line?.['request_bytes']]).toEqual([bytes, body.length])
+})
