@@ -17,9 +17,10 @@ const places = async (text: string, options?: { strict: boolean }) => {
   return issues.map(({ path, line, nearest }) => [path, line, nearest])
 }
 
+const told = (path: string) =>
+  expect.stringContaining(`server.quota.${path}: there is no provider 'groq': what is said of it has no effect.`)
+
 test('a provider that a limit or a price names, and that there is not, is told', async () => {
-  const told = (path: string) =>
-    expect.stringContaining(`server.quota.${path}: there is no provider 'groq': what is said of it has no effect.`)
   expect(await warnings(limit('[sample, groq]'))).toEqual([told('limits[0].providers[1]')])
   expect(await warnings(limit('groq'))).toEqual([told('limits[0].providers')])
   expect(await warnings(price('groq'))).toEqual([told('prices[0].provider')])
@@ -37,9 +38,9 @@ test('one that is switched off is no slip', async () => {
   expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("the provider 'other' is switched off")])
 })
 
+const named = (...names: string[]) => file(`{ limits: [${names.map((name) => `{ name: ${name}, requests: 1, period: day }`).join(', ')}] }`)
+
 test('two limits of one name are told', async () => {
-  const named = (...names: string[]) =>
-    file(`{ limits: [${names.map((name) => `{ name: ${name}, requests: 1, period: day }`).join(', ')}] }`)
   expect(await warnings(named('burst', 'other', 'burst'))).toEqual([
     expect.stringContaining("server.quota.limits[2].name: another limit has the name 'burst'"),
   ])
@@ -62,6 +63,6 @@ test.each([
     "can only be sqlite here: name a backend of storage.backends, e.g. 'backend: redis'",
   ]),
 ])('%s says what is wrong', async (quota, path, message) => {
-  const issues = await issuesOf(file(quota as string))
-  expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[`server.quota.${path}`, message as string]])
+  const issues = await issuesOf(file(quota))
+  expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[`server.quota.${path}`, message]])
 })

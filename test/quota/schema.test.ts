@@ -113,12 +113,13 @@ test('prices', () => {
   expect(complaints({ prices: [{ model: 'x', input_per_million: -1 }] })).toEqual(['prices.0.input_per_million: must not be negative'])
 })
 
+const least = (what: string) => `is less than can be counted: the smallest is ${what}`
+const dollars = (amount: number) => complaints({ limits: [{ dollars: amount, period: 'day' }] })
+const prices = (fields: object) => complaints({ prices: [{ model: 'x', input_per_million: 1, ...fields }] })
+
 test('money that would count as nothing is refused with the smallest that counts', () => {
-  const least = (what: string) => `is less than can be counted: the smallest is ${what}`
-  const dollars = (amount: number) => complaints({ limits: [{ dollars: amount, period: 'day' }] })
   expect(dollars(1e-10)).toEqual([`limits.0.dollars: ${least('0.000000001 US dollars')}`])
   expect([dollars(1e-9), dollars(0)]).toEqual([[], []])
-  const prices = (fields: object) => complaints({ prices: [{ model: 'x', input_per_million: 1, ...fields }] })
   for (const name of ['input_per_million', 'output_per_million', 'cached_input_per_million', 'cache_write_per_million']) {
     expect(prices({ [name]: 1e-8 })).toEqual([`prices.0.${name}: ${least('0.000001 US dollars for a million tokens')}`])
     expect([prices({ [name]: 1e-6 }), prices({ [name]: 0 })]).toEqual([[], []])

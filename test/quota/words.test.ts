@@ -25,14 +25,22 @@ const told = (over: Partial<Counter>, retryAfter: number, { never = false, deman
   return { status, type, code, message, headers, denial }
 }
 
+const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
+
+const label = (period: string) => {
+  return limits.flatMap((limit) => countersOf(limit, { principal: undefined, address: '::1' }, () => true, '')).map((one) => one.label)
+}
+
+const hint = (over: Partial<Counter>, facts: object) => {
+  const of = counter({ unit: 'total_tokens', ...over })
+  const refusal = { refused: of, retryAfter: 1, never: true }
+  const { message } = refused(refusal, { demands: [{ counter: of, amount: 11 }], reset: 1, now, ...facts })
+  return message.slice(message.indexOf('minute.') + 8)
+}
+
 describe('[QUO-34] what a caller without room left is told', () => {
+
   test('more than the limit allows: what to send less of', () => {
-    const hint = (over: Partial<Counter>, facts: object) => {
-      const of = counter({ unit: 'total_tokens', ...over })
-      const refusal = { refused: of, retryAfter: 1, never: true }
-      const { message } = refused(refusal, { demands: [{ counter: of, amount: 11 }], reset: 1, now, ...facts })
-      return message.slice(message.indexOf('minute.') + 8)
-    }
     expect(hint({}, { writes: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
     expect(hint({}, { writes: true, namesNoMost: true })).toStartWith('The request names no max_tokens')
     expect(hint({}, { writes: false })).toBe('Send less.')
@@ -51,10 +59,6 @@ describe('[QUO-34] what a caller without room left is told', () => {
   })
 
   test('an hour, a minute', () => {
-    const label = (period: string) => {
-      const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
-      return limits.flatMap((limit) => countersOf(limit, { principal: undefined, address: '::1' }, () => true, '')).map((one) => one.label)
-    }
     expect(label('hour')).toEqual(['1000 tokens an hour for each user'])
     expect(label('minute')).toEqual(['1000 tokens a minute for each user'])
   })
