@@ -25,9 +25,8 @@ const told = (over: Partial<Counter>, retryAfter: number, { never = false, deman
   return { status, type, code, message, headers, denial }
 }
 
-const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
-
 const label = (period: string) => {
+  const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
   return limits.flatMap((limit) => countersOf(limit, { principal: undefined, address: '::1' }, () => true, '')).map((one) => one.label)
 }
 
@@ -39,7 +38,6 @@ const hint = (over: Partial<Counter>, facts: object) => {
 }
 
 describe('[QUO-34] what a caller without room left is told', () => {
-
   test('more than the limit allows: what to send less of', () => {
     expect(hint({}, { writes: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
     expect(hint({}, { writes: true, namesNoMost: true })).toStartWith('The request names no max_tokens')
