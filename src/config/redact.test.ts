@@ -31,8 +31,9 @@ test('a message keeps everything but the secrets of its URLs', () => {
   )
 })
 
+const shown = (url: string) => redact({ endpoint: url })
+
 test('of a URL in the settings no query value shows whose name is not known to be harmless', () => {
-  const shown = (url: string) => redact({ endpoint: url })
   expect(shown('https://f.example/check?code=SECRET')).toEqual({ endpoint: 'https://f.example/check?code=***' })
   expect(shown('https://f.example/?api-version=2&x=SECRET&subscription=SECRET#top')).toEqual({
     endpoint: 'https://f.example/?api-version=2&x=***&subscription=***#top',

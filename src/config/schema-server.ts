@@ -32,18 +32,20 @@ export const corsSchema = z
     if (cors.allow_credentials && cors.allow_origins.includes('*')) {
       context.addIssue({ code: 'custom', path: ['allow_credentials'], message: 'Cannot use wildcard origins with credentials enabled' })
     }
-    if (cors.allow_origin_regex) {
-      try {
-        new LinearRegex(cors.allow_origin_regex)
-      } catch (error) {
-        context.addIssue({
-          code: 'custom',
-          path: ['allow_origin_regex'],
-          message: `no valid regular expression: ${(error as Error).message}`,
-        })
-      }
+    const complaint = cors.allow_origin_regex && complaintAbout(cors.allow_origin_regex)
+    if (complaint) {
+      context.addIssue({ code: 'custom', path: ['allow_origin_regex'], message: `no valid regular expression: ${complaint}` })
     }
   })
+
+/** What is wrong with a regular expression; undefined: nothing. */
+function complaintAbout(expression: string): string | undefined {
+  try {
+    return new LinearRegex(expression).source === expression ? undefined : 'it cannot be read'
+  } catch (error) {
+    return (error as Error).message
+  }
+}
 
 /** One proxy, or a range of them. */
 const addressRange = z.string().superRefine((text, context) => {

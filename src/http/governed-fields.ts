@@ -39,7 +39,7 @@ function folded(key: string): string {
   return key
     .toUpperCase()
     .toLowerCase()
-    .replaceAll(/[_\-\u0307]/g, '')
+    .replaceAll(/[_-]|\u0307/g, '')
 }
 
 const exact: ReadonlySet<string> = new Set(governedFields)

@@ -1,13 +1,12 @@
 import { defaultAccessPolicy } from '../access/access-policy.ts'
-import type { AccessPolicy } from '../access/policy.ts'
 import type { Call } from '../call.ts'
-import type { RegisteredModel } from '../config/config.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import type { Capability, InferenceProvider, ModelRequest, ModelType } from '../providers/provider.ts'
+import type { Capability, ModelRequest, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
-import { createCallerListings, usualCallerLimits, type CallerListingLimits, type CallerListings } from './caller-listings.ts'
-import { isListable, sleep, startListing, usualListingTimes, type Listing, type ListingTimes } from './listing.ts'
+import { createCallerListings, usualCallerLimits, type CallerListings } from './caller-listings.ts'
+import type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
+import { isListable, sleep, startListing, usualListingTimes, type Listing } from './listing.ts'
 import { checkingFurther, type NamedFurther } from './further-models.ts'
 import { whatIsKnownBetter } from './known-better.ts'
 import { ModelAccess } from './model-access.ts'
@@ -23,7 +22,7 @@ import {
   noTarget,
 } from './model-errors.ts'
 import { catalogueId, indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
-import type { LiveProvider, ProviderRegistry } from './providers.ts'
+import type { LiveProvider } from './providers.ts'
 import { checkRegistration, type WantedModel } from './registration.ts'
 import {
   resolveAlias,
@@ -39,65 +38,7 @@ import { toModel } from './shown-model.ts'
 import { CallerSight } from './sight.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
 
-/** A model that may be called: the capability, bound to its provider and metered, and the upstream's id. */
-export interface ResolvedModel<C extends Capability> {
-  readonly invoke: NonNullable<InferenceProvider[C]>
-  /** The upstream's id. */
-  readonly model: string
-  readonly providerId: string
-  /** The provider's model under its id in the catalogue, by whatever name it was asked for: what limits and the ledger go by. */
-  readonly catalogueId: string
-}
-
-export interface ModelCatalog {
-  /**
-   * The one look-up: which model an id means is told at `resolveId` (`registry/resolve.ts`).
-   * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type; the provider lacks the capability),
-   * 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be started; whether it is a registered
-   * model cannot be told, because the database is out of reach).
-   */
-  resolve<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>>
-  /** What is known now: waits for no provider, and at most a second for what the caller's own keys list. */
-  list(call: Call): Promise<Model[]>
-  /** One model of the list, by its id or any other that resolves to it. Throws as `resolve` does. */
-  get(id: string, call: Call): Promise<Model>
-  /**
-   * Registers a model for everybody whom the policy lets see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
-   * use what it stands for), 409 (the caller sees one of that name already), 503 (there is no database, or it is out of reach).
-   */
-  register(wanted: WantedModel, call: Call): Promise<Model>
-  /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
-  unregister(id: string, call: Call): Promise<void>
-  /** The providers whose first listing is still awaited. */
-  readonly awaited: readonly string[]
-  /** The catalogue's id of what is called `told`; undefined: the catalogue that everybody shares has no such model, or several. Waits for nothing. */
-  catalogued(told: string): string | undefined
-  /** Whether that catalogue, a configured or a registered model has this model of a provider. Waits for nothing. */
-  lists(providerId: string, upstreamId: string): boolean
-}
-
-/** Milliseconds. */
-export interface CatalogTimes extends ListingTimes {
-  /** How long a request waits for a first listing before it gets 503. */
-  firstListing: number
-  /** How long a request waits for what the caller's own keys list. */
-  callerListing: number
-}
-
-export interface ModelCatalogOptions {
-  providers: ProviderRegistry
-  /** The configuration's. */
-  registered: readonly RegisteredModel[]
-  /** Those that were registered over the API. Absent: there is nowhere to keep any. */
-  stored?: StoredModels | undefined
-  /** Who may see and use which. Default: Llama Stack's default policy. */
-  policy?: AccessPolicy | undefined
-  events: Events
-  /** Seconds between two listings of providers with `refresh_models`. */
-  refreshInterval: number
-  times?: Partial<CatalogTimes>
-  callerLimits?: Partial<CallerListingLimits>
-}
+export type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
 
 /** What a model must be for a capability. */
 const typeFor: Readonly<Record<Capability, ModelType>> = { chat: 'llm', completions: 'llm', embeddings: 'embedding', rerank: 'rerank' }
@@ -381,7 +322,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (!invoke) throw notCapable(providerId, asked.id, asked.capability)
     const checking = checkingFurther(invoke.bind(provider), provider.furtherModels, (named, call) => this.#checkFurther(live, named, call))
     const catalogued = this.#cataloguedOf(providerId, upstreamId)
-    return { invoke: checking as NonNullable<InferenceProvider[C]>, model: upstreamId, providerId, catalogueId: catalogued }
+    return { invoke: checking, model: upstreamId, providerId, catalogueId: catalogued }
   }
 
   #checkFurther(live: LiveProvider, { id, field }: NamedFurther, call: Call): string {

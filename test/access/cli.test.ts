@@ -41,6 +41,8 @@ async function check(cases: string, ...words: string[]) {
   return run('test', 'cases.yaml', '--config', 'run.yaml', ...words)
 }
 
+const about = (id: string) => explain('--as', 'ann', '--action', 'read', '--resource', `model::${id}`)
+
 describe('corral policy explain', () => {
   test('[POL-22] names the rule that decides, where it stands, and why the ones before did not', async () => {
     const refused = await explain('--as', 'ann', '--attribute', 'roles=dev', '--action', 'read', '--resource', 'model::groq/big')
@@ -94,7 +96,6 @@ describe('corral policy explain', () => {
   })
 
   test('says when no provider can have such a model', async () => {
-    const about = (id: string) => explain('--as', 'ann', '--action', 'read', '--resource', `model::${id}`)
     expect((await about('secret/model')).stderr).toContain("no provider 'secret' is configured (groq)")
     for (const id of ['groq/model', 'alias']) expect((await about(id)).stderr).toBe('')
   })

@@ -44,8 +44,9 @@ describe('policies', () => {
   })
 })
 
+const said = async (origin: string) => (await problems(withServer(`cors: { allow_origins: ["${origin}"] }`))).join()
+
 test('an origin that no browser sends is a mistake', async () => {
-  const said = async (origin: string) => (await problems(withServer(`cors: { allow_origins: ["${origin}"] }`))).join()
   for (const good of ['https://a.example', 'http://localhost:3000', 'null', '*', 'chrome-extension://abcdef', 'http://[::1]:8080']) {
     expect((await configOf(`cors: { allow_origins: ["${good}"] }`)).server.cors?.allowOrigins).toEqual([good])
   }

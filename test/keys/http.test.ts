@@ -169,12 +169,13 @@ for (const engine of engines) {
       expect((await server.ask(keys, { token })).status).toBe(403)
     })
 
+    const ask = async (limit: string) => {
+      const { status, json } = await server.ask(`${keys}?limit=${limit}`, { token: admin })
+      const { message, code } = (json as { error: { message: string; code: string } }).error
+      return `${String(status)} ${code} ${message}`
+    }
+
     test('a page’s limit that is none is told as the number it is', async () => {
-      const ask = async (limit: string) => {
-        const { status, json } = await server.ask(`${keys}?limit=${limit}`, { token: admin })
-        const { message, code } = (json as { error: { message: string; code: string } }).error
-        return `${String(status)} ${code} ${message}`
-      }
       expect(await ask('0')).toBe("400 integer_below_min_value Invalid 'limit': expected a value of at least 1, but got 0.")
       expect(await ask('101')).toBe("400 integer_above_max_value Invalid 'limit': expected a value of at most 100, but got 101.")
       expect(await ask('abc')).toBe("400 invalid_type Invalid type for 'limit': expected a number, but got 'abc'.")

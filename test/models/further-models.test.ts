@@ -95,7 +95,7 @@ describe('models that a request names beside its model', () => {
 
   test('every field of a provider that names models is a governed one', async () => {
     for (const { definition, ...rest } of ['openrouter', 'groq', 'lmstudio', 'openai'].map(entry)) {
-      const provider = definition.create(rest.config as never, { id: 'p', egress: undefined as never, log: silentLog })
+      const provider = definition.create(rest.config, { id: 'p', egress: undefined as never, log: silentLog })
       for (const field of [...(provider.furtherModels?.named ?? []), ...(provider.furtherModels?.opaque ?? [])])
         expect(governedFields).toContain(field)
     }

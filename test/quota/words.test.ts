@@ -25,7 +25,7 @@ const told = (over: Partial<Counter>, retryAfter: number, { never = false, deman
   return { status, type, code, message, headers, denial }
 }
 
-const label = (period: string) => {
+const labelOf = (period: string) => {
   const limits = compileLimits(toQuotaConfig(quotaSchema.parse({ limits: [{ total_tokens: 1000, period }] })), () => () => true)
   return limits.flatMap((limit) => countersOf(limit, { principal: undefined, address: '::1' }, () => true, '')).map((one) => one.label)
 }
@@ -57,8 +57,8 @@ describe('[QUO-34] what a caller without room left is told', () => {
   })
 
   test('an hour, a minute', () => {
-    expect(label('hour')).toEqual(['1000 tokens an hour for each user'])
-    expect(label('minute')).toEqual(['1000 tokens a minute for each user'])
+    expect(labelOf('hour')).toEqual(['1000 tokens an hour for each user'])
+    expect(labelOf('minute')).toEqual(['1000 tokens a minute for each user'])
   })
 
   test('too many at once', () => {

@@ -67,10 +67,12 @@ test('one escaped spelling is the field; unknown keys travel on, twice or in cap
   expect([status, sent.length, sent[0]?.endsWith(more + '}')]).toEqual([200, 1, true])
 })
 
+const go = (key: string): string => key.replaceAll('ſ', 's').replaceAll('\u212a', 'k').toLowerCase()
+
+const fold = (key: string): string => governedFields.find((name) => go(name) === go(key)) ?? key
+
 /** How readers differ: whose case they ignore, and which of several they take. */
 function readings(document: readonly (readonly [string, unknown])[]): Record<string, unknown>[] {
-  const go = (key: string): string => key.replaceAll('ſ', 's').replaceAll('\u212a', 'k').toLowerCase()
-  const fold = (key: string): string => governedFields.find((name) => go(name) === go(key)) ?? key
   return [(key: string) => key, fold].flatMap((nameOf) =>
     [document, document.toReversed()].map((entries) => Object.fromEntries(entries.map(([key, value]) => [nameOf(key), value]))),
   )
