@@ -52,7 +52,7 @@ export class Program implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own, as a terminal gives one.
       detached: true,
-      env: { ...process.env, ...env },
+      env: { ...process.env, CORRAL_HOME: this.#folder, ...env },
     })
     this.exited = new Promise((resolve) => {
       this.#child.on('close', (code) => {
