@@ -8,6 +8,8 @@ const perToken = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75,
 const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
 /** Seconds (HTTP conventions). */
 const httpDurations = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+/** Bytes: from a short question to an image or a batch of embeddings. */
+const bodySizes = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
 
 const model = ['gen_ai.operation.name', 'gen_ai.provider.name', 'corral.provider', 'gen_ai.request.model']
 
@@ -139,14 +141,32 @@ function clientMetrics(names: MetricNames): Definition[] {
   ]
 }
 
+const http = ['http.request.method', 'http.route', 'http.response.status_code', 'url.scheme', 'error.type']
+
 const httpMetrics: readonly Definition[] = [
   {
     name: 'http.server.request.duration',
     unit: 's',
     kind: 'histogram',
     description: 'From a request to the end of its answer, streams included.',
-    labels: ['http.request.method', 'http.route', 'http.response.status_code', 'url.scheme', 'error.type'],
+    labels: http,
     buckets: httpDurations,
+  },
+  {
+    name: 'http.server.request.body.size',
+    unit: 'By',
+    kind: 'histogram',
+    description: 'Bodies of requests, of those that had one, unpacked.',
+    labels: http,
+    buckets: bodySizes,
+  },
+  {
+    name: 'http.server.response.body.size',
+    unit: 'By',
+    kind: 'histogram',
+    description: 'What models answered, of a stream its frames.',
+    labels: http,
+    buckets: bodySizes,
   },
   {
     name: 'http.server.active_requests',

@@ -27,9 +27,15 @@ export interface RequestMetricsOptions {
 
 interface RouteSeries {
   /** By method, then by status. */
-  readonly http: Map<string, (Observations | undefined)[]>
+  readonly http: Map<string, (HttpSeries | undefined)[]>
   /** Of routes that ask a model. */
   readonly models: ByModel<ServerSeries> | undefined
+}
+
+interface HttpSeries {
+  readonly duration: Observations
+  readonly requestBody: Observations
+  readonly responseBody: Observations
 }
 
 interface ServerSeries {
@@ -52,6 +58,8 @@ export class RequestMetrics {
     const { instruments } = options
     this.#families = {
       http: instruments.histogram('http.server.request.duration'),
+      requestBody: instruments.histogram('http.server.request.body.size'),
+      responseBody: instruments.histogram('http.server.response.body.size'),
       duration: instruments.histogram('gen_ai.server.request.duration'),
       firstToken: instruments.histogram('gen_ai.server.time_to_first_token'),
       perToken: instruments.histogram('gen_ai.server.time_per_output_token'),
@@ -65,21 +73,26 @@ export class RequestMetrics {
     const seconds = (endedAt - event.startedAt) / 1000
     // Routes are those of the route table: `undefined` where none answers.
     const route = this.#routes.get(event.route ?? '') ?? this.#addRoute(event.route ?? '')
-    this.#httpSeries(route, event).observe(seconds)
+    const http = this.#httpSeries(route, event)
+    http.duration.observe(seconds)
+    if (event.requestBytes !== undefined) http.requestBody.observe(event.requestBytes)
+    if (event.answerBytes !== undefined) http.responseBody.observe(event.answerBytes)
     if (event.callerLeft) this.#left.add(1)
     const error = event.callerLeft ? undefined : (event.error ?? event.failure)
     if (error instanceof ApiError && error.denial) this.#countRefusal(error)
     if (route.models) this.#measureAnswer(event, route.models, { seconds, endedAt, error })
   }
 
-  #httpSeries(route: RouteSeries, { request, status, route: path }: RequestFinished): Observations {
+  #httpSeries(route: RouteSeries, { request, status, route: path }: RequestFinished): HttpSeries {
     const method = methods.has(request.method) ? request.method : '_OTHER'
     let byStatus = route.http.get(method)
     if (!byStatus) route.http.set(method, (byStatus = []))
     const known = byStatus[status]
     if (known) return known
     const text = String(status)
-    const series = this.#families.http.bind(method, path ?? '', text, this.#options.scheme, status >= 500 ? text : '')
+    const labels = [method, path ?? '', text, this.#options.scheme, status >= 500 ? text : ''] as const
+    const { http, requestBody, responseBody } = this.#families
+    const series = { duration: http.bind(...labels), requestBody: requestBody.bind(...labels), responseBody: responseBody.bind(...labels) }
     if (status > 0 && status < 1000) byStatus[status] = series
     return series
   }
