@@ -84,10 +84,13 @@ async function openFresh(engine: TestEngine, deps?: DatabaseDeps): Promise<Datab
   }
 }
 
-const { CORRAL_TEST_POSTGRES: postgresUrl, CORRAL_TEST_REDIS: redisUrl } = process.env
+const { CORRAL_TEST_POSTGRES: postgresUrl, CORRAL_TEST_REDIS: redisUrl, CORRAL_TEST_PROMTOOL } = process.env
 
 /** SQLite always; PostgreSQL where `CORRAL_TEST_POSTGRES` names a server (`npm run test:services`). */
 export const engines: readonly TestEngine[] = postgresUrl ? [sqlite, postgres(postgresUrl)] : [sqlite]
+
+/** Prometheus' own checker of metrics, where `CORRAL_TEST_PROMTOOL` names it. */
+export const promtool: string | undefined = CORRAL_TEST_PROMTOOL
 
 /** A Redis, where `CORRAL_TEST_REDIS` names one. */
 export interface TestRedis {

@@ -1,0 +1,11 @@
+import type { Definition, Snapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+
+/** Every metric once, with a value for every label. */
+export function everything(definitions: readonly Definition[]): Snapshot {
+  return Object.fromEntries(definitions.map((definition) => [definition.name, pointsOf(definition)]))
+}
+
+function pointsOf({ kind, labels, buckets = [] }: Definition) {
+  const value = kind === 'histogram' ? { counts: [...buckets.map(() => 1), 1], sum: 2 } : 1
+  return [{ labels: labels.map(() => 'some'), value }]
+}
