@@ -32,15 +32,16 @@ export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ss
 }
 
 /**
- * Limits of time, and the schema, for a connection that has just been made. By a statement, not by the parameters of the connection: poolers refuse
- * those that they do not know.
+ * Limits of time, the schema, and the isolation of single statements (the database may have another default), for a connection that has just been
+ * made. By a statement, not by the parameters of the connection: poolers refuse those that they do not know.
  * @param statement milliseconds; 0: no limit
  */
 export async function settle(client: ClientBase, { schema }: PostgresBackend, statement = times.statement): Promise<void> {
   const path = schema === undefined ? null : `"${schema.replaceAll('"', '""')}"`
   await client.query(
     `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false),
-      set_config('search_path', coalesce($2, current_setting('search_path')), false)`,
+      set_config('search_path', coalesce($2, current_setting('search_path')), false),
+      set_config('default_transaction_isolation', 'read committed', false)`,
     [String(statement), path],
   )
 }

@@ -129,7 +129,7 @@ class PostgresSession implements Session {
   }
 
   async begin(isolation: Isolation): Promise<void> {
-    await this.execute(isolation === 'serializable' ? 'begin isolation level serializable' : 'begin', [])
+    await this.execute(`begin isolation level ${isolation}`, [])
   }
 
   async commit(): Promise<void> {
