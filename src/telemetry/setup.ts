@@ -9,6 +9,7 @@ import { type QueueNews, SpanQueue } from './traces/span-queue.ts'
 import { createTraceContexts, type TraceContexts } from './traces/trace-context.ts'
 import { cutMargin } from './worker/content-attributes.ts'
 import type { OtlpTarget } from './worker/messages.ts'
+import type { PartialSuccess } from './worker/partial-success.ts'
 import type { Events } from './events.ts'
 
 export interface Tracing extends AsyncDisposable {
@@ -25,7 +26,7 @@ export interface TracingDeps {
   /** Corral's own. */
   readonly version: string
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
-  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected'>
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected' | 'warning'>
 }
 
 /** Milliseconds that the last spans get at the end of the process. */
@@ -81,9 +82,20 @@ const dependencies = { export: 'trace collector', store: 'trace store', thread: 
 function newsFor(events: TracingDeps['events']): QueueNews {
   return {
     dropped: (spans) => events().telemetryDropped('spans', spans),
+    rejected: (rejected, why) => tellRejected(events(), 'trace collector', { what: 'spans', rejected, why }),
     failed: (what, why) => events().dependencyFailed(dependencies[what], new Error(why)),
     back: (what) => events().dependencyBack(dependencies[what]),
   }
+}
+
+export interface Rejected extends PartialSuccess {
+  /** `spans`, `points`. */
+  readonly what: string
+}
+
+/** A line of the log for what a collector did not take of a message. */
+export function tellRejected(events: Pick<Events, 'warning'>, collector: string, { what, rejected, why }: Rejected): void {
+  events.warning(rejected > 0 ? `the ${collector} rejected ${what}` : `the ${collector} warns`, { rejected, why })
 }
 
 /** Headers revealed and files read, for the thread. Throws an Error where a file cannot be read. */

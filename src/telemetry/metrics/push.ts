@@ -1,6 +1,6 @@
 import type { TelemetryConfig } from '../config.ts'
 import type { Events } from '../events.ts'
-import { toOtlpTarget } from '../setup.ts'
+import { tellRejected, toOtlpTarget } from '../setup.ts'
 import { names } from '../traces/semconv.ts'
 import { sendOtlp } from '../worker/otlp-sender.ts'
 import type { Metrics } from './create-metrics.ts'
@@ -10,7 +10,7 @@ export interface PushDeps {
   readonly metrics: Metrics
   /** Corral's own. */
   readonly version: string
-  readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected'>
+  readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected' | 'warning'>
 }
 
 const dependency = 'metrics collector'
@@ -36,7 +36,13 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
   const push = async (timeout: number): Promise<void> => {
     try {
       const result = await sendOtlp({ ...target, timeout: Math.min(target.timeout, timeout) }, encode(metrics.collect(), Date.now()))
-      if (result.kind === 'sent') return events.dependencyBack(dependency)
+      if (result.kind === 'sent') {
+        events.dependencyBack(dependency)
+        if (!result.partial) return
+        tellRejected(events, dependency, { what: 'points', ...result.partial })
+        if (result.partial.rejected > 0) events.telemetryDropped('metrics', 1)
+        return
+      }
       events.telemetryDropped('metrics', 1)
       events.dependencyFailed(dependency, new Error(result.why))
     } catch (error) {

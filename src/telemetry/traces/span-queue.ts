@@ -5,6 +5,8 @@ import type { SpanRecord } from './span.ts'
 /** What became of spans that did not get where they should. */
 export interface QueueNews {
   dropped(spans: number, where: 'queue' | 'export' | 'store'): void
+  /** A collector did not take some of what it was sent: it says why. They are counted as dropped, too. */
+  rejected(spans: number, why: string): void
   /** Told once until it is back. */
   failed(what: 'export' | 'store' | 'thread', why: string): void
   back(what: 'export' | 'store' | 'thread'): void
@@ -133,6 +135,8 @@ export class SpanQueue {
         return this.#answered.get(message.id)?.()
       case 'dropped':
         return news.dropped(message.spans, message.what)
+      case 'rejected':
+        return news.rejected(message.spans, message.why)
       case 'failed':
         return news.failed(message.what, message.why)
       case 'back':

@@ -57,6 +57,8 @@ export type FromWorker =
   | { readonly kind: 'done'; readonly spans: number }
   | { readonly kind: 'flushed'; readonly id: number }
   | { readonly kind: 'dropped'; readonly what: 'export' | 'store'; readonly spans: number }
+  /** What the collector did not take of messages that it took otherwise, in its words; they are `dropped` as well. Told once a minute at most, with all since. */
+  | { readonly kind: 'rejected'; readonly spans: number; readonly why: string }
   /** Told once until it is back. */
   | { readonly kind: 'failed'; readonly what: 'export' | 'store'; readonly why: string }
   | { readonly kind: 'back'; readonly what: 'export' | 'store' }

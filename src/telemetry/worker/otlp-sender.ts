@@ -1,9 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import type { OtlpTarget } from './messages.ts'
+import { type PartialSuccess, partialSuccessIn } from './partial-success.ts'
 
 /** How one message went. `retryAfter` in milliseconds, where the collector says. */
 export type SendResult =
-  | { readonly kind: 'sent'; /** Why the collector refused a part, by its own account. */ readonly answer: Uint8Array }
+  | { readonly kind: 'sent'; readonly partial?: PartialSuccess | undefined }
   | { readonly kind: 'retry'; readonly why: string; readonly retryAfter?: number | undefined }
   | { readonly kind: 'refused'; readonly why: string }
 
@@ -31,14 +32,26 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
       signal: AbortSignal.timeout(timeout),
       ...tlsOf(target),
     })
-    const answer = new Uint8Array(await response.arrayBuffer())
-    if (response.ok) return { kind: 'sent', answer: answer.subarray(0, largestAnswer) }
+    if (response.ok) return { kind: 'sent', partial: partialSuccessIn(await beginningOf(response), Object.values(headers)) }
+    await response.body?.cancel()
     const why = `the collector answered ${response.status}`
     if (!retryable.has(response.status)) return { kind: 'refused', why }
     return { kind: 'retry', why, retryAfter: waitOf(response.headers.get('retry-after')) }
   } catch (error) {
     return { kind: 'retry', why: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** A collector's answer is a few bytes; what goes on for longer is not read. */
+async function beginningOf({ body }: Response): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of body ?? []) {
+    parts.push(part)
+    length += part.length
+    if (length >= largestAnswer) break
+  }
+  return Buffer.concat(parts).subarray(0, largestAnswer)
 }
 
 function tlsOf({ certificate, clientCertificate, clientKey }: OtlpTarget): object {

@@ -1,6 +1,7 @@
 import type { SpanRecord } from '../traces/span.ts'
 import type { FromWorker } from './messages.ts'
 import type { SendResult } from './otlp-sender.ts'
+import type { PartialSuccess } from './partial-success.ts'
 
 export interface SpanExporterOptions {
   readonly encode: (spans: readonly SpanRecord[]) => Uint8Array
@@ -13,7 +14,11 @@ export interface SpanExporterOptions {
   /** Milliseconds after the first failure of one in a row; doubles up to `longestRetry`. Default 1 s and 30 s. */
   readonly firstRetry?: number
   readonly longestRetry?: number
+  readonly now?: () => number
 }
+
+/** Milliseconds between two accounts of what a collector rejects. */
+const betweenAccounts = 60_000
 
 /** Sends spans in batches, one at a time; keeps a bounded number of them for a collector that is out of reach, and drops and counts what comes beyond. */
 export class SpanExporter {
@@ -24,6 +29,8 @@ export class SpanExporter {
   #failures = 0
   #isDown = false
   #closed = false
+  #accountAt = -Infinity
+  #rejected: PartialSuccess | undefined
 
   constructor(options: SpanExporterOptions) {
     this.#options = options
@@ -55,6 +62,7 @@ export class SpanExporter {
     this.#closed = true
     clearTimeout(this.#timer)
     await this.flush()
+    this.#account(Infinity)
     if (this.#queue.length > 0) this.#options.tell({ kind: 'dropped', what: 'export', spans: this.#queue.length })
   }
 
@@ -84,18 +92,39 @@ export class SpanExporter {
     if (result.kind === 'retry') {
       this.#failures += 1
       this.#down(result.why)
-      return result.retryAfter ?? this.#backoff()
+      // A collector that says 0 is not asked without a pause.
+      return Math.max(result.retryAfter ?? this.#backoff(), this.#options.delay, 1)
     }
     this.#failures = 0
     this.#queue.splice(0, batch.length)
     if (result.kind === 'refused') {
       this.#down(result.why)
       tell({ kind: 'dropped', what: 'export', spans: batch.length })
-    } else if (this.#isDown) {
+      return 0
+    }
+    if (this.#isDown) {
       this.#isDown = false
       tell({ kind: 'back', what: 'export' })
     }
+    if (result.partial) this.#reject(result.partial, batch.length)
     return 0
+  }
+
+  /** What a collector took in part is not sent again (OTLP, "Partial Success"). */
+  #reject({ rejected, why }: PartialSuccess, most: number): void {
+    const { tell, now = () => performance.now() } = this.#options
+    const spans = Math.min(rejected, most)
+    if (spans > 0) tell({ kind: 'dropped', what: 'export', spans })
+    this.#rejected = { rejected: (this.#rejected?.rejected ?? 0) + spans, why }
+    this.#account(now())
+  }
+
+  #account(now: number): void {
+    if (!this.#rejected || now < this.#accountAt) return
+    const { rejected: spans, why } = this.#rejected
+    this.#options.tell({ kind: 'rejected', spans, why })
+    this.#rejected = undefined
+    this.#accountAt = now + betweenAccounts
   }
 
   #down(why: string): void {

@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test'
 import { defaultTelemetry, type TelemetryConfig } from '../../../src/telemetry/config.ts'
 import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { bytesOf, type Fields, messagesOf, numberOf, readMessage, textOf } from '../traces/protobuf.ts'
+import { dropped, untilDropped } from '../dropped.ts'
+import { partialSuccess } from '../traces/stage.ts'
 import { hello, measured } from './stage.ts'
 
 interface Pushed {
@@ -85,4 +87,25 @@ test('[MET-7] a collector that is out of reach, stalls or refuses costs a line a
     expect(told()).toHaveLength(1)
     await collector.stop(true)
   }
+})
+
+test('[MET-7] points that a collector rejects are told as a warning and counted, and it is within reach all the same', async () => {
+  using collector = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => partialSuccess(7, 'too many series') })
+  const log = recordedLog()
+  const telemetry = pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`)
+  await using it = await measured(() => chatReply(), { telemetry }, { log })
+  expect(await untilDropped(it.server, 'metrics')).toBeGreaterThan(0)
+  const line = log.lines.find(({ message }) => message === 'the metrics collector rejected points')
+  expect(line).toMatchObject({ level: 'warn', fields: { rejected: 7, why: 'too many series' } })
+  expect(log.lines.filter(({ message }) => message === 'a dependency is out of reach')).toEqual([])
+  expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
+})
+
+test('[MET-7] a warning of a collector that took everything counts nothing', async () => {
+  using collector = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => partialSuccess(0, 'use another path') })
+  const log = recordedLog()
+  const telemetry = pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`)
+  await using it = await measured(() => chatReply(), { telemetry }, { log })
+  while (!log.lines.some(({ message }) => message === 'the metrics collector warns')) await Bun.sleep(20)
+  expect(await dropped(it.server, 'metrics')).toBe(0)
 })

@@ -29,21 +29,35 @@ export interface OtlpReceiver extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly spans: ReceivedSpan[]
-  readonly requests: { readonly path: string; readonly headers: Headers; readonly bytes: number }[]
+  readonly requests: {
+    readonly path: string
+    readonly headers: Headers
+    readonly bytes: number
+    /** `performance.now()`. */ readonly at: number
+  }[]
   behave(behaviour: Behaviour): void
 }
 
+export interface OtlpReceiverOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** PEM. With `ca`, callers have to show a certificate that it signed. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+}
+
 /** A collector on loopback that understands OpenTelemetry's protocol over HTTP and protobuf. */
-export function otlpReceiver(port = 0): OtlpReceiver {
+export function otlpReceiver({ port = 0, tls }: OtlpReceiverOptions = {}): OtlpReceiver {
   const spans: ReceivedSpan[] = []
   const requests: OtlpReceiver['requests'] = []
   let behaviour: Behaviour | undefined
   const server = Bun.serve({
     port,
     hostname: '127.0.0.1',
+    ...(tls && { tls: { ...tls, ...(tls.ca && { requestCert: true, rejectUnauthorized: true }) } }),
     async fetch(request) {
+      const at = performance.now()
       const body = new Uint8Array(await request.arrayBuffer())
-      requests.push({ path: new URL(request.url).pathname, headers: request.headers, bytes: body.length })
+      requests.push({ path: new URL(request.url).pathname, headers: request.headers, bytes: body.length, at })
       const answer = await behaviour?.(request)
       if (answer) return answer
       const message = request.headers.get('content-encoding') === 'gzip' ? gunzipSync(body) : body
@@ -52,7 +66,7 @@ export function otlpReceiver(port = 0): OtlpReceiver {
     },
   })
   return {
-    url: `http://127.0.0.1:${server.port}`,
+    url: `http${tls ? 's' : ''}://127.0.0.1:${server.port}`,
     port: server.port ?? 0,
     spans,
     requests,

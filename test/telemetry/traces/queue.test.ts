@@ -30,6 +30,7 @@ function world(capacity: number) {
     delay: 1,
     news: {
       dropped: (spans, where) => void told.push([spans, where]),
+      rejected: (spans, why) => void told.push([spans, why]),
       failed: (what) => void told.push(what),
       back: (what) => void told.push(`${what} is back`),
     },
@@ -86,7 +87,7 @@ test('[TRC-6] an exporter keeps no more than its queue, and sends each span once
     encode: (spans) => new Uint8Array(spans.length),
     send: (message) => {
       if (answers) sent.push(message.length)
-      return Promise.resolve(answers ? { kind: 'sent', answer: message } : { kind: 'retry', why: 'down' })
+      return Promise.resolve(answers ? { kind: 'sent' } : { kind: 'retry', why: 'down' })
     },
     tell: (message) => void told.push(message),
     queueSize: 10,
@@ -120,4 +121,47 @@ test('[TRC-6] Retry-After is seconds or a date, and never too long', () => {
     [null, undefined],
   ]
   for (const [header, wait] of cases) expect(waitOf(header, now)).toBe(wait)
+})
+
+test('[TRC-6] a collector that says to come back at once is not asked without a pause', async () => {
+  let asked = 0
+  const exporter = new SpanExporter({
+    encode: () => new Uint8Array(),
+    send: () => {
+      asked += 1
+      return Promise.resolve({ kind: 'retry', why: 'busy', retryAfter: 0 })
+    },
+    tell: () => undefined,
+    queueSize: 10,
+    batchSize: 1,
+    delay: 60_000,
+  })
+  exporter.add([span('1'), span('2')])
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(asked).toBe(1)
+  await exporter.close()
+})
+
+test('[TRC-6] what a collector rejects of each message is counted each time, and told once a minute', async () => {
+  const told: FromWorker[] = []
+  let now = 0
+  const exporter = new SpanExporter({
+    encode: () => new Uint8Array(),
+    send: () => Promise.resolve({ kind: 'sent', partial: { rejected: 1, why: 'full' } }),
+    tell: (message) => void told.push(message),
+    queueSize: 10,
+    batchSize: 1,
+    delay: 60_000,
+    now: () => now,
+  })
+  for (let minute = 0; minute < 2; minute++) {
+    now = minute * 60_000
+    for (let count = 0; count < 3; count++) {
+      exporter.add([span(`${minute}${count}`)])
+      await exporter.flush()
+    }
+  }
+  await exporter.close()
+  expect(told.filter((message) => message.kind === 'dropped').map((message) => message.spans)).toEqual([1, 1, 1, 1, 1, 1])
+  expect(told.filter((message) => message.kind === 'rejected').map((message) => message.spans)).toEqual([1, 3, 2])
 })

@@ -54,6 +54,13 @@ export async function stage(telemetry: Partial<TelemetryConfig> = {}, options: B
   }
 }
 
+/** A whole collector's answer that it took a message in part (`partial_success`); fewer than 128 rejected, a text shorter than 120 bytes. */
+export function partialSuccess(rejected: number, why: string): Response {
+  const text = new TextEncoder().encode(why)
+  const inner = [...(rejected > 0 ? [0x08, rejected] : []), 0x12, text.length, ...text]
+  return new Response(new Uint8Array([0x0a, inner.length, ...inner]), { headers: { 'content-type': 'application/x-protobuf' } })
+}
+
 /** Polls: the test's own time limit ends it. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await Bun.sleep(5)

@@ -1,0 +1,45 @@
+import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
+import { shortened } from '../../errors.ts'
+
+/** What a collector says of a message that it took in part. */
+export interface PartialSuccess {
+  /** Spans, or points of metrics; 0: it took them all, and has something to say. */
+  readonly rejected: number
+  /** In the collector's words, bounded. */
+  readonly why: string
+}
+
+const longestWhy = 500
+/** Shorter values of headers are no secrets, and would tear holes into ordinary words. */
+const shortestSecret = 4
+
+/**
+ * Reads `partial_success` of a collector's answer, which has the same form for spans and for metrics. `secrets`: what was sent in headers, masked where
+ * the collector repeats it. Undefined where all was taken, or the answer is not of the protocol: what it answered with 200 is not sent again.
+ */
+export function partialSuccessIn(answer: Uint8Array, secrets: readonly string[] = []): PartialSuccess | undefined {
+  const { rejectedSpans = 0, errorMessage = '' } = readAnswer(answer)
+  const rejected = Number(rejectedSpans)
+  if (!(rejected > 0) && errorMessage === '') return undefined
+  return { rejected: Math.max(rejected, 0), why: shortened(without(errorMessage, secrets), longestWhy) }
+}
+
+interface Told {
+  readonly rejectedSpans?: number | string | undefined
+  readonly errorMessage?: string | undefined
+}
+
+function readAnswer(answer: Uint8Array): Told {
+  if (answer.length === 0) return {}
+  try {
+    return ProtobufTraceSerializer.deserializeResponse(answer).partialSuccess ?? {}
+  } catch {
+    // A page of a proxy, say: nothing of it can be told.
+    return {}
+  }
+}
+
+function without(text: string, secrets: readonly string[]): string {
+  const parts = secrets.flatMap((secret) => [secret, secret.slice(secret.indexOf(' ') + 1)]).filter((part) => part.length >= shortestSecret)
+  return parts.reduce((masked, part) => masked.replaceAll(part, '***'), text)
+}
