@@ -18,7 +18,7 @@ export function providerData(events: Pick<Events, 'providerDataIgnored'>): Middl
       const text = request.headers.get(name)
       if (text === null) continue
       const parsed = parseProviderData(text)
-      if (typeof parsed === 'string') events.providerDataIgnored(context.requestId, name, parsed)
+      if (typeof parsed === 'string') events.providerDataIgnored(context, name, parsed)
       else context.providerData = parsed
       break
     }
