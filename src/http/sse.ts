@@ -92,8 +92,13 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
 
   async cancel(): Promise<void> {
     if (this.#over) return
+    this.#over = true
+    this.#stopTimers()
+    const stopped = this.#stopSource()
+    // The source notes what it took as it stops, which its request's end tells: at once, or once the head that was awaited has failed.
+    if (!this.#frames) await stopped.catch(() => undefined)
     this.#end()
-    await this.#stopSource()
+    await stopped
   }
 
   /** However it goes on, and whether or not anybody reads it. */
@@ -117,7 +122,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       return
     }
     // The head is not there yet. The caller's signal has told the provider; should its answer come all the same, it is stopped then.
-    this.#pending?.then(
+    await this.#pending?.then(
       (frames) => frames.return?.(),
       () => undefined,
     )
@@ -125,9 +130,13 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
 
   #end(failure?: unknown): void {
     this.#over = true
+    this.#stopTimers()
+    this.#options.onEnd?.(failure, this.#bytes)
+  }
+
+  #stopTimers(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#deadline)
-    this.#options.onEnd?.(failure, this.#bytes)
   }
 }
 
