@@ -10,6 +10,8 @@ export interface Governed {
   /** What a caller shows: one of Corral's own keys, or a token of the identity provider. */
   readonly key: string
   readonly token: string
+  /** The file of its trace store, where it has one. */
+  readonly traces: string
 }
 
 const audience = 'corral-bench'
@@ -51,10 +53,12 @@ export interface GovernedOptions {
   readonly upstream: string
   /** The command that runs Corral's command line. */
   readonly corral: readonly string[]
+  /** The configuration's section; absent: as without it. */
+  readonly telemetry?: object
 }
 
 /** Writes the configuration and makes a key in a fresh home. */
-export function prepareGoverned({ name, provider, folder, port, upstream, corral }: GovernedOptions): Governed {
+export function prepareGoverned({ name, provider, folder, port, upstream, corral, telemetry }: GovernedOptions): Governed {
   const home = join(folder, `${name.replaceAll(/\W+/g, '-')}-home`)
   rmSync(home, { recursive: true, force: true })
   mkdirSync(home, { recursive: true })
@@ -74,7 +78,7 @@ export function prepareGoverned({ name, provider, folder, port, upstream, corral
           route_policy: [
             { permit: { paths: ['/v1/health', '/readyz'] } },
             { forbid: { paths: '/v1alpha/admin*' }, unless: 'user with admin in roles' },
-            { permit: { paths: '/v1/*' }, when: 'user with red in teams' },
+            { permit: { paths: ['/v1/*', '/metrics'] }, when: 'user with red in teams' },
           ],
           access_policy: [
             { forbid: { actions: 'read', resource: 'model::bench/secret*' }, unless: 'user with research in teams' },
@@ -90,6 +94,7 @@ export function prepareGoverned({ name, provider, folder, port, upstream, corral
           prices: [{ model: '*', input_per_million: 0.6, output_per_million: 2.4 }],
         },
       },
+      ...(telemetry && { telemetry }),
     }),
   )
   const env = { CORRAL_HOME: home }
@@ -103,5 +108,5 @@ export function prepareGoverned({ name, provider, folder, port, upstream, corral
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
-  return { file, env, key: created.trim(), token: provider.token() }
+  return { file, env, key: created.trim(), token: provider.token(), traces: join(home, 'traces.db') }
 }

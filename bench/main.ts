@@ -4,12 +4,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Held, hold, type Kind, measure, measureDirect, memory, type Memory, type Sample, soak } from './measure.ts'
+import { type Held, hold, type Kind, measure, measureDirect, memory, type Memory, type Sample, soak, type Soak } from './measure.ts'
 import { buildNative, coldStart, loadCore, startMock } from './native.ts'
 import { type Plan, plans } from './plan.ts'
 import { rssBytes } from './processes.ts'
 import { profile } from './profile.ts'
-import { machine, markdown, type Results, type ServerResult, targets } from './report.ts'
+import { median, type Results, type ServerResult } from './figures.ts'
+import { machine, markdown, targets } from './report.ts'
 import { type Candidate, candidates, freePort, type Installed, start, type UnderTest } from './servers.ts'
 
 const here = import.meta.dirname
@@ -18,7 +19,7 @@ const kinds: readonly Kind[] = ['plain', 'burst', 'paced', 'rate']
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    /** Minutes of load on Corral alone after the rounds, for its memory. */
+    /** Minutes of load on Corral alone after the rounds, for its memory; with `--only` also on those of its servers named there that trace. */
     minutes: { type: 'string', default: '0' },
     /** In place of the plan's. */
     rounds: { type: 'string' },
@@ -87,17 +88,40 @@ async function rounds(
       // Each round begins with another server: whoever is first meets the machine as the one before left it.
       for (let place = 0; place < servers.length; place++) {
         const server = servers[(place + round) % servers.length]!
-        const sample = await measure(server, kind, { plan, round })
-        samples.get(server)!.push(sample)
-        const { requests, errors, error = '', perSecond, cpuMicros } = sample
-        tell(
-          `round ${round + 1} ${kind.padEnd(5)} ${server.candidate.name.padEnd(22)} ${cpuMicros.toFixed(2).padStart(9)} µs  ` +
-            `${perSecond.toFixed(0).padStart(6)}/s  ${requests} requests, ${errors} errors ${error}`,
-        )
+        samples.get(server)!.push(told(server, await measure(server, kind, { plan, round })))
       }
     }
   }
+  for (const server of servers) await halves(server, { servers, samples, plan })
   return { samples, direct }
+}
+
+function told(server: UnderTest, sample: Sample): Sample {
+  const { kind, round, requests, errors, error = '', perSecond, cpuMicros, accounts } = sample
+  const spans = accounts?.made === undefined ? '' : `, ${accounts.received} of ${accounts.made} spans`
+  tell(
+    `round ${round + 1} ${kind.padEnd(5)} ${server.candidate.name.padEnd(22)} ${cpuMicros.toFixed(2).padStart(9)} µs  ` +
+      `${perSecond.toFixed(0).padStart(6)}/s  ${requests} requests${spans}, ${errors} errors ${error}`,
+  )
+  return sample
+}
+
+interface Measured {
+  readonly servers: readonly UnderTest[]
+  readonly samples: ReadonlyMap<UnderTest, Sample[]>
+  readonly plan: Plan
+}
+
+/** Half of what a server answered when it was saturated, on it and on the one that it is compared with, in turns. */
+async function halves(server: UnderTest, { servers, samples, plan }: Measured): Promise<void> {
+  const beside = servers.find(({ candidate }) => candidate.name === server.candidate.addedTo)
+  const saturated = samples.get(server)!.filter(({ kind, requests }) => kind === 'plain' && requests > 0)
+  if (!beside || saturated.length === 0) return
+  const rate = Math.round(median(saturated.map(({ perSecond }) => perSecond)) / 2)
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const one of round % 2 === 0 ? [beside, server] : [server, beside])
+      samples.get(one)!.push(told(one, await measure(one, 'half', { plan, round, rate })))
+  }
 }
 
 async function main(): Promise<void> {
@@ -134,15 +158,17 @@ async function main(): Promise<void> {
       holds.set(server, await hold(server))
     }
     const minutes = Number(options.minutes)
-    const corral = servers.find(({ candidate }) => candidate.name === 'corral')
-    const soaked = corral && minutes > 0 ? await soak(corral, minutes, tell) : undefined
+    const soaks = new Map<UnderTest, Soak>()
+    for (const server of minutes > 0 ? servers : []) {
+      if (isSoaked(server.candidate)) soaks.set(server, await soak(server, minutes, tell))
+    }
     const results: Results = {
       date: new Date().toISOString().slice(0, 10),
       plan: plan.name,
       machine: about,
       servers: servers.map((server): ServerResult => {
         const { name, about: what, aside = false } = server.candidate
-        const held = holds.get(server)
+        const [held, soaked] = [holds.get(server), soaks.get(server)]
         return {
           name,
           about: what,
@@ -152,17 +178,22 @@ async function main(): Promise<void> {
           memory: after.get(server)!,
           cold: cold.get(server.candidate) ?? [],
           ...(held && { held }),
+          ...(soaked && { soak: soaked }),
         }
       }),
       direct,
       leftOut,
-      ...(soaked && { soak: soaked }),
     }
     publish(results, plan)
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
     mock.stop()
   }
+}
+
+/** Minutes of load are for Corral; what traces has its own only where it was chosen by name. */
+function isSoaked({ name, telemetry }: Candidate): boolean {
+  return name === 'corral' || (telemetry !== undefined && options.only !== undefined)
 }
 
 /** A full run of all is the one that counts: it also goes into the README. */

@@ -1,9 +1,12 @@
-import { load, type LoadPlan, type LoadResult, type Pattern } from './native.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import { load, type LoadPlan, type LoadResult } from './native.ts'
 import { concurrency, fixedRate, held, type Plan } from './plan.ts'
 import { cpuSeconds, peakRssBytes, processTree, rssBytes } from './processes.ts'
 import type { UnderTest } from './servers.ts'
+import { type Accounts, Watch } from './telemetry.ts'
 
-export type Kind = 'plain' | 'burst' | 'paced' | 'rate'
+/** `half`: plain requests at half of what a server could answer. */
+export type Kind = 'plain' | 'burst' | 'paced' | 'rate' | 'half'
 
 /** One window. */
 export interface Sample extends LoadResult {
@@ -14,23 +17,54 @@ export interface Sample extends LoadResult {
   readonly perSecond: number
   /** Bytes at the window's end. */
   readonly rss: number
+  /** Requests a second that were asked for, where they came at fixed times. */
+  readonly rate?: number
+  /** Of the window and the load before it. */
+  readonly accounts?: Accounts
 }
 
-function loadPlan({ url, headers, candidate }: UnderTest, kind: Kind, seconds: number): LoadPlan {
-  const pattern: Pattern = kind === 'rate' ? 'plain' : kind
+interface Load {
+  readonly kind: Kind
+  readonly seconds: number
+  readonly rate?: number | undefined
+}
+
+function loadPlan({ url, headers, candidate }: UnderTest, { kind, seconds, rate }: Load): LoadPlan {
+  const atTimes = kind === 'rate' || kind === 'half'
+  const pattern = atTimes ? 'plain' : kind
   const common = { url, headers, model: candidate.model ?? 'bench-model', pattern, seconds }
-  return kind === 'rate' ? { ...common, concurrency: concurrency.plain, rate: fixedRate } : { ...common, concurrency: concurrency[kind] }
+  return { ...common, concurrency: concurrency[pattern], ...(atTimes && { rate: rate ?? fixedRate }) }
+}
+
+export interface Window {
+  readonly plan: Plan
+  readonly round: number
+  /** Of `half`, which takes one. */
+  readonly rate?: number
 }
 
 /** Loads a server for one window; every request that begins in it also ends in it. */
-export async function measure(server: UnderTest, kind: Kind, { plan, round }: { plan: Plan; round: number }): Promise<Sample> {
-  await load(loadPlan(server, kind, plan.warmUp))
+export async function measure(server: UnderTest, kind: Kind, { plan, round, rate }: Window): Promise<Sample> {
+  const watch = await Watch.begin(server)
+  await watch.during(() => load(loadPlan(server, { kind, seconds: plan.warmUp, rate })))
   const before = cpuSeconds(server.pid)
   const streams = kind === 'burst' || kind === 'paced'
-  const result = await load(loadPlan(server, kind, streams ? plan.window * 2 : plan.window))
+  const seconds = streams || kind === 'half' ? plan.window * 2 : plan.window
+  const result = await watch.during(() => load(loadPlan(server, { kind, seconds, rate })))
   const cpu = cpuSeconds(server.pid) - before
   const units = streams ? result.frames : result.requests
-  return { ...result, kind, round, cpuMicros: (cpu / units) * 1e6, perSecond: units / result.seconds, rss: rssBytes(server.pid) }
+  const figures = { cpuMicros: (cpu / units) * 1e6, perSecond: units / result.seconds, rss: rssBytes(server.pid) }
+  const accounts = await watch.end()
+  const { failures } = watch
+  return {
+    ...result,
+    ...(failures.length > 0 && { errors: result.errors + failures.length, error: result.error ?? failures[0]! }),
+    kind,
+    round,
+    ...figures,
+    ...(rate !== undefined && { rate }),
+    ...(accounts && { accounts }),
+  }
 }
 
 /** The mock upstream without a server between: what the latency figures are compared with. */
@@ -72,7 +106,7 @@ export async function hold(server: UnderTest): Promise<Held> {
     once: true,
   })
   clearInterval(sampling)
-  await sleep(5)
+  await wait(5000)
   const { requests: whole, errors: lost, error } = result
   return { whole, lost, ...(error && { error }), rss, rssAfter: rssBytes(server.pid) }
 }
@@ -87,7 +121,7 @@ export interface Memory {
 }
 
 export async function memory(server: UnderTest, before: number): Promise<Memory> {
-  await sleep(3)
+  await wait(3000)
   const processes = processTree(server.pid).map(({ name, rss }) => ({ name, rss }))
   return { before, after: rssBytes(server.pid), peak: peakRssBytes(server.pid), processes }
 }
@@ -98,6 +132,7 @@ export interface Soak {
   readonly rss: readonly number[]
   readonly requests: number
   readonly errors: number
+  readonly accounts?: Accounts
 }
 
 /** Loads a server for minutes, the patterns one after another, and looks at its memory after each cycle of half a minute. */
@@ -105,19 +140,19 @@ export async function soak(server: UnderTest, minutes: number, tell: (line: stri
   const rss: number[] = []
   let requests = 0
   let errors = 0
+  const watch = await Watch.begin(server)
   const until = Date.now() + minutes * 60_000
   while (Date.now() < until) {
     for (const kind of ['plain', 'burst', 'paced'] as const) {
-      const result = await load(loadPlan(server, kind, 10))
+      const result = await watch.during(() => load(loadPlan(server, { kind, seconds: 10 })))
       requests += result.requests
       errors += result.errors
     }
     rss.push(rssBytes(server.pid))
-    tell(`soak: ${Math.max(0, Math.round((until - Date.now()) / 1000))} s left, ${(rss.at(-1)! / 1e6).toFixed(1)} MB`)
+    tell(
+      `soak of ${server.candidate.name}: ${Math.max(0, Math.round((until - Date.now()) / 1000))} s left, ${(rss.at(-1)! / 1e6).toFixed(1)} MB`,
+    )
   }
-  return { minutes, rss, requests, errors }
-}
-
-export function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  const accounts = await watch.end()
+  return { minutes, rss, requests, errors: errors + watch.failures.length, ...(accounts && { accounts }) }
 }

@@ -2,7 +2,7 @@
 export interface Plan {
   readonly name: 'quick' | 'full'
   readonly rounds: number
-  /** Seconds of a measured window (twice as long where streams are measured: /proc counts in hundredths), and of the load before it that does not count. */
+  /** Seconds of a measured window (twice as long where streams are measured, since /proc counts in hundredths, and at half of saturation), and of the load before it that does not count. */
   readonly window: number
   readonly warmUp: number
   /** Starts for the cold-start figure. */

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Governed, IdentityProvider, prepareGoverned } from './governed.ts'
 import { onCore, serverCore } from './native.ts'
+import type { Looked } from './telemetry.ts'
 
 const here = import.meta.dirname
 const cache = join(here, '.cache')
@@ -24,6 +25,11 @@ export interface Candidate {
   readonly headers?: (upstream: string) => readonly string[]
   /** Printed for what it explains; no target looks at it. */
   readonly aside?: boolean
+  /** Does something behind its requests, which is waited for where CPU time is read. */
+  readonly settles?: boolean
+  readonly telemetry?: Looked
+  /** Name of the candidate that it is compared with at half of its own saturation. */
+  readonly addedTo?: string
 }
 
 export const bun = process.execPath
@@ -52,14 +58,27 @@ function corral(name: string, about: string, env: Record<string, string>, aside:
   }
 }
 
-/** The same server with all that governs it; `shows` is what its callers show. */
-function governed(name: string, about: string, shows: 'key' | 'token'): Candidate {
+interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'> {
+  /** What its callers show. */
+  readonly shows: 'key' | 'token'
+  /** The configuration's section. */
+  readonly configures?: (upstream: string) => object
+  /** `stores`: it keeps traces in its home. */
+  readonly looked?: Omit<Looked, 'store'> & { readonly stores?: boolean }
+}
+
+/** The same server with all that governs it. */
+function governed({ name, about, addedTo, shows, configures, looked }: GovernedCandidate): Candidate {
   const provider = new IdentityProvider()
   let prepared: Governed | undefined
   return {
     ...corral(name, about, {}, false),
+    settles: true,
+    ...(addedTo !== undefined && { addedTo }),
+    ...(looked && { telemetry: { ...looked, ...(looked.stores && { store: () => prepared!.traces }) } }),
     command(port, upstream) {
-      prepared = prepareGoverned({ name, provider, folder: cache, port, upstream, corral: [bun, main] })
+      const telemetry = configures?.(upstream)
+      prepared = prepareGoverned({ name, provider, folder: cache, port, upstream, corral: [bun, main], ...(telemetry && { telemetry }) })
       return [bun, main, 'run', prepared.file]
     },
     env: () => ({ ...likeTheLauncher, ...prepared?.env }),
@@ -78,12 +97,31 @@ export const candidates: readonly Candidate[] = [
     health: '/v1/health',
   },
   corral('corral quiet', 'the same with CORRAL_LOGGING=all=warning', { CORRAL_LOGGING: 'all=warning' }, true),
-  governed(
-    'corral governed',
-    'all on: keys, tokens, both policies, limits on requests, tokens and dollars, ledger, audit log; callers show a key',
-    'key',
-  ),
-  governed('corral governed by token', 'the same server; callers show a token of an identity provider', 'token'),
+  governed({
+    name: 'corral governed',
+    about: 'all on: keys, tokens, both policies, limits on requests, tokens and dollars, ledger, audit log; callers show a key',
+    shows: 'key',
+  }),
+  governed({
+    name: 'corral governed by token',
+    about: 'the same server; callers show a token of an identity provider',
+    shows: 'token',
+  }),
+  governed({
+    name: 'corral observed',
+    about: 'as governed; a tenth of the traces kept in the trace store, `/metrics` read each second',
+    shows: 'key',
+    configures: () => ({ traces: { sampler: 'parentbased_traceidratio', ratio: 0.1 }, store: { enabled: true } }),
+    looked: { scraped: true, stores: true },
+  }),
+  governed({
+    name: 'corral traced',
+    about: 'as governed; every trace sent to a collector by OTLP (HTTP, protobuf)',
+    shows: 'key',
+    configures: (upstream) => ({ otlp: { endpoint: upstream }, traces: { sampler: 'parentbased_always_on' } }),
+    looked: { exports: true },
+    addedTo: 'corral governed',
+  }),
   {
     name: 'portkey',
     about: '@portkey-ai/gateway on Node',
@@ -195,6 +233,8 @@ export interface UnderTest {
   readonly pid: number
   readonly url: string
   readonly headers: readonly string[]
+  /** Where the mock upstream is. */
+  readonly upstream: string
   /** Default SIGKILL. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -216,6 +256,7 @@ export async function start({ candidate, version }: Installed, upstream: string)
     pid: child.pid!,
     url: `${address}${candidate.path ?? '/v1/chat/completions'}`,
     headers: candidate.headers?.(upstream) ?? [],
+    upstream,
     async stop(signal = 'SIGKILL') {
       const exited = new Promise((resolve) => child.once('exit', resolve))
       if (child.exitCode !== null || !child.kill(signal)) return

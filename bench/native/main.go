@@ -1,4 +1,4 @@
-// The native half of the bench: a mock upstream, a load generator and a cold-start clock, one program without dependencies.
+// The native half of the bench: a mock upstream that is a trace collector as well, a load generator and a cold-start clock, one program without dependencies.
 // A JavaScript generator would saturate before the servers that it measures; this one costs a fraction of theirs.
 package main
 

@@ -71,6 +71,9 @@ func serve(connection net.Conn) {
 }
 
 func answer(connection net.Conn, request head, body []byte) error {
+	if taken, err := collect(connection, request, body); taken {
+		return err
+	}
 	if strings.Contains(request.first, "/models ") {
 		return write(connection, `{"object":"list","data":[{"id":"bench-model","object":"model","created":1790000000,"owned_by":"bench"}]}`)
 	}
@@ -89,7 +92,11 @@ func answer(connection net.Conn, request head, body []byte) error {
 }
 
 func write(connection net.Conn, body string) error {
-	_, err := connection.Write([]byte("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: " +
+	return respond(connection, "200 OK", "application/json", body)
+}
+
+func respond(connection net.Conn, status, contentType, body string) error {
+	_, err := connection.Write([]byte("HTTP/1.1 " + status + "\r\ncontent-type: " + contentType + "\r\nx-request-id: req_bench\r\ncontent-length: " +
 		strconv.Itoa(len(body)) + "\r\n\r\n" + body))
 	return err
 }
