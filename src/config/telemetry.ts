@@ -29,7 +29,9 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
   const off = otel.flag('OTEL_SDK_DISABLED') === true
   const using = { ...reading, otel, written: values.otlp, seed }
   const sampler =
-    otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ?? traces?.sampler ?? (traces?.ratio ? 'parentbased_traceidratio' : undefined)
+    otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ??
+    traces?.sampler ??
+    (typeof traces?.ratio === 'number' ? 'parentbased_traceidratio' : undefined)
   const counts = { least: 1, most: 1_000_000 }
   return {
     conventions: otel

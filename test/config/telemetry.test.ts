@@ -41,6 +41,15 @@ test('[TRC-15] variables count more than the file, those of the signal more than
   expect(telemetry.traces).toMatchObject({ sampler: 'traceidratio', ratio: 0.25, queueSize: 17 })
 })
 
+test('a share alone is one of the traces that begin here, none of them included', async () => {
+  for (const ratio of [0, 0.1, 1]) {
+    const { traces } = await read(`telemetry: { traces: { ratio: ${ratio} } }`)
+    expect(traces).toMatchObject({ sampler: 'parentbased_traceidratio', ratio })
+  }
+  const { traces } = await read('telemetry: { traces: { ratio: 0, sampler: always_on } }')
+  expect(traces.sampler).toBe('always_on')
+})
+
 test('[TRC-15] OTEL_SDK_DISABLED and `none` switch off; `otlp` alone means this machine', async () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://all:4318' }
   const off = await read('telemetry: { store: { enabled: true } }', { ...endpoint, OTEL_SDK_DISABLED: 'true' })
