@@ -3,10 +3,10 @@ import type { Config } from './config/config.ts'
 import { whenParentDies } from './runtime/parent.ts'
 import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
 import { lineToSupervisor, supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
-import { type RunningServer, startServer } from './server.ts'
+import { type RunningServer, StartError, startServer } from './server.ts'
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
-import { createLog, type Log } from './telemetry/logger.ts'
+import { createLog, type Log, LogFileError } from './telemetry/logger.ts'
 import { joinCrew } from './telemetry/metrics/crew.ts'
 import { supervise, withSharedParts, workerVariable } from './workers.ts'
 
@@ -35,11 +35,20 @@ export interface ServeOptions {
  * would let one caller's bad luck break every other caller's stream.
  */
 export async function serve(config: Config, options: ServeOptions): Promise<0 | 1> {
-  const log = createLog(config.logging)
+  const log = openLog(config.logging)
   try {
     return await serveWith(log, config, options)
   } finally {
     await log.close?.()
+  }
+}
+
+function openLog(logging: Config['logging']): Log {
+  try {
+    return createLog(logging)
+  } catch (error) {
+    if (error instanceof LogFileError) throw new StartError(error.message, 'Name another in CORRAL_LOG_FILE, or make its folder.', error)
+    throw error
   }
 }
 

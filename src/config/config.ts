@@ -40,6 +40,8 @@ export interface Config {
     readonly categoryLevels: Readonly<Record<string, string>>
     /** Colours on a terminal (`NO_COLOR`, `FORCE_COLOR`). Default true. */
     readonly colour?: boolean
+    /** A file that gets every line as well, absolute. */
+    readonly file?: string
   }
 }
 

@@ -97,7 +97,12 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   report.throwIfWrong()
   if (!settings) throw new ConfigErrors([])
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
-  const logging = { categoryLevels, ...(!wantsColour(env, true) && { colour: false }) }
+  const file = settingOf(env, 'LOG_FILE')?.value
+  const logging = {
+    categoryLevels,
+    ...(!wantsColour(env, true) && { colour: false }),
+    ...(file !== undefined && { file: resolve(cwd, expandHome(file, home)) }),
+  }
   const config: Config = {
     distribution,
     apis,

@@ -8,28 +8,54 @@ const enough = 65_536
 const mostWaiting = 4_000_000
 /** Milliseconds that closing waits for such a reader. */
 const longestClose = 1000
+/** What a disk says that takes nothing for now: what was to be written is lost, what comes later is tried. */
+const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])
+const lineEnd = 0x0a
+
+/** What stands before the lines of one write: how many were lost before them. */
+interface Head {
+  readonly told: number
+  /** Bytes of it that are not written yet. */
+  readonly length: number
+}
+
+/** Writes what it can of some bytes at the end of a file, as `write` of node:fs does. */
+export type WriteBytes = (fd: number, bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
+
+const writeBytes: WriteBytes = (fd, bytes, done) => write(fd, bytes, 0, bytes.length, null, done)
 
 /** Writes lines to a file descriptor in order, many with one system call, and never makes whoever logs wait. */
 export class LineWriter {
   readonly #fd: number
+  readonly #write: WriteBytes
   #waiting = ''
   #busy = false
   #timer: ReturnType<typeof setTimeout> | undefined
-  #dropped = 0
-  /** Lines that nobody read, since the start. */
+  /** Lines that were lost and are not told yet. */
+  #untold = 0
+  /** Lines that were lost since the start: nobody read them, or the disk was full. */
   dropped = 0
   #closed = false
+  /** The reader went away for good. */
+  #gone = false
+  /** What was written last ends within a line. */
+  #torn = false
   #whenDone: (() => void) | undefined
 
-  constructor(fd: number) {
+  constructor(fd: number, writes: WriteBytes = writeBytes) {
     this.#fd = fd
+    this.#write = writes
+  }
+
+  /** Nothing is on its way to the file. */
+  get isIdle(): boolean {
+    return !this.#busy
   }
 
   write(line: string): void {
     if (this.#closed) return
-    if (this.#waiting.length > mostWaiting) {
-      this.#dropped++
-      this.dropped++
+    if (this.#gone || this.#waiting.length > mostWaiting) {
+      this.#lose(1)
       return
     }
     this.#waiting += line
@@ -46,6 +72,11 @@ export class LineWriter {
     })
   }
 
+  #lose(lines: number): void {
+    this.#untold += lines
+    this.dropped += lines
+  }
+
   #schedule(): void {
     if (this.#waiting.length >= enough || this.#closed) this.#flush()
     else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.#flush(), gather)
@@ -54,35 +85,64 @@ export class LineWriter {
   #flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#dropped > 0) {
-      this.#waiting += `${JSON.stringify({ level: 'warn', msg: 'log lines dropped: nobody reads them', dropped: this.#dropped })}\n`
-      this.#dropped = 0
-    }
     if (this.#waiting === '') {
       this.#whenDone?.()
       return
     }
-    const bytes = Buffer.from(this.#waiting)
+    const told = this.#untold
+    const head = `${this.#torn ? '\n' : ''}${told > 0 ? noticeOf(told) : ''}`
+    const bytes = Buffer.from(head + this.#waiting)
     this.#waiting = ''
+    this.#untold = 0
     this.#busy = true
-    this.#writeAll(bytes)
+    this.#writeAll(bytes, { told, length: Buffer.byteLength(head) })
   }
 
-  #writeAll(bytes: Buffer): void {
-    write(this.#fd, bytes, 0, bytes.length, null, (error, written) => {
+  #writeAll(bytes: Buffer, head: Head): void {
+    this.#write(this.#fd, bytes, (error, written) => {
       if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.#writeAll(bytes), gather)
-      } else if (error) {
-        // The reader went away (`corral run 2>&1 | head`): the server goes on without a log.
-        this.#closed = true
-        this.#waiting = ''
-        this.#whenDone?.()
-      } else if (written < bytes.length) {
-        this.#writeAll(bytes.subarray(written))
+        setTimeout(() => this.#writeAll(bytes, head), gather)
+        return
+      }
+      if (error) {
+        this.#fail(error.code, bytes, head)
+        return
+      }
+      if (written > 0) this.#torn = bytes[written - 1] !== lineEnd
+      if (written < bytes.length) {
+        this.#writeAll(bytes.subarray(written), { told: head.told, length: Math.max(head.length - written, 0) })
       } else {
         this.#busy = false
         this.#schedule()
       }
     })
   }
+
+  #fail(code: string | undefined, bytes: Buffer, head: Head): void {
+    this.#busy = false
+    this.#lose(linesIn(bytes.subarray(head.length)))
+    if (head.length > 0) this.#untold += head.told
+    if (code !== undefined && full.has(code)) {
+      // Once it is closing there is no later.
+      if (this.#closed) this.#whenDone?.()
+      else this.#schedule()
+      return
+    }
+    // The reader went away (`corral run 2>&1 | head`): the server goes on without a log.
+    this.#gone = true
+    this.#lose(linesIn(Buffer.from(this.#waiting)))
+    this.#waiting = ''
+    this.#whenDone?.()
+  }
+}
+
+function noticeOf(lines: number): string {
+  const notice = { level: 'warn', time: new Date().toISOString(), msg: 'log lines dropped: they could not be written', dropped: lines }
+  return `${JSON.stringify(notice)}\n`
+}
+
+function linesIn(bytes: Buffer): number {
+  let count = 0
+  for (let at = bytes.indexOf(lineEnd); at >= 0; at = bytes.indexOf(lineEnd, at + 1)) count += 1
+  return count
 }

@@ -1,3 +1,4 @@
+import { closeSync, constants, openSync } from 'node:fs'
 import { shortened, withoutTokens } from '../errors.ts'
 import { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
@@ -12,7 +13,7 @@ export interface Log {
   child(fields: object): Log
   /** False where `debug` writes nothing, so that what is only for it need not be put together. */
   readonly tellsDebug?: boolean
-  /** Lines that were lost since the start, because nobody read them. */
+  /** Lines that were lost since the start: nobody read them, or the disk was full. */
   readonly dropped?: number
   /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
   close?(): Promise<void>
@@ -29,9 +30,19 @@ export interface LogOptions {
   colour?: boolean | undefined
   /** The file descriptor to write to. Default 2, stderr. */
   fd?: number | undefined
+  /** Path of a file that gets every line as well, as JSON, at its end; made where there is none. */
+  file?: string | undefined
 }
 
-/** Logs without ever waiting for whoever reads the log. */
+/** The log's file cannot be opened. */
+export class LogFileError extends Error {
+  constructor(path: string, cause: unknown) {
+    super(`The log file ${path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.name = 'LogFileError'
+  }
+}
+
+/** Logs without ever waiting for whoever reads the log. Throws LogFileError. */
 export function createLog(options: LogOptions = {}): Log {
   const categoryLevels = options.categoryLevels ?? {}
   const fd = options.fd ?? 2
@@ -39,7 +50,36 @@ export function createLog(options: LogOptions = {}): Log {
   const output = new LineWriter(fd)
   const write = pretty ? (line: string) => output.write(prettyLine(line, options.colour ?? true)) : (line: string) => output.write(line)
   const level = severityOf(categoryLevels.all ?? options.level ?? 'info')
-  return new LineLog({ write, close: () => output.close(), dropped: () => output.dropped, categoryLevels }, level, '')
+  const sink = { write, close: () => output.close(), dropped: () => output.dropped, categoryLevels }
+  return new LineLog(options.file === undefined ? sink : withFile(sink, options.file), level, '')
+}
+
+function withFile(sink: Sink, path: string): Sink {
+  const fd = openToAppend(path)
+  const output = new LineWriter(fd)
+  return {
+    ...sink,
+    write(line) {
+      sink.write(line)
+      output.write(line)
+    },
+    async close() {
+      await Promise.all([sink.close(), output.close()])
+      if (output.isIdle) closeSync(fd)
+    },
+    dropped: () => sink.dropped() + output.dropped,
+  }
+}
+
+/** Several processes of one server append to the same file. */
+function openToAppend(path: string): number {
+  // Without O_NONBLOCK opening a named pipe that nobody reads would hold up the start.
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants
+  try {
+    return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o640)
+  } catch (error) {
+    throw new LogFileError(path, error)
+  }
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog, tellsDebug: false }

@@ -28,4 +28,15 @@ export const operations: Requirements = {
     when: 'the health of a provider is asked for and the provider hangs',
     observed: 'an answer within the limit that says so; the check is aborted',
   },
+  'OPS-6': {
+    source: 'behaviour §1.9; Llama Stack’s log.py; docs/logs.md',
+    when: 'LLAMA_STACK_LOG_FILE, OGX_LOG_FILE or CORRAL_LOG_FILE names a file',
+    observed:
+      'every line is appended to it as well; one that cannot be opened stops the start; one that takes nothing more costs lines, which are counted',
+  },
+  'OPS-7': {
+    source: 'issue "Logs", "Failures and bad input"; docs/metrics.md',
+    when: 'a sink of log lines, spans, pushes, audit entries or ledger lines is stuck, full or out of reach',
+    observed: 'serving goes on unchanged, and /metrics counts what was lost, by what it was',
+  },
 }

@@ -1,0 +1,65 @@
+import { expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { LineWriter, type WriteBytes } from './line-writer.ts'
+
+/** What one system call does: takes some of the bytes, or fails. */
+type Outcome = number | 'ENOSPC' | 'EAGAIN' | 'EPIPE'
+
+/** A file that does what it is told, one call after another, and takes everything once it has been told nothing more. */
+function fileThat(outcomes: readonly Outcome[]) {
+  const left = [...outcomes]
+  const file = { text: '' }
+  const write: WriteBytes = (_fd, bytes, done) => {
+    const outcome = left.shift() ?? bytes.length
+    if (typeof outcome === 'string') {
+      queueMicrotask(() => done(Object.assign(new Error(outcome), { code: outcome }), 0))
+      return
+    }
+    const taken = bytes.subarray(0, Math.max(1, Math.min(outcome, bytes.length)))
+    file.text += taken.toString('latin1')
+    queueMicrotask(() => done(null, taken.length))
+  }
+  return { file, write }
+}
+
+const isNotice = (line: string) => line.includes('log lines dropped')
+
+const outcomes = fc.array(fc.oneof(fc.nat({ max: 400 }), fc.constantFrom<Outcome>('ENOSPC', 'EAGAIN')), { maxLength: 12 })
+
+test('[OPS-7] every line is written whole and in order, or counted; the log tells how many, however a disk fails', async () => {
+  await fc.assert(
+    fc.asyncProperty(outcomes, fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 }), async (calls, batches) => {
+      const { file, write } = fileThat(calls)
+      const writer = new LineWriter(0, write)
+      let lines = 0
+      for (const size of batches) {
+        // More than is gathered, so that each batch is written at once.
+        for (let at = 0; at < size; at++) writer.write(`<${lines++}${'x'.repeat(at === size - 1 ? 65_536 : 20)}>\n`)
+        while (!writer.isIdle) await Bun.sleep(1)
+      }
+      writer.write(`<${lines++}>\n`)
+      await writer.close()
+      const whole = file.text.split('\n').filter((line) => /^<\d+x*>$/.test(line))
+      const numbers = whole.map((line) => Number(/\d+/.exec(line)?.[0]))
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+      expect(new Set(numbers).size).toBe(numbers.length)
+      expect(whole.length + writer.dropped).toBe(lines)
+      const told = file.text.split('\n').filter((line) => isNotice(line) && line.endsWith('}'))
+      const counts = told.map((line) => (JSON.parse(line) as { dropped: number }).dropped)
+      // What was lost at the very end nobody can be told.
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(writer.dropped)
+      if (calls.every((outcome) => outcome !== 'ENOSPC')) expect([writer.dropped, told]).toEqual([0, []])
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('[OPS-7] once the reader is gone every line is lost, and counted', async () => {
+  const { file, write } = fileThat(['EPIPE'])
+  const writer = new LineWriter(0, write)
+  for (let at = 0; at < 3; at++) writer.write(`${'x'.repeat(40_000)}\n`)
+  while (!writer.isIdle) await Bun.sleep(1)
+  writer.write('late\n')
+  expect([writer.dropped, file.text]).toEqual([4, ''])
+  await writer.close()
+})
