@@ -8,6 +8,12 @@ export type Reader = Pick<Kysely<Tables>, 'selectFrom' | 'with' | 'withRecursive
 /** One transaction of a database that may write. */
 export type Transaction = KyselyTransaction<Tables>
 
+/** What is watched until it is disposed of. */
+export interface Watching extends Disposable {
+  /** Looks now. Resolves once a look that began after this call is over, whether or not it worked. */
+  look(): Promise<void>
+}
+
 /** One open database, SQLite or PostgreSQL, its tables up to date. */
 export interface Database extends AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres'
@@ -34,7 +40,7 @@ export interface Database extends AsyncDisposable {
    * nothing, and is given what to read by: connections that answer or fail soon. `failed` is told when looking fails, and `changed` again after
    * that; `looked` after each look that worked.
    */
-  watch(scope: string, watcher: { changed(read?: Reader): void; failed(error: unknown): void; looked?(): void }): Disposable
+  watch(scope: string, watcher: { changed(read?: Reader): void; failed(error: unknown): void; looked?(): void }): Watching
 }
 
 /** To be called in the transaction that changes what `scope` names: whoever watches it is told after the commit. */

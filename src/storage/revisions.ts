@@ -1,5 +1,5 @@
 import { PostgresAdapter, sql } from 'kysely'
-import type { BumpRevision, Reader } from './database.ts'
+import type { BumpRevision, Reader, Watching } from './database.ts'
 import { DatabaseReplaced, type Engine } from './engine.ts'
 import { outOfReach } from './errors.ts'
 import type { Gate } from './gate.ts'
@@ -38,7 +38,8 @@ export class RevisionWatch {
   #watch: ReturnType<Engine['watch']> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #looking: Promise<void> | undefined
-  #lookAgain = false
+  /** Of the look that is to follow the one under way. */
+  #again: PromiseWithResolvers<void> | undefined
   #disposed = false
 
   /**
@@ -51,7 +52,7 @@ export class RevisionWatch {
     this.#gate = gate
   }
 
-  add(scope: string, watcher: Watcher): Disposable {
+  add(scope: string, watcher: Watcher): Watching {
     const watched: Watched = { watcher, seen: undefined, isFailing: false }
     const all = this.#scopes.get(scope) ?? new Set()
     this.#scopes.set(scope, all.add(watched))
@@ -60,6 +61,7 @@ export class RevisionWatch {
       this.look()
     }
     return {
+      look: () => this.#soon(false),
       [Symbol.dispose]: () => {
         all.delete(watched)
         if (all.size === 0 && this.#scopes.get(scope) === all) this.#scopes.delete(scope)
@@ -70,16 +72,7 @@ export class RevisionWatch {
 
   /** Looks now; a look that is under way is followed by another. */
   look(): void {
-    if (this.#disposed || this.#scopes.size === 0) return
-    if (this.#looking) {
-      this.#lookAgain = true
-      return
-    }
-    clearTimeout(this.#timer)
-    this.#looking = this.#lookOnce(true).finally(() => {
-      this.#looking = undefined
-      this.#schedule()
-    })
+    void this.#soon(true)
   }
 
   dispose(): void {
@@ -93,20 +86,33 @@ export class RevisionWatch {
     this.#watch = undefined
   }
 
+  /** @param certainly also where the engine says that nothing can have changed */
+  async #soon(certainly: boolean): Promise<void> {
+    if (this.#disposed || this.#scopes.size === 0) return
+    if (!this.#looking) return await this.#begin(certainly)
+    // What is under way may have read before the change.
+    this.#again ??= Promise.withResolvers()
+    await this.#again.promise
+  }
+
+  #begin(certainly: boolean): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#looking = this.#lookOnce(certainly).finally(() => {
+      this.#looking = undefined
+      this.#schedule()
+    })
+    return this.#looking
+  }
+
   #schedule(): void {
-    if (this.#disposed || !this.#watch) return
-    if (this.#lookAgain) {
-      this.#lookAgain = false
-      this.look()
-      return
+    const again = this.#again
+    this.#again = undefined
+    if (this.#disposed || !this.#watch) again?.resolve()
+    else if (again) void this.#begin(true).finally(again.resolve)
+    else {
+      this.#timer = setTimeout(() => void this.#begin(false), this.#watch.interval)
+      this.#timer.unref()
     }
-    this.#timer = setTimeout(() => {
-      this.#looking = this.#lookOnce(false).finally(() => {
-        this.#looking = undefined
-        this.#schedule()
-      })
-    }, this.#watch.interval)
-    this.#timer.unref()
   }
 
   async #lookOnce(certainly: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 import { unavailable } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { Database, Reader } from './database.ts'
+import type { Database, Reader, Watching } from './database.ts'
+import { EarlyLooks } from './early-looks.ts'
 import { isOutOfReach } from './errors.ts'
 
 /** What every replica holds in memory of something stored, swapped whole when its revision changes. */
@@ -9,6 +10,11 @@ export interface Snapshot<T> extends Disposable {
   current(): T
   /** Loads anew now; for the process that made a change itself and wants to see it at once. Throws what loading throws. */
   refresh(): Promise<void>
+  /**
+   * For whoever is asked about something that is not there, and may have come a moment ago. Resolves once what is known is as new as this call, or
+   * reading it has failed, or a second has gone by; never rejects. All who ask within 50 ms share one look at the revision.
+   */
+  catchUp(): Promise<void>
   /** Resolves after the first load, or its failure. */
   readonly ready: Promise<void>
 }
@@ -24,6 +30,8 @@ export interface SnapshotOptions<T> {
   readonly onChange?: ((value: T) => void) | undefined
   /** Milliseconds, of any clock that only goes forward. Default: `performance.now`. */
   readonly now?: (() => number) | undefined
+  /** Milliseconds between two looks that `catchUp` causes. Default 50. */
+  readonly looksApart?: number | undefined
 }
 
 /** Milliseconds for which what is known stays good while the store is out of reach. */
@@ -41,12 +49,15 @@ class LoadedSnapshot<T> implements Snapshot<T> {
   readonly ready: Promise<void>
   readonly #options: SnapshotOptions<T>
   readonly #now: () => number
-  readonly #watching: Disposable
+  readonly #watching: Watching
+  readonly #earlyLooks: EarlyLooks
   readonly #firstDone: () => void
   #value: { readonly of: T } | undefined
   /** When it was last certain that the value is the latest. */
   #confirmedAt: number
   #isStale = false
+  /** The load that began last. */
+  #loading: Promise<void> | undefined
   /** Loads are numbered as they begin: a slow one never replaces what a later one has read. */
   #begun = 0
   #swapped = 0
@@ -61,7 +72,7 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.ready = promise
     this.#firstDone = resolve
     this.#watching = options.database.watch(options.scope, {
-      changed: (read) => void this.#loadInBackground(read),
+      changed: (read) => void (this.#loading = this.#loadInBackground(read)),
       failed: () => {
         this.#isStale = true
         resolve()
@@ -70,6 +81,10 @@ class LoadedSnapshot<T> implements Snapshot<T> {
         if (!this.#isStale) this.#confirmedAt = this.#now()
       },
     })
+    this.#earlyLooks = new EarlyLooks(async () => {
+      await this.#watching.look()
+      await this.#loading
+    }, options.looksApart)
   }
 
   current(): T {
@@ -85,13 +100,19 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     return this.#load(this.#options.database.read)
   }
 
+  catchUp(): Promise<void> {
+    return this.#earlyLooks.ask()
+  }
+
   async #load(read: Reader): Promise<void> {
     const number = ++this.#begun
+    // What it reads is as old as this at most; it may be read much later that it was so.
+    const asOf = this.#now()
     const value = await this.#options.load(read)
     if (number < this.#swapped || this.#disposed) return
     this.#swapped = number
     this.#value = { of: value }
-    this.#confirmedAt = this.#now()
+    this.#confirmedAt = Math.max(this.#confirmedAt, asOf)
     this.#isStale = false
     this.#options.onChange?.(value)
   }

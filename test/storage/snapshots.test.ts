@@ -99,14 +99,14 @@ for (const engine of engines) {
 }
 
 /** A database whose changes and failures the test tells. */
-function scripted() {
+function scripted(looking = () => Promise.resolve()) {
   let watcher: Parameters<Database['watch']>[1] | undefined
   let disposed = false
   const database: Pick<Database, 'read' | 'watch'> = {
     read: undefined as never,
     watch(_scope, given) {
       watcher = given
-      return { [Symbol.dispose]: () => void (disposed = true) }
+      return { look: () => looking(), [Symbol.dispose]: () => void (disposed = true) }
     },
   }
   return {
@@ -190,6 +190,23 @@ describe('a snapshot', () => {
     expect(() => snapshot.current()).toThrow('too old')
   })
 
+  test('[STO-18] counts from the beginning of a load, however long it took', async () => {
+    const source = scripted()
+    let now = 0
+    const loading = Promise.withResolvers<string>()
+    using snapshot = createSnapshot({ database: source.database, scope: 's', load: () => loading.promise, now: () => now })
+    now = 1000
+    source.changed()
+    now = 50_000
+    loading.resolve('x')
+    await snapshot.ready
+    source.failed()
+    now = 61_000
+    expect(snapshot.current()).toBe('x')
+    now = 61_001
+    expect(() => snapshot.current()).toThrow('too old')
+  })
+
   test('a slow load never replaces what a later one has read', async () => {
     const source = scripted()
     const loads: PromiseWithResolvers<string>[] = []
@@ -225,6 +242,48 @@ describe('a snapshot', () => {
     await turn()
     expect(snapshot.current()).toBe('good')
     expect(told).toEqual(['reading s'])
+  })
+
+  test('[STO-17] whoever asks shares a look that begins after that; the next waits for its time', async () => {
+    const looks: PromiseWithResolvers<void>[] = []
+    const source = scripted(() => {
+      const one = Promise.withResolvers<void>()
+      looks.push(one)
+      return one.promise
+    })
+    const told: string[] = []
+    const stored = { text: 'first' }
+    using snapshot = createSnapshot({
+      database: source.database,
+      scope: 's',
+      load: async () => {
+        const { text } = stored
+        await turn()
+        return text
+      },
+      looksApart: 3_600_000,
+    })
+    const ask = async (who: string) => {
+      await snapshot.catchUp()
+      told.push(`${who}: ${snapshot.current()}`)
+    }
+    source.changed()
+    await snapshot.ready
+    const [one, two] = [ask('one'), ask('two')]
+    await turn()
+    expect(looks.length).toBe(1)
+    // The look has begun: it may have been too early for this one.
+    const three = ask('three')
+    stored.text = 'second'
+    source.changed()
+    looks[0]?.resolve()
+    await Promise.all([one, two])
+    expect(told).toEqual(['one: second', 'two: second'])
+    expect(looks.length).toBe(1)
+    // Nobody waits for more than a second.
+    await three
+    expect(told.at(-1)).toBe('three: second')
+    expect(looks.length).toBe(1)
   })
 
   test('stops watching when it is disposed of', () => {

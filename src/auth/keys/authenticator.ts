@@ -31,7 +31,8 @@ export type KeyAuthenticator = Authenticator &
 
 /**
  * Corral's own keys (`crl_…`); every other credential is left to the next in the chain. Keys are looked up in memory, in what every replica
- * holds of the table, so that an answer costs no promise; a change is seen within a second. Throws CredentialRefused (401) for a
+ * holds of the table, so that an answer costs no promise; a change is seen within a second. Before one is refused that is unknown here, the database
+ * is asked whether its keys have changed, at most once in 50 ms for all of them. Throws CredentialRefused (401) for a
  * key that is mistyped, unknown, revoked or expired, and ApiError 503 while the keys could not be read for more than a minute.
  *
  * There is no cache of verdicts: recognising a key costs about a microsecond, most of it the one HMAC, and a cache would need a hash as well.
@@ -52,10 +53,16 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
     ...(events && { events }),
     ...(now && { now }),
   })
-  const recognise = (token: string, id: string): Principal => {
+  const recognise = (token: string, id: string): Principal | undefined => {
     const record = snapshot.current().keys.get(id)
-    if (!record) throw refused('unknown API key')
-    return check(record, hasher, token, clock())
+    return record && check(record, hasher, token, clock())
+  }
+  // Another process may have made it, or given it a new secret, a moment ago.
+  const recogniseNew = async (token: string, id: string): Promise<Principal> => {
+    await snapshot.catchUp()
+    const principal = recognise(token, id)
+    if (!principal) throw refused(unrecognised(snapshot.current().keys.get(id), hasher.pepperId))
+    return principal
   }
   return {
     type: keyType,
@@ -65,7 +72,8 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
       if (!token?.startsWith(tokenPrefix)) return undefined
       const id = idOfToken(token)
       if (id === undefined) throw mistyped()
-      return loaded ? recognise(token, id) : snapshot.ready.then(() => recognise(token, id))
+      if (!loaded) return snapshot.ready.then(() => recognise(token, id) ?? recogniseNew(token, id))
+      return recognise(token, id) ?? recogniseNew(token, id)
     },
     refresh: () => snapshot.refresh(),
     ready: snapshot.ready,
@@ -83,13 +91,12 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
   }
 }
 
-function check(record: KeyRecord, hasher: KeyHasher, token: string, time: number): Principal {
+/** Undefined: not the secret that is known. */
+function check(record: KeyRecord, hasher: KeyHasher, token: string, time: number): Principal | undefined {
   const { id, hash, previous, expiresAt, revokedAt, principal } = record
   const digest = hasher.digest(token)
   if (!sameHash(hash, digest)) {
-    if (!sameHash(previous?.hash, digest)) {
-      throw refused(hash.pepperId === hasher.pepperId ? `API key ${id}: wrong secret` : `API key ${id} was made with another pepper`)
-    }
+    if (!sameHash(previous?.hash, digest)) return undefined
     if (time >= (previous?.until ?? 0))
       throw refused(`API key ${id}: the secret before its rotation`, 'This API key was replaced by a new one.')
   }
@@ -99,6 +106,11 @@ function check(record: KeyRecord, hasher: KeyHasher, token: string, time: number
     throw refused(`API key ${id} has expired`, `This API key expired at ${new Date(expiresAt).toISOString()}.`)
   }
   return principal
+}
+
+function unrecognised(record: KeyRecord | undefined, pepperId: string): string {
+  if (!record) return 'unknown API key'
+  return record.hash.pepperId === pepperId ? `API key ${record.id}: wrong secret` : `API key ${record.id} was made with another pepper`
 }
 
 function refused(reason: string, message = 'Invalid API key.'): CredentialRefused {
