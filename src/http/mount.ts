@@ -4,6 +4,7 @@ import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
+import { type Parser, parserOf } from '../schemas/parser.ts'
 import { defaultMaxBodyBytes, readJsonBody, type UploadWatch } from './body.ts'
 import { parseQuery } from './query.ts'
 import { pathOf } from './request-path.ts'
@@ -45,6 +46,7 @@ const noBytes = new Uint8Array()
 export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
   const find = options.find ?? findRoutes(routes)
   const limit = options.maxBodyBytes ?? defaultMaxBodyBytes
+  const parserFor = createParsers()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
     const found = call.found === undefined ? find(request.method, pathOf(request.url)) : (call.found as FoundRoute<Deps> | null)
@@ -52,14 +54,24 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     const { route } = found
     const isHead = request.method === 'HEAD'
     if (call.notes) call.notes.route = route.path
-    const params = route.params ? parse(route.params, decodeParams(found.params)) : decodeParams(found.params)
-    const query = route.query ? parse(route.query, parseQuery(request.url)) : {}
+    const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
+    const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
     const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
     if (json && call.notes) call.notes.requestBytes = json.bytes.length
-    const body = route.body && parse(route.body, json?.value)
+    const body = route.body && parse(parserFor(route.body), json?.value)
     const result = await route.handle({ params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, call } as never, deps)
     const response = result instanceof Response ? result : Response.json(result)
     return isHead ? withoutBody(response) : response
+  }
+}
+
+/** Each made when it is first needed: a start needs none. */
+function createParsers(): (schema: z.ZodType) => Parser {
+  const known = new Map<z.ZodType, Parser>()
+  return (schema) => {
+    let parser = known.get(schema)
+    if (!parser) known.set(schema, (parser = parserOf(schema)))
+    return parser
   }
 }
 
@@ -127,8 +139,8 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status: response.status, headers })
 }
 
-function parse(schema: z.ZodType, value: unknown): unknown {
-  const result = schema.safeParse(value)
+function parse(parser: Parser, value: unknown): unknown {
+  const result = parser(value)
   if (result.success) return result.data
   throw toInvalidRequest(result.error, value)
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type Parser, parserOf } from './parser.ts'
 
 /**
  * Ways to say in one schema what is published and what is accepted. A client's body is read loosely: unknown keys and
@@ -64,10 +65,12 @@ export function list<Item extends z.ZodType>(
   { atLeast = 0, ...meta }: { atLeast?: number } & Record<string, unknown> = {},
 ): z.ZodType<z.output<Item>[]> {
   const bounds = atLeast > 0 ? { minItems: atLeast } : {}
+  let parse: Parser | undefined
   const base = z.array(z.unknown()).check((payload) => {
+    parse ??= parserOf(item)
     const items = payload.value
     if (items.length < atLeast) payload.issues.push({ code: 'too_small', origin: 'array', minimum: atLeast, inclusive: true, input: items })
-    for (let at = 0; at < items.length; at++) if (!check(item, items[at], payload, at)) return
+    for (let at = 0; at < items.length; at++) if (!check(parse, items[at], payload, at)) return
   })
   return documentedAs(base as unknown as z.ZodType<z.output<Item>[]>, z.array(item).meta({ ...bounds, ...meta }))
 }
@@ -77,15 +80,17 @@ export function mapOf<Value extends z.ZodType>(
   value: Value,
   meta: Record<string, unknown> = {},
 ): z.ZodType<Record<string, z.output<Value>>> {
+  let parse: Parser | undefined
   const base = z.looseObject({}).check((payload) => {
-    for (const key in payload.value) if (!check(value, payload.value[key], payload, key)) return
+    parse ??= parserOf(value)
+    for (const key in payload.value) if (!check(parse, payload.value[key], payload, key)) return
   })
   return documentedAs(base as unknown as z.ZodType<Record<string, z.output<Value>>>, z.record(z.string(), value).meta(meta))
 }
 
 /** Holds a part of a value to a schema of its own; false when it failed and was reported. */
-function check(schema: z.ZodType, value: unknown, payload: z.core.ParsePayload, key?: PropertyKey): boolean {
-  const result = schema.safeParse(value)
+function check(parse: Parser, value: unknown, payload: z.core.ParsePayload, key?: PropertyKey): boolean {
+  const result = parse(value)
   if (result.success) return true
   for (const issue of result.error.issues) {
     const path = key === undefined ? issue.path : [key, ...issue.path]
@@ -115,10 +120,11 @@ export function openUnion<const Options extends readonly [z.ZodType & Shape, ...
   options: Options,
   { id, published, discriminator, fallback }: OpenUnionOptions = {},
 ): z.ZodType<z.output<Options[number]>> {
-  const byType = new Map(options.map((option) => [literalOf(option.shape['type']), option as z.ZodType]))
+  let parsers: Map<string, Parser> | undefined
   const base = z.looseObject({ type: fallback === undefined ? z.string() : z.string().nullish() }).check((payload) => {
-    const option = byType.get(payload.value.type ?? fallback ?? '')
-    if (option) check(option, payload.value, payload)
+    parsers ??= new Map(options.map((option) => [literalOf(option.shape['type']), parserOf(option)]))
+    const parse = parsers.get(payload.value.type ?? fallback ?? '')
+    if (parse) check(parse, payload.value, payload)
   })
   const meta = { ...(id && { id }), ...(discriminator && { discriminator: { propertyName: 'type' } }) }
   return documentedAs(base as unknown as z.ZodType<z.output<Options[number]>>, oneOf(published ?? options, meta))
