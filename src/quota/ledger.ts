@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { shortened } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import type { LedgerRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -32,6 +33,9 @@ export interface LedgerOptions {
 
 const dependency = 'the ledger’s database'
 
+/** UTF-16 units of a model's name: callers may ask for what they like, and some providers take every name. */
+const longestModel = 512
+
 /** Writes lines into the table `ledger`, in batches and off the requests' way. Disposing writes what is left, once. */
 export function openLedger(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions): Ledger {
   return new WrittenLedger(database, options)
@@ -63,7 +67,8 @@ class WrittenLedger implements Ledger {
       return
     }
     this.#number += 1
-    this.#waiting.push({ id: `${this.#origin}-${this.#number.toString(36)}`, created_at: now(), ...entry })
+    const row: LedgerRow = { id: `${this.#origin}-${this.#number.toString(36)}`, created_at: now(), ...entry }
+    this.#waiting.push(row.model.length > longestModel ? { ...row, model: shortened(row.model, longestModel) } : row)
     if (this.#waiting.length === batch && this.#failures === 0) this.#plan(0)
     else if (this.#timer === undefined && !this.#writing) this.#plan(every)
   }
@@ -165,8 +170,18 @@ const columns: readonly (readonly [name: keyof LedgerRow, type: 'text' | 'bigint
   ['cost_nano_dollars', 'bigint'],
 ]
 
+/** PostgreSQL takes neither NUL nor half a surrogate pair in a text, and one such line would keep all others of its batch from being written, for ever. */
+function storable(row: LedgerRow): LedgerRow {
+  return { ...row, model: wellFormed(row.model), principal: row.principal === null ? null : wellFormed(row.principal) }
+}
+
+function wellFormed(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\u{FFFD}')
+}
+
 /** All rows as one parameter, which costs a fifth of a parameter for each value. */
-function insert(rows: readonly LedgerRow[], engine: Database['engine']) {
+function insert(lines: readonly LedgerRow[], engine: Database['engine']) {
+  const rows = lines.map(storable)
   const names = sql.join(columns.map(([name]) => sql.ref(name)))
   const json = JSON.stringify(engine === 'sqlite' ? rows.map((row) => columns.map(([name]) => row[name])) : rows)
   const source =

@@ -67,6 +67,27 @@ for (const engine of engines) {
       expect(new Set(rows.map(({ id }) => id)).size).toBe(30)
     })
 
+    test('[QUO-57] a line is written whatever callers put into it, and so are those beside it', async () => {
+      await using database = await engine.open()
+      const { told, events } = recording()
+      await using ledger = openLedger(database, { events, batch: 3 })
+      const models = ['m/a\0b', 'm/\ud800', 'm/\udc00\ud800x', 'm/\\u0000', 'm/\u{1F600}', `m/${'x'.repeat(100_000)}`, 'm/plain']
+      for (const [at, model] of models.entries()) ledger.record(entry({ request_id: `r${at}`, model }))
+      await ledger.flush()
+      const rows = await rowsOf(database)
+      const written = new Map(rows.map(({ request_id: id, model }) => [id, model]))
+      expect(models.map((_, at) => written.get(`r${at}`))).toEqual([
+        'm/a\ufffdb',
+        'm/\ufffd',
+        'm/\ufffd\ufffdx',
+        'm/\\u0000',
+        'm/\u{1F600}',
+        `m/${'x'.repeat(510)}…`,
+        'm/plain',
+      ])
+      expect(told.failed).toEqual([])
+    })
+
     test('[QUO-57] sums by key, user, team, model and provider: each adds up to the whole', async () => {
       await using database = await engine.open()
       const line = fc.record({
