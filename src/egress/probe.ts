@@ -1,4 +1,5 @@
-import { connect, type NetConnectOpts } from 'node:net'
+import { connect, isIP, type NetConnectOpts } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { NetworkOptions } from './egress.ts'
 
 /** Where a connection to `url` goes first: the Unix socket, the proxy, or the URL's own host. */
@@ -21,5 +22,21 @@ export function canConnect(hop: NetConnectOpts, milliseconds: number): Promise<b
   socket.once('connect', () => settle(true))
   // The request itself says why; here it is only that it does not work.
   socket.on('error', () => settle(false))
+  return promise
+}
+
+/** Why TLS does not come about with whoever listens there, or its certificate is not trusted; undefined: it does, and is. */
+export function tlsProblem({ host, port }: { host: string; port: number }, milliseconds: number): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const socket = connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
+  const settle = (problem: string | undefined): void => {
+    clearTimeout(timer)
+    socket.destroy()
+    resolve(problem)
+  }
+  const timer = setTimeout(settle, milliseconds, 'no answer to its beginning')
+  socket.once('secureConnect', () => settle(undefined))
+  socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message))
+  socket.once('close', () => settle('the connection was closed'))
   return promise
 }

@@ -31,7 +31,7 @@ beforeAll(async () => {
     const refused = request.url?.startsWith('/refuses')
     response.writeHead(refused ? 401 : 200, { 'content-type': 'application/json' })
     if (refused) return response.end(`{"error":{"message":"Incorrect API key provided: ${key}"}}`)
-    return response.end(request.url === '/jwks' ? '{"keys":[]}' : '{"object":"list","data":[{"id":"m","object":"model"}]}')
+    return response.end(request.url === '/jwks' ? '{"keys":[{"kty":"OKP"}]}' : '{"object":"list","data":[{"id":"m","object":"model"}]}')
   })
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
   base = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`

@@ -1,12 +1,17 @@
 import { limitsAnything } from '../../quota/config.ts'
 import { createRedisStore } from '../../quota/stores/redis.ts'
 import type { Config } from '../../config/config.ts'
-import type { Backend, PostgresBackend, SqliteBackend } from '../../storage/config.ts'
+import { canConnect, tlsProblem } from '../../egress/probe.ts'
+import type { Backend, PostgresBackend, RedisBackend, SqliteBackend } from '../../storage/config.ts'
+import { codeOf } from '../../storage/errors.ts'
 import { type DatabaseStatus, inspectDatabase } from '../../storage/inspect.ts'
 import { StorageError } from '../../storage/open.ts'
 import { causeOf } from '../../telemetry/events.ts'
 import { redactText } from '../../config/redact.ts'
 import { type Check, failed, type Finding, ok, warning } from './check.ts'
+
+/** Milliseconds for one look at a port. */
+const patience = 2_000
 
 export const database: Check = {
   name: 'database',
@@ -17,11 +22,37 @@ async function inspected(subject: string, backend: SqliteBackend | PostgresBacke
   try {
     return databaseFinding(subject, await inspectDatabase(backend))
   } catch (error) {
-    const remedy =
-      (error instanceof StorageError && error.remedy) ||
-      'Start the database, or correct its place in `storage`; `corral storage status` tells more.'
-    return failed(subject, redactText(causeOf(error)), remedy)
+    return failed(subject, redactText(causeOf(error)), remedyFor(error, backend))
   }
+}
+
+function remedyFor(error: unknown, backend: SqliteBackend | PostgresBackend): string {
+  if (error instanceof StorageError) return error.remedy
+  if (backend.engine === 'sqlite') return 'See that the file is whole and on a disk of this machine; `corral storage status` tells more.'
+  const codes = codesOf(error)
+  return (
+    postgresRemedies.find(([known]) => codes.some((code) => known.test(code)))?.[1] ??
+    'Start PostgreSQL, or correct `host` and `port` of the backend in `storage`.'
+  )
+}
+
+/** SQLSTATE (PostgreSQL, appendix A), or the code of TLS. */
+const postgresRemedies: readonly (readonly [code: RegExp, remedy: string])[] = [
+  [/^28/, 'Correct `user` and `password` of the backend in `storage`, or let this user in (`pg_hba.conf`).'],
+  [/^3D000$/, 'Make that database (`createdb`), or correct `db` of the backend in `storage`.'],
+  [/^42501$/, 'Give the user the rights that docs/storage.md names under "Permissions".'],
+  [/^53/, 'The server has no room for a further connection: raise its `max_connections`, or lower `pool_size`.'],
+  [
+    /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/,
+    'Name the authority of its certificate in `ca_cert_path`, and as `host` what the certificate is for; or choose another `ssl_mode`.',
+  ],
+]
+
+/** The codes of an error and of what caused it. */
+function codesOf(error: unknown): readonly string[] {
+  const codes: string[] = []
+  for (let at = error; at instanceof Error && codes.length < 5; at = at.cause) codes.push(codeOf(at) ?? '')
+  return codes
 }
 
 export function databaseFinding(subject: string, { place, version, newest, pending }: DatabaseStatus): Finding {
@@ -56,7 +87,7 @@ function backendOf({ quota: { store }, storage }: Config): Backend | undefined {
   return 'path' in store ? { engine: 'sqlite', path: store.path } : storage.backends[store.backend]
 }
 
-async function redisFinding({ quota }: Config, backend: Extract<Backend, { engine: 'redis' }>): Promise<Finding> {
+async function redisFinding({ quota }: Config, backend: RedisBackend): Promise<Finding> {
   const place = `Redis at ${backend.host}:${backend.port}`
   await using store = createRedisStore(backend, { namespace: quota.store?.namespace })
   try {
@@ -64,6 +95,27 @@ async function redisFinding({ quota }: Config, backend: Extract<Backend, { engin
     await store.hold({ counter: 'doctor', holder: 'doctor', limit: 1, keep: 0, atLeast: 0, slots: 0, ttl: 1000, sequence: Date.now() })
     return ok('quota store', `${place} answers`)
   } catch (error) {
-    return failed('quota store', redactText(causeOf(error)), 'Start Redis, or correct its place, user and password in storage.backends.')
+    return await whyNot(place, backend, error)
   }
+}
+
+/** What the client of Redis throws does not tell one cause from another: looks for itself, from the outside in. */
+async function whyNot(place: string, { host, port, tls, user, password }: RedisBackend, error: unknown): Promise<Finding> {
+  if (!(await canConnect({ host, port }, patience))) {
+    const remedy = 'Start Redis, or correct `host` and `port` of the backend in storage.backends.'
+    return failed('quota store', `${place}: nothing takes a connection there`, remedy)
+  }
+  const problem = tls ? await tlsProblem({ host, port }, patience) : undefined
+  if (problem !== undefined) {
+    const remedy =
+      'Its certificate must be for this host name and by an authority that this machine trusts; where it speaks no TLS, set `tls: false`.'
+    return failed('quota store', `${place}: TLS fails (${problem})`, remedy)
+  }
+  if (codesOf(error).includes('ERR_REDIS_SERVER_ERROR')) {
+    const remedy = 'Name a primary that takes writes, and a user that may run scripts on keys that begin with the namespace.'
+    return failed('quota store', `${place} answers: ${redactText(causeOf(error))}`, remedy)
+  }
+  const shown = user || password ? `the user${user ? ` '${user}'` : ''} and password that are configured` : 'no user and no password'
+  const remedy = `Correct \`user\` and \`password\` of the backend in storage.backends${tls ? '' : ', or set `tls: true` where it wants TLS'}.`
+  return failed('quota store', `${place} can be reached, and does not answer with ${shown}`, remedy)
 }
