@@ -1,5 +1,6 @@
 import { type CommandContext, defineCommand, jsonOption, type Output } from './command.ts'
 import { sourceArgument } from './config-options.ts'
+import { printable } from './printable.ts'
 import type { ClockReading, Finding, FindingState } from './doctor/check.ts'
 
 export const doctor = defineCommand({
@@ -53,8 +54,8 @@ function mark(state: FindingState, stdout: Output): string {
 /** One line a finding, and under what is not well what to do. */
 function asText(found: readonly Finding[], { stdout }: CommandContext): string {
   const lines = found.flatMap(({ state, subject, message, remedy }) => [
-    `${mark(state, stdout)} ${stdout.bold(subject)}: ${message}\n`,
-    ...(remedy === undefined ? [] : [`    ${stdout.dim(remedy)}\n`]),
+    `${mark(state, stdout)} ${stdout.bold(printable(subject))}: ${printable(message)}\n`,
+    ...(remedy === undefined ? [] : [`    ${stdout.dim(printable(remedy))}\n`]),
   ])
   return lines.join('')
 }

@@ -1,7 +1,9 @@
 import type { Output } from './command.ts'
+import { printable } from './printable.ts'
 
-/** Rows in aligned columns, the head in bold; the last column is not padded. Lines end with a newline. */
-export function table(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows in aligned columns, the head in bold; the last column is not padded. Lines end with a newline. What would steer a terminal is taken out of cells. */
+export function table(output: Output, head: readonly string[], texts: readonly (readonly string[])[]): string {
+  const rows = texts.map((row) => row.map(printable))
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>
     cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')

@@ -1,6 +1,7 @@
 import type { StoredSpan } from '../telemetry/store/reader.ts'
 import type { Output } from './command.ts'
-import { durationText, printable } from './traces-text.ts'
+import { printable } from './printable.ts'
+import { durationText } from './traces-text.ts'
 
 interface Branch {
   readonly span: StoredSpan

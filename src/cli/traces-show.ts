@@ -3,7 +3,8 @@ import { CommandError, defineCommand, jsonOption, type Output } from './command.
 import { drawTree } from './traces-draw.ts'
 import { explain } from './traces-explain.ts'
 import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
-import { durationText, printable, timeText } from './traces-text.ts'
+import { printable } from './printable.ts'
+import { durationText, timeText } from './traces-text.ts'
 
 /** Candidates that are named where an id means several. */
 const mostNamed = 10

@@ -1,10 +1,6 @@
 import type { StoredTrace } from '../telemetry/store/reader.ts'
 import type { Output } from './command.ts'
-
-/** Names and messages came from elsewhere: nothing in them may move the cursor or colour what follows. Line breaks become spaces. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\r\n\t]+/g, ' ').replaceAll(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '\u{FFFD}')
-}
+import { printable, printableName } from './printable.ts'
 
 /** `850 µs`, `12.3 ms`, `4.50 s`, `3 m 20 s`. */
 export function durationText(milliseconds: number): string {
@@ -34,7 +30,7 @@ export function traceCells(trace: StoredTrace): string[] {
     trace.traceId.slice(0, shownDigits),
     httpStatus === null ? (failed ? 'error' : '-') : String(httpStatus),
     durationText(trace.end - trace.start),
-    printable(trace.model ?? '-'),
+    printableName(trace.model ?? '-'),
     printable([principal, keyId].filter((one) => one !== null).join(' ') || '-'),
     input === null && output === null ? '-' : `${input ?? 0}+${output ?? 0}`,
     costUsd === null ? '-' : `$${costUsd.toFixed(6)}`,

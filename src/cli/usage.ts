@@ -1,5 +1,6 @@
 import type { UsageGroup, UsageSum } from '../quota/ledger-usage.ts'
 import { defineCommand, jsonOption, usageError } from './command.ts'
+import { printableName } from './printable.ts'
 import { recordsOption, withRecords } from './storage-records.ts'
 import { table } from './table.ts'
 
@@ -37,7 +38,7 @@ export const usage = defineCommand({
       else if (csv) stdout.write([csvHead(by), ...sums.map(csvLine)].map((line) => `${line}\r\n`).join(''))
       else {
         const digits = digitsOf([...sums, total])
-        const rows = sums.map((sum) => cells(sum, sum.of ?? '(none)', digits))
+        const rows = sums.map((sum) => cells(sum, printableName(sum.of ?? '(none)'), digits))
         stdout.write(table(stdout, head(by), [...rows, cells(total, 'total', digits)]))
       }
     })

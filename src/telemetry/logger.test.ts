@@ -101,6 +101,8 @@ describe('log', () => {
     expect(line).toContain('route="/a\\u001b[31m"')
     expect(line).toContain('\u001b[33mWARN')
     expect(prettyLine(json, false)).toBe('10:11:12 WARN  [server] odd\\x1b[2J  route="/a\\u001b[31m"\n')
+    const strange = JSON.stringify({ level: 'info', time: '2026-11-22T10:11:12.000Z', model: 'a\u009b31m\u202eb', msg: 'c\u009bd\u202e' })
+    expect(prettyLine(strange, false)).toBe('10:11:12 INFO  c\\x9bd\\u202e  model="a\\x9b31m\\u202eb"\n')
   })
 })
 

@@ -18,14 +18,21 @@ export function prettyLine(line: string, colour: boolean): string {
 }
 
 function shown(value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value)
-  return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value)
+  if (typeof value === 'string' && /^[\w./:@+-]+$/.test(value)) return value
+  // JSON escapes what is below U+0020, and neither the later control characters nor what turns the direction of writing.
+  return JSON.stringify(value).replaceAll(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
 }
 
 /** What callers send may stand in a message: nothing of it may steer the terminal. */
 function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what it is about
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (char) => `\\x${char.codePointAt(0)?.toString(16).padStart(2, '0')}`)
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
+}
+
+function escaped(char: string): string {
+  const code = char.codePointAt(0) ?? 0
+  const digits = code.toString(16)
+  return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : code < 0x1_0000 ? `\\u${digits.padStart(4, '0')}` : `\\u{${digits}}`
 }
 
 function stackOf(err: unknown): string {

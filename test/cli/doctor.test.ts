@@ -30,7 +30,7 @@ beforeAll(async () => {
     response.setHeader('date', new Date(Date.now() + skew).toUTCString())
     const refused = request.url?.startsWith('/refuses')
     response.writeHead(refused ? 401 : 200, { 'content-type': 'application/json' })
-    if (refused) return response.end(`{"error":{"message":"Incorrect API key provided: ${key}"}}`)
+    if (refused) return response.end(JSON.stringify({ error: { message: `Incorrect \u001b[31mAPI key\nprovided: ${key}` } }))
     return response.end(request.url === '/jwks' ? '{"keys":[{"kty":"OKP"}]}' : '{"object":"list","data":[{"id":"m","object":"model"}]}')
   })
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
@@ -99,6 +99,12 @@ describe('corral doctor', () => {
     const text = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
     expect(text.code).toBe(0)
     expect(text.stdout).toContain('✓ provider up: answers\n')
+  })
+
+  test('what a provider says neither steers the terminal nor begins a line', async () => {
+    const { home } = await doctor({ path: '/refuses' })
+    const { stdout } = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
+    expect(stdout).toContain('✗ provider up: Incorrect �[31mAPI key provided: ***\n')
   })
 
   test('[OPS-1] says that a provider refuses its key, or cannot be reached, without the key', async () => {

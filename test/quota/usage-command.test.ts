@@ -98,6 +98,23 @@ test.each([
   expect([...(stdout.match(/\$[\d.]+/g) ?? [])]).toEqual(printed)
 })
 
+test('[QUO-57] what callers name their models neither steers the terminal nor looks like a line of its own', async () => {
+  using folder = temporaryFolder()
+  const models = ['m/\u001b[2J\u001b[31mred', 'm/x\ntotal  0  0  0  0  0  $0', 'm/\u009b31m\u202eabc', `m/${'x'.repeat(5_000)}`]
+  const usage = await stage(
+    folder.path,
+    models.map((model, at) => line({ model, cost_nano_dollars: 100_000 - at * 1000 })),
+  )
+  const { stdout } = await usage('--by model')
+  const lines = stdout.trimEnd().split('\n')
+  expect(lines).toHaveLength(models.length + 2)
+  expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+  expect(lines.filter((one) => one.startsWith('total'))).toHaveLength(1)
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(200)
+  const whole = JSON.parse((await usage('--by model --json')).stdout) as { data: { of: string }[] }
+  expect(whole.data.map(({ of }) => of)).toEqual([...models.slice(0, 3), `m/${'x'.repeat(510)}…`])
+})
+
 test('corral usage of a time', async () => {
   using folder = temporaryFolder()
   const usage = await stage(folder.path)
