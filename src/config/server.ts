@@ -198,10 +198,13 @@ const developmentCors: CorsConfig = {
   allowHeaders: ['*'],
   exposeHeaders: [
     'X-Request-Id',
+    'X-Trace-Id',
     'X-Corral-Error-Source',
     'WWW-Authenticate',
     'Retry-After',
     'X-Should-Retry',
+    'Deprecation',
+    'Link',
     ...['Requests', 'Tokens'].flatMap((unit) => ['Limit', 'Remaining', 'Reset'].map((what) => `X-RateLimit-${what}-${unit}`)),
   ],
   allowCredentials: false,

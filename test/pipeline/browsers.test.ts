@@ -57,6 +57,42 @@ for (const origin of ['http://localhost:5173', 'https://localhost', 'http://127.
   })
 }
 
+/** What scripts may read unasked (Fetch standard: CORS-safelisted response headers), and what is for browsers themselves. */
+const forBrowsers =
+  /^(?:cache-control|content-(?:language|length|type)|expires|last-modified|pragma|date|vary|access-control-.*|x-content-type-options)$/
+
+const page = 'http://localhost:5173'
+
+test('[PIP-11] a page reads every header of ours, whatever is answered', async () => {
+  const chat = (model: string) => ({
+    method: 'POST',
+    headers: { origin: page, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hi' }] }),
+  })
+  const answers = [
+    await server.fetch('/v1/chat/completions', asking('alice', chat('mock/m'))),
+    await server.fetch('/v1/chat/completions', asking('alice', chat('nowhere/m'))),
+    await server.fetch('/v1/chat/completions', chat('mock/m')),
+    await server.fetch('/v1/openai/v1/models', asking('alice', { headers: { origin: page } })),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([200, 404, 401, 200])
+  const read = new Set<string>()
+  for (const { headers } of answers) {
+    const exposed = headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? []
+    for (const name of headers.keys()) {
+      if (forBrowsers.test(name)) continue
+      expect(exposed).toContain(name)
+      read.add(name)
+    }
+  }
+  for (const name of ['x-request-id', 'x-trace-id', 'www-authenticate', 'deprecation', 'link']) expect(read).toContain(name)
+  // The list for those who configure their own says the same.
+  const [, documented = ''] =
+    /^`\[(x-request-id, [^\]]+)\]`/m.exec(await Bun.file(`${import.meta.dir}/../../docs/configuration.md`).text()) ?? []
+  const exposed = answers[0]?.headers.get('access-control-expose-headers')?.toLowerCase().split(', ')
+  expect(documented.split(', ').toSorted()).toEqual((exposed ?? []).toSorted())
+})
+
 test('[PIP-11] pages of other machines may not, whatever their name looks like', async () => {
   for (const origin of [
     'http://localhost.evil.example',
