@@ -29,7 +29,14 @@ export const keyLimit = z
     input_tokens: count('Tokens of prompts in a period.'),
     output_tokens: count('Tokens of answers in a period.'),
     total_tokens: count('Both together.'),
-    dollars: z.number().positive().max(9_000_000).optional().meta({ description: 'US dollars in a period, by the prices of the models.' }),
+    // Money is counted in billionths of a dollar.
+    dollars: z
+      .number()
+      .positive()
+      .max(9_000_000)
+      .refine((amount) => amount <= 0 || amount >= 1e-9, 'it is less than can be counted: the smallest is 0.000000001 US dollars')
+      .optional()
+      .meta({ description: 'US dollars in a period, by the prices of the models; at least 0.000000001.' }),
     concurrent_requests: count('Requests at any one time, whatever the period.'),
   })
   .superRefine(({ name: _name, period, concurrent_requests: concurrent, ...amounts }, context) => {

@@ -168,12 +168,18 @@ for (const engine of engines) {
         [{ limits: [{ requests: 1 }] }, 'limits[0].period'],
         [{ limits: [{ requests: -1, period: 'day' }] }, 'limits[0].requests'],
         [{ limits: [{ dollars: 0, period: 'day' }] }, 'limits[0].dollars'],
+        [{ limits: [{ dollars: 1e-10, period: 'day' }] }, 'limits[0].dollars'],
         [{ limits: [{ requests: 1, period: 'fortnight' }] }, 'limits[0].period'],
       ]
       for (const [body, param] of cases) {
         const { status, json } = await create(server, token, body)
         expect({ body, status, param: json['error'].param }).toEqual({ body, status: 400, param })
       }
+      const { json: tiny } = await create(server, token, { limits: [{ dollars: 1e-10, period: 'day' }] })
+      expect(tiny['error'].message).toContain('the smallest is 0.000000001 US dollars')
+      expect((await create(server, token, { limits: [{ dollars: 1e-9, period: 'day' }] })).json['limits']).toEqual([
+        { dollars: 1e-9, period: 'day' },
+      ])
       expect(await server.ask(`${keys}?limit=0`, { token })).toMatchObject({ status: 400, json: { error: { param: 'limit' } } })
       expect(await server.ask(`${keys}?after=nothing`, { token })).toMatchObject({ status: 400, json: { error: { param: 'after' } } })
     })
