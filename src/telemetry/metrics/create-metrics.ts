@@ -42,7 +42,8 @@ export interface Metrics extends Disposable {
 
 /** Measuring is of no use to the caller that is measured: whatever goes wrong with it is told once and forgotten. */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { conventions, resource, providers, scheme, limitNames = new Map<string, string>(), share = 250 } = options
+  const { conventions, resource, providers, scheme, limitNames = new Map<string, string>() } = options
+  let { share = 250 } = options
   let told = false
   const failed = (error: unknown): void => {
     if (!told) options.onFailure(error)
@@ -94,6 +95,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     gatherBy(others) {
       gather = others
+      // Whoever gathers shares its looks among all processes: one that was kept here could follow a later one that another process has shown.
+      share = 0
     },
     [Symbol.dispose]: () => ofProcess[Symbol.dispose](),
   }

@@ -80,8 +80,11 @@ export class CrewMetrics {
   }
 
   async #ask(): Promise<Snapshot> {
-    const told = await Promise.all([...this.#members].map((member) => this.#count(member)))
-    return merge([this.#gone, ...told], this.#definitions)
+    const asked = [...this.#members]
+    const told = await Promise.all(asked.map((member) => this.#count(member)))
+    // What somebody counted who has died since is among that of the gone.
+    const living = told.filter((_, at) => this.#members.has(asked[at] as Member))
+    return merge([this.#gone, ...living], this.#definitions)
   }
 
   #count(member: Member): Promise<Snapshot> {

@@ -1,0 +1,62 @@
+import { expect, test } from 'bun:test'
+import { createMetrics, type Metrics } from '../../../src/telemetry/metrics/create-metrics.ts'
+import { CrewMetrics, type CrewLine, joinCrew } from '../../../src/telemetry/metrics/crew.ts'
+import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
+import type { Snapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+
+const definitions = definitionsOf('v1_41')
+const dropped = (snapshot: Snapshot) => snapshot['corral.telemetry.dropped']?.find(({ labels }) => labels[0] === 'spans')?.value ?? 0
+
+/** The two ends of a pipe; what is sent is heard a moment later. */
+function pipe(): [CrewLine, CrewLine] {
+  const ears: ((message: unknown) => void)[][] = [[], []]
+  const end = (own: number): CrewLine => ({
+    send: (message) => queueMicrotask(() => ears[1 - own]?.forEach((hear) => hear(structuredClone(message)))),
+    listen: (hear) => void ears[own]?.push(hear),
+  })
+  return [end(0), end(1)]
+}
+
+function member(crew: CrewMetrics): Disposable & { metrics: Metrics; die: () => void } {
+  const [supervisors, own] = pipe()
+  const metrics = createMetrics({ conventions: 'v1_41', resource: {}, providers: new Map(), scheme: 'http', onFailure: () => undefined })
+  joinCrew(metrics, own)
+  return { metrics, die: crew.add(supervisors), [Symbol.dispose]: () => metrics[Symbol.dispose]() }
+}
+
+test('[MET-6] what one process shows never follows something later that another has shown', async () => {
+  const crew = new CrewMetrics(definitions, { share: 0 })
+  using one = member(crew)
+  using other = member(crew)
+  let latest = -1
+  for (let round = 0; round < 20; round++) {
+    one.metrics.sink.telemetryDropped?.('spans', 1)
+    for (const { metrics } of round % 3 === 0 ? [one, other] : [other, one]) {
+      const now = Number(dropped(await metrics.scrape()))
+      expect(now).toBeGreaterThanOrEqual(latest)
+      latest = now
+    }
+  }
+  expect(latest).toBe(20)
+})
+
+test('[MET-6] a worker that dies while the others are still asked is counted once', async () => {
+  const crew = new CrewMetrics(definitions, { share: 0 })
+  using one = member(crew)
+  one.metrics.sink.telemetryDropped?.('spans', 5)
+  let tell: ((message: unknown) => void) | undefined
+  let asked = 0
+  crew.add({ send: (message) => (asked = (message as { id: number }).id), listen: (hear) => (tell = hear) })
+  const toldBySlow = (count: number) =>
+    tell?.({ corral: 'counted', id: asked, snapshot: { 'corral.telemetry.dropped': [{ labels: ['spans'], value: count }] } })
+
+  const during = crew.sum()
+  await new Promise((resolve) => setImmediate(resolve))
+  one.die()
+  toldBySlow(2)
+  expect(dropped(await during)).toBe(7)
+
+  const after = crew.sum()
+  toldBySlow(2)
+  expect(dropped(await after)).toBe(7)
+})
