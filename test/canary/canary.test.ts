@@ -13,6 +13,7 @@ for (const engine of engines) {
     beforeAll(async () => {
       stage = await canaryStage(engine)
       for (const { happens } of happenings) await happens(stage)
+      await stage.exported()
       // Pages and commands answer too, and their answers are a sink.
       for (const sink of sinks) await sink.read(stage)
     }, 120_000)
@@ -20,8 +21,10 @@ for (const engine of engines) {
       await stage?.[Symbol.asyncDispose]()
     })
 
-    test('they were there: providers and identity services got theirs', () => {
-      const sent = JSON.stringify([stage.upstream.requests, stage.identity.requests, stage.issuer.keys.requests])
+    test('they were there: providers, identity services and the collector got theirs', () => {
+      const { upstream, identity, issuer, collector } = stage
+      const sent = JSON.stringify([upstream.requests, identity.requests, issuer.keys.requests, collector.headers])
+      expect(stage.output()).toContain('the trace collector warns')
       const { operators, callers } = stage
       const used = [
         operators.keyInFile,
@@ -32,6 +35,8 @@ for (const engine of engines) {
         operators.jwksToken,
         operators.jwksQuery,
         operators.urlQuery,
+        operators.collectorToken,
+        operators.collectorKey,
         callers.goodToken,
         callers.refusedToken,
         callers.nonsenseToken,

@@ -37,6 +37,11 @@ export const sinks: readonly Sink[] = [
     read: ({ home }) => ['', '-wal'].map((end) => readIfThere(join(home, `traces.db${end}`))).join('\n'),
     holds: 'corral.upstream.body',
   },
+  { name: 'the log’s file', read: ({ home }) => readIfThere(join(home, 'server.log')), holds: '"level":"debug"' },
+  { name: 'the spans that reach a collector', read: ({ collector }) => JSON.stringify(collector.spans), holds: 'corral.upstream.body' },
+  { name: 'the events of those spans', read: eventsOfSpans, holds: 'exception.message' },
+  { name: 'the bytes of those spans', read: ({ collector }) => textOf(collector.traces), holds: 'corral.upstream.body' },
+  { name: 'the metrics that reach a collector', read: ({ collector }) => textOf(collector.metrics), holds: 'corral.refusals' },
   { name: 'corral traces show', read: showFailedTraces, holds: 'What came back from' },
   page('/v1/providers', 'echo'),
   page('/v1/providers/echo', 'base_url'),
@@ -54,6 +59,10 @@ export const sinks: readonly Sink[] = [
   command(['config', 'validate', 'FILE'], ''),
   command(['config', 'validate', 'BROKEN'], 'error'),
   command(['config', 'show', 'BROKEN'], 'error'),
+  command(['doctor', 'FILE'], '✗ provider'),
+  command(['doctor', 'FILE', '--json'], '"findings"'),
+  command(['doctor', 'BROKEN'], '✗ configuration'),
+  command(['doctor', 'BROKEN', '--json'], '"findings"'),
   command(['list', 'providers'], 'remote::groq'),
   command(['keys', 'list', '--config', 'FILE'], 'canary key'),
   command(['keys', 'list', '--config', 'FILE', '--json'], 'canary key'),
@@ -68,6 +77,14 @@ export const sinks: readonly Sink[] = [
   command(['audit', 'verify', '--config', 'FILE'], ''),
   command(['health', 'URL'], ''),
 ]
+
+function eventsOfSpans({ collector }: CanaryStage): string {
+  return JSON.stringify(collector.spans.flatMap(({ events }) => events))
+}
+
+function textOf(messages: readonly Uint8Array[]): string {
+  return messages.map((message) => Buffer.from(message).toString('latin1')).join('\n')
+}
 
 /** A few that providers failed, and a few that were refused. */
 async function showFailedTraces(stage: CanaryStage): Promise<string> {

@@ -8,6 +8,7 @@ import type { MockUpstream } from '../../src/testing/index.ts'
 import type { PostgresBackend, SqliteBackend } from '../../src/storage/config.ts'
 import { startIssuer, type Issuer } from '../auth/issuer.ts'
 import { corral, start } from '../cli/corral.ts'
+import { type EchoingCollector, echoingCollector } from './collector.ts'
 import { canary, canaryOf, canaryOfPem, type Canary } from './secrets.ts'
 import { echoingIdentityService, echoingUpstream } from './upstream.ts'
 
@@ -30,6 +31,8 @@ export function operatorsSecrets() {
     pepper: canary('the pepper'),
     databasePassword: canary('a database’s password'),
     redisPassword: canary('a Redis password'),
+    collectorToken: canary('collector token'),
+    collectorKey: canary('collector key'),
     environmentProxy: canary('the password of the environment’s proxy'),
     tlsKey: canaryOfPem('the TLS key', certificate.key),
   }
@@ -72,6 +75,7 @@ export interface CanaryStage extends AsyncDisposable {
   readonly upstream: MockUpstream
   readonly identity: MockUpstream
   readonly issuer: Issuer
+  readonly collector: EchoingCollector
   /** Asks, keeps the answer for the sinks unless it is `unseen`, and returns it. */
   ask(path: string, init?: RequestInit, unseen?: 'unseen'): Promise<{ status: number; text: string }>
   page(path: string): Promise<string>
@@ -82,6 +86,8 @@ export interface CanaryStage extends AsyncDisposable {
   commandLines(): string
   /** What `corral storage backup` wrote. */
   backup(): string
+  /** Resolves once the spans and the numbers of all that has happened so far have reached the collector. */
+  exported(): Promise<void>
 }
 
 export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
@@ -92,6 +98,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
   const upstream = await echoingUpstream()
   const identity = await echoingIdentityService()
   const issuer = await startIssuer()
+  const collector = echoingCollector()
   const write = (name: string, text: string): string => {
     writeFileSync(join(home, name), text)
     return join(home, name)
@@ -104,7 +111,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
   const broken = join(folder, 'broken.yaml')
   const backup = join(folder, 'backup.db')
   const namespace = redis?.freshPrefix() ?? ''
-  const config = configOf(operators, { namespace, upstream, identity, issuer, backend: place.backend, tls })
+  const config = configOf(operators, { namespace, upstream, identity, issuer, collector, backend: place.backend, tls })
   writeFileSync(file, JSON.stringify(config))
   writeFileSync(broken, JSON.stringify(brokenConfig(config)))
   write('keep', '')
@@ -138,6 +145,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     upstream,
     identity,
     issuer,
+    collector,
     async ask(path, init = {}, unseen) {
       const response = await fetch(url + path, { ...init, tls: { rejectUnauthorized: false } } as RequestInit)
       const text = await response.text()
@@ -158,10 +166,18 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     answers: () => answers.join('\n'),
     backup: () => readOrNothing(backup, 'latin1'),
     commandLines: () => commandLinesBelow(child.pid ?? 0),
+    async exported() {
+      const last = `canary-last-${crypto.randomUUID()}`
+      await stage.ask('/v1/models', { headers: { ...bearer, 'x-request-id': last } })
+      while (!collector.spans.some(({ attributes }) => attributes['corral.request_id'] === last)) await Bun.sleep(50)
+      const pushes = collector.metrics.length
+      // The first may have been on its way.
+      while (collector.metrics.length < pushes + 2) await Bun.sleep(50)
+    },
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM')
       await exited
-      for (const part of [upstream, identity, issuer, place]) await part[Symbol.asyncDispose]()
+      for (const part of [upstream, identity, issuer, collector, place]) await part[Symbol.asyncDispose]()
       for (const path of [home, folder]) await rm(path, { recursive: true, force: true })
     },
   }
@@ -174,6 +190,7 @@ interface Around {
   readonly upstream: MockUpstream
   readonly identity: MockUpstream
   readonly issuer: Issuer
+  readonly collector: EchoingCollector
   readonly backend: SqliteBackend | PostgresBackend
   readonly tls: { readonly cert: string; readonly key: string }
 }
@@ -183,7 +200,7 @@ function compatible(id: string, config: object) {
 }
 
 /** A configuration that puts a secret wherever one can stand. */
-function configOf(secrets: Operators, { namespace, upstream, identity, issuer, backend, tls }: Around): Record<string, unknown> {
+function configOf(secrets: Operators, { namespace, upstream, identity, issuer, collector, backend, tls }: Around): Record<string, unknown> {
   const at = (user: string) => upstream.url.replace('//', `//${user}@`)
   return {
     version: 2,
@@ -261,7 +278,11 @@ function configOf(secrets: Operators, { namespace, upstream, identity, issuer, b
       stores: { metadata: { backend: 'records', namespace: 'registry' } },
     },
     logging: { category_levels: { all: 'debug' } },
-    telemetry: { store: { enabled: true } },
+    telemetry: {
+      store: { enabled: true },
+      otlp: { endpoint: collector.url, headers: { authorization: `Bearer ${secrets.collectorToken.value}` } },
+      metrics: { interval_ms: 500 },
+    },
   }
 }
 
@@ -294,6 +315,8 @@ function environmentOf(secrets: Operators, { home, backend }: { home: string; ba
     PEPPER: secrets.pepper.value,
     DATABASE_PASSWORD: secrets.databasePassword.value,
     REAL_DATABASE_PASSWORD: password ?? '',
+    OTEL_EXPORTER_OTLP_HEADERS: `x-collector-key=${secrets.collectorKey.value}`,
+    CORRAL_LOG_FILE: join(home, 'server.log'),
     REAL_REDIS_PASSWORD: redis?.backend.password?.reveal() ?? '',
     // Asked for hosts of callers only: the mocks are excepted.
     HTTP_PROXY: `http://user:${secrets.environmentProxy.value}@127.0.0.1:1`,

@@ -79,7 +79,8 @@ export function otlpReceiver({ port = 0, tls }: OtlpReceiverOptions = {}): OtlpR
   }
 }
 
-function spansIn(message: Uint8Array): ReceivedSpan[] {
+/** The spans of an ExportTraceServiceRequest. */
+export function spansIn(message: Uint8Array): ReceivedSpan[] {
   return messagesOf(readMessage(message), 1).flatMap((resourceSpans) => {
     const resource = attributesOf(messagesOf(resourceSpans, 1)[0]!, 1)
     return messagesOf(resourceSpans, 2).flatMap((scope) => {
