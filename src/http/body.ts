@@ -26,20 +26,20 @@ export interface UploadWatch {
 /** Reads a JSON body of at most `limit` bytes. Throws 400, 413, 415, and whatever the watch gives up with. */
 export async function readJsonBody(request: Request, limit: number, watch?: UploadWatch): Promise<JsonBody> {
   checkContentType(request.headers)
-  const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limit, watch) : readBytes(request, limit)))
-  return { value: parseJson(bytes), bytes }
+  try {
+    const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limit, watch) : readBytes(request, limit)))
+    return { value: parseJson(bytes), bytes }
+  } finally {
+    watch?.uploadEnds()
+  }
 }
 
 /** What is left of the reading when it is given up ends with the connection. */
-async function readWatched(request: Request, limit: number, watch: UploadWatch): Promise<Uint8Array> {
-  try {
-    return await new Promise((resolve, reject) => {
-      watch.uploadBegins(reject)
-      readBytes(request, limit, watch).then(resolve, reject)
-    })
-  } finally {
-    watch.uploadEnds()
-  }
+function readWatched(request: Request, limit: number, watch: UploadWatch): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    watch.uploadBegins(reject)
+    readBytes(request, limit, watch).then(resolve, reject)
+  })
 }
 
 /**

@@ -12,19 +12,20 @@ export interface NamedFurther {
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
 export type CheckFurther = (named: NamedFurther, call: Call) => string
 
+/** Asks a provider's model. */
+export type Invoker = (request: ModelRequest<never>, call: Call) => Promise<never>
+
 /** `invoke`, once every further model of a request was checked. The same function where the provider knows of none. */
-export function checkingFurther<R>(
-  invoke: (request: ModelRequest<never>, call: Call) => Promise<R>,
-  fields: FurtherModelFields | undefined,
-  check: CheckFurther,
-): (request: ModelRequest<never>, call: Call) => Promise<R> {
+export function checkingFurther(invoke: Invoker, fields: FurtherModelFields | undefined, check: CheckFurther): Invoker {
   if (!fields) return invoke
-  return async (request, call) => {
+  const all: readonly string[] = [...fields.named, ...fields.opaque]
+  const checked: Invoker = async (request, call) => {
     const named = furtherModelsIn(request.body, fields)
     if (named.length === 0) return invoke(request, call)
     const further = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
     return invoke({ ...request, further }, call)
   }
+  return (request, call) => (all.some((field) => isGiven(request.body[field])) ? checked(request, call) : invoke(request, call))
 }
 
 /** Throws ApiError 400 for fields of which it cannot be told which models they mean. */

@@ -158,7 +158,13 @@ class Measurement {
   }
 
   async ofReply<R extends Reply | JsonReply>(ask: () => Promise<R>): Promise<R> {
-    const reply: Reply = await this.#ofHead(ask)
+    let reply: Reply
+    try {
+      reply = await ask()
+    } catch (error) {
+      this.fail(error)
+      throw error
+    }
     if (reply.kind === 'json') {
       this.#original = reply.original
       const { admitted, capability } = this.#measured
@@ -178,14 +184,10 @@ class Measurement {
   }
 
   async ofValue<T>(ask: () => Promise<T>): Promise<T> {
-    const value = await this.#ofHead(ask)
-    this.end('completed', { usage: undefined })
-    return value
-  }
-
-  async #ofHead<T>(ask: () => Promise<T>): Promise<T> {
     try {
-      return await ask()
+      const value = await ask()
+      this.end('completed', { usage: undefined })
+      return value
     } catch (error) {
       this.fail(error)
       throw error

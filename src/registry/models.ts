@@ -1,13 +1,13 @@
 import { defaultAccessPolicy } from '../access/access-policy.ts'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import type { Capability, ModelRequest, ModelType } from '../providers/provider.ts'
+import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, usualCallerLimits, type CallerListings } from './caller-listings.ts'
 import type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
 import { isListable, sleep, startListing, usualListingTimes, type Listing } from './listing.ts'
-import { checkingFurther, type NamedFurther } from './further-models.ts'
+import { type CheckFurther, checkingFurther, type Invoker, type NamedFurther } from './further-models.ts'
 import { whatIsKnownBetter } from './known-better.ts'
 import { ModelAccess } from './model-access.ts'
 import {
@@ -59,6 +59,8 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   readonly #access: ModelAccess
   readonly #stored: StoredModels | undefined
   #storedIsRead = false
+  /** Made once for each provider and capability. */
+  readonly #invokers = new WeakMap<InferenceProvider, Partial<Record<Capability, Invoker>>>()
   readonly #listings = new Map<string, Listing>()
   /** The shared catalogue's parts; replaced whole, each with its provider's next listing. */
   readonly #offers = new Map<string, readonly Offer[]>()
@@ -114,11 +116,19 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     return this.#aliases.all.some(isTarget) || (this.#registeredNow().registered?.all.some(isTarget) ?? false)
   }
 
-  async resolve<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
+  resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>> {
     if (call.notes) call.notes.model = id
+    const offer = this.#listed(id, call)
+    return offer ? this.#offered(offer, id, capability) : this.#resolveLater(id, capability, call)
+  }
+
+  async #resolveLater<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
     const found = await this.#find(id, call)
     if (found.kind === 'unlisted') return this.#bind(found.providerId, found.upstreamId, { id, capability })
-    const { offer } = found
+    return this.#offered(found.offer, id, capability)
+  }
+
+  #offered<C extends Capability>(offer: Offer, id: string, capability: C): ResolvedModel<C> {
     const needed = typeFor[capability]
     if (offer.type !== needed && !offer.typeIsGuess) {
       throw invalidRequest(`Model '${shortened(id)}' is of type '${offer.type}'; ${capability} needs a model of type '${needed}'.`, {
@@ -274,11 +284,16 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (this.#stored && !this.#storedIsRead) await this.#atMost(this.#times.firstListing, call, [this.#stored.ready])
   }
 
+  /** What nearly every request asks for: a model of the shared catalogue by its own id, which this caller may use. */
+  #listed(id: string, call: Call): Offer | undefined {
+    const offer = this.#shared.byId(id)
+    return offer && !this.#access.denial(call.principal, offer.id) ? offer : undefined
+  }
+
   /** What an id means for this caller, after the waits that it takes to know. Throws unless there is exactly one answer. */
   async #find(id: string, call: Call): Promise<Extract<Resolution, { kind: 'offer' | 'unlisted' }>> {
-    // Nearly every request ends here.
-    const offer = this.#shared.byId(id)
-    if (offer && !this.#access.denial(call.principal, offer.id)) return { kind: 'offer', offer }
+    const offer = this.#listed(id, call)
+    if (offer) return { kind: 'offer', offer }
     const ofCaller = this.#ofCaller(call)
     await this.#readStored(call)
     let { sight, failure } = this.#sight(call, ofCaller)
@@ -317,12 +332,20 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   #bind<C extends Capability>(providerId: string, upstreamId: string, asked: { id: string; capability: C }): ResolvedModel<C> {
     const live = this.#providers.get(providerId)
     if (!live?.provider) throw notStarted(providerId)
-    const { provider } = live
-    const invoke = provider[asked.capability] as ((request: ModelRequest<never>, call: Call) => Promise<never>) | undefined
+    const invoke = this.#invokerOf(live, live.provider, asked.capability)
     if (!invoke) throw notCapable(providerId, asked.id, asked.capability)
-    const checking = checkingFurther(invoke.bind(provider), provider.furtherModels, (named, call) => this.#checkFurther(live, named, call))
-    const catalogued = this.#cataloguedOf(providerId, upstreamId)
-    return { invoke: checking, model: upstreamId, providerId, catalogueId: catalogued }
+    return { invoke, model: upstreamId, providerId, catalogueId: this.#cataloguedOf(providerId, upstreamId) }
+  }
+
+  #invokerOf(live: LiveProvider, provider: InferenceProvider, capability: Capability): Invoker | undefined {
+    let invokers = this.#invokers.get(provider)
+    if (!invokers) this.#invokers.set(provider, (invokers = {}))
+    const known = invokers[capability]
+    if (known) return known
+    const invoke = provider[capability] as Invoker | undefined
+    if (!invoke) return undefined
+    const check: CheckFurther = (named, call) => this.#checkFurther(live, named, call)
+    return (invokers[capability] = checkingFurther(invoke.bind(provider), provider.furtherModels, check))
   }
 
   #checkFurther(live: LiveProvider, { id, field }: NamedFurther, call: Call): string {

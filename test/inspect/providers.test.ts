@@ -178,17 +178,23 @@ describe('types and capabilities', () => {
   test('a model of another type is 400 that names both', async () => {
     await using app = await testApp(testConfig({ providers: [embeds] }))
     const { models } = app.services
-    expect(await failureOf(models.resolve('p/emb', 'chat', call))).toMatchObject({
+    expect(await failureOf((async () => models.resolve('p/emb', 'chat', call))())).toMatchObject({
       status: 400,
       param: 'model',
       message: message('embedding', 'llm'),
     })
-    expect(await failureOf(models.resolve('emb', 'completions', call))).toMatchObject({ status: 400, message: message('embedding', 'llm') })
-    expect(await failureOf(models.resolve('p/llm', 'embeddings', call))).toMatchObject({
+    expect(await failureOf((async () => models.resolve('emb', 'completions', call))())).toMatchObject({
+      status: 400,
+      message: message('embedding', 'llm'),
+    })
+    expect(await failureOf((async () => models.resolve('p/llm', 'embeddings', call))())).toMatchObject({
       status: 400,
       message: message('llm', 'embedding'),
     })
-    expect(await failureOf(models.resolve('rank', 'chat', call))).toMatchObject({ status: 400, message: message('rerank', 'llm') })
+    expect(await failureOf((async () => models.resolve('rank', 'chat', call))())).toMatchObject({
+      status: 400,
+      message: message('rerank', 'llm'),
+    })
     expect((await models.resolve('p/emb', 'embeddings', call)).model).toBe('emb')
   })
 
@@ -200,7 +206,7 @@ describe('types and capabilities', () => {
 
   test('a capability that the provider lacks is 400 that names it', async () => {
     await using app = await testApp(testConfig({ providers: [embeds] }))
-    expect(await failureOf(app.services.models.resolve('p/rank', 'rerank', call))).toMatchObject({
+    expect(await failureOf((async () => app.services.models.resolve('p/rank', 'rerank', call))())).toMatchObject({
       status: 400,
       message: expect.stringContaining('does not support rerank'),
     })

@@ -31,6 +31,31 @@ interface RequestFields {
   encoding_format?: unknown
 }
 
+/** Whom a request went to. What of it is secret is put together only where there is something to hide it from. */
+class AskedUpstream implements Upstream {
+  readonly id: string
+  readonly #authorization: Readonly<Record<string, string>>
+  readonly #extra: Readonly<Record<string, string>> | undefined
+  readonly #inUrl: readonly string[] | CallerUrl
+
+  constructor(
+    id: string,
+    authorization: Readonly<Record<string, string>>,
+    extra: Readonly<Record<string, string>> | undefined,
+    inUrl: readonly string[] | CallerUrl,
+  ) {
+    this.id = id
+    this.#authorization = authorization
+    this.#extra = extra
+    this.#inUrl = inUrl
+  }
+
+  get secrets(): readonly string[] {
+    const inUrl = 'url' in this.#inUrl ? credentialsInUrl(this.#inUrl) : this.#inUrl
+    return [...Object.values(this.#authorization), ...(this.#extra ? credentialsIn(this.#extra) : []), ...inUrl]
+  }
+}
+
 interface Exchange {
   capability: Capability
   request: ModelRequest<RequestFields>
@@ -77,8 +102,7 @@ export class Relay {
     const extra = this.headers(call)
     const streams = request.body.stream === true && capability !== 'embeddings'
     const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
-    const inUrl = typeof url === 'string' ? this.#urlCredentials : credentialsInUrl(url)
-    const upstream = { id: this.#deps.id, secrets: [...Object.values(authorization), ...(extra ? credentialsIn(extra) : []), ...inUrl] }
+    const upstream = new AskedUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
     try {
       const response = await this.#deps.egress.request(url, {
         method: 'POST',

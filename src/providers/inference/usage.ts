@@ -13,7 +13,7 @@ export function readUsage(value: unknown): Usage | undefined {
   if (input === undefined && output === undefined) return undefined
   const prompt = usage['prompt_tokens_details'] ?? usage['input_tokens_details']
   const completion = usage['completion_tokens_details'] ?? usage['output_tokens_details']
-  const parts = {
+  const parts: Parts = {
     cached: detail(prompt, 'cached_tokens') ?? count(usage['prompt_cache_hit_tokens']) ?? count(usage['cache_read_input_tokens']),
     cacheWrite: detail(prompt, 'cache_write_tokens') ?? count(usage['cache_creation_input_tokens']),
     inputAudio: detail(prompt, 'audio_tokens'),
@@ -22,12 +22,17 @@ export function readUsage(value: unknown): Usage | undefined {
     dollars: dollarsOf(usage),
   }
   const whole: Usage = wholeOf({ input: input ?? 0, output: output ?? 0 }, parts, count(usage['total_tokens']))
-  for (const [name, part] of Object.entries(parts)) if (part !== undefined) whole[name as keyof typeof parts] = part
+  for (const name of partNames) {
+    const part = parts[name]
+    if (part !== undefined) whole[name] = part
+  }
   return whole
 }
 
+const partNames = ['cached', 'cacheWrite', 'inputAudio', 'reasoning', 'outputAudio', 'dollars'] as const
+
 type Fields = Readonly<Record<string, unknown>>
-type Parts = Readonly<Partial<Record<'cached' | 'cacheWrite' | 'reasoning', number | undefined>>>
+type Parts = Readonly<Record<(typeof partNames)[number], number | undefined>>
 
 /** Anthropic's own form: its input leaves out what was read from a cache or written to one. */
 function messagesInput(usage: Fields): number | undefined {
@@ -40,7 +45,7 @@ function messagesInput(usage: Fields): number | undefined {
  * Some vendors (xAI, Gemini) count reasoning in the total and not in the output, and some cached tokens not in the input: a part that is
  * larger than its whole, or a total above the sum, tells.
  */
-function wholeOf(said: { input: number; output: number }, { cached = 0, cacheWrite = 0, reasoning = 0 }: Parts, total = 0): Usage {
+function wholeOf(said: { input: number; output: number }, { cached = 0, cacheWrite = 0, reasoning = 0 }: Partial<Parts>, total = 0): Usage {
   const input = cached + cacheWrite > said.input ? said.input + cached + cacheWrite : said.input
   const output = reasoning > said.output ? said.output + reasoning : said.output
   return { input, output: Math.max(output, total - input) }

@@ -1,4 +1,4 @@
-/** Ids of traces and spans: unique among processes, not secret. */
+/** Ids of traces and spans: random. */
 export interface Ids {
   /** 32 lower-case hexadecimal digits, not all zero. */
   readonly traceId: () => string
@@ -6,31 +6,21 @@ export interface Ids {
   readonly spanId: () => string
 }
 
-const hex = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, '0'))
+/** Bytes that are asked for at a time: asking the system for each id would cost more than all else that a request's trace does. */
+const pooled = 4096
 
-/**
- * Seeded with 128 random bits a process, then counted on by a generator (sfc32, Doty-Humphrey): asking the system for each id would cost more than
- * all else that a request's trace does.
- */
-export function createIds(seed: Uint32Array = crypto.getRandomValues(new Uint32Array(4))): Ids {
-  let [a = 0, b = 0, c = 0, counter = 1] = seed
-  const next = (): number => {
-    const result = (a + b + counter) | 0
-    counter = (counter + 1) | 0
-    a = b ^ (b >>> 9)
-    b = (c + (c << 3)) | 0
-    c = ((c << 21) | (c >>> 11)) + result
-    c |= 0
-    return result
+/** @param fill fills an array with random bytes */
+export function createIds(fill: (bytes: Uint8Array<ArrayBuffer>) => unknown = (bytes) => crypto.getRandomValues(bytes)): Ids {
+  const pool = Buffer.alloc(pooled)
+  let at = pooled
+  const id = (length: number): string => {
+    if (at + length > pooled) {
+      fill(pool)
+      at = 0
+    }
+    at += length
+    const text = pool.toString('hex', at - length, at)
+    return /[^0]/.test(text) ? text : id(length)
   }
-  for (let round = 0; round < 15; round++) next()
-  const word = (): string => {
-    const value = next()
-    return (hex[value >>> 16] as string) + (hex[value & 0xffff] as string)
-  }
-  const spanId = (): string => {
-    const id = word() + word()
-    return id === '0000000000000000' ? spanId() : id
-  }
-  return { traceId: () => spanId() + spanId(), spanId }
+  return { traceId: () => id(16), spanId: () => id(8) }
 }
