@@ -12,6 +12,8 @@ export interface ProgramOptions {
   server?: object
   /** The `storage:` section. */
   storage?: object
+  /** The `telemetry:` section. */
+  telemetry?: object
   /** The base URL of an upstream in OpenAI's format; its provider is called `mock`. */
   upstream?: string
   /** Entries of `providers.inference`, as a file has them. */
@@ -21,6 +23,8 @@ export interface ProgramOptions {
   /** Default: a free one. */
   port?: number
   env?: Record<string, string>
+  /** What goes before the command line, for a program that runs within another. */
+  within?: readonly string[]
 }
 
 /** A line of the log. */
@@ -31,28 +35,30 @@ export class Program implements AsyncDisposable {
   /** Where it serves, e.g. `http://127.0.0.1:43121`; empty before `started`. */
   url = ''
   readonly exited: Promise<number | null>
-  readonly #folder = mkdtempSync(join(tmpdir(), 'corral-whole-'))
+  /** Its home. The configuration is `run.yaml` in it. */
+  readonly folder = mkdtempSync(join(tmpdir(), 'corral-whole-'))
   readonly #child: ChildProcessByStdio<null, Readable, Readable>
   readonly #watchers = new Set<() => void>()
   #stdout = ''
   #stderr = ''
   #gone = false
 
-  constructor({ server = {}, storage, upstream, providers = [], flags = [], port = 0, env = {} }: ProgramOptions) {
-    const file = join(this.#folder, 'run.yaml')
+  constructor({ server = {}, storage, telemetry, upstream, providers = [], flags = [], port = 0, env = {}, within = [] }: ProgramOptions) {
+    const file = join(this.folder, 'run.yaml')
     const config = { base_url: upstream, api_key: 'key-of-the-operator' }
     const mock = upstream ? [{ provider_id: 'mock', provider_type: 'remote::openai-compatible', config }] : []
     const inference = [...mock, ...providers]
     // JSON is YAML.
     writeFileSync(
       file,
-      JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server, storage }),
+      JSON.stringify({ version: 2, distro_name: 'whole', apis: ['inference'], providers: { inference }, server, storage, telemetry }),
     )
-    this.#child = spawn(process.env.CORRAL_TEST_NODE ?? 'node', [launcher, 'run', file, '--port', String(port), ...flags], {
+    const words = [...within, process.env.CORRAL_TEST_NODE ?? 'node', launcher, 'run', file, '--port', String(port), ...flags]
+    this.#child = spawn(words[0] ?? '', words.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       // A process group of its own, as a terminal gives one.
       detached: true,
-      env: { ...process.env, CORRAL_HOME: this.#folder, ...env },
+      env: { ...process.env, CORRAL_HOME: this.folder, ...env },
     })
     this.exited = new Promise((resolve) => {
       this.#child.on('close', (code) => {
@@ -126,7 +132,7 @@ export class Program implements AsyncDisposable {
       await this.exited
       clearTimeout(hard)
     }
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   #changed(): void {
