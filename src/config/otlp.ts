@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Secret } from '../secret.ts'
 import type { OtlpConfig } from '../telemetry/config.ts'
@@ -38,9 +39,24 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
   warnOfProtocol(signal, otel)
   const names = (suffix: string) => [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${suffix}`, `OTEL_EXPORTER_OTLP_${suffix}`]
   const headers = { ...written?.headers, ...otel.pairs(...names('HEADERS')) }
-  const path = (suffix: string, other: string | null | undefined) => {
-    const file = otel.text(...names(suffix)) ?? (other || undefined)
-    return file === undefined ? undefined : resolve(reading.cwd, expandHome(file, reading.home))
+  const pem = (suffix: string, key: 'certificate' | 'client_certificate' | 'client_key') => {
+    const file = otel.text(...names(suffix)) ?? written?.[key] ?? ''
+    if (file === '') return undefined
+    const path = resolve(reading.cwd, expandHome(file, reading.home))
+    const wrong = wrongWithPem(path)
+    if (wrong) report.errorOf(`telemetry.otlp.${key} (or OTEL_EXPORTER_OTLP_${suffix})`, `the file '${file}' ${wrong}`)
+    return path
+  }
+  const [certificate, clientCertificate, clientKey] = [
+    pem('CERTIFICATE', 'certificate'),
+    pem('CLIENT_CERTIFICATE', 'client_certificate'),
+    pem('CLIENT_KEY', 'client_key'),
+  ]
+  if ((clientCertificate === undefined) !== (clientKey === undefined)) {
+    report.errorOf(
+      'telemetry.otlp (or OTEL_EXPORTER_OTLP_CLIENT_…)',
+      'client_certificate and client_key go together: one of them is missing',
+    )
   }
   const times = { least: 1, most: 600_000 }
   return {
@@ -48,9 +64,18 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), new Secret(value)])),
     timeout: otel.number(names('TIMEOUT'), times) ?? written?.timeout_ms ?? 10_000,
     compression: otel.choice(names('COMPRESSION'), ['none', 'gzip'] as const) ?? written?.compression ?? 'none',
-    certificate: path('CERTIFICATE', written?.certificate),
-    clientCertificate: path('CLIENT_CERTIFICATE', written?.client_certificate),
-    clientKey: path('CLIENT_KEY', written?.client_key),
+    certificate,
+    clientCertificate,
+    clientKey,
+  }
+}
+
+/** Undefined: nothing. */
+function wrongWithPem(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1').includes('-----BEGIN ') ? undefined : 'is no PEM file'
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown cause'})`
   }
 }
 

@@ -98,7 +98,7 @@ export class Report {
 
   /** An error outside the file: of a flag or a variable. */
   errorOf(origin: string, message: string, nearest?: string): void {
-    this.errors.push({ file: origin, line: 0, column: 0, path: '', message: this.mask(message), nearest })
+    this.#push(this.errors, { file: origin, line: 0, column: 0, path: '', message: this.mask(message), nearest })
   }
 
   /** A warning outside the file. */

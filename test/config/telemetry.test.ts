@@ -1,4 +1,7 @@
 import { expect, test } from 'bun:test'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defaultTelemetry } from '../../src/telemetry/config.ts'
 import { load, problems, warnings } from './loading.ts'
 
@@ -72,6 +75,29 @@ test('what cannot be read of a variable is told and left; of the file it is an e
   expect((await problems(file('telemetry: { tracing: true }'))).join()).toContain('telemetry.tracing: unknown key')
   expect((await problems(file('telemetry: { traces: { ratio: 2 } }'))).join()).toContain('telemetry.traces.ratio')
   expect((await problems(file("telemetry: { otlp: { endpoint: 'collector:4317' } }"))).join()).toContain('http')
+})
+
+test('what a collector is to be trusted by is there, and is what it should be, before anything starts', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'corral-otlp-'))
+  try {
+    const [pem, other, none] = [join(folder, 'a.pem'), join(folder, 'b.pem'), join(folder, 'none.pem')]
+    await writeFile(pem, '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n')
+    await writeFile(other, 'der?')
+    const otlp = (keys: string) => file(`telemetry: { otlp: { endpoint: 'https://collector:4318', ${keys} } }`)
+    expect((await read(otlp(`certificate: '${pem}'`).split('\n')[1])).traces.exporter?.certificate).toBe(pem)
+    // Once, although both signals go there.
+    expect(await problems(otlp(`certificate: '${none}'`))).toEqual([
+      `telemetry.otlp.certificate (or OTEL_EXPORTER_OTLP_CERTIFICATE): the file '${none}' cannot be read (ENOENT)`,
+    ])
+    expect((await problems(otlp(`certificate: '${other}'`))).join()).toContain(`'${other}' is no PEM file`)
+    expect((await problems(otlp(`client_certificate: '${pem}'`))).join()).toContain('go together')
+    const env = { OTEL_EXPORTER_OTLP_CLIENT_KEY: pem }
+    expect((await problems(otlp('timeout_ms: 5'), { env })).join()).toContain('go together')
+    const pair = await load(otlp(`client_certificate: '${pem}'`), { env })
+    expect(pair.config.telemetry?.metrics.exporter).toMatchObject({ clientCertificate: pem, clientKey: pem })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 test('[TRC-15] Llama Stack’s provider of telemetry is understood', async () => {
