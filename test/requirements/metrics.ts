@@ -34,5 +34,10 @@ export const metrics: Requirements = {
     when: 'OTEL_METRICS_EXPORTER or telemetry.metrics names a collector',
     observed: 'it gets the same numbers; where it is out of reach serving goes on',
   },
+  'MET-9': {
+    source: 'issue 4, "Cost"; docs/metrics.md',
+    when: 'answers cost something: whole ones, streams, embeddings, those that were left, cut off or came without usage',
+    observed: 'the access line, the spans, the metric and `corral usage` say what the ledger says, to the billionth of a dollar',
+  },
   'MET-8': { source: 'issue 4', when: 'the documentation and the dashboard name a metric or a label', observed: 'it exists' },
 }
