@@ -3,17 +3,28 @@ import * as fc from 'fast-check'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
 import { Instruments, mostSeries, other } from '../../../src/telemetry/metrics/instruments.ts'
 import { countedIn, merge } from '../../../src/telemetry/metrics/merge.ts'
-import { formatFor } from '../../../src/telemetry/metrics/prometheus.ts'
+import { formatFor, toText } from '../../../src/telemetry/metrics/prometheus.ts'
 import type { HistogramValue, Snapshot } from '../../../src/telemetry/metrics/snapshot.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { chatReply } from '../../../src/testing/index.ts'
-import { valuesOf } from './parse-text.ts'
+import { parseText, valuesOf } from './parse-text.ts'
 import { hello, measured } from './stage.ts'
 
 const definitions = definitionsOf('v1_41')
 const duration = 'gen_ai.server.request.duration'
 const instruments = () => new Instruments(definitions, (error) => expect(error).toBeUndefined())
 const labels = (label: string) => ['chat', 'p', 'p', label, ''] as const
+
+/** What `/metrics` says of these costs (billionths of a dollar), each of them added so many times. */
+function printed(costs: readonly number[], times = 1): number {
+  const own = instruments()
+  const series = own.counter('corral.cost').bind('p', 'm')
+  for (let time = 0; time < times; time++) for (const nano of costs) series.add(nano / 1e9)
+  const text = toText(own.collect(), definitions, { format: 'prometheus', info: {} })
+  return valuesOf(parseText(text), 'corral_cost_USD_total')[0] ?? Number.NaN
+}
+
+const sumOf = (costs: readonly number[]) => costs.reduce((sum, cost) => sum + cost, 0)
 
 describe('instruments', () => {
   test('every observation is in the first bucket that holds it, and what is no time is not counted', () => {
@@ -30,6 +41,20 @@ describe('instruments', () => {
         expect(series.counts).toEqual(expected)
         expect(own.collect()[duration]?.length ?? 0).toBe(counted.length > 0 ? 1 : 0)
       }),
+    )
+  })
+
+  test('[MET-9] dollars that are counted as they come, and printed, are the ledger’s sum: to the billionth, and of millions to the cent', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.nat(1e9), fc.nat(1e4)), { minLength: 1, maxLength: 1_000 }), (costs) => {
+        expect(Math.round(printed(costs) * 1e9)).toBe(sumOf(costs))
+      }),
+    )
+    fc.assert(
+      fc.property(fc.array(fc.nat(100e9), { minLength: 50, maxLength: 100 }), (costs) => {
+        expect(Math.abs(printed(costs, 1_000) - sumOf(costs) / 1e6)).toBeLessThan(0.005)
+      }),
+      { numRuns: 20 },
     )
   })
 
