@@ -104,16 +104,23 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   /** However it goes on, and whether or not anybody reads it. */
   #expire(controller: ReadableStreamDefaultController<Uint8Array>, maxDuration: number): void {
     if (this.#over) return
-    this.#tell(controller, tooLong(maxDuration))
+    this.#over = true
+    const error = tooLong(maxDuration)
+    this.#enqueueError(controller, error)
     controller.close()
-    // Nobody waits for the source any more; what its end says, no one would hear.
+    // Nobody waits for the source any more, and what its end says, no one would hear; but it notes what it took, which the request's end tells.
     this.#stopSource().catch(() => undefined)
+    this.#end(error)
   }
 
   #tell(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+    this.#enqueueError(controller, error)
+    this.#end(error)
+  }
+
+  #enqueueError(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
     const { requestId, traceId, encodeError = toErrorEvent } = this.#options
     controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId, traceId))))
-    this.#end(error)
   }
 
   async #stopSource(): Promise<void> {

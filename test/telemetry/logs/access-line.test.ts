@@ -38,3 +38,26 @@ test('[OPS-3] of a stream the frames count', async () => {
   const line = log.lines.find(({ message }) => message === 'request')?.fields
   expect([line?.['answer_bytes'], line?.['request_bytes']]).toEqual([bytes, body.length])
 })
+
+test('[OPS-3] a stream that took too long is told of with what it took until then', async () => {
+  const log = recordedLog()
+  const frame = new TextEncoder().encode('data: {"choices":[]}\n\n')
+  const chat = async () => {
+    const begun = [frame].values()
+    const never = Promise.withResolvers<IteratorResult<Uint8Array, undefined>>()
+    const next = async () => {
+      const { value } = begun.next()
+      return value ? { done: false as const, value } : await never.promise
+    }
+    const facts = { usage: { input: 3, output: 2 }, firstTokenAt: performance.now(), frames: 1 }
+    return { kind: 'stream', frames: { next, return: async () => ({ done: true, value: undefined }) as const }, facts } as const
+  }
+  const server = { maxStreamSeconds: 0.05 }
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })], server }), { log })
+  const body = JSON.stringify({ model: 'up/m', stream: true, messages: [{ role: 'user', content: 'Hi' }] })
+  const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  expect(await reply.text()).toContain('stream_too_long')
+  const line = log.lines.find(({ message }) => message === 'request')?.fields
+  expect(line).toMatchObject({ error_type: 'service_unavailable_error', input_tokens: 3, output_tokens: 2, answer_bytes: frame.length })
+  expect(line).toHaveProperty('ttft_ms')
+})
