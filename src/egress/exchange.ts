@@ -94,7 +94,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     if (length === null || isPacked(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
     if (Number(length) > limit) throw this.#tooLarge(limit)
     if (this.#over) return new Uint8Array()
-    this.#timer = setTimeout(() => this.#giveUp(this.#idleError()), this.#idleTimeout())
+    this.#timer = setTimeout(Exchange.#giveUpIdle, this.#idleTimeout(), this)
     try {
       const bytes = await (this.#response as Response).bytes()
       this.#finish()
@@ -134,7 +134,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     this.#ticker = setInterval(() => {
       if (!this.#waiting) return
       this.#quietTicks += 1
-      if (this.#quietTicks > idleTicks) this.#giveUp(this.#idleError())
+      if (this.#quietTicks > idleTicks) Exchange.#giveUpIdle(this)
     }, this.#idleTimeout() / idleTicks)
     const encoding = headers.get('content-encoding')
     return isPacked(encoding) ? unpack(readPieces(body), encoding) : readPieces(body)
@@ -168,17 +168,31 @@ export class Exchange implements EgressBody, EventListenerObject {
 
   /** Watches over the time until the head: fetch does not tell when it is connected, so that is found out by a probe once it has taken long. */
   #awaitHead(): void {
+    const { connectTimeout, firstByteTimeout } = this.#untilHead()
+    if (firstByteTimeout <= connectTimeout) this.#timer = setTimeout(Exchange.#giveUpHead, firstByteTimeout, this)
+    else this.#timer = setTimeout(Exchange.#doubt, connectTimeout, this)
+  }
+
+  // What timers call has no closure of its own: hardly ever does one of them run, and each request sets two.
+
+  static readonly #doubt = (exchange: Exchange): void => {
+    const { connectTimeout, firstByteTimeout } = exchange.#untilHead()
+    exchange.#timer = setTimeout(Exchange.#giveUpHead, firstByteTimeout - connectTimeout, exchange)
+    void exchange.#probe(connectTimeout)
+  }
+
+  static readonly #giveUpHead = (exchange: Exchange): void => {
+    const waited = seconds(exchange.#untilHead().firstByteTimeout)
+    exchange.#giveUp(new EgressError('timeout', `no answer came within ${waited}`, new Error(`no head (${exchange.#host()})`)))
+  }
+
+  static readonly #giveUpIdle = (exchange: Exchange): void => {
+    exchange.#giveUp(exchange.#idleError())
+  }
+
+  #untilHead(): { connectTimeout: number; firstByteTimeout: number } {
     const { connectTimeout = defaultConnectTimeout, firstByteTimeout = defaultFirstByteTimeout } = this.#request.network ?? {}
-    const giveUp = (): void =>
-      this.#giveUp(new EgressError('timeout', `no answer came within ${seconds(firstByteTimeout)}`, new Error(`no head (${this.#host()})`)))
-    if (firstByteTimeout <= connectTimeout) {
-      this.#timer = setTimeout(giveUp, firstByteTimeout)
-      return
-    }
-    this.#timer = setTimeout(() => {
-      this.#timer = setTimeout(giveUp, firstByteTimeout - connectTimeout)
-      void this.#probe(connectTimeout)
-    }, connectTimeout)
+    return { connectTimeout, firstByteTimeout }
   }
 
   async #probe(connectTimeout: number): Promise<void> {

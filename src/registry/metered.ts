@@ -1,15 +1,6 @@
 import type { Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
-import type {
-  Capability,
-  InferenceProvider,
-  JsonReply,
-  ModelRequest,
-  Reply,
-  StreamFacts,
-  StreamReply,
-  Usage,
-} from '../providers/provider.ts'
+import type { Capability, InferenceProvider, JsonReply, ModelRequest, StreamFacts, StreamReply, Usage } from '../providers/provider.ts'
 import type { Admitted, Governance, TokensUsed } from '../quota/governance.ts'
 import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
@@ -27,7 +18,7 @@ export function metered(
   report: Report,
   governance?: Pick<Governance, 'admitInference'>,
 ): InferenceProvider {
-  const meter = new Meter(providerId, report, governance)
+  const meter = new Meter(provider, { providerId, report, governance })
   return {
     get hasOwnKey() {
       return provider.hasOwnKey
@@ -37,72 +28,69 @@ export function metered(
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
     ...(provider.awaits && { awaits: () => provider.awaits!() }),
     ...(provider.checkHealth && { checkHealth: (call: Call) => provider.checkHealth!(call) }),
-    ...(provider.chat && { chat: (request, call) => meter.reply('chat', { request, call, ask: () => provider.chat!(request, call) }) }),
-    ...(provider.completions && {
-      completions: (request, call) => meter.reply('completions', { request, call, ask: () => provider.completions!(request, call) }),
-    }),
-    ...(provider.embeddings && {
-      embeddings: (request, call) => meter.reply('embeddings', { request, call, ask: () => provider.embeddings!(request, call) }),
-    }),
-    ...(provider.rerank && {
-      rerank: (request, call) => meter.value('rerank', { request, call, ask: () => provider.rerank!(request, call) }),
-    }),
+    ...(provider.chat && { chat: (request, call) => meter.answer('chat', request, call) }),
+    ...(provider.completions && { completions: (request, call) => meter.answer('completions', request, call) }),
+    ...(provider.embeddings && { embeddings: (request, call) => meter.answer('embeddings', request, call) }),
+    ...(provider.rerank && { rerank: (request, call) => meter.answer('rerank', request, call) }),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.()
     },
   }
 }
 
-/** One request, and what asks the provider. */
-interface Asked<T> {
-  readonly request: ModelRequest<unknown>
-  readonly call: Call
-  readonly ask: () => Promise<T>
+type Request = ModelRequest<unknown>
+/** What a capability answers: `Reply`, `JsonReply`, or a value of its own. */
+type AnswerOf<C extends Capability> = Awaited<ReturnType<NonNullable<InferenceProvider[C]>>>
+
+interface MeterOptions {
+  readonly providerId: string
+  readonly report: Report
+  readonly governance: Pick<Governance, 'admitInference'> | undefined
 }
 
 class Meter {
   readonly providerId: string
   readonly report: Report
-  readonly #governance: Pick<Governance, 'admitInference'> | undefined
+  readonly #provider: InferenceProvider
+  readonly #governance: MeterOptions['governance']
 
-  constructor(providerId: string, report: Report, governance: Pick<Governance, 'admitInference'> | undefined) {
+  constructor(provider: InferenceProvider, { providerId, report, governance }: MeterOptions) {
     this.providerId = providerId
     this.report = report
+    this.#provider = provider
     this.#governance = governance
   }
 
-  reply<R extends Reply | JsonReply>(capability: Capability, asked: Asked<R>): Promise<R> {
-    return this.#within(capability, asked, (answer) => answer.ofReply(asked.ask))
-  }
-
-  value<T>(capability: Capability, asked: Asked<T>): Promise<T> {
-    return this.#within(capability, asked, (answer) => answer.ofValue(asked.ask))
-  }
-
   /** Rejects where there is no room: then nothing has begun. Waits for nothing where the limits are at hand. */
-  #within<R>(capability: Capability, asked: Asked<unknown>, work: (answer: Measurement) => Promise<R>): Promise<R> {
+  answer<C extends Capability>(capability: C, request: Request, call: Call): Promise<AnswerOf<C>> {
     try {
-      const admitted = this.#admit(capability, asked)
-      if (admitted instanceof Promise) return this.#afterWait(admitted, asked, (held) => work(this.#begin(capability, asked, held)))
-      return work(this.#begin(capability, asked, admitted))
+      const admitted = this.#admit(capability, request, call)
+      if (admitted instanceof Promise) return this.#afterWait(admitted, capability, request, call)
+      return this.#begin(capability, request, call, admitted)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  async #afterWait<R>(
+  ask<C extends Capability>(capability: C, request: Request, call: Call): Promise<AnswerOf<C>> {
+    const asked = this.#provider[capability] as unknown as (request: Request, call: Call) => Promise<AnswerOf<C>>
+    return asked.call(this.#provider, request, call)
+  }
+
+  async #afterWait<C extends Capability>(
     pending: Promise<Admitted | undefined>,
-    { call }: Asked<unknown>,
-    work: (admitted: Admitted | undefined) => Promise<R>,
-  ): Promise<R> {
+    capability: C,
+    request: Request,
+    call: Call,
+  ): Promise<AnswerOf<C>> {
     const admitted = await pending
     // Who has left meanwhile has used nothing.
     if (call.signal.aborted) admitted?.settle({ outcome: 'failed', usage: undefined })
     call.signal.throwIfAborted()
-    return work(admitted)
+    return this.#begin(capability, request, call, admitted)
   }
 
-  #admit(capability: Capability, { request, call }: Asked<unknown>): Admitted | undefined | Promise<Admitted | undefined> {
+  #admit(capability: Capability, request: Request, call: Call): Admitted | undefined | Promise<Admitted | undefined> {
     const { providerId } = this
     const { notes } = call
     if (notes) {
@@ -124,16 +112,16 @@ class Meter {
     return this.#governance.admitInference(facts, notes?.answerHeaders)
   }
 
-  #begin(capability: Capability, { request, call }: Asked<unknown>, admitted: Admitted | undefined): Measurement {
+  #begin<C extends Capability>(capability: C, request: Request, call: Call, admitted: Admitted | undefined): Promise<AnswerOf<C>> {
     if (call.trace) request.trace = { spanId: call.trace.newSpanId() }
-    return new Measurement({ meter: this, capability, request, call, admitted })
+    return new Measurement({ meter: this, capability, request, call, admitted }).answer() as Promise<AnswerOf<C>>
   }
 }
 
 interface Measured {
   readonly meter: Meter
   readonly capability: Capability
-  readonly request: ModelRequest<unknown>
+  readonly request: Request
   readonly call: Call
   /** Absent: nothing is limited, and nothing is written down. */
   readonly admitted: Admitted | undefined
@@ -157,41 +145,34 @@ class Measurement {
     this.#measured = measured
   }
 
-  async ofReply<R extends Reply | JsonReply>(ask: () => Promise<R>): Promise<R> {
-    let reply: Reply
+  async answer(): Promise<unknown> {
+    const { meter, capability, request, call } = this.#measured
     try {
-      reply = await ask()
+      const answer = await meter.ask(capability, request, call)
+      // A rerank is a value of its own.
+      if ('kind' in answer) return answer.kind === 'json' ? this.#whole(answer) : this.#streamed(answer)
+      this.end('completed', { usage: undefined })
+      return answer
     } catch (error) {
       this.fail(error)
       throw error
     }
-    if (reply.kind === 'json') {
-      this.#original = reply.original
-      const { admitted, capability } = this.#measured
-      const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, capability) : 0
-      this.end('completed', { usage: reply.usage, came })
-      return reply as R
-    }
-    this.facts = reply.facts
-    if (this.#measured.admitted) this.#stream = new StreamMeter(reply.facts)
-    if (this.#measured.call.trace?.capturesContent) this.#content = new StreamedContent()
-    const streamed: StreamReply = {
-      kind: 'stream',
-      facts: reply.facts,
-      frames: new MeteredFrames(reply.frames, this, listenersOf(this.#stream, this.#content)),
-    }
-    return streamed as Reply as R
   }
 
-  async ofValue<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      const value = await ask()
-      this.end('completed', { usage: undefined })
-      return value
-    } catch (error) {
-      this.fail(error)
-      throw error
-    }
+  #whole(reply: JsonReply): JsonReply {
+    const { admitted, capability } = this.#measured
+    this.#original = reply.original
+    const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, capability) : 0
+    this.end('completed', { usage: reply.usage, came })
+    return reply
+  }
+
+  #streamed({ facts, frames }: StreamReply): StreamReply {
+    const { admitted, call } = this.#measured
+    this.facts = facts
+    if (admitted) this.#stream = new StreamMeter(facts)
+    if (call.trace?.capturesContent) this.#content = new StreamedContent()
+    return { kind: 'stream', facts, frames: new MeteredFrames(frames, this, listenersOf(this.#stream, this.#content)) }
   }
 
   fail(error: unknown): void {

@@ -50,8 +50,22 @@ export function createLog(options: LogOptions = {}): Log {
   const output = new LineWriter(fd)
   const write = pretty ? (line: string) => output.write(prettyLine(line, options.colour ?? true)) : (line: string) => output.write(line)
   const level = severityOf(categoryLevels.all ?? options.level ?? 'info')
-  const sink = { write, close: () => output.close(), dropped: () => output.dropped, categoryLevels }
+  const sink = { write, close: () => output.close(), dropped: () => output.dropped, time: createTimestamps(), categoryLevels }
   return new LineLog(options.file === undefined ? sink : withFile(sink, options.file), level, '')
+}
+
+/** Now in ISO 8601; written anew only where the millisecond is another. */
+function createTimestamps(): () => string {
+  let at = NaN
+  let text = ''
+  return () => {
+    const now = Date.now()
+    if (now !== at) {
+      at = now
+      text = new Date(now).toISOString()
+    }
+    return text
+  }
 }
 
 function withFile(sink: Sink, path: string): Sink {
@@ -108,6 +122,8 @@ interface Sink {
   readonly write: (line: string) => void
   readonly close: () => Promise<void>
   readonly dropped: () => number
+  /** Now, in ISO 8601. */
+  readonly time: () => string
   readonly categoryLevels: Readonly<Record<string, string>>
 }
 
@@ -159,8 +175,7 @@ class LineLog implements Log {
   }
 
   #write(level: string, fields: object, message: string): void {
-    const time = new Date().toISOString()
-    const line = `{"level":"${level}","time":"${time}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`
+    const line = `{"level":"${level}","time":"${this.#sink.time()}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`
     this.#sink.write(withoutTokens(line))
   }
 }

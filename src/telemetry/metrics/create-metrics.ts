@@ -69,8 +69,21 @@ export function createMetrics(options: MetricsOptions): Metrics {
   let last: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined
   return {
     sink: {
-      requestFinished: (event) => guarded(() => requests.finished(event)),
-      inferenceFinished: (event) => guarded(() => inferences.finished(event)),
+      // These two come with every request: no closure for them.
+      requestFinished(event) {
+        try {
+          requests.finished(event)
+        } catch (error) {
+          failed(error)
+        }
+      },
+      inferenceFinished(event) {
+        try {
+          inferences.finished(event)
+        } catch (error) {
+          failed(error)
+        }
+      },
       upstreamFailed: (provider) => guarded(() => inferences.failure(provider, 'other')),
       listingFailed: (provider) => guarded(() => inferences.failure(provider, 'listing')),
       listed: (provider, count) => guarded(() => inferences.listed(provider, count)),
