@@ -145,12 +145,18 @@ export class RequestMetrics {
   }
 }
 
-/** `error.type`, one of few: the status that a provider answered, else this server's own code or type. Never what a provider wrote. */
+/**
+ * `error.type`, one of few: the status that a provider answered, `upstream_error` where it told of its failure in an answer that had begun well, else
+ * this server's own code or type. Never what a provider wrote.
+ */
 export function errorTypeOf(error: unknown): string {
   if (!(error instanceof ApiError)) return 'server_error'
   const { provider, code, type } = error
-  if (provider)
-    return Number.isInteger(provider.status) && provider.status >= 100 && provider.status < 600 ? String(provider.status) : '_OTHER'
+  if (provider) {
+    const { status } = provider
+    if (status >= 200 && status < 300) return 'upstream_error'
+    return Number.isInteger(status) && status >= 100 && status < 600 ? String(status) : '_OTHER'
+  }
   return code ?? (Object.hasOwn(errorStatus, type) ? type : '_OTHER')
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { chatReply, chatStream, errorReply, recordedLog } from '../../../src/testing/index.ts'
+import { chatChunk, chatReply, chatStream, errorReply, recordedLog } from '../../../src/testing/index.ts'
 import { parseText, valuesOf } from './parse-text.ts'
 import { hello, measured, readUntil } from './stage.ts'
 
@@ -81,6 +81,17 @@ describe('/metrics', () => {
     expect(valuesOf(families, 'gen_ai_client_operation_duration_seconds_count', failed)).toEqual([1])
     expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_in: 'answer' })).toEqual([1])
     expect(valuesOf(families, 'corral_provider_up', { corral_provider: 'up' })).toEqual([0])
+  })
+
+  test('[MET-2] a failure that a provider tells of in a stream is none of its status, which was 200', async () => {
+    const failure = `data: ${JSON.stringify({ error: { message: 'overloaded', type: 'whatever', code: 'x' } })}\n\n`
+    await using it = await measured(() => ({ body: [chatChunk({ content: 'a' }), failure] }))
+    await (await it.post('/v1/chat/completions', { model: 'up/small', stream: true, ...hello })).text()
+    const families = await readUntil(it, (now) => valuesOf(now, 'corral_upstream_failures_total').length > 0)
+    const failed = { error_type: 'upstream_error', corral_provider: 'up' }
+    expect(valuesOf(families, 'gen_ai_server_request_duration_seconds_count', failed)).toEqual([1])
+    expect(valuesOf(families, 'gen_ai_client_operation_duration_seconds_count', failed)).toEqual([1])
+    expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_in: 'answer' })).toEqual([1])
   })
 
   test('[MET-3] 10,000 names of models add no series', async () => {
