@@ -1,5 +1,6 @@
 import type { TraceStoreConfig } from '../telemetry/config.ts'
 import type { StoredTrace, TraceStore } from '../telemetry/store/reader.ts'
+import { TraceStoreError } from '../telemetry/store/schema.ts'
 import { type CommandContext, CommandError, type OptionSpec, usageError } from './command.ts'
 
 export const tracesConfigOption = {
@@ -29,9 +30,17 @@ export async function openStore({ path }: TraceStoreConfig): Promise<TraceStore 
     return await openTraceStore(path)
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    const remedy = 'remedy' in error ? String(error.remedy) : 'Run this as the user of the server.'
-    throw new CommandError(`The traces in ${path} cannot be read: ${error.message}`, { remedy, cause: error })
+    throw new CommandError(`The traces in ${path} cannot be read: ${error.message}`, { remedy: storeRemedy(error), cause: error })
   }
+}
+
+/** What to do about a store that cannot be opened. */
+export function storeRemedy(error: unknown): string {
+  if (error instanceof TraceStoreError) return error.remedy
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^SQLITE_(NOTADB|CORRUPT)/.test(code)
+    ? 'Move the file away: the server makes a new one within a minute.'
+    : 'Run this as the user of the server.'
 }
 
 /** Unix milliseconds. Throws CommandError for what is no time. */

@@ -1,6 +1,7 @@
+import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -99,6 +100,28 @@ describe('corral doctor', () => {
     const text = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
     expect(text.code).toBe(0)
     expect(text.stdout).toContain('✓ provider up: answers\n')
+  })
+
+  test('[OPS-1] says of a trace store that nothing could be kept in', async () => {
+    const { home, look } = await doctor({ more: 'telemetry: { store: { enabled: true, path: STORE } }\n' })
+    const file = join(home, 'run.yaml')
+    const text = await readFile(file, 'utf8')
+    const lookAt = async (path: string) => {
+      await writeFile(file, text.replace('STORE', path))
+      return (await look()).of('trace store')[0]
+    }
+    expect(await lookAt(join(home, 'none.db'))).toMatchObject({ state: 'ok' })
+    await writeFile(join(home, 'noise.db'), 'noise'.repeat(2_000), { mode: 0o600 })
+    expect(await lookAt(join(home, 'noise.db'))).toMatchObject({ state: 'failed', remedy: expect.stringContaining('Move') as string })
+    using other = new Database(join(home, 'other.db'))
+    other.run('create table customers (name text)')
+    expect(await lookAt(join(home, 'other.db'))).toMatchObject({ state: 'failed', message: expect.stringContaining('else') as string })
+    other.run('pragma user_version = 99')
+    expect(await lookAt(join(home, 'other.db'))).toMatchObject({ state: 'failed', message: expect.stringContaining('newer') as string })
+    await mkdir(join(home, 'folder'), { mode: 0o777 })
+    expect(await lookAt(join(home, 'folder'))).toMatchObject({ state: 'failed', message: expect.stringContaining('no file') as string })
+    // Closing somebody's folder to others would be no remedy.
+    expect((await look()).findings.map(({ remedy }) => remedy ?? '').join()).not.toContain('chmod')
   })
 
   test('what a provider says neither steers the terminal nor begins a line', async () => {

@@ -9,9 +9,22 @@ import { modelFiles } from './models.ts'
 import { port } from './port.ts'
 import { providers } from './providers.ts'
 import { database, quotaStore } from './storage.ts'
+import { traceStore } from './trace-store.ts'
 
 /** Every check, in the order of what it tells; all but the last run at once. */
-export const checks: readonly Check[] = [versions, configuration, port, disk, modes, database, quotaStore, identity, providers, modelFiles]
+export const checks: readonly Check[] = [
+  versions,
+  configuration,
+  port,
+  disk,
+  modes,
+  database,
+  quotaStore,
+  traceStore,
+  identity,
+  providers,
+  modelFiles,
+]
 
 /** Runs all of them; what one throws is a finding of its own. The clock is judged last, by the answers that the others had. */
 export async function findings(scene: Scene, list: readonly Check[] = checks): Promise<Finding[]> {

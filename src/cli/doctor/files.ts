@@ -68,23 +68,24 @@ export const modes: Check = {
   async find({ loaded: { config } }) {
     if (process.platform === 'win32') return []
     const { home, storage, telemetry, audit, keyPepper } = config
-    const paths = [
+    const files = [
       ...(keyPepper ? [] : [join(home, 'key-pepper')]),
       ...(storage.records.engine === 'sqlite' ? [storage.records.path] : []),
       ...(telemetry?.store ? [telemetry.store.path] : []),
-      ...(audit ? [audit.folder] : []),
     ]
-    const findings = await Promise.all(paths.map(modeOf))
+    const findings = await Promise.all([...files.map((path) => modeOf(path, 'file')), ...(audit ? [modeOf(audit.folder, 'folder')] : [])])
     const found = findings.filter((finding) => finding !== undefined)
     return found.length > 0 ? found : [ok('file modes', 'nobody else can read what Corral keeps')]
   },
 }
 
-async function modeOf(path: string): Promise<Finding | undefined> {
+async function modeOf(path: string, expected: 'file' | 'folder'): Promise<Finding | undefined> {
   const info = await infoOf(path)
   if (!info || (info.mode & 0o077) === 0) return undefined
+  // A folder where a file belongs is somebody else's, and others may well need it.
+  if (info.isDirectory() !== (expected === 'folder')) return undefined
   const mode = (info.mode & 0o777).toString(8).padStart(4, '0')
-  return warning('file modes', `${path} is open to other users (${mode})`, `chmod ${info.isDirectory() ? '700' : '600'} ${path}`)
+  return warning('file modes', `${path} is open to other users (${mode})`, `chmod ${expected === 'folder' ? '700' : '600'} ${path}`)
 }
 
 async function infoOf(path: string) {

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { openSqlite, type SqliteConnection } from '../../runtime/sqlite.ts'
 import type { Attributes, SpanEvent } from '../traces/span.ts'
 import type { Bound } from './rows.ts'
-import { schemaVersion, versionOf } from './schema.ts'
+import { schemaVersion, TraceStoreError, versionOf } from './schema.ts'
 import * as statements from './statements.ts'
 
 /** One request that was kept, or what a caller logged to one trace. */
@@ -95,7 +95,7 @@ const mostSpans = 10_000
 /** Undefined: there is no store, or none yet. Throws SqliteFailure and TraceStoreError where there is one that cannot be read. */
 export async function openTraceStore(path: string): Promise<TraceStore | undefined> {
   try {
-    if (!(await stat(path)).isFile()) return undefined
+    if (!(await stat(path)).isFile()) throw new TraceStoreError(`${path} is no file.`, 'Name a file in telemetry.store.path.')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
