@@ -1,7 +1,7 @@
 import type { SqliteConnection } from '../../runtime/sqlite.ts'
 import type { TraceStoreLimits } from '../worker/messages.ts'
 import { numberOf } from './schema.ts'
-import { deleteOlder, deleteOldest } from './statements.ts'
+import { deleteOlder, deleteOldest, deleteOldestLogged } from './statements.ts'
 
 /** Traces deleted in one transaction: other processes wait for no longer. */
 const batch = 50
@@ -9,7 +9,10 @@ const batch = 50
 /** Of the limit: what is left once it was reached, so that not every write deletes. */
 const leftOver = 0.9
 
-/** Keeps the store within its limits: traces that are too old, then the oldest until the rest is small enough. */
+/**
+ * Keeps the store within its limits: traces that are too old, then the oldest until the rest is small enough; what callers logged themselves goes before
+ * the server's own record, so that nobody can push out what became of others' requests by logging.
+ */
 export class Retention {
   readonly #connection: SqliteConnection
   readonly #limits: TraceStoreLimits
@@ -32,8 +35,10 @@ export class Retention {
   shrink(): void {
     const { maxBytes } = this.#limits
     if (this.#used() <= maxBytes) return
-    while (this.#used() > maxBytes * leftOver) {
-      if (this.#connection.execute(deleteOldest, [batch]).changes === 0) break
+    for (const statement of [deleteOldestLogged, deleteOldest]) {
+      while (this.#used() > maxBytes * leftOver) {
+        if (this.#connection.execute(statement, [batch]).changes === 0) break
+      }
     }
     this.#giveBack()
   }

@@ -64,6 +64,9 @@ const statements = [
   'create index spans_id on spans (span_id)',
 ]
 
+/** Came later, and changes nothing for programs that do not know it. */
+const indexOfLogged = `create index if not exists traces_logged on traces ("start", id) where substr(part, 1, 10) = 'logged by '`
+
 /** The version of the tables that are there; 0: none yet. Throws TraceStoreError for a file that is something else, or that a newer program made. */
 export function versionOf(connection: SqliteConnection, path: string): number {
   // In this order: another process may be making the tables just now.
@@ -85,7 +88,10 @@ export function versionOf(connection: SqliteConnection, path: string): number {
 export function prepareStore(connection: SqliteConnection, path: string): void {
   connection.execute('pragma synchronous = normal', [])
   connection.execute('pragma journal_size_limit = 4194304', [])
-  if (versionOf(connection, path) === schemaVersion) return
+  if (versionOf(connection, path) === schemaVersion) {
+    connection.execute(indexOfLogged, [])
+    return
+  }
   // Takes effect as the file is built anew, and only while it holds nothing.
   connection.execute('pragma auto_vacuum = incremental', [])
   connection.execute('vacuum', [])
@@ -95,6 +101,7 @@ export function prepareStore(connection: SqliteConnection, path: string): void {
       for (const statement of statements) connection.execute(statement, [])
       connection.execute('pragma user_version = 1', [])
     }
+    connection.execute(indexOfLogged, [])
     connection.execute('commit', [])
   } catch (error) {
     if (connection.inTransaction) connection.execute('rollback', [])
