@@ -1,6 +1,6 @@
 import { systemPrincipal } from '../call.ts'
-import { formatCondition, holds, parseCondition } from './conditions.ts'
-import type { AccessPolicy, AccessRule, Decision, Question, RuleMode } from './policy.ts'
+import { allHold, formatCondition, holds, parseCondition } from './conditions.ts'
+import type { AccessPolicy, AccessRule, Decision, Question, Resource, RuleMode } from './policy.ts'
 import { actions as allActions } from './policy.ts'
 import type { AccessRule as ConfiguredRule } from './schema.ts'
 import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
@@ -32,10 +32,16 @@ function policyOf(rules: readonly AccessRule[], isDefault: boolean): AccessPolic
       if (principal === undefined) return authenticationIsOff
       // By identity: whoever is only called so is somebody else.
       if (principal === systemPrincipal) return serverItself
-      for (const rule of rules) if (applies(rule, question)) return rule.decision
+      const name = nameOf(question.resource)
+      for (const rule of rules) if (applies(rule, question, name)) return rule.decision
       return otherwise
     },
   }
+}
+
+/** As rules call it. */
+function nameOf({ type, id }: Resource): string {
+  return `${type}::${id}`
 }
 
 function compileRule(rule: ConfiguredRule, index: number): AccessRule {
@@ -72,26 +78,24 @@ function resourcePattern(text: string | undefined): TextPattern {
 }
 
 /** `principal` is there. What cannot be told decides against the caller: a rule that permits does not apply, one that forbids does. */
-function applies(rule: AccessRule, { principal, action, resource }: Question): boolean {
+function applies(rule: AccessRule, { principal, action, resource }: Question, name: string): boolean {
   if (!principal || !rule.actions.includes(action)) return false
   if (rule.principal !== undefined && rule.principal !== principal.id) return false
-  if (rule.resource.kind !== 'any') {
-    const matches = matchesText(rule.resource, `${resource.type}::${resource.id}`) ?? !rule.allows
-    if (!matches) return false
-  }
+  const matches = matchesText(rule.resource, name) ?? !rule.allows
+  if (!matches) return false
   if (rule.mode === 'always') return true
   // Llama Stack's: `unless` takes the rule away only where all of its conditions hold.
-  const all = rule.conditions.every((condition) => holds(condition, principal, resource.owner))
-  return all === (rule.mode === 'when')
+  return allHold(rule.conditions, principal, resource.owner) === (rule.mode === 'when')
 }
 
 /** Why `rule` does not apply, for people; undefined: it does. */
 export function whyNotApplied(rule: AccessRule, question: Question): string | undefined {
   const { principal, action, resource } = question
-  if (!principal || applies(rule, question)) return undefined
+  const name = nameOf(resource)
+  if (!principal || applies(rule, question, name)) return undefined
   if (!rule.actions.includes(action)) return `it is about ${rule.actions.join(', ')}`
   if (rule.principal !== undefined && rule.principal !== principal.id) return `it is about the user '${rule.principal}'`
-  if (matchesText(rule.resource, `${resource.type}::${resource.id}`) !== true) return 'it is about other resources'
+  if (matchesText(rule.resource, name) !== true) return 'it is about other resources'
   if (rule.mode === 'unless') return `${rule.conditions.map((one) => `'${formatCondition(one)}'`).join(' and ')} holds`
   const failing = rule.conditions.find((condition) => !holds(condition, principal, resource.owner))
   return failing && `'${formatCondition(failing)}' does not hold`

@@ -55,6 +55,18 @@ export function holds(condition: Condition, user: Pick<Principal, 'id' | 'attrib
   }
 }
 
+/** True where there are none. Every request asks: no function is made for it. */
+export function allHold(conditions: readonly Condition[], user: Pick<Principal, 'id' | 'attributes'>, owner: Owner | undefined): boolean {
+  for (const condition of conditions) if (!holds(condition, user, owner)) return false
+  return true
+}
+
+/** False where there are none. */
+export function anyHolds(conditions: readonly Condition[], user: Pick<Principal, 'id' | 'attributes'>, owner: Owner | undefined): boolean {
+  for (const condition of conditions) if (holds(condition, user, owner)) return true
+  return false
+}
+
 function sharesValue(user: Pick<Principal, 'attributes'>, owner: Owner | undefined, attribute: string): boolean {
   if (!owner) return false
   const theirs = valuesOf(owner.attributes, attribute)

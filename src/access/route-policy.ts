@@ -1,5 +1,5 @@
 import { readConditions, ruleDecision } from './access-policy.ts'
-import { formatCondition, holds } from './conditions.ts'
+import { allHold, anyHolds, formatCondition, holds } from './conditions.ts'
 import { pathPattern, withoutLastSlashes } from './path-pattern.ts'
 import type { Decision, RoutePolicy, RouteQuestion, RouteRule } from './policy.ts'
 import type { RouteRule as ConfiguredRule } from './schema.ts'
@@ -19,16 +19,21 @@ export function compileRoutePolicy(rules: readonly ConfiguredRule[]): RoutePolic
     rules: compiled,
     decide(question) {
       if (compiled.length === 0) return everyRoute
-      const spellings = spellingsOf(question.path)
-      const method = methodOf(question.method)
-      for (const rule of compiled) if (applies(rule, { ...question, method, spellings })) return rule.decision
+      const spelled = spell(question)
+      for (const rule of compiled) if (applies(rule, spelled)) return rule.decision
       return noRule
     },
   }
 }
 
-interface SpelledQuestion extends RouteQuestion {
+interface SpelledQuestion {
+  readonly principal: RouteQuestion['principal']
+  readonly method: string
   readonly spellings: readonly string[]
+}
+
+function spell({ principal, method, path }: RouteQuestion): SpelledQuestion {
+  return { principal, method: methodOf(method), spellings: spellingsOf(path) }
 }
 
 function compileRule(rule: ConfiguredRule, index: number): RouteRule {
@@ -52,14 +57,16 @@ function applies(rule: RouteRule, { principal, method, spellings }: SpelledQuest
   // Nothing can be said of a caller whom nobody knows, so a condition on it decides against it: the rule that permits does not apply, and
   // the rule that forbids does.
   if (!principal) return !rule.allows
-  const hold = (condition: RouteRule['conditions'][number]): boolean => holds(condition, principal, undefined)
   // Llama Stack's: `unless` takes the rule away where any of its conditions holds (in `access_policy`: where all do).
-  return rule.mode === 'when' ? rule.conditions.every(hold) : !rule.conditions.some(hold)
+  return rule.mode === 'when' ? allHold(rule.conditions, principal, undefined) : !anyHolds(rule.conditions, principal, undefined)
 }
 
 /** What is too long for a regular expression is not permitted by it, and forbidden. */
 function matchesPath({ paths, allows }: RouteRule, spellings: readonly string[]): boolean {
-  return paths.some((pattern) => spellings.some((path) => matchesText(pattern, path) ?? !allows))
+  for (const pattern of paths) {
+    for (const path of spellings) if (matchesText(pattern, path) ?? !allows) return true
+  }
+  return false
 }
 
 function methodOf(method: string): string {
@@ -80,7 +87,7 @@ const currentPrefix = '/v1/'
 
 /** Why `rule` does not apply, for people; undefined: it does. */
 export function whyRouteNotApplied(rule: RouteRule, question: RouteQuestion): string | undefined {
-  const spelled = { ...question, method: methodOf(question.method), spellings: spellingsOf(question.path) }
+  const spelled = spell(question)
   if (applies(rule, spelled)) return undefined
   if (rule.methods && !rule.methods.includes(spelled.method)) return `it is about ${rule.methods.join(', ')}`
   if (!matchesPath(rule, spelled.spellings)) return 'it is about other paths'
