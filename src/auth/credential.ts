@@ -36,11 +36,17 @@ const nameOf = { authorization: 'Authorization', 'x-api-key': 'x-api-key', 'x-go
 
 /** What follows the scheme, which no case matters to (RFC 9110 §11.1). White space at the value's ends is gone by then; `trim` takes more than that. */
 function bearerToken(value: string): string {
-  const separator = value.charCodeAt(6)
-  const isBearer = (separator === 0x20 || separator === 0x09) && value.slice(0, 6).toLowerCase() === 'bearer'
-  const token = isBearer ? value.slice(7).replace(/^[ \t]+/, '') : ''
+  const isBearer = isBlank(value, 6) && (value.startsWith('Bearer') || value.slice(0, 6).toLowerCase() === 'bearer')
+  let start = 7
+  while (isBlank(value, start)) start++
+  const token = isBearer ? value.slice(start) : ''
   if (token === '') throw malformed('authorization')
   return token
+}
+
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code === 0x20 || code === 0x09
 }
 
 function malformed(header: Credential['header']): ApiError {

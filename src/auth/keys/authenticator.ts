@@ -64,6 +64,10 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
     if (!principal) throw refused(unrecognised(snapshot.current().keys.get(id), hasher.pepperId))
     return principal
   }
+  const recogniseFirst = async (token: string, id: string): Promise<Principal> => {
+    await snapshot.ready
+    return recognise(token, id) ?? recogniseNew(token, id)
+  }
   return {
     type: keyType,
     missing: 'Authentication required. Please provide an API key of this server (crl_…) as a Bearer token',
@@ -72,8 +76,7 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
       if (!token?.startsWith(tokenPrefix)) return undefined
       const id = idOfToken(token)
       if (id === undefined) throw mistyped()
-      if (!loaded) return snapshot.ready.then(() => recognise(token, id) ?? recogniseNew(token, id))
-      return recognise(token, id) ?? recogniseNew(token, id)
+      return loaded ? (recognise(token, id) ?? recogniseNew(token, id)) : recogniseFirst(token, id)
     },
     refresh: () => snapshot.refresh(),
     ready: snapshot.ready,

@@ -1,14 +1,14 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Secret } from '../../secret.ts'
 
 /** Hashes tokens with a pepper, which stands apart from the database: who has only the database can test no guess. */
 export class KeyHasher {
-  readonly #pepper: string
+  readonly #pepper: KeyObject
   /** Tells peppers apart, and nothing about them: 32 bits of a hash. */
   readonly pepperId: string
 
   constructor(pepper: Secret) {
-    this.#pepper = pepper.reveal()
+    this.#pepper = createSecretKey(pepper.reveal(), 'utf8')
     this.pepperId = createHmac('sha256', this.#pepper).update('corral: which pepper').digest('hex').slice(0, 8)
   }
 

@@ -7,6 +7,7 @@ export const tokenPrefix = 'crl_'
 export const idPrefix = 'key_'
 
 const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const idLength = 32
 /** 62^32: 190 bits. */
 const secretLength = 32
 const checksumLength = 6
@@ -15,7 +16,7 @@ const checksumLength = 6
  * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 over what stands before it.
  * The checksum tells a typo, a cut-off key or a chance find of a scanner without a look-up; it protects nothing.
  */
-const form = /^crl_([0-9a-f]{32})_[0-9A-Za-z]{38}$/
+const form = /^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/
 
 /** A new token for the key `id` (`key_` and 32 hex digits). */
 export function makeToken(id: string): Secret {
@@ -25,10 +26,7 @@ export function makeToken(id: string): Secret {
 
 /** The key's id that stands in a token; undefined: no token of Corral's, or one that was mistyped or cut off. */
 export function idOfToken(token: string): string | undefined {
-  const hex = form.exec(token)?.[1]
-  if (hex === undefined) return undefined
-  const head = token.slice(0, -checksumLength)
-  return token.endsWith(checksumOf(head)) ? idPrefix + hex : undefined
+  return form.test(token) && hasChecksum(token) ? idPrefix + token.slice(tokenPrefix.length, tokenPrefix.length + idLength) : undefined
 }
 
 /** What may be shown of a token for people to tell keys apart: its last four characters, all of them of the checksum. */
@@ -44,6 +42,17 @@ function checksumOf(head: string): string {
     rest = Math.floor(rest / digits.length)
   }
   return text
+}
+
+/** Digit by digit, from the last: nothing is made for a request that is in order. */
+function hasChecksum(token: string): boolean {
+  const start = token.length - checksumLength
+  let rest = crc32(token.slice(0, start))
+  for (let at = token.length - 1; at >= start; at--) {
+    if (token[at] !== digits[rest % digits.length]) return false
+    rest = Math.floor(rest / digits.length)
+  }
+  return true
 }
 
 /** Each digit as likely as any other: bytes from 248 on would favour the first eight, and are thrown again. */
