@@ -19,9 +19,12 @@ export class OtelEnvironment {
     return undefined
   }
 
-  /** True for `true` in any case, as OpenTelemetry reads it. */
+  /** True for `true` in any case; whatever else is there is false, as OpenTelemetry wants it, and told unless it says so. */
   flag(name: string): boolean | undefined {
     const value = this.text(name)?.toLowerCase()
+    if (value !== undefined && value !== 'true' && value !== 'false') {
+      this.#report.warnOf(name, "is neither 'true' nor 'false': it counts as 'false'")
+    }
     return value === undefined ? undefined : value === 'true'
   }
 

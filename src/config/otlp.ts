@@ -82,10 +82,11 @@ function wrongWithPem(path: string): string | undefined {
 function exporterNamed(signal: Signal, otel: OtelEnvironment): 'otlp' | 'none' | undefined {
   const name = `OTEL_${signal.toUpperCase()}_EXPORTER`
   const listed = (otel.text(name) ?? '').split(',').map((one) => one.trim().toLowerCase())
-  if (listed.includes('otlp')) return 'otlp'
-  if (listed.includes('none')) return 'none'
-  if (otel.text(name) !== undefined) otel.ignored(name, "is neither 'otlp' nor 'none'")
-  return undefined
+  const known = (['otlp', 'none'] as const).find((one) => listed.includes(one))
+  if (otel.text(name) !== undefined && listed.some((one) => one !== 'otlp' && one !== 'none')) {
+    otel.ignored(name, known ? `names more than '${known}'; the rest is not known here` : "is neither 'otlp' nor 'none'")
+  }
+  return known
 }
 
 function urlOf(signal: Signal, { otel, written, seed }: OtlpReading): string | undefined {

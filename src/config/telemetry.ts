@@ -79,8 +79,18 @@ const latest = 'gen_ai_latest_experimental'
 
 /** OpenTelemetry's spellings of later versions (`SPAN_ONLY` …) count too; events of content are not made. */
 function capturesContent(otel: OtelEnvironment): boolean | undefined {
-  const value = otel.text('OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT')?.toLowerCase()
-  return value === undefined ? undefined : ['true', 'span_only', 'span_and_event'].includes(value)
+  const wanted = otel.choice(['OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'], Object.keys(contentModes))
+  return wanted === undefined ? undefined : contentModes[wanted]
+}
+
+/** Whether content is part of spans, by the ways to ask for it. */
+const contentModes: Readonly<Record<string, boolean>> = {
+  true: true,
+  false: false,
+  span_only: true,
+  span_and_event: true,
+  event_only: false,
+  no_content: false,
 }
 
 function resourceOf(values: TelemetrySection, seedName: string | undefined, otel: OtelEnvironment): Record<string, string> {

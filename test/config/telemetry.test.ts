@@ -68,10 +68,25 @@ test('what cannot be read of a variable is told and left; of the file it is an e
     OTEL_TRACES_SAMPLER_ARG: '7',
     OTEL_EXPORTER_OTLP_HEADERS: 'oops',
     OTEL_TRACES_EXPORTER: 'zipkin',
+    OTEL_METRICS_EXPORTER: 'otlp,prometheus',
+    OTEL_SDK_DISABLED: '1',
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: 'yes',
   }
   const told = (await warnings(file("telemetry: { otlp: { endpoint: 'http://x' } }"), { env })).join('\n')
   for (const name of Object.keys(env)) expect(told).toContain(name)
   expect(told).not.toContain('oops')
+  const { traces, metrics } = await read('telemetry: { traces: { capture_content: true } }', env)
+  expect([traces.enabled, traces.captureContent, metrics.exporter?.url]).toEqual([true, true, 'http://localhost:4318/v1/metrics'])
+  for (const [value, captured] of [
+    ['True', true],
+    ['SPAN_ONLY', true],
+    ['false', false],
+    ['NO_CONTENT', false],
+  ] as const) {
+    const variables = { OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: value, OTEL_SDK_DISABLED: 'FALSE' }
+    expect((await read('telemetry: { traces: { capture_content: true } }', variables)).traces.captureContent).toBe(captured)
+    expect((await warnings(file(), { env: variables })).join()).not.toContain('OTEL_')
+  }
   expect((await problems(file('telemetry: { tracing: true }'))).join()).toContain('telemetry.tracing: unknown key')
   expect((await problems(file('telemetry: { traces: { ratio: 2 } }'))).join()).toContain('telemetry.traces.ratio')
   expect((await problems(file("telemetry: { otlp: { endpoint: 'collector:4317' } }"))).join()).toContain('http')

@@ -89,7 +89,7 @@ const quietRoutes = new Set(['/docs', '/docs/{file}', '/openapi.json', '/readyz'
 
 function isQuiet({ route, status, path, request }: RequestFinished): boolean {
   if (path === '/favicon.ico') return true
-  if (route === undefined || request.method !== 'GET' || !quietRoutes.has(route)) return false
+  if (route === undefined || !(request.method === 'GET' || request.method === 'HEAD') || !quietRoutes.has(route)) return false
   return status < 500 || route.startsWith('/docs') || route === '/openapi.json'
 }
 

@@ -81,6 +81,8 @@ test('[TRC-12] what failed or was slow is kept whatever the sampling, and goes t
     [{ status: 200, failure: new Error('cut') }, 10, 'failed'],
     [{ status: 503, route: '/readyz', request: { method: 'GET' } }, 10, 'failed'],
     [{ status: 401, route: '/docs', request: { method: 'GET' } }, 10, undefined],
+    [{ status: 200, route: '/v1/health', request: { method: 'HEAD' } }, 2_000, undefined],
+    [{ status: 503, route: '/readyz', request: { method: 'HEAD' } }, 10, 'failed'],
   ] as const
   for (const [over, time, kept] of cases) {
     const { sink, spans, request, inference, pass } = world({ sampled: false })
