@@ -1,6 +1,7 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { refuseOtherReadings } from './governed-fields.ts'
-import { nestsDeeperThan } from './json-depth.ts'
+import { nestsDeeperThan, type Outline } from './json-depth.ts'
+import { refuseRepeatedMembers } from './repeated-members.ts'
 
 /** Largest request body in bytes, unless a route or the server says otherwise. */
 export const defaultMaxBodyBytes = 32 * 1024 * 1024
@@ -199,8 +200,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
-  const keys: number[] = []
-  if (nestsDeeperThan(maxJsonDepth, bytes, keys)) {
+  const outline: Outline = { keys: [], nestedMembers: 0 }
+  if (nestsDeeperThan(maxJsonDepth, bytes, outline)) {
     throw invalidRequest(`The request body nests deeper than ${maxJsonDepth} levels.`, { code: 'nesting_too_deep' })
   }
   let text: string
@@ -215,6 +216,7 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch (error) {
     throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
   }
-  refuseOtherReadings(bytes, keys)
+  refuseOtherReadings(bytes, outline.keys)
+  refuseRepeatedMembers(value, bytes, outline)
   return value
 }

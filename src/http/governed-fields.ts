@@ -13,6 +13,10 @@ export const governedFields: readonly string[] = [
   'preset',
   'compound_custom',
   'draft_model',
+  'plugins',
+  'context_window_fallbacks',
+  'content_policy_fallbacks',
+  'context_window_fallback_dict',
   'messages',
   'prompt',
   'input',
@@ -22,8 +26,13 @@ export const governedFields: readonly string[] = [
   'functions',
   'n',
   'best_of',
+  'n_cmpl',
   'max_tokens',
   'max_completion_tokens',
+  'max_output_tokens',
+  'max_new_tokens',
+  'n_predict',
+  'num_predict',
   'max_num_results',
   'stream',
   'stream_options',
@@ -43,6 +52,12 @@ function folded(key: string): string {
 }
 
 const exact: ReadonlySet<string> = new Set(governedFields)
+
+/** Whether it is one of these, so spelt. */
+export function isGoverned(name: string): boolean {
+  return exact.has(name)
+}
+
 const byFolded: ReadonlyMap<string, string> = new Map(governedFields.map((name) => [folded(name), name]))
 
 /** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */

@@ -44,8 +44,9 @@ test('the keys of the outermost object are found on the way', () => {
       fc.constantFrom(undefined, 2),
       (object, space) => {
         const bytes = encode(JSON.stringify(object, null, space))
-        const keys: number[] = []
-        nestsDeeperThan(100, bytes, keys)
+        const outline = { keys: [] as number[], nestedMembers: 0 }
+        nestsDeeperThan(100, bytes, outline)
+        const { keys } = outline
         const found = Array.from({ length: keys.length / 2 }, (_, at) =>
           new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(keys[at * 2], keys[at * 2 + 1])),
         )

@@ -70,6 +70,8 @@ export interface FurtherModelFields {
   readonly named: readonly string[]
   /** Fields that do not tell which: always refused. */
   readonly opaque: readonly string[]
+  /** The field of a request by which this provider may take other models, where it takes a look inside to tell; refused as well. */
+  readonly chosenIn?: ((body: Readonly<Record<string, unknown>>) => string | undefined) | undefined
 }
 
 /** What a trace knows of one request to a provider. */

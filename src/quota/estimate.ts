@@ -29,7 +29,7 @@ const usualBytesPerToken = 4
 /**
  * The most tokens that a request may take. Input: one for each `inputBytesPerToken` bytes of its text, and of the whole body where that holds
  * more than text (tools, response formats, fields nobody knows); a constant for each image; sound and files by their size. Output:
- * `max_completion_tokens` or `max_tokens` (the larger), else `defaultMaxTokens`, for each answer asked for; none of embeddings and rerankings.
+ * the largest of `mostFields`, else `defaultMaxTokens`, for each answer asked for; none of embeddings and rerankings.
  */
 export function mostTokens(asked: Asked, options: EstimateOptions): MostTokens {
   const { text, extra, tokens } = measure(asked)
@@ -44,7 +44,7 @@ export function likelyInput(asked: Asked): number {
 
 /** Whether the request leaves it open how much it wants. */
 export function namesNoMost(asked: Asked): boolean {
-  return writesText(asked.capability) && namedMost(asked.body as Fields) === undefined
+  return writesText(asked.capability) && namedMost(asked.body as Fields).leavesOpen
 }
 
 /** Embeddings and rerankings have no output tokens. */
@@ -58,19 +58,36 @@ const mostCounted = 1e12
 function mostOutput(asked: Asked, defaultMaxTokens: number): number {
   if (!writesText(asked.capability)) return 0
   const body = asked.body as Fields
-  const answers = Math.max(positive(body['n']) ?? 1, positive(body['best_of']) ?? 1) * prompts(body)
-  return Math.min((namedMost(body) ?? defaultMaxTokens) * answers, mostCounted)
+  const answers = answerFields.reduce((most, field) => Math.max(most, positive(body[field]) ?? 1), 1) * prompts(body)
+  const { most, leavesOpen } = namedMost(body)
+  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers, mostCounted)
 }
 
-function namedMost(body: Fields): number | undefined {
-  const newer = positive(body['max_completion_tokens'])
-  const older = positive(body['max_tokens'])
-  return newer === undefined || older === undefined ? (newer ?? older) : Math.max(newer, older)
+/**
+ * How servers call the most tokens of an answer. Which of them one heeds where several are there is its own affair: for llama.cpp `n_predict` beats
+ * `max_tokens`.
+ */
+const mostFields = ['max_completion_tokens', 'max_tokens', 'max_output_tokens', 'max_new_tokens', 'n_predict', 'num_predict'] as const
+const answerFields = ['n', 'best_of', 'n_cmpl'] as const
+
+/** `leavesOpen`: some field says nothing that is a limit to every provider. None at all, or fewer, means to some that there is none. */
+function namedMost(body: Fields): { most: number; leavesOpen: boolean } {
+  let most = 0
+  let leavesOpen = false
+  for (const field of mostFields) {
+    const value = body[field]
+    if (value === undefined || value === null) continue
+    const named = positive(value)
+    if (named === undefined) leavesOpen = true
+    else if (named > most) most = named
+  }
+  return { most, leavesOpen: leavesOpen || most === 0 }
 }
 
-/** None at all, or fewer, means no limit to some providers: then it is as if nothing had been said. */
+/** Also of a text, which some readers take for the number that it says. */
 function positive(value: unknown): number | undefined {
-  return typeof value === 'number' && value > 0 ? Math.min(Math.ceil(value), mostCounted) : undefined
+  const number = typeof value === 'string' ? Number(value) : value
+  return typeof number === 'number' && number > 0 ? Math.min(Math.ceil(number), mostCounted) : undefined
 }
 
 /** Text completions: how many prompts are to be continued. */
@@ -101,12 +118,17 @@ const unread = new Set([
   'stream_options',
   'max_tokens',
   'max_completion_tokens',
+  'max_output_tokens',
+  'max_new_tokens',
+  'n_predict',
+  'num_predict',
   'temperature',
   'top_p',
   'top_k',
   'min_p',
   'n',
   'best_of',
+  'n_cmpl',
   'stop',
   'seed',
   'frequency_penalty',
@@ -182,8 +204,13 @@ function measureMessage(message: Fields, measured: Measure): void {
 }
 
 function measurePart(part: Fields, measured: Measure): void {
-  if (typeof part !== 'object' || part === null) measured.unsure = true
-  else if (part['type'] === 'text' && typeof part['text'] === 'string') measured.text += Buffer.byteLength(part['text'])
+  if (typeof part !== 'object' || part === null) {
+    measured.unsure = true
+    return
+  }
+  // Whatever stands beside may be what the upstream reads, as `Text` is to one that does not heed case.
+  for (const name in part) if (name !== 'type' && name !== part['type']) measured.unsure = true
+  if (part['type'] === 'text' && typeof part['text'] === 'string') measured.text += Buffer.byteLength(part['text'])
   else if (part['type'] === 'image_url') measurePacked(part['image_url'], 'url', measured, () => perImage)
   else if (part['type'] === 'input_audio')
     measurePacked(part['input_audio'], 'data', measured, (length) => Math.max(perUnseenPart, length / audioCharactersPerToken))
@@ -192,8 +219,13 @@ function measurePart(part: Fields, measured: Measure): void {
   else measured.unsure = true
 }
 
+/** What may stand beside packed data, and is no text to read. */
+const besideData = new Set(['detail', 'format', 'file_id'])
+
 function measurePacked(holder: unknown, name: string, measured: Measure, tokensOf: (length: number) => number): void {
-  const data = typeof holder === 'object' && holder !== null ? (holder as Fields)[name] : undefined
+  const isHolder = typeof holder === 'object' && holder !== null
+  if (isHolder) for (const other in holder) if (!besideData.has(other) && other !== name) measured.unsure = true
+  const data = isHolder ? (holder as Fields)[name] : undefined
   const length = typeof data === 'string' ? data.length : 0
   measured.packed += length
   measured.extra += Math.ceil(tokensOf(length))

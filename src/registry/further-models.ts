@@ -25,7 +25,12 @@ export function checkingFurther(invoke: Invoker, fields: FurtherModelFields | un
     const further = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
     return invoke({ ...request, further }, call)
   }
-  return (request, call) => (all.some((field) => isGiven(request.body[field])) ? checked(request, call) : invoke(request, call))
+  const { chosenIn } = fields
+  return (request, call) => {
+    const field = chosenIn?.(request.body)
+    if (field !== undefined) return Promise.reject(unchecked(field))
+    return all.some((one) => isGiven(request.body[one])) ? checked(request, call) : invoke(request, call)
+  }
 }
 
 /** Throws ApiError 400 for fields of which it cannot be told which models they mean. */

@@ -58,7 +58,11 @@ describe('models that a request names beside its model', () => {
   test('those that may be used travel on as they stand', async () => {
     const answer = await chat('alice', 'openrouter/gpt', { models: ['gpt', 'other/model'], provider: { order: ['x'] } })
     expect(answer).toMatchObject({ status: 200, sent: [{ model: 'gpt', models: ['gpt', 'other/model'], provider: { order: ['x'] } }] })
-    expect(await chat('alice', 'openrouter/gpt', { models: null, route: null })).toMatchObject({ status: 200 })
+    expect(await chat('alice', 'openrouter/gpt', { models: null, route: null, plugins: null })).toMatchObject({ status: 200 })
+    const tools = [{ type: 'function', function: { name: 'f' } }, { type: 'openrouter:web_search' }]
+    const searching = { plugins: [{ id: 'web', max_results: 3 }, { id: 'file-parser' }], tools }
+    expect(await chat('alice', 'openrouter/gpt', searching)).toMatchObject({ status: 200, sent: [{ model: 'gpt', ...searching }] })
+    expect(await chat('alice', 'openai/gpt', { plugins: [{ id: 'fusion' }] })).toMatchObject({ status: 200 })
   })
 
   test.each([
@@ -66,6 +70,11 @@ describe('models that a request names beside its model', () => {
     ['openrouter', { preset: 'mine' }, 'preset'],
     ['groq', { compound_custom: { models: { answering_model: 'secret/model' } } }, 'compound_custom'],
     ['openai', { fallbacks: [{ model: 'secret/model' }] }, 'fallbacks'],
+    ['openrouter', { plugins: [{ id: 'web' }, { id: 'fusion', analysis_models: ['secret/model'] }] }, 'plugins'],
+    ['openrouter', { plugins: [{ id: 'auto-router', allowed_models: ['secret/*'] }] }, 'plugins'],
+    ['openrouter', { plugins: { id: 'web' } }, 'plugins'],
+    ['openrouter', { tools: [{ type: 'openrouter:advisor', parameters: { model: 'secret/model' } }] }, 'tools'],
+    ['openai', { context_window_fallbacks: [{ gpt: ['secret/model'] }] }, 'context_window_fallbacks'],
     ['openrouter', { models: [1] }, 'models'],
     ['openrouter', { models: { a: 'secret/model' } }, 'models'],
   ])('what does not tell which, %s %j, is 400', async (provider, fields, param) => {

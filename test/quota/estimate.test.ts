@@ -20,6 +20,12 @@ describe('output', () => {
     ['for each of n answers', { max_tokens: 10, n: 3 }, 30],
     ['0, which is no limit to some: the default', { max_tokens: 0 }, 4096],
     ['-1, too', { max_tokens: -1 }, 4096],
+    ['the largest, by whatever name', { max_tokens: 1, n_predict: 9000 }, 9000],
+    ['a number as text', { max_tokens: 1, max_new_tokens: '700' }, 700],
+    ['a limit beside none: the default', { max_tokens: 1, max_completion_tokens: -1 }, 4096],
+    ['none beside more than the default', { max_tokens: 9000, n_predict: -1 }, 9000],
+    ['what is no number beside a limit: the default', { max_tokens: 1, num_predict: {} }, 4096],
+    ['for each of n_cmpl answers', { max_tokens: 10, n: 1, n_cmpl: 4 }, 40],
     ['more than there is', { max_tokens: 1e300, n: 1e300 }, 1e12],
   ])('%s', (_, fields, tokens) => {
     expect(most({ ...user('hi'), ...fields }).output).toBe(tokens)
@@ -123,6 +129,22 @@ describe('input', () => {
     const file = { type: 'file', file: { file_data: 'A'.repeat(40_000) } }
     expect(most(user([file])).input).toBe(10_000 + 16)
     expect(most({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
+  })
+
+  test('[QUO-41] what stands beside what is known of a part counts: some upstream may read it', () => {
+    const book = 'x'.repeat(1000)
+    const url = `data:image/png;base64,${'A'.repeat(100_000)}`
+    for (const part of [
+      { type: 'text', text: 'hi', Text: book },
+      { type: 'image_url', image_url: { url }, Type: 'text', text: book },
+      { type: 'image_url', image_url: { url, text: book } },
+      { type: 'input_audio', input_audio: { data: 'A'.repeat(100_000), transcript: book } },
+      { type: 'file', file: { file_data: 'A', filename: book } },
+    ]) {
+      const { input } = most(user([part]))
+      expect({ part: part.type, enough: input >= 1000, packed: input > 20_000 }).toEqual({ part: part.type, enough: true, packed: false })
+    }
+    expect(most(user([{ type: 'image_url', image_url: { url, detail: 'low' } }])).input).toBe(2048 + 8 + 8)
   })
 
   test('[QUO-41] a reranker reads its query with each document', () => {

@@ -36,6 +36,7 @@ const chatWith = (more: string): string => `{"model":"up/m","messages":[{"role":
 test.each([
   [',"Model":"secret/model"', 'model'],
   [',"Max_Tokens":99999', 'max_tokens'],
+  [',"nPredict":99999', 'n_predict'],
   [',"MAX_COMPLETION_TOKENS":99999', 'max_completion_tokens'],
   [',"me\\u017f\\u017fages":[]', 'messages'],
   [',"meſſages":[]', 'messages'],
@@ -50,6 +51,16 @@ test.each([
   [',"Models":["secret/model"]', 'models'],
 ])('another spelling of a governed field, or a second one, is refused: %s', async (more, param) => {
   expect(await post(chatWith(more))).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })
+})
+
+test.each([
+  ['"messages":[{"role":"user","content":"all of a book","content":"Hi"}]', 'messages'],
+  ['"messages":[{"role":"user","content":[{"type":"text","te\\u0078t":"all of a book","text":"Hi"}]}]', 'messages'],
+  ['"messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","type":"web","function":{"name":"f"}}]', 'tools'],
+  ['"messages":[{"role":"user","content":"Hi"}],"stream_options":{"include_usage":false,"include_usage":true}', 'stream_options'],
+])('what stands twice deeper inside of a governed field is refused: %s', async (fields, param) => {
+  const body = `{"model":"up/m",${fields}}`
+  expect(await post(body)).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })
 })
 
 test.each([

@@ -10,6 +10,8 @@ export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
 /** Fields of gateways (OpenRouter, LiteLLM), which any URL may lead to. */
 const gatewayFields = ['models', 'fallbacks']
+/** LiteLLM's other fallbacks: maps from models to models. */
+const opaqueGatewayFields = ['context_window_fallbacks', 'content_policy_fallbacks', 'context_window_fallback_dict']
 
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
@@ -55,7 +57,8 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
     hasOwnKey: options.hasOwnKey,
     furtherModels: {
       named: [...gatewayFields, ...(options.furtherModels?.named ?? [])],
-      opaque: options.furtherModels?.opaque ?? [],
+      opaque: [...opaqueGatewayFields, ...(options.furtherModels?.opaque ?? [])],
+      chosenIn: options.furtherModels?.chosenIn,
     },
     ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
     ...(can('chat') && { chat: send('chat') }),
