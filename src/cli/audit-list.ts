@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { type CommandContext, defineCommand, usageError } from './command.ts'
+import { type CommandContext, defineCommand } from './command.ts'
 import { configOption } from './keys-options.ts'
 import { table } from './table.ts'
+import { readTime } from './times.ts'
 
 const usualNumber = 50
 
@@ -26,7 +27,7 @@ export const auditList = defineCommand({
     ['For other programs', 'corral audit list --json -n 100000 | jq -r .reason'],
   ],
   async run({ args, options }, context) {
-    const since = await readSince(options.since)
+    const since = isoOf(readTime('since', options.since))
     const { findChains } = await import('./audit-folder.ts')
     const chains = await findChains({ config: options.config, paths: args }, context)
     const paths = chains.flatMap(({ files }) => files.map(({ path }) => path))
@@ -90,13 +91,8 @@ function show(lines: readonly KeptLine[], { stdout, stderr }: CommandContext): v
   stdout.write(table(stdout, ['TIME', 'EVENT', 'STATUS', 'WHO', 'WHAT', 'WHY'], rows))
 }
 
-async function readSince(text: string | undefined): Promise<string | undefined> {
-  if (text === undefined) return undefined
-  const { readDuration } = await import('./keys-wanted.ts')
-  const duration = readDuration(text)
-  const time = duration === undefined ? Date.parse(text) : Date.now() - duration
-  if (!Number.isFinite(time)) throw usageError(`--since ${text}: this is neither like 24h or 7d nor a date like 2027-01-31.`)
-  return new Date(time).toISOString()
+function isoOf(time: number | undefined): string | undefined {
+  return time === undefined ? undefined : new Date(time).toISOString()
 }
 
 function textOf(fields: Fields, name: string): string {

@@ -1,6 +1,7 @@
 import { defineCommand } from './command.ts'
 import { table } from './table.ts'
-import { openStore, readSince, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
+import { readTime } from './times.ts'
+import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
 import { traceCells, traceHead } from './traces-text.ts'
 
 const usualNumber = 30
@@ -31,7 +32,7 @@ export const tracesList = defineCommand({
   ],
   async run({ options }, context) {
     const { failed, slow, key, model, provider, principal, request: requestId, limit = usualNumber, json } = options
-    const since = await readSince(options.since)
+    const since = readTime('since', options.since)
     const config = await traceStoreOf(options.config, context)
     const keyId = key === undefined ? undefined : (await import('./keys-access.ts')).keyIdOf(key)
     using store = await openStore(config)

@@ -1,7 +1,7 @@
 import type { TraceStoreConfig } from '../telemetry/config.ts'
 import type { StoredTrace, TraceStore } from '../telemetry/store/reader.ts'
 import { TraceStoreError } from '../telemetry/store/schema.ts'
-import { type CommandContext, CommandError, type OptionSpec, usageError } from './command.ts'
+import { type CommandContext, CommandError, type OptionSpec } from './command.ts'
 
 export const tracesConfigOption = {
   type: 'string',
@@ -41,16 +41,6 @@ export function storeRemedy(error: unknown): string {
   return /^SQLITE_(NOTADB|CORRUPT)/.test(code)
     ? 'Move the file away: the server makes a new one within a minute.'
     : 'Run this as the user of the server.'
-}
-
-/** Unix milliseconds. Throws CommandError for what is no time. */
-export async function readSince(text: string | undefined): Promise<number | undefined> {
-  if (text === undefined) return undefined
-  const { readDuration } = await import('./keys-wanted.ts')
-  const duration = readDuration(text)
-  const time = duration === undefined ? Date.parse(text) : Date.now() - duration
-  if (!Number.isFinite(time)) throw usageError(`--since ${text}: this is neither like 30m, 1h or 7d nor a date like 2027-01-31.`)
-  return time
 }
 
 /** A trace as `--json` has it. */

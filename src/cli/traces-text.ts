@@ -4,12 +4,14 @@ import { printable, printableName } from './printable.ts'
 
 /** `850 µs`, `12.3 ms`, `4.50 s`, `3 m 20 s`. */
 export function durationText(milliseconds: number): string {
-  const time = Math.max(0, milliseconds)
-  if (time < 1) return `${Math.round(time * 1_000)} µs`
-  if (time < 100) return `${time.toFixed(1)} ms`
-  if (time < 1_000) return `${Math.round(time)} ms`
-  if (time < 100_000) return `${(time / 1_000).toFixed(2)} s`
-  return `${Math.floor(time / 60_000)} m ${Math.round((time % 60_000) / 1_000)} s`
+  // Rounded before the unit is chosen: 999.6 ms are 1.00 s, and no minute has 60 s.
+  const micros = Math.round(Math.max(0, milliseconds) * 1_000)
+  if (micros < 1_000) return `${micros} µs`
+  if (micros < 99_950) return `${(micros / 1_000).toFixed(1)} ms`
+  if (micros < 999_500) return `${Math.round(micros / 1_000)} ms`
+  if (micros < 99_995_000) return `${(micros / 1_000_000).toFixed(2)} s`
+  const seconds = Math.round(micros / 1_000_000)
+  return `${Math.floor(seconds / 60)} m ${seconds % 60} s`
 }
 
 /** UTC. */

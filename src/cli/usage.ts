@@ -3,6 +3,7 @@ import { defineCommand, jsonOption, usageError } from './command.ts'
 import { printableName } from './printable.ts'
 import { recordsOption, withRecords } from './storage-records.ts'
 import { table } from './table.ts'
+import { readTime } from './times.ts'
 
 const groups = ['key', 'user', 'team', 'model', 'provider'] as const satisfies readonly UsageGroup[]
 
@@ -13,7 +14,7 @@ export const usage = defineCommand({
     'Sums the ledger, in which every answer of a model has its line. Every line is in exactly one sum; the teams of a user who is in several stand together.',
   options: {
     by: { type: 'string', value: 'WHAT', choices: groups, description: 'key, user, team, model or provider; default user' },
-    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 30d, 24h before now' },
+    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 30d, 24h, 30m before now' },
     until: { type: 'string', value: 'TIME', description: 'up to then' },
     config: recordsOption,
     json: jsonOption,
@@ -28,7 +29,7 @@ export const usage = defineCommand({
     const { stdout } = context
     const { json, csv, by = 'user' } = options
     if (json && csv) throw usageError('--json and --csv exclude one another.')
-    const question = { by: by as UsageGroup, since: timeOf('since', options.since), until: timeOf('until', options.until) }
+    const question = { by: by as UsageGroup, since: readTime('since', options.since), until: readTime('until', options.until) }
     await withRecords(options.config, context, async (records) => {
       const [{ openDatabase }, { sumOf, usageOf }] = await Promise.all([import('../storage/open.ts'), import('../quota/ledger-usage.ts')])
       await using database = await openDatabase(records)
@@ -44,20 +45,6 @@ export const usage = defineCommand({
     })
   },
 })
-
-const hour = 3_600_000
-
-/** Unix milliseconds; a day without a time begins at midnight, UTC. */
-function timeOf(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const ago = /^(\d{1,6})([hd])$/.exec(text)
-  if (ago) return Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 24 * hour : hour)
-  // Without a zone it would be the machine's.
-  const zoned = /^\d{4}-\d\d-\d\dT[\d:.]+$/.test(text) ? `${text}Z` : text
-  const time = /^\d{4}-\d\d-\d\d/.test(zoned) ? Date.parse(zoned) : Number.NaN
-  if (Number.isNaN(time)) throw usageError(`--${option} '${text}' is no time.`, 'Write 2026-11-01, 2026-11-01T08:00Z, 30d or 24h.')
-  return time
-}
 
 function toJson(sum: UsageSum) {
   return {

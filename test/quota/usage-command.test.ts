@@ -124,7 +124,8 @@ test('corral usage of a time', async () => {
   expect(await answers('--until 2026-11-02T00:00')).toBe(1)
   expect(await answers('--since 2026-11-02T00:00:00.001Z')).toBe(0)
   expect(await answers('--since 0d')).toBe(0)
-  for (const time of ['yesterday', '12', '2026-13-01', '3w']) {
+  expect(await answers('--since 99999w')).toBe(3)
+  for (const time of ['yesterday', '12', '2026-13-01', '3x', '2026-11-02T8', '2026']) {
     const { code, stderr } = await usage(`--since ${time}`)
     expect([code, stderr]).toEqual([2, expect.stringContaining(`--since '${time}' is no time.`)])
   }
