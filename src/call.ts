@@ -97,12 +97,25 @@ export interface CallTrace {
   readonly newSpanId: () => string
 }
 
+/** As much of an AbortSignal as it takes to be told of an abort. Every AbortSignal is one. */
+export interface AbortNotice {
+  readonly aborted: boolean
+  readonly reason: unknown
+  throwIfAborted(): void
+  addEventListener(type: 'abort', listener: AbortListener, options?: { once: true }): void
+  removeEventListener(type: 'abort', listener: AbortListener): void
+}
+
+export type AbortListener = (() => void) | { handleEvent(): void }
+
 /** One request on its way through the server: what every service and provider gets, passed as an argument, never ambient. */
 export interface Call {
   /** The caller's `x-request-id` where well-formed, else our own. */
   readonly requestId: string
   /** Aborts when the caller leaves, the deadline passes or the server stops waiting. Goes to everything that waits. */
   readonly signal: AbortSignal
+  /** Tells the same, at a fraction of what a signal costs to make: for what comes with every request, and only listens. */
+  readonly abortNotice?: AbortNotice | undefined
   /** Absent when no authentication is configured. */
   readonly principal?: Principal | undefined
   /** The caller's IP address: the connection's, or what configured trusted proxies say. Absent where there is no connection. */

@@ -1,3 +1,4 @@
+import type { AbortNotice } from '../call.ts'
 import { createAllowList } from './allow-list.ts'
 import { requestForCaller } from './caller-request.ts'
 import { CallerUrl } from './caller-url.ts'
@@ -29,7 +30,7 @@ export interface EgressRequest {
   headers: Record<string, string>
   body?: Uint8Array | string
   /** Ends the request at any time, the reading of its answer included. */
-  signal: AbortSignal
+  signal: AbortNotice
   /** Absent: the defaults. Treated as unchanging: hand in the same object every time. */
   network?: NetworkOptions | undefined
 }

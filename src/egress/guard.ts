@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os'
+import type { AbortNotice } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
 import { type Address, parseAddress, whyNotPublic, withoutMapping } from './address.ts'
 import type { AllowList } from './allow-list.ts'
@@ -14,7 +15,7 @@ export interface GuardOptions {
 }
 
 export interface Judging {
-  readonly signal: AbortSignal
+  readonly signal: AbortNotice
   /** Milliseconds for the resolver. */
   readonly patience: number
 }
@@ -113,7 +114,7 @@ async function addressesOf(
 async function within<T>({ signal, patience }: Judging, pending: Promise<T>): Promise<T> {
   const { promise: over, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new EgressError('timeout', `the host name was not resolved within ${patience / 1000} s`)), patience)
-  const leave = (): void => reject(signal.reason as Error)
+  const leave = (): void => reject(signal.reason)
   signal.addEventListener('abort', leave, { once: true })
   try {
     return await Promise.race([pending, over])

@@ -1,5 +1,6 @@
-import type { CallTrace, Principal, ProviderData, RequestNotes } from '../../call.ts'
+import type { AbortNotice, CallTrace, Principal, ProviderData, RequestNotes } from '../../call.ts'
 import type { UploadWatch } from '../body.ts'
+import { Departure } from './departure.ts'
 import type { DispatchedCall, FoundRoute } from '../mount.ts'
 import { pathOf } from '../request-path.ts'
 
@@ -60,6 +61,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   slot = -1
   readonly request: Request
   #controller: AbortController | undefined = undefined
+  #departure: Departure | undefined = undefined
   #abortedWith: unknown = undefined
   #giveUp: ReturnType<typeof setTimeout> | undefined = undefined
   /** Ends the wait for the body while that is being read. */
@@ -143,9 +145,15 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     return controller.signal
   }
 
-  /** True once the caller has closed the connection, as far as anybody asked for the signal. */
+  get abortNotice(): AbortNotice {
+    if (this.#departure) return this.#departure
+    this.#departure = new Departure(this.request.signal, this.#abortedWith)
+    return this.#departure
+  }
+
+  /** True once the caller has closed the connection, as far as anybody asked for the signal or the notice. */
   get callerLeft(): boolean {
-    return this.#controller !== undefined && this.request.signal.aborted
+    return (this.#controller !== undefined || this.#departure !== undefined) && this.request.signal.aborted
   }
 
   /** Ends it by itself when the caller has left and whoever streams has not said so after `patience` milliseconds. */
@@ -159,8 +167,10 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   }
 
   abort(reason: Error): void {
-    this.#abortedWith = reason
+    // Whichever came first counts.
+    if (!this.request.signal.aborted) this.#abortedWith ??= reason
     this.#controller?.abort(reason)
+    this.#departure?.abort(reason)
     this.abortUpload(reason)
   }
 }

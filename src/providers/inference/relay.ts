@@ -108,7 +108,7 @@ export class Relay {
         method: 'POST',
         headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization },
         body: toRequestBytes(request, { capability, edits, streamUsage: options.streamUsage !== false }),
-        signal: call.signal,
+        signal: call.abortNotice ?? call.signal,
         network: options.network,
       })
       if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)

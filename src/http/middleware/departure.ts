@@ -1,0 +1,45 @@
+import type { AbortListener, AbortNotice } from '../../call.ts'
+
+/** Tells of a caller that leaves, or a server that stops waiting: a call's signal for those who only listen, of whom there is mostly one. */
+export class Departure implements AbortNotice {
+  aborted = false
+  reason: unknown = undefined
+  readonly #signal: AbortSignal
+  readonly #listeners: AbortListener[] = []
+
+  /** `signal`: the request's own. `abortedWith`: why the server has stopped waiting already. */
+  constructor(signal: AbortSignal, abortedWith: unknown) {
+    this.#signal = signal
+    if (abortedWith !== undefined) this.abort(abortedWith)
+    else if (signal.aborted) this.handleEvent()
+    else signal.addEventListener('abort', this, { once: true })
+  }
+
+  /** The caller has left. */
+  handleEvent(): void {
+    this.abort(this.#signal.reason)
+  }
+
+  abort(reason: unknown): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    for (const listener of this.#listeners.splice(0)) {
+      if (typeof listener === 'function') listener()
+      else listener.handleEvent()
+    }
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw this.reason
+  }
+
+  addEventListener(_type: 'abort', listener: AbortListener): void {
+    if (!this.aborted) this.#listeners.push(listener)
+  }
+
+  removeEventListener(_type: 'abort', listener: AbortListener): void {
+    const at = this.#listeners.indexOf(listener)
+    if (at >= 0) this.#listeners.splice(at, 1)
+  }
+}

@@ -1,0 +1,60 @@
+import { expect, test } from 'bun:test'
+import * as fc from 'fast-check'
+import { RequestContext } from '../../src/http/middleware/context.ts'
+
+function asked(): { context: RequestContext; leave: (reason: unknown) => void } {
+  const caller = new AbortController()
+  const context = new RequestContext(new Request('http://127.0.0.1/', { signal: caller.signal }))
+  return { context, leave: (reason) => caller.abort(reason) }
+}
+
+test('whoever listens for a departure hears what the signal says, once, and not after it stopped listening', () => {
+  const steps = fc.array(
+    fc.oneof(
+      fc.record({ do: fc.constantFrom('listen' as const, 'stop' as const), who: fc.nat(3) }),
+      fc.record({ do: fc.constantFrom('leave' as const, 'abort' as const), who: fc.nat(3) }),
+    ),
+    { maxLength: 12 },
+  )
+  fc.assert(
+    fc.property(steps, fc.boolean(), (all, isAskedEarly) => {
+      const { context, leave } = asked()
+      const { signal } = context
+      const early = isAskedEarly ? context.abortNotice : undefined
+      const heard: string[] = []
+      const expected: string[] = []
+      const notices = [0, 1, 2, 3].map((who) => ({ handleEvent: () => void heard.push(`notice ${who}`) }))
+      const signals = [0, 1, 2, 3].map((who) => ({ handleEvent: () => void expected.push(`notice ${who}`) }))
+      for (const step of all) {
+        const { who } = step
+        if (step.do === 'listen') {
+          context.abortNotice.removeEventListener('abort', notices[who]!)
+          context.abortNotice.addEventListener('abort', notices[who]!, { once: true })
+          signal.removeEventListener('abort', signals[who]!)
+          signal.addEventListener('abort', signals[who]!, { once: true })
+        } else if (step.do === 'stop') {
+          context.abortNotice.removeEventListener('abort', notices[who]!)
+          signal.removeEventListener('abort', signals[who]!)
+        } else if (step.do === 'leave') leave(new Error(`left ${who}`))
+        else context.abort(new Error(`stopped ${who}`))
+      }
+      expect(heard).toEqual(expected)
+      const notice = early ?? context.abortNotice
+      expect(notice).toBe(context.abortNotice)
+      expect(notice.aborted).toBe(signal.aborted)
+      expect(notice.reason).toBe(signal.reason)
+      if (signal.aborted) expect(() => notice.throwIfAborted()).toThrow((signal.reason as Error).message)
+      else notice.throwIfAborted()
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a caller that has left is known to have, whichever was asked for', () => {
+  for (const ask of ['signal', 'abortNotice'] as const) {
+    const { context, leave } = asked()
+    expect(context[ask].aborted).toBe(false)
+    leave(new Error('left'))
+    expect(context.callerLeft).toBe(true)
+  }
+})
