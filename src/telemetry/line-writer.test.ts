@@ -63,3 +63,16 @@ test('[OPS-7] once the reader is gone every line is lost, and counted', async ()
   expect([writer.dropped, file.text]).toEqual([4, ''])
   await writer.close()
 })
+
+test('[OPS-7] once a full disk has room again the log goes on, and tells first how many lines are missing', async () => {
+  const { file, write } = fileThat(['ENOSPC', 'ENOSPC'])
+  const writer = new LineWriter(0, write)
+  for (let at = 0; at < 3; at++) {
+    writer.write(`${at}${'x'.repeat(65_536)}\n`)
+    while (!writer.isIdle) await Bun.sleep(1)
+  }
+  await writer.close()
+  const [notice = '', line = '', ...rest] = file.text.split('\n')
+  expect(JSON.parse(notice)).toMatchObject({ level: 'warn', msg: 'log lines dropped: they could not be written', dropped: 2 })
+  expect([line.slice(0, 2), rest, writer.dropped]).toEqual(['2x', [''], 2])
+})
