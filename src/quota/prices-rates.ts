@@ -56,26 +56,25 @@ export function costOf(rates: Rates, usage: TokensUsed): number {
   const spoken = Math.min(count(usage.outputAudio), output)
   const thought = Math.min(count(usage.reasoning), output - spoken)
   const write = rates.output ?? noRate
-  return toNanoDollars([
-    [input - cached - written - heard, at(rates.input, input)],
-    [cached, at(rates.cachedInput ?? rates.input, input)],
-    [written, at(rates.cacheWrite ?? rates.input, input)],
-    [heard, at(rates.inputAudio ?? rates.input, input)],
-    [output - spoken - thought, at(write, input)],
-    [spoken, at(rates.outputAudio ?? write, input)],
-    [thought, at(rates.reasoning ?? write, input)],
-    [1, rates.request],
-  ])
+  return new Sum()
+    .add(input - cached - written - heard, at(rates.input, input))
+    .add(cached, at(rates.cachedInput ?? rates.input, input))
+    .add(written, at(rates.cacheWrite ?? rates.input, input))
+    .add(heard, at(rates.inputAudio ?? rates.input, input))
+    .add(output - spoken - thought, at(write, input))
+    .add(spoken, at(rates.outputAudio ?? write, input))
+    .add(thought, at(rates.reasoning ?? write, input))
+    .add(1, rates.request)
+    .inNanoDollars()
 }
 
 /** The most that an answer within these bounds can cost, however its tokens divide: never less than `costOf` of it. */
 export function mostOf(rates: Rates, most: MostTokens): number {
   const { input, cachedInput, cacheWrite, inputAudio, output, outputAudio, reasoning, request } = rates
-  return toNanoDollars([
-    [count(most.input), dearest([input, cachedInput, cacheWrite, inputAudio], most.input)],
-    [count(most.output), dearest([output, outputAudio, reasoning], most.input)],
-    [1, request],
-  ])
+  const size = most.input
+  const read = Math.max(dearest(input, size), dearest(cachedInput, size), dearest(cacheWrite, size), dearest(inputAudio, size))
+  const written = Math.max(dearest(output, size), dearest(outputAudio, size), dearest(reasoning, size))
+  return new Sum().add(count(most.input), read).add(count(most.output), written).add(1, request).inNanoDollars()
 }
 
 const noRate: Rate = flat(0)
@@ -86,14 +85,11 @@ function at({ base, tiers }: Rate, input: number): number {
   return price
 }
 
-/** The highest of the prices, and of the tiers that may apply up to so much input. */
-function dearest(rates: readonly (Rate | undefined)[], input: number): number {
-  let highest = 0
-  for (const rate of rates) {
-    if (!rate) continue
-    highest = Math.max(highest, rate.base)
-    for (const tier of rate.tiers) if (input > tier.over) highest = Math.max(highest, tier.price)
-  }
+/** The highest of its prices that may apply up to so much input. */
+function dearest(rate: Rate | undefined, input: number): number {
+  if (!rate) return 0
+  let highest = rate.base
+  for (const tier of rate.tiers) if (input > tier.over) highest = Math.max(highest, tier.price)
   return highest
 }
 
@@ -105,12 +101,22 @@ function count(tokens: number | undefined): number {
 /** More than any answer has; what a provider reports beyond is a mistake of its own. */
 const mostTokens = 1e12
 
-function toNanoDollars(parts: readonly (readonly [tokens: number, price: number])[]): number {
-  let sum = 0
-  for (const [tokens, price] of parts) sum += tokens * price
-  if (sum <= Number.MAX_SAFE_INTEGER) return Math.ceil(sum / 1000)
-  let exact = 0n
-  for (const [tokens, price] of parts) exact += BigInt(tokens) * BigInt(price)
-  const nano = (exact + 999n) / 1000n
-  return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano)
+/** Adds up trillionths of a dollar exactly: as a number as far as that goes, beyond as a bigint. */
+class Sum {
+  #small = 0
+  #large: bigint | undefined
+
+  add(tokens: number, price: number): this {
+    const sum = this.#small + tokens * price
+    if (sum <= Number.MAX_SAFE_INTEGER) this.#small = sum
+    else this.#large = (this.#large ?? 0n) + BigInt(tokens) * BigInt(price)
+    return this
+  }
+
+  /** Rounded up. */
+  inNanoDollars(): number {
+    if (this.#large === undefined) return Math.ceil(this.#small / 1000)
+    const nano = (BigInt(this.#small) + this.#large + 999n) / 1000n
+    return nano > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(nano)
+  }
 }

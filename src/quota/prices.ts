@@ -51,6 +51,8 @@ export interface PricesOptions {
 }
 
 interface Known {
+  /** The catalogue's id that it was asked for with. */
+  readonly model: string
   readonly price: Price | undefined
   /** Unix milliseconds. */
   readonly until: number
@@ -63,6 +65,7 @@ const mostModels = 2_000
 export function createPrices(options: PricesOptions): Prices {
   const { overrides, providers, now = Date.now, load = loadPriceCatalogue, onFailure } = options
   const configured = overrides.map(toConfigured)
+  /** By provider, then by its own id of a model. */
   const known = new Map<string, Map<string, Known>>()
   let catalogue: PriceCatalogue | undefined
   let loading: Promise<PriceCatalogue> | undefined
@@ -70,9 +73,8 @@ export function createPrices(options: PricesOptions): Prices {
   const remember = (question: PriceQuestion, price: Price | undefined, until = Infinity): Price | undefined => {
     let models = known.get(question.provider)
     if (!models || models.size >= mostModels) known.set(question.provider, (models = new Map()))
-    const fitting = fittingPrice(price, question)
-    models.set(keyOf(question), { price: fitting, until })
-    return fitting
+    models.set(question.upstreamModel, { model: question.model, price, until })
+    return fittingPrice(price, question)
   }
 
   const fromCatalogue = (question: PriceQuestion, pricing: ProviderPricing, list: PriceCatalogue): Price | undefined => {
@@ -83,35 +85,35 @@ export function createPrices(options: PricesOptions): Prices {
     return remember(question, price, found?.until)
   }
 
+  const lookUp = (question: PriceQuestion): Price | undefined | Promise<Price | undefined> => {
+    const own = configured.find((one) => one.matches(question))
+    if (own) return remember(question, own.price)
+    const pricing = providers.get(question.provider)
+    if (pricing?.local) return remember(question, { rates: freeOfCharge, reported: false })
+    if (!pricing) return remember(question, undefined)
+    if (pricing.catalogue === undefined) return fromCatalogue(question, pricing, emptyCatalogue)
+    if (catalogue) return fromCatalogue(question, pricing, catalogue)
+    loading ??= load().catch((error: unknown) => {
+      onFailure?.(error)
+      return emptyCatalogue
+    })
+    return loading.then((list) => {
+      catalogue = list
+      return fromCatalogue(question, pricing, list)
+    })
+  }
+
   return {
     find(question) {
-      const { provider } = question
-      const entry = known.get(provider)?.get(keyOf(question))
-      if (entry && (entry.until === Infinity || now() < entry.until)) return entry.price
-      const own = configured.find((one) => one.matches(question))
-      if (own) return remember(question, own.price)
-      const pricing = providers.get(provider)
-      if (pricing?.local) return remember(question, { rates: freeOfCharge, reported: false })
-      if (!pricing) return remember(question, undefined)
-      if (pricing.catalogue === undefined) return fromCatalogue(question, pricing, emptyCatalogue)
-      if (catalogue) return fromCatalogue(question, pricing, catalogue)
-      loading ??= load().catch((error: unknown) => {
-        onFailure?.(error)
-        return emptyCatalogue
-      })
-      return loading.then((list) => {
-        catalogue = list
-        return fromCatalogue(question, pricing, list)
-      })
+      const { provider, model, upstreamModel } = question
+      const entry = known.get(provider)?.get(upstreamModel)
+      const isKnown = entry?.model === model && (entry.until === Infinity || now() < entry.until)
+      return isKnown ? fittingPrice(entry.price, question) : lookUp(question)
     },
   }
 }
 
 const emptyCatalogue: PriceCatalogue = { find: () => undefined }
-
-function keyOf({ capability, model, upstreamModel }: PriceQuestion): string {
-  return `${writesText(capability) ? 'w' : 'r'}${model}\n${upstreamModel}`
-}
 
 function fittingPrice(price: Price | undefined, { capability }: PriceQuestion): Price | undefined {
   if (!price?.rates || price.rates.output || !writesText(capability)) return price

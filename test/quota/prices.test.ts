@@ -25,6 +25,7 @@ const rates: fc.Arbitrary<Rates> = fc.record({
   reasoning: maybe(rate),
   request: fc.integer({ min: 0, max: 1e10 }),
 })
+const rateOf = (base: number): Rate => ({ base, tiers: [] })
 const tokens = fc.integer({ min: 0, max: 1_000_000 })
 const usage: fc.Arbitrary<TokensUsed> = fc.record({
   input: tokens,
@@ -63,6 +64,19 @@ describe('money', () => {
         return Number.isSafeInteger(cost) && cost >= 0
       }),
       { numRuns: 5000 },
+    )
+  })
+
+  test('[QUO-50] exact also where the sum is larger than what numbers hold exactly', () => {
+    const many = fc.integer({ min: 0, max: 4e9 })
+    const price = fc.integer({ min: 0, max: 600_000_000 })
+    fc.assert(
+      fc.property(fc.tuple(many, many, many), fc.tuple(price, price, price), ([fresh, cached, written], [a, b, c]) => {
+        const list: Rates = { input: rateOf(a), cachedInput: rateOf(b), output: rateOf(c), request: 7 }
+        const sum = BigInt(fresh) * BigInt(a) + BigInt(cached) * BigInt(b) + BigInt(written) * BigInt(c) + 7n
+        return BigInt(costOf(list, { input: fresh + cached, cachedInput: cached, output: written })) === (sum + 999n) / 1000n
+      }),
+      { numRuns: 3000 },
     )
   })
 
@@ -177,6 +191,22 @@ describe('which price', () => {
     expect(dollarsPerMillion(await prices.find(question('own-turbo')))).toBe(4)
     expect((await prices.find(question('own-turbo')))?.rates?.request).toBe(1e10)
     expect(dollarsPerMillion(await prices.find(question('gpt-4o')))).toBe(2.5)
+  })
+
+  test('[QUO-51] goes by the catalogue’s id also where another one of the same model was asked for before', () => {
+    const prices = pricesOf({
+      overrides: [
+        { model: 'cheap', input: 1, output: 1 },
+        { model: '*', input: 2, output: 2 },
+      ],
+    })
+    for (const [model, dollars] of [
+      ['up/one', 2],
+      ['cheap', 1],
+      ['up/one', 2],
+    ] as const) {
+      expect(dollarsPerMillion(prices.find({ ...question('one'), model }) as Price)).toBe(dollars)
+    }
   })
 
   test('[QUO-52] local providers cost nothing, unless the configuration says otherwise, and load no catalogue', () => {
