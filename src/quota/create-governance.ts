@@ -1,4 +1,4 @@
-import { holds, parseCondition } from '../access/conditions.ts'
+import { allHold, parseCondition } from '../access/conditions.ts'
 import type { Call, Principal } from '../call.ts'
 import type { ApiError } from '../errors.ts'
 import { defaultMaxTokens, type QuotaConfig } from './config.ts'
@@ -6,10 +6,10 @@ import type { Counter, Demand, Limiter, Refusal, Reservation, Standing } from '.
 import { type EstimateOptions, mostTokens, namesNoMost, writesText } from './estimate.ts'
 import { pushTightest } from './governance-headers.ts'
 import { compileLimits } from './governance-limits.ts'
-import { type Plan, Plans, type RequestPlan, type TargetPlan } from './governance-plan.ts'
+import { Plans, type RequestPlan } from './governance-plan.ts'
 import { refused, unpriced } from './governance-refusal.ts'
-import { demandsOf, type Held, Running } from './governance-running.ts'
-import type { Admitted, Governance, InferenceFacts, Settle } from './governance.ts'
+import { demandsOf, Running } from './governance-running.ts'
+import type { Admitted, AdmittedRequest, Governance, InferenceFacts } from './governance.ts'
 import type { Ledger } from './ledger.ts'
 import { mostOf } from './prices-rates.ts'
 import type { Price, Prices } from './prices.ts'
@@ -42,7 +42,7 @@ class Governing implements Governance {
     this.#limiter = limiter
     this.#prices = prices
     this.#ledger = ledger
-    this.#plans = new Plans(compileLimits(config, allHold), {
+    this.#plans = new Plans(compileLimits(config, compileConditions), {
       namespace: config.store?.namespace ?? '',
       handle: (counter) => limiter.counter(counter),
     })
@@ -54,12 +54,11 @@ class Governing implements Governance {
     this.#now = now
   }
 
-  admitRequest(call: Call, headers: string[]): Settle | undefined | Promise<Settle | undefined> {
+  admitRequest(call: Call, headers: string[]): AdmittedRequest | undefined | Promise<AdmittedRequest | undefined> {
     const plan = this.#plans.of(call.principal).request(call)
     if (!plan) return undefined
     const reserved = this.#limiter.reserve(plan.demands, call)
-    if (reserved instanceof Promise) return reserved.then((answer) => this.#requestAdmitted(answer, plan, headers))
-    return this.#requestAdmitted(reserved, plan, headers)
+    return reserved instanceof Promise ? this.#requestWaits(reserved, plan, headers) : this.#requestAdmitted(reserved, plan, headers)
   }
 
   admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined> {
@@ -67,11 +66,12 @@ class Governing implements Governance {
     const target = plan.target(facts.call, facts)
     const isCounted = target !== undefined && target.counters.length > 0
     if (!isCounted && !this.#ledger) return undefined
-    const inference = { facts, plan, target: isCounted ? target : undefined, headers }
-    if (!this.#ledger && !target?.hasDollars) return this.#reserve(inference, undefined)
+    const running = new Running(facts, plan, isCounted ? target : undefined, this.#ledger)
+    if (!this.#ledger && !target?.hasDollars) return this.#reserve(running, headers)
     const price = this.#prices.find(facts)
-    if (price instanceof Promise) return price.then((found) => this.#reserve(inference, found))
-    return this.#reserve(inference, price)
+    if (price instanceof Promise) return this.#priceWaits(price, running, headers)
+    running.price = price
+    return this.#reserve(running, headers)
   }
 
   eachCounter(visit: (counter: Counter, standing: Standing) => void): void {
@@ -87,37 +87,49 @@ class Governing implements Governance {
     await this.#limiter[Symbol.asyncDispose]()
   }
 
-  #requestAdmitted(answer: Reservation | Refusal, plan: RequestPlan, headers: string[]): Settle {
-    pushTightest(headers, 'requests', plan.requests, this.#limiter)
-    if ('refused' in answer) throw this.#refused(answer, plan.demands)
-    return (taken = true) => answer.settle(taken ? plan.all : plan.none)
+  async #requestWaits(pending: Promise<Reservation | Refusal>, plan: RequestPlan, headers: string[]): Promise<AdmittedRequest> {
+    return this.#requestAdmitted(await pending, plan, headers)
   }
 
-  #reserve(inference: Inference, found: Price | undefined): Admitted | Promise<Admitted> {
-    const { facts, target } = inference
-    if (!target) return this.#run(inference, found)
+  #requestAdmitted(answer: Reservation | Refusal, plan: RequestPlan, headers: string[]): AdmittedRequest {
+    pushTightest(headers, 'requests', plan.requests, this.#limiter)
+    if ('refused' in answer) throw this.#refused(answer, plan.demands)
+    return new CountedRequest(answer, plan)
+  }
+
+  async #priceWaits(pending: Promise<Price | undefined>, running: Running, headers: string[] | undefined): Promise<Admitted> {
+    running.price = await pending
+    return this.#reserve(running, headers)
+  }
+
+  #reserve(running: Running, headers: string[] | undefined): Admitted | Promise<Admitted> {
+    const { facts, target } = running
+    if (!target) return running
     const most = mostTokens(facts, this.#estimates)
-    const rates = found?.rates
+    const rates = running.price?.rates
     if (target.hasDollars && !rates && this.#refusesUnpriced) {
       const inDollars = target.counters.find(({ unit }) => unit === 'nano_dollars') as Counter
       throw unpriced(facts.model, inDollars.label)
     }
     // Whose price is not known, and may pass, passes as long as the budget is not used up.
-    const demands = demandsOf(target, most, rates ? mostOf(rates, most) : 1)
-    const reserved = this.#limiter.reserve(demands, facts.call)
-    if (reserved instanceof Promise) return reserved.then((answer) => this.#admitted(inference, { answer, demands, price: found }))
-    return this.#admitted(inference, { answer: reserved, demands, price: found })
+    running.demands = demandsOf(target, most, rates ? mostOf(rates, most) : 1)
+    const reserved = this.#limiter.reserve(running.demands, facts.call)
+    return reserved instanceof Promise ? this.#inferenceWaits(reserved, running, headers) : this.#admitted(reserved, running, headers)
   }
 
-  #admitted(inference: Inference, { answer, demands, price }: Reserved): Admitted {
-    const { target, facts } = inference
-    const headers = inference.headers ?? []
-    if (target) {
+  async #inferenceWaits(pending: Promise<Reservation | Refusal>, running: Running, headers: string[] | undefined): Promise<Admitted> {
+    return this.#admitted(await pending, running, headers)
+  }
+
+  #admitted(answer: Reservation | Refusal, running: Running, headers: string[] | undefined): Admitted {
+    const { target, demands, facts } = running
+    if (target && headers) {
       pushTightest(headers, 'requests', target.requests, this.#limiter)
       pushTightest(headers, 'tokens', target.tokens, this.#limiter)
     }
     if ('refused' in answer) throw this.#refused(answer, demands, facts)
-    return this.#run(inference, price, { reservation: answer, demands })
+    running.held = answer
+    return running
   }
 
   #refused(refusal: Refusal, demands: readonly Demand[], facts?: InferenceFacts): ApiError {
@@ -125,30 +137,26 @@ class Governing implements Governance {
     const wishes = facts && { namesNoMost: namesNoMost(facts), writes: writesText(facts.capability) }
     return refused(refusal, { demands, reset, now: this.#now(), ...wishes })
   }
+}
 
-  #run({ facts, plan }: Inference, price: Price | undefined, held?: Held): Admitted {
-    return new Running({ facts, plan, price, held, ledger: this.#ledger })
+class CountedRequest implements AdmittedRequest {
+  readonly #held: Reservation
+  readonly #plan: RequestPlan
+
+  constructor(held: Reservation, plan: RequestPlan) {
+    this.#held = held
+    this.#plan = plan
+  }
+
+  settle(taken: boolean): void {
+    this.#held.settle(taken ? this.#plan.all : this.#plan.none)
   }
 }
 
-interface Inference {
-  readonly facts: InferenceFacts
-  readonly plan: Plan
-  /** Absent: only the ledger wants to know. */
-  readonly target: TargetPlan | undefined
-  readonly headers: string[] | undefined
-}
-
-interface Reserved {
-  readonly answer: Reservation | Refusal
-  readonly demands: readonly Demand[]
-  readonly price: Price | undefined
-}
-
 /** All conditions of a limit; somebody who is nobody has no attributes. */
-function allHold(conditions: readonly string[]): (principal: Principal | undefined) => boolean {
+function compileConditions(conditions: readonly string[]): (principal: Principal | undefined) => boolean {
   const parsed = conditions.map(parseCondition)
-  return (principal) => parsed.every((condition) => holds(condition, principal ?? nobody, undefined))
+  return (principal) => allHold(parsed, principal ?? nobody, undefined)
 }
 
 const nobody: Pick<Principal, 'id' | 'attributes'> = { id: '', attributes: {} }

@@ -49,7 +49,8 @@ type Who = Pick<Call, 'principal' | 'clientAddress'>
 export class Plans {
   readonly #limits: readonly CompiledLimit[]
   readonly #counting: Counting
-  readonly #plans = new Map<string, Plan>()
+  readonly #ofKeys = new Map<string, Plan>()
+  readonly #ofUsers = new Map<string, Plan>()
   readonly #ofSystem: Plan
 
   constructor(limits: readonly CompiledLimit[], counting: Counting) {
@@ -61,14 +62,19 @@ export class Plans {
   /** The server's own work has no limits. */
   of(principal: Principal | undefined): Plan {
     if (principal === systemPrincipal) return this.#ofSystem
-    const name = principal === undefined ? '' : principal.key ? `key ${principal.key.id}` : `user ${principal.id}`
-    const known = this.#plans.get(name)
+    const plans = principal?.key ? this.#ofKeys : this.#ofUsers
+    const name = principal?.key?.id ?? principal?.id ?? ''
+    const known = plans.get(name)
     if (known?.fits(principal)) return known
-    const applying = this.#limits.filter((limit) => limit.appliesTo(principal))
-    const plan = new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#counting)
-    forgetOldest(this.#plans, mostPlans)
-    this.#plans.set(name, plan)
+    const plan = this.#make(principal)
+    forgetOldest(plans, mostPlans)
+    plans.set(name, plan)
     return plan
+  }
+
+  #make(principal: Principal | undefined): Plan {
+    const applying = this.#limits.filter((limit) => limit.appliesTo(principal))
+    return new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#counting)
   }
 }
 
@@ -80,7 +86,9 @@ export class Plan {
   readonly #counting: Counting
   readonly #ofTarget: readonly CompiledLimit[]
   readonly #goesByAddress: boolean
+  readonly #goesByTarget: boolean
   readonly #requests = new Map<string, RequestPlan | undefined>()
+  /** By address, then by target where that matters. */
   readonly #targets = new Map<string, Map<string, TargetPlan>>()
   #principal: Principal | undefined
 
@@ -89,6 +97,7 @@ export class Plan {
     this.#principal = principal
     this.#counting = counting
     this.#ofTarget = limits.filter((limit) => limit.ofTarget || limit.amounts.some(({ unit }) => !isOfRequest(unit)))
+    this.#goesByTarget = limits.some(({ ofTarget }) => ofTarget)
     this.#goesByAddress = limits.some(
       ({ per, ofAddress }) => ofAddress || (principal === undefined && (per.includes('user') || per.includes('key'))),
     )
@@ -109,7 +118,11 @@ export class Plan {
   request(who: Who): RequestPlan | undefined {
     if (this.#limits.length === 0) return undefined
     const address = this.#addressOf(who)
-    if (this.#requests.has(address)) return this.#requests.get(address)
+    const known = this.#requests.get(address)
+    return known || this.#requests.has(address) ? known : this.#newRequest(who, address)
+  }
+
+  #newRequest(who: Who, address: string): RequestPlan | undefined {
     const asker: Asker = { principal: this.#principal, address: who.clientAddress }
     const counters = this.#limits.filter((limit) => !limit.ofTarget).flatMap((limit) => this.#counters(limit, asker, isOfRequest))
     const plan = counters.length === 0 ? undefined : toRequestPlan(counters)
@@ -142,24 +155,30 @@ export class Plan {
   #targetOf(who: Who, target: Target): TargetPlan | undefined {
     if (this.#ofTarget.length === 0) return undefined
     const address = this.#addressOf(who)
-    const name = `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.told ?? ''}`
-    let targets = this.#targets.get(address)
-    if (!targets) {
-      targets = new Map()
-      forgetOldest(this.#targets, mostAddresses)
-      this.#targets.set(address, targets)
-    }
+    const targets = this.#targets.get(address) ?? this.#newTargets(address)
+    const name = this.#goesByTarget ? `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.told ?? ''}` : ''
     const known = targets.get(name)
     if (known) return known
+    const plan = this.#newTarget(who, target)
+    forgetOldest(targets, mostTargets)
+    targets.set(name, plan)
+    return plan
+  }
+
+  #newTargets(address: string): Map<string, TargetPlan> {
+    const targets = new Map<string, TargetPlan>()
+    forgetOldest(this.#targets, mostAddresses)
+    this.#targets.set(address, targets)
+    return targets
+  }
+
+  #newTarget(who: Who, target: Target): TargetPlan {
     const { provider, model, upstreamModel, told } = target
     const asker: Asker = { principal: this.#principal, address: who.clientAddress, target: { provider, model, upstreamModel, told } }
     const counters = this.#ofTarget
       .filter((limit) => limit.matches(target))
       .flatMap((limit) => this.#counters(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit)))
-    const plan = toTargetPlan(counters)
-    forgetOldest(targets, mostTargets)
-    targets.set(name, plan)
-    return plan
+    return toTargetPlan(counters)
   }
 
   #counters(limit: CompiledLimit, asker: Asker, units: (unit: Unit) => boolean): Counter[] {

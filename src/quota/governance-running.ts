@@ -3,19 +3,15 @@ import { likelyInput } from './estimate.ts'
 import type { Unit } from './governance-limits.ts'
 import type { Plan, TargetPlan } from './governance-plan.ts'
 import type { Admitted, InferenceEnd, InferenceFacts, TokensUsed } from './governance.ts'
-import type { Ledger } from './ledger.ts'
+import type { Ledger, LedgerEntry } from './ledger.ts'
 import { costOf, type MostTokens } from './prices-rates.ts'
 import type { Price } from './prices.ts'
 
-/** What a running answer holds of its limits. */
-export interface Held {
-  readonly reservation: Reservation
-  readonly demands: readonly Demand[]
-}
-
 /** What an answer takes at worst of each counter. Nothing can always be had: what costs nothing runs on when the budget is used up. */
 export function demandsOf({ counters }: TargetPlan, most: MostTokens, cost: number): Demand[] {
-  return counters.map((counter) => ({ counter, amount: unitsOf(counter.unit, most, cost) }))
+  const demands: Demand[] = []
+  for (const counter of counters) demands.push({ counter, amount: unitsOf(counter.unit, most, cost) })
+  return demands
 }
 
 function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): number {
@@ -34,45 +30,72 @@ function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): numbe
   }
 }
 
-export interface RunningOptions {
-  readonly facts: InferenceFacts
-  readonly plan: Plan
-  readonly price: Price | undefined
-  /** Absent: nothing is held. */
-  readonly held: Held | undefined
-  readonly ledger: Ledger | undefined
-}
-
-/** One answer on its way. */
+/** One answer, from the moment it is asked for. One object for all of that, as every request has one. */
 export class Running implements Admitted {
-  readonly #options: RunningOptions
+  readonly facts: InferenceFacts
+  /** Absent: only the ledger wants to know. */
+  readonly target: TargetPlan | undefined
+  price: Price | undefined = undefined
+  /** What it may take at worst, once that is known. */
+  demands: readonly Demand[] = nothing
+  /** Absent: nothing is held. */
+  held: Reservation | undefined = undefined
+  readonly #plan: Plan
+  readonly #ledger: Ledger | undefined
   #settled = false
 
-  constructor(options: RunningOptions) {
-    this.#options = options
+  constructor(facts: InferenceFacts, plan: Plan, target: TargetPlan | undefined, ledger: Ledger | undefined) {
+    this.facts = facts
+    this.target = target
+    this.#plan = plan
+    this.#ledger = ledger
   }
 
   settle(end: InferenceEnd): void {
     if (this.#settled) return
     this.#settled = true
-    const { facts, price, held, ledger } = this.#options
-    const used = usedOf(end, facts)
-    const cost = used ? costOfUse(price, used) : 0
-    if (held) held.reservation.settle(held.demands.map(({ counter }) => settledUnits(counter.unit, used, cost ?? 0)))
+    const used = usedOf(end, this.facts)
+    const cost = used ? costOfUse(this.price, used) : 0
+    this.held?.settle(this.#unitsOf(used, cost ?? 0))
     if (!used) return
-    const { notes } = facts.call
+    const { notes } = this.facts.call
     if (notes) {
       notes.inputTokens = used.input
       notes.outputTokens = used.output
       if (cost !== undefined) notes.costNanoDollars = cost
     }
-    if (ledger) ledger.record(entryOf(this.#options, used, { cost, outcome: end.outcome }))
+    this.#ledger?.record(this.#entryOf(used, cost, end.outcome))
+  }
+
+  #unitsOf(used: TokensUsed | undefined, cost: number): number[] {
+    const units: number[] = []
+    for (const { counter } of this.demands) units.push(used ? unitsOf(counter.unit, used, cost) : 0)
+    return units
+  }
+
+  #entryOf(used: TokensUsed, cost: number | undefined, outcome: InferenceEnd['outcome']): LedgerEntry {
+    const { call, provider, model, capability } = this.facts
+    const { principal } = call
+    return {
+      request_id: call.requestId,
+      key_id: principal?.key?.id ?? null,
+      principal: principal?.id ?? null,
+      attributes: this.#plan.attributes,
+      provider,
+      model,
+      capability,
+      outcome,
+      input_tokens: used.input,
+      output_tokens: used.output,
+      cached_input_tokens: wholeTokens(used.cachedInput ?? 0),
+      reasoning_tokens: wholeTokens(used.reasoning ?? 0),
+      estimated: used.estimated ? 1 : 0,
+      cost_nano_dollars: cost ?? null,
+    }
   }
 }
 
-function settledUnits(unit: Unit, used: TokensUsed | undefined, cost: number): number {
-  return used ? unitsOf(unit, used, cost) : 0
-}
+const nothing: readonly Demand[] = []
 
 /** Undefined: no price is known. */
 function costOfUse(price: Price | undefined, used: TokensUsed): number | undefined {
@@ -88,34 +111,20 @@ function costOfUse(price: Price | undefined, used: TokensUsed): number | undefin
  */
 function usedOf({ outcome, usage, came = 0 }: InferenceEnd, facts: InferenceFacts): TokensUsed | undefined {
   if (usage) {
-    const whole = { ...usage, input: wholeTokens(usage.input), output: wholeTokens(usage.output) }
+    const whole = inWholeTokens(usage)
     return outcome !== 'completed' && came > whole.output ? { ...whole, output: came, estimated: true } : whole
   }
   if (came === 0 && (outcome === 'failed' || outcome === 'truncated')) return undefined
   return { input: likelyInput(facts), output: came, estimated: true }
 }
 
-function wholeTokens(tokens: number): number {
-  return tokens > 0 && Number.isFinite(tokens) ? Math.ceil(tokens) : 0
+/** As providers should say it, and nearly always do. */
+function inWholeTokens(usage: TokensUsed): TokensUsed {
+  const input = wholeTokens(usage.input)
+  const output = wholeTokens(usage.output)
+  return input === usage.input && output === usage.output ? usage : { ...usage, input, output }
 }
 
-function entryOf({ facts, plan }: RunningOptions, used: TokensUsed, { cost, outcome }: { cost: number | undefined; outcome: string }) {
-  const { call, provider, model, capability } = facts
-  const { principal } = call
-  return {
-    request_id: call.requestId,
-    key_id: principal?.key?.id ?? null,
-    principal: principal?.id ?? null,
-    attributes: plan.attributes,
-    provider,
-    model,
-    capability,
-    outcome,
-    input_tokens: used.input,
-    output_tokens: used.output,
-    cached_input_tokens: wholeTokens(used.cachedInput ?? 0),
-    reasoning_tokens: wholeTokens(used.reasoning ?? 0),
-    estimated: used.estimated ? 1 : 0,
-    cost_nano_dollars: cost ?? null,
-  }
+function wholeTokens(tokens: number): number {
+  return tokens > 0 && Number.isFinite(tokens) ? Math.ceil(tokens) : 0
 }

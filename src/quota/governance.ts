@@ -52,10 +52,9 @@ export interface Admitted {
 /** All that limits what callers use. */
 export interface Governance extends AsyncDisposable {
   /**
-   * Counts one request (`server.quota`, and limits on requests and concurrency that no model matters to), before its route runs. Gives what
-   * to call once it is over. Pushes `x-ratelimit-*` onto `headers` (names and values in turn). Throws ApiError 429, 503.
+   * Counts one request (`server.quota`, and limits on requests and concurrency that no model matters to), before its route runs. Pushes `x-ratelimit-*` onto `headers` (names and values in turn). Throws ApiError 429, 503.
    */
-  admitRequest(call: Call, headers: string[]): Settle | undefined | Promise<Settle | undefined>
+  admitRequest(call: Call, headers: string[]): AdmittedRequest | undefined | Promise<AdmittedRequest | undefined>
   /** Reserves what an answer may take at worst. Throws ApiError 429, 503. */
   admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined>
   /** Every counter that is in use in this process, with what is left of it. */
@@ -64,5 +63,8 @@ export interface Governance extends AsyncDisposable {
   readonly lostLines?: number | undefined
 }
 
-/** `taken`: false where the request was refused or this server failed it, so that it does not count. Default true. */
-export type Settle = (taken?: boolean) => void
+/** A running request that was counted. */
+export interface AdmittedRequest {
+  /** To be called once. `taken`: false where the request was refused or this server failed it, so that it does not count. */
+  settle(taken: boolean): void
+}

@@ -91,7 +91,7 @@ class LeasingLimiter implements Limiter {
     if (this.#isClosed) throw this.#outOfReach(new Error('the limiter has been closed'))
     const now = this.#clock.now()
     for (const { counter, amount } of demands) checkAmount(counter, amount)
-    const taken = new Taken()
+    const taken = new Taken(demands)
     for (const { counter, amount } of demands) {
       const grip = this.#stateOf(counter).draw(amount, now)
       if (!grip) {
@@ -99,7 +99,6 @@ class LeasingLimiter implements Limiter {
         return this.#wait(demands, now, request)
       }
       taken.grips.push(grip)
-      taken.amounts.push(amount)
     }
     return taken
   }
@@ -163,11 +162,8 @@ class LeasingLimiter implements Limiter {
         return this.#shortOf(demands) ?? refusalOf(demand, this.#stateOf(demand.counter))
       }
     }
-    const taken = new Taken()
-    for (const demand of demands) {
-      taken.grips.push(grips.get(demand) ?? uncounted)
-      taken.amounts.push(demand.amount)
-    }
+    const taken = new Taken(demands)
+    for (const demand of demands) taken.grips.push(grips.get(demand) ?? uncounted)
     if (taken.grips.includes(uncounted)) this.#countUnmetered(request)
     return taken
   }
@@ -204,22 +200,27 @@ class LeasingLimiter implements Limiter {
 
 /** What one request holds. */
 class Taken implements Reservation {
+  /** Of the demands, in their order. */
   readonly grips: Grip[] = []
-  readonly amounts: number[] = []
+  readonly #demands: readonly Demand[]
   #isSettled = false
+
+  constructor(demands: readonly Demand[]) {
+    this.#demands = demands
+  }
 
   settle(used: readonly number[]): void {
     if (this.#isSettled) return
     this.#isSettled = true
     for (let at = 0; at < this.grips.length; at++) {
-      const reserved = this.amounts[at] ?? 0
+      const reserved = this.#demands[at]?.amount ?? 0
       this.grips[at]?.settle(reserved, usedUnits(used[at], reserved))
     }
   }
 
   /** Nothing of it was used. */
   undo(): void {
-    for (let at = 0; at < this.grips.length; at++) this.grips[at]?.settle(this.amounts[at] ?? 0, 0)
+    for (let at = 0; at < this.grips.length; at++) this.grips[at]?.settle(this.#demands[at]?.amount ?? 0, 0)
   }
 }
 

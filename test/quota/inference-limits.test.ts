@@ -78,8 +78,9 @@ describe('every subject', () => {
   })
 
   test('[QUO-33] key: each by itself, also of one user; who has none counts as a user', async () => {
-    const stage = await on({ quota: twice({ per: 'key' }), callers: { ...callers, erin: { attributes: {}, ...key('key_e') } } })
-    expect([await served(stage, 3, 'dave'), await served(stage, 3, 'erin'), await served(stage, 3, 'alice')]).toEqual([2, 2, 2])
+    const another = { id: 'dave', attributes: {}, ...key('key_e') }
+    const stage = await on({ quota: twice({ per: 'key' }), callers: { ...callers, another } })
+    expect([await served(stage, 3, 'dave'), await served(stage, 3, 'another'), await served(stage, 3, 'alice')]).toEqual([2, 2, 2])
   })
 
   test('[QUO-33] team: members share it; who is in two takes from both', async () => {

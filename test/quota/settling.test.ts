@@ -80,6 +80,13 @@ describe('settled to what was used', () => {
     await nothingRuns(stage)
   })
 
+  test('[QUO-48] a provider that counts in parts of tokens: each number rounded up', async () => {
+    const stage = await on(chatReply('x', usage(40.2, 59.5)))
+    await (await chat(stage)).text()
+    expect(await taken(stage)).toBe(101)
+    expect(stage.lines).toMatchObject([{ input_tokens: 41, output_tokens: 60 }])
+  })
+
   test('[QUO-48] a stream: its worst case until its end, then what its last chunk says, though the caller did not ask for it', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const [role, ...rest] = chatFrames()

@@ -1,5 +1,5 @@
 import { ApiError } from '../../errors.ts'
-import type { Governance, Settle } from '../../quota/governance.ts'
+import type { AdmittedRequest, Governance } from '../../quota/governance.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware, Next } from './middleware.ts'
 
@@ -30,15 +30,15 @@ function isCounted(found: RequestContext['found']): boolean {
   return path !== '/metrics' && !path.startsWith('/v1alpha/admin/')
 }
 
-async function afterWait(pending: Promise<Settle | undefined>, context: RequestContext, next: Next): Promise<Response> {
-  const settle = await pending
-  if (settle) settleAtEnd(context, settle)
+async function afterWait(pending: Promise<AdmittedRequest | undefined>, context: RequestContext, next: Next): Promise<Response> {
+  const admitted = await pending
+  if (admitted) settleAtEnd(context, admitted)
   return next(context.request, context)
 }
 
-function settleAtEnd(context: RequestContext, settle: Settle): void {
+function settleAtEnd(context: RequestContext, admitted: AdmittedRequest): void {
   context.settleQuota = ({ status, error }) => {
     const isRefused = error instanceof ApiError && error.denial?.by === 'quota'
-    settle(!isRefused && status < 500)
+    admitted.settle(!isRefused && status < 500)
   }
 }
