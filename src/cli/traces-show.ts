@@ -11,7 +11,7 @@ const mostNamed = 10
 
 export const tracesShow = defineCommand({
   name: 'traces show',
-  summary: 'one trace: its tree with timings, and why it failed',
+  summary: 'one request or trace: its tree with timings, and why it failed',
   description:
     'Draws the spans with bars from when to when they ran; then what came in (shapes and sizes, not what was said), what went to which provider, what came back, and which rule refused. Error bodies of providers are shown with secrets masked.',
   arguments: [
@@ -29,7 +29,7 @@ export const tracesShow = defineCommand({
     if (!store) throw new CommandError(`There are no traces in ${config.path} yet: no request has been kept.`)
     const traces = oneTrace(store, id.trim())
     const spans = traces.flatMap((trace) => store.spansOf(trace))
-    const { stdout } = context
+    const { stdout, stderr } = context
     if (options.json) {
       stdout.write(`${JSON.stringify({ trace_id: traces[0]?.traceId, requests: traces.map(traceJson), spans })}\n`)
       return
@@ -37,10 +37,13 @@ export const tracesShow = defineCommand({
     for (const [index, trace] of traces.entries()) stdout.write(`${index === 0 ? '' : '\n'}${headOf(trace, stdout)}`)
     stdout.write(`\n${drawTree(spans, stdout)}`)
     for (const trace of traces) stdout.write(`\n${explain(trace, store.spansOf(trace), stdout)}`)
+    const [{ traceId } = { traceId: '' }] = traces
+    const all = store.byTraceId(traceId).length
+    if (all > traces.length) stderr.write(`\nThe trace has ${all} requests in all: \`corral traces show ${traceId}\` shows them.\n`)
   },
 })
 
-/** All requests of the one trace that is meant. Throws CommandError where it is none, or several. */
+/** The request that is meant by its id, or all of the one trace that is. Throws CommandError where it is none, or several. */
 function oneTrace(store: TraceStore, id: string): readonly StoredTrace[] {
   const found = id === '' ? [] : store.find(id, mostNamed + 1)
   const ids = [...new Set(found.map(({ traceId }) => traceId))]
@@ -59,7 +62,8 @@ function oneTrace(store: TraceStore, id: string): readonly StoredTrace[] {
       },
     )
   }
-  return store.byTraceId(traceId)
+  // A caller may do much under one trace id, and who names a request wants that one.
+  return traceId.startsWith(id) ? store.byTraceId(traceId) : found
 }
 
 function headOf(trace: StoredTrace, output: Output): string {

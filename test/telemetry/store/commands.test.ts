@@ -172,6 +172,23 @@ What the caller got
 `)
   })
 
+  test('[TST-5] a request among many of its trace', async () => {
+    const own = join(folder, 'many.db')
+    const file = join(folder, 'many.yaml')
+    await writeFile(file, `${head}telemetry:\n  store:\n    path: ${own}\n`)
+    const writer = await openTraceStoreWriter(own, ample, { now: () => noon })
+    for (const number of [0xd1, 0xd2, 0xd3]) {
+      await writer.write(requestSpans(number).map((span) => ({ ...span, traceId: hex(0xd0, 32) })))
+    }
+    await writer.close()
+    const show = (id: string) => inProcess(['traces', 'show', id, '--config', file])
+    const one = await show('req-210')
+    expect(one.stdout.match(/request req-\d+/g)).toEqual(['request req-210'])
+    expect(one.stderr).toContain(`The trace has 3 requests in all: \`corral traces show ${hex(0xd0, 32)}\``)
+    const all = await show(hex(0xd0, 32).slice(0, 30))
+    expect([all.stdout.match(/request req-\d+/g)?.length, all.stderr]).toEqual([3, ''])
+  })
+
   test('[TST-5] beginnings, where they mean one; JSON', async () => {
     const many = await corral('traces', 'show', '0000')
     expect(many.code).toBe(1)
