@@ -4,6 +4,7 @@ import { ApiError } from '../../src/errors.ts'
 import type { Counter, Demand, Exchange, Limiter, Refusal, Reservation } from '../../src/quota/counters.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
+import { windowAt } from '../../src/quota/windows.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
 import { goodNetwork, type Process, VirtualTime, World } from './limiter-world.ts'
 
@@ -264,6 +265,19 @@ describe('processes that share', () => {
     await world.play(Promise.resolve(first.limiter[Symbol.asyncDispose]()))
     expect(await world.taken(shared)).toBe(20)
     expect(() => first.limiter.reserve(one(shared))).toThrow(ApiError)
+  })
+
+  test('[QUO-13] who has used up a lease and ends leaves nothing behind that others would wait for', async () => {
+    const time = new VirtualTime(Date.UTC(2026, 0, 5, 12))
+    const store = createMemoryStore({ shared: true, now: () => time.now })
+    const limiter = createLimiter({ store, failure: 'closed', clock: time.clock() })
+    const counter = counterOf('used up', 8)
+    const [taken] = await Promise.all([reserved(limiter, one(counter)), time.runUntil(time.now + 10)])
+    const asked = { counter: counter.id, window: windowAt('day', time.now), limit: 8, back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
+    expect(await store.exchange(asked)).toMatchObject({ leased: 1, remaining: 7 })
+    taken.settle([1])
+    await Promise.all([limiter[Symbol.asyncDispose](), time.runUntil(time.now + 1000)])
+    expect(await store.exchange(asked)).toMatchObject({ leased: 0, remaining: 7 })
   })
 
   test('[QUO-13] a thousand requests at once, and thousands one after the other, ask the store a few times', async () => {
