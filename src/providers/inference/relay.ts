@@ -112,8 +112,11 @@ export class Relay {
         network: options.network,
       })
       if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
-      const exchange = { capability, request, upstream }
-      return await (streams ? this.#stream(response, exchange) : this.#whole(response, exchange))
+      if (streams) return await this.#stream(response, { capability, request, upstream })
+      refuseEventStream(response, upstream)
+      const body = await response.content.bytes(largestReply)
+      const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
+      return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding })
     } catch (error) {
       throw toTransportError(upstream, error)
     }
@@ -124,15 +127,6 @@ export class Relay {
     if (typeof url !== 'string' || !trace || !call.trace) return undefined
     trace.endpoint = this.#endpoint
     return traceHeaders(call.trace, trace.spanId)
-  }
-
-  async #whole({ status, headers, content }: EgressResponse, { capability, request, upstream }: Exchange): Promise<Reply> {
-    if (isEventStream(headers)) {
-      content.cancel()
-      throw nonsense(upstream, 'answered with a stream that was not asked for')
-    }
-    const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
-    return toJsonReply(await content.bytes(largestReply), { upstream, status, told: request.told, capability, encoding })
   }
 
   async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
@@ -176,8 +170,10 @@ function choicesOf({ n, prompt }: RequestFields): number {
   return (typeof n === 'number' ? n : 1) * prompts
 }
 
-function isEventStream(headers: Headers): boolean {
-  return /\bevent-stream\b/i.test(headers.get('content-type') ?? '')
+function refuseEventStream({ headers, content }: EgressResponse, upstream: Upstream): void {
+  if (!/\bevent-stream\b/i.test(headers.get('content-type') ?? '')) return
+  content.cancel()
+  throw nonsense(upstream, 'answered with a stream that was not asked for')
 }
 
 function idPrefix(capability: Capability): string {
