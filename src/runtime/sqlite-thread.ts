@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads'
-import { SqliteFailure, type SqliteResult } from './sqlite.ts'
+import { SqliteFailure, type SqliteParameters, type SqliteResult } from './sqlite.ts'
 
 /** What the thread is asked: to run a statement, or (without one) to close the file and end. */
 export interface ThreadQuestion {
   readonly id: number
   readonly sql?: string
-  readonly parameters: readonly unknown[]
+  readonly parameters: SqliteParameters
   /** Refused where no transaction is open, lest it commits by itself. */
   readonly inside: boolean
 }
@@ -44,7 +44,7 @@ export interface SqliteThread {
    * Statements run in the order in which they are asked. Throws SqliteFailure (with `inTransaction` lost where the error ended the transaction),
    * RangeError or SqliteThreadGone.
    */
-  execute(sql: string, parameters: readonly unknown[], options?: { inside?: boolean }): Promise<Executed>
+  execute(sql: string, parameters: SqliteParameters, options?: { inside?: boolean }): Promise<Executed>
   /** Closes the file after what has been asked, and ends the thread. */
   close(): Promise<void>
   /** Ends the thread at once; what it has not acknowledged is rejected. */

@@ -6,12 +6,21 @@ export interface SqliteResult {
   readonly changes: number
 }
 
+/**
+ * Values for a statement's placeholders; or, for as many runs of it, the values of each: JSON, a list of lists. As one text they reach another
+ * thread at half the cost of a list.
+ */
+export type SqliteParameters = readonly unknown[] | { readonly each: string }
+
 /** One open connection; every call blocks its thread. */
 export interface SqliteConnection {
   /** Whether a transaction is open: some errors (a full disk) end one by themselves. */
   readonly inTransaction: boolean
-  /** Runs one statement. Throws SqliteFailure, and RangeError for a whole number in its rows that JavaScript would round. */
-  execute(sql: string, parameters: readonly unknown[]): SqliteResult
+  /**
+   * Runs one statement, many times where parameters are given for each: then all runs count or none, and no rows are given.
+   * Throws SqliteFailure, and RangeError for a whole number in its rows that JavaScript would round.
+   */
+  execute(sql: string, parameters: SqliteParameters): SqliteResult
   close(): void
 }
 
@@ -93,11 +102,19 @@ export async function copySqlite(from: string, to: string): Promise<void> {
 }
 
 function connection(database: Database): SqliteConnection {
+  // Inside of a transaction it makes a savepoint.
+  const runEach = database.transaction((sql: string, all: SQLQueryBindings[][]) => {
+    const statement = database.query<unknown, SQLQueryBindings[]>(sql)
+    let changes = 0
+    for (const bound of all) changes += statement.run(...bound).changes
+    return { rows: [], changes }
+  })
   return {
     get inTransaction() {
       return database.inTransaction
     },
     execute(sql, parameters) {
+      if ('each' in parameters) return translated(() => runEach.immediate(sql, JSON.parse(parameters.each) as SQLQueryBindings[][]))
       const bound = parameters as SQLQueryBindings[]
       return translated(() => {
         const statement = database.query<Record<string, unknown>, SQLQueryBindings[]>(sql)

@@ -1,4 +1,5 @@
 import type { Events } from '../telemetry/events.ts'
+import { insertAll, insertEach } from './add-rows.ts'
 import type { PostgresBackend, SqliteBackend } from './config.ts'
 import type { Database } from './database.ts'
 import { kyselyOver } from './driver.ts'
@@ -41,7 +42,8 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
   const ways =
     engine.name === 'sqlite' ? ({ reading: 'reading', writing: 'writing' } as const) : ({ reading: 'all', writing: 'all' } as const)
   const read = kyselyOver(engine.name, guarded(engine.reading, { engine, gate, way: ways.reading }))
-  const writer = kyselyOver(engine.name, guarded(engine.writing, { engine, gate, way: ways.writing }))
+  const writing = guarded(engine.writing, { engine, gate, way: ways.writing })
+  const writer = kyselyOver(engine.name, writing)
   const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, { engine, gate, way: ways.reading })) : read
   const revisions = new RevisionWatch(engine, soon, gate)
   return {
@@ -58,6 +60,11 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** tries))
         }
       }
+    },
+    async add(table, rows) {
+      if (rows.length === 0) return
+      if (engine.name === 'sqlite') await insertEach(table, rows, { compiler: writer, sessions: writing })
+      else await this.write((transaction) => insertAll(table, rows).execute(transaction))
     },
     statement: async (statement) => (await statement.execute(writer)).rows,
     watch: (scope, watcher) => revisions.add(scope, watcher),
@@ -98,8 +105,10 @@ function guarded(sessions: Sessions, { engine, gate, way }: { engine: Engine; ga
     async acquire(): Promise<Session> {
       if (!gate.isOpen) await gate.pass()
       const session = await watched(sessions.acquire())
+      const each = session.executeEach?.bind(session)
       return {
         execute: (sql, parameters) => watched(session.execute(sql, parameters)),
+        ...(each && { executeEach: (sql, parameters) => watched(each(sql, parameters)) }),
         begin: (isolation) => watched(session.begin(isolation)),
         commit: () => watched(session.commit()),
         rollback: () => session.rollback(),

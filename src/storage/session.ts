@@ -10,6 +10,8 @@ export type Isolation = 'read committed' | 'serializable'
 /** One connection, in one pair of hands. */
 export interface Session {
   execute(sql: string, parameters: readonly unknown[]): Promise<Executed>
+  /** Runs a statement once for each list of parameters (JSON: a list of lists), all runs or none, in one message. Absent on PostgreSQL. */
+  executeEach?(sql: string, parameters: string): Promise<void>
   begin(isolation: Isolation): Promise<void>
   /** Resolves once what was written is durable. */
   commit(): Promise<void>

@@ -1,4 +1,5 @@
 import type { ApiError } from '../errors.ts'
+import type { SqliteParameters } from '../runtime/sqlite.ts'
 import { codeOf, outOfReach } from './errors.ts'
 import type { Executed, Session } from './session.ts'
 
@@ -6,7 +7,7 @@ import type { Executed, Session } from './session.ts'
 export interface WriteChannel {
   execute(
     sql: string,
-    parameters: readonly unknown[],
+    parameters: SqliteParameters,
     options?: { inside?: boolean },
   ): Promise<Executed & { readonly inTransaction: boolean }>
 }
@@ -92,7 +93,7 @@ export class WriteQueue {
    * @internal One statement that commits by itself. Undefined, and nothing done, where others wait: then a transaction that shares their commit is
    * cheaper.
    */
-  async alone(sql: string, parameters: readonly unknown[]): Promise<Executed | undefined> {
+  async alone(sql: string, parameters: SqliteParameters): Promise<Executed | undefined> {
     if (this.#group || this.#waiting.length > 0) return undefined
     const channel = await this.#channel()
     const executed = await patiently(() => channel.execute(sql, parameters))
@@ -179,7 +180,7 @@ class Turn implements Session {
     this.#watch()
   }
 
-  async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+  async execute(sql: string, parameters: SqliteParameters): Promise<Executed> {
     if (this.#state === 'fresh') return await this.#alone(sql, parameters)
     const transaction = this.#transaction
     if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
@@ -199,8 +200,12 @@ class Turn implements Session {
     }
   }
 
+  async executeEach(sql: string, rows: string): Promise<void> {
+    await this.execute(sql, { each: rows })
+  }
+
   /** A statement outside of any transaction. */
-  async #alone(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+  async #alone(sql: string, parameters: SqliteParameters): Promise<Executed> {
     const executed = await this.#queue.alone(sql, parameters)
     if (executed) return executed
     await this.begin()

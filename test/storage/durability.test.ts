@@ -17,23 +17,27 @@ async function folder(): Promise<AsyncDisposable & { readonly path: string }> {
 
 for (const engine of engines) {
   describe(engine.name, () => {
-    test('[STO-6] what was acknowledged is there after kill -9, each transaction whole', async () => {
-      await using place = await engine.fresh()
-      for (let round = 0; round < 3; round++) {
-        await using writer = otherProcess('write', place.backend)
-        await writer.said(300)
-        await writer.kill()
-        await using database = await openDatabase(place.backend)
-        const rows = await database.read.selectFrom('revisions').select('scope').execute()
-        const there = new Set(rows.map(({ scope }) => scope))
-        const acknowledged = writer.lines.slice(1)
-        expect(acknowledged.filter((id) => !there.has(`${id} first`))).toEqual([])
-        expect([...there].filter((scope) => !there.has(scope.replace('first', 'second')))).toEqual([])
-      }
-      if (place.backend.engine !== 'sqlite') return
-      using file = new BunSqlite(place.backend.path)
-      expect(file.query('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }])
-    }, 60_000)
+    test.each(['write', 'add'])(
+      '[STO-6] what was acknowledged is there after kill -9, each transaction whole: %s',
+      async (what) => {
+        await using place = await engine.fresh()
+        for (let round = 0; round < 3; round++) {
+          await using writer = otherProcess(what, place.backend)
+          await writer.said(300)
+          await writer.kill()
+          await using database = await openDatabase(place.backend)
+          const rows = await database.read.selectFrom('revisions').select('scope').execute()
+          const there = new Set(rows.map(({ scope }) => scope))
+          const acknowledged = writer.lines.slice(1)
+          expect(acknowledged.filter((id) => !there.has(`${id} first`))).toEqual([])
+          expect([...there].filter((scope) => !there.has(scope.replace('first', 'second')))).toEqual([])
+        }
+        if (place.backend.engine !== 'sqlite') return
+        using file = new BunSqlite(place.backend.path)
+        expect(file.query('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }])
+      },
+      60_000,
+    )
 
     test('[STO-7] several processes write one database at once, and nothing is lost', async () => {
       await using place = await engine.fresh()

@@ -30,6 +30,21 @@ async function write(database: Database): Promise<never> {
   return await Promise.race(Array.from({ length: 10 }, one))
 }
 
+/** The same with rows that are added together. */
+async function add(database: Database): Promise<never> {
+  const one = async (): Promise<never> => {
+    for (;;) {
+      const id = crypto.randomUUID()
+      await database.add('revisions', [
+        { scope: `${id} first`, value: 1 },
+        { scope: `${id} second`, value: 1 },
+      ])
+      say(id)
+    }
+  }
+  return await Promise.race(Array.from({ length: 10 }, one))
+}
+
 /** Adds 1, so many times. */
 async function count(database: Database): Promise<void> {
   for (let n = 0; n < 100; n++) await database.write((transaction) => bumpRevision(transaction, 'count'))
@@ -47,6 +62,7 @@ async function hold(database: Database): Promise<void> {
 const work: Readonly<Record<string, (database: Database) => Promise<void>>> = {
   open: () => Promise.resolve(),
   write,
+  add,
   count,
   hold,
   bump: (database) => database.write((transaction) => bumpRevision(transaction, 'watched')),

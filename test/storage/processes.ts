@@ -13,7 +13,10 @@ export interface OtherProcess extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-export function otherProcess(what: 'open' | 'write' | 'count' | 'hold' | 'bump', backend: SqliteBackend | PostgresBackend): OtherProcess {
+export function otherProcess(
+  what: 'open' | 'write' | 'add' | 'count' | 'hold' | 'bump',
+  backend: SqliteBackend | PostgresBackend,
+): OtherProcess {
   const secret = backend.engine === 'postgres' ? backend.password?.reveal() : undefined
   const told = JSON.stringify({ ...backend, password: undefined, secret })
   const child = spawn(process.execPath, [join(import.meta.dir, 'other-process.ts'), what, told], { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { openSqlite, type SqliteConnection, SqliteFailure } from '../../src/runtime/sqlite.ts'
+import { openSqlite, type SqliteConnection, SqliteFailure, type SqliteParameters } from '../../src/runtime/sqlite.ts'
 import { SqliteThreadGone } from '../../src/runtime/sqlite-thread.ts'
 import { WriteQueue, type WriteChannel } from '../../src/storage/write-queue.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
@@ -12,7 +12,7 @@ function channelTo(
 ): WriteChannel & { gone: boolean } {
   const channel = {
     gone: false,
-    async execute(sql: string, parameters: readonly unknown[], options?: { inside?: boolean }) {
+    async execute(sql: string, parameters: SqliteParameters, options?: { inside?: boolean }) {
       if (pause()) await new Promise((resolve) => setImmediate(resolve))
       if (channel.gone) throw new SqliteThreadGone(new Error('dead'))
       if (dies()) {
@@ -31,8 +31,9 @@ function channelTo(
   return channel
 }
 
-/** What one transaction does: rows, and how it ends. */
+/** What one transaction does: rows, and how it ends. `isEach`: it is one statement, run for each row. */
 interface Planned {
+  readonly isEach: boolean
   readonly rows: number
   readonly ending: string
   readonly starts: number
@@ -40,6 +41,7 @@ interface Planned {
 }
 
 const planned: fc.Arbitrary<Planned> = fc.record({
+  isEach: fc.boolean(),
   rows: fc.integer({ min: 1, max: 4 }),
   ending: fc.constantFrom('commits', 'commits', 'commits', 'gives up', 'breaks a constraint', 'fills the disk'),
   starts: fc.integer({ min: 0, max: 5 }),
@@ -50,10 +52,21 @@ const sleepTurns = async (turns: number): Promise<void> => {
   for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Rows of which the last one fails where the plan says so. */
+function valuesOf(id: number, { rows, ending }: Planned): unknown[][] {
+  const good = Array.from({ length: rows }, (_, row) => [id, row, 0])
+  if (ending === 'commits') return good
+  return [...good, ending === 'fills the disk' ? [id, 99, 1_000_000] : [id, 0, 0]]
+}
+
 async function runOne(queue: WriteQueue, id: number, plan: Planned): Promise<void> {
   await sleepTurns(plan.starts)
   const session = await queue.acquire()
   try {
+    if (plan.isEach) {
+      await session.executeEach?.('INSERT INTO t VALUES (?, ?, zeroblob(?))', JSON.stringify(valuesOf(id, plan)))
+      return
+    }
     await session.begin('serializable')
     try {
       for (let row = 0; row < plan.rows; row++) {
@@ -110,7 +123,7 @@ describe('the queue of those that write', () => {
             else if (dying.length === 0 && !plans.some(({ ending }) => ending === 'fills the disk')) expect(status).toBe('fulfilled')
           }
           // And it goes on.
-          await runOne(queue, 1000, { rows: 1, ending: 'commits', starts: 0, waits: false }).catch((error: unknown) => {
+          await runOne(queue, 1000, { isEach: false, rows: 1, ending: 'commits', starts: 0, waits: false }).catch((error: unknown) => {
             expect(error).toBeInstanceOf(SqliteThreadGone)
           })
           commits += queue.commits
@@ -132,7 +145,9 @@ describe('the queue of those that write', () => {
     connection.execute('CREATE TABLE t (id INTEGER, n INTEGER, x BLOB) STRICT', [])
     const channel = channelTo(connection, { dies: () => false, pause: () => true })
     const queue = new WriteQueue(() => Promise.resolve(channel))
-    await Promise.all(Array.from({ length: 40 }, (_, id) => runOne(queue, id, { rows: 1, ending: 'commits', starts: 0, waits: false })))
+    await Promise.all(
+      Array.from({ length: 40 }, (_, id) => runOne(queue, id, { isEach: false, rows: 1, ending: 'commits', starts: 0, waits: false })),
+    )
     expect(connection.execute('SELECT count(*) AS n FROM t', []).rows).toEqual([{ n: 40 }])
     expect(queue.commits).toBeLessThan(20)
     connection.close()
