@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import { shortened } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import type { LedgerRow } from '../storage/tables.ts'
@@ -23,7 +22,7 @@ export interface LedgerOptions {
   backlog?: number
   /** Milliseconds after which a line is written. Default 1000. */
   every?: number
-  /** Lines of one transaction. Default 500. */
+  /** Lines of one transaction. Default 2000. */
   batch?: number
   /** Milliseconds between two tries while the database is out of reach, at first; doubled up to 32 times that. Default 1000. */
   retryEvery?: number
@@ -37,12 +36,12 @@ const dependency = 'the ledger’s database'
 const longestModel = 512
 
 /** Writes lines into the table `ledger`, in batches and off the requests' way. Disposing writes what is left, once. */
-export function openLedger(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions): Ledger {
+export function openLedger(database: Pick<Database, 'add'>, options: LedgerOptions): Ledger {
   return new WrittenLedger(database, options)
 }
 
 class WrittenLedger implements Ledger {
-  readonly #database: Pick<Database, 'engine' | 'write'>
+  readonly #database: Pick<Database, 'add'>
   readonly #options: Required<LedgerOptions>
   /** Names this process's lines; with their number that makes an id. */
   readonly #origin = crypto.randomUUID().replaceAll('-', '')
@@ -55,9 +54,9 @@ class WrittenLedger implements Ledger {
   #lost = { lines: 0, nanoDollars: 0 }
   lost = 0
 
-  constructor(database: Pick<Database, 'engine' | 'write'>, options: LedgerOptions) {
+  constructor(database: Pick<Database, 'add'>, options: LedgerOptions) {
     this.#database = database
-    this.#options = { backlog: 50_000, every: 1000, batch: 500, retryEvery: 1000, now: Date.now, ...options }
+    this.#options = { backlog: 50_000, every: 1000, batch: 2000, retryEvery: 1000, now: Date.now, ...options }
   }
 
   record(entry: LedgerEntry): void {
@@ -67,8 +66,13 @@ class WrittenLedger implements Ledger {
       return
     }
     this.#number += 1
-    const row: LedgerRow = { id: `${this.#origin}-${this.#number.toString(36)}`, created_at: now(), ...entry }
-    this.#waiting.push(row.model.length > longestModel ? { ...row, model: shortened(row.model, longestModel) } : row)
+    this.#waiting.push({
+      id: `${this.#origin}-${this.#number.toString(36)}`,
+      created_at: now(),
+      ...entry,
+      model: storable(entry.model.length > longestModel ? shortened(entry.model, longestModel) : entry.model),
+      principal: entry.principal === null ? null : storable(entry.principal),
+    })
     if (this.#waiting.length === batch && this.#failures === 0) this.#plan(0)
     else if (this.#timer === undefined && !this.#writing) this.#plan(every)
   }
@@ -118,7 +122,7 @@ class WrittenLedger implements Ledger {
     const { events } = this.#options
     try {
       // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
-      await this.#database.write((transaction) => insert(rows, this.#database.engine).execute(transaction))
+      await this.#database.add('ledger', rows)
     } catch (error) {
       this.#failures += 1
       events.dependencyFailed(dependency, error)
@@ -150,43 +154,7 @@ class WrittenLedger implements Ledger {
   }
 }
 
-/** Text, whole numbers, and how each engine calls them. */
-const columns: readonly (readonly [name: keyof LedgerRow, type: 'text' | 'bigint'])[] = [
-  ['id', 'text'],
-  ['created_at', 'bigint'],
-  ['request_id', 'text'],
-  ['key_id', 'text'],
-  ['principal', 'text'],
-  ['attributes', 'text'],
-  ['provider', 'text'],
-  ['model', 'text'],
-  ['capability', 'text'],
-  ['outcome', 'text'],
-  ['input_tokens', 'bigint'],
-  ['output_tokens', 'bigint'],
-  ['cached_input_tokens', 'bigint'],
-  ['reasoning_tokens', 'bigint'],
-  ['estimated', 'bigint'],
-  ['cost_nano_dollars', 'bigint'],
-]
-
 /** PostgreSQL takes neither NUL nor half a surrogate pair in a text, and one such line would keep all others of its batch from being written, for ever. */
-function storable(row: LedgerRow): LedgerRow {
-  return { ...row, model: wellFormed(row.model), principal: row.principal === null ? null : wellFormed(row.principal) }
-}
-
-function wellFormed(text: string): string {
+function storable(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{FFFD}')
-}
-
-/** All rows as one parameter, which costs a fifth of a parameter for each value. */
-function insert(lines: readonly LedgerRow[], engine: Database['engine']) {
-  const rows = lines.map(storable)
-  const names = sql.join(columns.map(([name]) => sql.ref(name)))
-  const json = JSON.stringify(engine === 'sqlite' ? rows.map((row) => columns.map(([name]) => row[name])) : rows)
-  const source =
-    engine === 'sqlite'
-      ? sql`select ${sql.join(columns.map((_, at) => sql`json_extract(value, ${sql.lit(`$[${at}]`)})`))} from json_each(${json}) where true`
-      : sql`select ${names} from json_to_recordset(${json}::json) as line(${sql.join(columns.map(([name, type]) => sql`${sql.ref(name)} ${type === 'text' ? sql`text` : sql`bigint`}`))})`
-  return sql`insert into ${sql.table('ledger')} (${names}) ${source} on conflict (id) do nothing`
 }

@@ -105,8 +105,7 @@ export const rules: readonly Rule[] = [
       )
       return [
         ...inCode(file, /\bsql\.raw\b|\bCompiledQuery\.raw\b|\.unsafe\(/g),
-        // The ledger spells the numbers of its own columns.
-        ...(within('src/quota/ledger.ts')(file) ? [] : inCode(file, /\bsql\.lit\b/g)),
+        ...inCode(file, /\bsql\.lit\b/g),
         ...(within('src/storage/driver.ts')(file) ? [] : inCode(file, /\bexecuteQuery\(/g)),
         ...(excepted ? [] : [...code.matchAll(spliced), ...code.matchAll(joined)].map(([found]) => found.trim())),
       ]

@@ -147,13 +147,11 @@ for (const engine of engines) {
     test('[QUO-58] a batch whose acknowledgement got lost is there once', async () => {
       await using database = await engine.open()
       let calls = 0
-      const forgetful: Pick<Database, 'engine' | 'write'> = {
-        engine: database.engine,
-        async write(work) {
-          const result = await database.write(work)
+      const forgetful: Pick<Database, 'add'> = {
+        async add(table, rows) {
+          await database.add(table, rows)
           calls += 1
           if (calls === 1) throw new Error('connection lost')
-          return result
         },
       }
       await using ledger = openLedger(forgetful, { events: recording().events })
@@ -203,13 +201,11 @@ for (const engine of engines) {
 /** A database that can be out of reach, and keeps what is written in a list. */
 function sometimes() {
   const state = { isDown: false, tries: 0, written: 0 }
-  const database: Pick<Database, 'engine' | 'write'> = {
-    engine: 'sqlite',
-    async write() {
+  const database: Pick<Database, 'add'> = {
+    async add() {
       state.tries += 1
       if (state.isDown) throw new Error('connection refused')
       state.written += 1
-      return undefined as never
     },
   }
   return { state, database }
@@ -219,7 +215,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
-const opened = (database: Pick<Database, 'engine' | 'write'>, options: object = {}): { ledger: Ledger; told: Told } => {
+const opened = (database: Pick<Database, 'add'>, options: object = {}): { ledger: Ledger; told: Told } => {
   const { told, events } = recording()
   return { told, ledger: openLedger(database, { events, every: 1, retryEvery: 1, backlog: 10, batch: 100, ...options }) }
 }
