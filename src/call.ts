@@ -69,6 +69,8 @@ export interface RequestNotes {
   firstTokenAt?: number
   /** What failed after the head of the answer was on its way: the caller got it as an event. */
   failure?: unknown
+  /** The JSON of the body, of a request that was answered with an error. */
+  asked?: unknown
   /** Headers of the answer, names and values in turn; they reach the caller as long as its head is not sent. */
   readonly answerHeaders?: string[]
   /** Set by whoever answers with a stream that outlives the handler: the request is over when `over` is called, not when its head is sent. */

@@ -58,10 +58,19 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
     const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
     if (json && call.notes) call.notes.requestBytes = json.bytes.length
-    const body = route.body && parse(parserFor(route.body), json?.value)
-    const result = await route.handle({ params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, call } as never, deps)
-    const response = result instanceof Response ? result : Response.json(result)
-    return isHead ? withoutBody(response) : response
+    try {
+      const body = route.body && parse(parserFor(route.body), json?.value)
+      const result = await route.handle(
+        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, call } as never,
+        deps,
+      )
+      const response = result instanceof Response ? result : Response.json(result)
+      return isHead ? withoutBody(response) : response
+    } catch (error) {
+      // What did not get as far as a provider can be explained all the same.
+      if (json && call.notes) call.notes.asked = json.value
+      throw error
+    }
   }
 }
 

@@ -44,6 +44,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   costNanoDollars: number | undefined = undefined
   firstTokenAt: number | undefined = undefined
   failure: unknown = undefined
+  asked: unknown = undefined
   streaming = false
 
   /** The status that was answered; 0 before. */

@@ -42,7 +42,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
         trace.over = kept ?? 'dropped'
         if (kept === undefined) return
         const owner = ownerOf(event)
-        const spans = [serverSpan(event, { trace, kept, owner, wall, endedAt })]
+        const spans = [serverSpan(event, { trace, kept, owner, wall, endedAt, alone: inferences === undefined })]
         // What a request cost is told once: where several models answered, by the request alone.
         const cost = inferences?.length === 1 ? event.costNanoDollars : undefined
         for (const inference of inferences ?? [])

@@ -6,7 +6,7 @@ import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
 import { type Names, operations, providerName } from './semconv.ts'
 import { addWho } from './server-span.ts'
-import { shapeOf } from './shape.ts'
+import { toldShapeOf } from './shape.ts'
 import type { AttributeValue, KeptBecause, SpanRecord, TraceOwner } from './span.ts'
 
 const longest = 512
@@ -82,7 +82,7 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
   if (firstToken !== undefined) attributes['gen_ai.response.time_to_first_chunk'] = firstToken / 1000
   if (cost !== undefined) attributes['corral.cost_usd'] = cost / 1e9
   if (error !== undefined) addFailure(attributes, error)
-  if (kept !== 'sampled' || error !== undefined) attributes['corral.request.shape'] = shortened(shapeOf(event.asked), 2_048)
+  if (kept !== 'sampled' || error !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.asked)
   return attributes
 }
 

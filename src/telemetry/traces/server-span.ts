@@ -3,6 +3,7 @@ import type { RequestFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
+import { toldShapeOf } from './shape.ts'
 import type { AttributeValue, KeptBecause, SpanRecord, TraceOwner } from './span.ts'
 
 const longest = 512
@@ -17,13 +18,17 @@ export interface ServerSpanFacts {
   readonly wall: WallClock
   /** `performance.now()` at the end. */
   readonly endedAt: number
+  /** No provider was asked: there is no other span that tells what the request looked like. */
+  readonly alone: boolean
 }
 
 /** What a request is called: its method and its route as it was defined, never the path as the caller wrote it. */
-export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, endedAt }: ServerSpanFacts): SpanRecord {
+export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, endedAt, alone }: ServerSpanFacts): SpanRecord {
   const error = event.callerLeft ? undefined : (event.error ?? event.failure)
   const method = methods.has(event.request.method) ? event.request.method : 'HTTP'
   const failed = event.status >= 500 || event.failure !== undefined
+  const attributes = attributesOf(event, owner, error)
+  if (alone && error !== undefined && event.asked !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.asked)
   return {
     traceId: trace.traceId,
     spanId: trace.spanId,
@@ -34,7 +39,7 @@ export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, e
     kind: 'server',
     start: wall(event.startedAt),
     end: wall(endedAt),
-    attributes: attributesOf(event, owner, error),
+    attributes,
     // HTTP conventions: what the caller did wrong is no error of the server's.
     status: failed ? 'error' : 'unset',
     ...(error !== undefined && { events: [exceptionEvent(error, wall(endedAt))] }),

@@ -1,6 +1,16 @@
+import { shortened } from '../../errors.ts'
+
 /** Members of one object, and entries of one list, that are told. */
 const most = 12
 const deepest = 3
+
+/** UTF-16 units of the whole. */
+const longest = 2_048
+
+/** The shape as it stands in a span. */
+export function toldShapeOf(value: unknown): string {
+  return shortened(shapeOf(value), longest)
+}
 
 /**
  * What a request looks like, without what it says: `{model: text 12, messages: [2 × {role: text 4, content: text 53}], stream: true}`. Names of members are

@@ -142,6 +142,25 @@ test('[TRC-6] spans that a collector refuses for good are dropped, not sent agai
   expect(await at.spans(2)).toHaveLength(2)
 })
 
+test('[TRC-4] what did not get as far as a provider tells the shape of what came in, and nothing that was said', async () => {
+  await using at = await stage()
+  const said = 'nobody is to know'
+  expect((await at.chat({ temperature: said })).status).toBe(400)
+  expect((await at.chat({ model: 'q/m', metadata: { a: said } })).status).toBe(404)
+  at.upstream.respond(() => errorReply(500))
+  expect((await at.chat({})).status).toBe(500)
+  const spans = await at.spans(4)
+  const shapes = spans.map(({ name, attributes }) => [name, attributes['corral.request.shape']])
+  const messages = 'messages: [1 × {role: text 4, content: text 2}]'
+  expect(shapes).toEqual([
+    ['POST /v1/chat/completions', `{model: text 3, ${messages}, temperature: text ${said.length}}`],
+    ['POST /v1/chat/completions', `{model: text 3, ${messages}, metadata: {a: text ${said.length}}}`],
+    ['POST /v1/chat/completions', undefined],
+    ['chat m', `{model: text 3, ${messages}}`],
+  ])
+  expect(JSON.stringify(spans)).not.toContain(said)
+})
+
 test('[TRC-7] what is left is sent when the server stops', async () => {
   const at = await stage(exporting('http://127.0.0.1:1'))
   const { receiver } = at
