@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { createHmac } from 'node:crypto'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,6 +94,15 @@ describe('hashes', () => {
         expect(sameHash(stored, new KeyHasher(new Secret(other)).digest(token.reveal()))).toBe(false)
         expect(sameHash(stored, hasher.digest(makeToken(key).reveal()))).toBe(false)
         expect(hasher.stored(token)).not.toContain(token.reveal())
+      }),
+    )
+  })
+
+  test('is the HMAC-SHA-256 of the token', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 16, maxLength: 200 }), fc.string({ minLength: 1 }), (secret, text) => {
+        const digest = new KeyHasher(new Secret(secret)).digest(text)
+        expect(digest.equals(createHmac('sha256', secret).update(text).digest())).toBe(true)
       }),
     )
   })

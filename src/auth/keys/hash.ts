@@ -1,20 +1,21 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { KeyedHash } from '../../runtime/keyed-hash.ts'
 import type { Secret } from '../../secret.ts'
 
 /** Hashes tokens with a pepper, which stands apart from the database: who has only the database can test no guess. */
 export class KeyHasher {
-  readonly #pepper: KeyObject
+  readonly #hash: KeyedHash
   /** Tells peppers apart, and nothing about them: 32 bits of a hash. */
   readonly pepperId: string
 
   constructor(pepper: Secret) {
-    this.#pepper = createSecretKey(pepper.reveal(), 'utf8')
-    this.pepperId = createHmac('sha256', this.#pepper).update('corral: which pepper').digest('hex').slice(0, 8)
+    this.#hash = new KeyedHash(pepper.reveal())
+    this.pepperId = this.#hash.digest('corral: which pepper').toString('hex').slice(0, 8)
   }
 
   /** HMAC-SHA-256 of the whole token, the key's id included, so that one row's hash is worth nothing in another's. */
   digest(token: string): Buffer {
-    return createHmac('sha256', this.#pepper).update(token).digest()
+    return this.#hash.digest(token)
   }
 
   /** As it is stored: the pepper's id, a colon, 64 hex digits. */
