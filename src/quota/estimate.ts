@@ -58,9 +58,10 @@ const mostCounted = 1e12
 function mostOutput(asked: Asked, defaultMaxTokens: number): number {
   if (!writesText(asked.capability)) return 0
   const body = asked.body as Fields
-  const answers = answerFields.reduce((most, field) => Math.max(most, positive(body[field]) ?? 1), 1) * prompts(body)
+  let answers = 1
+  for (const field of answerFields) answers = Math.max(answers, positive(body[field]) ?? 1)
   const { most, leavesOpen } = namedMost(body)
-  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers, mostCounted)
+  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers * prompts(body), mostCounted)
 }
 
 /**
@@ -153,23 +154,28 @@ const unread = new Set([
   'dimensions',
 ])
 
-function measure({ body, bytes }: Asked): Pick<Measure, 'text' | 'extra' | 'tokens'> {
+function measure({ body, bytes }: Asked): Measure {
   const measured: Measure = { text: 0, extra: perRequest, tokens: 0, packed: 0, unsure: false }
-  if (typeof body !== 'object' || body === null) return { text: bytes, extra: perRequest, tokens: 0 }
+  if (typeof body !== 'object' || body === null) {
+    measured.text = bytes
+    return measured
+  }
   const fields = body as Fields
   for (const name in fields) if (!unread.has(name) && fields[name] !== undefined && fields[name] !== null) measured.unsure = true
   if (Array.isArray(fields['tools']) || Array.isArray(fields['functions'])) measured.extra += perTools
   const { messages, prompt, input } = fields
   if (Array.isArray(messages)) for (const message of messages) measureMessage(message as Fields, measured)
   else if ((prompt ?? input ?? undefined) === undefined) measured.unsure = true
-  for (const texts of [prompt, input]) if (texts !== undefined && texts !== null) measureTexts(texts, measured)
-  const whole = Math.max(0, bytes - measured.packed)
-  const text = measured.unsure ? Math.max(measured.text, whole) : measured.text
-  return { text: text + repeated(fields), extra: measured.extra, tokens: measured.tokens }
+  measureTexts(prompt, measured)
+  measureTexts(input, measured)
+  if (measured.unsure) measured.text = Math.max(measured.text, bytes - measured.packed)
+  measured.text += repeated(fields)
+  return measured
 }
 
-/** A text, or a list of tokens; or a list of these, each of which is a request of its own to the model. */
+/** Nothing, a text, or a list of tokens; or a list of these, each of which is a request of its own to the model. */
 function measureTexts(value: unknown, measured: Measure): void {
+  if (value === undefined || value === null) return
   if (typeof value === 'string') measured.text += Buffer.byteLength(value)
   else if (isTokens(value)) measured.tokens += value.length
   else if (!Array.isArray(value)) measured.unsure = true

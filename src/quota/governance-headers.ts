@@ -13,6 +13,7 @@ const names = {
  * `headers`, names and values in turn; or over those of its kind that are in there already, where they are less tight.
  */
 export function pushTightest(headers: string[], kind: HeaderKind, counters: readonly Counter[], limiter: Pick<Limiter, 'standing'>): void {
+  if (counters.length === 0) return
   let limit = 0
   let remaining = Infinity
   let reset = 0
@@ -23,7 +24,6 @@ export function pushTightest(headers: string[], kind: HeaderKind, counters: read
     remaining = standing.remaining
     reset = standing.reset
   }
-  if (remaining === Infinity) return
   const [limitName, remainingName, resetName] = names[kind]
   const left = Math.max(0, remaining)
   const at = headers.indexOf(limitName)
