@@ -7,6 +7,7 @@ import { Exchange } from './exchange.ts'
 import { createGuard } from './guard.ts'
 import { proxyFromEnvironment } from './proxies.ts'
 import { type Resolve, systemResolve } from './resolve.ts'
+import { Turns } from './turns.ts'
 
 export { CallerUrl } from './caller-url.ts'
 export { defaultFirstByteTimeout } from './exchange.ts'
@@ -90,6 +91,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
   const guard = createGuard({ allow: createAllowList(allow), resolve, ...(ownAddresses && { ownAddresses }) })
   const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa }
   const prepared = new WeakMap<NetworkOptions, object>()
+  const turns = new Turns()
   const fetchOptionsOf = (network: NetworkOptions | undefined): object => {
     if (!network) return plain
     let fetchOptions = prepared.get(network)
@@ -99,7 +101,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
   return {
     request(url, request) {
       if (url instanceof CallerUrl) return requestForCaller(url, request, way)
-      return new Exchange(url, request).send(fetchOptionsOf(request.network))
+      return new Exchange(url, request).send(fetchOptionsOf(request.network), turns.end)
     },
   }
 }

@@ -43,12 +43,14 @@ export class Exchange implements EgressBody, EventListenerObject {
     this.#shownHost = shownHost
   }
 
-  async send(fetchOptions: object): Promise<EgressResponse> {
+  /** `turn`: when it goes out, with others. Default: now. */
+  async send(fetchOptions: object, turn?: Promise<void>): Promise<EgressResponse> {
     const { signal, method, headers, body } = this.#request
     if (signal.aborted) throw signal.reason
     signal.addEventListener('abort', this, { once: true })
     this.#awaitHead()
     try {
+      if (turn) await turn
       this.#response = await fetch(this.#url, {
         method,
         headers,

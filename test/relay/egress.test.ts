@@ -190,6 +190,16 @@ describe('giving up', () => {
     expect(upstream.requests.every((request) => request.aborted)).toBe(true)
   })
 
+  test('an abort in the turn in which it was asked sends nothing', async () => {
+    await using upstream = await mockUpstream()
+    const leaving = new AbortController()
+    const pending = egress.request(upstream.url, get(undefined, leaving.signal)).catch((error: unknown) => error)
+    leaving.abort(new Error('left'))
+    expect(await pending).toBe(leaving.signal.reason)
+    await fetchText(upstream.url, get())
+    expect(upstream.requests).toHaveLength(1)
+  })
+
   test('cancel closes the connection and ends a read that waits', async () => {
     await using upstream = await mockUpstream()
     upstream.enqueue({ body: ['abc', stall] })
