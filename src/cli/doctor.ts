@@ -7,7 +7,7 @@ export const doctor = defineCommand({
   name: 'doctor',
   summary: 'look for everything that would keep this server from working, with a remedy for each finding',
   description:
-    'Checks versions, the configuration, the port, disk and file modes, the database, the quota store, the trace store, identity services, providers with their keys (by a cheap call), model files and the clock; changes nothing. Exits with 1 when something will not work; warnings alone exit with 0.',
+    'Checks versions, the configuration, the port, disk and file modes, the database, the quota store, the trace store, collectors, identity services, providers with their keys (by a cheap call), model files and the clock; changes nothing. Exits with 1 when something will not work; warnings alone exit with 0.',
   arguments: [sourceArgument],
   options: { json: jsonOption },
   examples: [

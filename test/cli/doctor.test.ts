@@ -124,6 +124,18 @@ describe('corral doctor', () => {
     expect((await look()).findings.map(({ remedy }) => remedy ?? '').join()).not.toContain('chmod')
   })
 
+  test('[OPS-1] says of a collector that it takes nothing, or cannot be reached', async () => {
+    const otlp = (endpoint: string) => `telemetry: { otlp: { endpoint: '${endpoint}', headers: { authorization: ${key} } } }\n`
+    const takes = await (await doctor({ more: otlp(base) })).look()
+    expect([takes.states('trace collector'), takes.states('metrics collector')]).toEqual([['ok'], ['ok']])
+    const refused = await (await doctor({ more: otlp(`${base}/refuses`) })).look()
+    expect(refused.of('trace collector')[0]?.message).toContain('/refuses/v1/traces: the collector answered 401')
+    expect(refused.of('trace collector')[0]?.remedy).toContain('headers')
+    const gone = await (await doctor({ more: otlp(`http://${key}:x@127.0.0.1:${await closedPort()}`) })).look()
+    expect(gone.of('metrics collector')[0]).toMatchObject({ state: 'failed', remedy: expect.stringContaining('endpoint') as string })
+    expect((await (await doctor()).look()).findings.map(({ subject }) => subject).join()).not.toContain('collector')
+  })
+
   test('what a provider says neither steers the terminal nor begins a line', async () => {
     const { home } = await doctor({ path: '/refuses' })
     const { stdout } = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })

@@ -2,6 +2,7 @@ import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'
 import { type Check, failed, type Finding, type Scene } from './check.ts'
 import { clock } from './clock.ts'
+import { collectors } from './collectors.ts'
 import { configuration, versions } from './configuration.ts'
 import { disk, modes } from './files.ts'
 import { identity } from './identity.ts'
@@ -21,6 +22,7 @@ export const checks: readonly Check[] = [
   database,
   quotaStore,
   traceStore,
+  collectors,
   identity,
   providers,
   modelFiles,
