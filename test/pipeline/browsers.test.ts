@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
 import { chatReply, mockUpstream, testServer, upstreamProvider, type MockUpstream, type TestServer } from '../../src/testing/index.ts'
 import { asking, known } from './stage.ts'
 
+let home: string
 let upstream: MockUpstream
 let server: TestServer
 beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'corral-browsers-'))
   upstream = await mockUpstream()
   upstream.respond(() => chatReply())
-  const { config } = await loadConfig({ source: 'providers: {}\nserver: { cors: true }\n', env: {} })
+  const { config } = await loadConfig({ source: 'providers: {}\nserver: { cors: true }\n', env: { CORRAL_HOME: home }, home })
   server = await testServer(
     { ...config, providers: [upstreamProvider('mock', upstream.url)] },
     { authentication: known({ alice: { attributes: {} } }) },
@@ -16,6 +21,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const part of [server, upstream]) await part[Symbol.asyncDispose]()
+  await rm(home, { recursive: true, force: true })
 })
 
 const theirs = [
