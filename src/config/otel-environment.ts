@@ -59,8 +59,9 @@ export class OtelEnvironment {
         const equals = part.indexOf('=')
         const key = part.slice(0, equals).trim()
         const value = decoded(part.slice(equals + 1).trim())
-        if (equals < 1 || key === '' || value === undefined) this.ignored(name, 'has a part that is no key=value')
-        else pairs[key] = value
+        if (equals < 1 || key === '' || value === undefined) {
+          this.#report.warnOf(name, 'has a part that is no key=value: that part has no effect')
+        } else pairs[key] = value
       }
     }
     return pairs

@@ -74,6 +74,7 @@ test('what cannot be read of a variable is told and left; of the file it is an e
   }
   const told = (await warnings(file("telemetry: { otlp: { endpoint: 'http://x' } }"), { env })).join('\n')
   for (const name of Object.keys(env)) expect(told).toContain(name)
+  expect(told).toContain('OTEL_EXPORTER_OTLP_HEADERS: has a part that is no key=value: that part has no effect')
   expect(told).not.toContain('oops')
   const { traces, metrics } = await read('telemetry: { traces: { capture_content: true } }', env)
   expect([traces.enabled, traces.captureContent, metrics.exporter?.url]).toEqual([true, true, 'http://localhost:4318/v1/metrics'])
