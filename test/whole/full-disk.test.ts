@@ -68,8 +68,13 @@ async function start(path: string, more: ProgramOptions): Promise<{ program: Pro
   }
 }
 
-/** The processes of a server: the launcher, and the one that serves. */
-const pidsOf = (program: Program) => [program.pid, ...program.log.slice(0, 1).map(({ pid }) => Number(pid))]
+/** Lets the files of a server grow to so many bytes: of the launcher, and of the one that serves. */
+function limitFiles(program: Program, bytes: string): void {
+  for (const pid of [program.pid, ...program.log.slice(0, 1).map((line) => Number(line['pid']))]) {
+    const { status } = spawnSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`])
+    expect(status).toBe(0)
+  }
+}
 
 describe('the trace store', () => {
   test.if(mounting !== undefined)(
@@ -117,7 +122,7 @@ describe('the trace store', () => {
       await servedUntilDropped(program, 'spans', 30)
       await program.until(() => told(program, 'trace store').length > 0)
       expect(told(program, 'trace store')).toEqual([gone])
-      for (const pid of pidsOf(program)) spawnSync('prlimit', ['--pid', String(pid), '--fsize=unlimited:'])
+      limitFiles(program, 'unlimited')
       while (!told(program, 'trace store').includes(back)) await served(program)
       expect(told(program, 'trace store')).toEqual([gone, back])
       expect(textIn(join(folder, 'traces.db'), 'pragma integrity_check')).toBe('ok')
@@ -169,6 +174,32 @@ describe('the database', () => {
       expect(await dropped(program, 'ledger')).toBe(0)
     },
   )
+
+  test.if(linux)('[QUO-58] where its file may not grow: the same', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'corral-limit-'))
+    try {
+      await using running = await start(join(folder, 'none.db'), {
+        within: ['sh', '-c', 'trap "" XFSZ && exec "$0" "$@"'],
+        server: ledger,
+        storage: storageIn(folder),
+        telemetry: { store: { enabled: false } },
+      })
+      const { program } = running
+      limitFiles(program, '4096')
+      let count = 0
+      while (!told(program, name).includes(gone)) {
+        await served(program)
+        count += 3
+      }
+      limitFiles(program, 'unlimited')
+      const lines = () => Number(textIn(join(folder, 'corral.db'), 'select count(*) from ledger'))
+      await program.until(() => told(program, name).includes(back))
+      await until(() => lines() >= count)
+      expect([lines(), await dropped(program, 'ledger')]).toEqual([count, 0])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
 
   test.if(mounting !== undefined)('[QUO-58] a server that stops while the disk is full tells what was lost', async () => {
     using disk = smallDisk(mounting!, { megabytes: 2 })
