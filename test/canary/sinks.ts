@@ -61,6 +61,8 @@ export const sinks: readonly Sink[] = [
   command(['config', 'show', 'BROKEN'], 'error'),
   command(['doctor', 'FILE'], '✗ provider'),
   command(['doctor', 'FILE', '--json'], '"findings"'),
+  command(['doctor', 'AWAY'], '✗ database'),
+  command(['doctor', 'AWAY', '--json'], '"failed"'),
   command(['doctor', 'BROKEN'], '✗ configuration'),
   command(['doctor', 'BROKEN', '--json'], '"findings"'),
   command(['list', 'providers'], 'remote::groq'),

@@ -79,7 +79,7 @@ export interface CanaryStage extends AsyncDisposable {
   /** Asks, keeps the answer for the sinks unless it is `unseen`, and returns it. */
   ask(path: string, init?: RequestInit, unseen?: 'unseen'): Promise<{ status: number; text: string }>
   page(path: string): Promise<string>
-  /** Runs a command; FILE and BROKEN stand for configurations, URL for the server. Returns all that it wrote. */
+  /** Runs a command; FILE, BROKEN and AWAY stand for configurations, URL for the server. Returns all that it wrote. */
   command(words: readonly string[]): Promise<string>
   output(): string
   answers(): string
@@ -109,11 +109,13 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
   writeFileSync(tls.key, operators.certificate.key)
   const file = join(folder, 'run.yaml')
   const broken = join(folder, 'broken.yaml')
+  const away = join(folder, 'away.yaml')
   const backup = join(folder, 'backup.db')
   const namespace = redis?.freshPrefix() ?? ''
   const config = configOf(operators, { namespace, upstream, identity, issuer, collector, backend: place.backend, tls })
   writeFileSync(file, JSON.stringify(config))
   writeFileSync(broken, JSON.stringify(brokenConfig(config)))
+  writeFileSync(away, configOutOfReach(config, [upstream.url, identity.url, issuer.keys.url, collector.url]))
   write('keep', '')
   const real = [
     ['the database’s own password', place.backend.engine === 'postgres' ? place.backend.password : undefined],
@@ -155,7 +157,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     },
     page: async (path) => (await stage.ask(path, { headers: bearer })).text,
     async command(words) {
-      const meant: Readonly<Record<string, string>> = { FILE: file, BROKEN: broken, URL: url, BACKUP: backup }
+      const meant: Readonly<Record<string, string>> = { FILE: file, BROKEN: broken, AWAY: away, URL: url, BACKUP: backup }
       const { stdout, stderr } = await corral(
         words.map((word) => meant[word] ?? word),
         { cwd: folder, env },
@@ -304,6 +306,22 @@ function brokenConfig(config: Record<string, unknown>): object {
     },
     logging: { category_levels: { all: '${env.DATABASE_PASSWORD}' } },
   }
+}
+
+/** The same with everything that it names out of reach: what cannot be reached is told, and not with which credentials. As JSON. */
+function configOutOfReach(config: Record<string, unknown>, urls: readonly string[]): string {
+  const server = config['server'] as { quota: object }
+  const { backends } = config['storage'] as { backends: { elsewhere: object } }
+  const text = JSON.stringify({
+    ...config,
+    server: { ...server, quota: { ...server.quota, kvstore: { backend: 'redis' } } },
+    storage: {
+      backends: { ...backends, elsewhere: { ...backends.elsewhere, type: 'kv_postgres' } },
+      stores: { metadata: { backend: 'elsewhere', namespace: 'registry' } },
+    },
+  })
+  // Without the scheme: credentials stand before the host.
+  return urls.reduce((changed, url) => changed.replaceAll(new URL(url).host, '127.0.0.1:1'), text)
 }
 
 function environmentOf(secrets: Operators, { home, backend }: { home: string; backend: Around['backend'] }): Record<string, string> {
