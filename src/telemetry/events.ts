@@ -233,6 +233,8 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
 }
 
 const longestPath = 256
+/** Characters of what a provider calls its error. */
+const longestType = 64
 
 function who({ requestId, principal, clientAddress }: Pick<Call, 'requestId' | 'clientAddress'> & { principal?: Principal | undefined }) {
   return { request_id: requestId, principal: principal?.id, key_id: principal?.key?.id, client_address: clientAddress }
@@ -270,7 +272,7 @@ function writeFailure(log: Log, request: object, error: unknown): void {
   const denial = error instanceof ApiError ? error.denial : undefined
   const fields = {
     ...request,
-    error_type: error instanceof ApiError ? error.type : 'server_error',
+    error_type: error instanceof ApiError ? shortened(error.type, longestType) : 'server_error',
     ...(denial && { denied_by: denial.by, denied_because: denial.reason }),
     cause: causeOf(error),
   }

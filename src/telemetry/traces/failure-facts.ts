@@ -5,10 +5,16 @@ import type { AttributeValue, SpanEvent } from './span.ts'
 /** UTF-16 units of one text. */
 const longestText = 4_096
 
+/** What a provider calls its error is told as far as it is a word: it could be anything, of any length. */
+const word = /^[\w.:/-]{1,64}$/
+
 /** `error.type`: one of few words, never a message. */
 export function errorType(error: unknown): string {
-  if (error instanceof ApiError) return error.code ?? error.type
-  return error instanceof Error ? error.name : '_OTHER'
+  if (!(error instanceof ApiError)) return error instanceof Error ? error.name : '_OTHER'
+  const { provider, code, type } = error
+  const name = code ?? type
+  if (!provider || word.test(name)) return name
+  return provider.status >= 300 ? String(provider.status) : 'upstream_error'
 }
 
 /** Why something failed, in words; credentials are masked where the error was made. */

@@ -97,6 +97,25 @@ test('[TRC-4] a failure tells what came back', async () => {
   expect(client.events.map((event) => event.name)).toEqual(['exception'])
 })
 
+test('[TRC-4] the type of an error is a word, whatever a provider calls its own', async () => {
+  const log = recordedLog()
+  await using at = await stage({}, { log })
+  const cases = [
+    [{ type: 'T', code: 'context_length_exceeded' }, 'context_length_exceeded'],
+    [{ type: 'T', code: 'a\u001b[31m b' }, '400'],
+    [{ type: 'T'.repeat(5_000) }, '400'],
+  ] as const
+  for (const [error, type] of cases) {
+    at.upstream.respond(({ method }) => (method === 'GET' ? undefined : errorReply(400, { error: { message: 'no', ...error } })))
+    const before = at.receiver.spans.length
+    await (await at.chat()).text()
+    const spans = (await at.spans(before + 2)).slice(before)
+    expect(spans.map(({ attributes }) => attributes['error.type'])).toEqual([type, type])
+  }
+  const told = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => String(fields['error_type']).length)
+  expect([told.length, Math.max(...told)]).toEqual([3, 65])
+})
+
 test('[TRC-5] a caller that leaves ends its spans', async () => {
   await using at = await stage()
   at.upstream.respond(({ method }) => (method === 'GET' ? undefined : { body: [chatFrames()[0]!, chatFrames()[1]!, stall] }))
