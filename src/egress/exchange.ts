@@ -98,7 +98,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     if (this.#over) return new Uint8Array()
     this.#timer = setTimeout(Exchange.#giveUpIdle, this.#idleTimeout(), this)
     try {
-      const bytes = await (this.#response as Response).bytes()
+      const bytes = Buffer.from(await (this.#response as Response).arrayBuffer())
       this.#finish()
       return bytes
     } catch (error) {

@@ -96,7 +96,7 @@ async function readBytes(request: Request, limit: number, watch?: UploadWatch): 
     if (encoding !== null && encoding !== 'identity')
       return await readUpTo(limit, decompressed(request.body, encoding), { letGo: (reader) => reader.cancel(), watch })
     // The server holds the caller to the length it announced.
-    if (length !== null && (!watch || Number(length) <= readAsWhole)) return new Uint8Array(await request.arrayBuffer())
+    if (length !== null && (!watch || Number(length) <= readAsWhole)) return Buffer.from(await request.arrayBuffer())
     return await readUpTo(limit, request.body, { letGo: linger, watch })
   } catch (error) {
     if (error instanceof ApiError) throw error

@@ -1,4 +1,5 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
+import { textIn } from '../wire/text-in.ts'
 
 /**
  * The top-level fields that policy, reservation, pricing and relaying decide by, those with which vendors choose further models included.
@@ -66,8 +67,6 @@ const beginsNone: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
   return /^[a-z0-9]$/i.test(character) && !governedFields.some((name) => name.startsWith(character.toLowerCase())) ? 1 : 0
 })
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-
 /**
  * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `keys`: where its own keys
  * stand in the valid JSON `bytes`, first byte and end of each, quotes left out. Throws ApiError 400.
@@ -92,7 +91,7 @@ export function refuseOtherReadings(bytes: Uint8Array, keys: readonly number[]):
 }
 
 function decoded(bytes: Uint8Array, start: number, end: number): string {
-  const text = decoder.decode(bytes.subarray(start, end))
+  const text = textIn(bytes, start, end)
   return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
 }
 

@@ -1,5 +1,6 @@
 import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
+import { textIn } from '../../wire/text-in.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { makeId } from './frame-editor.ts'
@@ -52,7 +53,7 @@ export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
   if (main < 0) throw withoutMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
-  const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(decoder.decode(valueOf(bytes, members, usageAt))))
+  const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt))))
   const told = splice(bytes, members, headOf(bytes, members, reply))
   if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage, original: bytes }
   return { kind: 'json', bytes: embeddingBytes(told, reply, usageAt >= 0 && usage !== undefined), usage }
@@ -72,10 +73,6 @@ function withoutMain(bytes: Uint8Array, members: Members, { upstream, status, ca
   const body = JSON.parse(decoder.decode(bytes)) as Record<string, unknown>
   if (other < 0 && isFault(body)) return toProviderError(upstream, { status, body })
   return nonsense(upstream, `answered without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
-}
-
-function valueOf(bytes: Uint8Array, members: Members, member: number): Uint8Array {
-  return bytes.subarray(members.valueStart(member), members.valueEnd(member))
 }
 
 interface Field {
