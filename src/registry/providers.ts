@@ -1,5 +1,6 @@
 import { systemCall, type Call } from '../call.ts'
 import type { ProviderEntry } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { InferenceProvider } from '../providers/provider.ts'
 import { causeOf, type Events } from '../telemetry/events.ts'
@@ -124,7 +125,7 @@ function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap 
   }
 }
 
-async function askHealth({ provider, failure }: LiveProvider, call: Call, limit: number): Promise<ProviderHealth> {
+async function askHealth({ id, provider, failure }: LiveProvider, call: Call, limit: number): Promise<ProviderHealth> {
   if (!provider) return { status: 'Error', message: `The provider could not be started: ${failure ?? 'unknown cause'}` }
   if (!provider.checkHealth) return { status: 'Not Implemented', message: 'This provider has no health check.' }
   if (!provider.hasOwnKey && !provider.acceptsKeyOf?.(call)) {
@@ -140,10 +141,17 @@ async function askHealth({ provider, failure }: LiveProvider, call: Call, limit:
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()
-    return { status: 'Error', message: redactText(causeOf(error)) }
+    return { status: 'Error', message: redactText(whyUnwell(id, error)) }
   } finally {
     stop.abort()
   }
+}
+
+/** What a provider says of its refusal seldom says what its status does. */
+function whyUnwell(id: string, error: unknown): string {
+  const cause = causeOf(error)
+  const status = error instanceof ApiError ? error.provider?.status : undefined
+  return status === undefined || cause.includes(String(status)) ? cause : `Provider '${id}' answered ${status}: ${cause}`
 }
 
 /** `work`, or an Error once `limit` milliseconds are over. What then comes of the work is nobody's concern any more. */

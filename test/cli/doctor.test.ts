@@ -30,6 +30,10 @@ beforeAll(async () => {
   upstream = createServer((request, response) => {
     response.setHeader('date', new Date(Date.now() + skew).toUTCString())
     const refused = request.url?.startsWith('/refuses')
+    if (request.url?.startsWith('/denies')) {
+      response.writeHead(403, { 'content-type': 'application/json' })
+      return response.end('{"error":{"message":"nope"}}')
+    }
     response.writeHead(refused ? 401 : 200, { 'content-type': 'application/json' })
     if (refused) return response.end(JSON.stringify({ error: { message: `Incorrect \u001b[31mAPI key\nprovided: ${key}` } }))
     return response.end(request.url === '/jwks' ? '{"keys":[{"kty":"OKP"}]}' : '{"object":"list","data":[{"id":"m","object":"model"}]}')
@@ -139,13 +143,15 @@ describe('corral doctor', () => {
   test('what a provider says neither steers the terminal nor begins a line', async () => {
     const { home } = await doctor({ path: '/refuses' })
     const { stdout } = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
-    expect(stdout).toContain('✗ provider up: Incorrect �[31mAPI key provided: ***\n')
+    expect(stdout).toContain("✗ provider up: Provider 'up' answered 401: Incorrect �[31mAPI key provided: ***\n")
   })
 
   test('[OPS-1] says that a provider refuses its key, or cannot be reached, without the key', async () => {
     const refused = await (await doctor({ path: '/refuses' })).look()
     expect(refused.states('provider up')).toEqual(['failed'])
     expect(refused.of('provider up')[0]?.remedy).toContain('api_key')
+    const denied = (await (await doctor({ path: '/denies' })).look()).of('provider up')[0]
+    expect(denied).toMatchObject({ message: "Provider 'up' answered 403: nope", remedy: expect.stringContaining('api_key') as string })
     const gone = await (await doctor({ path: `@127.0.0.1:${await closedPort()}/v1` })).look()
     expect(gone.states('provider up')).toEqual(['failed'])
     expect(gone.of('provider up')[0]?.remedy).toContain('base_url')
