@@ -47,7 +47,8 @@ class WrittenLedger implements Ledger {
   readonly #origin = crypto.randomUUID().replaceAll('-', '')
   #number = 0
   #written = 0
-  #waiting: LedgerRow[] = []
+  /** Rows, as `textOf` writes them. */
+  #waiting: string[] = []
   #writing: Promise<boolean> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
@@ -62,17 +63,11 @@ class WrittenLedger implements Ledger {
   record(entry: LedgerEntry): void {
     const { backlog, batch, every, now } = this.#options
     if (this.#waiting.length >= backlog) {
-      this.#lose(entry)
+      this.#lose(entry.cost_nano_dollars)
       return
     }
     this.#number += 1
-    this.#waiting.push({
-      id: `${this.#origin}-${this.#number.toString(36)}`,
-      created_at: now(),
-      ...entry,
-      model: storable(entry.model.length > longestModel ? shortened(entry.model, longestModel) : entry.model),
-      principal: entry.principal === null ? null : storable(entry.principal),
-    })
+    this.#waiting.push(textOf(`${this.#origin}-${this.#number.toString(36)}`, now(), entry))
     if (this.#waiting.length === batch && this.#failures === 0) this.#plan(0)
     else if (this.#timer === undefined && !this.#writing) this.#plan(every)
   }
@@ -87,7 +82,7 @@ class WrittenLedger implements Ledger {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush()
     clearTimeout(this.#timer)
-    for (const row of this.#waiting.splice(0)) this.#lose(row)
+    for (const text of this.#waiting.splice(0)) this.#lose(costIn(text))
     this.#tellLoss()
   }
 
@@ -122,7 +117,7 @@ class WrittenLedger implements Ledger {
     const { events } = this.#options
     try {
       // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
-      await this.#database.add('ledger', rows)
+      await this.#database.add('ledger', { columns, rows })
     } catch (error) {
       this.#failures += 1
       events.dependencyFailed(dependency, error)
@@ -136,10 +131,10 @@ class WrittenLedger implements Ledger {
     return true
   }
 
-  #lose(entry: LedgerEntry): void {
+  #lose(nanoDollars: number | null): void {
     this.#lost.lines += 1
     this.lost += 1
-    this.#lost.nanoDollars += entry.cost_nano_dollars ?? 0
+    this.#lost.nanoDollars += nanoDollars ?? 0
     if (this.#lost.lines === 1) this.#options.events.warning('The ledger has no room for further lines until its database is back.')
   }
 
@@ -152,6 +147,52 @@ class WrittenLedger implements Ledger {
       lost_usd: nanoDollars / 1e9,
     })
   }
+}
+
+const columns = [
+  'id',
+  'created_at',
+  'request_id',
+  'key_id',
+  'principal',
+  'attributes',
+  'provider',
+  'model',
+  'capability',
+  'outcome',
+  'input_tokens',
+  'output_tokens',
+  'cached_input_tokens',
+  'reasoning_tokens',
+  'estimated',
+  'cost_nano_dollars',
+] as const satisfies readonly (keyof LedgerRow)[]
+
+/** A row's values, in the order of `columns`. */
+function textOf(id: string, createdAt: number, entry: LedgerEntry): string {
+  const { principal, model } = entry
+  return JSON.stringify([
+    id,
+    createdAt,
+    entry.request_id,
+    entry.key_id,
+    principal === null ? null : storable(principal),
+    entry.attributes,
+    entry.provider,
+    storable(model.length > longestModel ? shortened(model, longestModel) : model),
+    entry.capability,
+    entry.outcome,
+    entry.input_tokens,
+    entry.output_tokens,
+    entry.cached_input_tokens,
+    entry.reasoning_tokens,
+    entry.estimated,
+    entry.cost_nano_dollars,
+  ])
+}
+
+function costIn(text: string): number | null {
+  return (JSON.parse(text) as unknown[]).at(-1) as number | null
 }
 
 /** PostgreSQL takes neither NUL nor half a surrogate pair in a text, and one such line would keep all others of its batch from being written, for ever. */

@@ -1,4 +1,5 @@
 import type { Kysely, RawBuilder, Transaction as KyselyTransaction } from 'kysely'
+import type { RowTexts } from './add-rows.ts'
 import type { Isolation } from './session.ts'
 import type { Tables } from './tables.ts'
 
@@ -35,10 +36,10 @@ export interface Database extends AsyncDisposable {
    */
   statement<R>(statement: RawBuilder<R>): Promise<R[]>
   /**
-   * Adds rows that have the same columns, all or none, as durable as a transaction. One whose key is there already is left as it is, so rows may be
-   * added again by whoever does not know whether they were. Text and numbers come as the columns' types say: they are not looked through.
+   * Adds rows, all or none, as durable as a transaction. One whose key is there already is left as it is, so rows may be added again by whoever does
+   * not know whether they were. Text and numbers come as the columns' types say: they are not looked through.
    */
-  add<T extends keyof Tables>(table: T, rows: readonly Tables[T][]): Promise<void>
+  add<T extends keyof Tables>(table: T, texts: RowTexts<T>): Promise<void>
   /**
    * Tells when the revision of `scope` has changed, in this process or another: on PostgreSQL at once (LISTEN) and within a second where
    * the notification is lost, within a quarter of a second on SQLite. `changed` is told once at first too, so that whoever loads upon it misses

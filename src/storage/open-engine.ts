@@ -61,10 +61,10 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
         }
       }
     },
-    async add(table, rows) {
-      if (rows.length === 0) return
-      if (engine.name === 'sqlite') await insertEach(table, rows, { compiler: writer, sessions: writing })
-      else await this.write((transaction) => insertAll(table, rows).execute(transaction))
+    async add(table, texts) {
+      if (texts.rows.length === 0) return
+      if (engine.name === 'sqlite') await insertEach(table, texts, { compiler: writer, sessions: writing })
+      else await this.write((transaction) => insertAll(table, texts).execute(transaction))
     },
     statement: async (statement) => (await statement.execute(writer)).rows,
     watch: (scope, watcher) => revisions.add(scope, watcher),

@@ -75,7 +75,7 @@ async function openFresh(engine: TestEngine, deps?: DatabaseDeps): Promise<Datab
     place: database.place,
     read: database.read,
     write: (work, options) => database.write(work, options),
-    add: (table, rows) => database.add(table, rows),
+    add: (table, texts) => database.add(table, texts),
     statement: (statement) => database.statement(statement),
     watch: (scope, watcher) => database.watch(scope, watcher),
     async [Symbol.asyncDispose]() {

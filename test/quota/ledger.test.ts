@@ -148,8 +148,8 @@ for (const engine of engines) {
       await using database = await engine.open()
       let calls = 0
       const forgetful: Pick<Database, 'add'> = {
-        async add(table, rows) {
-          await database.add(table, rows)
+        async add(table, texts) {
+          await database.add(table, texts)
           calls += 1
           if (calls === 1) throw new Error('connection lost')
         },

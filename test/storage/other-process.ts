@@ -35,10 +35,8 @@ async function add(database: Database): Promise<never> {
   const one = async (): Promise<never> => {
     for (;;) {
       const id = crypto.randomUUID()
-      await database.add('revisions', [
-        { scope: `${id} first`, value: 1 },
-        { scope: `${id} second`, value: 1 },
-      ])
+      const rows = [`${id} first`, `${id} second`].map((scope) => JSON.stringify([scope, 1]))
+      await database.add('revisions', { columns: ['scope', 'value'], rows })
       say(id)
     }
   }
