@@ -74,7 +74,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   }
 }
 
-/** Each made when it is first needed: a start needs none. */
+/** Each made when it is first needed. */
 function createParsers(): (schema: z.ZodType) => Parser {
   const known = new Map<z.ZodType, Parser>()
   return (schema) => {

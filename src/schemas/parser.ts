@@ -4,9 +4,15 @@ export type Parser = (value: unknown) => z.ZodSafeParseResult<unknown>
 
 /**
  * The same as a schema's `safeParse`, at the cost of the fields that a value has: zod itself runs each field that an object may have, and a request
- * has five out of forty. Whatever is not plainly right is left to zod, and so are all reports. Made once a schema, then kept.
+ * has five out of forty. Whatever is not plainly right is left to zod, and so are all reports. Made once a schema, then kept; the first value that
+ * comes pays for looking at the schema, so that a start does not.
  */
 export function parserOf(schema: z.ZodType): Parser {
+  let parse: Parser | undefined
+  return (value) => (parse ??= build(schema))(value)
+}
+
+function build(schema: z.ZodType): Parser {
   if (schema instanceof z.ZodObject) return parserOfObject(schema) ?? whole(schema)
   if (schema instanceof z.ZodDiscriminatedUnion) return parserOfUnion(schema)
   return whole(schema)

@@ -65,9 +65,8 @@ export function list<Item extends z.ZodType>(
   { atLeast = 0, ...meta }: { atLeast?: number } & Record<string, unknown> = {},
 ): z.ZodType<z.output<Item>[]> {
   const bounds = atLeast > 0 ? { minItems: atLeast } : {}
-  let parse: Parser | undefined
+  const parse = parserOf(item)
   const base = z.array(z.unknown()).check((payload) => {
-    parse ??= parserOf(item)
     const items = payload.value
     if (items.length < atLeast) payload.issues.push({ code: 'too_small', origin: 'array', minimum: atLeast, inclusive: true, input: items })
     for (let at = 0; at < items.length; at++) if (!check(parse, items[at], payload, at)) return
@@ -80,9 +79,8 @@ export function mapOf<Value extends z.ZodType>(
   value: Value,
   meta: Record<string, unknown> = {},
 ): z.ZodType<Record<string, z.output<Value>>> {
-  let parse: Parser | undefined
+  const parse = parserOf(value)
   const base = z.looseObject({}).check((payload) => {
-    parse ??= parserOf(value)
     for (const key in payload.value) if (!check(parse, payload.value[key], payload, key)) return
   })
   return documentedAs(base as unknown as z.ZodType<Record<string, z.output<Value>>>, z.record(z.string(), value).meta(meta))
@@ -120,9 +118,8 @@ export function openUnion<const Options extends readonly [z.ZodType & Shape, ...
   options: Options,
   { id, published, discriminator, fallback }: OpenUnionOptions = {},
 ): z.ZodType<z.output<Options[number]>> {
-  let parsers: Map<string, Parser> | undefined
+  const parsers = new Map(options.map((option) => [literalOf(option.shape['type']), parserOf(option)]))
   const base = z.looseObject({ type: fallback === undefined ? z.string() : z.string().nullish() }).check((payload) => {
-    parsers ??= new Map(options.map((option) => [literalOf(option.shape['type']), parserOf(option)]))
     const parse = parsers.get(payload.value.type ?? fallback ?? '')
     if (parse) check(parse, payload.value, payload)
   })
