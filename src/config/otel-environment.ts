@@ -68,7 +68,12 @@ export class OtelEnvironment {
   }
 
   ignored(name: string, why: string): void {
-    this.#report.warnOf(name, `${why}: it has no effect`)
+    this.misread(name, `${why}: it has no effect`)
+  }
+
+  /** @param what is wrong with it, and what it counts as */
+  misread(name: string, what: string): void {
+    this.#report.warnOf(name, what)
   }
 }
 

@@ -77,10 +77,14 @@ function readRedact(patterns: readonly string[], at: TreeNode, { report }: Telem
 
 const latest = 'gen_ai_latest_experimental'
 
-/** OpenTelemetry's spellings of later versions (`SPAN_ONLY` …) count too; events of content are not made. */
+/** OpenTelemetry's spellings of later versions (`SPAN_ONLY` …) count too; events of content are not made. What is not understood means no content. */
 function capturesContent(otel: OtelEnvironment): boolean | undefined {
-  const wanted = otel.choice(['OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'], Object.keys(contentModes))
-  return wanted === undefined ? undefined : contentModes[wanted]
+  const name = 'OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'
+  const wanted = otel.text(name)?.toLowerCase()
+  if (wanted === undefined) return undefined
+  if (Object.hasOwn(contentModes, wanted)) return contentModes[wanted]
+  otel.misread(name, `is none of ${Object.keys(contentModes).join(', ')}: it counts as 'false'`)
+  return false
 }
 
 /** Whether content is part of spans, by the ways to ask for it. */

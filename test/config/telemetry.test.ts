@@ -77,7 +77,7 @@ test('what cannot be read of a variable is told and left; of the file it is an e
   expect(told).toContain('OTEL_EXPORTER_OTLP_HEADERS: has a part that is no key=value: that part has no effect')
   expect(told).not.toContain('oops')
   const { traces, metrics } = await read('telemetry: { traces: { capture_content: true } }', env)
-  expect([traces.enabled, traces.captureContent, metrics.exporter?.url]).toEqual([true, true, 'http://localhost:4318/v1/metrics'])
+  expect([traces.enabled, metrics.exporter?.url]).toEqual([true, 'http://localhost:4318/v1/metrics'])
   for (const [value, captured] of [
     ['True', true],
     ['SPAN_ONLY', true],
@@ -91,6 +91,16 @@ test('what cannot be read of a variable is told and left; of the file it is an e
   expect((await problems(file('telemetry: { tracing: true }'))).join()).toContain('telemetry.tracing: unknown key')
   expect((await problems(file('telemetry: { traces: { ratio: 2 } }'))).join()).toContain('telemetry.traces.ratio')
   expect((await problems(file("telemetry: { otlp: { endpoint: 'collector:4317' } }"))).join()).toContain('http')
+})
+
+test('[TRC-15] a variable about content that is not understood means none, whatever the file says', async () => {
+  const name = 'OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT'
+  const wanted = 'telemetry: { traces: { capture_content: true } }'
+  for (const value of ['off', '0', 'no', 'yes', 'constructor']) {
+    expect((await read(wanted, { [name]: value })).traces.captureContent).toBe(false)
+    expect((await warnings(file(), { env: { [name]: value } })).join()).toMatch(new RegExp(`${name}: is none of true, .*counts as 'false'`))
+  }
+  for (const value of ['', ' ']) expect((await read(wanted, { [name]: value })).traces.captureContent).toBe(true)
 })
 
 test('what a collector is to be trusted by is there, and is what it should be, before anything starts', async () => {
