@@ -84,7 +84,8 @@ function exporterNamed(signal: Signal, otel: OtelEnvironment): 'otlp' | 'none' |
   const listed = (otel.text(name) ?? '').split(',').map((one) => one.trim().toLowerCase())
   const known = (['otlp', 'none'] as const).find((one) => listed.includes(one))
   if (otel.text(name) !== undefined && listed.some((one) => one !== 'otlp' && one !== 'none')) {
-    otel.ignored(name, known ? `names more than '${known}'; the rest is not known here` : "is neither 'otlp' nor 'none'")
+    if (known) otel.misread(name, `only '${known}' of it is known here, the rest has no effect`)
+    else otel.ignored(name, "is neither 'otlp' nor 'none'")
   }
   return known
 }

@@ -76,6 +76,8 @@ test('what cannot be read of a variable is told and left; of the file it is an e
   for (const name of Object.keys(env)) expect(told).toContain(name)
   expect(told).toContain('OTEL_EXPORTER_OTLP_HEADERS: has a part that is no key=value: that part has no effect')
   expect(told).not.toContain('oops')
+  expect(told).toMatch(/OTEL_METRICS_EXPORTER: only 'otlp' of it is known here, the rest has no effect$/m)
+  expect(told).toContain("OTEL_TRACES_EXPORTER: is neither 'otlp' nor 'none': it has no effect")
   const { traces, metrics } = await read('telemetry: { traces: { capture_content: true } }', env)
   expect([traces.enabled, metrics.exporter?.url]).toEqual([true, 'http://localhost:4318/v1/metrics'])
   for (const [value, captured] of [
