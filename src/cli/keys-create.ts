@@ -12,7 +12,12 @@ export const keysCreate = defineCommand({
     attribute: { type: 'string', value: 'NAME=VALUE', multiple: true, description: 'an attribute of the principal, e.g. teams=search' },
     model: { type: 'string', value: 'PATTERN', multiple: true, description: 'a model it may use, * for any characters; default all' },
     api: { type: 'string', value: 'NAME', multiple: true, description: 'an API it may use, e.g. inference or models; default all' },
-    expires: { type: 'string', value: '90d|DATE', description: 'how long it lives, or until when; default for ever' },
+    expires: {
+      type: 'string',
+      value: '90d|DATE',
+      description:
+        'how long it lives (12h, 90d, 1y), or until when (2027-01-31 or 2027-01-31T08:00, UTC unless it names a zone); default for ever',
+    },
     limit: {
       type: 'string',
       value: 'AMOUNT=N/PERIOD',

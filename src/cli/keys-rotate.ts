@@ -21,7 +21,7 @@ export const keysRotate = defineCommand({
   async run({ args: [key = ''], options }, context) {
     const [{ withKeys, keyIdOf }, { readDuration }, { toInfo }] = await Promise.all([
       import('./keys-access.ts'),
-      import('./keys-wanted.ts'),
+      import('./times.ts'),
       import('../api/admin/keys.ts'),
     ])
     const grace = options.grace === undefined ? 0 : readDuration(options.grace)

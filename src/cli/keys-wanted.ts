@@ -1,5 +1,6 @@
 import { type KeyLimit, newApiKey, type NewApiKey } from '../schemas/api-keys.ts'
 import { usageError } from './command.ts'
+import { readDuration, readMoment } from './times.ts'
 
 export interface WantedOptions {
   readonly name: string
@@ -78,20 +79,12 @@ function readLimit(text: string): KeyLimit {
   return { [field]: Number(number), ...(period !== undefined && { period }) } as KeyLimit
 }
 
-const units: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 365 * 86_400_000 }
-
-/** Milliseconds of `90d`, `12h`, `30m` …; undefined: not written like that. */
-export function readDuration(text: string): number | undefined {
-  const [, number, unit = ''] = /^(\d{1,6})([mhdwy])$/.exec(text) ?? []
-  return number === undefined ? undefined : Number(number) * (units[unit] ?? Number.NaN)
-}
-
-/** When it is: so long from `now`, or a date (its first moment, UTC) or a time of ISO 8601. */
+/** When it is: so long from `now`, or a date (its first moment, UTC) or a time of ISO 8601, UTC where it names no zone. */
 function readExpiry(text: string, now: number): number {
   const duration = readDuration(text)
   if (duration !== undefined) return now + duration
-  const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:?\d{2})?)?$/.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isFinite(time)) throw usageError(`--expires ${text}: this is neither like 90d or 12h nor a date like 2027-01-31.`)
+  const time = readMoment(text)
+  if (time === undefined) throw usageError(`--expires ${text}: this is neither like 90d or 12h nor a date like 2027-01-31.`)
   if (time <= now) throw usageError(`--expires ${text}: that is over already.`)
   return time
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { readTime } from './times.ts'
+import { readWanted } from './keys-wanted.ts'
+import { readMoment, readTime } from './times.ts'
 import { durationText } from './traces-text.ts'
 
 const now = Date.UTC(2027, 0, 31, 12)
@@ -9,11 +10,30 @@ test('a time is so long ago, a day or a moment, and UTC unless it says otherwise
   expect(readTime('since', undefined, now)).toBeUndefined()
   expect(readTime('since', '30m', now)).toBe(now - 1_800_000)
   expect(readTime('since', '2w', now)).toBe(now - 14 * 86_400_000)
+  expect(readTime('since', '1y', now)).toBe(now - 365 * 86_400_000)
+  expect(readTime('since', '999999y', now)).toBe(0)
   expect(readTime('since', '2027-01-31', now)).toBe(Date.UTC(2027, 0, 31))
   expect(readTime('since', '2027-01-31T08:00', now)).toBe(Date.UTC(2027, 0, 31, 8))
   expect(readTime('since', '2027-01-31T08:00:30.5+02:00', now)).toBe(Date.UTC(2027, 0, 31, 6, 0, 30, 500))
   for (const text of ['', '1', '0', '5x', '1e9d', '99999999d', 'soon', '2027', '2027-13-01', '2027-01-31T25:00', '31.1.2027']) {
     expect(() => readTime('since', text, now)).toThrow(`--since '${text}' is no time.`)
+  }
+})
+
+test('without a zone it is UTC, wherever this machine is', () => {
+  const { TZ } = process.env
+  process.env.TZ = 'Pacific/Auckland'
+  try {
+    expect(new Date(now).getTimezoneOffset()).not.toBe(0)
+    expect(readMoment('2027-01-31')).toBe(Date.UTC(2027, 0, 31))
+    expect(readMoment('2027-01-31T08:00')).toBe(Date.UTC(2027, 0, 31, 8))
+    expect(readTime('since', '2027-01-31T08:00:30', now)).toBe(Date.UTC(2027, 0, 31, 8, 0, 30))
+    expect(readMoment('2027-01-31T08:00+0200')).toBe(Date.UTC(2027, 0, 31, 6))
+    const expiring = { name: 'x', as: undefined, attribute: [], model: [], api: [], limit: [] }
+    expect(readWanted({ ...expiring, expires: '2027-01-31T13:00' }, now).expires_at).toBe(Date.UTC(2027, 0, 31, 13) / 1000)
+  } finally {
+    if (TZ === undefined) delete process.env.TZ
+    else process.env.TZ = TZ
   }
 })
 

@@ -14,7 +14,7 @@ export const usage = defineCommand({
     'Sums the ledger, in which every answer of a model has its line. Every line is in exactly one sum; the teams of a user who is in several stand together.',
   options: {
     by: { type: 'string', value: 'WHAT', choices: groups, description: 'key, user, team, model or provider; default user' },
-    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 30d, 24h, 30m before now' },
+    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 1y, 30d, 24h, 30m before now' },
     until: { type: 'string', value: 'TIME', description: 'up to then' },
     config: recordsOption,
     json: jsonOption,
