@@ -99,7 +99,10 @@ export interface CallTrace {
   readonly newSpanId: () => string
 }
 
-/** As much of an AbortSignal as it takes to be told of an abort. Every AbortSignal is one. */
+/**
+ * As much of an AbortSignal as it takes to be told of an abort. Every AbortSignal is one. Each listener is told once, one after the other, and must not
+ * throw: those after it would not be told.
+ */
 export interface AbortNotice {
   readonly aborted: boolean
   readonly reason: unknown
@@ -116,7 +119,10 @@ export interface Call {
   readonly requestId: string
   /** Aborts when the caller leaves, the deadline passes or the server stops waiting. Goes to everything that waits. */
   readonly signal: AbortSignal
-  /** Tells the same, at a fraction of what a signal costs to make: for what comes with every request, and only listens. */
+  /**
+   * Tells the same, at a fraction of what a signal costs to make: for what comes with every request, and only listens. It counts more than `signal`
+   * where both are there: whoever replaces `signal` replaces this as well, by another or by `undefined`.
+   */
   readonly abortNotice?: AbortNotice | undefined
   /** Absent when no authentication is configured. */
   readonly principal?: Principal | undefined

@@ -29,6 +29,7 @@ export interface Egress {
 export interface EgressRequest {
   method: 'GET' | 'POST' | 'DELETE'
   headers: Record<string, string>
+  /** Bytes are not copied: they must not be changed until the head of the answer is there, or the request has failed. */
   body?: Uint8Array | string
   /** Ends the request at any time, the reading of its answer included. */
   signal: AbortNotice

@@ -52,7 +52,8 @@ export interface Admitted {
 /** All that limits what callers use. */
 export interface Governance extends AsyncDisposable {
   /**
-   * Counts one request (`server.quota`, and limits on requests and concurrency that no model matters to), before its route runs. Pushes `x-ratelimit-*` onto `headers` (names and values in turn). Throws ApiError 429, 503.
+   * Counts one request (`server.quota`, and limits on requests and concurrency that no model matters to), before its route runs.
+   * Pushes `x-ratelimit-*` onto `headers` (names and values in turn). Throws ApiError 429, 503.
    */
   admitRequest(call: Call, headers: string[]): AdmittedRequest | undefined | Promise<AdmittedRequest | undefined>
   /** Reserves what an answer may take at worst. Throws ApiError 429, 503. */

@@ -23,9 +23,9 @@ export interface ResolvedModel<C extends Capability> {
 export interface ModelCatalog {
   /**
    * The one look-up, without a promise where the model is listed: which model an id means is told at `resolveId` (`registry/resolve.ts`).
-   * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type; the provider lacks the capability),
-   * 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be started; whether it is a registered
-   * model cannot be told, because the database is out of reach).
+   * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type;
+   * the provider lacks the capability), 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be
+   * started; whether it is a registered model cannot be told, because the database is out of reach).
    */
   resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>>
   /** What is known now: waits for no provider, and at most a second for what the caller's own keys list. */

@@ -137,7 +137,7 @@ async function askHealth({ id, provider, failure }: LiveProvider, call: Call, li
   const stop = new AbortController()
   const signal = AbortSignal.any([call.signal, stop.signal])
   try {
-    await withLimit(provider.checkHealth({ ...call, signal }), limit, 'No answer')
+    await withLimit(provider.checkHealth({ ...call, signal, abortNotice: undefined }), limit, 'No answer')
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()

@@ -109,8 +109,8 @@ describe('GET /v1/providers', () => {
   test('[OPS-5] a health check that hangs is an error after its time, and its signal is aborted', async () => {
     const aborted = Promise.withResolvers<void>()
     const hanging = providerOf('hanging', {
-      checkHealth({ signal }) {
-        signal.addEventListener('abort', () => aborted.resolve())
+      checkHealth({ signal, abortNotice = signal }) {
+        abortNotice.addEventListener('abort', () => aborted.resolve())
         return Promise.withResolvers<void>().promise
       },
     })
