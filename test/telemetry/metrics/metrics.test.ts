@@ -94,6 +94,15 @@ describe('/metrics', () => {
     expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_in: 'answer' })).toEqual([1])
   })
 
+  test('[MET-2] nor is one that stands in place of a whole answer', async () => {
+    await using it = await measured(() => ({ body: JSON.stringify({ error: { message: 'overloaded' } }) }))
+    const response = await it.post('/v1/chat/completions', { model: 'up/small', ...hello })
+    expect((await response.json()) as object).toHaveProperty('error')
+    const families = await readUntil(it, (now) => valuesOf(now, 'corral_upstream_failures_total').length > 0)
+    const failed = { error_type: 'upstream_error', corral_provider: 'up' }
+    expect(valuesOf(families, 'gen_ai_client_operation_duration_seconds_count', failed)).toEqual([1])
+  })
+
   test('[MET-3] 10,000 names of models add no series', async () => {
     await using it = await measured(() => chatReply())
     const ask = async (model: string) => void (await (await it.post('/v1/chat/completions', { model, ...hello })).text())
