@@ -51,8 +51,6 @@ export interface PricesOptions {
 }
 
 interface Known {
-  /** The catalogue's id that it was asked for with. */
-  readonly model: string
   readonly price: Price | undefined
   /** Unix milliseconds. */
   readonly until: number
@@ -60,20 +58,24 @@ interface Known {
 
 /** Models that are remembered of one provider: callers can name models that nobody has listed. */
 const mostModels = 2_000
+/** Ids of the catalogue that are remembered of one model, each of which may have a price of its own. */
+const mostIds = 20
 
 /** Looks prices up: the configuration's, else nothing for local providers, else the catalogue's. Each is remembered by provider and model. */
 export function createPrices(options: PricesOptions): Prices {
   const { overrides, providers, now = Date.now, load = loadPriceCatalogue, onFailure } = options
   const configured = overrides.map(toConfigured)
-  /** By provider, then by its own id of a model. */
-  const known = new Map<string, Map<string, Known>>()
+  /** By provider, by its own id of a model, by the catalogue's. */
+  const known = new Map<string, Map<string, Map<string, Known>>>()
   let catalogue: PriceCatalogue | undefined
   let loading: Promise<PriceCatalogue> | undefined
 
   const remember = (question: PriceQuestion, price: Price | undefined, until = Infinity): Price | undefined => {
     let models = known.get(question.provider)
     if (!models || models.size >= mostModels) known.set(question.provider, (models = new Map()))
-    models.set(question.upstreamModel, { model: question.model, price, until })
+    let ids = models.get(question.upstreamModel)
+    if (!ids || ids.size >= mostIds) models.set(question.upstreamModel, (ids = new Map()))
+    ids.set(question.model, { price, until })
     return fittingPrice(price, question)
   }
 
@@ -106,8 +108,8 @@ export function createPrices(options: PricesOptions): Prices {
   return {
     find(question) {
       const { provider, model, upstreamModel } = question
-      const entry = known.get(provider)?.get(upstreamModel)
-      const isKnown = entry?.model === model && (entry.until === Infinity || now() < entry.until)
+      const entry = known.get(provider)?.get(upstreamModel)?.get(model)
+      const isKnown = entry && (entry.until === Infinity || now() < entry.until)
       return isKnown ? fittingPrice(entry.price, question) : lookUp(question)
     },
   }

@@ -249,6 +249,28 @@ describe('which price', () => {
     expect(looked).toBe(2)
   })
 
+  test('[QUO-50] of a model under two ids of the catalogue, asked for in turn, each price is looked up once', async () => {
+    let looked = 0
+    const load = async (): Promise<PriceCatalogue> => ({
+      find() {
+        looked += 1
+        return { rates: { input: flat(looked), output: flat(0), request: 0 }, until: Infinity }
+      },
+    })
+    const prices = pricesOf({ load })
+    const asked: number[] = []
+    for (const model of ['up/m', 'fast', 'up/m', 'fast']) asked.push(dollarsPerMillion(await prices.find(question('m', { model }))))
+    expect([looked, asked]).toEqual([2, [1, 2, 1, 2]])
+  })
+
+  test('of a model under ever more ids the price stays what it is', async () => {
+    const prices = pricesOf({ overrides: [{ model: '*-dear', input: 2, output: 2 }] })
+    for (let at = 0; at < 50; at++) {
+      expect(dollarsPerMillion(await prices.find(question('gpt-4o', { model: `id-${at}` })))).toBe(2.5)
+      expect(dollarsPerMillion(await prices.find(question('gpt-4o', { model: `id-${at}-dear` })))).toBe(2)
+    }
+  })
+
   test('the package’s own: at some hours only', async () => {
     const catalogue = await loadPriceCatalogue()
     const night = catalogue.find('deepseek', 'deepseek-chat', Date.UTC(2025, 5, 1, 20))
