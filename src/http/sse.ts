@@ -68,6 +68,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     try {
       this.#frames ??= (await this.#pending) as Frames
+      // Whoever ended it while the head was awaited stops the source as well.
+      if (this.#over) return
       const { done, value } = await this.#frames.next()
       if (this.#over) return
       if (!done) {
