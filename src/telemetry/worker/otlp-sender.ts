@@ -32,7 +32,8 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
       signal: AbortSignal.timeout(timeout),
       ...tlsOf(target),
     })
-    if (response.ok) return { kind: 'sent', partial: partialSuccessIn(await beginningOf(response), Object.values(headers)) }
+    // It is taken once the head says so: sent again for the sake of a body that breaks or stalls, it would be there twice.
+    if (response.ok) return { kind: 'sent', partial: await partialOf(response, Object.values(headers)).catch(() => undefined) }
     await response.body?.cancel()
     const why = `the collector answered ${response.status}`
     if (!retryable.has(response.status)) return { kind: 'refused', why }
@@ -40,6 +41,10 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
   } catch (error) {
     return { kind: 'retry', why: error instanceof Error ? error.message : String(error) }
   }
+}
+
+async function partialOf(response: Response, secrets: readonly string[]): Promise<PartialSuccess | undefined> {
+  return partialSuccessIn(await beginningOf(response), secrets)
 }
 
 /** A collector's answer is a few bytes; what goes on for longer is not read. */

@@ -1,0 +1,38 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { expect, test } from 'bun:test'
+import { sendOtlp } from '../../../src/telemetry/worker/otlp-sender.ts'
+
+const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100\r\n\r\n\x0a'
+
+/** A collector that answers a request's first bytes as it is told. */
+async function collectorThat(answer: (socket: Socket) => void) {
+  let asked = 0
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.once('data', () => {
+      asked += 1
+      answer(socket)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
+    asked: () => asked,
+    [Symbol.dispose]: () => void server.close(),
+  }
+}
+
+test.each<[string, (socket: Socket) => void]>([
+  ['stalls', (socket) => void socket.write(head)],
+  ['breaks off', (socket) => void socket.end(head)],
+])('[TRC-6] what a collector took with 200 is sent, though the body of its answer %s', async (_, answer) => {
+  using collector = await collectorThat(answer)
+  const result = await sendOtlp({ url: collector.url, headers: {}, timeout: 500, compression: 'none' }, new Uint8Array([1]))
+  expect([result, collector.asked()]).toEqual([{ kind: 'sent', partial: undefined }, 1])
+})
+
+test('[TRC-6] an answer that breaks off before its head is whole is tried again', async () => {
+  using collector = await collectorThat((socket) => void socket.end('HTTP/1.1 200 OK\r\n'))
+  const result = await sendOtlp({ url: collector.url, headers: {}, timeout: 500, compression: 'none' }, new Uint8Array([1]))
+  expect(result.kind).toBe('retry')
+})
