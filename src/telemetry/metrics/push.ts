@@ -3,6 +3,7 @@ import type { Events } from '../events.ts'
 import { tellRejected, toOtlpTarget } from '../setup.ts'
 import { names } from '../traces/semconv.ts'
 import { sendOtlp } from '../worker/otlp-sender.ts'
+import { RejectedAccount } from '../worker/rejected-account.ts'
 import type { Metrics } from './create-metrics.ts'
 import { createMetricEncoder } from './otlp-metrics.ts'
 
@@ -32,6 +33,11 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
     version,
     startedAt: performance.timeOrigin,
   })
+  const rejections = new RejectedAccount()
+  const tellRejections = (now: number): void => {
+    const due = rejections.due(now)
+    if (due) tellRejected(events, dependency, { what: 'points', ...due })
+  }
   let running: Promise<void> | undefined
   const push = async (timeout: number): Promise<void> => {
     try {
@@ -39,8 +45,9 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
       if (result.kind === 'sent') {
         events.dependencyBack(dependency)
         if (!result.partial) return
-        tellRejected(events, dependency, { what: 'points', ...result.partial })
         if (result.partial.rejected > 0) events.telemetryDropped('metrics', 1)
+        rejections.add(result.partial)
+        tellRejections(performance.now())
         return
       }
       events.telemetryDropped('metrics', 1)
@@ -58,6 +65,7 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       await push(lastPush)
+      tellRejections(Infinity)
     },
   }
 }

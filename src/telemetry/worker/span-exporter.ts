@@ -2,6 +2,7 @@ import type { SpanRecord } from '../traces/span.ts'
 import type { FromWorker } from './messages.ts'
 import type { SendResult } from './otlp-sender.ts'
 import type { PartialSuccess } from './partial-success.ts'
+import { RejectedAccount } from './rejected-account.ts'
 
 export interface SpanExporterOptions {
   readonly encode: (spans: readonly SpanRecord[]) => Uint8Array
@@ -17,9 +18,6 @@ export interface SpanExporterOptions {
   readonly now?: () => number
 }
 
-/** Milliseconds between two accounts of what a collector rejects. */
-const betweenAccounts = 60_000
-
 /** Sends spans in batches, one at a time; keeps a bounded number of them for a collector that is out of reach, and drops and counts what comes beyond. */
 export class SpanExporter {
   readonly #options: SpanExporterOptions
@@ -29,8 +27,7 @@ export class SpanExporter {
   #failures = 0
   #isDown = false
   #closed = false
-  #accountAt = -Infinity
-  #rejected: PartialSuccess | undefined
+  readonly #rejected = new RejectedAccount()
 
   constructor(options: SpanExporterOptions) {
     this.#options = options
@@ -115,16 +112,13 @@ export class SpanExporter {
     const { tell, now = () => performance.now() } = this.#options
     const spans = Math.min(rejected, most)
     if (spans > 0) tell({ kind: 'dropped', what: 'export', spans })
-    this.#rejected = { rejected: (this.#rejected?.rejected ?? 0) + spans, why }
+    this.#rejected.add({ rejected: spans, why })
     this.#account(now())
   }
 
   #account(now: number): void {
-    if (!this.#rejected || now < this.#accountAt) return
-    const { rejected: spans, why } = this.#rejected
-    this.#options.tell({ kind: 'rejected', spans, why })
-    this.#rejected = undefined
-    this.#accountAt = now + betweenAccounts
+    const due = this.#rejected.due(now)
+    if (due) this.#options.tell({ kind: 'rejected', spans: due.rejected, why: due.why })
   }
 
   #down(why: string): void {

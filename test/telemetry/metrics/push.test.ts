@@ -101,6 +101,26 @@ test('[MET-7] points that a collector rejects are told as a warning and counted,
   expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
 })
 
+test('[MET-7] a collector that rejects points of every push is told of once, and of all the others at the end', async () => {
+  let pushes = 0
+  using collector = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch() {
+      pushes += 1
+      return partialSuccess(7, 'too many series')
+    },
+  })
+  const log = recordedLog()
+  const told = () => log.lines.filter(({ message }) => message === 'the metrics collector rejected points')
+  {
+    await using it = await measured(() => chatReply(), { telemetry: pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`) }, { log })
+    await untilDropped(it.server, 'metrics', 4)
+    expect(told()).toMatchObject([{ level: 'warn', fields: { rejected: 7 } }])
+  }
+  expect(told()).toMatchObject([{ fields: { rejected: 7 } }, { fields: { rejected: 7 * (pushes - 1), why: 'too many series' } }])
+})
+
 test('[MET-7] a warning of a collector that took everything counts nothing', async () => {
   using collector = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => partialSuccess(0, 'use another path') })
   const log = recordedLog()
