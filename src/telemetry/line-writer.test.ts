@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { LineWriter, type WriteBytes } from './line-writer.ts'
 
 /** What one system call does: takes some of the bytes, or fails. */
-type Outcome = number | 'ENOSPC' | 'EAGAIN' | 'EPIPE'
+type Outcome = number | 'ENOSPC' | 'EAGAIN' | 'EPIPE' | 'EIO'
 
 /** A file that does what it is told, one call after another, and takes everything once it has been told nothing more. */
 function fileThat(outcomes: readonly Outcome[]) {
@@ -22,6 +22,7 @@ function fileThat(outcomes: readonly Outcome[]) {
   return { file, write }
 }
 
+const failing = (times: number) => Array<Outcome>(times).fill('EIO')
 const isNotice = (line: string) => line.includes('log lines dropped')
 
 const outcomes = fc.array(fc.oneof(fc.nat({ max: 400 }), fc.constantFrom<Outcome>('ENOSPC', 'EAGAIN')), { maxLength: 12 })
@@ -75,4 +76,24 @@ test('[OPS-7] once a full disk has room again the log goes on, and tells first h
   const [notice = '', line = '', ...rest] = file.text.split('\n')
   expect(JSON.parse(notice)).toMatchObject({ level: 'warn', msg: 'log lines dropped: they could not be written', dropped: 2 })
   expect([line.slice(0, 2), rest, writer.dropped]).toEqual(['2x', [''], 2])
+})
+
+test.each([
+  ['99 times in a row, twice, is tried again', [99, 99], 2],
+  ['100 times in a row is a terminal that hung up', [100, 5], 0],
+])('[OPS-7] EIO %s', async (_, [first = 0, second = 0], taken) => {
+  const { file, write } = fileThat([...failing(first), 1e9, ...failing(second)])
+  let calls = 0
+  const writer = new LineWriter(0, (fd, bytes, done) => {
+    calls += 1
+    write(fd, bytes, done)
+  })
+  const lines = first + second + 2
+  for (let at = 0; at < lines; at++) {
+    writer.write(`<${'x'.repeat(65_536)}\n`)
+    while (!writer.isIdle) await Bun.sleep(0)
+  }
+  await writer.close()
+  expect([file.text.split('\n').filter((line) => line.startsWith('<x')).length, writer.dropped]).toEqual([taken, lines - taken])
+  if (taken === 0) expect(calls).toBe(100)
 })

@@ -10,6 +10,8 @@ const mostWaiting = 4_000_000
 const longestClose = 1000
 /** What a disk says that takes nothing for now: what was to be written is lost, what comes later is tried. */
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])
+/** So many EIO in a row are a terminal that hung up, not a disk that stumbled. */
+const mostBroken = 100
 const lineEnd = 0x0a
 
 /** What stands before the lines of one write: how many were lost before them. */
@@ -38,6 +40,8 @@ export class LineWriter {
   #closed = false
   /** The reader went away for good. */
   #gone = false
+  /** EIO in a row. */
+  #broken = 0
   /** What was written last ends within a line. */
   #torn = false
   #whenDone: (() => void) | undefined
@@ -108,6 +112,7 @@ export class LineWriter {
         this.#fail(error.code, bytes, head)
         return
       }
+      this.#broken = 0
       if (written > 0) this.#torn = bytes[written - 1] !== lineEnd
       if (written < bytes.length) {
         this.#writeAll(bytes.subarray(written), { told: head.told, length: Math.max(head.length - written, 0) })
@@ -122,7 +127,8 @@ export class LineWriter {
     this.#busy = false
     this.#lose(linesIn(bytes.subarray(head.length)))
     if (head.length > 0) this.#untold += head.told
-    if (code !== undefined && full.has(code)) {
+    if (code === 'EIO') this.#broken += 1
+    if (code !== undefined && full.has(code) && this.#broken < mostBroken) {
       // Once it is closing there is no later.
       if (this.#closed) this.#whenDone?.()
       else this.#schedule()
