@@ -90,7 +90,7 @@ function openToAppend(path: string): number {
   // Without O_NONBLOCK opening a named pipe that nobody reads would hold up the start.
   const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants
   try {
-    return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o640)
+    return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
   } catch (error) {
     throw new LogFileError(path, error)
   }

@@ -79,11 +79,11 @@ server:
   port: ${port ?? (await closedPort())}
 ${more}`
   await writeFile(file, text)
-  return { home, look: () => report(file, home) }
+  return { home, look: (env: Record<string, string> = {}) => report(file, { CORRAL_HOME: home, ...env }) }
 }
 
-async function report(file: string, home: string) {
-  const { code, stdout, stderr } = await inProcess(['doctor', file, '--json'], { env: { CORRAL_HOME: home } })
+async function report(file: string, env: Record<string, string>) {
+  const { code, stdout, stderr } = await inProcess(['doctor', file, '--json'], { env })
   expect(stdout + stderr).not.toContain(key)
   const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] }
   // Whatever is not well comes with something to do about it.
@@ -187,6 +187,11 @@ describe('corral doctor', () => {
     await chmod(join(home, 'key-pepper'), 0o644)
     const { of } = await look()
     expect(of('file modes')[0]).toMatchObject({ state: 'warning', remedy: `chmod 600 ${join(home, 'key-pepper')}` })
+    await chmod(join(home, 'key-pepper'), 0o600)
+    const log = join(home, 'corral.log')
+    await writeFile(log, '', { mode: 0o640 })
+    expect((await look({ CORRAL_LOG_FILE: log })).of('file modes')[0]).toMatchObject({ state: 'warning', remedy: `chmod 600 ${log}` })
+    expect((await look({ CORRAL_LOG_FILE: '/dev/null' })).states('file modes')).toEqual(['ok'])
     expect(roomFinding({ subject: 'home', folder: '/x' }, 1e6).state).toBe('failed')
     expect(roomFinding({ subject: 'home', folder: '/x' }, 5e8).state).toBe('warning')
     expect(roomFinding({ subject: 'home', folder: '/x' }, 5e9).state).toBe('ok')
@@ -231,7 +236,7 @@ describe('corral doctor', () => {
     const config = `{ models_dir: '${models}', model: absent }`
     const entry = `    - provider_id: embedded\n      provider_type: inline::llama-cpp\n      config: ${config}\n`
     await writeFile(file, `version: 2\nimage_name: test\nproviders:\n  inference:\n${entry}server:\n  port: ${await closedPort()}\n`)
-    const { states } = await report(file, folder)
+    const { states } = await report(file, { CORRAL_HOME: folder })
     expect([states('model whole'), states('model torn'), states('provider embedded')]).toEqual([['ok'], ['failed'], ['failed']])
   })
 })

@@ -67,11 +67,12 @@ export const modes: Check = {
   name: 'file modes',
   async find({ loaded: { config } }) {
     if (process.platform === 'win32') return []
-    const { home, storage, telemetry, audit, keyPepper } = config
+    const { home, storage, telemetry, audit, keyPepper, logging } = config
     const files = [
       ...(keyPepper ? [] : [join(home, 'key-pepper')]),
       ...(storage.records.engine === 'sqlite' ? [storage.records.path] : []),
       ...(telemetry?.store ? [telemetry.store.path] : []),
+      ...(logging.file === undefined ? [] : [logging.file]),
     ]
     const findings = await Promise.all([...files.map((path) => modeOf(path, 'file')), ...(audit ? [modeOf(audit.folder, 'folder')] : [])])
     const found = findings.filter((finding) => finding !== undefined)
@@ -82,8 +83,8 @@ export const modes: Check = {
 async function modeOf(path: string, expected: 'file' | 'folder'): Promise<Finding | undefined> {
   const info = await infoOf(path)
   if (!info || (info.mode & 0o077) === 0) return undefined
-  // A folder where a file belongs is somebody else's, and others may well need it.
-  if (info.isDirectory() !== (expected === 'folder')) return undefined
+  // A folder, a device or a pipe where a file belongs is somebody else's, and others may well need it.
+  if (!(expected === 'folder' ? info.isDirectory() : info.isFile())) return undefined
   const mode = (info.mode & 0o777).toString(8).padStart(4, '0')
   return warning('file modes', `${path} is open to other users (${mode})`, `chmod ${expected === 'folder' ? '700' : '600'} ${path}`)
 }

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { corral } from '../../cli/corral.ts'
@@ -55,7 +55,7 @@ describe('a log file', () => {
     expect(stderr).toContain('Name another in CORRAL_LOG_FILE')
   })
 
-  test('[OPS-6] workers write to the same one', async () => {
+  test('[OPS-6] workers write to the same one, which is made for its owner alone', async () => {
     const file = join(folder, 'workers.log')
     await using program = await startProgram({ env: { OGX_LOG_FILE: file }, server: { workers: 2 } })
     const ids = Array.from({ length: 20 }, (_, at) => `shared-${at}`)
@@ -63,6 +63,7 @@ describe('a log file', () => {
     const told = () => new Set(linesOf(readFileSync(file, 'utf8')).map(({ request_id }) => request_id))
     while (!ids.every((id) => told().has(id))) await Bun.sleep(20)
     expect(linesOf(readFileSync(file, 'utf8')).filter(({ msg }) => msg === 'worker started')).toHaveLength(2)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
   }, 30_000)
 
   test.if(process.platform === 'linux')(
