@@ -11,10 +11,10 @@ export interface Snapshot<T> extends Disposable {
   /** Loads anew now; for the process that made a change itself and wants to see it at once. Throws what loading throws. */
   refresh(): Promise<void>
   /**
-   * For whoever is asked about something that is not there, and may have come a moment ago. Resolves once what is known is as new as this call, or
-   * reading it has failed, or a second has gone by; never rejects. All who ask within 50 ms share one look at the revision.
+   * For whoever is asked about something that is not there, and may have come a moment ago. True once what is known is as new as this call; false
+   * where looking or reading has failed, or a second has gone by; never rejects. All who ask within 50 ms share one look at the revision.
    */
-  catchUp(): Promise<void>
+  catchUp(): Promise<boolean>
   /** Resolves after the first load, or its failure. */
   readonly ready: Promise<void>
 }
@@ -56,8 +56,10 @@ class LoadedSnapshot<T> implements Snapshot<T> {
   /** When it was last certain that the value is the latest. */
   #confirmedAt: number
   #isStale = false
-  /** The load that began last. */
-  #loading: Promise<void> | undefined
+  /** The load that a change or a failure caused last: whether it worked. */
+  #loading: Promise<boolean> | undefined
+  /** Looks at the revision that worked. */
+  #looks = 0
   /** Loads are numbered as they begin: a slow one never replaces what a later one has read. */
   #begun = 0
   #swapped = 0
@@ -72,19 +74,23 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.ready = promise
     this.#firstDone = resolve
     this.#watching = options.database.watch(options.scope, {
-      changed: (read) => void (this.#loading = this.#loadInBackground(read)),
+      changed: (read) => {
+        this.#looks++
+        this.#loading = this.#loadInBackground(read)
+      },
       failed: () => {
         this.#isStale = true
         resolve()
       },
       looked: () => {
+        this.#looks++
         if (!this.#isStale) this.#confirmedAt = this.#now()
       },
     })
-    this.#earlyLooks = new EarlyLooks(async () => {
-      await this.#watching.look()
-      await this.#loading
-    }, options.looksApart)
+    this.#earlyLooks = new EarlyLooks(() => this.#lookEarly(), {
+      failed: (error) => options.events?.unexpected(`looking for changes of ${options.scope}`, error),
+      apart: options.looksApart,
+    })
   }
 
   current(): T {
@@ -100,8 +106,16 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     return this.#load(this.#options.database.read)
   }
 
-  catchUp(): Promise<void> {
+  catchUp(): Promise<boolean> {
     return this.#earlyLooks.ask()
+  }
+
+  async #lookEarly(): Promise<boolean> {
+    const before = this.#looks
+    await this.#watching.look()
+    if (this.#looks === before) return false
+    // What the look has found, or what an earlier one found and is still being read.
+    return (await this.#loading) ?? false
   }
 
   async #load(read: Reader): Promise<void> {
@@ -117,18 +131,21 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.#options.onChange?.(value)
   }
 
-  async #loadInBackground(read = this.#options.database.read): Promise<void> {
+  /** Whether it worked. */
+  async #loadInBackground(read = this.#options.database.read): Promise<boolean> {
     clearTimeout(this.#again)
     // What has changed is not known until it has been read.
     this.#isStale = true
     try {
       await this.#load(read)
+      return !this.#disposed
     } catch (error) {
-      if (this.#disposed) return
+      if (this.#disposed) return false
       this.#isStale = true
       if (!isOutOfReach(error)) this.#options.events?.unexpected(`reading ${this.#options.scope}`, error)
-      this.#again = setTimeout(() => void this.#loadInBackground(read), loadAgain)
+      this.#again = setTimeout(() => void (this.#loading = this.#loadInBackground(read)), loadAgain)
       this.#again.unref()
+      return false
     } finally {
       this.#firstDone()
     }

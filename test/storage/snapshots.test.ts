@@ -286,6 +286,44 @@ describe('a snapshot', () => {
     expect(looks.length).toBe(1)
   })
 
+  test('[STO-17] whoever asks is told whether what is known is as new as the question', async () => {
+    let look: (() => void) | undefined
+    const source = scripted(() => Promise.resolve(look?.()))
+    let stored: string | Error = 'first'
+    const told: string[] = []
+    using snapshot = createSnapshot({
+      database: source.database,
+      scope: 's',
+      load: () => (stored instanceof Error ? Promise.reject(stored) : Promise.resolve(stored)),
+      events: { unexpected: (where) => void told.push(where) },
+      looksApart: 0,
+    })
+    source.changed()
+    await snapshot.ready
+    look = () => source.looked()
+    expect(await snapshot.catchUp()).toBe(true)
+    look = () => source.failed()
+    expect(await snapshot.catchUp()).toBe(false)
+    // As where the database has been closed.
+    look = undefined
+    expect(await snapshot.catchUp()).toBe(false)
+    look = () => {
+      throw new Error('no look')
+    }
+    expect(await snapshot.catchUp()).toBe(false)
+    expect(told).toEqual(['looking for changes of s'])
+    stored = new Error('cannot be read')
+    look = () => source.changed()
+    expect(await snapshot.catchUp()).toBe(false)
+    // Nothing is new, and yet the latest has not been read.
+    look = () => source.looked()
+    expect(await snapshot.catchUp()).toBe(false)
+    stored = 'second'
+    await until(() => snapshot.catchUp())
+    expect(snapshot.current()).toBe('second')
+    expect(await snapshot.catchUp()).toBe(true)
+  })
+
   test('stops watching when it is disposed of', () => {
     const source = scripted()
     createSnapshot({ database: source.database, scope: 's', load: () => Promise.resolve(1) })[Symbol.dispose]()

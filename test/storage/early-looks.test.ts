@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, expect, jest, test } from 'bun:test'
+import { EarlyLooks } from '../../src/storage/early-looks.ts'
+
+beforeEach(() => void jest.useFakeTimers())
+afterEach(() => void jest.useRealTimers())
+
+/** Looks that the test ends, and what they rejected with. */
+function scripted() {
+  const begun: PromiseWithResolvers<boolean>[] = []
+  const failures: unknown[] = []
+  const look = () => {
+    const one = Promise.withResolvers<boolean>()
+    begun.push(one)
+    return one.promise
+  }
+  return { begun, failures, looks: new EarlyLooks(look, { failed: (error) => void failures.push(error) }) }
+}
+
+/** Lets go on what waits for nothing but promises. */
+async function settle(): Promise<void> {
+  for (let step = 0; step < 20; step++) await Promise.resolve()
+}
+
+test('[STO-17] whoever asks is told whether a look has worked that began after that', async () => {
+  const { begun, looks } = scripted()
+  const one = looks.ask()
+  await settle()
+  const [two, three] = [looks.ask(), looks.ask()]
+  begun[0]?.resolve(true)
+  expect(await one).toBe(true)
+  await settle()
+  expect(begun.length).toBe(1)
+  jest.advanceTimersByTime(50)
+  await settle()
+  expect(begun.length).toBe(2)
+  begun[1]?.resolve(false)
+  expect(await Promise.all([two, three])).toEqual([false, false])
+})
+
+test('[STO-17] the second of whoever asks begins with the question, not with that of somebody else', async () => {
+  const { begun, looks } = scripted()
+  const told: string[] = []
+  const ask = async (who: string) => void told.push(`${who}: ${await looks.ask()}`)
+  void ask('one')
+  await settle()
+  // These share the look that is to follow.
+  void ask('two')
+  jest.advanceTimersByTime(900)
+  void ask('three')
+  jest.advanceTimersByTime(100)
+  await settle()
+  expect(told).toEqual(['one: false', 'two: false'])
+  begun[0]?.resolve(true)
+  await settle()
+  begun[1]?.resolve(true)
+  await settle()
+  expect(told).toEqual(['one: false', 'two: false', 'three: true'])
+  expect(begun.length).toBe(2)
+})
+
+test('[STO-17] a look that rejects counts as one that did not work, and the next goes on', async () => {
+  const { begun, failures, looks } = scripted()
+  const one = looks.ask()
+  await settle()
+  const error = new Error('no such scope')
+  begun[0]?.reject(error)
+  expect(await one).toBe(false)
+  expect(failures).toEqual([error])
+  const two = looks.ask()
+  jest.advanceTimersByTime(50)
+  await settle()
+  begun[1]?.resolve(true)
+  expect(await two).toBe(true)
+  // What was waited for leaves no timer behind, but for the pause after the look.
+  jest.advanceTimersByTime(50)
+  expect(jest.getTimerCount()).toBe(0)
+})
