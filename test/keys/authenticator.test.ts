@@ -4,9 +4,11 @@ import type { Attempt } from '../../src/auth/authenticator.ts'
 import { createKeyAuthenticator, type KeyAuthenticator } from '../../src/auth/keys/authenticator.ts'
 import type { KeyService } from '../../src/auth/keys/key-service.ts'
 import { createKeyService } from '../../src/auth/keys/service.ts'
+import { makeToken } from '../../src/auth/keys/token.ts'
 import type { Call, Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
 import type { Database } from '../../src/storage/database.ts'
+import { newId } from '../../src/storage/ids.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
@@ -168,6 +170,23 @@ for (const engine of engines) {
       expect(authenticator.isReadable).toBe(false)
       away = false
       await until(async () => 'id' in ((await outcome(token)) ?? {}))
+    })
+
+    test('[KEY-12] a key that is unknown here is a 503 while the database is away, for it may be new; 401 once it is back', async () => {
+      const [known, revoked] = [await make(), await make()]
+      await keys.revoke(call, revoked.id)
+      const unsure = [makeToken(newId('key_', start)), makeToken(known.id)].map((token) => token.reveal())
+      for (const token of unsure) expect(await outcome(token)).toMatchObject({ status: 401 })
+      away = true
+      const failures = await Promise.all(unsure.map((token) => failureOf(Promise.resolve(authenticator.authenticate(attempt(token))))))
+      for (const failure of failures) {
+        expect(failure).toMatchObject({ status: 503, code: 'database_unavailable', headers: { 'retry-after': '1' } })
+      }
+      expect(await outcome(known.token)).toMatchObject({ id: 'alice' })
+      expect(await outcome(`${known.token}x`)).toMatchObject({ status: 401 })
+      expect(await outcome(revoked.token)).toMatchObject({ status: 401, message: 'This API key has been revoked.' })
+      away = false
+      for (const token of unsure) expect(await outcome(token)).toMatchObject({ status: 401, message: 'Invalid API key.' })
     })
 
     test('a row that cannot be understood lets nobody in, and is told', async () => {

@@ -63,7 +63,8 @@ export const keys: Requirements = {
   'KEY-12': {
     source: 'issue 3, Authenticators and Storage',
     when: 'a key is made or rotated by another process, and used at once',
-    observed: 'it works: before an unknown key is refused the revision is looked at, once for all that come within 50 ms',
+    observed:
+      'it works: before an unknown key is refused the revision is looked at, once for all that come within 50 ms; where that fails it is a 503',
   },
   'AUD-1': {
     source: 'issue 3, Hardening',

@@ -1,4 +1,5 @@
 import type { Principal } from '../../call.ts'
+import { unavailable } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import type { Database } from '../../storage/database.ts'
 import { createSnapshot } from '../../storage/snapshot.ts'
@@ -33,7 +34,8 @@ export type KeyAuthenticator = Authenticator &
  * Corral's own keys (`crl_…`); every other credential is left to the next in the chain. Keys are looked up in memory, in what every replica
  * holds of the table, so that an answer costs no promise; a change is seen within a second. Before one is refused that is unknown here, the database
  * is asked whether its keys have changed, at most once in 50 ms for all of them. Throws CredentialRefused (401) for a
- * key that is mistyped, unknown, revoked or expired, and ApiError 503 while the keys could not be read for more than a minute.
+ * key that is mistyped, unknown, revoked or expired, and ApiError 503 for an unknown one while the database does not answer, and for all once the keys
+ * could not be read for more than a minute.
  *
  * There is no cache of verdicts: recognising a key costs about a microsecond, most of it the one HMAC, and a cache would need a hash as well.
  */
@@ -59,10 +61,12 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
   }
   // Another process may have made it, or given it a new secret, a moment ago.
   const recogniseNew = async (token: string, id: string): Promise<Principal> => {
-    await snapshot.catchUp()
+    const isUpToDate = await snapshot.catchUp()
     const principal = recognise(token, id)
-    if (!principal) throw refused(unrecognised(snapshot.current().keys.get(id), hasher.pepperId))
-    return principal
+    if (principal) return principal
+    // It may be good: who is told 401 may give up on it for ever.
+    if (!isUpToDate) throw unavailable('API keys cannot be verified at the moment.', 1, { code: 'database_unavailable' })
+    throw refused(unrecognised(snapshot.current().keys.get(id), hasher.pepperId))
   }
   const recogniseFirst = async (token: string, id: string): Promise<Principal> => {
     await snapshot.ready
