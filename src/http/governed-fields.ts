@@ -54,11 +54,6 @@ function folded(key: string): string {
 
 const exact: ReadonlySet<string> = new Set(governedFields)
 
-/** Whether it is one of these, so spelt. */
-export function isGoverned(name: string): boolean {
-  return exact.has(name)
-}
-
 const byFolded: ReadonlyMap<string, string> = new Map(governedFields.map((name) => [folded(name), name]))
 
 /** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */
@@ -90,7 +85,15 @@ export function refuseOtherReadings(bytes: Uint8Array, keys: readonly number[]):
   }
 }
 
-function decoded(bytes: Uint8Array, start: number, end: number): string {
+/** The governed field whose name stands there in valid JSON, quotes left out; undefined for every other name. */
+export function governedFieldAt(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (beginsNone[bytes[start] as number] === 1) return undefined
+  const name = decoded(bytes, start, end)
+  return exact.has(name) ? name : undefined
+}
+
+/** What the string says that stands there in valid JSON, quotes left out. */
+export function decoded(bytes: Uint8Array, start: number, end: number): string {
   const text = textIn(bytes, start, end)
   return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
 }

@@ -57,3 +57,11 @@ test('what stands twice in one object within a governed field is refused, and no
     { numRuns: 3000 },
   )
 })
+
+test('a governed field is known however its name is escaped, and only where it is one of the outermost', () => {
+  const twice = '[{"a":1,"a":2}]'
+  expect(refused(`{"extra":${twice},"\\u006dessages":${twice}}`)).toBe('messages')
+  expect(refused(`{"messages":"{","tools":${twice}}`)).toBe('tools')
+  expect(refused(`{"extra":{"messages":${twice}},"messages":[],"":${twice}}`)).toBeUndefined()
+  expect(refused(`[{"messages":${twice}}]`)).toBeUndefined()
+})

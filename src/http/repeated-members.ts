@@ -1,5 +1,5 @@
 import { invalidRequest, shortened } from '../errors.ts'
-import { isGoverned } from './governed-fields.ts'
+import { decoded, governedFieldAt } from './governed-fields.ts'
 import { closingQuote, isBeforeColon, type Outline } from './json-depth.ts'
 
 /**
@@ -35,34 +35,40 @@ function membersOf(value: unknown, own: 0 | 1): number {
   return count
 }
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-
+/** Looks into governed fields alone: elsewhere there may be millions of names, and only brackets and strings are skipped. */
 function firstRepeated(bytes: Uint8Array): { field: string; name: string } | undefined {
-  // The names seen in each object that is open; of lists nothing.
+  let depth = 0
+  // The governed field that is being read.
+  let field: string | undefined
+  // The names seen in each object that is open within it; of lists nothing.
   const open: (Set<string> | undefined)[] = []
-  let field = ''
   for (let at = 0; at < bytes.length; at++) {
     switch (bytes[at]) {
       case 0x22: {
-        const start = at
-        at = closingQuote(bytes, start + 1)
-        if (!isBeforeColon(bytes, at + 1)) break
-        const name = JSON.parse(decoder.decode(bytes.subarray(start, at + 1))) as string
-        const seen = open.at(-1)
-        if (open.length === 1) field = name
-        else if (seen?.has(name) && isGoverned(field)) return { field, name }
-        seen?.add(name)
+        const start = at + 1
+        at = closingQuote(bytes, start)
+        if (depth === 1) {
+          if (isBeforeColon(bytes, at + 1)) field = governedFieldAt(bytes, start, at)
+        } else if (field !== undefined && isBeforeColon(bytes, at + 1)) {
+          const name = decoded(bytes, start, at)
+          const seen = open.at(-1)
+          if (seen?.has(name)) return { field, name }
+          seen?.add(name)
+        }
         break
       }
       case 0x7b:
-        open.push(new Set())
+        depth++
+        if (field !== undefined) open.push(new Set())
         break
       case 0x5b:
-        open.push(undefined)
+        depth++
+        if (field !== undefined) open.push(undefined)
         break
       case 0x7d:
       case 0x5d:
-        open.pop()
+        depth--
+        if (field !== undefined) open.pop()
         break
     }
   }
