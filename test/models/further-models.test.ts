@@ -14,15 +14,20 @@ const rules: AccessRule[] = [
   { forbid: { actions: 'read', resource: 'regex:model::[a-z]*/secret' } },
   { permit: { actions: ['create', 'read', 'update', 'delete'] } },
 ]
-const entry = (id: string) => {
+const entry = (id: string, base_url = `${upstream.url}/v1`) => {
   const definition = providerDefinitions.find(({ type }) => type === `remote::${id}`)
   if (!definition) throw new Error(`no ${id}`)
-  return providerEntry(definition, id, { base_url: `${upstream.url}/v1`, api_key: `${id}-key` })
+  return providerEntry(definition, id, { base_url, api_key: `${id}-key` })
+}
+/** By which fields a provider of this type takes other models, with its root there. */
+function furtherModelsAt(id: string, root: string) {
+  const { definition, config } = entry(id, root)
+  return definition.create(config, { id, egress: undefined as never, log: silentLog }).furtherModels
 }
 
 beforeAll(async () => {
   upstream = await upstreamOfModels()
-  server = await modelServer(upstream, { rules, parts: { providers: ['openrouter', 'groq', 'lmstudio', 'openai'].map(entry) } })
+  server = await modelServer(upstream, { rules, parts: { providers: ['openrouter', 'groq', 'lmstudio', 'openai'].map((id) => entry(id)) } })
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
@@ -103,10 +108,27 @@ describe('models that a request names beside its model', () => {
   })
 
   test('every field of a provider that names models is a governed one', async () => {
-    for (const { definition, ...rest } of ['openrouter', 'groq', 'lmstudio', 'openai'].map(entry)) {
-      const provider = definition.create(rest.config, { id: 'p', egress: undefined as never, log: silentLog })
-      for (const field of [...(provider.furtherModels?.named ?? []), ...(provider.furtherModels?.opaque ?? [])])
-        expect(governedFields).toContain(field)
+    for (const id of ['openrouter', 'groq', 'lmstudio', 'openai']) {
+      const { named = [], opaque = [] } = furtherModelsAt(id, 'http://127.0.0.1/v1') ?? {}
+      for (const field of [...named, ...opaque]) expect(governedFields).toContain(field)
     }
+  })
+
+  const speaking = ['openai', 'openai-compatible', 'vllm', 'groq', 'lmstudio', 'llama-openai-compat', 'together', 'passthrough']
+
+  test.each(speaking)('OpenRouter’s fields count wherever base_url leads to it: remote::%s', (id) => {
+    for (const root of ['https://openrouter.ai/api/v1', 'https://EU.OpenRouter.ai./api/v1', 'http://openrouter.ai:8080/']) {
+      const further = furtherModelsAt(id, root)
+      expect(further?.opaque).toEqual(expect.arrayContaining(['route', 'preset', 'context_window_fallbacks']))
+      expect(further?.chosenIn?.({ plugins: [{ id: 'fusion' }] })).toBe('plugins')
+      expect(further?.chosenIn?.({ tools: [{ type: 'openrouter:advisor' }] })).toBe('tools')
+      expect(further?.chosenIn?.({ plugins: [{ id: 'web' }], tools: [{ type: 'function' }] })).toBeUndefined()
+    }
+    for (const root of ['https://notopenrouter.ai/v1', 'https://openrouter.ai.example.com/v1', 'https://example.com/openrouter.ai']) {
+      const further = furtherModelsAt(id, root)
+      expect(further?.opaque).not.toContain('route')
+      expect(further?.chosenIn).toBeUndefined()
+    }
+    expect(furtherModelsAt('groq', 'https://openrouter.ai/api/v1')?.opaque).toContain('compound_custom')
   })
 })

@@ -1,8 +1,18 @@
 import type { Call } from '../../call.ts'
 import { ApiError } from '../../errors.ts'
-import type { Capability, InferenceProvider, JsonReply, ListedModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
+import type {
+  Capability,
+  FurtherModelFields,
+  InferenceProvider,
+  JsonReply,
+  ListedModel,
+  ModelRequest,
+  ProviderDeps,
+  Reply,
+} from '../provider.ts'
 import { toListedModels } from './listing.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { isOpenrouter, openrouterModels } from './openrouter-models.ts'
 import { Relay } from './relay.ts'
 import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
 
@@ -55,16 +65,22 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 
   return {
     hasOwnKey: options.hasOwnKey,
-    furtherModels: {
-      named: [...gatewayFields, ...(options.furtherModels?.named ?? [])],
-      opaque: [...opaqueGatewayFields, ...(options.furtherModels?.opaque ?? [])],
-      chosenIn: options.furtherModels?.chosenIn,
-    },
+    furtherModels: furtherModelsOf(options),
     ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
     ...(can('chat') && { chat: send('chat') }),
     ...(can('completions') && { completions: send('completions') }),
     ...(can('embeddings') && { embeddings: send('embeddings') as (request: ModelRequest<object>, call: Call) => Promise<JsonReply> }),
     listModels,
     checkHealth,
+  }
+}
+
+/** The vendor's own fields, and those of the gateway that the operator's root leads to. */
+function furtherModelsOf({ baseUrl, furtherModels }: OpenAICompatibleOptions): FurtherModelFields {
+  const behind = typeof baseUrl === 'string' && isOpenrouter(baseUrl) ? openrouterModels : undefined
+  return {
+    named: [...gatewayFields, ...(furtherModels?.named ?? [])],
+    opaque: [...new Set([...opaqueGatewayFields, ...(furtherModels?.opaque ?? []), ...(behind?.opaque ?? [])])],
+    chosenIn: behind?.chosenIn ?? furtherModels?.chosenIn,
   }
 }
