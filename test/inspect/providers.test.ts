@@ -121,6 +121,23 @@ describe('GET /v1/providers', () => {
     await aborted.promise
   })
 
+  test('[OPS-5] so it is with a caller’s own key, whose call has a notice of its own', async () => {
+    const aborted = Promise.withResolvers<void>()
+    const hanging = providerOf('hanging', {
+      acceptsKeyOf: () => true,
+      checkHealth({ signal, abortNotice = signal }) {
+        abortNotice.addEventListener('abort', () => aborted.resolve())
+        return Promise.withResolvers<void>().promise
+      },
+    })
+    await using app = await testApp(testConfig({ providers: [hanging] }), { healthTimeout: 10 })
+    const { providers } = app.services
+    const abortNotice = new AbortController().signal
+    const call = { ...systemCall('test', new AbortController().signal), abortNotice }
+    expect(await providers.health(providers.get('hanging')!, call)).toMatchObject({ status: 'Error' })
+    await aborted.promise
+  })
+
   test('checks that are asked for at the same time are one check', async () => {
     let checks = 0
     const gate = Promise.withResolvers<void>()
