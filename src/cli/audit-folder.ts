@@ -52,7 +52,7 @@ export async function findChains({ config, paths }: AuditSource, context: Comman
 
 async function configuredFolder(config: string | undefined, context: CommandContext): Promise<string> {
   const { load, explained } = await import('./configuration.ts')
-  const loaded = await load({ source: config }, context).catch((error: unknown) => {
+  const loaded = await load({ source: config, offline: true }, context).catch((error: unknown) => {
     throw explained(error)
   })
   const folder = auditFolderOf(loaded.config)

@@ -13,7 +13,7 @@ export const configShow = defineCommand({
   async run({ args: [source], options }, context) {
     const { loadChosen } = await import('./configuration.ts')
     const { renderConfig, shownConfig } = await import('../config/render.ts')
-    const { config } = await loadChosen({ source, strict: options.strict, probe: true }, context)
+    const { config } = await loadChosen({ source, strict: options.strict, probe: true, offline: true }, context)
     context.stdout.write(options.json ? `${JSON.stringify(shownConfig(config))}\n` : renderConfig(config))
   },
 })

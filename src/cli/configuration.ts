@@ -10,6 +10,8 @@ export interface ConfigChoice {
   readonly strict?: boolean
   /** Look for local servers, as `corral run` does. Default false. */
   readonly probe?: boolean
+  /** The command has no need of what only a server does: what of that is missing is a warning. Default false. */
+  readonly offline?: boolean
 }
 
 /** Loads a configuration and tells its warnings on stderr; what is wrong becomes a CommandError with one line for each mistake. */
@@ -22,8 +24,9 @@ export async function loadChosen(choice: ConfigChoice, context: CommandContext):
 }
 
 /** The same without telling anything: throws ConfigErrors. */
-export function load({ source, flags, strict, probe }: ConfigChoice, { env, cwd }: CommandContext): Promise<LoadedConfig> {
-  return loadConfig({ source, env, cwd, ...(flags && { flags }), ...(strict && { strict }), ...(probe && { egress: createEgress() }) })
+export function load({ source, flags, strict, probe, offline }: ConfigChoice, { env, cwd }: CommandContext): Promise<LoadedConfig> {
+  const egress = probe ? createEgress() : undefined
+  return loadConfig({ source, env, cwd, flags, strict, offline, egress })
 }
 
 /** ConfigErrors as a CommandError; anything else as it is. */

@@ -29,7 +29,7 @@ export async function withKeys(
     import('./configuration.ts'),
     import('../storage/open.ts'),
   ])
-  const { config: loaded } = await load({ source: config }, context).catch((error: unknown) => {
+  const { config: loaded } = await load({ source: config, offline: true }, context).catch((error: unknown) => {
     throw explained(error)
   })
   const { records } = loaded.storage

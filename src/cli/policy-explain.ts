@@ -38,7 +38,7 @@ export const policyExplain = defineCommand({
       import('./policy-places.ts'),
     ])
     const question = await questionOf(options)
-    const { config, origin } = await loadChosen({ source: oneSource(args[0], options.config) }, context)
+    const { config, origin } = await loadChosen({ source: oneSource(args[0], options.config), offline: true }, context)
     const explanation = explain(config, question)
     const placeOf = rulePlaces(origin)
     if (options.json) {

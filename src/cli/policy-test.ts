@@ -26,7 +26,7 @@ export const policyTest = defineCommand({
     } catch (error) {
       throw explained(error)
     }
-    const { config, origin } = await loadChosen({ source: options.config }, context)
+    const { config, origin } = await loadChosen({ source: options.config, offline: true }, context)
     const placeOf = rulePlaces(origin)
     const results = cases.map(({ question, expect, rule, name, line }) => {
       const got = explain(config, question)

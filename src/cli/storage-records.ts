@@ -16,7 +16,7 @@ export async function withRecords(
   work: (records: StorageConfig['records']) => Promise<void>,
 ): Promise<void> {
   const [{ load, explained }, { StorageError }] = await Promise.all([import('./configuration.ts'), import('../storage/open.ts')])
-  const { config } = await load({ source }, context).catch((error: unknown) => {
+  const { config } = await load({ source, offline: true }, context).catch((error: unknown) => {
     throw explained(error)
   })
   try {

@@ -13,7 +13,7 @@ export const tracesConfigOption = {
 /** Where a configuration keeps traces. Throws CommandError where it keeps none. */
 export async function traceStoreOf(source: string | undefined, context: CommandContext): Promise<TraceStoreConfig> {
   const { load, explained } = await import('./configuration.ts')
-  const { config } = await load({ source }, context).catch((error: unknown) => {
+  const { config } = await load({ source, offline: true }, context).catch((error: unknown) => {
     throw explained(error)
   })
   const store = config.telemetry?.store

@@ -43,6 +43,8 @@ export interface LoadOptions {
   readonly flags?: ConfigFlags | undefined
   /** Every unknown key is an error. Default false. */
   readonly strict?: boolean | undefined
+  /** No server is to be started with it: that the files of a collector are missing is a warning then. Default false. */
+  readonly offline?: boolean | undefined
   /** The way to local servers that `starter` looks for; absent: it does not look. */
   readonly egress?: Pick<Egress, 'request'> | undefined
   /** Default: every provider of this version. */
@@ -86,7 +88,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const corralHome = resolve(cwd, expandHome(env['CORRAL_HOME']?.trim() || '~/.corral', home))
   const settings = readServer(root, { ...using, corralHome, overrides: readOverrides(flags, env, report) })
   const storage = readStorage(root, { ...using, corralHome })
-  const telemetry = readTelemetry(root, { ...using, corralHome })
+  const telemetry = readTelemetry(root, { ...using, corralHome, offline: options.offline })
   if (settings) {
     const section = child(child(root, 'server'), 'quota') ?? root
     checkQuotaStore(settings.quota, section, { storage, report })

@@ -11,6 +11,8 @@ export interface OtlpReading {
   readonly report: Report
   readonly cwd: string
   readonly home: string
+  /** Missing files are a warning: nothing is sent. */
+  readonly offline?: boolean | undefined
   readonly otel: OtelEnvironment
   /** `telemetry.otlp` of the file. */
   readonly written: TelemetrySection['otlp']
@@ -44,7 +46,9 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
     if (file === '') return undefined
     const path = resolve(reading.cwd, expandHome(file, reading.home))
     const wrong = wrongWithPem(path)
-    if (wrong) report.errorOf(`telemetry.otlp.${key} (or OTEL_EXPORTER_OTLP_${suffix})`, `the file '${file}' ${wrong}`)
+    const source = `telemetry.otlp.${key} (or OTEL_EXPORTER_OTLP_${suffix})`
+    if (wrong && reading.offline) report.warnOf(source, `the file '${file}' ${wrong}: a server would not start`)
+    else if (wrong) report.errorOf(source, `the file '${file}' ${wrong}`)
     return path
   }
   const [certificate, clientCertificate, clientKey] = [

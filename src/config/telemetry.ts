@@ -14,6 +14,7 @@ interface TelemetryReading extends Substitution {
   readonly cwd: string
   /** Absolute. */
   readonly corralHome: string
+  readonly offline?: boolean | undefined
 }
 
 /** Reads `telemetry:`, the older `providers.telemetry` of Llama Stack, and OpenTelemetry's variables, which count more than both. */
