@@ -1,6 +1,6 @@
 /**
  * Lets requests that are ready in the same turn of the event loop go out together. The runtime's HTTP client is a thread of its own: it is then woken
- * once for all of them, where waking it for each costs a busy server an eighth of its CPU (measured with 32 callers on one core).
+ * once for all of them, where waking it for each costs a busy server a tenth of its CPU (measured with 32 callers on one core).
  */
 export class Turns {
   #end: Promise<void> | undefined

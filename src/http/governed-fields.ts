@@ -1,4 +1,5 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
+import { answerFields, mostFields } from '../quota/output-fields.ts'
 import { textIn } from '../wire/text-in.ts'
 
 /**
@@ -25,15 +26,8 @@ export const governedFields: readonly string[] = [
   'items',
   'tools',
   'functions',
-  'n',
-  'best_of',
-  'n_cmpl',
-  'max_tokens',
-  'max_completion_tokens',
-  'max_output_tokens',
-  'max_new_tokens',
-  'n_predict',
-  'num_predict',
+  ...answerFields,
+  ...mostFields,
   'max_num_results',
   'stream',
   'stream_options',

@@ -1,4 +1,5 @@
 import type { InferenceFacts } from './governance.ts'
+import { answerFields, mostFields } from './output-fields.ts'
 import type { MostTokens } from './prices-rates.ts'
 
 export interface EstimateOptions {
@@ -64,13 +65,6 @@ function mostOutput(asked: Asked, defaultMaxTokens: number): number {
   return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers * prompts(body), mostCounted)
 }
 
-/**
- * How servers call the most tokens of an answer. Which of them one heeds where several are there is its own affair: for llama.cpp `n_predict` beats
- * `max_tokens`.
- */
-const mostFields = ['max_completion_tokens', 'max_tokens', 'max_output_tokens', 'max_new_tokens', 'n_predict', 'num_predict'] as const
-const answerFields = ['n', 'best_of', 'n_cmpl'] as const
-
 /** `leavesOpen`: some field says nothing that is a limit to every provider. None at all, or fewer, means to some that there is none. */
 function namedMost(body: Fields): { most: number; leavesOpen: boolean } {
   let most = 0
@@ -110,26 +104,19 @@ interface Measure {
 }
 
 /** Fields of a request that no model reads. */
-const unread = new Set([
+const unread = new Set<string>([
+  ...mostFields,
+  ...answerFields,
   'model',
   'messages',
   'prompt',
   'input',
   'stream',
   'stream_options',
-  'max_tokens',
-  'max_completion_tokens',
-  'max_output_tokens',
-  'max_new_tokens',
-  'n_predict',
-  'num_predict',
   'temperature',
   'top_p',
   'top_k',
   'min_p',
-  'n',
-  'best_of',
-  'n_cmpl',
   'stop',
   'seed',
   'frequency_penalty',
