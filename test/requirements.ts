@@ -1,5 +1,6 @@
 import { auth } from './requirements/auth.ts'
 import { egress } from './requirements/egress.ts'
+import { guarantees } from './requirements/guarantees.ts'
 import { keys } from './requirements/keys.ts'
 import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
@@ -26,4 +27,5 @@ export const requirements: Requirements = {
   ...traceStore,
   ...telemetry,
   ...operations,
+  ...guarantees,
 }

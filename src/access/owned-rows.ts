@@ -70,7 +70,7 @@ export interface ListOptions<R> {
  * were made with.
  */
 export interface OwnedRows<T extends OwnedTable> {
-  /** Throws ApiError 403; 409 where the id is taken. The row is the caller's, or nobody's without authentication. */
+  /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row is the caller's, or nobody's without authentication. */
   insert(call: Asker, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
   /** Throws ApiError 404. */
   get(call: Asker, id: string): Promise<Tables[T]>
@@ -122,7 +122,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
         cause: error,
       })
     }
-    this.#tell(call, made, { event: event ?? `${this.#options.type}.created`, detail })
+    await this.#tell(call, made, { event: event ?? `${this.#options.type}.created`, detail })
     return made
   }
 
@@ -169,7 +169,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
         .execute()
       return then
     })
-    this.#tell(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
+    await this.#tell(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
     return changed
   }
 
@@ -179,7 +179,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
       await transaction.deleteFrom(this.#table).where('id', '=', id).execute()
       return row
     })
-    this.#tell(call, gone, { event: note.event ?? `${this.#options.type}.deleted`, detail: note.detail })
+    await this.#tell(call, gone, { event: note.event ?? `${this.#options.type}.deleted`, detail: note.detail })
     return gone
   }
 
@@ -227,9 +227,9 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     })
   }
 
-  #tell(call: Asker, row: Tables[T], { event, detail }: { event: string; detail: ChangeNote['detail'] }): void {
+  async #tell(call: Asker, row: Tables[T], { event, detail }: { event: string; detail: ChangeNote['detail'] }): Promise<void> {
     const { events, type } = this.#options
-    events?.resourceChanged({ call, event, resource: `${type}::${this.#idOf(row)}`, ...(detail && { detail }) })
+    await events?.resourceChanged({ call, event, resource: `${type}::${this.#idOf(row)}`, ...(detail && { detail }) })
   }
 
   #idOf(row: Tables[T]): string {

@@ -46,7 +46,7 @@ export interface StoredModels extends AsyncDisposable {
 export interface StoredModelsOptions {
   readonly database: Database
   readonly policy: AccessPolicy
-  readonly events: Pick<Events, 'resourceChanged' | 'unexpected'>
+  readonly events: Pick<Events, 'resourceChanged' | 'changesRecorded' | 'unexpected'>
 }
 
 /** The revision that changes with the registered models. */
@@ -106,7 +106,10 @@ class Stored implements StoredModels {
     await this.#snapshot.ready
     const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id)
     const same = owned.find(({ rowId }) => rowId === row.id)
-    if (same && isSame(same, model)) return same
+    if (same && isSame(same, model)) {
+      await this.#events.changesRecorded()
+      return same
+    }
     if (owned.length >= mostOfOneOwner) {
       throw invalidRequest(`One user can register ${mostOfOneOwner} models at most: delete some that are not used any more.`, {
         status: 409,

@@ -106,7 +106,10 @@ export interface Events {
   requestStarted(): void
   requestFinished(event: RequestFinished): void
   inferenceFinished(event: InferenceFinished): void
-  resourceChanged(event: ResourceChanged): void
+  /** Resolves after the change's line of the audit log is synced to disk. Throws ApiError 503 when it could not be written: the change stands. */
+  resourceChanged(event: ResourceChanged): Promise<void>
+  /** The same for every change so far, e.g. before the response to a repeated request. */
+  changesRecorded(): Promise<void>
   /** The policies in force, as they are loaded at start. */
   policyLoaded(detail: Readonly<Record<string, unknown>>): void
   /** Something this server depends on (`database`, `quota store`, `identity service` …) is out of reach. Told once until it is back. */
@@ -160,10 +163,12 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
         resource: resource && withoutTokens(resource),
       })
     },
-    resourceChanged({ call, event, resource, detail }) {
-      audit.record({ event, ...who(call), resource, detail })
+    async resourceChanged({ call, event, resource, detail }) {
+      const recorded = audit.recordDurably({ event, ...who(call), resource, detail })
       server.info({ request_id: call.requestId, trace_id: call.trace?.traceId, resource, by: call.principal?.id }, event)
+      await recorded.catch(refuseUnrecorded)
     },
+    changesRecorded: () => audit.synced().catch(refuseUnrecorded),
     policyLoaded: (detail) => audit.record({ event: 'policy.loaded', detail }),
     dependencyFailed(dependency, error) {
       if (down.has(dependency)) return
@@ -230,6 +235,13 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
     unexpected: (where, error) => server.error({ where, err: error }, 'unexpected failure'),
     warning: (message, fields = {}) => server.warn(fields, message),
   }
+}
+
+/** A change without its line in the audit log is not acknowledged. */
+function refuseUnrecorded(cause: unknown): never {
+  const message =
+    'The change was made, but its audit log entry could not be written to disk. Check the resource before repeating the request.'
+  throw new ApiError('service_unavailable_error', message, { code: 'audit_log_unavailable', headers: { 'x-should-retry': 'false' }, cause })
 }
 
 const longestPath = 256

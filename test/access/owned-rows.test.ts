@@ -54,7 +54,11 @@ for (const engine of engines) {
         type: 'model',
         kind: 'Model',
         policy,
-        events: { resourceChanged: ({ event, resource, detail, call }) => told.push([call.principal?.id, event, resource, detail]) },
+        events: {
+          async resourceChanged({ event, resource, detail, call }) {
+            told.push([call.principal?.id, event, resource, detail])
+          },
+        },
         ...over,
       })
 

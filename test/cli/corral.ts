@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly cwd?: string
   /** Over a bare environment: no provider's key of the machine that runs the tests. */
   readonly env?: Readonly<Record<string, string>>
+  /** Called before each piece of output (`inProcess`). */
+  readonly onOutput?: () => void
 }
 
 /** Runs a command line as a user does, in a process of its own, to its end. */
@@ -39,8 +41,8 @@ export function start(words: readonly string[], { cwd, env }: Surroundings = {})
 
 /** Runs a command line in this process. */
 export async function inProcess(words: readonly string[], surroundings: Surroundings = {}): Promise<Ended> {
-  const [stdout, stderr] = [collecting(), collecting()]
-  const { cwd = process.cwd(), env = {} } = surroundings
+  const { cwd = process.cwd(), env = {}, onOutput } = surroundings
+  const [stdout, stderr] = [collecting(onOutput), collecting(onOutput)]
   const context: CommandContext = { env, cwd, stdout, stderr, signal: new AbortController().signal }
   const code = await runProgram(commands, words, context)
   return { code, stdout: stdout.text, stderr: stderr.text }
@@ -48,10 +50,11 @@ export async function inProcess(words: readonly string[], surroundings: Surround
 
 const plain = (text: string): string => text
 
-function collecting(): Output & { text: string } {
+function collecting(onOutput?: () => void): Output & { text: string } {
   return {
     text: '',
     write(text) {
+      onOutput?.()
       this.text += text
     },
     isTerminal: false,

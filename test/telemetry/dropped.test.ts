@@ -49,13 +49,18 @@ describe('what is lost is counted, and nothing else is felt', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ model_id, provider_id: 'up', provider_model_id: 'm' }),
       })
-    expect((await register('own-1')).status).toBe(200)
+    expect((await register('own-1')).status).toBe(503)
     while (!log.lines.some(({ message }) => message.startsWith('the audit log cannot be written'))) await Bun.sleep(10)
     // Thousands more by the same event: by HTTP they would take a minute.
     const call = { requestId: 'r', principal: undefined, clientAddress: undefined, trace: undefined }
-    for (let at = 0; at < 6_000; at++) server.services.events.resourceChanged({ call, event: 'model.created', resource: `model::m-${at}` })
+    const changes = Array.from({ length: 6_000 }, (_, at) =>
+      server.services.events.resourceChanged({ call, event: 'model.created', resource: `model::m-${at}` }),
+    )
+    const outcomes = await Promise.allSettled(changes)
+    expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true)
     expect(await untilDropped(server, 'audit', 1)).toBeGreaterThan(500)
-    expect((await register('own-2')).status).toBe(200)
+    expect((await register('own-2')).status).toBe(503)
+    expect((await server.fetch('/v1/models')).status).toBe(200)
     rmSync(path)
     renameSync(`${path}-away`, path)
   }, 60_000)

@@ -10,7 +10,7 @@ import { createKeyService } from './service.ts'
 export interface KeysDeps {
   readonly database: Database
   readonly policy: AccessPolicy
-  readonly events: Pick<Events, 'resourceChanged' | 'unexpected' | 'warning'>
+  readonly events: Pick<Events, 'resourceChanged' | 'changesRecorded' | 'unexpected' | 'warning'>
   /** `server.auth.key_pepper`. */
   readonly pepper?: Secret | undefined
   /** Corral's home, for the pepper's file where none is configured. */

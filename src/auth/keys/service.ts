@@ -22,7 +22,7 @@ export interface KeyServiceDeps {
   readonly database: Database
   readonly policy: AccessPolicy
   readonly pepper: Secret
-  readonly events: Pick<Events, 'resourceChanged' | 'unexpected'>
+  readonly events: Pick<Events, 'resourceChanged' | 'changesRecorded' | 'unexpected'>
   /** The names of the APIs there are, so that a misspelt one is refused. Absent: any name is taken. */
   readonly apis?: readonly string[] | undefined
   /**
@@ -155,7 +155,11 @@ class StoredKeys implements KeyService {
       if (numUpdatedRows > 0n) await bumpRevision(transaction, keysScope)
       return numUpdatedRows > 0n
     })
-    if (!revokedNow) return toApiKey(await this.#row(call, id))
+    if (!revokedNow) {
+      // The request that revoked it may still wait for its line in the audit log.
+      await this.#deps.events.changesRecorded()
+      return toApiKey(await this.#row(call, id))
+    }
     const key = { ...toApiKey(row), revokedAt: time, previousValidUntil: undefined }
     await this.#changed(call, 'api_key.revoked', key, { name: key.name, acts_as: key.principal })
     return key
@@ -192,9 +196,12 @@ class StoredKeys implements KeyService {
   }
 
   async #changed(call: Call, event: string, key: ApiKey, detail: Record<string, unknown>): Promise<void> {
-    this.#deps.events.resourceChanged({ call, event, resource: `api_key::${key.id}`, detail: withoutUndefined(detail) })
-    // What was done is done, and a token must reach whom it was made for: this process then learns of it like the others.
-    await this.#deps.onChange?.().catch((error: unknown) => this.#deps.events.unexpected('reading API keys anew', error))
+    const { events, onChange } = this.#deps
+    await Promise.all([
+      events.resourceChanged({ call, event, resource: `api_key::${key.id}`, detail: withoutUndefined(detail) }),
+      // What was done is done, and a token must reach whom it was made for: this process then learns of it like the others.
+      onChange?.().catch((error: unknown) => events.unexpected('reading API keys anew', error)),
+    ])
   }
 }
 

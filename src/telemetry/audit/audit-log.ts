@@ -18,8 +18,12 @@ export interface AuditEntry {
 /** Takes entries without waiting; what could not be written is counted and told by a later line of the chain. */
 export interface AuditLog extends AsyncDisposable {
   record(entry: AuditEntry): void
+  /** Records one entry; resolves after it is synced to disk. Rejects when an attempt to write it failed: the entry is then kept and tried again. */
+  recordDurably(entry: AuditEntry): Promise<void>
+  /** Resolves after every entry of `recordDurably` so far is synced to disk. Rejects like it. */
+  synced(): Promise<void>
   /** Entries that were lost since the start. */
   readonly lost?: number
 }
 
-export const noAuditLog: AuditLog = { record() {}, async [Symbol.asyncDispose]() {} }
+export const noAuditLog: AuditLog = { record() {}, async recordDurably() {}, async synced() {}, async [Symbol.asyncDispose]() {} }

@@ -27,12 +27,17 @@ export class Backlog {
   /** Entries that were lost since the start. */
   lost = 0
 
-  add(entry: AuditEntry, time: number): void {
+  /** False: too many are waiting, and the entry is lost. */
+  add(entry: AuditEntry, time: number): boolean {
     if (entry.event === denied) {
       if (this.#keepsInFull(time)) this.#lines.push({ time, entry })
       else this.#merge(entry, time)
     } else if (this.#lines.length < mostWaiting) this.#lines.push({ time, entry })
-    else this.lose(1, time)
+    else {
+      this.lose(1, time)
+      return false
+    }
+    return true
   }
 
   /** Counts entries that will not be written. */

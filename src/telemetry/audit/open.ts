@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import type { Log } from '../logger.ts'
 import type { AuditEntry, AuditLog } from './audit-log.ts'
 import { Backlog } from './backlog.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { ChainWriter } from './chain-writer.ts'
 import { claimChain, type Claim } from './claim.ts'
 import type { AuditRecord } from './line.ts'
@@ -38,7 +39,7 @@ const maxFileBytes = 32 * 1024 * 1024
 
 /**
  * Opens the audit log of this process. `record` only notes the entry; it is written and synced to the disk (fdatasync) by itself: a change
- * at once, denials with those of the same tenth of a second, merged denials of a flood once their second is over. So `kill -9` loses at
+ * at once (`recordDurably` waits for that), denials with those of the same tenth of a second, merged denials of a flood once their second is over. So `kill -9` loses at
  * most that. Throws where the folder cannot be made or written to; what cannot be written later is kept, within bounds, and tried again.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditLog> {
@@ -68,6 +69,7 @@ class ChainedLog implements OpenAuditLog {
   readonly #backlog = new Backlog()
   /** What an attempt to write failed with stays here until it is written. */
   #batch: AuditRecord[] = []
+  readonly #acknowledgements = new Acknowledgements()
   #timer: ReturnType<typeof setTimeout> | undefined
   #timerAt = Infinity
   #writing: Promise<boolean> | undefined
@@ -87,13 +89,31 @@ class ChainedLog implements OpenAuditLog {
   }
 
   record(entry: AuditEntry): void {
+    this.#add(entry)
+  }
+
+  async recordDurably(entry: AuditEntry): Promise<void> {
+    if (!this.#add(entry)) throw new Error(this.#closed ? 'the audit log is closed' : 'too many entries wait to be written')
+    this.#acknowledgements.added()
+    // Also while writing fails: the caller waits for this attempt, not for the next regular one.
+    this.#plan(0)
+    await this.#acknowledgements.wait()
+  }
+
+  async synced(): Promise<void> {
+    await this.#acknowledgements.wait()
+  }
+
+  /** False: the entry is lost. */
+  #add(entry: AuditEntry): boolean {
     const { clock, log } = this.#parts
     if (this.#closed) {
       log?.error({ event: entry.event, principal: entry.principal, resource: entry.resource }, 'too late for the audit log: it is closed')
-      return
+      return false
     }
-    this.#backlog.add(entry, clock())
+    const isKept = this.#backlog.add(entry, clock())
     if (!this.#failing) this.#plan()
+    return isKept
   }
 
   async flush(): Promise<boolean> {
@@ -142,7 +162,10 @@ class ChainedLog implements OpenAuditLog {
 
   async #writeBatch(last: boolean): Promise<boolean> {
     const { writer, clock, log } = this.#parts
-    if (this.#batch.length === 0) this.#batch = this.#backlog.take(clock(), last)
+    if (this.#batch.length === 0) {
+      this.#batch = this.#backlog.take(clock(), last)
+      this.#acknowledgements.taken()
+    }
     try {
       while (this.#batch.length > 0) {
         await writer.append(this.#batch.slice(0, linesAtOnce))
@@ -150,8 +173,10 @@ class ChainedLog implements OpenAuditLog {
       }
       if (this.#failing) log?.info({ chain: this.chain }, 'the audit log is written again')
       this.#failing = false
+      this.#acknowledgements.synced()
       return true
     } catch (error) {
+      this.#acknowledgements.failed(error)
       if (!this.#failing) log?.error({ chain: this.chain, err: error }, 'the audit log cannot be written: entries are kept and tried again')
       this.#failing = true
       return false

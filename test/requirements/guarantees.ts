@@ -1,0 +1,10 @@
+import type { Requirements } from './requirement.ts'
+
+/** Guarantees about what is durable, and about input that is refused rather than guessed at. */
+export const guarantees: Requirements = {
+  'GUA-1': {
+    source: 'field report; docs/audit-log.md',
+    when: 'a key or a model is created, changed or deleted, over HTTP or on the command line',
+    observed: 'success is reported after the audit log entry is synced to disk; when it cannot be written, the response is 503',
+  },
+}
