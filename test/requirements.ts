@@ -12,6 +12,7 @@ import { serving } from './requirements/serving.ts'
 import { storage } from './requirements/storage.ts'
 import { traceStore } from './requirements/trace-store.ts'
 import { telemetry } from './requirements/telemetry.ts'
+import { vendors } from './requirements/vendors.ts'
 
 /** What users rely on, as data, a file for each part. A test that verifies one carries its id in its title: `test('[ERR-1] …')`. */
 export const requirements: Requirements = {
@@ -28,4 +29,5 @@ export const requirements: Requirements = {
   ...telemetry,
   ...operations,
   ...guarantees,
+  ...vendors,
 }

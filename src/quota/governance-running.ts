@@ -4,7 +4,7 @@ import type { Unit } from './governance-limits.ts'
 import type { Plan, TargetPlan } from './governance-plan.ts'
 import type { Admitted, InferenceEnd, InferenceFacts, TokensUsed } from './governance.ts'
 import type { Ledger, LedgerEntry } from './ledger.ts'
-import { costOf, type MostTokens } from './prices-rates.ts'
+import { costOf, toNanoDollars, type MostTokens } from './prices-rates.ts'
 import type { Price } from './prices.ts'
 
 /** What an answer takes at worst of each counter. Nothing can always be had: what costs nothing runs on when the budget is used up. */
@@ -101,7 +101,7 @@ const nothing: readonly Demand[] = []
 function costOfUse(price: Price | undefined, used: TokensUsed): number | undefined {
   if (!price) return undefined
   const { reportedDollars } = used
-  if (price.reported && reportedDollars !== undefined) return Math.min(Math.ceil(reportedDollars * 1e9), Number.MAX_SAFE_INTEGER)
+  if (price.reported && reportedDollars !== undefined) return toNanoDollars(reportedDollars)
   return price.rates && costOf(price.rates, used)
 }
 

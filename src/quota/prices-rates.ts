@@ -41,6 +41,14 @@ export function toPicoDollars(perMillion: number): number {
   return Math.round(perMillion * 1e6)
 }
 
+/**
+ * US dollars as billionths, rounded up. What is smaller than a trillionth is a rounding error of the number: $0.0037756 is 3,775,600, not one
+ * more.
+ */
+export function toNanoDollars(dollars: number): number {
+  return Math.min(Math.ceil(Math.round(dollars * 1e12) / 1000), Number.MAX_SAFE_INTEGER)
+}
+
 export const freeOfCharge: Rates = { input: flat(0), output: flat(0), request: 0 }
 
 /**

@@ -1,69 +1,154 @@
 import type { Usage } from '../provider.ts'
 
 /**
- * OpenAI's `usage` as this server counts; vendors leave out what they do not know. The parts then sum to the whole: cached, cache-writing and
- * spoken tokens are parts of the input, reasoning and spoken ones parts of the output, also where a vendor tells them apart from it.
- * Undefined when it is no usage at all.
+ * Reads `usage` in the forms of OpenAI, Anthropic and the providers that extend them. The parts sum to the whole: cached, cache-writing and
+ * spoken tokens are parts of the input, reasoning and spoken ones parts of the output, also where a vendor reports them beside it. Token
+ * counts are whole numbers. Undefined when the value is no usage, or reports a count that cannot be read: it is then estimated.
  */
 export function readUsage(value: unknown): Usage | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const usage = value as Fields
-  const input = count(usage['prompt_tokens']) ?? messagesInput(usage)
-  const output = count(usage['completion_tokens']) ?? count(usage['output_tokens'])
-  if (input === undefined && output === undefined) return undefined
-  const prompt = usage['prompt_tokens_details'] ?? usage['input_tokens_details']
-  const completion = usage['completion_tokens_details'] ?? usage['output_tokens_details']
-  const parts: Parts = {
-    cached: detail(prompt, 'cached_tokens') ?? count(usage['prompt_cache_hit_tokens']) ?? count(usage['cache_read_input_tokens']),
-    cacheWrite: detail(prompt, 'cache_write_tokens') ?? count(usage['cache_creation_input_tokens']),
-    inputAudio: detail(prompt, 'audio_tokens'),
-    reasoning: detail(completion, 'reasoning_tokens'),
-    outputAudio: detail(completion, 'audio_tokens'),
-    dollars: dollarsOf(usage),
+  if (!isFields(value)) return undefined
+  const counts = countsOf(value)
+  if (!counts) return undefined
+  const inputDetails = detailsOf(value, inputDetailNames)
+  const outputDetails = detailsOf(value, outputDetailNames)
+  const reasoning = largest([...outputDetails.map((details) => details['reasoning_tokens']), value['reasoning_tokens']])
+  const { input, cached, cacheWrite } = inputOf(value, inputDetails, { ...counts, reasoning: reasoning ?? 0 })
+  // Some vendors (xAI, Gemini, Perplexity) count reasoning in the total only, or not at all: a part larger than its whole is beside it.
+  const reported = reasoning !== undefined && reasoning > counts.output ? counts.output + reasoning : counts.output
+  const usage: Usage = { input, output: Math.max(reported, (counts.total ?? 0) - input) }
+  const parts = {
+    cached,
+    cacheWrite,
+    inputAudio: largest(inputDetails.map((details) => details['audio_tokens'])),
+    reasoning,
+    outputAudio: largest(outputDetails.map((details) => details['audio_tokens'])),
+    dollars: dollarsOf(value),
   }
-  const whole: Usage = wholeOf({ input: input ?? 0, output: output ?? 0 }, parts, count(usage['total_tokens']))
   for (const name of partNames) {
     const part = parts[name]
-    if (part !== undefined) whole[name] = part
+    if (part !== undefined) usage[name] = part
   }
-  return whole
+  return usage
 }
 
 const partNames = ['cached', 'cacheWrite', 'inputAudio', 'reasoning', 'outputAudio', 'dollars'] as const
 
-type Fields = Readonly<Record<string, unknown>>
-type Parts = Readonly<Record<(typeof partNames)[number], number | undefined>>
+const inputDetailNames = ['prompt_tokens_details', 'input_tokens_details', 'prompt_token_details']
+const outputDetailNames = ['completion_tokens_details', 'output_tokens_details']
 
-/** Anthropic's own form: its input leaves out what was read from a cache or written to one. */
-function messagesInput(usage: Fields): number | undefined {
-  const input = count(usage['input_tokens'])
-  if (input === undefined) return undefined
-  return input + (count(usage['cache_read_input_tokens']) ?? 0) + (count(usage['cache_creation_input_tokens']) ?? 0)
+/** Names of the tokens read from a cache. Gateways report several of them at once, often with a zero in one place and the count in another. */
+const cachedNames = {
+  /** OpenAI, Gemini, Groq, xAI, OpenRouter, vLLM and most others; DashScope. */
+  inDetails: ['cached_tokens', 'cache_read_input_tokens'],
+  /** Moonshot and Together; Mistral; DeepSeek; Anthropic, LiteLLM and Databricks. */
+  beside: ['cached_tokens', 'num_cached_tokens', 'prompt_cache_hit_tokens', 'cache_read_input_tokens'],
 }
+
+/** Names of the tokens written to a cache: OpenAI and OpenRouter; LiteLLM; DashScope and Anthropic. */
+const cacheWriteNames = {
+  inDetails: ['cache_write_tokens', 'cache_creation_tokens', 'cache_creation_input_tokens'],
+  beside: ['cache_creation_input_tokens'],
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+interface Counts {
+  readonly input: number
+  readonly output: number
+  readonly total: number | undefined
+}
+
+/** Embeddings report no output. A count that is reported and cannot be read is taken from the total, or the whole usage is unknown. */
+function countsOf(usage: Fields): Counts | undefined {
+  const total = count(usage['total_tokens'])
+  const input = firstOf(usage, ['prompt_tokens', 'input_tokens'])
+  const output = firstOf(usage, ['completion_tokens', 'output_tokens'])
+  if (input.tokens === undefined && output.tokens === undefined) return undefined
+  if (total === undefined && (input.tokens === undefined || (output.isReported && output.tokens === undefined))) return undefined
+  return { input: input.tokens ?? Math.max((total ?? 0) - (output.tokens ?? 0), 0), output: output.tokens ?? 0, total }
+}
+
+function firstOf(usage: Fields, names: readonly string[]): { tokens: number | undefined; isReported: boolean } {
+  const values = names.map((name) => usage[name]).filter((value) => value !== undefined && value !== null)
+  return { tokens: values.map(count).find((tokens) => tokens !== undefined), isReported: values.length > 0 }
+}
+
+type InputParts = Pick<Usage, 'input'> & { cached?: number | undefined; cacheWrite?: number | undefined }
 
 /**
- * Some vendors (xAI, Gemini) count reasoning in the total and not in the output, and some cached tokens not in the input: a part that is
- * larger than its whole, or a total above the sum, tells.
+ * The input with its cached parts: of several counts the largest that is not above the reported input. Anthropic's own form, and what some
+ * proxies make of it, leave cached tokens out of the input; they are then added.
  */
-function wholeOf(said: { input: number; output: number }, { cached = 0, cacheWrite = 0, reasoning = 0 }: Partial<Parts>, total = 0): Usage {
-  const input = cached + cacheWrite > said.input ? said.input + cached + cacheWrite : said.input
-  const output = reasoning > said.output ? said.output + reasoning : said.output
-  return { input, output: Math.max(output, total - input) }
+function inputOf(
+  usage: Fields,
+  details: readonly Fields[],
+  { input, output, reasoning, total }: Counts & { reasoning: number },
+): InputParts {
+  const cached = largestUpTo(input, valuesOf(usage, details, cachedNames))
+  const cacheWrite = largestUpTo(input, valuesOf(usage, details, cacheWriteNames))
+  const parts = (cached ?? 0) + (cacheWrite ?? 0)
+  const whole = { input: input + parts, cached, cacheWrite }
+  if (isMessagesForm(usage, details)) return whole
+  const excess = total === undefined ? undefined : total - input - output
+  if (parts <= input) return parts > 0 && excess === parts && excess !== reasoning ? whole : { ...whole, input }
+  if (namesMessagesParts(usage) || excess === undefined || excess >= parts) return whole
+  // The total says that the input is what it is: what does not fit into it is a mistake.
+  const fitting = cached !== undefined && cached <= input ? cached : undefined
+  return { input, cached: fitting, cacheWrite: cacheWrite !== undefined && cacheWrite <= input - (fitting ?? 0) ? cacheWrite : undefined }
 }
 
-/** What the answer costs by the provider's own account: OpenRouter (with the account it goes to), Perplexity, DeepInfra. */
-function dollarsOf({ cost, cost_details: details, is_byok: isOwnAccount, estimated_cost: estimated }: Fields): number | undefined {
-  const total = count(cost) ?? detail(cost, 'total_cost') ?? count(estimated)
-  return total !== undefined && isOwnAccount === true ? total + (detail(details, 'upstream_inference_cost') ?? 0) : total
+/** Anthropic's Messages form: `input_tokens` without OpenAI's details excludes what was read from a cache or written to one. */
+function isMessagesForm(usage: Fields, details: readonly Fields[]): boolean {
+  return count(usage['prompt_tokens']) === undefined && count(usage['input_tokens']) !== undefined && details.length === 0
 }
 
-function detail(details: unknown, name: string): number | undefined {
-  return typeof details === 'object' && details !== null ? count((details as Fields)[name]) : undefined
+function namesMessagesParts(usage: Fields): boolean {
+  return [usage['cache_read_input_tokens'], usage['cache_creation_input_tokens']].some((value) => (count(value) ?? 0) > 0)
 }
 
-/** More than any answer takes: what is beyond is a mistake, and nothing is known. */
-const mostCounted = 1e12
+function valuesOf(usage: Fields, details: readonly Fields[], names: typeof cachedNames): unknown[] {
+  return [...details.flatMap((fields) => names.inDetails.map((name) => fields[name])), ...names.beside.map((name) => usage[name])]
+}
 
+/** The largest count up to `most`; where only zeros fit, the largest of all. */
+function largestUpTo(most: number, values: readonly unknown[]): number | undefined {
+  const fitting = largest(values.filter((value) => (count(value) ?? 0) <= most))
+  return fitting !== undefined && fitting > 0 ? fitting : largest(values)
+}
+
+function largest(values: readonly unknown[]): number | undefined {
+  const counts = values.map(count).filter((tokens) => tokens !== undefined)
+  return counts.length === 0 ? undefined : Math.max(...counts)
+}
+
+/** Ticks of xAI's `cost_in_usd_ticks` in one US dollar (docs.x.ai, "Cost Tracking"). */
+const ticksPerDollar = 1e10
+
+/** What the response costs by the provider's own account: OpenRouter (with the account it goes to), Perplexity, DeepInfra, xAI. */
+function dollarsOf({ cost, cost_details: details, is_byok: isOwnAccount, estimated_cost: estimated, cost_in_usd_ticks: ticks }: Fields) {
+  const total =
+    dollars(cost) ?? (isFields(cost) ? dollars(cost['total_cost']) : undefined) ?? dollars(estimated) ?? dollars(ticks, ticksPerDollar)
+  if (total === undefined || isOwnAccount !== true) return total
+  return total + ((isFields(details) ? dollars(details['upstream_inference_cost']) : undefined) ?? 0)
+}
+
+function detailsOf(usage: Fields, names: readonly string[]): Fields[] {
+  return names.map((name) => usage[name]).filter(isFields)
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null
+}
+
+/** No response takes more tokens or costs more: a larger figure is a mistake, and not counted. */
+const maxTokens = 1e9
+const maxDollars = 1e5
+
+/** Tokens as a whole number: a fraction is rounded up. */
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && value >= 0 && value <= mostCounted ? value : undefined
+  return typeof value === 'number' && value >= 0 && value <= maxTokens ? Math.ceil(value) : undefined
+}
+
+function dollars(value: unknown, units = 1): number | undefined {
+  return typeof value === 'number' && value >= 0 && value / units <= maxDollars ? value / units : undefined
 }

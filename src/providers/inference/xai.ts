@@ -9,6 +9,6 @@ export const xai = defineRemoteInference({
   baseUrl,
   key: { header: 'xai_api_key', variable: 'XAI_API_KEY' },
   capabilities: ['chat', 'completions'],
-  pricing: { catalogue: 'x-ai' },
+  pricing: { catalogue: 'x-ai', reportsCost: true },
   starter: hostedStarter('xai', 'XAI_API_KEY', { variable: 'XAI_BASE_URL', default: baseUrl }),
 })
