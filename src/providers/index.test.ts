@@ -35,3 +35,14 @@ test('no starter entry holds a key', () => {
   )
   expect(literal).toEqual([])
 })
+
+test.each([
+  ['inference', 'remote::meta remote::text-embeddings-inference remote::deepseek remote::mistral remote::llama-cpp-server'],
+  ['vector_io', 'remote::neo4j'],
+  ['tool_runtime', 'remote::exa-search remote::nimble-search remote::serply-search remote::brave-search inline::file-search'],
+  ['file_processors', 'inline::unstructured remote::unstructured-api inline::auto'],
+  ['skills', 'inline::builtin'],
+])('[VEN-6] OGX 1.5 names %s: %s', (api, types) => {
+  const known = new Set([...providerDefinitions, ...plannedProviders].filter((one) => one.api === api).map(({ type }) => type))
+  expect(types.split(' ').filter((type) => !known.has(type))).toEqual([])
+})

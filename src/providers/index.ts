@@ -15,6 +15,7 @@ import { llamaCpp } from './inference/llama-cpp.ts'
 import { llamaCppServer } from './inference/llama-cpp-server.ts'
 import { llamaOpenaiCompat } from './inference/llama-openai-compat.ts'
 import { lmstudio } from './inference/lmstudio.ts'
+import { meta } from './inference/meta.ts'
 import { mistral } from './inference/mistral.ts'
 import { nvidia } from './inference/nvidia.ts'
 import { ollama } from './inference/ollama.ts'
@@ -24,6 +25,7 @@ import { passthrough } from './inference/passthrough.ts'
 import { perplexity } from './inference/perplexity.ts'
 import { runpod } from './inference/runpod.ts'
 import { sambanova } from './inference/sambanova.ts'
+import { textEmbeddingsInference } from './inference/text-embeddings-inference.ts'
 import { tgi } from './inference/tgi.ts'
 import { together } from './inference/together.ts'
 import { vllm } from './inference/vllm.ts'
@@ -55,6 +57,7 @@ export const providerDefinitions: readonly ProviderDefinition[] = [
   databricks,
   watsonx,
   runpod,
+  meta,
   llamaOpenaiCompat,
   hfServerless,
   hfEndpoint,
@@ -63,6 +66,7 @@ export const providerDefinitions: readonly ProviderDefinition[] = [
   vllm,
   llamaCppServer,
   tgi,
+  textEmbeddingsInference,
   llamaCpp,
   passthrough,
   openaiCompatibleServer,

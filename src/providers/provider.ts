@@ -136,12 +136,19 @@ export interface StreamFacts {
 
 export type Reply = JsonReply | StreamReply
 
+/** Documents by falling relevance: their places in the request, and their scores. */
+export interface Ranking {
+  readonly data: RerankResponse['data']
+  /** Absent: the provider reports none. */
+  readonly usage?: Usage | undefined
+}
+
 /** What an inference provider can do. An absent member is an unsupported capability: nobody writes "not supported" stubs. */
 export interface InferenceProvider {
   chat?(request: ModelRequest<ChatCompletionRequest>, call: Call): Promise<Reply>
   completions?(request: ModelRequest<CompletionRequest>, call: Call): Promise<Reply>
   embeddings?(request: ModelRequest<EmbeddingsRequest>, call: Call): Promise<JsonReply>
-  rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<RerankResponse>
+  rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<Ranking>
   /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
   listModels?(call: Call): Promise<ListedModel[]>
   /** Resolves when the provider answers, throws an error that says why it does not. */

@@ -151,7 +151,7 @@ class Measurement {
       const answer = await meter.ask(capability, request, call)
       // A rerank is a value of its own.
       if ('kind' in answer) return answer.kind === 'json' ? this.#whole(answer) : this.#streamed(answer)
-      this.end('completed', { usage: undefined })
+      this.end('completed', { usage: answer.usage })
       return answer
     } catch (error) {
       this.fail(error)

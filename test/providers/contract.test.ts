@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { chatReply, chatStream, mockUpstream, toolReply, toolStream } from '../../src/testing/index.ts'
-import { callerKey, operations, operatorKey, remoteCases, sharedStage, stageFor } from './remote-providers.ts'
+import { chatStream, mockUpstream, toolReply, toolStream } from '../../src/testing/index.ts'
+import { callerKey, mainOperation, operations, operatorKey, remoteCases, sharedStage, stageFor, type Stage } from './remote-providers.ts'
 
 const families = ['x-llamastack-provider-data', 'x-ogx-provider-data']
-const { path, body } = operations.chat
 
 interface Chunk {
   id: string
@@ -20,23 +19,9 @@ function chunksOf(text: string): Chunk[] {
   return frames.map((frame) => JSON.parse(frame) as Chunk)
 }
 
-describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, kase) => {
-  const { header, carried } = kase
-  const withKey = sharedStage(() =>
-    stageFor(kase, { [kase.keyField]: operatorKey, network: { headers: { 'x-extra': 'from the operator' }, timeout: 5 } }),
-  )
-  const model = `${kase.id}/some/model`
-
-  test('reply: the model it is asked for is its own, the model the caller reads is the one asked for', async () => {
-    const stage = withKey()
-    stage.answer = chatReply('A reply.')
-    const response = await stage.post(path, { model, ...body, vendor_field: { kept: 1 } })
-    expect(response.status).toBe(200)
-    expect(await response.json()).toMatchObject({ model, choices: [{ message: { content: 'A reply.' } }], usage: { total_tokens: 12 } })
-    const asked = stage.asked.at(-1)
-    expect(asked?.path.split('?')[0]).toBe(`${kase.arrivesAt}/chat/completions`)
-    expect(asked?.json).toMatchObject({ model: 'some/model', messages: body.messages, vendor_field: { kept: 1 } })
-  })
+/** Streams and tool calls, of the providers that chat. */
+function chats(withKey: () => Stage, model: string): void {
+  const { path, body } = operations.chat
 
   test('[STR-1] stream: one id and the asked model on every chunk, ended by [DONE]', async () => {
     const stage = withKey()
@@ -64,17 +49,42 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
     }
     expect(calls).toEqual(['{"city":"Oslo"}', '{}'])
   })
+}
+
+describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, kase) => {
+  const { header, carried } = kase
+  const withKey = sharedStage(() =>
+    stageFor(kase, { [kase.keyField]: operatorKey, network: { headers: { 'x-extra': 'from the operator' }, timeout: 5 } }),
+  )
+  const model = `${kase.id}/some/model`
+  const { path, body, arrivesAt, reply } = mainOperation(kase)
+
+  test('reply: the model it is asked for is its own, the model the caller reads is the one asked for', async () => {
+    const stage = withKey()
+    stage.answer = reply()
+    const response = await stage.post(path, { model, ...body, vendor_field: { kept: 1 } })
+    expect(response.status).toBe(200)
+    const content = kase.can.has('chat')
+      ? { choices: [{ message: { content: 'A reply.' } }], usage: { total_tokens: 12 } }
+      : { data: [{ index: 0 }], usage: { prompt_tokens: 4 } }
+    expect(await response.json()).toMatchObject({ model, ...content })
+    const asked = stage.asked.at(-1)
+    expect(asked?.path.split('?')[0]).toBe(kase.arrivesAt + arrivesAt)
+    expect(asked?.json).toMatchObject({ model: 'some/model', ...body, vendor_field: { kept: 1 } })
+  })
+
+  if (kase.can.has('chat')) chats(() => withKey(), model)
 
   test('the key of the configuration, and the operator’s extra headers', async () => {
     const stage = withKey()
-    stage.answer = chatReply()
+    stage.answer = reply()
     await stage.post(path, { model, ...body })
     expect(stage.asked.at(-1)?.headers).toMatchObject({ ...carried(operatorKey), 'x-extra': 'from the operator' })
   })
 
   test.each(families)('[PRV-1] a key in %s goes before the configured one', async (family) => {
     const stage = withKey()
-    stage.answer = chatReply()
+    stage.answer = reply()
     const response = await stage.post(path, { model, ...body }, { [family]: JSON.stringify({ [header]: callerKey, other_api_key: 'x' }) })
     expect(response.status).toBe(200)
     expect(stage.asked.at(-1)?.headers).toMatchObject(carried(callerKey))
@@ -83,7 +93,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
   test('a key that is no text is refused, an empty one is none', async () => {
     const stage = withKey()
-    stage.answer = chatReply()
+    stage.answer = reply()
     const postWith = (value: unknown): Promise<Response> =>
       stage.post(path, { model, ...body }, { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') })
     for (const value of [null, '', ' ']) {
@@ -100,7 +110,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
   test('[PRV-4] connections are kept and used again', async () => {
     const stage = withKey()
-    stage.answer = chatReply()
+    stage.answer = reply()
     await stage.post(path, { model, ...body }).then((response) => response.text())
     const before = stage.upstream.accepted
     for (let time = 0; time < 5; time += 1) await stage.post(path, { model, ...body }).then((response) => response.text())
@@ -116,7 +126,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
     test(`[PRV-2] ${kase.keyRequired ? '400 that names the header field of both families' : 'the request goes without one'}`, async () => {
       const stage = bare()
-      stage.answer = chatReply()
+      stage.answer = reply()
       const response = await stage.post(path, { model: allowed, ...body })
       if (!kase.keyRequired) {
         expect(response.status).toBe(200)
@@ -134,7 +144,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
     test('a caller’s key is enough', async () => {
       const stage = bare()
-      stage.answer = chatReply()
+      stage.answer = reply()
       const response = await stage.post(
         path,
         { model: allowed, ...body },

@@ -4,6 +4,8 @@ import type { InferenceProvider, ProviderDefinition } from '../../src/providers/
 import { createEgress } from '../../src/egress/egress.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import {
+  chatReply,
+  embeddingsReply,
   jsonReply,
   mockUpstream,
   modelsReply,
@@ -38,6 +40,7 @@ const particulars: Readonly<Record<string, Particulars>> = {
   'remote::vllm': { keyField: 'api_token' },
   'remote::passthrough': { path: '/v1' },
   'remote::tgi': { path: '/v1' },
+
   'remote::openai-compatible': { path: '/some/root' },
   'remote::hf::serverless': { path: '/v1', keyField: 'api_token' },
   'remote::hf::endpoint': {
@@ -114,6 +117,7 @@ function listing({ method, path }: MockRequest): Script | undefined {
   if (method !== 'GET') return undefined
   if (path.includes('/foundation_model_specs'))
     return jsonReply({ resources: [{ model_id: 'listed-model', functions: [{ id: 'text_chat' }] }] })
+  if (path === '/info') return jsonReply({ model_id: 'listed-model', model_type: { embedding: { pooling: 'cls' } } })
   if (path.endsWith('/api/2.0/serving-endpoints')) return jsonReply({ endpoints: [{ name: 'listed-model', task: 'llm/v1/chat' }] })
   return modelsReply(['listed-model'])
 }
@@ -186,3 +190,19 @@ export const operations = {
   completions: { capability: 'completions', path: '/v1/completions', body: { prompt: 'Hi' } },
   embeddings: { capability: 'embeddings', path: '/v1/embeddings', body: { input: 'Hi' } },
 } as const
+
+/** The request that every provider is tried with: a chat, or embeddings where it serves no chats. */
+export function mainOperation({ can }: RemoteCase): MainOperation {
+  const { path, body } = can.has('chat') ? operations.chat : operations.embeddings
+  return can.has('chat')
+    ? { path, body, arrivesAt: '/chat/completions', reply: () => chatReply('A reply.') }
+    : { path, body, arrivesAt: '/embeddings', reply: () => embeddingsReply() }
+}
+
+export interface MainOperation {
+  readonly path: string
+  readonly body: Readonly<Record<string, unknown>>
+  /** Below the root of the provider. */
+  readonly arrivesAt: string
+  readonly reply: () => Script
+}

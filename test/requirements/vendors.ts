@@ -17,4 +17,19 @@ export const vendors: Requirements = {
     when: 'a provider reports counts or costs of the wrong type or size',
     observed: 'the ledger takes whole, plausible numbers only; what cannot be read is estimated',
   },
+  'VEN-4': {
+    source: 'behaviour §17.3; the TEI API reference',
+    when: 'a Text Embeddings Inference server is configured',
+    observed: 'its one model is listed with its type, embeddings are relayed, and texts are reranked in its own form',
+  },
+  'VEN-5': {
+    source: "llama.cpp's server README",
+    when: 'a llama.cpp server is asked to rerank',
+    observed: 'documents and top_n go to /rerank below its root, and the ranking comes back best first',
+  },
+  'VEN-6': {
+    source: 'behaviour §17.3; released configurations of OGX 1.5',
+    when: 'a configuration names a provider type of Llama Stack or OGX',
+    observed: 'it is served, or known as one that is not served yet',
+  },
 }

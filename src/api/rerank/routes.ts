@@ -13,6 +13,7 @@ export const rerank = defineRoute({
   responses: { 200: { description: 'The documents’ places in the request, by falling relevance.', json: rerankResponse } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
-    return invoke({ model, catalogueId, told: body.model, body, bytes }, call)
+    const { data } = await invoke({ model, catalogueId, told: body.model, body, bytes }, call)
+    return { data }
   },
 })

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { invalidRequest } from '../../errors.ts'
-import type { RerankRequest, RerankResponse } from '../../schemas/rerank.ts'
+import type { RerankRequest } from '../../schemas/rerank.ts'
+import type { ModelRequest, Ranking } from '../provider.ts'
 import { readAnswer } from './read-answer.ts'
+import { readRankingUsage } from './usage.ts'
 
 /** The text of the query or of an item; images are not for text rerankers. */
 export function textOf(item: RerankRequest['query'], param: string): string {
@@ -15,15 +17,35 @@ export function textsOf({ query, items }: RerankRequest): { query: string; items
   return { query: textOf(query, 'query'), items: items.map((item, at) => textOf(item, `items[${at}]`)) }
 }
 
-const scored = z.looseObject({ index: z.int(), relevance_score: z.number().optional(), logit: z.number().optional() })
+/** The request in the form of Jina and Cohere, which vLLM and llama.cpp's server take. */
+export function toDocumentsRequest({ model, body }: ModelRequest<RerankRequest>) {
+  const { query, items } = textsOf(body)
+  const limit = body.max_num_results
+  return { model, query, documents: items, ...(limit && { top_n: limit }) }
+}
+
+const scored = z.looseObject({
+  index: z.int().nonnegative(),
+  relevance_score: z.number().optional(),
+  score: z.number().optional(),
+  logit: z.number().optional(),
+})
 const answerSchema = z.union([
   z.looseObject({ results: z.array(scored) }).transform(({ results }) => results),
   z.looseObject({ rankings: z.array(scored) }).transform(({ rankings }) => rankings),
+  z.array(scored),
 ])
 
-/** A reranker's answer, Jina's (`results`, `relevance_score`) or NVIDIA's (`rankings`, `logit`): best first, no more than asked for. */
-export function fromRanking(answer: unknown, limit: number | null | undefined): RerankResponse {
+/**
+ * A reranker's response, best first, at most `limit` entries: Jina's and Cohere's (`results`, `relevance_score`), NVIDIA's (`rankings`,
+ * `logit`) or TEI's (a list, `score`). Throws ApiError 502 when it is none of them.
+ */
+export function fromRanking(answer: unknown, limit: number | null | undefined): Ranking {
   const entries = readAnswer(answerSchema, answer, 'a ranking')
-  const data = entries.map(({ index, relevance_score, logit }) => ({ index, relevance_score: relevance_score ?? logit ?? 0 }))
-  return { data: data.toSorted((a, b) => b.relevance_score - a.relevance_score).slice(0, limit ?? data.length) }
+  const data = entries.map(({ index, relevance_score, score, logit }) => ({
+    index,
+    relevance_score: relevance_score ?? score ?? logit ?? 0,
+  }))
+  const usage = readRankingUsage(answer)
+  return { data: data.toSorted((a, b) => b.relevance_score - a.relevance_score).slice(0, limit ?? data.length), ...(usage && { usage }) }
 }

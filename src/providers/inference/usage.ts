@@ -31,6 +31,19 @@ export function readUsage(value: unknown): Usage | undefined {
   return usage
 }
 
+/**
+ * The usage of a rerank response: `usage` of vLLM, llama.cpp and Jina, whose total may be all there is, or Cohere's `meta.tokens` and
+ * `meta.billed_units`. Undefined where tokens are not reported.
+ */
+export function readRankingUsage(document: unknown): Usage | undefined {
+  if (!isFields(document)) return undefined
+  const { usage, meta } = document
+  const reports = [usage, ...(isFields(meta) ? [meta['tokens'], meta['billed_units']] : [])].filter(isFields)
+  const input = largest(reports.flatMap((fields) => [fields['prompt_tokens'], fields['input_tokens'], fields['total_tokens']]))
+  const cost = isFields(usage) ? dollarsOf(usage) : undefined
+  return input === undefined ? undefined : { input, output: 0, ...(cost !== undefined && { dollars: cost }) }
+}
+
 const partNames = ['cached', 'cacheWrite', 'inputAudio', 'reasoning', 'outputAudio', 'dollars'] as const
 
 const inputDetailNames = ['prompt_tokens_details', 'input_tokens_details', 'prompt_token_details']

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { fromRanking, textsOf } from './rerank.ts'
+import { toDocumentsRequest, fromRanking } from './rerank.ts'
 
 const usual = 'http://localhost:8000/v1'
 
@@ -41,11 +41,9 @@ export const vllm = defineRemoteInference({
   extend: (provider, { root, ask, reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
-    async rerank({ model, body }, call) {
-      const { query, items } = textsOf(body)
-      const limit = body.max_num_results
-      const question = { model, query, documents: items, ...(limit && { top_n: limit }) }
-      return fromRanking(await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: question }, call), limit)
+    async rerank(request, call) {
+      const answer = await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
+      return fromRanking(answer, request.body.max_num_results)
     },
   }),
 })
