@@ -2,13 +2,17 @@ import { shortened } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import type { LedgerRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
+import { type Clock, systemClock } from './limiter-clock.ts'
 
 /** One answer of a model, as it is written down. */
 export type LedgerEntry = Omit<LedgerRow, 'id' | 'created_at'>
 
 /** What was used, line by line; lines are only ever added. */
 export interface Ledger extends AsyncDisposable {
-  /** Takes a line without waiting: it is written within a second, with others. */
+  /**
+   * Takes a line without waiting. Its write, with other lines, begins at most one second later, or, where a write takes longer than that, with
+   * the end of the write under way.
+   */
   record(entry: LedgerEntry): void
   /** Writes what is there now; resolves once that is durable, or could not be written. */
   flush(): Promise<void>
@@ -26,8 +30,8 @@ export interface LedgerOptions {
   batch?: number
   /** Milliseconds between two tries while the database is out of reach, at first; doubled up to 32 times that. Default 1000. */
   retryEvery?: number
-  /** Unix milliseconds. */
-  now?: () => number
+  /** Default: the system's. */
+  clock?: Clock
 }
 
 const dependency = 'the ledger’s database'
@@ -49,27 +53,32 @@ class WrittenLedger implements Ledger {
   #written = 0
   /** Rows, as `textOf` writes them. */
   #waiting: string[] = []
+  /** When each of them is due, by the monotonic clock. */
+  #due: number[] = []
   #writing: Promise<boolean> | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #timer: { readonly at: number; readonly cancel: () => void } | undefined
   #failures = 0
+  /** When the next attempt may begin after one that failed, by the monotonic clock. */
+  #notBefore = -Infinity
   #lost = { lines: 0, nanoDollars: 0 }
   lost = 0
 
   constructor(database: Pick<Database, 'add'>, options: LedgerOptions) {
     this.#database = database
-    this.#options = { backlog: 50_000, every: 1000, batch: 2000, retryEvery: 1000, now: Date.now, ...options }
+    this.#options = { backlog: 50_000, every: 1000, batch: 2000, retryEvery: 1000, clock: systemClock, ...options }
   }
 
   record(entry: LedgerEntry): void {
-    const { backlog, batch, every, now } = this.#options
+    const { backlog, every, clock } = this.#options
     if (this.#waiting.length >= backlog) {
       this.#lose(entry.cost_nano_dollars)
       return
     }
     this.#number += 1
-    this.#waiting.push(textOf(`${this.#origin}-${this.#number.toString(36)}`, now(), entry))
-    if (this.#waiting.length === batch && this.#failures === 0) this.#plan(0)
-    else if (this.#timer === undefined && !this.#writing) this.#plan(every)
+    this.#waiting.push(textOf(`${this.#origin}-${this.#number.toString(36)}`, clock.now(), entry))
+    const now = clock.monotonic()
+    this.#due.push(now + every)
+    this.#plan(now)
   }
 
   async flush(): Promise<void> {
@@ -81,34 +90,40 @@ class WrittenLedger implements Ledger {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush()
-    clearTimeout(this.#timer)
+    this.#timer?.cancel()
+    this.#due = []
     for (const text of this.#waiting.splice(0)) this.#lose(costIn(text))
     this.#tellLoss()
   }
 
-  #plan(delay: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
+  /** Sets the timer for the next write. A write that is due begins without one, because a busy event loop calls timers late. */
+  #plan(now: number): void {
+    const due = this.#due[0]
+    if (due === undefined || this.#writing) return
+    if (Math.max(due, this.#notBefore) <= now) {
+      void this.#write()
+      return
+    }
+    const { batch, clock } = this.#options
+    const at = Math.max(this.#waiting.length >= batch ? now : due, this.#notBefore)
+    if (this.#timer && this.#timer.at <= at) return
+    this.#timer?.cancel()
+    const run = (): void => {
       this.#timer = undefined
       void this.#write()
-    }, delay)
-    this.#timer.unref()
+    }
+    this.#timer = { at, cancel: clock.after(at - now, run) }
   }
 
   /** One batch at a time; false when it could not be written. */
   #write(): Promise<boolean> {
+    this.#timer?.cancel()
+    this.#timer = undefined
     this.#writing ??= this.#writeBatch().finally(() => {
       this.#writing = undefined
-      if (this.#waiting.length > 0 && this.#timer === undefined) this.#plan(this.#pause())
+      this.#plan(this.#options.clock.monotonic())
     })
     return this.#writing
-  }
-
-  /** Milliseconds until the next batch. */
-  #pause(): number {
-    const { every, batch, retryEvery } = this.#options
-    if (this.#failures > 0) return retryEvery * 2 ** Math.min(this.#failures - 1, 5)
-    return this.#waiting.length >= batch ? 0 : every
   }
 
   async #writeBatch(): Promise<boolean> {
@@ -119,11 +134,15 @@ class WrittenLedger implements Ledger {
       // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
       await this.#database.add('ledger', { columns, rows })
     } catch (error) {
+      const { retryEvery, clock } = this.#options
+      this.#notBefore = clock.monotonic() + retryEvery * 2 ** Math.min(this.#failures, 5)
       this.#failures += 1
       events.dependencyFailed(dependency, error)
       return false
     }
     this.#waiting = this.#waiting.slice(rows.length)
+    this.#due = this.#due.slice(rows.length)
+    this.#notBefore = -Infinity
     this.#written += rows.length
     if (this.#failures > 0) events.dependencyBack(dependency)
     this.#failures = 0

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Ledger, LedgerEntry } from '../../src/quota/ledger.ts'
 import { openLedger } from '../../src/quota/ledger.ts'
+import { systemClock } from '../../src/quota/limiter-clock.ts'
 import { sumOf, usageGroups, usageOf } from '../../src/quota/ledger-usage.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { engines } from '../../src/testing/engines.ts'
@@ -49,7 +50,7 @@ for (const engine of engines) {
     test('[QUO-57] lines are written as they are, in batches', async () => {
       await using database = await engine.open()
       let now = 1_700_000_000_000
-      await using ledger = openLedger(database, { events: recording().events, batch: 7, now: () => now++ })
+      await using ledger = openLedger(database, { events: recording().events, batch: 7, clock: { ...systemClock, now: () => now++ } })
       const entries = Array.from({ length: 30 }, (_, at) =>
         entry({
           request_id: `r${at}`,
@@ -131,7 +132,7 @@ for (const engine of engines) {
     test('from a time on, and up to one', async () => {
       await using database = await engine.open()
       let now = 100
-      await using ledger = openLedger(database, { events: recording().events, now: () => now })
+      await using ledger = openLedger(database, { events: recording().events, clock: { ...systemClock, now: () => now } })
       for (now of [100, 200, 300]) ledger.record(entry())
       await ledger.flush()
       const answers = async (question: object) => sumOf(await usageOf(database, { by: 'model', ...question }), null).answers

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openLedger } from '../../src/quota/ledger.ts'
+import { systemClock } from '../../src/quota/limiter-clock.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { inProcess, temporaryFolder } from '../cli/corral.ts'
 import { quietEvents } from './stage.ts'
@@ -35,7 +36,7 @@ async function stage(path: string, lines?: readonly ReturnType<typeof line>[]): 
   )
   let now = first
   await using database = await openDatabase({ engine: 'sqlite', path: join(path, 'c.db') })
-  await using ledger = openLedger(database, { events: quietEvents, now: () => now })
+  await using ledger = openLedger(database, { events: quietEvents, clock: { ...systemClock, now: () => now } })
   const usage = (words: string) => inProcess(['usage', '--config', file, ...words.split(' ').filter((word) => word !== '')])
   if (lines) {
     for (const one of lines) ledger.record(one)

@@ -7,4 +7,9 @@ export const guarantees: Requirements = {
     when: 'a key or a model is created, changed or deleted, over HTTP or on the command line',
     observed: 'success is reported after the audit log entry is synced to disk; when it cannot be written, the response is 503',
   },
+  'GUA-2': {
+    source: 'field report; docs/quotas.md',
+    when: 'lines of the ledger come at any rate, while writes take their time and timers are called late',
+    observed: 'the write of each line begins at most one second after it was made, or with the end of the write under way',
+  },
 }
