@@ -41,7 +41,7 @@ describe('HTTP/1.0 without Host, as load balancers check health', () => {
 
   test('HTTP/1.1 has to name the host', async () => {
     expect(await raw(server, 'GET /readyz HTTP/1.1\r\n\r\n')).toStartWith('HTTP/1.1 400')
-    expect(await raw(server, 'GET /readyz HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n')).toStartWith('HTTP/1.1 403')
+    expect(await raw(server, 'GET /readyz HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n')).toStartWith('HTTP/1.1 400')
     expect(await raw(server, 'GET http://localhost/readyz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n')).toStartWith(
       'HTTP/1.1 403',
     )

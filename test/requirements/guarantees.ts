@@ -12,4 +12,9 @@ export const guarantees: Requirements = {
     when: 'lines of the ledger come at any rate, while writes take their time and timers are called late',
     observed: 'the write of each line begins at most one second after it was made, or with the end of the write under way',
   },
+  'GUA-3': {
+    source: 'RFC 9112 §3.2, §3.2.2; docs/operating.md',
+    when: 'a request has more than one Host header, an invalid one, or an absolute-form target with another authority',
+    observed: '400 for the headers, on every address; the authority is checked like Host where the HTTP server passes it on',
+  },
 }

@@ -27,7 +27,7 @@ const services = await buildServices(config, { log: silentLog })
 const app = createApp(services)
 
 const post = async (body: object): Promise<string> => {
-  const request = new Request('http://corral/v1/chat/completions', {
+  const request = new Request('http://localhost/v1/chat/completions', {
     method: 'POST',
     headers: { 'content-type': 'application/json', host: 'localhost' },
     body: JSON.stringify(body),
