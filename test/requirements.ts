@@ -1,6 +1,7 @@
 import { auth } from './requirements/auth.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
+import { fairness } from './requirements/fairness.ts'
 import { keys } from './requirements/keys.ts'
 import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
@@ -30,4 +31,5 @@ export const requirements: Requirements = {
   ...operations,
   ...guarantees,
   ...vendors,
+  ...fairness,
 }

@@ -4,6 +4,7 @@ import type { EgressRequest, EgressResponse, NetworkOptions } from './egress.ts'
 import { defaultConnectTimeout, Exchange } from './exchange.ts'
 import { EgressError } from './failure.ts'
 import type { Guard } from './guard.ts'
+import type { TurnBudget } from './turn-budget.ts'
 
 export interface CallersWay {
   readonly guard: Guard
@@ -11,6 +12,7 @@ export interface CallersWay {
   readonly proxyFor: (url: URL) => string | undefined
   /** Authorities to trust in place of the usual. */
   readonly ca: string | undefined
+  readonly budget: TurnBudget
 }
 
 /**
@@ -20,7 +22,7 @@ export interface CallersWay {
 export async function requestForCaller(
   target: CallerUrl,
   request: EgressRequest,
-  { guard, proxyFor, ca }: CallersWay,
+  { guard, proxyFor, ca, budget }: CallersWay,
 ): Promise<EgressResponse> {
   const { signal } = request
   signal.throwIfAborted()
@@ -30,14 +32,14 @@ export async function requestForCaller(
   if (proxy !== undefined) {
     guard.admitByProxy(target)
     const byProxy = { ...request, headers: headersFor(url, request.headers), network: { ...network, proxy } }
-    return new Exchange(url.href, byProxy).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
+    return new Exchange(url.href, byProxy, budget).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
   }
   const addresses = await guard.admit(target, { signal, patience: network.connectTimeout ?? defaultConnectTimeout })
   const direct = { ...request, headers: headersFor(url, request.headers), network }
   const fetchOptions = { timeout: false, proxy: false, ...tlsFor(url, ca) }
   for (const [at, address] of addresses.entries()) {
     try {
-      return await new Exchange(pinned(url, address), direct, `${url.host} at ${address.toString()}`).send(fetchOptions)
+      return await new Exchange(pinned(url, address), direct, budget, `${url.host} at ${address.toString()}`).send(fetchOptions)
     } catch (error) {
       const another = at + 1 < addresses.length && error instanceof EgressError && error.neverConnected
       if (!another) throw error

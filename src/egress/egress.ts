@@ -7,6 +7,7 @@ import { Exchange } from './exchange.ts'
 import { createGuard } from './guard.ts'
 import { proxyFromEnvironment } from './proxies.ts'
 import { type Resolve, systemResolve } from './resolve.ts'
+import { TurnBudget } from './turn-budget.ts'
 import { Turns } from './turns.ts'
 
 export { CallerUrl } from './caller-url.ts'
@@ -65,7 +66,8 @@ export interface EgressResponse {
 /** Every failure here is an EgressError, or the reason of the request's signal. */
 export interface EgressBody {
   /**
-   * All pieces that have arrived, at least one; undefined at the end. What an upstream sends in the same moment in which it breaks off is mostly lost:
+   * Pieces that have arrived, at least one and at most 16 kB in all; undefined at the end. Waits for a later turn of the event loop where the bodies of the
+   * process have had their share of this one. What an upstream sends in the same moment in which it breaks off is mostly lost:
    * fetch tells of the break instead.
    */
   read(): Promise<readonly Uint8Array[] | undefined>
@@ -78,6 +80,8 @@ export interface EgressBody {
 }
 
 export interface EgressOptions extends Partial<EgressConfig> {
+  /** What all bodies share. Default: one of its own. */
+  readonly budget?: TurnBudget
   /** For tests: in place of the machine's own resolver. */
   readonly resolve?: Resolve
   /** For tests: authorities (PEM) that callers' hosts may show, in place of the usual. */
@@ -88,9 +92,9 @@ export interface EgressOptions extends Partial<EgressConfig> {
 
 /** Throws TypeError where `allow` holds something that is neither host, suffix, address nor range. */
 export function createEgress(options: EgressOptions = {}): Egress {
-  const { allow = [], proxies, resolve = systemResolve, ownAddresses, callersCa } = options
+  const { allow = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callersCa } = options
   const guard = createGuard({ allow: createAllowList(allow), resolve, ...(ownAddresses && { ownAddresses }) })
-  const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa }
+  const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa, budget }
   const prepared = new WeakMap<NetworkOptions, object>()
   const turns = new Turns()
   const fetchOptionsOf = (network: NetworkOptions | undefined): object => {
@@ -102,7 +106,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
   return {
     request(url, request) {
       if (url instanceof CallerUrl) return requestForCaller(url, request, way)
-      return new Exchange(url, request).send(fetchOptionsOf(request.network), turns.end)
+      return new Exchange(url, request, budget).send(fetchOptionsOf(request.network), turns.end)
     },
   }
 }

@@ -2,6 +2,7 @@ import { readPieces, type PieceReader } from '../runtime/pieces.ts'
 import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
 import { EgressError, explain } from './failure.ts'
 import { canConnect, firstHop } from './probe.ts'
+import { sliceBytes, type TurnBudget } from './turn-budget.ts'
 import { isPacked, unpack } from './unpack.ts'
 
 /** Milliseconds. */
@@ -24,6 +25,7 @@ const drainTime = 1_000
 export class Exchange implements EgressBody, EventListenerObject {
   readonly #url: string
   readonly #request: EgressRequest
+  readonly #budget: TurnBudget
   readonly #shownHost: string | undefined
   readonly #controller = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -32,14 +34,17 @@ export class Exchange implements EgressBody, EventListenerObject {
   #failure: EgressError | undefined
   #response: Response | undefined
   #reader: PieceReader | undefined
+  /** What has arrived beyond the last slice. */
+  #rest: readonly Uint8Array[] = none
   #over = false
   #waiting = false
   #quietTicks = 0
 
   /** `shownHost`: what the log calls the host, where the URL names it otherwise. */
-  constructor(url: string, request: EgressRequest, shownHost?: string) {
+  constructor(url: string, request: EgressRequest, budget: TurnBudget, shownHost?: string) {
     this.#url = url
     this.#request = request
+    this.#budget = budget
     this.#shownHost = shownHost
   }
 
@@ -75,18 +80,28 @@ export class Exchange implements EgressBody, EventListenerObject {
 
   async read(): Promise<readonly Uint8Array[] | undefined> {
     if (this.#over) return this.#afterEnd()
-    this.#reader ??= this.#open()
-    this.#waiting = true
-    this.#quietTicks = 0
-    try {
-      const pieces = await this.#reader.read()
+    let pieces: readonly Uint8Array[] | undefined = this.#rest
+    if (pieces.length === 0 || this.#controller.signal.aborted) {
+      this.#reader ??= this.#open()
+      this.#waiting = true
+      this.#quietTicks = 0
+      try {
+        pieces = await this.#reader.read()
+      } catch (error) {
+        if (this.#over) return this.#afterEnd()
+        throw this.#fail(error)
+      }
       this.#waiting = false
-      if (pieces === undefined) this.#finish()
-      return pieces
-    } catch (error) {
-      if (this.#over) return this.#afterEnd()
-      throw this.#fail(error)
+      if (pieces === undefined) {
+        this.#finish()
+        return undefined
+      }
     }
+    const { slice, rest, size } = cut(pieces)
+    this.#rest = rest
+    const turn = this.#budget.take(size)
+    if (turn) await turn
+    return this.#over ? this.#afterEnd() : slice
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
@@ -226,6 +241,7 @@ export class Exchange implements EgressBody, EventListenerObject {
   #finish(): void {
     this.#over = true
     this.#waiting = false
+    this.#rest = none
     clearTimeout(this.#timer)
     clearInterval(this.#ticker)
     this.#reader?.close?.()
@@ -244,6 +260,29 @@ export class Exchange implements EgressBody, EventListenerObject {
 
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'no valid URL'
+}
+
+const none: readonly Uint8Array[] = []
+
+interface Slice {
+  readonly slice: readonly Uint8Array[]
+  readonly size: number
+  readonly rest: readonly Uint8Array[]
+}
+
+/** As much of the pieces as one turn of the event loop is asked for at a time. */
+function cut(pieces: readonly Uint8Array[]): Slice {
+  let size = 0
+  for (let at = 0; at < pieces.length; at += 1) {
+    const piece = pieces[at] as Uint8Array
+    const room = sliceBytes - size
+    if (piece.length > room) {
+      const slice = [...pieces.slice(0, at), piece.subarray(0, room)]
+      return { slice, size: sliceBytes, rest: [piece.subarray(room), ...pieces.slice(at + 1)] }
+    }
+    size += piece.length
+  }
+  return { slice: pieces, size, rest: none }
 }
 
 const nothing: PieceReader = { read: () => Promise.resolve(undefined) }

@@ -1,0 +1,96 @@
+/** How much work is done in one turn of the event loop. */
+export interface TurnBudgetOptions {
+  /** Bytes in one turn. Default 128 kB. */
+  readonly maxBytes?: number
+  /** Milliseconds of continuous work. Default 5. */
+  readonly maxTime?: number
+  /** Runs a callback in the next turn of the event loop, after the timers and sockets that are due. Default `setImmediate`. */
+  readonly nextTurn?: (run: () => void) => unknown
+  /** Milliseconds. Default `performance.now`. */
+  readonly now?: () => number
+}
+
+/** Max bytes that a reader is given at a time. A larger piece is split: relayed in one go it would delay all other requests. */
+export const sliceBytes = 16_384
+
+interface Waiting {
+  readonly bytes: number
+  readonly resume: () => void
+}
+
+/**
+ * Keeps response bodies that are always ready from blocking the event loop. Promises that resolve at once run one after another without a turn of the event
+ * loop between them, so that timers, new requests and other streams wait as long as bytes keep arriving. All bodies of a process share one budget per turn;
+ * when it is spent, readers wait in first-in, first-out order for a share of one of the next turns.
+ */
+export class TurnBudget {
+  readonly #maxBytes: number
+  readonly #maxTime: number
+  readonly #nextTurn: (run: () => void) => unknown
+  readonly #now: () => number
+  /** Bytes in one turn: halved when a turn took longer than `maxTime`, doubled up to `maxBytes` when it took less than half of it. */
+  #bytes: number
+  #left: number
+  #since: number
+  /** The queue: `#front` from `#head` on, then `#back`. Two lists, because `shift` moves all elements of a list each time. */
+  #front: Waiting[] = []
+  #head = 0
+  #back: Waiting[] = []
+
+  constructor({ maxBytes = 131_072, maxTime = 5, nextTurn = setImmediate, now = () => performance.now() }: TurnBudgetOptions = {}) {
+    this.#maxBytes = maxBytes
+    this.#maxTime = maxTime
+    this.#nextTurn = nextTurn
+    this.#now = now
+    this.#bytes = maxBytes
+    this.#left = maxBytes
+    this.#since = now()
+  }
+
+  /** Reserves `bytes` that are about to be relayed. Returns undefined when they may be relayed now, else a promise that resolves in a later turn. */
+  take(bytes: number): Promise<void> | undefined {
+    const isFirst = !this.#someWait
+    if (isFirst && this.#left > 0 && this.#now() - this.#since < this.#maxTime) {
+      this.#left -= bytes
+      return undefined
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#back.push({ bytes, resume: resolve })
+    if (isFirst) this.#nextTurn(this.#turn)
+    return promise
+  }
+
+  readonly #turn = (): void => {
+    this.#left = this.#bytes
+    this.#since = this.#now()
+    while (this.#left > 0 && this.#someWait) {
+      const { bytes, resume } = this.#next()
+      this.#left -= bytes
+      resume()
+    }
+    if (this.#someWait) this.#nextTurn(this.#again)
+  }
+
+  /** Runs after a turn that left readers waiting: the time between is what that turn's work took. */
+  readonly #again = (): void => {
+    const took = this.#now() - this.#since
+    if (took > this.#maxTime) this.#bytes = Math.max(sliceBytes, this.#bytes / 2)
+    else if (took < this.#maxTime / 2) this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2)
+    this.#turn()
+  }
+
+  get #someWait(): boolean {
+    return this.#head < this.#front.length || this.#back.length > 0
+  }
+
+  #next(): Waiting {
+    if (this.#head === this.#front.length) {
+      this.#front = this.#back
+      this.#back = []
+      this.#head = 0
+    }
+    const next = this.#front[this.#head] as Waiting
+    this.#head += 1
+    return next
+  }
+}
