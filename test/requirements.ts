@@ -1,3 +1,4 @@
+import { additions } from './requirements/additions.ts'
 import { auth } from './requirements/auth.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
@@ -29,6 +30,7 @@ export const requirements: Requirements = {
   ...traceStore,
   ...telemetry,
   ...operations,
+  ...additions,
   ...guarantees,
   ...vendors,
   ...fairness,

@@ -80,6 +80,8 @@ export interface UpstreamTrace {
   readonly spanId: string
   /** Where the request went, filled by the provider; absent where the caller said where. */
   endpoint?: { readonly address: string; readonly port: number } | undefined
+  /** Fields that the provider refused and that Corral had added: the request was sent again without them. Filled by the provider. */
+  resentWithout?: readonly string[] | undefined
 }
 
 /** Tokens, as the provider reported them. */

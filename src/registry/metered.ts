@@ -207,6 +207,7 @@ class Measurement {
       startedAt: this.#startedAt,
       spanId: request.trace?.spanId,
       endpoint: request.trace?.endpoint,
+      resentWithout: request.trace?.resentWithout,
       asked: request.body,
       answer: this.facts ?? this.#original,
       streamedContent: this.#content,

@@ -41,6 +41,8 @@ export interface InferenceFinished {
   providerType?: string | undefined
   /** Where the provider is reached, as the operator configured it; absent where the caller says, or there is no host. */
   endpoint?: Endpoint | undefined
+  /** Fields that Corral had added and that the provider refused: the request was sent again without them. */
+  resentWithout?: readonly string[] | undefined
   /** `performance.now()` when the provider was asked. */
   startedAt?: number | undefined
   /** The id of the span of this answer, 16 hexadecimal digits: the provider was told it. */

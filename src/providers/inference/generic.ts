@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { flag } from '../config-values.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 
 /** Any server that speaks OpenAI's format and has no definition of its own. Its URL is taken as it is. */
@@ -14,7 +13,6 @@ export const openaiCompatibleServer = defineRemoteInference({
       .enum(['done', 'finish_reason'])
       .nullish()
       .describe('What proves a stream whole: [DONE] (default), or a finish reason where the server sends no [DONE].'),
-    stream_usage: flag().nullish().describe('Whether usage may be asked for in streams (stream_options). Default true.'),
   },
-  differs: ({ config }) => ({ terminal: config.stream_terminal ?? 'done', streamUsage: config.stream_usage ?? true }),
+  differs: ({ config }) => ({ terminal: config.stream_terminal ?? 'done' }),
 })

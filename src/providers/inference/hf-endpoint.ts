@@ -36,7 +36,7 @@ export const hfEndpoint = defineRemoteInference({
     enabledBy: ['INFERENCE_ENDPOINT_NAME'],
     config: { endpoint_name: '${env.INFERENCE_ENDPOINT_NAME}', api_token: '${env.HF_API_TOKEN:=}' },
   },
-  extend(provider, { config, root, network, headers, deps, ask, authorize }) {
+  extend(provider, { config, root, network, headers, deps, ask, authorize, configured }) {
     let found: { endpoint: InferenceProvider; model: string; at: number } | undefined
 
     const look = async (call: Call): Promise<NonNullable<typeof found>> => {
@@ -55,6 +55,7 @@ export const hfEndpoint = defineRemoteInference({
           terminal: 'finish_reason',
           network,
           headers,
+          ...configured,
         },
         deps,
       )

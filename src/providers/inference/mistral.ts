@@ -15,6 +15,5 @@ export const mistral = defineRemoteInference({
     // Usage comes with the last chunk unasked, and Mistral refuses fields that it does not know.
     streamUsage: false,
     typeOf: knownEmbeddings({ 'mistral-embed': [1024, 8192] }),
-    editRequest: (_, capability) => (capability === 'chat' ? { stream_options: undefined } : undefined),
   }),
 })

@@ -10,6 +10,12 @@ const commonFields = {
   api_token: secret().nullish().describe('Another name of api_key.'),
   allowed_models: z.array(z.string()).nullish().describe("The provider's own ids of the models that callers may use. Absent: all."),
   refresh_models: flag().nullish().describe('Whether the models are listed again from time to time. Default false.'),
+  stream_usage: flag()
+    .nullish()
+    .describe(
+      'Whether usage is requested in streams (stream_options). false: stream_options is never sent, and usage that is not reported is estimated. ' +
+        'Default: true, unless the provider is known to refuse it or to report usage unasked.',
+    ),
   network: networkConfig.nullish(),
   tls_verify: z.union([flag(), z.string()]).nullish().describe('The older name of network.tls.verify.'),
   timeout: z.number().positive().nullish().describe('The older name of network.timeout. Seconds.'),

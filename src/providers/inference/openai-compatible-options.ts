@@ -1,5 +1,6 @@
 import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
+import type { Addition } from './additions.ts'
 import type { Capability, FurtherModelFields, ListedModel, ModelRequest } from '../provider.ts'
 
 /**
@@ -25,11 +26,13 @@ export interface OpenAICompatibleOptions {
   query?: Readonly<Record<string, string>>
   /** Extra headers on every request, the operator's own included. */
   headers?: Readonly<Record<string, string>> | ((call: Call) => Record<string, string>)
-  /** Whether usage may be asked for in streams (`stream_options.include_usage`). Default true. */
+  /** Whether the upstream knows `stream_options`, by which usage is requested in streams. Default true; false leaves out a caller's as well. */
   streamUsage?: boolean
+  /** Fields that Corral adds to requests of this provider, beside those that it adds for every one; left out where the upstream refuses them. */
+  additions?: readonly Addition[]
   /** What proves that a stream is whole: `[DONE]` (default), or a finish reason for every choice where the upstream sends no `[DONE]`. */
   terminal?: 'done' | 'finish_reason'
-  /** Top-level request fields to change before sending: value to set, or undefined to remove. Gets the validated request. */
+  /** Top-level request fields that must differ for this upstream: value to set, or undefined to remove. Gets the validated request. */
   editRequest?(
     request: ModelRequest<Record<string, unknown>>,
     capability: Capability,

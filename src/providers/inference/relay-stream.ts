@@ -29,6 +29,8 @@ export interface RelayOptions {
   patience: number
   /** Where edited frames are written; shared by streams. */
   slab: Slab
+  /** Where what the stream says of itself is noted; absent: in an object of its own. */
+  facts?: StreamFacts | undefined
 }
 
 const encoder = new TextEncoder()
@@ -40,7 +42,7 @@ const decoder = new TextDecoder()
 export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void, undefined> {
   readonly kind = 'stream'
   readonly frames = this
-  readonly facts: StreamFacts = { usage: undefined, firstTokenAt: undefined, frames: 0 }
+  readonly facts: StreamFacts
   readonly #body: EgressBody
   readonly #options: RelayOptions
   readonly #splitter = new FrameSplitter(largestFrame)
@@ -55,6 +57,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   constructor(body: EgressBody, options: RelayOptions) {
     this.#body = body
     this.#options = options
+    this.facts = options.facts ?? { usage: undefined, firstTokenAt: undefined, frames: 0 }
     this.#editor = new FrameEditor(options.told, options.idPrefix, options.object, options.slab)
   }
 

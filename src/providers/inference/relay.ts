@@ -1,9 +1,11 @@
 import type { Call } from '../../call.ts'
 import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
-import type { Capability, ModelRequest, ProviderDeps, Reply, StreamReply, UpstreamTrace } from '../provider.ts'
+import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
+import { base64Embeddings, usageInStreams } from './additions.ts'
 import { isFault } from './fault.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { Additions, sendWithAdditions } from './refused-additions.ts'
 import { toJsonReply } from './relay-reply.ts'
 import { RelayStream } from './relay-stream.ts'
 import { toRequestBytes } from './request-bytes.ts'
@@ -17,6 +19,8 @@ import { toChunks } from './whole-to-stream.ts'
 /** The largest whole answer: embeddings of many texts are megabytes. */
 const largestReply = 64 * 1024 * 1024
 
+const streamFields: readonly string[] = ['stream_options']
+const noFields: readonly string[] = []
 const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
 const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
 /** Packed frames would wait for one another. */
@@ -60,6 +64,8 @@ interface Exchange {
   capability: Capability
   request: ModelRequest<RequestFields>
   upstream: Upstream
+  /** Where a stream notes what it learns; absent: in an object of its own. */
+  facts?: StreamFacts | undefined
 }
 
 /** Sends requests to one upstream and hands its answers on. */
@@ -71,6 +77,7 @@ export class Relay {
   readonly #urlCredentials: readonly string[]
   readonly #endpoint: UpstreamTrace['endpoint']
   readonly #slab = new Slab()
+  readonly #additions: Additions
 
   constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
     this.#options = options
@@ -79,6 +86,12 @@ export class Relay {
     this.#query = query && `?${query}`
     this.#endpoint = typeof options.baseUrl === 'string' ? endpointOf(options.baseUrl) : undefined
     this.#urlCredentials = typeof options.baseUrl === 'string' ? credentialsInUrl(options.baseUrl) : []
+    this.#additions = new Additions({
+      additions: [...(options.streamUsage === false ? [] : [usageInStreams]), base64Embeddings, ...(options.additions ?? [])],
+      provider: deps.id,
+      log: deps.log,
+      remembers: typeof options.baseUrl === 'string',
+    })
   }
 
   /** `path` under the upstream's root. */
@@ -103,23 +116,27 @@ export class Relay {
     const streams = request.body.stream === true && capability !== 'embeddings'
     const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
     const upstream = new AskedUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
-    try {
-      const response = await this.#deps.egress.request(url, {
-        method: 'POST',
-        headers: { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization },
-        body: toRequestBytes(request, { capability, edits, streamUsage: options.streamUsage !== false }),
-        signal: call.abortNotice ?? call.signal,
-        network: options.network,
-      })
-      if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
-      if (streams) return await this.#stream(response, { capability, request, upstream })
-      refuseEventStream(response, upstream)
-      const body = await response.content.bytes(largestReply)
-      const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
-      return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding })
-    } catch (error) {
-      throw toTransportError(upstream, error)
-    }
+    const headers = { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization }
+    const unknown = options.streamUsage === false ? streamFields : noFields
+    return sendWithAdditions(this.#additions.for(request, capability), async (additions, facts) => {
+      try {
+        const response = await this.#deps.egress.request(url, {
+          method: 'POST',
+          headers,
+          body: toRequestBytes(request, { edits, additions, unknown }),
+          signal: call.abortNotice ?? call.signal,
+          network: options.network,
+        })
+        if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
+        if (streams) return await this.#stream(response, { capability, request, upstream, facts })
+        refuseEventStream(response, upstream)
+        const body = await response.content.bytes(largestReply)
+        const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
+        return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding })
+      } catch (error) {
+        throw toTransportError(upstream, error)
+      }
+    })
   }
 
   /** The trace goes on to the operator's own upstreams; a host that a caller named learns nothing of it. */
@@ -130,7 +147,7 @@ export class Relay {
   }
 
   async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
-    const { capability, request, upstream } = exchange
+    const { capability, request, upstream, facts } = exchange
     const { headers, content } = response
     const type = headers.get('content-type') ?? ''
     if (/\bjson\b/i.test(type) && !/ndjson|jsonl/i.test(type)) return this.#wholeAsStream(response, exchange)
@@ -149,6 +166,7 @@ export class Relay {
       choices: choicesOf(request.body),
       patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       slab: this.#slab,
+      facts,
     })
   }
 

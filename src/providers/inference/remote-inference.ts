@@ -75,6 +75,8 @@ export interface VendorContext<Config> {
   readonly ask: (question: Question, call: Call) => Promise<unknown>
   /** The same where only an answer with a good status is wanted, whatever its body. */
   readonly reach: (question: Question, call: Call) => Promise<void>
+  /** Options of the relay that the configuration sets, whatever the vendor's own. */
+  readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage'>
 }
 
 export function defineRemoteInference<const Extra extends z.ZodRawShape>(
@@ -104,7 +106,7 @@ function createVendor<Extra extends z.ZodRawShape>(
   const { root, network } = context
   const configured = common.api_key ?? common.api_token
   const { header } = vendor.key
-  const differences = vendor.differs?.(context) ?? {}
+  const differences = { ...vendor.differs?.(context), ...context.configured }
   const ownHeaders = { ...context.headers, ...(differences.headers as Record<string, string> | undefined) }
   const callerHeaders = (call: Call): Record<string, string> => vendor.callerHeaders?.(call, config) ?? {}
   const options: OpenAICompatibleOptions = {
@@ -170,6 +172,7 @@ function contextOf<Extra extends z.ZodRawShape>(
     authorize,
     ask: async (question, call) => askUpstream(authorised(question, call), deps, call),
     reach: async (question, call) => reachUpstream(authorised(question, call), deps, call),
+    configured: typeof common.stream_usage === 'boolean' ? { streamUsage: common.stream_usage } : {},
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultMaxTokens } from './additions.ts'
 import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { toDocumentsRequest, fromRanking } from './rerank.ts'
@@ -18,7 +19,9 @@ export const vllm = defineRemoteInference({
       .int()
       .nonnegative()
       .nullish()
-      .describe('max_tokens of a chat request that does not say. Default 4096; 0 leaves it to vLLM.'),
+      .describe(
+        'max_tokens of a chat request that sets no limit. Default 4096; 0 leaves the limit to vLLM. Left out where vLLM refuses it as too large.',
+      ),
   },
   starter: {
     id: 'vllm',
@@ -32,11 +35,7 @@ export const vllm = defineRemoteInference({
     probe: usual,
   },
   differs: ({ config }) => ({
-    editRequest({ body }, capability) {
-      const most = config.max_tokens ?? 4096
-      const said = (body.max_tokens ?? body.max_completion_tokens ?? undefined) !== undefined
-      return capability === 'chat' && most > 0 && !said ? { max_tokens: most } : undefined
-    },
+    additions: config.max_tokens === 0 ? [] : [defaultMaxTokens(config.max_tokens ?? 4096)],
   }),
   extend: (provider, { root, ask, reach }) => ({
     ...provider,

@@ -66,7 +66,7 @@ export const watsonx = defineRemoteInference({
       terminal: 'finish_reason',
       editRequest(_, __, call) {
         const project = fieldOf(call, 'watsonx_project_id') ?? config.project_id
-        return { ...(project && { project_id: project }), parallel_tool_calls: undefined, stream_options: undefined }
+        return { ...(project && { project_id: project }), parallel_tool_calls: undefined }
       },
     }
   },

@@ -24,8 +24,8 @@ export interface InferenceSpanFacts {
 }
 
 /**
- * One answer of a model (GenAI conventions: the span "inference", "embeddings"). One span however often the provider is tried; nothing is tried twice
- * in this version.
+ * One answer of a model (GenAI conventions: the span "inference", "embeddings"). One span however often the request is sent:
+ * `corral.request.resent_without` names the fields of a first attempt that the provider refused.
  */
 export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFacts): SpanRecord {
   const { trace, kept, owner, wall } = facts
@@ -69,6 +69,7 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
     attributes['server.address'] = endpoint.address
     attributes['server.port'] = endpoint.port
   }
+  if (event.resentWithout) attributes['corral.request.resent_without'] = [...event.resentWithout]
   addWho(attributes, owner)
   addAsked(attributes, event, names)
   addAnswer(attributes, event)

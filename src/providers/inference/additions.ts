@@ -1,0 +1,93 @@
+import { encodeJson, editObject, type Edits } from '../../wire/json-edit.ts'
+import { Members, scanObject } from '../../wire/json-scan.ts'
+import type { Capability, ModelRequest } from '../provider.ts'
+
+type Request = ModelRequest<object>
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * Something in a request that the upstream may refuse through no choice of the caller: a field that Corral adds, or a default of the caller's SDK
+ * that Corral can replace. Where the upstream refuses it by name, the request is sent again with `withdrawn` (`refused-additions.ts`).
+ */
+export interface Addition {
+  /** The top-level field: the name in logs and traces. */
+  readonly field: string
+  /** Whether a refusal holds for later requests to the same model. False where it depends on the rest of the request. */
+  readonly remember: boolean
+  /** What it does to one request; undefined where that request needs none. Called for every request: cheap. */
+  plan(request: Request, capability: Capability): PlannedAddition | undefined
+}
+
+export interface PlannedAddition {
+  /** Matches an error text that names what was added. */
+  readonly named: RegExp
+  /** Top-level edits of the request as it is sent first. */
+  readonly applied: Edits
+  /** Top-level edits of the request as it is sent after a refusal. */
+  readonly withdrawn: Edits
+}
+
+const encoder = new TextEncoder()
+const noEdits: Edits = new Map()
+const streamOptionsKey = encoder.encode('stream_options')
+const includeUsage: Edits = new Map([['include_usage', encoder.encode('true')]])
+const wholeOptions: Edits = new Map([['stream_options', encoder.encode('{"include_usage":true}')]])
+const withoutOptions: Edits = new Map([['stream_options', undefined]])
+const withoutEncoding: Edits = new Map([['encoding_format', undefined]])
+
+/** In messages a field is also spelled `streamOptions` or "stream options". */
+const streamOptionsNamed = /(?<![a-z])(?:stream[_ -]?options|include[_ -]?usage)(?![a-z])/i
+const includeUsageNamed = /(?<![a-z])include[_ -]?usage(?![a-z])/i
+const encodingNamed = /(?<![a-z])(?:encoding[_ -]?format|base[_ -]?64)(?![a-z])/i
+const maxTokensNamed = /(?<![a-z])max[_ -]?tokens(?![a-z])/i
+
+/** Requests usage in every stream: without it the tokens of a stream can only be estimated. */
+export const usageInStreams: Addition = {
+  field: 'stream_options',
+  remember: true,
+  plan(request, capability) {
+    if (capability !== 'chat' && capability !== 'completions') return undefined
+    const { stream, stream_options: options } = request.body as { stream?: unknown; stream_options?: { include_usage?: unknown } | null }
+    if (stream !== true || options?.include_usage === true) return undefined
+    // A null of the caller's means the same as an absent field, and goes with the addition.
+    if (!options) return { named: streamOptionsNamed, applied: wholeOptions, withdrawn: options === null ? withoutOptions : noEdits }
+    // The caller sent the field itself: only the member that is added can be withdrawn.
+    return { named: includeUsageNamed, applied: withUsage(request.bytes), withdrawn: noEdits }
+  },
+}
+
+/**
+ * OpenAI's SDKs send `encoding_format: "base64"` unless the application says otherwise. An upstream that refuses it is asked for its default, floats,
+ * which the reply's reader encodes (`relay-reply.ts`).
+ */
+export const base64Embeddings: Addition = {
+  field: 'encoding_format',
+  remember: true,
+  plan({ body }, capability) {
+    if (capability !== 'embeddings' || (body as Fields)['encoding_format'] !== 'base64') return undefined
+    return { named: encodingNamed, applied: noEdits, withdrawn: withoutEncoding }
+  },
+}
+
+/** `max_tokens` of a chat request that sets no limit of its own. Whether the value fits depends on the length of the prompt. */
+export function defaultMaxTokens(tokens: number): Addition {
+  const applied: Edits = new Map([['max_tokens', encodeJson(tokens)]])
+  return {
+    field: 'max_tokens',
+    remember: false,
+    plan({ body }, capability) {
+      const { max_tokens: older, max_completion_tokens: newer } = body as Fields
+      if (capability !== 'chat' || (older ?? newer ?? undefined) !== undefined) return undefined
+      return { named: maxTokensNamed, applied, withdrawn: noEdits }
+    },
+  }
+}
+
+/** The caller's own options, with usage requested. */
+function withUsage(bytes: Uint8Array): Edits {
+  const members = new Members()
+  const member = scanObject(bytes, 0, bytes.length, members) ? members.find(bytes, streamOptionsKey) : -1
+  if (member < 0) return wholeOptions
+  const options = bytes.subarray(members.valueStart(member), members.valueEnd(member))
+  return new Map([['stream_options', editObject(options, includeUsage)]])
+}

@@ -1,0 +1,175 @@
+import { ApiError } from '../../errors.ts'
+import type { Edits } from '../../wire/json-edit.ts'
+import type { Capability, ModelRequest, Reply, StreamFacts, StreamReply } from '../provider.ts'
+import type { Log } from '../../telemetry/logger.ts'
+import type { Addition, PlannedAddition } from './additions.ts'
+
+/** Models with remembered refusals, for one provider. The one that was learned first is forgotten first. */
+const maxRemembered = 1_000
+
+export interface AdditionsOptions {
+  readonly additions: readonly Addition[]
+  readonly provider: string
+  readonly log: Log
+  /** False where callers choose the host: what one host refuses says nothing about another. */
+  readonly remembers: boolean
+}
+
+/** The additions of one provider's requests, and which of them each of its models refuses. */
+export class Additions {
+  readonly #options: AdditionsOptions
+  readonly #refused = new Map<string, ReadonlySet<Addition>>()
+
+  constructor(options: AdditionsOptions) {
+    this.#options = options
+  }
+
+  for(request: ModelRequest<object>, capability: Capability): RequestAdditions {
+    const refused = this.#refused.get(request.model)
+    const active = new Map<Addition, PlannedAddition>()
+    const edits = new Map<string, Uint8Array | undefined>()
+    for (const addition of this.#options.additions) {
+      const plan = addition.plan(request, capability)
+      if (!plan) continue
+      const isRefused = refused?.has(addition) === true
+      if (!isRefused) active.set(addition, plan)
+      for (const [field, value] of isRefused ? plan.withdrawn : plan.applied) edits.set(field, value)
+    }
+    return new RequestAdditions(this, request, { active, edits })
+  }
+
+  /** Called once the upstream has accepted `request` without `withdrawn`. */
+  accepted(request: ModelRequest<object>, withdrawn: readonly Addition[]): void {
+    const { provider, log, remembers } = this.#options
+    const lasting = remembers ? withdrawn.filter(({ remember }) => remember) : []
+    const fields = withdrawn.map(({ field }) => field)
+    const context = { provider, model: request.model.slice(0, 256), fields, remembered: lasting.length > 0 }
+    const message = 'the provider refused fields that Corral added: the request was sent again without them'
+    if (lasting.length === 0) return log.debug(context, message)
+    log.info(context, message)
+    const known = this.#refused.get(request.model)
+    if (!known && this.#refused.size >= maxRemembered) this.#refused.delete(this.#refused.keys().next().value!)
+    this.#refused.set(request.model, new Set([...(known ?? []), ...lasting]))
+  }
+}
+
+/** The additions of one request. */
+class RequestAdditions {
+  readonly #all: Additions
+  readonly #request: ModelRequest<object>
+  readonly #active: Map<Addition, PlannedAddition>
+  readonly #edits: Map<string, Uint8Array | undefined>
+  #withdrawn: Addition[] = []
+
+  constructor(
+    all: Additions,
+    request: ModelRequest<object>,
+    { active, edits }: { active: Map<Addition, PlannedAddition>; edits: Map<string, Uint8Array | undefined> },
+  ) {
+    this.#all = all
+    this.#request = request
+    this.#active = active
+    this.#edits = edits
+  }
+
+  /** Whether an error may still lead to another attempt, or a success must be noted. */
+  get open(): boolean {
+    return this.#active.size > 0 || this.#withdrawn.length > 0
+  }
+
+  /** Top-level edits of the next attempt. */
+  get edits(): Edits {
+    return this.#edits
+  }
+
+  /** Withdraws what `error` refuses by name. False where that is nothing: then there is nothing to send again. */
+  withdraw(error: unknown): boolean {
+    if (this.#active.size === 0 || !(error instanceof ApiError) || !isRefusal(error)) return false
+    const refused = [...this.#active].filter(([, { named }]) => mentions(error, named))
+    for (const [addition, { applied, withdrawn }] of refused) {
+      this.#active.delete(addition)
+      this.#withdrawn.push(addition)
+      for (const field of applied.keys()) this.#edits.delete(field)
+      for (const [field, value] of withdrawn) this.#edits.set(field, value)
+    }
+    const { trace } = this.#request
+    if (trace && refused.length > 0) trace.resentWithout = this.#withdrawn.map(({ field }) => field)
+    return refused.length > 0
+  }
+
+  /** The upstream has accepted the last attempt. */
+  accepted(): void {
+    if (this.#withdrawn.length > 0) this.#all.accepted(this.#request, this.#withdrawn)
+    this.#withdrawn = []
+    this.#active.clear()
+  }
+}
+
+/** One attempt. `facts`: where a stream notes what it learns, if not in a new object. */
+export type SendAttempt = (edits: Edits, facts?: StreamFacts) => Promise<Reply>
+
+/**
+ * Sends a request, and again without what the upstream refuses by name, at most once for each addition. Whoever meters the request sees one reply.
+ * Throws what the last attempt threw.
+ */
+export async function sendWithAdditions(additions: RequestAdditions, send: SendAttempt, facts?: StreamFacts): Promise<Reply> {
+  for (;;) {
+    try {
+      const reply = await send(additions.edits, facts)
+      if (reply.kind === 'stream' && additions.open) return withSecondAttempt(reply, additions, send)
+      additions.accepted()
+      return reply
+    } catch (error) {
+      if (!additions.withdraw(error)) throw error
+    }
+  }
+}
+
+/** A stream whose first frame may be a refusal: then the frames are those of another attempt. */
+function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send: SendAttempt): StreamReply {
+  const { facts } = first
+  let { frames } = first
+  const relay = (): Promise<IteratorResult<Uint8Array, void>> => frames.next()
+  let next = async (): Promise<IteratorResult<Uint8Array, void>> => {
+    next = relay
+    try {
+      const result = await frames.next()
+      additions.accepted()
+      return result
+    } catch (error) {
+      if (!additions.withdraw(error)) throw error
+      const again = await sendWithAdditions(additions, send, facts)
+      if (again.kind !== 'stream') throw error
+      frames = again.frames
+      if (again.facts !== facts) Object.assign(facts, again.facts)
+      return frames.next()
+    }
+  }
+  return {
+    kind: 'stream',
+    facts,
+    frames: { next: () => next(), return: async () => (await frames.return?.()) ?? { done: true, value: undefined } },
+  }
+}
+
+/** The provider's own refusal of the request. An error in a 2xx, or in a stream, often names no status: then it has 502 here. */
+function isRefusal({ status, provider }: ApiError): boolean {
+  if (!provider) return false
+  return status === 400 || status === 422 || (status === 502 && provider.status >= 200 && provider.status < 300)
+}
+
+function mentions({ message, param, provider }: ApiError, named: RegExp): boolean {
+  return named.test(message) || (param !== null && named.test(param)) || mentionedIn(provider?.body, named, 0)
+}
+
+/** Members in which frameworks repeat the request that they refuse. */
+const echoes = new Set(['input', 'request', 'ctx'])
+const maxDepth = 8
+
+/** Names and texts of an error body, of whatever form; it has at most 8 kB. */
+function mentionedIn(value: unknown, named: RegExp, depth: number): boolean {
+  if (typeof value === 'string') return named.test(value)
+  if (typeof value !== 'object' || value === null || depth > maxDepth) return false
+  if (Array.isArray(value)) return value.some((item) => mentionedIn(item, named, depth + 1))
+  return Object.entries(value).some(([key, inner]) => !echoes.has(key) && (named.test(key) || mentionedIn(inner, named, depth + 1)))
+}

@@ -1,0 +1,17 @@
+import { expect, test } from 'bun:test'
+import { chatStream } from '../../src/testing/index.ts'
+import { operations, operatorKey, remoteCases, stageFor } from './remote-providers.ts'
+
+for (const kase of remoteCases) {
+  test(`[ADD-5] ${kase.type}: stream_usage decides`, async () => {
+    for (const configured of [true, false]) {
+      await using stage = await stageFor(kase, { [kase.keyField]: operatorKey, stream_usage: configured })
+      stage.answer = chatStream()
+      const { path, body } = operations.chat
+      const response = await stage.post(path, { model: `${kase.id}/m`, ...body, stream: true })
+      expect(response.status).toBe(200)
+      await response.text()
+      expect(stage.asked.at(-1)?.json?.['stream_options']).toEqual(configured ? { include_usage: true } : undefined)
+    }
+  })
+}
