@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { ApiError } from '../errors.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 import { refuseRepeatedMembers } from './repeated-members.ts'
+import { runs } from '../testing/sizes.ts'
 
 function refused(json: string): string | undefined {
   const bytes = new TextEncoder().encode(json)
@@ -54,7 +55,7 @@ test('what stands twice in one object within a governed field is refused, and no
       const body = `{"metadata":${written(elsewhere)},"${field}":${written(inside)},"extra":${written(elsewhere)}}`
       expect(refused(body)).toBe(repeats(inside) ? field : undefined)
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   )
 })
 

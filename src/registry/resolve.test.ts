@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import type { RegisteredModel } from '../config/config.ts'
 import { indexOffers, toOffers, type Offer } from './offers.ts'
 import { resolveId, toAliases, type ResolvableProvider, type Sight } from './resolve.ts'
+import { runs } from '../testing/sizes.ts'
 
 interface Sketch {
   id: string
@@ -219,7 +220,7 @@ describe('for every catalogue', () => {
         if (having.length > 1) return found.kind === 'ambiguous' && found.ids.length === having.length
         return having[0] ? found.kind === 'offer' && found.offer === having[0] : found.kind === 'absent'
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -233,7 +234,7 @@ describe('for every catalogue', () => {
         if (found.kind === 'unlisted') return sight.providers.get(found.providerId)?.allows(found.upstreamId) ?? false
         return true
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { Members, scanObject } from './json-scan.ts'
+import { runs } from '../testing/sizes.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -53,7 +54,7 @@ test('refuses what JSON.parse refuses, whatever byte is wrong', () => {
       if (mode === 1) return text.slice(0, place) + char + text.slice(place + 1)
       return text.slice(0, place) + text.slice(place + 1)
     })
-  fc.assert(fc.property(broken, agrees), { numRuns: 1000 })
+  fc.assert(fc.property(broken, agrees), { numRuns: runs(1000) })
 })
 
 test.each([

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { LinearRegex, longestMatched } from './linear-regex.ts'
+import { runs } from '../testing/sizes.ts'
 
 const matches = (pattern: string, text: string) => new LinearRegex(pattern).matches(text)
 
@@ -43,7 +44,7 @@ describe('what JavaScript matches from the start, this matches too', () => {
       fc.property(pattern, text, ([ours, theirs], subject) => {
         expect(matches(ours, subject)).toBe(new RegExp(`^(?:${theirs})`, 'su').test(subject))
       }),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     )
   })
 
@@ -54,7 +55,7 @@ describe('what JavaScript matches from the start, this matches too', () => {
       fc.property(parts, ascii, (source, subject) => {
         expect(matches(source, subject)).toBe(new RegExp(`^(?:${source})`, 'su').test(subject))
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     )
   })
 })
@@ -126,7 +127,7 @@ describe('the syntax', () => {
           expect(typeof regex.matches('ab')).toBe('boolean')
         },
       ),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     )
   })
 })

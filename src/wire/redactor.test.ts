@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { createRedactor } from './redactor.ts'
+import { runs } from '../testing/sizes.ts'
 
 test('what a pattern matches is masked, wherever it stands, the longest match first', () => {
   const redact = createRedactor(['[\\w.+-]+@[\\w-]+\\.[\\w.]+', '\\b\\d{3}-\\d{2}-\\d{4}\\b', 'sk-\\w+'])
@@ -17,7 +18,7 @@ test('greedy patterns match what JavaScript matches', () => {
     fc.property(fc.constantFrom(...patterns), fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' '), maxLength: 12 }), (pattern, text) => {
       expect(createRedactor([pattern])(text)).toBe(text.replaceAll(new RegExp(pattern, 'g'), '***'))
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   )
 })
 

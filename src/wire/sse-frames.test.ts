@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from './sse-frames.ts'
+import { runs } from '../testing/sizes.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -68,7 +69,7 @@ test('reads what the standard reads, cut at any bytes', () => {
     fc.property(stream, fc.array(fc.nat()), (text, places) => {
       expect(split(cutAt(encoder.encode(text), places))).toEqual(reference(text))
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
 })
 

@@ -7,6 +7,7 @@ import { accessDenied } from '../../src/access/refusal.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
 import { byTheBook } from './by-the-book.ts'
 import { action, anyRules, owner, resource, user } from './generate.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const alice: Principal = { id: 'alice', attributes: { roles: ['admin'], teams: ['a'] } }
 const bob: Principal = { id: 'bob', attributes: { teams: ['b'] } }
@@ -240,7 +241,7 @@ describe('any policy', () => {
         const first = compiled.rules?.findIndex((rule) => whyNotApplied(rule, question) === undefined) ?? -1
         expect(first < 0 ? undefined : first).toBe(decision.rule)
       }),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     )
   })
 

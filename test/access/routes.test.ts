@@ -4,6 +4,7 @@ import type { RouteQuestion } from '../../src/access/policy.ts'
 import { compileRoutePolicy, whyRouteNotApplied } from '../../src/access/route-policy.ts'
 import { routePolicySchema, type RouteRule } from '../../src/access/schema.ts'
 import type { Principal } from '../../src/call.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const admin: Principal = { id: 'alice', attributes: { roles: ['admin'] } }
 const plain: Principal = { id: 'bob', attributes: {} }
@@ -148,6 +149,6 @@ test('[RTE-8] however a path is spelled, the decision is that of its plain form'
       const applied = one.rules?.findIndex((each) => whyRouteNotApplied(each, { principal: plain, method, path }) === undefined) ?? -1
       if (rules.length > 0) expect(applied < 0 ? undefined : applied).toBe(decision.rule)
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   )
 })

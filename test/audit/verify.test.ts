@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import type { AuditEntry } from '../../src/telemetry/audit/audit-log.ts'
 import { type ChainState, chainStart, marker, writeLine } from '../../src/telemetry/audit/line.ts'
 import { type FileContent, verifyChain } from '../../src/telemetry/audit/verify.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const entry: fc.Arbitrary<AuditEntry> = fc.record(
   {
@@ -34,7 +35,7 @@ const chain = fc.array(fc.array(entry, { minLength: 1, maxLength: 6 }), { minLen
 const nameOf = (index: number): string => `server-${String(index + 1).padStart(6, '0')}.jsonl`
 
 const check = (files: readonly FileContent[]) => verifyChain('server', files)
-const runs = 1_000
+const changes = runs(1_000)
 
 function lines({ bytes }: FileContent): Buffer[] {
   const found: Buffer[] = []
@@ -62,7 +63,7 @@ describe('any change of a chain is found', () => {
         expect(count).toBe(files.flatMap(lines).length)
         expect(head).toMatch(/^[0-9a-f]{64}$/)
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -75,7 +76,7 @@ describe('any change of a chain is found', () => {
         bytes[index] = bytes[index]! ^ change
         expect((await check(withFile(files, at, bytes))).findings).not.toEqual([])
       }),
-      { numRuns: runs * 3 },
+      { numRuns: changes * 3 },
     )
   })
 
@@ -93,7 +94,7 @@ describe('any change of a chain is found', () => {
           expect((await check(withFile(files, at, changed))).findings).not.toEqual([])
         },
       ),
-      { numRuns: runs * 3 },
+      { numRuns: changes * 3 },
     )
   })
 
@@ -108,7 +109,7 @@ describe('any change of a chain is found', () => {
         const { findings } = await check(withFile(files, at, Buffer.concat(rest)))
         expect(findings.map(({ why }) => why)).toContain('removed')
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -123,7 +124,7 @@ describe('any change of a chain is found', () => {
         const { findings } = await check(withFile(files, at, Buffer.concat(swapped)))
         expect(findings.map(({ why }) => why)).toContain('reordered')
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -138,7 +139,7 @@ describe('any change of a chain is found', () => {
         const { findings } = await check(withFile(files, at, Buffer.concat([...all.slice(0, index), line, ...all.slice(index)])))
         expect(findings).not.toEqual([])
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -153,7 +154,7 @@ describe('any change of a chain is found', () => {
         expect(findings).not.toEqual([])
         if (at === files.length - 1) expect(findings.map(({ why }) => why)).toEqual(['torn'])
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -164,7 +165,7 @@ describe('any change of a chain is found', () => {
         const { findings } = await check(files.filter((_, index) => index !== seed % files.length))
         expect(findings.map(({ why }) => why)).toContain('removed')
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 
@@ -190,7 +191,7 @@ describe('any change of a chain is found', () => {
         const { findings } = await check(withFile(files, at, Buffer.concat(all.with(index, Buffer.from(`${forged.text}\n`)))))
         expect(findings.map(({ why }) => why)).toContain('changed')
       }),
-      { numRuns: runs },
+      { numRuns: changes },
     )
   })
 })
@@ -209,7 +210,7 @@ describe('what a chain cannot tell, and the remedy', () => {
         expect(after.findings).toEqual([])
         expect([...wanted]).toEqual([before.head!])
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 
@@ -222,7 +223,7 @@ describe('what a chain cannot tell, and the remedy', () => {
         await verifyChain('server', files, { wanted })
         expect(wanted.size).toBe(0)
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 })

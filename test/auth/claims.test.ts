@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { attributesOf } from '../../src/auth/claims.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 describe('claims mapping', () => {
   test('[AUT-31] a claim is looked for along its dots, then by its literal name', () => {
@@ -76,7 +77,7 @@ describe('claims mapping', () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { credentialOf } from '../../src/auth/credential.ts'
 import { ApiError } from '../../src/errors.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 function read(headers: Record<string, string> | [string, string][]) {
   try {
@@ -129,7 +130,7 @@ describe('the one extractor', () => {
         for (const one of given) expect(one).toBe(credential.token)
         if (headers.get('authorization')) expect(headers.get('authorization')).toEndWith(credential.token)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })

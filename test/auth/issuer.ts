@@ -32,7 +32,7 @@ export const issuerName = 'https://issuer.test'
 
 export async function startIssuer(...first: SigningKey[]): Promise<Issuer> {
   const keys = await mockUpstream()
-  const published = first.length > 0 ? first : [await signingKey('RS256')]
+  const published = first.length > 0 ? first : [await signingKey('ES256')]
   keys.respond(() => jsonReply({ keys: published.map(({ jwk }) => jwk) }))
   return {
     keys,

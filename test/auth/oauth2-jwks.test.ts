@@ -63,7 +63,7 @@ describe('oauth2_token with jwks', () => {
 
   test('[AUT-12] what is wrong with a token is a 401 with the reason for the log and RFC 6750’s for the caller', async () => {
     const other = await signingKey('RS256')
-    await using issuer = await startIssuer()
+    await using issuer = await startIssuer(await signingKey('RS256'))
     await using server = await guarded(issuer.section())
     const [key] = issuer.published
     const seconds = Math.floor(Date.now() / 1000)
@@ -136,7 +136,7 @@ describe('oauth2_token with jwks', () => {
   })
 
   test('[AUT-14] symmetric keys, keys for encryption, short and broken ones in a key set are not used', async () => {
-    await using issuer = await startIssuer()
+    await using issuer = await startIssuer(await signingKey('RS256'))
     const secret = await generateSecret('HS256', { extractable: true })
     const oct = { ...(await exportJWK(secret)), kid: 'oct', alg: 'HS256' }
     const [key] = issuer.published

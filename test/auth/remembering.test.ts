@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { VerdictCache } from '../../src/auth/cache.ts'
 import { failureOf, jsonReply, mockUpstream } from '../../src/testing/index.ts'
 import { chainOf, guarded, outcome, standingClock, until, whoIs } from './guarded.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 /** An introspection endpoint that knows the tokens that begin with `good`. */
 async function start(over: Record<string, unknown> = {}) {
@@ -244,7 +245,7 @@ describe('the cache', () => {
           expect(cache.size).toBeLessThanOrEqual(size)
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 

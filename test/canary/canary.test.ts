@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { engines } from '../../src/testing/engines.ts'
 import { happenings } from './happenings.ts'
 import { canary, canaryOf, canaryOfPem, leaksIn } from './secrets.ts'
-import { sinks } from './sinks.ts'
+import { type Sink, sinks } from './sinks.ts'
 import { canaryStage, type CanaryStage } from './stage.ts'
 
 const named = sinks.map((sink) => [sink.name, sink] as const)
@@ -10,12 +10,13 @@ const named = sinks.map((sink) => [sink.name, sink] as const)
 for (const engine of engines) {
   describe(`marked secrets in every place, ${engine.name}`, () => {
     let stage: CanaryStage
+    const replies = new Map<Sink, string>()
     beforeAll(async () => {
       stage = await canaryStage(engine)
       for (const { happens } of happenings) await happens(stage)
       await stage.exported()
       // Pages and commands answer too, and their answers are a sink.
-      for (const sink of sinks) await sink.read(stage)
+      for (const sink of sinks.filter(({ isReply }) => isReply)) replies.set(sink, await sink.read(stage))
     }, 120_000)
     afterAll(async () => {
       await stage?.[Symbol.asyncDispose]()
@@ -55,7 +56,7 @@ for (const engine of engines) {
     test.each(named)(
       '[SEC-1] none in %s',
       async (_, sink) => {
-        const text = await sink.read(stage)
+        const text = replies.get(sink) ?? (await sink.read(stage))
         expect(sink.holds instanceof RegExp ? sink.holds.test(text) : text.includes(sink.holds)).toBe(true)
         expect([...new Set(leaksIn(text, stage.canaries))]).toEqual([])
       },

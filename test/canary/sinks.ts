@@ -11,13 +11,21 @@ export interface Sink {
   read(stage: CanaryStage): Promise<string> | string
   /** What must be there, so that an empty sink proves nothing. */
   readonly holds: string | RegExp
+  /** A page or the output of a command: read once, since reading it adds to the other sinks. */
+  readonly isReply?: boolean
 }
 
-const page = (path: string, holds: Sink['holds']): Sink => ({ name: `GET ${path}`, read: (stage) => stage.page(path), holds })
+const page = (path: string, holds: Sink['holds']): Sink => ({
+  name: `GET ${path}`,
+  read: (stage) => stage.page(path),
+  holds,
+  isReply: true,
+})
 const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
   name: `corral ${words.join(' ')}`,
   read: (stage) => stage.command(words),
   holds,
+  isReply: true,
 })
 
 export const sinks: readonly Sink[] = [
@@ -42,7 +50,7 @@ export const sinks: readonly Sink[] = [
   { name: 'the events of those spans', read: eventsOfSpans, holds: 'exception.message' },
   { name: 'the bytes of those spans', read: ({ collector }) => textOf(collector.traces), holds: 'corral.upstream.body' },
   { name: 'the metrics that reach a collector', read: ({ collector }) => textOf(collector.metrics), holds: 'corral.refusals' },
-  { name: 'corral traces show', read: showFailedTraces, holds: 'What came back from' },
+  { name: 'corral traces show', read: showFailedTraces, holds: 'What came back from', isReply: true },
   page('/v1/providers', 'echo'),
   page('/v1/providers/echo', 'base_url'),
   page('/v1alpha/admin/providers', 'echo'),

@@ -7,6 +7,7 @@ import { renderConfig } from '../../src/config/render.ts'
 import { fileSchema } from '../../src/config/schema.ts'
 import { serverSchema } from '../../src/config/schema-server.ts'
 import { load, sample } from './loading.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 // Hundreds of files, on a machine that may be busy.
 setDefaultTimeout(60_000)
@@ -104,7 +105,7 @@ test('whatever a file holds, loading it ends with a configuration or with Config
       const isError = shown.startsWith('text')
       if (isError) expect(shown).not.toContain(secret)
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   )
 })
 
@@ -180,6 +181,6 @@ test('any text at all is read or refused, never more', async () => {
         await saidBy(`${content}\n`, { env: { A_SECRET: 'x'.repeat(20) } })
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })

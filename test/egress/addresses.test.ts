@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { parseAddress, whyNotPublic } from '../../src/egress/address.ts'
 import { callersWay, callerUrl, get, refusalOf } from './stage.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 /** IANA's special-purpose registries (RFC 6890 and its successors) with the platforms' own addresses: what no caller may reach. */
 const specialV4 = [
@@ -109,7 +110,7 @@ describe('an address', () => {
       fc.property(anyV4, (value) => {
         expect(whyNotPublic(parseAddress(dotted(value))!) === undefined).toBe(!isSpecialV4(value))
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -118,7 +119,7 @@ describe('an address', () => {
       fc.property(inSpecialV6, (value) => {
         expect(whyNotPublic(parseAddress(groups(value))!)).toBeString()
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -156,7 +157,7 @@ describe('a URL of a caller', () => {
           expect([error.status, error.code, error.denial?.by]).toEqual([400, 'url_not_allowed', 'egress'])
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     )
     expect(asked).toEqual([])
   })
@@ -167,7 +168,7 @@ describe('a URL of a caller', () => {
       fc.asyncProperty(inSpecialV6, async (value) => {
         expect(await refusalOf(egress.request(callerUrl(`https://[${groups(value)}]/`), get()))).toMatchObject({ code: 'url_not_allowed' })
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
     expect(asked).toEqual([])
   })
@@ -189,7 +190,7 @@ describe('a URL of a caller', () => {
           expect(error.code).toBe('url_not_allowed')
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { RequestContext } from '../../src/http/middleware/context.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 function asked(): { context: RequestContext; leave: (reason: unknown) => void } {
   const caller = new AbortController()
@@ -46,7 +47,7 @@ test('whoever listens for a departure hears what the signal says, once, and not 
       if (signal.aborted) expect(() => notice.throwIfAborted()).toThrow((signal.reason as Error).message)
       else notice.throwIfAborted()
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })
 

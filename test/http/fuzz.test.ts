@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { routes } from '../../src/api/index.ts'
 import { chatReply, mockUpstream, testApp, testConfig, upstreamProvider, type MockUpstream, type TestApp } from '../../src/testing/index.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 let upstream: MockUpstream
 let server: TestApp
@@ -75,7 +76,7 @@ const nearChat = fc.record(
 test('[ERR-8] nearly right chats', async () => {
   await fc.assert(
     fc.asyncProperty(nearChat, async (body) => expectSane(await post('/v1/chat/completions', JSON.stringify(body)))),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })
 

@@ -5,6 +5,7 @@ import { chatCompletionRequest } from '../../src/schemas/chat.ts'
 import { completionRequest } from '../../src/schemas/completions.ts'
 import { embeddingsRequest } from '../../src/schemas/embeddings.ts'
 import { parserOf } from '../../src/schemas/parser.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const samples = JSON.parse(`[
   null, true, 0, 1.5, -3, 1e18, "", "text", "none", "user", "system", "tool", "json_object", [], {}, ["a"], [1, 2], [[1], [2]], [null], {"a": 1},
@@ -79,10 +80,10 @@ describe('a parser that looks at what is there', () => {
           seen[expected.success ? 'right' : 'wrong'] += 1
           expect(told(parse(body))).toEqual(told(expected))
         }),
-        { numRuns: 1500 },
+        { numRuns: runs(1500) },
       )
-      expect(seen.right).toBeGreaterThan(50)
-      expect(seen.wrong).toBeGreaterThan(50)
+      expect(seen.right).toBeGreaterThan(runs(1500) / 30)
+      expect(seen.wrong).toBeGreaterThan(runs(1500) / 30)
     })
   }
 

@@ -7,6 +7,7 @@ import { Secret } from '../../src/secret.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { chat, type KeyBench, keyBench, type KeyServer, secretsOf, until } from './server.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const keys = '/v1alpha/admin/keys'
 
@@ -227,7 +228,7 @@ for (const engine of engines) {
           const { status } = await server.ask('/v1/models', { headers: { [header]: header === 'authorization' ? `Bearer ${text}` : text } })
           expect(status).toBe(401)
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       )
       expect(server.log.lines.filter(({ level }) => level === 'error')).toEqual([])
     })

@@ -10,6 +10,7 @@ import { hintOf, idOfToken, makeToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const id = fc.integer({ min: 0, max: 2 ** 47 }).map((time) => newId('key_', time))
 
@@ -24,7 +25,7 @@ describe('tokens', () => {
         expect(seen.has(token)).toBe(false)
         seen.add(token)
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     )
   })
 
@@ -44,7 +45,7 @@ describe('tokens', () => {
           expect(idOfToken(`${token}${digit}`)).toBeUndefined()
         },
       ),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     )
   })
 
@@ -60,7 +61,7 @@ describe('tokens', () => {
           expect(idOfToken(text)).toBeUndefined()
         },
       ),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     )
   })
 

@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { trustedPeers } from '../../src/auth/trusted-peers.ts'
 import { createAddressBehind } from '../../src/http/middleware/client-address.ts'
 import { RequestContext } from '../../src/http/middleware/context.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const proxies = ['10.0.0.0/8', 'fd00::/8', '192.0.2.1']
 const behind = createAddressBehind(proxies)
@@ -79,7 +80,7 @@ test('[PIP-13] whatever a caller writes before what a trusted proxy appends chan
         expect(forwarded([...lies.map((lie) => `for=${lie}`), path].join(', '))).toBe(honest)
       },
     ),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
 })
 
@@ -91,7 +92,7 @@ test('[PIP-13] no header of a stranger changes anything, and no header throws', 
       expect(typeof behind(headers, '10.0.0.1')).toBe('string')
       expect(createAddressBehind(['203.0.113.200'])(headers, peer)).toBe(peer)
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
 })
 

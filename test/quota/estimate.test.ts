@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { likelyInput, mostTokens, namesNoMost } from '../../src/quota/estimate.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const options = { defaultMaxTokens: 4096, inputBytesPerToken: 1 }
 
@@ -112,7 +113,7 @@ describe('input', () => {
         ) as object
         return mostTokens(asked({ ...read, model: 'm' }), options).input >= textsIn(known)
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

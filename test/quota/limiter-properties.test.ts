@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Counter } from '../../src/quota/counters.ts'
 import { goodNetwork, type Network, World } from './limiter-world.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const counterOf = (limit: number, period: Counter['period'] = 'day'): Counter => ({
   id: `counter-${period}`,
@@ -80,7 +81,7 @@ describe('a limit that processes share, over any order of events', () => {
         await world.play(exhaust(world, counter, skewed ? world.processes.slice(0, 1) : world.processes))
         expect(world.accountOf(counter)).toEqual({ admitted: limit, excess: 0, writtenOff: 0, outstanding: 0 })
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 
@@ -112,7 +113,7 @@ describe('a limit that processes share, over any order of events', () => {
           })
         },
       ),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     )
   })
 
@@ -144,7 +145,7 @@ describe('a limit that processes share, over any order of events', () => {
           await world.play(demand(world, counter, { until: begin + 6000, gap: 20, longest, most, excess: 0.2, weights }))
         },
       ),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     )
   })
 
@@ -162,7 +163,7 @@ describe('a limit that processes share, over any order of events', () => {
         await world.play(exhaust(world, counter))
         expect(world.accountOf(counter)).toMatchObject({ admitted: Math.max(limit, admitted), writtenOff: 0 })
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Counter, Reservation } from '../../src/quota/counters.ts'
 import { goodNetwork, type Process, World } from './limiter-world.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const slotsOf = (limit: number): Counter => ({ id: 'slots', unit: 'slots', limit, period: 'minute', label: `${limit} at a time` })
 
@@ -120,7 +121,7 @@ describe('slots of running requests', () => {
         if (first) await world.play(takeAll(world, counter, first, 30 * delay + 100 * limit).then((count) => (held = count)))
         expect({ held, lost: running.lost }).toEqual({ held: limit, lost: 0 })
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 
@@ -152,7 +153,7 @@ describe('slots of running requests', () => {
         if (first) await world.play(takeAll(world, counter, first, 30_000).then((count) => (held = count)))
         expect(held).toBe(limit)
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     )
   })
 })

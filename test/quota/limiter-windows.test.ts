@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { type Period, periods } from '../../src/call.ts'
 import { graceOf, isWithin, windowAt } from '../../src/quota/windows.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 /** Times from 1900 to 2200. */
 const times = fc.integer({ min: Date.UTC(1900, 0, 1), max: Date.UTC(2200, 0, 1) })
@@ -24,7 +25,7 @@ describe('windows of time', () => {
         expect(windowAt(period, window.end).start).toBe(window.end)
         expect(windowAt(period, window.start - 1).end).toBe(window.start)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -34,7 +35,7 @@ describe('windows of time', () => {
         const [later, earlier] = [windowAt(period, now), windowAt(period, now - back)]
         expect(earlier.end <= later.start || (earlier.start === later.start && earlier.end === later.end)).toBe(true)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -55,7 +56,7 @@ describe('windows of time', () => {
           604_800_000,
         ])
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

@@ -5,6 +5,7 @@ import { costOf, flat, mostOf, type Rate, type Rates } from '../../src/quota/pri
 import { createPrices, type Price, type PricesOptions } from '../../src/quota/prices.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import type { TokensUsed } from '../../src/quota/governance.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 /** US dollars for a million tokens, with as many decimals as price lists have. */
 const perMillion = fc.integer({ min: 0, max: 600_000_000 }).map((millionths) => millionths / 1e6)
@@ -63,7 +64,7 @@ describe('money', () => {
         const cost = costOf(list, used)
         return Number.isSafeInteger(cost) && cost >= 0
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 
@@ -76,7 +77,7 @@ describe('money', () => {
         const sum = BigInt(fresh) * BigInt(a) + BigInt(cached) * BigInt(b) + BigInt(written) * BigInt(c) + 7n
         return BigInt(costOf(list, { input: fresh + cached, cachedInput: cached, output: written })) === (sum + 999n) / 1000n
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -97,7 +98,7 @@ describe('money', () => {
         }
         return costOf(same, used) === costOf(same, { input: used.input, output: used.output })
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -115,7 +116,7 @@ describe('money', () => {
         const difference = sum - costOf(list, whole)
         return difference >= 0 && difference <= pieces.length
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -125,7 +126,7 @@ describe('money', () => {
         const list: Rates = { input: flat(Math.max(a, b)), output: flat(1), cachedInput: flat(Math.min(a, b)), request: 0 }
         return costOf(list, used) <= costOf(list, { ...used, cachedInput: 0 })
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -135,7 +136,7 @@ describe('money', () => {
         const most = { input: used.input + moreInput, output: used.output + moreOutput }
         return mostOf(list, most) >= costOf(list, used)
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })

@@ -12,6 +12,7 @@ import { createPrices } from '../../src/quota/prices.ts'
 import { quotaSchema, toQuotaConfig } from '../../src/quota/schema.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { noon } from './stage.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 // $1 and $2 a million: 1000 and 2000 billionths a token.
 const cost = (input: number, output: number): number => 1000 * input + 2000 * output
@@ -196,6 +197,6 @@ test('[QUO-59] any sequence of requests with any usage: limits hold exactly, and
       expect(world.lines.reduce((sum, line) => sum + (line.cost_nano_dollars ?? 0), 0)).toBe(world.used.nanoDollars)
       await world.governance[Symbol.asyncDispose]()
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   )
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { readUsage } from '../../src/providers/inference/usage.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 describe('usage as vendors tell it', () => {
   test.each([
@@ -87,7 +88,7 @@ describe('usage as vendors tell it', () => {
           reasoning <= output
         )
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })

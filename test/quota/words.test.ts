@@ -6,6 +6,7 @@ import { amountOf, countersOf, compileLimits, networkOf, subjectsOf } from '../.
 import { refused } from '../../src/quota/governance-refusal.ts'
 import { patternOf } from '../../src/quota/patterns.ts'
 import { quotaSchema, toQuotaConfig } from '../../src/quota/schema.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 const counter = (over: Partial<Counter> = {}): Counter => ({
   id: 'c',
@@ -256,6 +257,6 @@ test('patterns of models do as regular expressions would', () => {
       const expression = new RegExp(`^${written.replaceAll('.', '\\.').replaceAll('*', '.*')}$`)
       return patternOf(written)(text) === expression.test(text)
     }),
-    { numRuns: 10_000 },
+    { numRuns: runs(10_000) },
   )
 })

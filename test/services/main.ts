@@ -1,12 +1,12 @@
 // `npm run test:services [files]`: PostgreSQL and Redis for the tests that talk to them, and Prometheus' checker. Installs what is missing, starts
-// both on free ports in temporary folders, runs the tests, stops everything whatever happens, and exits as the tests do.
+// both on free ports in temporary folders, runs the tests at full size, stops everything whatever happens, and exits as the tests do.
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { findOrInstall } from './packages.ts'
 import { startPostgres } from './postgres.ts'
 import { findOrFetchPromtool } from './promtool.ts'
 import { startRedis } from './redis.ts'
-import { testsWithEngines } from './tests-with-engines.ts'
+import { testsThatImport } from './tests-that-import.ts'
 
 const root = resolve(import.meta.dir, '../..')
 
@@ -26,7 +26,7 @@ function say(line: string): void {
 }
 
 async function main(): Promise<number> {
-  const tests = process.argv.length > 2 ? process.argv.slice(2) : testsWithEngines()
+  const tests = process.argv.length > 2 ? process.argv.slice(2) : testsThatImport('src/testing/engines.ts')
   if (tests.length === 0) throw new Error('there are no tests that ask testing/engines.ts')
   const programs = findOrInstall(say)
   const fetching = findOrFetchPromtool(say)
@@ -35,6 +35,7 @@ async function main(): Promise<number> {
   const promtool = await fetching
   say(`PostgreSQL and Redis are running; ${tests.length} test files`)
   return await run(tests, {
+    CORRAL_TEST_SIZE: 'full',
     CORRAL_TEST_POSTGRES: postgres.url,
     CORRAL_TEST_POSTGRES_CA: postgres.ca,
     CORRAL_TEST_REDIS: redis.url,

@@ -272,7 +272,7 @@ describe('SQLite', () => {
     try {
       const path = join(folder, 'x.db')
       const { told, events } = recorded()
-      await using database = await openDatabase({ engine: 'sqlite', path }, { events })
+      await using database = await openDatabase({ engine: 'sqlite', path }, { events, times: { watch: 50 } })
       using snapshot = createSnapshot({
         database,
         scope: 'a',
@@ -311,7 +311,7 @@ describe('SQLite', () => {
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
-  }, 20_000)
+  })
 
   test('[STO-20] two names of one file are one database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))

@@ -6,6 +6,7 @@ import { newId, timeOfId } from '../../src/storage/ids.ts'
 import { cursorOf, pageOf, type PageRequest } from '../../src/storage/pages.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
+import { runs } from '../../src/testing/sizes.ts'
 
 interface Row {
   readonly id: string
@@ -111,7 +112,7 @@ for (const engine of engines) {
           expect(expected.filter(({ id }) => !seenIds.has(id))).toEqual([])
           if (keep) expect(seen.every(keep)).toBe(true)
         }),
-        { numRuns: 150 },
+        { numRuns: runs(150) },
       )
     }, 60_000)
 
@@ -137,7 +138,7 @@ for (const engine of engines) {
           const got = await page(database, { limit, order, after: cursor(from), before: cursor(to) })
           expect(got).toEqual({ rows: expected, hasMore: range.length > expected.length })
         }),
-        { numRuns: 150 },
+        { numRuns: runs(150) },
       )
     }, 60_000)
 
@@ -170,7 +171,7 @@ for (const engine of engines) {
             if (result instanceof Error) expect(result).toMatchObject({ name: 'ApiError', status: 400 })
           },
         ),
-        { numRuns: 200 },
+        { numRuns: runs(200) },
       )
     })
   })

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { Slab } from '../../wire/byte-writer.ts'
 import { FrameEditor } from './frame-editor.ts'
+import { runs } from '../../testing/sizes.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -63,7 +64,7 @@ test('whatever way a frame takes, id, created and model are the stream’s and a
       const { id, created } = told[0] as { id: string; created: number }
       expect(told).toEqual(chunks.map((value) => ({ ...value, id, created, model: 'told/model' })))
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })
 
@@ -99,7 +100,7 @@ test('a frame that is not well-formed never takes the short way', () => {
       const wellFormed = isJson(bad.subarray(6, -2).toString('latin1'))
       if (!wellFormed) expect(editor.writeAlike(bad, 0)).toBe(0)
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

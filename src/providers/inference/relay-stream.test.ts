@@ -4,6 +4,7 @@ import type { EgressBody } from '../../egress/egress.ts'
 import { ApiError } from '../../errors.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import { RelayStream } from './relay-stream.ts'
+import { runs } from '../../testing/sizes.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -67,7 +68,7 @@ test('[STR-6] however a stream is cut into pieces, the caller gets the same', as
       expect(await relayed(pieces)).toEqual(oneByOne)
       expect(await relayed(whole.length > 0 ? [whole] : [])).toEqual(oneByOne)
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })
 

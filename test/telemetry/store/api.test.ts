@@ -226,7 +226,7 @@ describe('events that callers log', () => {
     }
     expect(await answer()).toMatchObject({ data: { [base.span_id]: { name: 'my step', status: 'error', attributes: { step: 1 } } } })
     expect((await server.ask('bob', path, {})).status).toBe(404)
-  }, 20_000)
+  })
 
   test('[TST-8] refuses what would outlive all others, what is too long, what is nonsense', async () => {
     await using server = await traceServer()

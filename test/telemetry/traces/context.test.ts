@@ -4,6 +4,7 @@ import { samplers } from '../../../src/telemetry/config.ts'
 import { createSampler } from '../../../src/telemetry/traces/sampler.ts'
 import { createTraceContexts, parseBaggage, parseTraceparent, parseTracestate } from '../../../src/telemetry/traces/trace-context.ts'
 import { createIds } from '../../../src/telemetry/traces/trace-ids.ts'
+import { runs } from '../../../src/testing/sizes.ts'
 
 const hex = (length: number) =>
   fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: length, maxLength: length })
@@ -19,7 +20,7 @@ describe('traceparent', () => {
         // A version to come may say more; this one may not.
         expect(parseTraceparent(`${header}-more`) !== undefined).toBe(of !== '00')
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -31,7 +32,7 @@ describe('traceparent', () => {
         const read = parseTraceparent(header)
         if (read) expect(header.trim()).toMatch(/^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(-|$)/)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
     fc.assert(fc.property(fc.string(), (header) => expect(parseTraceparent(header)).toBeUndefined()))
   })
@@ -99,7 +100,7 @@ describe('samplers', () => {
           expect(createSampler('parentbased_traceidratio', large)(traceId, undefined)).toBe(true)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
     const ids = createIds()
     const sampler = createSampler('traceidratio', 0.1)

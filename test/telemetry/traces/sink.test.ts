@@ -10,6 +10,7 @@ import { names } from '../../../src/telemetry/traces/semconv.ts'
 import { shapeOf } from '../../../src/telemetry/traces/shape.ts'
 import type { SpanRecord } from '../../../src/telemetry/traces/span.ts'
 import { createIds } from '../../../src/telemetry/traces/trace-ids.ts'
+import { runs } from '../../../src/testing/sizes.ts'
 
 const hour = 3_600_000
 
@@ -133,7 +134,7 @@ test('[TRC-6] whatever an event holds, nothing is thrown', () => {
       sink.requestFinished(request({ error, status: 500 }))
       expect(failures.length).toBeLessThanOrEqual(1)
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })
 

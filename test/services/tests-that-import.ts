@@ -5,20 +5,20 @@ const root = resolve(import.meta.dir, '../..')
 
 const importPattern = /\bfrom '(\.[^']+)'|\bimport\('(\.[^']+)'\)/g
 
-/** The test files that ask `src/testing/engines.ts` which engines there are, by themselves or through what they import. Relative to the repository. */
-export function testsWithEngines(): string[] {
+/** The test files that import `module`, directly or through other modules. Paths are relative to the repository. */
+export function testsThatImport(module: string): string[] {
   const files = ['test', 'src'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
       .map((name) => join(folder, name)),
   )
   const importsOf = new Map(files.map((name) => [name, importedBy(name)]))
-  const asking = new Set([join('src', 'testing', 'engines.ts')])
-  for (let before = 0; before < asking.size;) {
-    before = asking.size
-    for (const [name, imports] of importsOf) if (imports.some((one) => asking.has(one))) asking.add(name)
+  const importing = new Set([join(module)])
+  for (let before = 0; before < importing.size;) {
+    before = importing.size
+    for (const [name, imports] of importsOf) if (imports.some((one) => importing.has(one))) importing.add(name)
   }
-  return [...asking].filter((name) => name.endsWith('.test.ts')).toSorted()
+  return [...importing].filter((name) => name.endsWith('.test.ts')).toSorted()
 }
 
 function importedBy(name: string): string[] {
