@@ -14,12 +14,14 @@ export function runBun(args) {
     console.error(error.message)
     process.exit(1)
   }
-  // A server whose launcher is killed with -9 hears nothing of it: told the launcher's id, it looks by itself and leaves no orphan.
-  const launcher = { CORRAL_LAUNCHER: String(process.pid) }
-  const child = spawn(bun, args, { stdio: 'inherit', env: { ...settings, ...process.env, ...launcher } })
+  // Before the child exists: the default action would end this process alone and leave the child behind.
+  let child
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) {
     if (signal in constants.signals) process.on(signal, () => child.kill(signal))
   }
+  // A launcher that is killed with -9 forwards nothing: with its id the server watches it and leaves no orphan.
+  const launcher = { CORRAL_LAUNCHER: String(process.pid) }
+  child = spawn(bun, args, { stdio: 'inherit', env: { ...settings, ...process.env, ...launcher } })
   child.on('error', (error) => {
     console.error(`Corral could not start Bun at ${bun}: ${error.message}`)
     process.exit(1)

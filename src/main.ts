@@ -1,18 +1,21 @@
-import { type CommandContext } from './cli/command.ts'
 import { commands } from './cli/commands.ts'
-import { runProgram } from './cli/program.ts'
+import { runToExit } from './cli/exit.ts'
 import { createOutput } from './cli/terminal.ts'
+import { workerVariable } from './runtime/parent.ts'
+import { listenForStop, signalExitCodes } from './runtime/stop-signals.ts'
 
+const isWorker = process.env[workerVariable] !== undefined
 const interrupt = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupt.abort(signal))
-}
+// From here to the end of the process: a signal at any moment of start-up is either handled or has its default action, never lost.
+listenForStop(['SIGINT', 'SIGTERM'], {
+  first: (signal) => interrupt.abort(signal),
+  // A worker is ended by its supervisor, which knows how long it may take.
+  again: (signal) => isWorker || process.exit(signalExitCodes[signal]),
+})
 
 const stdout = createOutput(process.stdout, process.env)
 const stderr = createOutput(process.stderr, process.env)
-const context: CommandContext = { env: process.env, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal }
+const context = { env: process.env, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal }
 
-const exitCode = await runProgram(commands, process.argv.slice(2), context)
-await Promise.all([stdout.drained(), stderr.drained()])
-// Whatever still holds the loop open (a kept-alive connection, a timer) has no say once the command is done.
-process.exit(exitCode)
+// What still holds the loop open (a kept-alive connection, a timer) does not delay the exit.
+process.exit(await runToExit(commands, process.argv.slice(2), context))

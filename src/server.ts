@@ -27,6 +27,8 @@ export interface StartOptions {
   log?: Log | undefined
   /** Of this process among those of one server, e.g. `worker-0`. */
   name?: string | undefined
+  /** Aborted before the port is open: nothing is served, and `startServer` rejects with its reason. */
+  signal?: AbortSignal | undefined
 }
 
 export interface DrainOptions {
@@ -57,6 +59,8 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const tls = await readTls(config.server)
   const services = await buildOrExplain(config, options)
   try {
+    // Nothing between here and `bind` waits: a port never opens after the signal.
+    options.signal?.throwIfAborted()
     const app = createApp(services)
     const listeners = bind(config.server, { fetch: app.fetch, tls, sharePort: options.sharePort ?? false }, options.port)
     const urls = listeners.map(({ url }) => url.href.replace(/\/$/, ''))

@@ -1,14 +1,14 @@
 import { systemCall } from './call.ts'
 import type { Config } from './config/config.ts'
-import { whenParentDies } from './runtime/parent.ts'
-import { listenForStop, type StopSignal } from './runtime/stop-signals.ts'
+import { isAlive, launcherVariable, whenParentDies, workerVariable } from './runtime/parent.ts'
+import { listenForStop, signalExitCodes, whenAborted } from './runtime/stop-signals.ts'
 import { lineToSupervisor, supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
-import { type RunningServer, StartError, startServer } from './server.ts'
+import { type RunningServer, StartError, startServer, type StartOptions } from './server.ts'
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log, LogFileError } from './telemetry/logger.ts'
 import { joinCrew } from './telemetry/metrics/crew.ts'
-import { supervise, withSharedParts, workerVariable } from './workers.ts'
+import { supervise, withSharedParts } from './workers.ts'
 
 /** What is served, once it is. */
 export interface Serving {
@@ -22,6 +22,8 @@ export interface Serving {
 export interface ServeOptions {
   /** The environment this process was started with; workers get it too. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Aborts, with the signal's name as its reason, when SIGTERM or SIGINT asks the process to stop; also during start-up. */
+  readonly signal: AbortSignal
   /** Called once, when requests are answered. Not in workers: their supervisor tells. */
   readonly onServing?: (serving: Serving) => void
 }
@@ -29,7 +31,8 @@ export interface ServeOptions {
 /**
  * Serves a configuration until a signal stops it, as the whole of a process: alone, or (`server.workers` above 1, Linux) as the
  * supervisor of workers, or as one of those. Resolves with the exit code: 0 after a clean stop, 1 when workers would not live.
- * SIGTERM, SIGINT and SIGHUP drain; a second one, a second later, ends the process at once. Throws StartError.
+ * SIGTERM, SIGINT (`options.signal`) and SIGHUP drain, or end the start; a second SIGHUP, a second later, ends the process at once.
+ * Throws StartError.
  *
  * A failure that no request waits for (an unhandled rejection, an exception in a callback) is logged and the process goes on: ending it
  * would let one caller's bad luck break every other caller's stream.
@@ -56,28 +59,65 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
   const events = createEvents(log)
   using cleanup = new DisposableStack()
   cleanup.use(logFailures(events))
-  const worker = options.env[workerVariable]
-  if (worker !== undefined && process.connected) return await serveAsWorker(withSharedParts(config, options.env), worker, log)
+  const isWorker = options.env[workerVariable] !== undefined
+  const stop = new AbortController()
+  const stopped = whenAborted(stop.signal).then(String)
+  cleanup.use(
+    listenForStop(['SIGHUP'], {
+      first: (signal) => stop.abort(signal),
+      again: (signal) => isWorker || process.exit(signalExitCodes[signal]),
+    }),
+  )
+  void whenAborted(options.signal).then((reason) => stop.abort(reason))
+  void whenOrphaned(options.env).then((why) => stop.abort(why))
+  const run: Run = { stop: stop.signal, stopped, log, events }
+  if (isWorker) return await serveAsWorker(config, options.env, run)
 
-  const stop = cleanup.use(listenForStop((signal) => process.exit(128 + signalNumbers[signal])))
-  const stopped = Promise.race([stop.first, whenLauncherDies(options.env)])
   if (config.server.workers > 1 && process.platform === 'linux') {
-    return await supervise(config, { ...options, events, log, stopped })
+    return await supervise(config, { ...options, ...run })
   }
   if (config.server.workers > 1) {
     events.warning(`server.workers is ${config.server.workers}: several processes share a port on Linux only; serving with one`)
   }
-  const server = await startServer(config, { log })
+  const server = await startUnlessStopped(config, {}, run)
+  if (!server) return 0
   const { urls, port, services } = server
-  options.onServing?.({ urls, port, models: () => services.models.list(systemCall('start', new AbortController().signal)) })
+  if (!stop.signal.aborted) {
+    options.onServing?.({ urls, port, models: () => services.models.list(systemCall('start', new AbortController().signal)) })
+  }
   await stopOn(await stopped, server)
   return 0
 }
 
-/** Set by the launcher (bin/corral.js) to its own process id. */
-const launcherVariable = 'CORRAL_LAUNCHER'
+/** What the parts of one process share. */
+interface Run {
+  /** Aborts with the reason to stop. */
+  readonly stop: AbortSignal
+  /** Resolves with the same reason. */
+  readonly stopped: Promise<string>
+  readonly log: Log
+  readonly events: Events
+}
 
-const signalNumbers: Readonly<Record<StopSignal, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+/** Milliseconds in which a start that was stopped may undo what it began. */
+const undoTime = 3000
+
+/** Undefined where the reason to stop came before the port was open. What does not return in time ends with the process. */
+async function startUnlessStopped(
+  config: Config,
+  options: StartOptions,
+  { stop, stopped, log, events }: Run,
+): Promise<RunningServer | undefined> {
+  const tooLate = stopped.then(() => new Promise<undefined>((resolve) => setTimeout(resolve, undoTime)))
+  let server: RunningServer | undefined
+  try {
+    if (!stop.aborted) server = await Promise.race([startServer(config, { ...options, log, signal: stop }), tooLate])
+  } catch (error) {
+    if (!stop.aborted) throw error
+  }
+  if (!server) events.stoppedEarly(await stopped)
+  return server
+}
 
 /** A load balancer needs a moment to notice after SIGTERM; somebody at a keyboard does not want to wait. */
 async function stopOn(why: string, server: RunningServer): Promise<void> {
@@ -86,23 +126,32 @@ async function stopOn(why: string, server: RunningServer): Promise<void> {
 
 /**
  * A worker loads the configuration by itself, from the same arguments and environment, so that no secret is written anywhere on the way.
- * It drains when told to, any number of times, and when its supervisor is gone.
+ * It drains on any number of signals, and when its supervisor is gone.
  */
-async function serveAsWorker(config: Config, variable: string, log: Log): Promise<0> {
-  const [index, port] = variable.split('/')
-  const orphaned = supervisorGone().then(() => 'the supervisor is gone')
-  using stop = listenForStop(() => undefined)
-  const server = await startServer(config, { port: Number(port) || undefined, sharePort: true, log, name: `worker-${index}` })
+async function serveAsWorker(config: Config, env: ServeOptions['env'], run: Run): Promise<0> {
+  const [index, port] = (env[workerVariable] ?? '').split('/')
+  const options = { port: Number(port) || undefined, sharePort: true, name: `worker-${index}` }
+  const server = await startUnlessStopped(withSharedParts(config, env), options, run)
+  if (!server) return 0
   if (server.services.metrics) joinCrew(server.services.metrics, lineToSupervisor())
   tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
-  await stopOn(await Promise.race([stop.first, orphaned]), server)
+  await stopOn(await run.stopped, server)
   return 0
 }
 
-/** Never resolves where something else than the launcher started this process: a shell may well end before it. */
-function whenLauncherDies(env: ServeOptions['env']): Promise<string> {
-  return new Promise((resolve) => {
-    if (Number(env[launcherVariable]) === process.ppid) whenParentDies(() => resolve('the launcher is gone'))
+/**
+ * Resolves with the reason when the process that this one belongs to is gone, also where that was before the call. Never where another
+ * program than the launcher started this process: a shell may well end before it.
+ */
+async function whenOrphaned(env: ServeOptions['env']): Promise<string> {
+  if (env[workerVariable] !== undefined) {
+    await supervisorGone()
+    return 'the supervisor is gone'
+  }
+  const launcher = Number(env[launcherVariable])
+  if (launcher > 0 && launcher !== process.ppid && !isAlive(launcher)) return 'the launcher is gone'
+  return await new Promise((resolve) => {
+    if (launcher === process.ppid) whenParentDies(() => resolve('the launcher is gone'))
   })
 }
 

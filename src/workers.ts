@@ -1,4 +1,5 @@
 import type { Config } from './config/config.ts'
+import { workerVariable } from './runtime/parent.ts'
 import { startWorker, type WorkerMessage, type WorkerProcess } from './runtime/worker-process.ts'
 import { listenOrExplain } from './server.ts'
 import type { Events } from './telemetry/events.ts'
@@ -7,9 +8,6 @@ import type { Log } from './telemetry/logger.ts'
 import { CrewMetrics } from './telemetry/metrics/crew.ts'
 import { definitionsOf } from './telemetry/metrics/definitions.ts'
 
-/** Set in workers: `INDEX/PORT`. */
-export const workerVariable = 'CORRAL_WORKER'
-
 /** Set in workers: provider id → what goes over its configuration, as JSON. */
 const partsVariable = 'CORRAL_WORKER_PARTS'
 
@@ -17,7 +15,8 @@ export interface SuperviseOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly events: Events
   readonly log: Log
-  /** Resolves with the reason to stop. */
+  /** Aborts with the reason to stop; `stopped` resolves with it. */
+  readonly stop: AbortSignal
   readonly stopped: Promise<string>
   readonly onServing?: ((serving: WorkerMessage) => void) | undefined
 }
@@ -28,6 +27,8 @@ const wellAfter = 10_000
 const mostFailures = 5
 /** Milliseconds before the first restart; doubled each time. */
 const firstBackoff = 100
+/** Milliseconds between the arrival of one signal in two processes. */
+const sameMoment = 500
 /** Seconds that workers get beyond the drain's own times before they are killed. */
 const lastMoments = 10
 
@@ -39,6 +40,10 @@ export async function supervise(config: Config, options: SuperviseOptions): Prom
   for (const { id, definition, config: settings } of config.providers) {
     const part = await definition.startShared?.(settings, { id, log: options.log.child({ category: 'providers', provider: id }) })
     if (part) overrides[id] = parts.use(part).overrides
+  }
+  if (options.stop.aborted) {
+    options.events.stoppedEarly(await options.stopped)
+    return 0
   }
   const env = { ...options.env, [partsVariable]: JSON.stringify(overrides) }
   return await new Crew(config, { ...options, env }).run()
@@ -90,9 +95,10 @@ class Crew {
     const first = this.#start(0)
     const serving = await Promise.race([first.listening, first.exited.then(() => undefined), stopped.then(() => undefined)])
     if (!serving) {
-      this.#stopping = true
-      first.kill('SIGTERM')
-      return (await first.exited).code === 0 ? 0 : 1
+      const { code, signal } = await first.exited
+      // A signal to the whole process group can end a worker in its first moments before this process has seen its own.
+      if (signal !== null) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, sameMoment))])
+      return this.#stopping || code === 0 ? 0 : 1
     }
     this.#port = serving.port
     this.#watch(0, first)

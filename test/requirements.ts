@@ -8,6 +8,7 @@ import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
 import { pipeline } from './requirements/pipeline.ts'
 import { policy } from './requirements/policy.ts'
+import { processes } from './requirements/process.ts'
 import { quota } from './requirements/quota.ts'
 import type { Requirements } from './requirements/requirement.ts'
 import { serving } from './requirements/serving.ts'
@@ -34,4 +35,5 @@ export const requirements: Requirements = {
   ...guarantees,
   ...vendors,
   ...fairness,
+  ...processes,
 }

@@ -1,3 +1,5 @@
+import { signalExitCodes } from '../runtime/stop-signals.ts'
+
 /**
  * Where a command writes. `write` never throws: once the reader has gone (a closed pipe) what follows is dropped.
  * Styles return the text unchanged where colour is off (no terminal, `NO_COLOR`), so that they can always be used.
@@ -7,6 +9,10 @@ export interface Output {
   readonly isTerminal: boolean
   /** Characters a line; 80 where unknown. */
   readonly columns: number
+  /** Whether anything was written yet. */
+  readonly hasWritten: boolean
+  /** Whether the reader closed the pipe. A command that has no end of its own stops then. */
+  readonly readerGone: boolean
   bold(text: string): string
   dim(text: string): string
   red(text: string): string
@@ -24,12 +30,17 @@ export interface CommandContext {
   readonly stderr: Output
   /** Absolute path against which file names are meant. */
   readonly cwd: string
-  /** Aborts on SIGINT and SIGTERM. */
+  /** Aborts on SIGINT and SIGTERM; the reason is the signal's name. */
   readonly signal: AbortSignal
 }
 
-/** 0 done, 1 failed, 2 the command line was wrong, 130 interrupted. */
-export type ExitCode = 0 | 1 | 2 | 130
+/** 0 done, 1 failed, 2 the command line was wrong, 130 or 143 ended by SIGINT or SIGTERM. */
+export type ExitCode = 0 | 1 | 2 | 130 | 143
+
+/** The exit code of a command that ends because its context's signal was aborted. */
+export function interruptedCode({ reason }: AbortSignal): ExitCode {
+  return reason === 'SIGTERM' ? signalExitCodes.SIGTERM : signalExitCodes.SIGINT
+}
 
 export interface OptionSpec {
   /** `integer` is checked to be a whole number ≥ 0. */

@@ -20,7 +20,7 @@ ${output.bold('Examples:')}
 
 \`corral help COMMAND\` explains a command; \`corral --version\` tells the version.
 Llama Stack's spellings (\`corral stack run\`, \`corral stack list-providers\` …) work too.
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted.
 `
 }
 

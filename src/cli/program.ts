@@ -1,4 +1,4 @@
-import { type Command, CommandError, type CommandContext, type ExitCode, usageError } from './command.ts'
+import { type Command, CommandError, type CommandContext, type ExitCode, interruptedCode, usageError } from './command.ts'
 import { commandHelp, generalHelp, groupHelp } from './help.ts'
 import { nearest } from '../config/nearest.ts'
 import { parseInput } from './parse.ts'
@@ -9,7 +9,7 @@ export async function runProgram(commands: readonly Command[], words: readonly s
   try {
     return await dispatch(commands, words, context)
   } catch (error) {
-    if (context.signal.aborted) return 130
+    if (context.signal.aborted) return interruptedCode(context.signal)
     return report(error, context)
   }
 }

@@ -1,6 +1,8 @@
 import { writeBanner } from './banner.ts'
-import { CommandError, defineCommand } from './command.ts'
+import { CommandError, defineCommand, interruptedCode } from './command.ts'
 import { needlessServing } from './needless.ts'
+import { workerVariable } from '../runtime/parent.ts'
+import { whenAborted } from '../runtime/stop-signals.ts'
 
 export const run = defineCommand({
   name: 'run',
@@ -36,18 +38,20 @@ export const run = defineCommand({
     const { loadChosen, oneSource } = await import('./configuration.ts')
     const source = oneSource(args[0], options.config)
     // Workers load the same configuration again; their supervisor has told its warnings.
-    const isWorker = context.env['CORRAL_WORKER'] !== undefined
+    const isWorker = context.env[workerVariable] !== undefined
     const told = isWorker ? { ...context, stderr: { ...context.stderr, write: () => {} } } : context
-    const { config } = await loadChosen(
-      { source, flags: { port, host, providers, workers, logging }, strict: options.strict, probe: true },
-      told,
-    )
+    const { stdout, stderr, env, signal } = context
+    const loading = loadChosen({ source, flags: { port, host, providers, workers, logging }, strict: options.strict, probe: true }, told)
+    await Promise.race([loading, whenAborted(signal)])
+    // Before its first output the program ends as if it had no handler.
+    if (signal.aborted) return stdout.hasWritten || stderr.hasWritten ? 0 : interruptedCode(signal)
+    const { config } = await loading
     const { serve } = await import('../supervisor.ts')
     const { StartError } = await import('../server.ts')
-    const { stdout, env } = context
     try {
       return await serve(config, {
         env,
+        signal,
         onServing(serving) {
           const { urls, port: served } = serving
           const [url = ''] = urls

@@ -3,14 +3,16 @@ import type { Output } from './command.ts'
 
 /** The part of `process.stdout` that is needed. */
 export interface Sink {
-  write(text: string, done?: () => void): unknown
+  write(text: string, done: (error?: Error | null) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }
 
 export interface TerminalOutput extends Output {
-  /** Resolves when everything written has left this process or its reader is gone. */
+  /** Why something could not be written. Absent: all was, or the reader closed the pipe. */
+  readonly failure: Error | undefined
+  /** Resolves when everything written has left this process, or can no longer leave it. */
   drained(): Promise<void>
 }
 
@@ -19,24 +21,48 @@ type Env = Readonly<Record<string, string | undefined>>
 export function createOutput(sink: Sink, env: Env): TerminalOutput {
   const isTerminal = sink.isTTY === true
   const colour = wantsColour(env, isTerminal)
+  let hasWritten = false
   let readerGone = false
-  // A reader that leaves early (`corral list providers | head`) is no failure: the rest is dropped.
-  sink.on('error', () => (readerGone = true))
+  let failure: Error | undefined
+  let pending = 0
+  let waiting: (() => void)[] = []
+  const onError = (error: Error) => {
+    // A reader that leaves early (`corral list providers | head`) is no failure: the rest is dropped.
+    if ('code' in error && error.code === 'EPIPE') readerGone = true
+    else failure ??= error
+  }
+  sink.on('error', onError)
+  // Counted by write: Bun calls back for an empty write at once, whatever is still queued before it.
+  const onWritten = (error?: Error | null) => {
+    if (error) onError(error)
+    pending--
+    if (pending > 0) return
+    for (const resolve of waiting) resolve()
+    waiting = []
+  }
   const style = (on: number, off: number) => (text: string) => (colour ? `\u001B[${on}m${text}\u001B[${off}m` : text)
   return {
     isTerminal,
     get columns() {
       return sink.columns ?? 80
     },
+    get hasWritten() {
+      return hasWritten
+    },
+    get readerGone() {
+      return readerGone
+    },
+    get failure() {
+      return failure
+    },
     write(text) {
-      if (!readerGone) sink.write(text)
+      if (text === '' || readerGone) return
+      hasWritten = true
+      pending++
+      sink.write(text, onWritten)
     },
     async drained() {
-      if (readerGone) return
-      await new Promise<void>((resolve) => {
-        sink.on('error', () => resolve())
-        sink.write('', () => resolve())
-      })
+      if (pending > 0) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     bold: style(1, 22),
     dim: style(2, 22),

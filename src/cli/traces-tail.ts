@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { StoredTrace } from '../telemetry/store/reader.ts'
-import { type CommandContext, defineCommand } from './command.ts'
+import { type CommandContext, defineCommand, interruptedCode } from './command.ts'
 import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
 import { traceLine } from './traces-text.ts'
 
@@ -42,7 +42,7 @@ export const tracesTail = defineCommand({
       const latest = store?.list({ limit: lines, ...(failed && { failed: true }) }) ?? []
       for (const trace of latest.toReversed()) show(trace)
     }
-    while (await goesOn(signal)) {
+    while (!stdout.readerGone && (await goesOn(signal))) {
       // Opened each time: somebody may remove the file, and a server makes a new one.
       using store = await openStore(config)
       const newest = store?.lastId() ?? 0
@@ -54,7 +54,7 @@ export const tracesTail = defineCommand({
         more = traces.length === batch
       }
     }
-    return 130
+    return stdout.readerGone ? 0 : interruptedCode(signal)
   },
 })
 

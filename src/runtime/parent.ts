@@ -1,3 +1,9 @@
+/** Set by the launcher (bin/corral.js) to its own process id. */
+export const launcherVariable = 'CORRAL_LAUNCHER'
+
+/** Set in workers: `INDEX/PORT`. */
+export const workerVariable = 'CORRAL_WORKER'
+
 /** Milliseconds between two looks. */
 const interval = 500
 
@@ -16,8 +22,8 @@ export function whenParentDies(listener: () => void): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
-/** Windows keeps telling the number of a parent that is gone. */
-function isAlive(pid: number): boolean {
+/** Windows keeps reporting the id of a parent that is gone. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

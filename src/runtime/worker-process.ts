@@ -64,9 +64,12 @@ export function lineToSupervisor(): MessageLine {
   }
 }
 
-/** For a worker: resolves when its supervisor is gone, however that ended. */
+/** For a worker: resolves when its supervisor is gone, however that ended; at once where it already is. */
 export function supervisorGone(): Promise<void> {
-  return new Promise((resolve) => process.once('disconnect', () => resolve()))
+  return new Promise((resolve) => {
+    if (!process.connected) resolve()
+    else process.once('disconnect', () => resolve())
+  })
 }
 
 function isWorkerMessage(message: unknown): message is WorkerMessage {

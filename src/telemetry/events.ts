@@ -129,6 +129,8 @@ export interface Events {
   draining(why: string, running: number, limit: number): void
   /** Nothing runs any more; `aborted` did not finish within the limit. */
   drained(aborted: number): void
+  /** Stopped during start-up: nothing was served. */
+  stoppedEarly(why: string): void
   workerStarted(worker: number, pid: number): void
   /** `restartIn` in milliseconds; absent when it is not started again. */
   workerDied(worker: number, how: string, restartIn?: number): void
@@ -229,6 +231,7 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
       if (aborted === 0) server.info({}, 'all requests finished')
       else server.warn({ aborted }, 'the time to finish is over: aborted what still ran')
     },
+    stoppedEarly: (why) => server.info({}, `${why} during start-up: stopped before serving`),
     workerStarted: (worker, pid) => server.info({ worker, pid, supervisor: process.pid }, 'worker started'),
     workerDied(worker, how, restartIn) {
       server.error({ worker, ...(restartIn !== undefined && { restart_in_ms: restartIn }) }, `worker died (${how})`)

@@ -59,6 +59,10 @@ function collecting(onOutput?: () => void): Output & { text: string } {
     },
     isTerminal: false,
     columns: 80,
+    get hasWritten() {
+      return this.text !== ''
+    },
+    readerGone: false,
     bold: plain,
     dim: plain,
     red: plain,

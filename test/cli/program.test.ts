@@ -9,7 +9,7 @@ describe('help', () => {
     for (const { code, stdout } of texts) {
       expect(code).toBe(0)
       for (const { name, summary } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, 'm'))
-      expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.')
+      expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted.')
       expect(stdout).toBe(texts[0]!.stdout)
     }
   })

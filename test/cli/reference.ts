@@ -12,7 +12,7 @@ export function cliReference(commands: readonly Command[]): string {
     '# The command line',
     generated,
     ['| command | what it does |', '|---|---|', ...index].join('\n'),
-    '`corral help COMMAND` shows the same on the terminal. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted. ' +
+    '`corral help COMMAND` shows the same on the terminal. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted. ' +
       'Results go to stdout, everything else to stderr. Colour is for terminals; `NO_COLOR` and `FORCE_COLOR` are heeded.',
     ...commands.flatMap(commandSections),
   ])

@@ -1,0 +1,16 @@
+import type { Requirements } from './requirement.ts'
+
+/** The program as a process: signals, output, command line, proxies, addresses. */
+export const processes: Requirements = {
+  'PRO-1': {
+    source: 'field report, process and command line; docs/operating.md',
+    when: 'SIGTERM or SIGINT arrives during start-up, with one process or several',
+    observed:
+      'from the first output on, every process ends with code 0 within the drain time; before, the exit code is 143 or 130; no process and no open port is left',
+  },
+  'PRO-2': {
+    source: 'field report, process and command line; POSIX.1-2024 pipe(7)',
+    when: 'the output of a command goes to a slow reader, to one that closes the pipe, or to a full disk',
+    observed: 'exit after the last byte; a closed pipe ends the command quietly; any other write error is reported, with exit code 1',
+  },
+}
