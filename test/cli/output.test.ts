@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { openSync } from 'node:fs'
 import { appendFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import { array, assert, asyncProperty, constantFrom } from 'fast-check'
 import { commands } from '../../src/cli/commands.ts'
 import { runToExit } from '../../src/cli/exit.ts'
 import { createOutput, type Sink } from '../../src/cli/terminal.ts'
@@ -52,6 +52,8 @@ function unread(words: readonly string[], env: Record<string, string>, cwd: stri
 }
 
 const textOf = (stream: ReadableStream<Uint8Array>): Promise<string> => new Response(stream).text()
+
+const coded = (code: string): Error => Object.assign(new Error(code), { code })
 
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
@@ -124,11 +126,10 @@ describe('[PRO-2] output', () => {
   })
 
   test('drained resolves after the last of any writes, whichever fail', async () => {
-    const results = fc.array(fc.constantFrom('now', 'later', 'EPIPE', 'EIO'), { maxLength: 8 })
-    await fc.assert(
-      fc.asyncProperty(results, async (writes) => {
+    const results = array(constantFrom('now', 'later', 'EPIPE', 'EIO'), { maxLength: 8 })
+    await assert(
+      asyncProperty(results, async (writes) => {
         const later: (() => void)[] = []
-        const coded = (code: string) => Object.assign(new Error(code), { code })
         const sink: Sink = {
           on: () => undefined,
           write: (text, done) => {
@@ -158,7 +159,7 @@ describe('[PRO-2] output', () => {
     const file = join(folder.path, 'run.yaml')
     await appendFile(file, 'version: 2\nproviders: {}\ntelemetry: { store: { enabled: true } }\n')
     const env = { HOME: folder.path, CORRAL_HOME: folder.path, CORRAL_CONFIG: file }
-    const gone: Sink = { on: (_, listener) => listener(Object.assign(new Error('gone'), { code: 'EPIPE' })), write: () => undefined }
+    const gone: Sink = { on: (_, listener) => listener(coded('EPIPE')), write: () => undefined }
     const signal = new AbortController().signal
     const context = { env, cwd: folder.path, signal, stdout: createOutput(gone, env), stderr: createOutput(new SlowPipe(), env) }
     context.stderr.write = () => undefined
