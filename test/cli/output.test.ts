@@ -59,7 +59,7 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-describe('[PRO-2] output', () => {
+describe('output', () => {
   const lists = [
     'list providers',
     'list apis --json',
@@ -79,7 +79,7 @@ describe('[PRO-2] output', () => {
     'help',
   ]
 
-  test.each(lists)('`corral %s` does not exit before its output is read', async (line) => {
+  test.each(lists)('[PRO-2] `corral %s` does not exit before its output is read', async (line) => {
     using folder = temporaryFolder()
     const file = join(folder.path, 'run.yaml')
     await writeFile(
@@ -99,7 +99,7 @@ describe('[PRO-2] output', () => {
     expect(out.text.length).toBe(expected.stdout.length)
   })
 
-  test('a real pipe gets every byte, a few at a time', async () => {
+  test('[PRO-2] a real pipe gets every byte, a few at a time', async () => {
     using folder = temporaryFolder()
     const fifo = join(folder.path, 'pipe')
     expect(Bun.spawnSync(['mkfifo', fifo]).exitCode).toBe(0)

@@ -11,8 +11,8 @@ function workerIds(program: Program): number[] {
   return program.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
 }
 
-describe('[PRO-1] a signal during start-up', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s after the first output ends the program with code 0', async (signal) => {
+describe('a signal during start-up', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('[PRO-1] %s after the first output ends the program with code 0', async (signal) => {
     await using program = new Program(withWarning)
     await program.until(() => program.output !== '')
     program.signal(signal)
@@ -26,7 +26,7 @@ describe('[PRO-1] a signal during start-up', () => {
     expect(program.output).toBe('')
   })
 
-  test.if(severalProcesses).each([1, 3])('after the start of worker %i of 3, none is left', async (count) => {
+  test.if(severalProcesses).each([1, 3])('[PRO-1] after the start of worker %i of 3, none is left', async (count) => {
     await using program = new Program({ server: { workers: 3, drain_grace_seconds: 0 } })
     await program.until(() => workerIds(program).length >= count)
     program.signal('SIGTERM')
