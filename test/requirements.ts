@@ -10,6 +10,7 @@ import { pipeline } from './requirements/pipeline.ts'
 import { policy } from './requirements/policy.ts'
 import { processes } from './requirements/process.ts'
 import { quota } from './requirements/quota.ts'
+import { releasedConfigs } from './requirements/released-configs.ts'
 import type { Requirements } from './requirements/requirement.ts'
 import { serving } from './requirements/serving.ts'
 import { storage } from './requirements/storage.ts'
@@ -36,4 +37,5 @@ export const requirements: Requirements = {
   ...vendors,
   ...fairness,
   ...processes,
+  ...releasedConfigs,
 }

@@ -24,7 +24,7 @@ export const configValidate = defineCommand({
         throw error
       })
       const valid = !(result instanceof ConfigErrors)
-      stdout.write(`${JSON.stringify({ valid, errors: valid ? [] : result.issues, warnings: valid ? result.warnings : [] })}\n`)
+      stdout.write(`${JSON.stringify({ valid, errors: valid ? [] : result.issues, warnings: result.warnings })}\n`)
       return valid ? 0 : 1
     }
     const { config, origin, warnings } = await loadChosen(choice, context)

@@ -1,5 +1,5 @@
 import { type ConfigFlags, loadConfig, type LoadedConfig } from '../config/load.ts'
-import { ConfigErrors, formatIssue } from '../config/report.ts'
+import { ConfigErrors, type ConfigIssue, formatIssue } from '../config/report.ts'
 import { createEgress } from '../egress/egress.ts'
 import { type CommandContext, CommandError, usageError } from './command.ts'
 
@@ -14,12 +14,16 @@ export interface ConfigChoice {
   readonly offline?: boolean
 }
 
-/** Loads a configuration and tells its warnings on stderr; what is wrong becomes a CommandError with one line for each mistake. */
+/** Loads a configuration and writes its warnings to stderr, beside errors too; what is wrong becomes a CommandError with one line for each mistake. */
 export async function loadChosen(choice: ConfigChoice, context: CommandContext): Promise<LoadedConfig> {
+  const warn = (warnings: readonly ConfigIssue[]) => {
+    for (const warning of warnings) context.stderr.write(`${context.stderr.yellow('warning:')} ${formatIssue(warning)}\n`)
+  }
   const loaded = await load(choice, context).catch((error: unknown) => {
+    if (error instanceof ConfigErrors) warn(error.warnings)
     throw explained(error)
   })
-  for (const warning of loaded.warnings) context.stderr.write(`${context.stderr.yellow('warning:')} ${formatIssue(warning)}\n`)
+  warn(loaded.warnings)
   return loaded
 }
 

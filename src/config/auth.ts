@@ -5,8 +5,9 @@ import { compileRoutePolicy } from '../access/route-policy.ts'
 import { readAuth } from '../auth/read-auth.ts'
 import type { Config } from './config.ts'
 import type { AuthSection } from './schema-auth.ts'
+import type { Report } from './report.ts'
 import { expandHome, type Substitution, substitute, withEntry } from './substitute.ts'
-import { child, isEmpty, type MapNode, nodeAt, type TreeNode } from './tree.ts'
+import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, type TreeNode } from './tree.ts'
 
 /** What `server.auth` comes to. */
 export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' | 'keyPepper'>
@@ -48,6 +49,41 @@ function readAuthenticators(
     if (place) report.error(place, message)
   }
   return config
+}
+
+/** Settings of Llama Stack 0.2 by their present names. */
+const renamed: Readonly<Record<string, string>> = { ca_cert_path: 'tls_cafile' }
+
+/**
+ * Reads `auth: { provider_type, config }` of Llama Stack 0.2 as `auth: { provider_config: { type, … } }`, with a deprecation warning.
+ * Both forms at once are an error: only one of them could protect.
+ */
+export function withCurrentAuth(server: MapNode, report: Report): MapNode {
+  const auth = child(server, 'auth')
+  const type = child(auth, 'provider_type')
+  if (auth?.kind !== 'map' || !type) return server
+  const { provider_config: current, provider_type: _, config: older, ...rest } = Object.fromEntries(auth.entries)
+  if (current && !holdsNothing(current.node)) {
+    report.error(type, 'is the older form of provider_config, which stands here too: leave out provider_type and config')
+    return server
+  }
+  if (older && older.node.kind !== 'map' && !isEmpty(older.node)) {
+    report.error(older.node, 'must be a map of keys')
+    return server
+  }
+  report.warn(
+    'notice',
+    type,
+    'is the form of Llama Stack 0.2, which is deprecated: write provider_config: { type: ..., with the keys of config }',
+  )
+  const settings = older?.node.kind === 'map' ? [...older.node.entries] : []
+  const entries = new Map<string, MapEntry>([['type', { at: type.at, node: type }]])
+  for (const [key, entry] of settings) entries.set(renamed[key] ?? key, entry)
+  const provider: MapNode = { kind: 'map', path: [...auth.path, 'config'], at: older?.at ?? type.at, entries }
+  return withEntry(server, 'auth', {
+    ...auth,
+    entries: new Map([...Object.entries(rest), ['provider_config', { at: type.at, node: provider }]]),
+  })
 }
 
 /**

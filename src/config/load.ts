@@ -97,7 +97,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   }
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
-  if (!settings) throw new ConfigErrors([])
+  if (!settings) throw new ConfigErrors([], report.warnings)
   if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
   const file = settingOf(env, 'LOG_FILE')?.value
   const logging = {

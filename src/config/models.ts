@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { RegisteredModel } from './config.ts'
 import { nearest } from './nearest.ts'
 import { registeredModelSchema } from './schema.ts'
@@ -31,16 +32,27 @@ export function readModels(lists: readonly (TreeNode | undefined)[], reading: Mo
     for (const item of (substitute(list, reading) as ListNode).items) {
       const model = readModel(item, reading)
       if (!model) continue
-      const same = models.some((other) => other.modelId === model.modelId && other.providerId === model.providerId)
-      if (same)
-        reading.report.error(
-          child(item, 'model_id') ?? item,
-          `the model ${shown(child(item, 'model_id'))} is registered twice for one provider`,
-        )
-      else models.push(model)
+      const earlier = models.findIndex((other) => other.modelId === model.modelId && other.providerId === model.providerId)
+      if (earlier < 0) models.push(model)
+      else models[earlier] = sameModel(models[earlier]!, model, { item, reading })
     }
   }
   return models
+}
+
+/** The entry that counts of two with one name and provider. */
+function sameModel(
+  earlier: RegisteredModel,
+  later: RegisteredModel,
+  { item, reading: { report, strictness } }: { item: TreeNode; reading: ModelReading },
+): RegisteredModel {
+  const place = child(item, 'model_id') ?? item
+  const message = `the model ${shown(child(item, 'model_id'))} is registered twice for one provider`
+  if (isDeepStrictEqual(earlier, later)) return earlier
+  if (!isDeepStrictEqual({ ...earlier, providerModelId: later.providerModelId }, later)) report.error(place, message)
+  // Llama Stack 0.2 ships such pairs, and the later one counts there.
+  else report.ofUnserved(strictness).error(place, `${message}, with another provider_model_id: this entry counts`)
+  return later
 }
 
 function readModel(item: TreeNode, reading: ModelReading): RegisteredModel | undefined {

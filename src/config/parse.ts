@@ -11,7 +11,7 @@ import {
   type YAMLParseError,
 } from 'yaml'
 import type { Path, Position, Report } from './report.ts'
-import { absent, type MapEntry, type MapNode, type TreeNode } from './tree.ts'
+import { absent, type MapEntry, type MapNode, numberOf, type TreeNode } from './tree.ts'
 
 /** Enough for any configuration; a few lines of nested aliases would otherwise grow to gigabytes. */
 const maxNodes = 100_000
@@ -162,15 +162,18 @@ function sourceOf(node: Scalar): string {
   return node.source ?? String(node.value)
 }
 
-/** Quoted text is text. A plain number or word may also be meant as the text it is; YAML 1.1 read yes, no, on and off as booleans. */
+/**
+ * Text is text first, also where it spells a number or a boolean: templates (Helm) and printed configurations quote both. A plain number or word may
+ * also be meant as the text it is; YAML 1.1 read yes, no, on and off as booleans.
+ */
 function meaningsOf(node: Scalar): unknown[] {
-  const plain = node.type === 'PLAIN' || node.type === undefined
   const source = sourceOf(node)
   if (node.value === null) return [null, absent]
   if (typeof node.value === 'string') {
-    if (plain && /^(yes|on)$/i.test(node.value)) return [node.value, true]
-    if (plain && /^(no|off)$/i.test(node.value)) return [node.value, false]
-    return [node.value]
+    if (/^(true|yes|on)$/i.test(node.value)) return [node.value, true]
+    if (/^(false|no|off)$/i.test(node.value)) return [node.value, false]
+    const number = numberOf(node.value)
+    return number === undefined ? [node.value] : [node.value, number]
   }
   // Digits that a number cannot hold, or that begin with a zero, are rather a name or a key.
   if (typeof node.value === 'number' && (/^[+-]?0\d/.test(source) || (Number.isInteger(node.value) && !Number.isSafeInteger(node.value)))) {

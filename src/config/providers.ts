@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
 import type { ProviderEntry } from './config.ts'
 import type { ProviderIds } from './models.ts'
@@ -9,7 +10,7 @@ import { enabledId, idIfEnabled, type Substitution, substitute } from './substit
 import { seedTelemetryType } from './telemetry.ts'
 import { child, emptyMap, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import type { reportUnknownKey } from './validate.ts'
-import { type Strictness, validate } from './validate.ts'
+import { type Strictness, validate, validateWritten } from './validate.ts'
 
 export interface KnownProviders {
   readonly definitions: readonly ProviderDefinition[]
@@ -29,7 +30,7 @@ interface ProviderReading extends Substitution, KnownProviders {
 /** It is the prefix of model ids, part of paths and of log lines. */
 const wellFormedId = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.:@+-]{0,99}$/u
 
-/** Reads `providers:`: every enabled entry by its own schema. What this version does not serve is warned of, once an API. */
+/** Reads `providers:`: every enabled entry by its own schema. What this version does not serve is warned of, each by name. */
 export async function readProviders(root: MapNode, reading: ProviderReading): Promise<{ entries: ProviderEntry[]; ids: ProviderIds }> {
   const section = child(root, 'providers')
   const reader = new ProviderReader(reading)
@@ -42,11 +43,26 @@ export async function readProviders(root: MapNode, reading: ProviderReading): Pr
   return { entries: reader.entries, ids: reader.ids }
 }
 
+/** The entry that has an id of an API; without a definition it is not served. */
+interface Taken {
+  readonly type: string
+  readonly definition?: ProviderDefinition
+  /** Its settings as the schema took them, without those that it does not know. */
+  readonly written?: unknown
+}
+
+/** Whether a type is that close to a known one of its kind (`remote::`, `inline::`). */
+function isSlip(type: string, types: readonly string[]): boolean {
+  const [kind = '', name = ''] = type.split('::', 2)
+  const others = types.filter((one) => one.startsWith(`${kind}::`)).map((one) => one.slice(kind.length + 2))
+  return isNearMiss(name, others)
+}
+
 class ProviderReader {
   readonly entries: ProviderEntry[] = []
   readonly ids = { enabled: new Set<string>(), disabled: new Set<string>(), unserved: new Set<string>() }
   readonly #reading: ProviderReading
-  readonly #taken = new Set<string>()
+  readonly #taken = new Map<string, Taken>()
 
   constructor(reading: ProviderReading) {
     this.#reading = reading
@@ -67,17 +83,25 @@ class ProviderReader {
     const { report, apis } = this.#reading
     if (isEmpty(list)) return
     if (list.kind !== 'list') {
-      report.error(list, "must be a list of providers: begin each with '- provider_id:'")
+      this.#reportOf(api).error(list, "must be a list of providers: begin each with '- provider_id:'")
       return
     }
-    const unserved: string[] = []
     const left = apis.length > 0 && !apis.includes(api)
     for (const item of list.items) {
       if (left) this.#noteLeftOut(item)
-      else await this.#readItem(api, item, unserved)
+      else await this.#readItem(api, item)
     }
     if (left && list.items.length > 0) report.warn('notice', list, `these providers are not used: 'apis' does not list ${api}`)
-    if (unserved.length > 0) report.warn('not_served', list, `not served by this version yet: ${unserved.join(', ')}`)
+  }
+
+  #isServed(api: string): boolean {
+    return this.#reading.definitions.some((one) => one.api === api)
+  }
+
+  /** In the providers of an API that is not served, nothing keeps the server from starting. */
+  #reportOf(api: string): Report {
+    const { report, strictness } = this.#reading
+    return this.#isServed(api) ? report : report.ofUnserved(strictness)
   }
 
   #noteLeftOut(item: TreeNode): void {
@@ -85,55 +109,82 @@ class ProviderReader {
     if (id !== undefined) this.ids.disabled.add(id)
   }
 
-  async #readItem(api: string, item: TreeNode, unserved: string[]): Promise<void> {
-    const { report } = this.#reading
+  async #readItem(api: string, item: TreeNode): Promise<void> {
+    const report = this.#reportOf(api)
     if (item.kind !== 'map') {
       report.error(item, 'must be a map with provider_id and provider_type')
       return
     }
     const idNode = child(item, 'provider_id')
-    const id = enabledId(idNode, this.#reading)
+    const id = enabledId(idNode, { ...this.#reading, report })
     if (idNode && id === undefined) {
       if (idNode.kind !== 'scalar') report.error(idNode, 'must be text')
       this.#noteLeftOut(item)
       return
     }
-    const known = this.#readKeys(item)
+    const known = this.#readKeys(item, report)
     if (id === undefined || !idNode) return
-    if (this.#taken.has(`${api}/${id}`)) report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
-    this.#taken.add(`${api}/${id}`)
-    if (id === 'all' || id.includes('/')) report.error(idNode, "a provider_id cannot be 'all' nor contain '/'")
-    else if (!wellFormedId.test(id)) {
-      report.error(
-        idNode,
-        'a provider_id consists of letters, digits and _ . : @ + -, begins with a letter, a digit or _, and has at most 100',
-      )
+    const taken = this.#taken.get(`${api}/${id}`)
+    if (taken && known?.type === taken.type && this.#repeats(item, taken)) {
+      report.warn('notice', idNode, `${shown(idNode)} stands here again with no setting that differs: this entry is left out`)
+      return
+    }
+    if (this.#isServed(api)) {
+      if (taken) report.error(idNode, `the id ${shown(idNode)} is taken by another provider of ${api}`)
+      this.#checkId(id, idNode)
     }
     if (!known) return
     const found = await this.#findDefinition(api, item, known)
-    if (found === 'unserved') {
-      this.ids.unserved.add(id)
-      unserved.push(`${shown(idNode).slice(1, -1)} (${shown(known.typeNode).slice(1, -1)}${this.#reasonOf(api, known.type)})`)
-    } else this.ids.enabled.add(id)
-    if (typeof found !== 'object') return
+    if (found === 'unserved') this.ids.unserved.add(id)
+    else this.ids.enabled.add(id)
+    if (typeof found !== 'object') {
+      this.#taken.set(`${api}/${id}`, { type: known.type })
+      return
+    }
     const config = this.#readConfig(item, found)
+    this.#taken.set(`${api}/${id}`, { type: known.type, definition: found, written: config?.written })
     if (config) this.entries.push({ id, type: found.type, api, definition: found, config: config.value })
   }
 
-  /** Why a type of an API that is served otherwise is not: worth more words than where the whole API is missing. */
-  #reasonOf(api: string, type: string): string {
-    const { definitions, planned } = this.#reading
-    const reason = definitions.some((one) => one.api === api)
-      ? planned.find((one) => one.api === api && one.type === type)?.planned
-      : undefined
-    return reason ? `: ${reason.replace(/\.$/, '')}` : ''
+  #checkId(id: string, node: TreeNode): void {
+    const { report } = this.#reading
+    if (id === 'all' || id.includes('/')) report.error(node, "a provider_id cannot be 'all' nor contain '/'")
+    else if (!wellFormedId.test(id)) {
+      report.error(
+        node,
+        'a provider_id consists of letters, digits and _ . : @ + -, begins with a letter, a digit or _, and has at most 100',
+      )
+    }
+  }
+
+  /** Whether an entry says nothing that an earlier one of its id and type does not say; settings that its type does not know say nothing. */
+  #repeats(item: MapNode, { definition, written }: Taken): boolean {
+    if (!definition || written === undefined) return false
+    const again = this.#readConfig(item, definition)
+    const first = Object.entries(written as object)
+    return (
+      again !== undefined &&
+      Object.entries(again.written as object).every(([key, value]) =>
+        first.some(([name, one]) => name === key && isDeepStrictEqual(one, value)),
+      )
+    )
+  }
+
+  #warnOfUnserved(api: string, item: MapNode, { type, typeNode }: { type: string; typeNode: TreeNode }): 'unserved' {
+    const { planned, report } = this.#reading
+    // Why a type is not served is worth words where others of its API are.
+    const reason = this.#isServed(api) ? planned.find((one) => one.api === api && one.type === type)?.planned : undefined
+    const id = shown(child(item, 'provider_id')).slice(1, -1)
+    const why = reason ? `: ${reason.replace(/\.$/, '')}` : ''
+    report.warn('not_served', item, `not served by this version yet: ${id} (${shown(typeNode).slice(1, -1)}${why})`)
+    return 'unserved'
   }
 
   /** The keys of an entry but for `config`; undefined after reporting. */
-  #readKeys(item: MapNode): { type: string; typeNode: TreeNode; module: string | undefined } | undefined {
-    const { report, strictness } = this.#reading
+  #readKeys(item: MapNode, report: Report): { type: string; typeNode: TreeNode; module: string | undefined } | undefined {
+    const { strictness } = this.#reading
     const withoutConfig = { ...item, entries: new Map([...item.entries].filter(([key]) => key !== 'config')) }
-    const expanded = substitute(withoutConfig, this.#reading)
+    const expanded = substitute(withoutConfig, { ...this.#reading, report })
     validate(expanded, providerEntrySchema, { report, strictness })
     // A slip in one key does not hide what is wrong with the others.
     const type = textOf(child(expanded, 'provider_type'))
@@ -144,9 +195,11 @@ class ProviderReader {
   async #findDefinition(
     api: string,
     item: MapNode,
-    { type, typeNode, module }: { type: string; typeNode: TreeNode; module: string | undefined },
+    known: { type: string; typeNode: TreeNode; module: string | undefined },
   ): Promise<ProviderDefinition | 'unserved' | 'wrong'> {
-    const { report, definitions, planned, folders } = this.#reading
+    const { definitions, planned, folders, strictness } = this.#reading
+    const report = this.#reportOf(api)
+    const { type, typeNode, module } = known
     const moduleNode = child(item, 'module')
     if (module !== undefined && moduleNode) {
       const loaded = await loadProviderModule(module, folders)
@@ -174,21 +227,23 @@ class ProviderReader {
     if (definition) return definition
     // `telemetry.ts` reads it: what it provided is part of this server.
     if (api === 'telemetry' && type === seedTelemetryType) return 'wrong'
-    if (planned.some((one) => one.api === api && one.type === type)) return 'unserved'
+    if (!this.#isServed(api) || planned.some((one) => one.api === api && one.type === type)) return this.#warnOfUnserved(api, item, known)
     const types = [...definitions, ...planned].filter((one) => one.api === api).map((one) => one.type)
-    if (types.length === 0) return 'unserved'
+    if (isSlip(type, types)) {
+      const message = `there is no provider type ${shown(typeNode)} for ${api}; 'corral list providers' names all.`
+      report.error(typeNode, message, nearest(type, types))
+      return 'wrong'
+    }
     const elsewhere = [...definitions, ...planned].find((one) => one.type === type)
-    if (elsewhere) report.error(typeNode, `${shown(typeNode)} is a provider of ${elsewhere.api}, not of ${api}`, nearest(type, types))
-    else
-      report.error(
-        typeNode,
-        `there is no provider type ${shown(typeNode)} for ${api}; 'corral list providers' names all.`,
-        nearest(type, types),
-      )
-    return 'wrong'
+    const why = elsewhere
+      ? `${shown(typeNode)} is a provider of ${elsewhere.api}, not of ${api}: it is left out`
+      : `there is no provider type ${shown(typeNode)} for ${api}: it is left out. 'corral list providers' names all.`
+    // It may be a type of a later release, or of a Python module.
+    this.#reading.report.ofUnserved(strictness).error(typeNode, why)
+    return 'unserved'
   }
 
-  #readConfig(item: MapNode, definition: ProviderDefinition): { value: unknown } | undefined {
+  #readConfig(item: MapNode, definition: ProviderDefinition): { value: unknown; written: unknown } | undefined {
     const { report, strictness, forgiving } = this.#reading
     const attempt = forgiving ? new Report('') : report
     const before = attempt.errors.length
@@ -196,8 +251,8 @@ class ProviderReader {
     const at = written?.at ?? item.at
     const config =
       written && !isEmpty(written) ? substitute(written, { ...this.#reading, report: attempt }) : emptyMap([...item.path, 'config'], at)
-    const value = validate(config, definition.config, { report: attempt, strictness })
-    if (attempt.errors.length === before) return { value }
+    const read = validateWritten(config, definition.config, { report: attempt, strictness })
+    if (attempt.errors.length === before) return { value: read?.value, written: read?.written }
     if (forgiving) {
       const reasons = attempt.errors.map((issue) => `${issue.path.split('.').at(-1)} ${issue.message}`)
       report.warn('notice', { path: item.path, at }, `${shown(child(item, 'provider_id'))} is left out: ${reasons.join('; ')}`)

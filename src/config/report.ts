@@ -26,6 +26,8 @@ export type WarningKind =
   | 'unknown_key'
   /** Known, but this version does nothing with it yet. */
   | 'not_served'
+  /** A mistake in a part that is not served, or a provider of a type that is not known. An error under `--strict`. */
+  | 'invalid'
   /** Worth a look: an old spelling, an ignored setting. */
   | 'notice'
 
@@ -34,14 +36,17 @@ export interface ConfigWarning extends ConfigIssue {
   readonly kind: WarningKind
 }
 
-/** Everything that is wrong with a configuration, at once. `message` has one line for each. */
+/** Everything that is wrong with a configuration, at once. `message` has one line for each error. */
 export class ConfigErrors extends Error {
   readonly issues: readonly ConfigIssue[]
+  /** What was warned of until then; often the cause of an error. */
+  readonly warnings: readonly ConfigWarning[]
 
-  constructor(issues: readonly ConfigIssue[]) {
+  constructor(issues: readonly ConfigIssue[], warnings: readonly ConfigWarning[] = []) {
     super(issues.map(formatIssue).join('\n'))
     this.name = 'ConfigErrors'
     this.issues = issues
+    this.warnings = warnings
   }
 }
 
@@ -113,7 +118,12 @@ export class Report {
   }
 
   throwIfWrong(): void {
-    if (this.errors.length > 0) throw new ConfigErrors(inFileOrder(this.errors))
+    if (this.errors.length > 0) throw new ConfigErrors(inFileOrder(this.errors), inFileOrder(this.warnings))
+  }
+
+  /** The report for a part of the file that is not served: an error there is a warning here, unless the check is strict. */
+  ofUnserved(strictness: 'strict' | 'lenient'): Report {
+    return strictness === 'strict' ? this : new UnservedReport(this)
   }
 
   #issue({ path, at }: Place, message: string, nearest: string | undefined): ConfigIssue {
@@ -126,6 +136,32 @@ export class Report {
     const same = (other: T) =>
       other.file === issue.file && other.line === issue.line && other.path === issue.path && other.message === issue.message
     if (!list.some(same)) list.push(issue)
+  }
+}
+
+/** Nothing in a part that is not served keeps the server from starting. */
+class UnservedReport extends Report {
+  readonly #parent: Report
+
+  constructor(parent: Report) {
+    super('')
+    this.#parent = parent
+  }
+
+  override hide(value: string): void {
+    this.#parent.hide(value)
+  }
+
+  override mask(text: string): string {
+    return this.#parent.mask(text)
+  }
+
+  override error(place: Place, message: string, nearest?: string): void {
+    this.#parent.warn('invalid', place, message, nearest)
+  }
+
+  override warn(kind: WarningKind, place: Place, message: string, nearest?: string): void {
+    this.#parent.warn(kind, place, message, nearest)
   }
 }
 

@@ -86,6 +86,7 @@ export const serverSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('Serve everybody on an address that others can reach; `auth.provider_config` is the way to let in only some.'),
+  insecure: z.boolean().nullish().describe('OGX only; no effect here: without `tls_certfile` this server speaks plain HTTP.'),
   workers: z.int().min(1).max(256).default(1).describe('Processes that share the port (Linux; elsewhere one).'),
   tls_certfile: z.string().nullish().describe('PEM file with the certificate and its chain; needs `tls_keyfile`.'),
   tls_keyfile: z.string().nullish().describe('PEM file with the private key; needs `tls_certfile`.'),

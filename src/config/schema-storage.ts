@@ -5,6 +5,9 @@ const secretText = z.string().nullish()
 const namespace = z.string().nullish()
 const port = (usual: number) => z.int().min(1).max(65_535).default(usual)
 const postgres = {
+  connection_string: secretText.describe(
+    '`postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE`, in place of `host`, `port`, `db`, `user` and `password`.',
+  ),
   host: z.string().default('localhost'),
   port: port(5432),
   db: z.string().nullish(),
@@ -13,6 +16,13 @@ const postgres = {
   schema: z.string().min(1).nullish().describe("A schema for Corral's tables, made where there is none. Absent: the user's search path."),
   ssl_mode: z.enum(sslModes).nullish().describe("libpq's; absent: prefer."),
   ca_cert_path: z.string().nullish().describe('PEM file of the authority that signed the server’s certificate.'),
+  pool_size: z.int().min(1).max(1000).default(10).describe('Max connections of one process.'),
+  max_overflow: z.int().min(0).nullish().describe('No effect here.'),
+  pool_recycle: z.int().nullish().describe('No effect here.'),
+  pool_pre_ping: z.boolean().nullish().describe('No effect here.'),
+  command_timeout: z.number().nullish().describe('No effect here.'),
+  table_name: z.string().nullish(),
+  namespace,
 }
 const redis = {
   host: z.string().default('localhost'),
@@ -26,7 +36,7 @@ const redis = {
 export const backendSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('kv_sqlite'), db_path: z.string().min(1, 'must not be empty'), namespace }),
   z.strictObject({ type: z.literal('kv_redis'), ...redis, namespace }),
-  z.strictObject({ type: z.literal('kv_postgres'), ...postgres, table_name: z.string().nullish(), namespace }),
+  z.strictObject({ type: z.literal('kv_postgres'), ...postgres }),
   z.strictObject({
     type: z.literal('kv_mongodb'),
     host: z.string().default('localhost'),
@@ -38,47 +48,24 @@ export const backendSchema = z.discriminatedUnion('type', [
     namespace,
   }),
   z.strictObject({ type: z.literal('sql_sqlite'), db_path: z.string().min(1, 'must not be empty') }),
-  z.strictObject({
-    type: z.literal('sql_postgres'),
-    ...postgres,
-    pool_size: z.int().min(1).max(1000).default(10),
-    max_overflow: z.int().min(0).default(20),
-    pool_recycle: z.int().default(-1),
-    pool_pre_ping: z.boolean().default(true),
-  }),
+  z.strictObject({ type: z.literal('sql_postgres'), ...postgres }),
 ])
 
-const kvStore = z.strictObject({ backend: z.string(), namespace: z.string().nullish() })
-const sqlStore = z.strictObject({
-  backend: z.string(),
+/** One entry of `storage.stores`. Whether its backend is a `kv_*` or a `sql_*` one makes no difference: releases differ in it. */
+export const storeSchema = z.strictObject({
+  backend: z.string().describe('A name of `storage.backends`.'),
+  namespace: z.string().nullish(),
   table_name: z.string().nullish(),
   max_write_queue_size: z.int().min(1).nullish(),
   num_writers: z.int().min(1).nullish(),
+  enabled: z.boolean().nullish(),
 })
 
-/** Which kind of backend each store needs. */
-export const storeKinds: Readonly<Record<string, 'kv' | 'sql'>> = {
-  metadata: 'kv',
-  inference: 'sql',
-  conversations: 'sql',
-  responses: 'sql',
-  prompts: 'kv',
-  connectors: 'kv',
-}
+export const storeNames = ['metadata', 'inference', 'conversations', 'responses', 'prompts', 'connectors', 'vector_stores'] as const
 
 export const storageSchema = z.strictObject({
   backends: z.record(z.string(), backendSchema).nullish().describe('Databases by name.'),
-  stores: z
-    .strictObject({
-      metadata: kvStore.nullish(),
-      inference: sqlStore.nullish(),
-      conversations: sqlStore.nullish(),
-      responses: sqlStore.nullish(),
-      prompts: kvStore.nullish(),
-      connectors: kvStore.nullish(),
-    })
-    .nullish()
-    .describe('Which backend each store uses.'),
+  stores: z.partialRecord(z.enum(storeNames), storeSchema.nullish()).nullish().describe('Which backend each store uses.'),
 })
 
 /** The older `metadata_store` and its like: where the data lies stands in the entry itself. */

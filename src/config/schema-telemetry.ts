@@ -38,6 +38,7 @@ export const metricsSchema = z.strictObject({
 })
 
 export const telemetrySchema = z.strictObject({
+  enabled: z.boolean().nullish().describe('False: neither traces nor metrics, as with `OTEL_SDK_DISABLED`. Default true.'),
   service_name: z.string().min(1, 'must not be empty').nullish(),
   resource_attributes: z.record(z.string(), z.string()).nullish(),
   otlp: otlpSchema.nullish().describe('The collector, for traces and metrics.'),

@@ -131,6 +131,8 @@ export const knownApis = [
   'synthetic_data_generation',
   'vector_dbs',
   'rag_tool',
+  'skills',
+  'containers',
 ] as const
 
 /** Served by Corral itself, without a provider. */

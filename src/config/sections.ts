@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { ProviderDefinition } from '../providers/provider.ts'
 import { isNearMiss, nearest } from './nearest.ts'
 import { builtInApis, fileSchema, knownApis, registeredResourcesSchema, silentKeys, unusedSections } from './schema.ts'
@@ -72,25 +73,26 @@ export function readApis(root: MapNode, reading: SectionReading & { definitions:
   }
   const served = new Set<string>([...definitions.map((one) => one.api), ...builtInApis])
   const names: string[] = []
-  const later: string[] = []
   for (const item of section.items) {
     const name = textOf(substitute(item, reading))
     if (name === undefined) continue
     const known: readonly string[] = [...knownApis, ...served]
     if (known.includes(name)) {
       names.push(name)
-      if (!served.has(name)) later.push(name)
+      // Its providers are warned of one by one.
+      const hasProviders = !holdsNothing(child(child(root, 'providers'), name))
+      if (!served.has(name) && !hasProviders) report.warn('not_served', item, `not served by this version yet: ${name}`)
     } else if (strictness === 'strict' || isNearMiss(name, known))
       report.error(item, `there is no API ${shown(item)}.`, nearest(name, known))
     else report.warn('unknown_key', item, `there is no API ${shown(item)}: it has no effect.`, nearest(name, known))
   }
-  if (later.length > 0) report.warn('not_served', section, `not served by this version yet: ${later.join(', ')}`)
   return names
 }
 
-/** Checks the form of the sections that this version does not use, and says so once for each that holds something. */
+/** Checks the form of the sections that this version does not use, and warns once for each that holds something. No mistake in them is fatal. */
 export function readUnusedSections(root: MapNode, reading: SectionReading): void {
-  const { report } = reading
+  const { report, strictness } = reading
+  const unused = { ...reading, report: report.ofUnserved(strictness) }
   for (const [key, message] of Object.entries(guards)) {
     const node = child(root, key)
     if (node && !holdsNothing(node)) report.error(node, `protects nothing here: ${message}`)
@@ -98,24 +100,30 @@ export function readUnusedSections(root: MapNode, reading: SectionReading): void
   for (const [key, schema] of Object.entries(unusedSections)) {
     const node = child(root, key)
     if (!node || holdsNothing(node)) continue
-    const expanded = substitute(node, reading)
+    const expanded = substitute(node, unused)
     if (holdsNothing(expanded)) continue
-    validate(expanded, schema, reading)
+    validate(expanded, schema, unused)
     report.warn('not_served', node, 'is not used by this version yet')
   }
   readResources(child(root, 'registered_resources'), reading)
 }
 
 function readResources(section: TreeNode | undefined, reading: SectionReading): void {
-  const { report } = reading
+  const { report, strictness } = reading
   if (!section || isEmpty(section)) return
   if (section.kind !== 'map') {
     report.error(section, 'must be a map of lists')
     return
   }
-  const others = { ...section, entries: new Map([...section.entries].filter(([key]) => key !== 'models')) }
-  const expanded = substitute(others, reading) as MapNode
-  validate(expanded, registeredResourcesSchema, reading)
-  const held = [...expanded.entries].filter(([, { node }]) => !holdsNothing(node)).map(([key]) => key)
-  if (held.length > 0) report.warn('not_served', section, `not used by this version yet: ${held.join(', ')}`)
+  const unused = { ...reading, report: report.ofUnserved(strictness) }
+  const known: Readonly<Record<string, z.ZodType>> = registeredResourcesSchema.shape
+  for (const [key, { at, node }] of section.entries) {
+    if (key === 'models') continue
+    const schema = known[key]
+    if (!schema) reportUnknownKey({ key, at, parent: section }, Object.keys(known), reading)
+    const expanded = schema && substitute(node, unused)
+    if (!expanded || holdsNothing(expanded)) continue
+    validate(expanded, schema, unused)
+    report.warn('not_served', expanded, 'is not used by this version yet')
+  }
 }

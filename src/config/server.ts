@@ -3,12 +3,13 @@ import { join, resolve } from 'node:path'
 import { isEverybody } from '../auth/trusted-peers.ts'
 import { readProxies } from '../egress/proxies.ts'
 import { toQuotaConfig } from '../quota/schema.ts'
-import { type AuthSettings, readAuthSection, withoutUnsetAuthenticators } from './auth.ts'
+import { type AuthSettings, readAuthSection, withCurrentAuth, withoutUnsetAuthenticators } from './auth.ts'
 import { limitsAnything } from '../quota/config.ts'
 import type { Config, CorsConfig, ServerConfig } from './config.ts'
 import { type Environment, families } from './environment.ts'
 import { redact } from './redact.ts'
 import { auditSchema, type ServerSection, serverSchema } from './schema-server.ts'
+import type { Report } from './report.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
 import { child, emptyMap, holdsNothing, isEmpty, type MapNode, nodeAt, shown } from './tree.ts'
 import { type Strictness, validateWritten } from './validate.ts'
@@ -40,10 +41,10 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
     report.error(found, 'must be a map of keys')
     return undefined
   }
-  const placed = refuseMisplaced(found, reading)
+  const placed = withCurrentAuth(refuseMisplaced(found, reading), report)
   const enabled = withoutUnsetAuthenticators(placed, reading)
   const expanded = substitute(enabled, reading) as MapNode
-  const read = validateWritten(expanded, serverSchema, { report, strictness: 'strict' })
+  const read = validateWritten(expanded, serverSchema, { report, strictness: reading.strictness, isStrictAt: isGuarded })
   if (!read) return undefined
   const { value: values, written } = read
   const auth = readAuthSection(values.auth, child(expanded, 'auth'), {
@@ -55,6 +56,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   const host = reading.overrides.host ?? values.host ?? undefined
   if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })
   warnOfTrustInAll(values, { expanded, reading })
+  warnOfInsecure(expanded, values, report)
   const proxies = readProxies(reading.env)
   const audit = readAudit(values.audit, auth.auth !== undefined || auth.routePolicy !== undefined || limitsAnything(quota), reading)
   return {
@@ -65,6 +67,11 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
     written: writtenGuards(written, values),
     server: readOwn(values, host, { expanded, reading }),
   }
+}
+
+/** Settings that protect, and sections of Corral's own: a key that is not understood there is never left out. */
+function isGuarded([key]: readonly PropertyKey[]): boolean {
+  return /^(auth|quota|egress|audit|tls_.*|.*policy)$/.test(String(key))
 }
 
 interface Place {
@@ -183,6 +190,12 @@ function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded
     if (!node || !isEverybody(range)) continue
     reading.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
   }
+}
+
+function warnOfInsecure(section: MapNode, { insecure }: ServerSection, report: Report): void {
+  const place = child(section, 'insecure')
+  if (!insecure || !place) return
+  report.warn('notice', place, 'has no effect: without tls_certfile this server speaks plain HTTP, and other hosts need auth all the same')
 }
 
 export function isLoopback(host: string): boolean {

@@ -2,11 +2,13 @@ import { join, resolve } from 'node:path'
 import type { z } from 'zod'
 import { Secret } from '../secret.ts'
 import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from '../storage/config.ts'
+import { type ConnectionString, ConnectionStringError, parseConnectionString } from './connection-string.ts'
 import { nearest } from './nearest.ts'
-import { backendSchema, olderStoreSchema, storageSchema, storeKinds } from './schema-storage.ts'
+import { Report } from './report.ts'
+import { backendSchema, olderStoreSchema, storageSchema, storeNames, storeSchema } from './schema-storage.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
-import { child, holdsNothing, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
-import { type Strictness, validate } from './validate.ts'
+import { child, emptyMap, holdsNothing, type MapNode, nodeAt, shown, textOf, type TreeNode } from './tree.ts'
+import { reportUnknownKey, type Strictness, validate } from './validate.ts'
 
 interface StorageReading extends Substitution {
   readonly strictness: Strictness
@@ -17,93 +19,142 @@ interface StorageReading extends Substitution {
 }
 
 type BackendSection = z.output<typeof backendSchema>
-type StorageSection = z.output<typeof storageSchema>
 
 /**
  * Reads `storage:` and the older stores at the top level. The records (keys, registered models, the ledger) lie in the backend of
- * `stores.metadata` where that is SQLite or PostgreSQL, else in the first `sql_*` backend that a store names, else in `sql_default`, else in the
- * older `metadata_store`, `inference_store` or `conversations_store`, else in a file in Corral's home.
+ * `stores.metadata` where that is SQLite or PostgreSQL, else in the first such backend that `inference`, `conversations` or `responses` names, else in
+ * `sql_default`, else in the older `metadata_store`, `inference_store` or `conversations_store`, else in a file in Corral's home.
  */
 export function readStorage(root: MapNode, reading: StorageReading): StorageConfig {
-  const section = child(root, 'storage')
-  const expanded = section && !holdsNothing(section) ? substitute(section, reading) : undefined
-  const values = expanded && !holdsNothing(expanded) ? readSection(expanded, reading) : undefined
+  const section = readSection(root, reading)
   const older = readOlderStores(root, reading)
-  const backends: Record<string, Backend> = {}
-  for (const [name, backend] of Object.entries(values?.backends ?? {})) {
-    const read = toBackend(backend, reading)
-    if (read) backends[name] = read
-  }
-  const records = recordsAmong(values, backends) ?? older
-  if (expanded && values) warnOfStores(expanded, { values, backends, records }, reading)
+  const stores = readStores(section, reading)
+  const candidates = [...['metadata', 'inference', 'conversations', 'responses'].flatMap((name) => stores.get(name) ?? []), 'sql_default']
+  const needed = new Set([...neededBackends(section, candidates, reading), ...quotaBackends(root, reading)])
+  const backends = readBackends(section, needed, reading)
+  const found = candidates.map((name) => backends[name]).find((backend) => backend !== undefined && backend.engine !== 'redis')
+  const records = found ?? older
+  warnOfStores(section, { backends, records, metadata: stores.get('metadata') }, reading)
   const path = join(reading.corralHome, 'corral.db')
   return { backends, records: records ?? { engine: 'sqlite', path }, recordsConfigured: records !== undefined }
 }
 
-function readSection(expanded: TreeNode, reading: StorageReading): StorageSection | undefined {
-  const before = reading.report.errors.length
-  const values = validate(expanded, storageSchema, reading)
-  if (reading.report.errors.length === before) checkStores(expanded, reading)
-  return values
+/** The keys of `storage:`; its parts are expanded one by one, since what is not used must not stop the start. */
+function readSection(root: MapNode, { report, strictness }: StorageReading): MapNode {
+  const section = child(root, 'storage')
+  if (!section || holdsNothing(section)) return emptyMap(['storage'], root.at)
+  if (section.kind !== 'map') {
+    report.error(section, 'must be a map of keys')
+    return emptyMap(['storage'], section.at)
+  }
+  const known = Object.keys(storageSchema.shape)
+  for (const [key, { at }] of section.entries)
+    if (!known.includes(key)) reportUnknownKey({ key, at, parent: section }, known, { report, strictness })
+  return section
 }
 
-/** Every store must name a backend that there is, of the kind it needs. */
-function checkStores(storage: TreeNode, { report }: StorageReading): void {
-  const backends = child(storage, 'backends')
-  const stores = child(storage, 'stores')
-  if (stores?.kind !== 'map') return
-  const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
-  for (const [store, { node }] of stores.entries) {
-    const reference = child(node, 'backend')
-    const name = textOf(reference)
-    const kind = storeKinds[store]
-    if (!reference || name === undefined || !kind) continue
-    if (!names.includes(name)) {
-      report.error(
-        reference,
-        `references unknown backend ${shown(reference)}. Available backends: ${names.join(', ') || 'none'}.`,
-        nearest(name, names),
-      )
+/** The entries of a map that stands at a key; reports what is no map. */
+function entriesOf(section: MapNode, key: string, { report }: StorageReading): (readonly [string, TreeNode])[] {
+  const map = child(section, key)
+  if (!map || holdsNothing(map)) return []
+  if (map.kind === 'map') return [...map.entries].map(([name, { node }]) => [name, node] as const)
+  report.error(map, 'must be a map of keys')
+  return []
+}
+
+/** The backends' names by store. Every store must name a backend that there is; only that of `metadata` is used by this version. */
+function readStores(section: MapNode, reading: StorageReading): Map<string, string> {
+  const { report, strictness } = reading
+  const stores = new Map<string, string>()
+  const known: readonly string[] = storeNames
+  for (const [store, node] of entriesOf(section, 'stores', reading)) {
+    if (!known.includes(store)) {
+      const parent = child(section, 'stores') ?? section
+      reportUnknownKey({ key: store, at: node.at, parent }, known, { report, strictness })
       continue
     }
-    const type = textOf(child(child(backends, name), 'type'))
-    if (type !== undefined && !type.startsWith(`${kind}_`)) {
-      report.error(reference, `references backend ${shown(reference)} of type '${type}', but a backend of type ${kind}_* is required`)
-    } else if (type === 'kv_mongodb') report.error(reference, `references backend ${shown(reference)}, and ${noMongo}`)
+    const using = store === 'metadata' ? reading : { ...reading, report: report.ofUnserved(strictness) }
+    const expanded = substitute(node, using)
+    if (holdsNothing(expanded)) continue
+    const values = validate(expanded, storeSchema, using)
+    if (values && checkReference(section, child(expanded, 'backend') ?? expanded, using)) stores.set(store, values.backend)
   }
+  return stores
+}
+
+function checkReference(section: MapNode, reference: TreeNode, using: StorageReading): boolean {
+  const { report } = using
+  const backends = child(section, 'backends')
+  const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
+  const name = textOf(reference) ?? ''
+  if (!names.includes(name)) {
+    const available = `Available backends: ${names.join(', ') || 'none'}.`
+    report.error(reference, `references unknown backend ${shown(reference)}. ${available}`, nearest(name, names))
+    return false
+  }
+  if (typeOf(section, name, using) !== 'kv_mongodb') return true
+  report.error(reference, `references backend ${shown(reference)}, and ${noMongo}`)
+  return false
 }
 
 const noMongo = 'MongoDB is not supported: use kv_sqlite or kv_postgres'
 
-function recordsAmong(values: StorageSection | undefined, backends: StorageConfig['backends']): StorageConfig['records'] | undefined {
-  const stores = values?.stores ?? {}
-  const named = [stores.metadata, stores.inference, stores.conversations, stores.responses]
-  const names = [...named.flatMap((store) => (store ? [store.backend] : [])), ...(values?.backends?.['sql_default'] ? ['sql_default'] : [])]
-  return names.map((name) => backends[name]).find((backend) => backend !== undefined && backend.engine !== 'redis')
+/** Without reporting anything: the backend is read afterwards. */
+function typeOf(section: MapNode, name: string, reading: StorageReading): string | undefined {
+  const type = child(child(child(section, 'backends'), name), 'type')
+  return type && textOf(substitute(type, { ...reading, report: new Report('') }))
+}
+
+/** The backends that records may depend on: those that stand before the first that can hold them, and that one. */
+function neededBackends(section: MapNode, candidates: readonly string[], reading: StorageReading): string[] {
+  const first = candidates.findIndex((name) => /sqlite|postgres/.test(typeOf(section, name, reading) ?? ''))
+  return candidates.slice(0, first < 0 ? undefined : first + 1)
+}
+
+/** The backend that limits are counted in, by both names of that setting. */
+function quotaBackends(root: MapNode, reading: StorageReading): string[] {
+  const quiet = { ...reading, report: new Report('') }
+  return ['store', 'kvstore'].flatMap((key) => {
+    const name = nodeAt(root, ['server', 'quota', key, 'backend'])
+    return (name && textOf(substitute(name, quiet))) ?? []
+  })
+}
+
+/** A backend that is not needed and cannot be understood is left out with a warning. */
+function readBackends(section: MapNode, needed: ReadonlySet<string>, reading: StorageReading): Record<string, Backend> {
+  const { report, strictness } = reading
+  const backends: Record<string, Backend> = {}
+  for (const [name, node] of entriesOf(section, 'backends', reading)) {
+    const using = needed.has(name) ? reading : { ...reading, report: report.ofUnserved(strictness) }
+    const expanded = substitute(node, using)
+    const values = validate<BackendSection>(expanded, backendSchema, using)
+    if (values?.type === 'kv_mongodb') report.warn('not_served', node, `has no effect: ${noMongo}`)
+    const read = values && toBackend(values, expanded, using)
+    if (read) backends[name] = read
+  }
+  return backends
 }
 
 interface Chosen {
-  readonly values: StorageSection
   readonly backends: StorageConfig['backends']
   readonly records: StorageConfig['records'] | undefined
+  /** The backend that `stores.metadata` names. */
+  readonly metadata: string | undefined
 }
 
-function warnOfStores(section: TreeNode, { values, backends, records }: Chosen, { report }: StorageReading): void {
-  const metadata = child(child(section, 'stores'), 'metadata')
-  const isRedis = backends[values.stores?.metadata?.backend ?? '']?.engine === 'redis'
-  if (metadata && isRedis) {
-    report.warn('notice', metadata, `Redis keeps counters, not records: keys and registered models are kept in ${placeOf(records)}`)
+function warnOfStores(section: MapNode, { backends, records, metadata }: Chosen, { report }: StorageReading): void {
+  const stores = child(section, 'stores')
+  const node = child(stores, 'metadata')
+  if (node && metadata !== undefined && backends[metadata]?.engine === 'redis') {
+    report.warn('notice', node, `Redis keeps counters, not records: keys and registered models are kept in ${placeOf(records)}`)
   }
   if (records?.engine === 'sqlite' && records.path === ':memory:') {
     report.warn('notice', section, 'records are kept in memory: they are gone when the process ends, and every process has its own')
   }
-  for (const [name, { type }] of Object.entries(values.backends ?? {})) {
-    const node = child(child(section, 'backends'), name)
-    if (type === 'kv_mongodb' && node) report.warn('not_served', node, `has no effect: ${noMongo}`)
+  for (const name of storeNames) {
+    const store = child(stores, name)
+    if (store && name !== 'metadata' && !holdsNothing(store)) report.warn('not_served', store, 'is not used by this version yet')
   }
-  const stores = child(section, 'stores')
-  const unused = Object.keys(storeKinds).filter((name) => name !== 'metadata' && !holdsNothing(child(stores, name)))
-  if (stores && unused.length > 0) report.warn('not_served', stores, `not used by this version yet: ${unused.join(', ')}`)
 }
 
 function placeOf(records: StorageConfig['records'] | undefined): string {
@@ -138,11 +189,11 @@ function readOlderStore(node: TreeNode, reading: StorageReading): StorageConfig[
   // The spelling of today, its keys being the same.
   const kind = type === 'postgres' ? 'kv_postgres' : 'kv_sqlite'
   if (node.kind !== 'map' || (kind === 'kv_sqlite' && !textOf(child(node, 'db_path')))) return undefined
-  const known = kind === 'kv_sqlite' ? ['db_path'] : ['host', 'port', 'db', 'user', 'password', 'ssl_mode', 'ca_cert_path']
+  const known = kind === 'kv_sqlite' ? ['db_path'] : [...connectionKeys, 'connection_string', 'ssl_mode', 'ca_cert_path']
   const entries = new Map([...node.entries].filter(([key]) => known.includes(key)))
   const typed = { ...node, entries: entries.set('type', { at: node.at, node: scalar(kind, node) }) }
   const values = validate<BackendSection>(typed, backendSchema, reading)
-  const backend = values && toBackend(values, reading)
+  const backend = values && toBackend(values, typed, reading)
   return backend?.engine === 'redis' ? undefined : backend
 }
 
@@ -150,15 +201,14 @@ function scalar(text: string, { path, at }: MapNode): TreeNode {
   return { kind: 'scalar', path: [...path, 'type'], at, meanings: [text], source: text, expanded: false }
 }
 
-function toBackend(values: BackendSection, reading: StorageReading): Backend | undefined {
+function toBackend(values: BackendSection, node: TreeNode, reading: StorageReading): Backend | undefined {
   switch (values.type) {
     case 'kv_sqlite':
     case 'sql_sqlite':
       return sqliteBackend(values.db_path, reading)
     case 'kv_postgres':
-      return postgresBackend(values, reading)
     case 'sql_postgres':
-      return postgresBackend({ ...values, poolSize: values.pool_size }, reading)
+      return postgresBackend(values, node, reading)
     case 'kv_redis':
       return {
         engine: 'redis',
@@ -180,20 +230,55 @@ export function sqliteBackend(path: string, { cwd, home }: Pick<StorageReading, 
   return { engine: 'sqlite', path: path === ':memory:' ? path : resolve(cwd, expandHome(path, home)) }
 }
 
-type PostgresSection = Extract<BackendSection, { type: 'kv_postgres' | 'sql_postgres' }> & { readonly poolSize?: number }
+type PostgresSection = Extract<BackendSection, { type: 'kv_postgres' | 'sql_postgres' }>
 
-function postgresBackend(values: PostgresSection, { cwd, home }: StorageReading): PostgresBackend {
-  const { db, user, password, schema, ssl_mode: sslMode, ca_cert_path: ca } = values
+/** What a connection string stands in place of. */
+const connectionKeys = ['host', 'port', 'db', 'user', 'password']
+
+function postgresBackend(values: PostgresSection, node: TreeNode, reading: StorageReading): PostgresBackend | undefined {
+  const { cwd, home } = reading
+  const written = readConnectionString(values, node, reading)
+  if (written === 'wrong') return undefined
+  const { host, port, db, user, password, schema } = values
+  const where = written
+    ? { ...written, host: written.host ?? 'localhost', port: written.port ?? 5432 }
+    : { host, port, database: db, user, password }
+  const ca = values.ca_cert_path || written?.caCertPath
   return {
     engine: 'postgres',
-    host: values.host,
-    port: values.port,
-    database: db || undefined,
-    user: user || undefined,
-    password: password ? new Secret(password) : undefined,
+    host: where.host,
+    port: where.port,
+    database: where.database || undefined,
+    user: where.user || undefined,
+    password: where.password ? new Secret(where.password) : undefined,
     schema: schema || undefined,
-    sslMode: sslMode ?? undefined,
+    sslMode: values.ssl_mode ?? written?.sslMode,
     caCertPath: ca ? resolve(cwd, expandHome(ca, home)) : undefined,
-    poolSize: values.poolSize ?? 10,
+    poolSize: values.pool_size,
+  }
+}
+
+/** Undefined where there is none. */
+function readConnectionString(values: PostgresSection, node: TreeNode, { report }: StorageReading): ConnectionString | 'wrong' | undefined {
+  const text = values.connection_string
+  const place = child(node, 'connection_string')
+  if (!text || !place) return undefined
+  const beside = connectionKeys.filter((key) => !holdsNothing(child(node, key)))
+  if (beside.length > 0) {
+    report.error(place, `stands in place of ${beside.join(', ')}: leave out the one or the other`)
+    return 'wrong'
+  }
+  try {
+    const parsed = parseConnectionString(text)
+    if (parsed.sslMode && values.ssl_mode && parsed.sslMode !== values.ssl_mode) {
+      report.error(place, `says sslmode=${parsed.sslMode}, and ssl_mode says ${values.ssl_mode}: leave out the one or the other`)
+      return 'wrong'
+    }
+    if (parsed.ignored.length > 0) report.warn('notice', place, `has parameters that have no effect here: ${parsed.ignored.join(', ')}`)
+    return parsed
+  } catch (error) {
+    if (!(error instanceof ConnectionStringError)) throw error
+    report.error(place, error.message)
+    return 'wrong'
   }
 }

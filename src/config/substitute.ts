@@ -1,8 +1,11 @@
 import type { Report } from './report.ts'
-import { absent, isEmpty, type MapEntry, type MapNode, type ScalarNode, textOf, type TreeNode } from './tree.ts'
+import { absent, isEmpty, type MapEntry, type MapNode, numberOf, type ScalarNode, textOf, type TreeNode } from './tree.ts'
 
-/** Llama Stack's grammar: upper-case names, no nesting, no escape; the default of `:=` and the value of `:+` end at the first `}`. */
-const reference = /\$\{env\.([A-Z0-9_]+)(?::([=+])([^}]*))?\}/g
+/**
+ * Llama Stack's grammar: upper-case names, no nesting, no escape; the default of `:=` and the value of `:+` end at the first `}`. Before
+ * Llama Stack 0.2.13 they were written `:` and `+`; where both grammars match, the newer counts.
+ */
+const reference = /\$\{env\.([A-Z0-9_]+)(?:(:[=+]|[:+])([^}]*))?\}/g
 
 /** Something that looks like a reference but is none: it would be taken literally. */
 const nearlyReference = /\$\{env\.[^}]*\}?/
@@ -84,7 +87,8 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
   if (typeof text !== 'string' || !text.includes('${env.')) return node
   let failed = false
   const expanded = text.replaceAll(reference, (_match, name: string, operator: string | undefined, value = '') => {
-    const result = expand({ name, operator, value }, using)
+    if (operator?.length === 1) warnOfOlderGrammar(node, { name, operator }, using)
+    const result = expand({ name, isConditional: isConditional(operator), value: operator === undefined ? undefined : value }, using)
     if (result !== undefined) return result
     failed = true
     using.report.error(node, `the environment variable ${name} is not set. Set it, or give a default: \${env.${name}:=...}`)
@@ -103,16 +107,32 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
   return { ...node, meanings: retyped(expanded), expanded: true }
 }
 
-function expand(
-  found: { name: string; operator: string | undefined; value: string },
-  { env, home, report }: Substitution,
-): string | undefined {
+function isConditional(operator: string | undefined): boolean {
+  return operator === ':+' || operator === '+'
+}
+
+/** The value after the operator is not shown: a default may be a secret. */
+function warnOfOlderGrammar(node: ScalarNode, { name, operator }: { name: string; operator: string }, { report }: Substitution): void {
+  const older = `\${env.${name}${operator}...}`
+  const newer = `\${env.${name}${isConditional(operator) ? ':+' : ':='}...}`
+  report.warn('notice', node, `'${older}' is the grammar of before Llama Stack 0.2.13, which is deprecated: write '${newer}'`)
+}
+
+interface Reference {
+  readonly name: string
+  /** Stands for its value where the variable is set, for nothing otherwise. */
+  readonly isConditional: boolean
+  /** The default, or the conditional value. Absent: the variable must be set. */
+  readonly value: string | undefined
+}
+
+function expand({ name, isConditional: conditional, value }: Reference, { env, home, report }: Substitution): string | undefined {
   // Keys often arrive with the newline of the file they were read from.
-  const set = env[found.name]?.trim() ?? ''
-  if (set !== '' && found.operator !== '+') report.hide(set)
-  if (found.operator === '+') return set === '' ? '' : expandHome(found.value, home)
-  if (set !== '') return expandHome(set, home)
-  return found.operator === '=' ? expandHome(found.value, home) : undefined
+  const set = env[name]?.trim() ?? ''
+  if (conditional) return set === '' ? '' : expandHome(value ?? '', home)
+  if (set === '') return value === undefined ? undefined : expandHome(value, home)
+  report.hide(set)
+  return expandHome(set, home)
 }
 
 export function expandHome(path: string, home: string): string {
@@ -126,12 +146,9 @@ export function expandHome(path: string, home: string): string {
 function retyped(text: string): unknown[] {
   if (text === '') return [null, absent]
   if (/^(true|false)$/i.test(text)) return [text.toLowerCase() === 'true', text]
-  const number = Number(text)
-  const isInteger = /^[+-]?\d+$/.test(text)
-  const isFloat = /^[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?$/.test(text)
-  if ((isInteger && Number.isSafeInteger(number)) || (isFloat && Number.isFinite(number)))
-    return String(number) === text ? [number, text] : [text, number]
-  return [text]
+  const number = numberOf(text)
+  if (number === undefined) return [text]
+  return String(number) === text ? [number, text] : [text, number]
 }
 
 /** A map's entries, with one of them replaced: for parts that are switched off before they are expanded. */

@@ -27,7 +27,7 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
   const otel = new OtelEnvironment(reading.env, reading.report)
   const { traces: usual } = defaultTelemetry
   const { traces, metrics } = values
-  const off = otel.flag('OTEL_SDK_DISABLED') === true
+  const off = otel.flag('OTEL_SDK_DISABLED') === true || values.enabled === false
   const using = { ...reading, otel, written: values.otlp, seed }
   const sampler =
     otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ??

@@ -81,13 +81,20 @@ export function holdsNothing(node: TreeNode | undefined): boolean {
 
 /** How a message may show a scalar: as the file spells it, so that no variable's value is told; a conditional one as what it gives. */
 export function shown(node: TreeNode | undefined): string {
-  return node?.kind === 'scalar' ? `'${node.source.replaceAll(/\$\{env\.[A-Z0-9_]+:\+([^}]*)\}/g, '$1')}'` : 'this'
+  return node?.kind === 'scalar' ? `'${node.source.replaceAll(/\$\{env\.[A-Z0-9_]+:?\+([^}]*)\}/g, '$1')}'` : 'this'
 }
 
 export function scalarsOf(node: TreeNode): ScalarNode[] {
   if (node.kind === 'scalar') return [node]
   const inner = node.kind === 'list' ? node.items : [...node.entries.values()].map((entry) => entry.node)
   return inner.flatMap(scalarsOf)
+}
+
+/** The number that a text spells; undefined where it spells none, or one that cannot be held exactly. */
+export function numberOf(text: string): number | undefined {
+  const number = Number(text)
+  if (/^[+-]?\d+$/.test(text)) return Number.isSafeInteger(number) ? number : undefined
+  return /^[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?$/.test(text) && Number.isFinite(number) ? number : undefined
 }
 
 export function isAnswered(value: string | undefined): value is string {

@@ -10,6 +10,8 @@ export type Strictness = 'strict' | 'lenient'
 export interface Check {
   readonly report: Report
   readonly strictness: Strictness
+  /** Whether every unknown key at this place is an error, whatever the strictness. The path begins at the section and ends with the key. */
+  readonly isStrictAt?: ((path: readonly PropertyKey[]) => boolean) | undefined
 }
 
 type Issue = z.core.$ZodIssue
@@ -135,7 +137,9 @@ class Reading {
     const entry = parent?.kind === 'map' ? parent.entries.get(key) : undefined
     if (!parent || !entry || this.#dropped.has(entry.node)) return false
     this.#dropped.add(entry.node)
-    const slip = reportUnknownKey({ key, at: entry.at, parent }, knownKeys(this.#schema, path), this.#check)
+    const { report, isStrictAt } = this.#check
+    const strictness = isStrictAt?.([...path, key]) ? 'strict' : this.#check.strictness
+    const slip = reportUnknownKey({ key, at: entry.at, parent }, knownKeys(this.#schema, path), { report, strictness })
     if (slip) this.failed = true
     return true
   }

@@ -5,8 +5,8 @@ const theOperators = "the operator's own text"
 
 /** Expressions that take more than linear time and are kept, each with why no caller can make use of it. By file, then by the expression. */
 const bounded: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'src/config/substitute.ts': { [String.raw`\$\{env\.([A-Z0-9_]+)(?::([=+])([^}]*))?\}`]: theOperators },
-  'src/config/tree.ts': { [String.raw`\$\{env\.[A-Z0-9_]+:\+([^}]*)\}`]: theOperators },
+  'src/config/substitute.ts': { [String.raw`\$\{env\.([A-Z0-9_]+)(?:(:[=+]|[:+])([^}]*))?\}`]: theOperators },
+  'src/config/tree.ts': { [String.raw`\$\{env\.[A-Z0-9_]+:?\+([^}]*)\}`]: theOperators },
   'src/config/redact.ts': {
     [String.raw`([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]*(?:@[^\s/?#@]*)*@`]: 'settings of the operator, and messages of providers cut to 4 kB',
     [String.raw`([?&][^=&#\s]*(?:key|token|password|secret|signature|sig|auth|credential)[^=&#\s]*=)[^&#\s"']+`]:

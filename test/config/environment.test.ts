@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Secret } from '../../src/secret.ts'
-import { issuesOf, load, problems, settingsOf, warnings, withConfig, withServer } from './loading.ts'
+import { load, problems, settingsOf, warnings, withConfig, withServer } from './loading.ts'
 
 describe('environment references', () => {
   const cases: [name: string, written: string, env: Record<string, string>, expected: unknown][] = [
@@ -39,9 +39,9 @@ describe('environment references', () => {
   })
 
   test('a reference that is none is told and stays as it is', async () => {
-    const text = withConfig('base_url: ${env.lower:=a}', 'api_key: ${env.X:old}')
+    const text = withConfig('base_url: ${env.lower:=a}', 'api_key: ${env.X?old}')
     const settings = await settingsOf(text)
-    expect([settings.base_url, (settings.api_key as Secret).reveal()]).toEqual(['${env.lower:=a}', '${env.X:old}'])
+    expect([settings.base_url, (settings.api_key as Secret).reveal()]).toEqual(['${env.lower:=a}', '${env.X?old}'])
     expect(await warnings(text)).toHaveLength(2)
     expect((await warnings(text))[0]).toContain("'${env.lower:=a}' is no environment reference")
   })
@@ -124,8 +124,8 @@ describe('what switches off', () => {
   }
 
   test('[CFG-8] the same entries count once their variable is set', async () => {
-    const issues = await issuesOf(entry('${env.X:+one}'), { env: { X: '1' } })
-    expect(issues.map((issue) => issue.path)).toEqual(['providers.inference[0].provider_type'])
+    const { warnings: warned } = await load(entry('${env.X:+one}'), { env: { X: '1' } })
+    expect(warned.map((issue) => issue.path)).toEqual(['providers.inference[0].provider_type'])
   })
 
   test('an entry without any provider_id is a mistake, not a disabled one', async () => {

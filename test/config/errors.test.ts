@@ -132,9 +132,22 @@ describe('unknown keys', () => {
     ])
   })
 
-  test('in server they are always an error', async () => {
-    expect(await problems(withServer('from_the_future: 1'))).toEqual(['4:3 server.from_the_future: unknown key.'])
-    expect(await problems(withServer('cors: { from_the_future: 1 }'))).toEqual(['4:11 server.cors.from_the_future: unknown key.'])
+  test('[REL-2] in server they are an error in what protects, in sections of Corral’s own and near a known key, else a warning', async () => {
+    expect(await warnings(withServer('from_the_future: 1', 'cors: { from_the_future: 1 }'))).toEqual([
+      '2:1 providers: no provider is enabled: there will be no models',
+      '4:3 server.from_the_future: unknown key: it has no effect.',
+      '5:11 server.cors.from_the_future: unknown key: it has no effect.',
+    ])
+    for (const section of ['auth', 'quota', 'egress', 'audit']) {
+      expect(await problems(withServer(`${section}: { from_the_future: 1 }`))).toEqual([
+        expect.stringContaining(`server.${section}.from_the_future: unknown key.`) as string,
+      ])
+    }
+    expect(await problems(withServer('auth: { provider_config: { type: api_key, from_the_future: 1 } }'))).toHaveLength(1)
+    for (const key of ['tls_from_the_future', 'from_the_future_policy', 'prot', 'cors: { allow_origin: ["*"] }, x']) {
+      expect(await problems(withServer(`{ ${key}: 1 }`))).toEqual([expect.stringContaining('unknown key.') as string])
+    }
+    expect(await problems(withServer('from_the_future: 1'), { strict: true })).toEqual(['4:3 server.from_the_future: unknown key.'])
   })
 
   test('--strict makes all of them errors', async () => {

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { load, problems, warnings, withConfig } from './loading.ts'
 
 const one = withConfig('mode: fast')
+const twice = (second: string) =>
+  `${one}\nmodels:\n  - { model_id: a, provider_id: one }\n  - { model_id: a, provider_id: all }\n  - { model_id: a, provider_id: one${second} }`
 
 describe('registered models', () => {
   test('both places, with every field', async () => {
@@ -34,18 +36,22 @@ models:
     expect((await load(text)).config.models).toEqual([])
     expect(await warnings(text)).toEqual([
       '2:1 providers: no provider is enabled: there will be no models',
-      '3:3 providers.inference: not served by this version yet: later (inline::later: Comes later)',
+      '5:7 providers.inference[1]: not served by this version yet: later (inline::later: Comes later)',
       "7:5 models[0]: the model 'a' is left out: its provider 'off' is switched off",
       "8:5 models[1]: the model 'b' is left out: its provider 'later' is not served by this version yet",
     ])
   })
 
-  test('one model twice for one provider is an error', async () => {
-    expect(
-      await problems(
-        `${one}\nmodels:\n  - { model_id: a, provider_id: one }\n  - { model_id: a, provider_id: all }\n  - { model_id: a, provider_id: one }`,
-      ),
-    ).toEqual(["11:7 models[2].model_id: the model 'a' is registered twice for one provider"])
+  test('[REL-5] one model twice for one provider: the same entry is fine, another provider_model_id is a warning, the rest an error', async () => {
+    expect(await warnings(twice(', model_type: llm'))).toEqual([])
+    expect((await load(twice(''))).config.models).toHaveLength(2)
+    const other = ', provider_model_id: b'
+    const message = "11:7 models[2].model_id: the model 'a' is registered twice for one provider"
+    expect(await warnings(twice(other))).toEqual([`${message}, with another provider_model_id: this entry counts`])
+    expect((await load(twice(other))).config.models[0]?.providerModelId).toBe('b')
+    expect(await problems(twice(other), { strict: true })).toEqual([`${message}, with another provider_model_id: this entry counts`])
+    expect(await problems(twice(', model_type: embedding'))).toEqual([message])
+    expect(await problems(twice(', metadata: { n: 1 }'))).toEqual([message])
   })
 
   test('what is no list and what is no model', async () => {
@@ -55,7 +61,7 @@ models:
 })
 
 describe('providers', () => {
-  test('what is known and not served is named once an API; an API that nobody knows is told', async () => {
+  test('[REL-1] what is known and not served is named, each at its line; an API that nobody knows is told', async () => {
     const text = `version: 2
 apis: [inference, vector_io, agents, models, later_api]
 providers:
@@ -67,10 +73,10 @@ providers:
   later_api: [{ provider_id: b, provider_type: inline::anything }]
   telemetry:`
     expect(await warnings(text)).toEqual([
-      '2:1 apis: not served by this version yet: vector_io, agents',
       "2:46 apis[4]: there is no API 'later_api': it has no effect.",
-      '5:3 providers.vector_io: not served by this version yet: faiss (inline::faiss), other (inline::faiss)',
-      '8:3 providers.agents: not served by this version yet: a (inline::anything)',
+      '6:7 providers.vector_io[0]: not served by this version yet: faiss (inline::faiss)',
+      '7:7 providers.vector_io[1]: not served by this version yet: other (inline::faiss)',
+      '8:12 providers.agents[0]: not served by this version yet: a (inline::anything)',
       '9:3 providers.later_api: there is no such API: its providers have no effect.',
     ])
     expect((await load(text)).config.apis).toEqual(['inference', 'vector_io', 'agents', 'models'])
@@ -96,14 +102,11 @@ providers:
   safety: llama-guard`),
     ).toEqual([
       "3:3 providers.infrence: there is no such API. Did you mean 'inference'?",
-      "4:33 providers.vector_io[0].provider_type: there is no provider type 'inline::fais' for vector_io; 'corral list providers' names all. Did you mean 'inline::faiss'?",
-      "4:82 providers.vector_io[1].provider_type: 'remote::sample' is a provider of inference, not of vector_io",
       '6:7 providers.inference[0]: must be a map with provider_id and provider_type',
       "7:9 providers.inference[1].provider_id: a provider_id cannot be 'all' nor contain '/'",
       "8:9 providers.inference[2].provider_id: a provider_id cannot be 'all' nor contain '/'",
       "8:58 providers.inference[2].confg: unknown key. Did you mean 'config'?",
       '9:56 providers.inference[3].config: must be a map of keys, not a list',
-      "10:3 providers.safety: must be a list of providers: begin each with '- provider_id:'",
     ])
   })
 })
@@ -119,20 +122,20 @@ external_providers_dir: ~/providers.d
 external_apis_dir:`
     expect(await warnings(text)).toEqual([
       '8:1 safety: is not used by this version yet',
-      '11:1 registered_resources: not used by this version yet: shields, tool_groups',
+      '11:25 registered_resources.shields: is not used by this version yet',
+      '11:73 registered_resources.tool_groups: is not used by this version yet',
       "12:1 external_providers_dir: names Python code of Llama Stack, which cannot be loaded. A provider's own 'module:' takes an npm package",
     ])
   })
 
-  test('are checked for their form all the same', async () => {
-    expect(
-      await problems(
-        `${one}\nvector_stores: { file_search_params: { header_template: x }, chunk_retrieval_params: { weighted_search_alpha: 2 } }`,
-      ),
-    ).toEqual([
+  test('[REL-1] are checked for their form all the same: mistakes are warnings, and errors under --strict', async () => {
+    const text = `${one}\nvector_stores: { file_search_params: { header_template: x }, chunk_retrieval_params: { weighted_search_alpha: 2 } }`
+    const mistakes = [
       '8:40 vector_stores.file_search_params.header_template: must contain {num_chunks}',
       '8:40 vector_stores.file_search_params.header_template: must contain file_search',
       '8:88 vector_stores.chunk_retrieval_params.weighted_search_alpha: must be at most 1',
-    ])
+    ]
+    expect(await problems(text, { strict: true })).toEqual(mistakes)
+    expect(await warnings(text)).toEqual(['8:1 vector_stores: is not used by this version yet', ...mistakes])
   })
 })

@@ -51,8 +51,9 @@ describe('where records are kept', () => {
     const text = `${one}\n${withStores('metadata: { backend: kv_shared }, conversations: { backend: sql_default }, prompts: { backend: kv_shared }')}`
     expect((await load(text)).config.storage.records).toMatchObject(postgres)
     expect(await warnings(text)).toEqual([
-      '13:3 storage.stores: not used by this version yet: conversations, prompts',
       '13:13 storage.stores.metadata: Redis keeps counters, not records: keys and registered models are kept in the PostgreSQL at db',
+      '13:47 storage.stores.conversations: is not used by this version yet',
+      '13:88 storage.stores.prompts: is not used by this version yet',
     ])
     const alone = `${one}\nstorage: { backends: { r: { type: kv_redis } }, stores: { metadata: { backend: r } } }`
     expect(await warnings(alone)).toEqual([
@@ -77,17 +78,37 @@ describe('where records are kept', () => {
     ])
   })
 
-  test('[STO-4] a store whose backend is not there or of the wrong kind is an error, as in Llama Stack', async () => {
-    const stores = 'metadata: { backend: kv_defaul }, inference: { backend: kv_default }, connectors: { backend: nope }'
+  test('[STO-4] the store of the records must name a backend that there is', async () => {
+    const stores = 'metadata: { backend: kv_defaul }, connectors: { backend: nope }'
     expect(await problems(`${one}\n${withStores(stores)}`)).toEqual([
       "13:25 storage.stores.metadata.backend: references unknown backend 'kv_defaul'. Available backends: kv_default, kv_shared, sql_default. Did you mean 'kv_default'?",
-      "13:60 storage.stores.inference.backend: references backend 'kv_default' of type 'kv_sqlite', but a backend of type sql_* is required",
-      "13:97 storage.stores.connectors.backend: references unknown backend 'nope'. Available backends: kv_default, kv_shared, sql_default.",
     ])
-    expect(await problems(`${one}\nstorage: { backends: { a: { type: kv_sqlit }, b: { type: kv_redis, prt: 1 } } }`)).toHaveLength(2)
-    expect(await problems(`${one}\nstorage: { backends: { a: { type: sql_postgres, ssl_mode: verify_full } } }`)).toEqual([
-      '8:49 storage.backends.a.ssl_mode: must be one of "disable"|"allow"|"prefer"|"require"|"verify-ca"|"verify-full"',
+    expect(await problems(`${one}\nstorage: { backends: { sql_default: { type: sql_postgres, ssl_mode: verify_full } } }`)).toEqual([
+      '8:59 storage.backends.sql_default.ssl_mode: must be one of "disable"|"allow"|"prefer"|"require"|"verify-ca"|"verify-full"',
     ])
+  })
+
+  test('[REL-3] a store may name a kv_* or a sql_* backend, and one that is not used cannot stop the start', async () => {
+    const bySql = withStores('metadata: { backend: sql_default }, prompts: { backend: kv_default }')
+    const byKv = withStores('metadata: { backend: kv_default }, prompts: { backend: sql_default }')
+    expect((await storageOf(bySql)).records).toMatchObject(postgres)
+    expect((await storageOf(byKv)).records).toMatchObject({ engine: 'sqlite' })
+    const text = `${one}\nstorage: { backends: { a: { type: sql_oracle }, b: { type: kv_redis, prt: 1, host: "\${env.NOT_SET}" } }, stores: { prompts: { backend: nope }, vector_stores: { backend: a } } }`
+    const warned = (await warnings(text)).join('\n')
+    for (const part of ['backends.a.type: ', 'backends.b.prt: ', 'backends.b.host: ', 'stores.prompts.backend: references unknown']) {
+      expect(warned).toContain(part)
+    }
+    expect(await problems(text, { strict: true })).toHaveLength(4)
+  })
+
+  test('[REL-3] a backend that limits are counted in is used', async () => {
+    const quota = 'server: { quota: { anonymous_max_requests: 1, kvstore: { backend: c } } }'
+    expect(await problems(`${one}\n${quota}\nstorage: { backends: { c: { type: kv_redis, port: x } } }`)).toEqual(
+      [
+        expect.stringContaining('storage.backends.c.port: must be a number, not text') as string,
+        expect.stringContaining("references unknown backend 'c'") as string,
+      ].toReversed(),
+    )
   })
 
   test('[STO-4] every field of PostgreSQL and Redis is read; passwords cannot be printed, also those of digits alone', async () => {

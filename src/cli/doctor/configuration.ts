@@ -1,5 +1,5 @@
 import packageJson from '../../../package.json' with { type: 'json' }
-import type { ConfigErrors } from '../../config/report.ts'
+import type { ConfigErrors, ConfigIssue } from '../../config/report.ts'
 import { formatIssue } from '../../config/report.ts'
 import { version } from '../version.ts'
 import { type Check, failed, type Finding, ok, warning } from './check.ts'
@@ -17,16 +17,21 @@ export const configuration: Check = {
             `${origin.name} loads and enables no provider`,
             'Set a provider’s key, e.g. OPENAI_API_KEY, or write one into the file.',
           ),
-      ...warnings.map((issue) => warning('configuration', formatIssue(issue), 'Correct the line, or remove it.')),
+      ...warnings.map(toFinding),
     ]
   },
 }
 
+function toFinding(issue: ConfigIssue): Finding {
+  return warning('configuration', formatIssue(issue), 'Correct the line, or remove it.')
+}
+
 /** The findings of a configuration that does not load. */
-export function configurationFails({ issues }: ConfigErrors): Finding[] {
-  return issues.map((issue) =>
+export function configurationFails({ issues, warnings }: ConfigErrors): Finding[] {
+  const errors = issues.map((issue) =>
     failed('configuration', formatIssue(issue), 'Correct it; `corral config validate` shows everything that is wrong.'),
   )
+  return [...errors, ...warnings.map(toFinding)]
 }
 
 export const versions: Check = {
