@@ -4,6 +4,7 @@ import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
 import { keys } from './requirements/keys.ts'
+import { malformed } from './requirements/malformed.ts'
 import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
 import { pipeline } from './requirements/pipeline.ts'
@@ -28,6 +29,7 @@ export const requirements: Requirements = {
   ...quota,
   ...storage,
   ...egress,
+  ...malformed,
   ...metrics,
   ...traceStore,
   ...telemetry,

@@ -70,7 +70,7 @@ describe('streams of unusual cut', () => {
 
 describe('what travels', () => {
   test('[STR-7] fields of a delta that this server does not know', async () => {
-    const delta = { content: 'a', reasoning_content: 'because', annotations: [{ big: null }], vendor: { deep: [null] } }
+    const delta = { role: 'assistant', content: 'a', reasoning_content: 'because', annotations: [{ big: null }], vendor: { deep: [null] } }
     const chunk = chatChunk(delta).replace('null}]', '12345678901234567890}]')
     await using stage = await scene({ body: [chunk, chatChunk({}, 'stop'), done] })
     const text = await (await stage.ask({ stream: true })).text()

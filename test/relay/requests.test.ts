@@ -50,7 +50,7 @@ describe('what the upstream is sent', () => {
 describe('a whole answer', () => {
   test('passes as it came, with the model that was asked for', async () => {
     const body =
-      '{"id":"chatcmpl-1","object":"o","created":5, "model":"other" ,"choices":[{"x":1.0,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
+      '{"id":"chatcmpl-1","object":"o","created":5, "model":"other" ,"choices":[{"finish_reason":"stop" ,"index":0,"message":{"refusal":null,"content":"\\u00e9","role":"assistant","x":1.0},"logprobs":null,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
     await using on = await stage([{ body }])
     const response = await on.post('/v1/chat/completions', question)
     expect(await response.text()).toBe(body.replace('"other"', '"up/m"'))
@@ -64,10 +64,10 @@ describe('a whole answer', () => {
   })
 
   test.each([
-    ['{"choices":[1.0]}', '{"id":ID,"created":NOW,"object":"OBJECT","model":"up/m","choices":[1.0]}'],
+    ['{"choices":[],"x":1.0}', '{"id":ID,"created":NOW,"object":"OBJECT","model":"up/m","choices":[],"x":1.0}'],
     [
-      '{"id":null, "choices":[1.0],"created":null,"object":null,"model":null}',
-      '{"id":ID, "choices":[1.0],"created":NOW,"object":"OBJECT","model":"up/m"}',
+      '{"id":null, "choices":[],"x":1.0,"created":null,"object":null,"model":null}',
+      '{"id":ID, "choices":[],"x":1.0,"created":NOW,"object":"OBJECT","model":"up/m"}',
     ],
     [
       '{"object":"","x":1.0,"created":0,"choices":[],"id":"","id":"","model":""}',

@@ -31,7 +31,7 @@ async function ask(script: Script, options: ProviderOptions = {}, body: object =
 }
 
 function chunkOf(id: string, created: number, rest: string): string {
-  return `data: {"id":"${id}","object":"chat.completion.chunk","created":${created},"model":"real","choices":[{"index":0,"delta":{${rest}},"x":1.0}],"n\\u00e9w":[1e2]}\n\n`
+  return `data: {"id":"${id}","object":"chat.completion.chunk","created":${created},"model":"real","choices":[{"index":0,"delta":{"role":"assistant"${rest}},"x":1.0,"finish_reason":null}],"n\\u00e9w":[1e2]}\n\n`
 }
 
 function bare(over: object): string {
@@ -41,10 +41,10 @@ function bare(over: object): string {
 describe('a whole stream', () => {
   test('[STR-1] keeps its first id and created and the asked model, and everything else as it came', async () => {
     const { text } = await ask({
-      body: [chunkOf('a', 5, '"content":"é"'), chunkOf('b', 6, '"content":"\\u00e9"'), chunkOf('a', 5, ''), done],
+      body: [chunkOf('a', 5, ',"content":"é"'), chunkOf('b', 6, ',"content":"\\u00e9"'), chunkOf('a', 5, ''), done],
     })
     const expected = (rest: string): string => chunkOf('a', 5, rest).replace('"real"', '"up/m"')
-    expect(text).toBe(expected('"content":"é"') + expected('"content":"\\u00e9"') + expected('') + done)
+    expect(text).toBe(expected(',"content":"é"') + expected(',"content":"\\u00e9"') + expected('') + done)
   })
 
   test('says what kind it is and that nobody should hold it back', async () => {

@@ -1,6 +1,8 @@
 import { ByteWriter, type Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
+import { JsonPatches } from '../../wire/json-patches.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
+import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { FrameTemplate } from './frame-template.ts'
 
 const encoder = new TextEncoder()
@@ -15,7 +17,8 @@ const fieldId = encoder.encode('"id":')
 const fieldCreated = encoder.encode('"created":')
 const fieldModel = encoder.encode('"model":')
 const fieldObject = encoder.encode('"object":')
-const dataOpen = encoder.encode('data: {')
+const fieldChoices = encoder.encode('"choices":[],')
+const emptyList = encoder.encode('[]')
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
 const comma = encoder.encode(',')
@@ -31,8 +34,8 @@ export interface FrameScan {
 }
 
 /**
- * Edits the frames of one stream: `id`, `created` and `model` stay for all of it what the first frame and the caller's request made them, all else passes
- * as it came.
+ * Edits the frames of one stream: `id`, `created` and `model` stay for all of it what the first frame and the caller's request made them, choices that
+ * lack what OpenAI's schema requires are repaired, all else passes as it came.
  */
 export class FrameEditor implements FrameScan {
   usage = 0
@@ -43,7 +46,9 @@ export class FrameEditor implements FrameScan {
   /** Frames that took the short way. */
   alike = 0
 
+  readonly repairs: ChoicesRepair
   readonly #members = new Members()
+  readonly #patches = new JsonPatches()
   readonly #out: ByteWriter
   readonly #model: Uint8Array
   readonly #idPrefix: string
@@ -69,6 +74,7 @@ export class FrameEditor implements FrameScan {
     this.#model = encodeJson(model)
     this.#idPrefix = idPrefix
     this.#object = encodeJson(object)
+    this.repairs = new ChoicesRepair(object === 'text_completion' ? choicesForms.completionsChunk : choicesForms.chatChunk, this.#patches)
   }
 
   /** The stream's id and the model that answers, as JSON, once a frame has told them. */
@@ -108,8 +114,24 @@ export class FrameEditor implements FrameScan {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
+    this.#patches.clear()
     if (!scanObject(bytes, start, end, this.#members)) return false
     this.#note()
+    return true
+  }
+
+  /** Brings the choices of the frame that was scanned last into OpenAI's form; false when that can not be done. */
+  repair(): boolean {
+    if (this.choices === 0) {
+      const members = this.#members
+      const member = members.find(this.#bytes, keyChoices)
+      if (member >= 0) this.#patches.replace(members.valueStart(member), members.valueEnd(member), emptyList)
+      else this.#patches.replace(members.open, members.open, fieldChoices)
+      return true
+    }
+    if (!this.repairs.examine(this.#bytes, this.choices)) return false
+    // What came before was patched by what was known then.
+    if (!this.repairs.isSteady) this.#template = undefined
     return true
   }
 
@@ -118,6 +140,7 @@ export class FrameEditor implements FrameScan {
     const out = this.#out
     const bytes = this.#bytes
     const members = this.#members
+    const patches = this.#patches
     const id = members.find(bytes, keyId)
     const created = members.find(bytes, keyCreated)
     const model = members.find(bytes, keyModel)
@@ -125,20 +148,17 @@ export class FrameEditor implements FrameScan {
     this.#created ??= this.#valueOf(created, isSomeTime) ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
     this.#upstreamModel ??= this.#valueOf(model, isSomeText)
     const before = out.length
-    out.add(dataOpen)
+    out.add(dataField)
     if (members.find(bytes, keyObject) < 0) this.#insert(fieldObject, this.#object)
     if (id < 0) this.#insert(fieldId, this.#id)
     if (created < 0) this.#insert(fieldCreated, this.#created)
     if (model < 0) this.#insert(fieldModel, this.#model)
-    let at = members.open
     for (let member = 0; member < members.count; member += 1) {
       const value = this.#replacement(member)
-      if (!value) continue
-      out.add(bytes, at, members.valueStart(member))
-      out.add(value)
-      at = members.valueEnd(member)
+      if (value) patches.replace(members.valueStart(member), members.valueEnd(member), value)
     }
-    if (this.choices !== 0 && this.usage === 0) this.#makeTemplate(at, before)
+    const at = patches.write(out, bytes, members.open - 1)
+    if (this.choices !== 0 && this.usage === 0 && this.repairs.isSteady) this.#makeTemplate(at, before)
     this.#writeRest(bytes, at, this.#end)
   }
 
@@ -150,10 +170,11 @@ export class FrameEditor implements FrameScan {
   }
 
   #insert(field: Uint8Array, value: Uint8Array): void {
-    this.#out.add(field)
-    this.#out.add(value)
+    const { open, count } = this.#members
+    this.#patches.replace(open, open, field)
+    this.#patches.replace(open, open, value)
     // Where the frame is empty the model is the last member.
-    if (this.#members.count > 0 || field !== fieldModel) this.#out.add(comma)
+    if (count > 0 || field !== fieldModel) this.#patches.replace(open, open, comma)
   }
 
   #replacement(member: number): Uint8Array | undefined {

@@ -1,7 +1,9 @@
 import { encodeJson, Splice } from '../../wire/json-edit.ts'
+import { JsonPatches } from '../../wire/json-patches.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
 import { textIn } from '../../wire/text-in.ts'
 import type { Capability, JsonReply } from '../provider.ts'
+import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { isFault } from './fault.ts'
 import { makeId } from './frame-editor.ts'
 import { nonsense, toProviderError, type Upstream } from './upstream-error.ts'
@@ -42,8 +44,9 @@ export interface WholeReply {
 }
 
 /**
- * A whole answer as the caller gets it: `model` is the one that was asked for; `id`, `object` and `created` stand where the upstream left them out; the
- * rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in disguise or no answer at all.
+ * A whole answer as the caller gets it: `model` is the one that was asked for; `id`, `object` and `created` stand where the upstream left them out, and
+ * choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
+ * disguise or no answer at all.
  */
 export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   const { upstream, capability } = reply
@@ -54,7 +57,7 @@ export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   if (main < 0) throw withoutMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
   const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt))))
-  const told = splice(bytes, members, headOf(bytes, members, reply))
+  const told = patched(bytes, members, reply)
   if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage, original: bytes }
   return { kind: 'json', bytes: embeddingBytes(told, reply, usageAt >= 0 && usage !== undefined), usage }
 }
@@ -117,25 +120,20 @@ function isTime(bytes: Uint8Array, members: Members, member: number): boolean {
 }
 
 /** Each field in its place, and at the object's start where it has none. The object is not empty. */
-function splice(bytes: Uint8Array, members: Members, fields: Field[]): Uint8Array {
+function patched(bytes: Uint8Array, members: Members, reply: WholeReply): Uint8Array {
+  const patches = new JsonPatches()
+  for (const { key, value, member } of headOf(bytes, members, reply)) {
+    if (member >= 0) patches.replace(members.valueStart(member), members.valueEnd(member), value)
+    else for (const part of [encodeJson(decoder.decode(key)), colon, value, comma]) patches.replace(members.open, members.open, part)
+  }
+  const { capability, upstream } = reply
+  if (capability === 'chat' || capability === 'completions') {
+    const repair = new ChoicesRepair(choicesForms[capability], patches)
+    const choices = members.find(bytes, keys.choices)
+    if (!repair.examine(bytes, members.valueStart(choices))) throw nonsense(upstream, "answered with 'choices' that are invalid")
+  }
   const out = new Splice()
-  out.add(bytes, 0, members.open)
-  for (const { key, value, member } of fields) {
-    if (member >= 0) continue
-    out.add(encodeJson(decoder.decode(key)))
-    out.add(colon)
-    out.add(value)
-    out.add(comma)
-  }
-  let at = members.open
-  if (fields.length > 1) fields.sort((a, b) => a.member - b.member)
-  for (const { value, member } of fields) {
-    if (member < 0) continue
-    out.add(bytes, at, members.valueStart(member))
-    out.add(value)
-    at = members.valueEnd(member)
-  }
-  out.add(bytes, at)
+  out.add(bytes, patches.write(out, bytes, 0))
   return out.join()
 }
 

@@ -5,7 +5,6 @@ import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { FrameEditor } from './frame-editor.ts'
 import { cutOff, nonsense, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
-import { finishReasonIn } from './finish-reason.ts'
 import { readUsage } from './usage.ts'
 
 /** The largest frame that passes: an image or a long tool call can be megabytes. */
@@ -35,7 +34,6 @@ export interface RelayOptions {
 
 const encoder = new TextEncoder()
 const doneData = encoder.encode('[DONE]')
-const finishReason = encoder.encode('finish_reason"')
 const decoder = new TextDecoder()
 
 /** Relays a stream of OpenAI's chunks from an upstream's body, frame by frame, as bytes. */
@@ -47,7 +45,6 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   readonly #options: RelayOptions
   readonly #splitter = new FrameSplitter(largestFrame)
   readonly #editor: FrameEditor
-  readonly #finished = new Set<number>()
   /** When the first comment since the last frame came. */
   #quietSince: number | undefined
   /** Thrown once what came before it has been handed out. */
@@ -154,7 +151,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   }
 
   #isWhole(): boolean {
-    return this.#options.terminal === 'finish_reason' && this.#finished.size >= this.#options.choices
+    return this.#options.terminal === 'finish_reason' && this.#editor.repairs.isFinished(this.#options.choices)
   }
 
   #fail(failure: unknown): void {
@@ -200,8 +197,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
       facts.firstTokenAt = performance.now()
     }
     if (editor.usage !== 0 && this.#usage(bytes)) return
-    if (this.#options.terminal === 'finish_reason') this.#noteFinish(bytes)
-    if (facts.firstTokenAt !== undefined) this.#noteReason(bytes)
+    if (!editor.repair()) return this.#fail(nonsense(this.#options.upstream, "sent a chunk whose 'choices' are invalid"))
+    this.#noteFacts()
     editor.write()
   }
 
@@ -211,31 +208,18 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     const read: Usage | undefined = readUsage(parse(bytes, usage, usageEnd))
     if (!read) return false
     this.facts.usage = read
-    return this.#options.withholdUsage && choices !== 0 && isEmptyList(bytes, choices, choicesEnd)
-  }
-
-  /** Parses the choices when some finish reason in them is not null. */
-  #noteFinish(bytes: Uint8Array): void {
-    const { choices, choicesEnd } = this.#editor
-    if (choices === 0) return
-    const view = Buffer.from(bytes.buffer, bytes.byteOffset + choices, choicesEnd - choices)
-    if (!view.includes(finishReason)) return
-    const list: unknown = parse(bytes, choices, choicesEnd)
-    if (!Array.isArray(list)) return
-    for (const choice of list as ({ index?: number; finish_reason?: unknown } | null)[]) {
-      if (choice?.finish_reason) this.#finished.add(choice.index ?? 0)
-    }
+    return this.#options.withholdUsage && (choices === 0 || isEmptyList(bytes, choices, choicesEnd))
   }
 
   /** For telemetry: why the model ended, and once what the stream is called. Frames that differ in their text alone do not come here. */
-  #noteReason(bytes: Uint8Array): void {
+  #noteFacts(): void {
     const { facts } = this
-    const { choices, choicesEnd, told } = this.#editor
+    const { repairs, told } = this.#editor
     facts.id ??= textOf(told.id)
     facts.model ??= textOf(told.model)
-    if (choices === 0) return
-    const reason = finishReasonIn(bytes.subarray(choices, choicesEnd))
-    if (reason !== undefined && (facts.finishReasons?.length ?? 0) < mostReasons) (facts.finishReasons ??= []).push(reason)
+    for (const reason of repairs.reasons) {
+      if ((facts.finishReasons?.length ?? 0) < mostReasons) (facts.finishReasons ??= []).push(reason)
+    }
   }
 
   #error(data: Uint8Array): void {

@@ -1,0 +1,209 @@
+import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
+import { skimArray } from '../../wire/json-skim.ts'
+import { textIn } from '../../wire/text-in.ts'
+import { indexIn, isText } from './json-values.ts'
+import { ToolCallsRepair } from './tool-calls-repair.ts'
+import { ToolCalls } from './tool-calls.ts'
+
+/** What the choices of a response or of a chunk must have by OpenAI's schema. */
+export interface ChoicesForm {
+  readonly isChunk: boolean
+  /** The member that holds what the model said, and the one that some upstreams send in its place; absent: `text`. */
+  readonly body?: { readonly name: string; readonly other: string }
+  /** Members of a choice that are null where the upstream has none. */
+  readonly nullable: readonly string[]
+  /** Members of the message that are null where the upstream has none. */
+  readonly nullableInBody: readonly string[]
+}
+
+const form = (isChunk: boolean, nullable: readonly string[], more: Partial<ChoicesForm> = {}): ChoicesForm => ({
+  isChunk,
+  nullable,
+  nullableInBody: [],
+  ...more,
+})
+
+/** By capability and by whether it is a chunk of a stream. */
+export const choicesForms = {
+  chat: form(false, ['logprobs'], { body: { name: 'message', other: 'delta' }, nullableInBody: ['content', 'refusal'] }),
+  chatChunk: form(true, ['finish_reason'], { body: { name: 'delta', other: 'message' } }),
+  completions: form(false, ['logprobs']),
+  completionsChunk: form(true, ['finish_reason', 'logprobs']),
+}
+
+const encoder = new TextEncoder()
+const keys: Readonly<Record<string, Uint8Array>> = Object.fromEntries(
+  ['index', 'finish_reason', 'logprobs', 'message', 'delta', 'text', 'role', 'content', 'refusal', 'tool_calls'].map((name) => [
+    name,
+    encoder.encode(name),
+  ]),
+)
+const openBrace = 0x7b
+const openBracket = 0x5b
+const letterN = 0x6e
+
+/** One choice of a stream so far. */
+class ChoiceState {
+  role: 'awaited' | 'added' | 'sent' = 'awaited'
+  readonly calls = new ToolCalls()
+}
+
+/** Of one response: OpenAI's are at most 128 for each prompt. */
+const maxChoices = 16_384
+/** Finish reasons are single words. */
+const maxReason = 64
+
+/**
+ * Brings the `choices` of a response, or of the chunks of a stream one after another, into the form of OpenAI's schema. Choices that have it are not
+ * touched; others are patched in their bytes. What is repaired stands in docs/adding-a-provider.md.
+ */
+export class ChoicesRepair {
+  /** Whether nothing new was learnt from the last chunk: one that differs from it in its texts alone then needs the same patches. */
+  isSteady = true
+  /** The finish reasons in what was looked at last. */
+  reasons: readonly string[] = none
+  readonly #form: ChoicesForm
+  readonly #states = new Map<number, ChoiceState>()
+  readonly #finished = new Set<number>()
+  readonly #patches: JsonPatches
+  readonly #choice: ObjectPatcher
+  readonly #body: ObjectPatcher
+  #toolCalls: ToolCallsRepair | undefined
+  #bytes: Uint8Array = new Uint8Array()
+
+  constructor(choicesForm: ChoicesForm, patches: JsonPatches) {
+    this.#form = choicesForm
+    this.#patches = patches
+    this.#choice = new ObjectPatcher(patches)
+    this.#body = new ObjectPatcher(patches)
+  }
+
+  /** Whether `asked` choices, and all that came, have their finish reason. */
+  isFinished(asked: number): boolean {
+    return this.#finished.size >= asked && this.#finished.size >= this.#states.size
+  }
+
+  /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when it is nothing that can be repaired. */
+  examine(bytes: Uint8Array, start: number): boolean {
+    this.#bytes = bytes
+    this.isSteady = true
+    this.reasons = none
+    return bytes[start] === openBracket && skimArray(bytes, start, this.#visit)
+  }
+
+  readonly #visit = (start: number, position: number): boolean => {
+    if (this.#bytes[start] !== openBrace) return false
+    const choice = this.#choice
+    choice.enter(this.#bytes, start)
+    const index = this.#index(position)
+    const state = this.#stateOf(index)
+    if (!state) return false
+    const found = this.#form.body ? this.#said(state, this.#form.body) : this.#text()
+    if (found === 'invalid') return false
+    this.#finish(index, found)
+    for (const name of this.#form.nullable) {
+      const member = choice.find(keys[name]!)
+      if (member < 0) choice.set(member, name, 'null')
+    }
+    choice.leave()
+    return true
+  }
+
+  #stateOf(index: number): ChoiceState | undefined {
+    const known = this.#states.get(index)
+    if (known || this.#states.size >= maxChoices) return known
+    const state = new ChoiceState()
+    this.#states.set(index, state)
+    this.isSteady = false
+    return state
+  }
+
+  #index(position: number): number {
+    const choice = this.#choice
+    const member = choice.find(keys['index']!)
+    const index = (member < 0 ? undefined : indexIn(this.#bytes, choice.valueStart(member), choice.valueEnd(member))) ?? position
+    const first = choice.firstByte(member)
+    // Of valid values only a text is not written as it should be.
+    if (member < 0 || first < 0x30 || first > 0x39 || choice.valueEnd(member) - choice.valueStart(member) !== String(index).length)
+      choice.set(member, 'index', String(index))
+    return index
+  }
+
+  #finish(index: number, found: 'calls' | 'no calls'): void {
+    const choice = this.#choice
+    const member = choice.find(keys['finish_reason']!)
+    if (member >= 0 && isText(this.#bytes, choice.valueStart(member))) {
+      this.#finished.add(index)
+      const start = choice.valueStart(member)
+      const end = choice.valueEnd(member)
+      if (end - start <= maxReason) this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
+    } else if (!this.#form.isChunk) {
+      choice.set(member, 'finish_reason', found === 'calls' ? '"tool_calls"' : '"stop"')
+    }
+  }
+
+  /** Of a text completion. */
+  #text(): 'no calls' {
+    const member = this.#choice.find(keys['text']!)
+    if (member < 0 || this.#choice.firstByte(member) === letterN) this.#choice.set(member, 'text', '""')
+    return 'no calls'
+  }
+
+  #said(state: ChoiceState, { name, other }: { name: string; other: string }): 'calls' | 'no calls' | 'invalid' {
+    const choice = this.#choice
+    const member = choice.find(keys[name]!)
+    const first = choice.firstByte(member)
+    if (first === openBrace) return this.#bodyAt(choice.valueStart(member), state)
+    if (member >= 0 && first !== letterN) return 'invalid'
+    const substitute = choice.find(keys[other]!)
+    if (choice.firstByte(substitute) === openBrace) {
+      if (member >= 0) choice.remove(member)
+      choice.rename(substitute, keys[name]!)
+      return this.#bodyAt(choice.valueStart(substitute), state)
+    }
+    if (!this.#form.isChunk) return 'invalid'
+    choice.set(member, name, state.role === 'awaited' ? '{"role":"assistant"}' : '{}')
+    this.#noteRole(state, 'added')
+    return 'no calls'
+  }
+
+  #bodyAt(start: number, state: ChoiceState): 'calls' | 'no calls' | 'invalid' {
+    const body = this.#body
+    body.enter(this.#bytes, start)
+    this.#role(state)
+    for (const name of this.#form.nullableInBody) {
+      const member = body.find(keys[name]!)
+      if (member < 0) body.set(member, name, 'null')
+    }
+    body.leave()
+    const calls = body.find(keys['tool_calls']!)
+    if (calls < 0 || body.firstByte(calls) === letterN) return 'no calls'
+    this.#toolCalls ??= new ToolCallsRepair(this.#form.isChunk, this.#patches)
+    const entries = this.#toolCalls.examine(this.#bytes, body.valueStart(calls), state.calls)
+    if (!this.#toolCalls.isSteady) this.isSteady = false
+    if (entries === undefined) return 'invalid'
+    return entries > 0 ? 'calls' : 'no calls'
+  }
+
+  /** The first delta of a choice has the role; where it was added to that, a later one would be joined to it. */
+  #role(state: ChoiceState): void {
+    if (state.role === 'sent') return
+    const body = this.#body
+    const member = body.find(keys['role']!)
+    const isGiven = member >= 0 && isText(this.#bytes, body.valueStart(member))
+    if (state.role === 'added') {
+      if (isGiven) body.remove(member)
+      return
+    }
+    if (!isGiven) body.set(member, 'role', '"assistant"')
+    this.#noteRole(state, isGiven ? 'sent' : 'added')
+  }
+
+  #noteRole(state: ChoiceState, role: 'added' | 'sent'): void {
+    if (state.role !== 'awaited') return
+    state.role = role
+    this.isSteady = false
+  }
+}
+
+const none: readonly string[] = []

@@ -1,0 +1,15 @@
+import { textIn } from '../../wire/text-in.ts'
+
+const quote = 0x22
+
+/** Whether a JSON text that is not empty begins at `at`. */
+export function isText(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === quote && bytes[at + 1] !== quote
+}
+
+/** An `index`: a whole number from 0 on, also one that is written as a text; undefined when the value is anything else. */
+export function indexIn(bytes: Uint8Array, start: number, end: number): number | undefined {
+  const isQuoted = bytes[start] === quote
+  const text = isQuoted ? textIn(bytes, start + 1, end - 1) : textIn(bytes, start, end)
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined
+}

@@ -1,0 +1,20 @@
+import type { Requirements } from './requirement.ts'
+
+/** Responses of providers that depart from OpenAI's schema or from HTTP. */
+export const malformed: Requirements = {
+  'MAL-1': {
+    source: 'field report 27; field §1.2, §1.7',
+    when: 'streamed tool calls lack `index`, `id`, `type` or a role, repeat them, or have arguments as an object',
+    observed: 'both official clients read the calls that were meant, and each chunk has the published schema',
+  },
+  'MAL-2': {
+    source: 'design §3, rule 14',
+    when: 'the chunks or the choices of a response have the published schema',
+    observed: 'the caller gets their bytes',
+  },
+  'MAL-3': {
+    source: 'field report 27; openai-spec',
+    when: 'a whole response lacks members of its choices that the schema requires',
+    observed: 'they are added, and what cannot be repaired is a 502',
+  },
+}
