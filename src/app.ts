@@ -58,7 +58,7 @@ export function createApp(services: Services): App {
     routePolicy(config.routePolicy),
     allowedApis(authentication !== undefined),
     requestQuota(governance),
-    providerData(events),
+    providerData(),
     clientVersion(server.clientVersions),
     olderClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)

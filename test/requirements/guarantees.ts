@@ -17,4 +17,19 @@ export const guarantees: Requirements = {
     when: 'a request has more than one Host header, an invalid one, or an absolute-form target with another authority',
     observed: '400 for the headers, on every address; the authority is checked like Host where the HTTP server passes it on',
   },
+  'GUA-4': {
+    source: 'RFC 7515 §2; RFC 4648 §3.5; docs/authentication.md',
+    when: 'a JWT spells its signature with padding, another alphabet or unused bits that are not zero',
+    observed: '401; one token has one spelling',
+  },
+  'GUA-5': {
+    source: 'RFC 7519 §4.1.4; RFC 7662 §2.2; docs/authentication.md',
+    when: 'the exp of a token or of an introspection response is not a finite number',
+    observed: '401 for a JWT, 503 for an introspection response, never a token that does not expire',
+  },
+  'GUA-6': {
+    source: 'field report; docs/models.md',
+    when: 'a provider-data header, in any of its spellings, is not a JSON object',
+    observed: '400 that names the header and does not repeat its value; nothing is sent with the operator’s key',
+  },
 }

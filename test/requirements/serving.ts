@@ -132,8 +132,8 @@ export const serving: Requirements = {
   'PRV-2': { source: 'behaviour §5', when: 'neither holds a key', observed: '400 that names the header field' },
   'PRV-3': {
     source: 'behaviour §5 defect',
-    when: 'the provider-data header is malformed or holds `__*` keys',
-    observed: 'it is ignored, or they are stripped',
+    when: 'the provider-data header holds `__*` keys',
+    observed: 'they are stripped',
   },
   'PRV-4': { source: 'field §1.39', when: 'several requests go to one upstream', observed: 'the connection is reused' },
   'PRV-5': { source: 'field §2.1', when: 'a caller names the upstream’s URL', observed: 'the operator’s key is not sent there' },

@@ -153,15 +153,16 @@ describe('a running server', () => {
     expect(program.output).not.toContain('key-of-the-caller')
   })
 
-  test('provider data that is malformed is ignored with a line in the log that does not repeat it', async () => {
+  test('[GUA-6] provider data that is malformed is a 400 that does not repeat it, nor does the log', async () => {
     const answer = await askForChat(
       program.url,
       {},
       { headers: { 'x-ogx-provider-data': '{"groq_api_key": sk-oops', 'x-request-id': 'data-1' } },
     )
-    expect(answer.status).toBe(200)
-    const line = await program.logged(({ request_id, msg }) => request_id === 'data-1' && msg === 'provider data ignored')
-    expect(line).toMatchObject({ level: 'warn', header: 'x-ogx-provider-data', why: 'not JSON' })
+    expect(answer.status).toBe(400)
+    expect(await answer.text()).not.toContain('sk-oops')
+    const line = await program.logged(({ request_id }) => request_id === 'data-1')
+    expect(line).toMatchObject({ cause: expect.stringContaining('The header x-ogx-provider-data is not JSON.') })
     expect(program.output).not.toContain('sk-oops')
   })
 })

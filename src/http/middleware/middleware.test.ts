@@ -255,7 +255,7 @@ describe('provider data', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         const data = parseProviderData(text)
-        if (typeof data === 'string') expect(['not JSON', 'not a JSON object']).toContain(data)
+        if (typeof data === 'string') expect(['is not JSON', 'is not a JSON object']).toContain(data)
         else expect(Object.keys(data).some((key) => key.startsWith('__'))).toBe(false)
       }),
     )
@@ -263,21 +263,14 @@ describe('provider data', () => {
 
   test("every spelling of the header works; Corral's own first", async () => {
     const seen: unknown[] = []
-    const told: string[] = []
-    const { call } = around(
-      [providerData({ providerDataIgnored: (_id, header, why) => void told.push(`${header}: ${why}`) })],
-      async (_, { providerData: data }) => {
-        seen.push({ ...data })
-        return new Response()
-      },
-    )
+    const { call } = around([providerData()], async (_, { providerData: data }) => {
+      seen.push({ ...data })
+      return new Response()
+    })
     await call({ 'x-llamastack-provider-data': '{"a":1}' })
     await call({ 'x-ogx-provider-data': '{"a":2}' })
     await call({ 'x-corral-provider-data': '{"a":3}', 'x-ogx-provider-data': '{"a":4}' })
-    await call({ 'x-ogx-provider-data': '{"groq_api_key": sk-secret' })
-    await call({ 'x-ogx-provider-data': `{"a":"${'x'.repeat(40_000)}"}` })
     await call()
-    expect(seen).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }, {}, {}, {}])
-    expect(told).toEqual(['x-ogx-provider-data: not JSON', 'x-ogx-provider-data: longer than 32768 characters'])
+    expect(seen).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }, {}])
   })
 })

@@ -1,5 +1,5 @@
 import type { ProviderData } from '../../call.ts'
-import type { Events } from '../../telemetry/events.ts'
+import { invalidRequest } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
 /** Corral's own name and those of Llama Stack's clients, new and old: the first one sent counts. */
@@ -9,34 +9,42 @@ const names = ['x-corral-provider-data', 'x-ogx-provider-data', 'x-llamastack-pr
 const longest = 32_768
 
 /**
- * The caller's own provider credentials, a JSON object in a header. What is malformed is ignored with a line in the log, as Llama Stack
- * does: the request goes on and, where a key was needed, is told so.
+ * The caller's own provider credentials, a JSON object in a header. Throws ApiError 400 when one of the headers is no such object: a caller that
+ * brings a key is not served with the operator's key instead.
  */
-export function providerData(events: Pick<Events, 'providerDataIgnored'>): Middleware {
+export function providerData(): Middleware {
   return (request, context, next) => {
+    let data: ProviderData | undefined
     for (const name of names) {
       const text = request.headers.get(name)
       if (text === null) continue
       const parsed = parseProviderData(text)
-      if (typeof parsed === 'string') events.providerDataIgnored(context, name, parsed)
-      else context.providerData = parsed
-      break
+      if (typeof parsed === 'string') throw invalidProviderData(name, parsed)
+      data ??= parsed
     }
+    if (data) context.providerData = data
     return next(request, context)
   }
 }
 
-/** The frozen data, without a prototype and without keys that begin with `__` (the server's own); a string says why there is none. */
+function invalidProviderData(header: string, why: string): Error {
+  return invalidRequest(`The header ${header} ${why}. Send a JSON object, e.g. ${header}: {"openai_api_key": "<API_KEY>"}.`, {
+    code: 'invalid_provider_data',
+    param: header,
+  })
+}
+
+/** The frozen data, without a prototype and without keys that begin with `__` (the server's own); a string says what is wrong with the text. */
 export function parseProviderData(text: string): ProviderData | string {
-  if (text.length > longest) return `longer than ${longest} characters`
+  if (text.length > longest) return `is longer than ${longest} characters`
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     // The parser's message quotes what it met: that may be a key.
-    return 'not JSON'
+    return 'is not JSON'
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not a JSON object'
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'is not a JSON object'
   const data = Object.create(null) as Record<string, unknown>
   for (const [key, item] of Object.entries(value)) {
     if (!key.startsWith('__')) data[key] = item
