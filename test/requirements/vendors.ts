@@ -32,4 +32,19 @@ export const vendors: Requirements = {
     when: 'a configuration names a provider type of Llama Stack or OGX',
     observed: 'it is served, or known as one that is not served yet',
   },
+  'VEN-7': {
+    source: 'field report 79; the Azure OpenAI REST reference',
+    when: 'the root of Azure ends in /openai or /openai/deployments/NAME, configured or named by a caller',
+    observed: 'the v1 API is used for the first; the second is kept, with api-version in the query, and lists its deployment',
+  },
+  'VEN-8': {
+    source: 'field report 64; the watsonx.ai API reference',
+    when: 'watsonx is given a space in place of a project, in the file, by the caller or in the body',
+    observed: 'exactly one of space_id and project_id is sent; without either the request is a 400 that names the remedy',
+  },
+  'VEN-9': {
+    source: 'the Amazon Bedrock user guide, "Get list of models"; behaviour §17.3',
+    when: 'Bedrock is configured, by any of its names for the key',
+    observed: 'its models are listed: by the AWS API beside bedrock-runtime, else in the form of OpenAI',
+  },
 }

@@ -1,17 +1,51 @@
 import { z } from 'zod'
-import { invalidRequest } from '../../errors.ts'
+import type { Call } from '../../call.ts'
+import { ApiError, invalidRequest } from '../../errors.ts'
 import { secret, text } from '../config-values.ts'
-import { fieldOf } from './caller-credentials.ts'
+import type { ListedModel } from '../provider.ts'
+import { bringsField } from './caller-credentials.ts'
+import { readAnswer } from './read-answer.ts'
 import { defineRemoteInference } from './remote-inference.ts'
+
+const keyFields = ['aws_bearer_token_bedrock', 'aws_bedrock_bearer_token']
 
 const later =
   'Signing requests with AWS credentials (SigV4) is not served yet: use a Bedrock API key, from AWS_BEARER_TOKEN_BEDROCK or the caller.'
+
+const summaries = z.looseObject({
+  modelSummaries: z.array(
+    z.looseObject({
+      modelId: z.string(),
+      providerName: z.string().nullish(),
+      outputModalities: z.array(z.string()).nullish(),
+      inferenceTypesSupported: z.array(z.string()).nullish(),
+    }),
+  ),
+})
+
+/** `ListFoundationModels` of the AWS API: the models that write text and can be requested by their own id. */
+export function parseFoundationModels(document: unknown): ListedModel[] {
+  return readAnswer(summaries, document, 'a list of models').modelSummaries.flatMap((summary) => {
+    const { modelId: id, providerName, outputModalities, inferenceTypesSupported } = summary
+    if (!outputModalities?.includes('TEXT') || inferenceTypesSupported?.includes('ON_DEMAND') === false) return []
+    return [{ id, type: 'llm' as const, metadata: {}, ...(providerName && { owned_by: providerName }) }]
+  })
+}
+
+const runtimeHost = /^bedrock-runtime(-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?)$/
+
+/** The AWS API that lists what `bedrock-runtime` serves, which has no listing of its own. Undefined at other hosts: they list as OpenAI does. */
+export function foundationModelsUrl(root: string): string | undefined {
+  const [, fips = '', region, domain] = runtimeHost.exec(new URL(root).host) ?? []
+  return region && `https://bedrock${fips}.${region}.${domain}/foundation-models`
+}
 
 export const bedrock = defineRemoteInference({
   type: 'remote::bedrock',
   description: 'Amazon Bedrock, over its OpenAI-compatible endpoint, with a Bedrock API key.',
   baseUrl: (config) => `https://bedrock-runtime.${config.region_name ?? 'us-east-2'}.amazonaws.com/openai/v1`,
-  key: { header: 'aws_bearer_token_bedrock', variable: 'AWS_BEARER_TOKEN_BEDROCK' },
+  key: { header: 'aws_bearer_token_bedrock', alternatives: keyFields.slice(1), variable: 'AWS_BEARER_TOKEN_BEDROCK' },
+  namedKey: (config) => config.aws_bedrock_bearer_token,
   capabilities: ['chat'],
   pricing: { catalogue: 'aws' },
   fields: {
@@ -20,6 +54,7 @@ export const bedrock = defineRemoteInference({
       .regex(/^[a-z0-9-]+$/, 'must be an AWS region, such as us-east-2')
       .nullish()
       .describe('Default us-east-2.'),
+    aws_bedrock_bearer_token: secret().nullish().describe("OGX's name of api_key."),
     aws_access_key_id: text().nullish(),
     aws_secret_access_key: secret().nullish(),
     aws_session_token: secret().nullish(),
@@ -41,13 +76,32 @@ export const bedrock = defineRemoteInference({
   differs({ config, deps, authorize }) {
     const { aws_access_key_id, aws_secret_access_key, aws_role_arn, aws_web_identity_token_file, profile_name } = config
     const wantsSigning = Boolean(aws_access_key_id ?? aws_secret_access_key ?? aws_role_arn ?? aws_web_identity_token_file ?? profile_name)
-    const signsOnly = wantsSigning && !(config.api_key ?? config.api_token)
+    const signsOnly = wantsSigning && !(config.api_key ?? config.api_token ?? config.aws_bedrock_bearer_token)
     if (signsOnly) deps.log.warn({ provider: deps.id }, later)
     return {
-      parseModels: false,
       authorize(call) {
-        if (signsOnly && fieldOf(call, 'aws_bearer_token_bedrock') === undefined) throw invalidRequest(later, { code: 'not_served_yet' })
+        if (signsOnly && !keyFields.some((field) => bringsField(call, field))) throw invalidRequest(later, { code: 'not_served_yet' })
         return authorize(call)
+      },
+    }
+  },
+  extend(provider, { root, ask }) {
+    const url = foundationModelsUrl(root)
+    const list = async (call: Call): Promise<ListedModel[]> => {
+      if (url !== undefined) return parseFoundationModels(await ask({ url }, call))
+      try {
+        return (await provider.listModels?.(call)) ?? []
+      } catch (error) {
+        // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.
+        if (error instanceof ApiError && error.provider && error.status === 404) return []
+        throw error
+      }
+    }
+    return {
+      ...provider,
+      listModels: list,
+      async checkHealth(call) {
+        await list(call)
       },
     }
   },

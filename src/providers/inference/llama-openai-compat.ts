@@ -1,3 +1,4 @@
+import { httpUrl } from '../config-values.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
 
@@ -9,5 +10,7 @@ export const llamaOpenaiCompat = defineRemoteInference({
   baseUrl,
   key: { header: 'llama_api_key', variable: 'LLAMA_API_KEY' },
   capabilities: ['chat'],
+  fields: { openai_compat_api_base: httpUrl().nullish().describe('The older name of base_url.') },
+  namedUrl: (config) => config.openai_compat_api_base,
   starter: hostedStarter('llama-openai-compat', 'LLAMA_API_KEY', { variable: 'LLAMA_BASE_URL', default: baseUrl }),
 })

@@ -22,8 +22,8 @@ export interface OpenAICompatibleOptions {
   furtherModels?: Partial<FurtherModelFields>
   /** Paths that differ from OpenAI's, relative to the root. */
   paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
-  /** Query parameters that every request carries. */
-  query?: Readonly<Record<string, string>>
+  /** Query parameters that every request carries; a function where they depend on the caller's data. */
+  query?: Readonly<Record<string, string>> | ((call: Call) => Readonly<Record<string, string>> | undefined)
   /** Extra headers on every request, the operator's own included. */
   headers?: Readonly<Record<string, string>> | ((call: Call) => Record<string, string>)
   /** Whether the upstream knows `stream_options`, by which usage is requested in streams. Default true; false leaves out a caller's as well. */

@@ -72,7 +72,8 @@ interface Exchange {
 export class Relay {
   readonly #options: OpenAICompatibleOptions
   readonly #deps: ProviderDeps
-  readonly #query: string
+  /** Undefined where it depends on the call. */
+  readonly #query: string | undefined
   /** Of the operator's own URL. */
   readonly #urlCredentials: readonly string[]
   readonly #endpoint: UpstreamTrace['endpoint']
@@ -82,8 +83,7 @@ export class Relay {
   constructor(options: OpenAICompatibleOptions, deps: ProviderDeps) {
     this.#options = options
     this.#deps = deps
-    const query = new URLSearchParams(options.query).toString()
-    this.#query = query && `?${query}`
+    this.#query = typeof options.query === 'function' ? undefined : toQuery(options.query)
     this.#endpoint = typeof options.baseUrl === 'string' ? endpointOf(options.baseUrl) : undefined
     this.#urlCredentials = typeof options.baseUrl === 'string' ? credentialsInUrl(options.baseUrl) : []
     this.#additions = new Additions({
@@ -96,8 +96,9 @@ export class Relay {
 
   /** `path` under the upstream's root. */
   url(path: string, call: Call): string | CallerUrl {
-    const { baseUrl } = this.#options
-    return typeof baseUrl === 'string' ? baseUrl + path + this.#query : baseUrl(call).at(path + this.#query)
+    const { baseUrl, query } = this.#options
+    const below = path + (this.#query ?? toQuery(typeof query === 'function' ? query(call) : query))
+    return typeof baseUrl === 'string' ? baseUrl + below : baseUrl(call).at(below)
   }
 
   /** The extra headers of every request. */
@@ -180,6 +181,11 @@ export class Relay {
     if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
     throw nonsense(upstream, 'answered a request for a stream with JSON that is no completion')
   }
+}
+
+function toQuery(parameters: Readonly<Record<string, string>> | undefined): string {
+  const query = new URLSearchParams(parameters).toString()
+  return query && `?${query}`
 }
 
 /** How many choices a request asks for: `n` for each of its prompts. */

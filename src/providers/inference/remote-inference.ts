@@ -4,6 +4,7 @@ import { invalidRequest } from '../../errors.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
 import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
 import type { ProviderPricing } from '../../quota/prices.ts'
+import type { Secret } from '../../secret.ts'
 import {
   defineProvider,
   type InferenceProvider,
@@ -26,6 +27,8 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   urlRequired?: string
   /** The root where it is configured under a name of the vendor's own. */
   namedUrl?(config: OpenAICompatibleConfig<Extra>): string | null | undefined
+  /** The server's own key where it is configured under a name of the vendor's own. */
+  namedKey?(config: OpenAICompatibleConfig<Extra>): Secret | undefined | null
   /** Completes a root that was configured. Default: slashes at its end go. */
   completeUrl?: (url: string, config: OpenAICompatibleConfig<Extra>) => string
   key: KeyRule
@@ -51,6 +54,8 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
 export interface KeyRule {
   /** The field of the caller's provider data. */
   header: string
+  /** Further names of that field, which Llama Stack or OGX use. */
+  alternatives?: readonly string[]
   /** The variable that the server's own key usually stands in. */
   variable?: string
   /** False where a request without any key makes sense, such as to a server of one's own; may depend on the root. Default true. */
@@ -83,7 +88,12 @@ export function defineRemoteInference<const Extra extends z.ZodRawShape>(
   vendor: RemoteVendor<Extra>,
 ): ProviderDefinition<OpenAICompatibleConfig<Extra>> {
   const { header } = vendor.key
-  const fields = [header, ...(vendor.callerFields ?? []), ...(vendor.callerUrl ? [vendor.callerUrl.field] : [])]
+  const fields = [
+    header,
+    ...(vendor.key.alternatives ?? []),
+    ...(vendor.callerFields ?? []),
+    ...(vendor.callerUrl ? [vendor.callerUrl.field] : []),
+  ]
   return defineProvider({
     api: 'inference',
     type: vendor.type,
@@ -101,19 +111,16 @@ function createVendor<Extra extends z.ZodRawShape>(
   config: OpenAICompatibleConfig<Extra>,
   deps: ProviderDeps,
 ): InferenceProvider {
-  const common = config as CommonConfig
   const context = contextOf(vendor, config, deps)
   const { root, network } = context
-  const configured = common.api_key ?? common.api_token
-  const { header } = vendor.key
   const differences = { ...vendor.differs?.(context), ...context.configured }
   const ownHeaders = { ...context.headers, ...(differences.headers as Record<string, string> | undefined) }
   const callerHeaders = (call: Call): Record<string, string> => vendor.callerHeaders?.(call, config) ?? {}
   const options: OpenAICompatibleOptions = {
     baseUrl: root || noRoot(vendor),
     authorize: context.authorize,
-    hasOwnKey: Boolean(root && (configured || !isRequired(vendor.key, root))),
-    acceptsKeyOf: (call) => bringsField(call, header),
+    hasOwnKey: Boolean(root && (configuredKey(vendor, config) || !isRequired(vendor.key, root))),
+    acceptsKeyOf: (call) => fieldsOf(vendor.key).some((field) => bringsField(call, field)),
     capabilities: vendor.capabilities,
     ...(vendor.furtherModels && { furtherModels: vendor.furtherModels }),
     network,
@@ -146,10 +153,10 @@ function contextOf<Extra extends z.ZodRawShape>(
   const root = named ? complete(named, config) : usual
   const network = toNetworkOptions(common.network, common, root)
   const headers = extraHeaders(common.network)
-  const configured = common.api_key ?? common.api_token
+  const configured = configuredKey(vendor, config)
   const { header, variable, carry = bearer } = vendor.key
   const keyFor = (call: Call): string | undefined => {
-    const key = fieldOf(call, header) ?? configured?.reveal()
+    const key = callersKey(call, vendor.key) ?? configured?.reveal()
     if (!key && isRequired(vendor.key, root)) throw missingKey(header, variable)
     return key
   }
@@ -180,6 +187,27 @@ function isRequired({ required = true }: KeyRule, root: string): boolean {
   return typeof required === 'function' ? required(root) : required
 }
 
+function configuredKey<Extra extends z.ZodRawShape>(
+  vendor: RemoteVendor<Extra>,
+  config: OpenAICompatibleConfig<Extra>,
+): Secret | undefined {
+  const { api_key, api_token } = config as CommonConfig
+  return api_key ?? api_token ?? vendor.namedKey?.(config) ?? undefined
+}
+
+function fieldsOf({ header, alternatives = [] }: KeyRule): readonly string[] {
+  return [header, ...alternatives]
+}
+
+/** The key that the caller brings. Throws ApiError 400 where it is no text that a header can carry. */
+function callersKey(call: Call, rule: KeyRule): string | undefined {
+  for (const field of fieldsOf(rule)) {
+    const key = fieldOf(call, field)
+    if (key !== undefined) return key
+  }
+  return undefined
+}
+
 function bearer(key: string): Record<string, string> {
   return { authorization: `Bearer ${key}` }
 }
@@ -203,7 +231,7 @@ function callersRoot<Extra extends z.ZodRawShape>(
   return {
     baseUrl: (call) => urlFieldOf(call, callerUrl.field).withRoot((root) => callerUrl.complete(root)),
     authorize(call) {
-      const key = fieldOf(call, header)
+      const key = callersKey(call, vendor.key)
       if (!key && isRequired(vendor.key, '')) throw missingKey(header, variable)
       return key ? carry(key) : {}
     },

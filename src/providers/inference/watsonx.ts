@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Call } from '../../call.ts'
+import { invalidRequest } from '../../errors.ts'
 import { httpUrl, text } from '../config-values.ts'
 import type { ListedModel } from '../provider.ts'
 import { fieldOf } from './caller-credentials.ts'
@@ -31,6 +32,25 @@ export function parseListing(answer: unknown): ListedModel[] {
   })
 }
 
+interface Scope {
+  project_id?: unknown
+  space_id?: unknown
+}
+
+/** What a request counts for, one of the two: the caller's, the configured one, or what the request's body names itself. Throws ApiError 400. */
+function scopeOf(call: Call, config: Scope, body: Scope): Scope {
+  const callers = { project_id: fieldOf(call, 'watsonx_project_id'), space_id: fieldOf(call, 'watsonx_space_id') }
+  const scope = [callers, config, body].find(({ project_id, space_id }) => project_id || space_id)
+  if (!scope) {
+    throw invalidRequest(
+      'watsonx needs a project or a space. Set project_id or space_id in the configuration of the provider, or pass watsonx_project_id or ' +
+        'watsonx_space_id in the provider data header (x-ogx-provider-data or x-llamastack-provider-data).',
+      { code: 'missing_watsonx_project' },
+    )
+  }
+  return scope.project_id ? { project_id: scope.project_id, space_id: undefined } : { project_id: undefined, space_id: scope.space_id }
+}
+
 export const watsonx = defineRemoteInference({
   type: 'remote::watsonx',
   description: 'IBM watsonx.ai.',
@@ -45,9 +65,12 @@ export const watsonx = defineRemoteInference({
     project_id: text()
       .nullish()
       .describe("The project that requests count for; a caller's, sent in the provider-data header, goes before it."),
+    space_id: text()
+      .nullish()
+      .describe('The deployment space that requests count for, where there is no project_id. One of the two is required.'),
     iam_url: httpUrl().nullish().describe(`Where a key is exchanged for a token. Default ${iamUrl}.`),
   },
-  callerFields: ['watsonx_project_id'],
+  callerFields: ['watsonx_project_id', 'watsonx_space_id'],
   starter: {
     id: 'watsonx',
     enabledBy: ['WATSONX_API_KEY', 'WATSONX_BASE_URL'],
@@ -64,10 +87,7 @@ export const watsonx = defineRemoteInference({
       query: { version },
       streamUsage: false,
       terminal: 'finish_reason',
-      editRequest(_, __, call) {
-        const project = fieldOf(call, 'watsonx_project_id') ?? config.project_id
-        return { ...(project && { project_id: project }), parallel_tool_calls: undefined }
-      },
+      editRequest: ({ body }, _, call) => ({ ...scopeOf(call, config, body), parallel_tool_calls: undefined }),
     }
   },
   extend(provider, { root, ask }) {
