@@ -14,23 +14,7 @@ export const configValidate = defineCommand({
     ['Unknown keys are mistakes too; for a CI run', 'corral config validate groq.yaml --strict --json'],
   ],
   async run({ args: [source], options }, context) {
-    const { stdout, stderr } = context
-    const { load, loadChosen } = await import('./configuration.ts')
-    const choice = { source, strict: options.strict }
-    if (options.json) {
-      const { ConfigErrors } = await import('../config/report.ts')
-      const result = await load(choice, context).catch((error: unknown) => {
-        if (error instanceof ConfigErrors) return error
-        throw error
-      })
-      const valid = !(result instanceof ConfigErrors)
-      stdout.write(`${JSON.stringify({ valid, errors: valid ? [] : result.issues, warnings: result.warnings })}\n`)
-      return valid ? 0 : 1
-    }
-    const { config, origin, warnings } = await loadChosen(choice, context)
-    const ids = config.providers.map(({ id }) => id)
-    stdout.write(`${stdout.green('valid:')} ${origin.name}, providers: ${ids.join(', ') || 'none'}\n`)
-    if (warnings.length > 0) stderr.write(`${warnings.length} warning${warnings.length === 1 ? '' : 's'}\n`)
-    return 0
+    const { reportValidity } = await import('./validity.ts')
+    return await reportValidity({ source, strict: options.strict }, context, options.json)
   },
 })

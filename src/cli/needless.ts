@@ -3,12 +3,22 @@ import type { OptionSpecs } from './command.ts'
 const noImage = 'Corral builds no image and no virtual environment; every provider is in the package.'
 const listsDistros = { type: 'boolean', description: 'the same as `corral list distros`' } as const
 
-/** Options of `llama stack run` and `ogx run` that Corral takes and has no use for. */
+/** Options of `llama stack run` and `ogx run` that are accepted and ignored. */
 export const needlessServing = {
   'image-type': { type: 'string', description: '', needless: noImage },
   'image-name': { type: 'string', description: '', needless: noImage },
   'enable-ui': { type: 'boolean', description: '', needless: 'there is no separate UI server; /docs shows the API.' },
   'skip-install-deps': { type: 'boolean', description: '', needless: 'there is nothing to install.' },
+  insecure: {
+    type: 'boolean',
+    description: '',
+    needless: 'the server speaks plain HTTP unless server.tls_certfile is set. Another host than this machine still needs authentication.',
+  },
+  'disable-ipv6': {
+    type: 'boolean',
+    description: '',
+    needless: 'the server listens on the IPv4 or IPv6 address in --host; the default is 127.0.0.1, and ::1 where there is IPv6.',
+  },
 } as const satisfies OptionSpecs
 
 /** Options of `llama stack build`: the other spellings of Corral's own, and those that it has no use for. */

@@ -1,6 +1,7 @@
 import { writeBanner } from './banner.ts'
 import { CommandError, defineCommand, interruptedCode } from './command.ts'
 import { needlessServing } from './needless.ts'
+import { envOption, withVariables } from './variables.ts'
 import { workerVariable } from '../runtime/parent.ts'
 import { whenAborted } from '../runtime/stop-signals.ts'
 
@@ -24,24 +25,32 @@ export const run = defineCommand({
     config: { type: 'string', value: 'FILE', short: 'c', description: 'the same as the argument' },
     workers: { type: 'integer', value: 'N', description: 'processes that share the port (Linux)' },
     logging: { type: 'string', value: 'LEVELS', description: 'levels by category, e.g. "all=info,egress=debug"' },
+    env: envOption,
     strict: { type: 'boolean', description: 'treat unknown keys in the file as errors' },
+    'dry-run': { type: 'boolean', description: 'check the configuration and serve nothing, as `corral config validate`' },
     json: { type: 'boolean', description: 'tell the address as a line of JSON once it is served' },
     ...needlessServing,
   },
   examples: [
     ['Serve what the environment has keys for, and an embedded model', 'corral run'],
     ['Serve a file on another port', 'corral run groq.yaml --port 9000'],
+    ['Serve a file that reads ${env.INFERENCE_MODEL}', 'corral run run.yaml --env INFERENCE_MODEL=llama3.2:3b'],
     ['Serve one provider without a file', 'corral run --providers "inference=remote::groq"'],
   ],
   async run({ args, options }, context) {
-    const { port, host, providers, workers, logging } = options
+    const { port, host, providers, workers, logging, strict } = options
     const { loadChosen, oneSource } = await import('./configuration.ts')
-    const source = oneSource(args[0], options.config)
-    // Workers load the same configuration again; their supervisor has told its warnings.
+    const choice = { source: oneSource(args[0], options.config), flags: { port, host, providers, workers, logging }, strict }
+    const configured = { ...context, env: withVariables(context.env, options.env) }
+    if (options['dry-run']) {
+      const { reportValidity } = await import('./validity.ts')
+      return await reportValidity(choice, configured, options.json)
+    }
+    // Workers load the same configuration again; their supervisor has reported its warnings.
     const isWorker = context.env[workerVariable] !== undefined
-    const told = isWorker ? { ...context, stderr: { ...context.stderr, write: () => {} } } : context
+    const reporting = isWorker ? { ...configured, stderr: { ...context.stderr, write: () => {} } } : configured
     const { stdout, stderr, env, signal } = context
-    const loading = loadChosen({ source, flags: { port, host, providers, workers, logging }, strict: options.strict, probe: true }, told)
+    const loading = loadChosen({ ...choice, probe: true }, reporting)
     await Promise.race([loading, whenAborted(signal)])
     // Before its first output the program ends as if it had no handler.
     if (signal.aborted) return stdout.hasWritten || stderr.hasWritten ? 0 : interruptedCode(signal)

@@ -15,7 +15,7 @@ test('once the reader is gone nothing is written any more, and waiting for the r
     {},
   )
   output.write('first')
-  for (const listener of listeners) listener(new Error('EPIPE'))
+  for (const listener of listeners) listener(Object.assign(new Error('gone'), { code: 'EPIPE' }))
   output.write('second')
   await output.drained()
   expect(written).toEqual(['first'])

@@ -26,19 +26,25 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
   let failure: Error | undefined
   let pending = 0
   let waiting: (() => void)[] = []
+  const settle = () => {
+    for (const resolve of waiting) resolve()
+    waiting = []
+  }
   const onError = (error: Error) => {
     // A reader that leaves early (`corral list providers | head`) is no failure: the rest is dropped.
     if ('code' in error && error.code === 'EPIPE') readerGone = true
     else failure ??= error
   }
-  sink.on('error', onError)
+  // The stream is destroyed then: nothing that is still queued leaves it.
+  sink.on('error', (error) => {
+    onError(error)
+    settle()
+  })
   // Counted by write: Bun calls back for an empty write at once, whatever is still queued before it.
   const onWritten = (error?: Error | null) => {
     if (error) onError(error)
     pending--
-    if (pending > 0) return
-    for (const resolve of waiting) resolve()
-    waiting = []
+    if (pending === 0) settle()
   }
   const style = (on: number, off: number) => (text: string) => (colour ? `\u001B[${on}m${text}\u001B[${off}m` : text)
   return {
@@ -56,13 +62,13 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
       return failure
     },
     write(text) {
-      if (text === '' || readerGone) return
+      if (text === '' || readerGone || failure) return
       hasWritten = true
       pending++
       sink.write(text, onWritten)
     },
     async drained() {
-      if (pending > 0) await new Promise<void>((resolve) => waiting.push(resolve))
+      if (pending > 0 && !readerGone && !failure) await new Promise<void>((resolve) => waiting.push(resolve))
     },
     bold: style(1, 22),
     dim: style(2, 22),

@@ -13,4 +13,10 @@ export const processes: Requirements = {
     when: 'the output of a command goes to a slow reader, to one that closes the pipe, or to a full disk',
     observed: 'exit after the last byte; a closed pipe ends the command quietly; any other write error is reported, with exit code 1',
   },
+  'PRO-3': {
+    source: 'field report, flags of the start command; Llama Stack 0.0 to 0.2, OGX 1.3',
+    when: '`corral run` or `corral stack run` is given --env, --dry-run, --insecure or --disable-ipv6',
+    observed:
+      '--env sets a variable for ${env.…}, --dry-run checks the configuration and serves nothing; the others are accepted with a notice, and another host still needs authentication',
+  },
 }
