@@ -2,9 +2,9 @@ import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { ProviderPricing } from '../quota/prices.ts'
-import type { ChatCompletionRequest } from '../schemas/chat.ts'
-import type { CompletionRequest } from '../schemas/completions.ts'
-import type { EmbeddingsRequest } from '../schemas/embeddings.ts'
+import type { RelayedChatRequest } from '../schemas/chat.ts'
+import type { RelayedCompletionRequest } from '../schemas/completions.ts'
+import type { RelayedEmbeddingsRequest } from '../schemas/embeddings.ts'
 import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
 import type { Log } from '../telemetry/logger.ts'
 
@@ -147,9 +147,9 @@ export interface Ranking {
 
 /** What an inference provider can do. An absent member is an unsupported capability: nobody writes "not supported" stubs. */
 export interface InferenceProvider {
-  chat?(request: ModelRequest<ChatCompletionRequest>, call: Call): Promise<Reply>
-  completions?(request: ModelRequest<CompletionRequest>, call: Call): Promise<Reply>
-  embeddings?(request: ModelRequest<EmbeddingsRequest>, call: Call): Promise<JsonReply>
+  chat?(request: ModelRequest<RelayedChatRequest>, call: Call): Promise<Reply>
+  completions?(request: ModelRequest<RelayedCompletionRequest>, call: Call): Promise<Reply>
+  embeddings?(request: ModelRequest<RelayedEmbeddingsRequest>, call: Call): Promise<JsonReply>
   rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<Ranking>
   /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
   listModels?(call: Call): Promise<ListedModel[]>

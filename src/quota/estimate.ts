@@ -15,6 +15,8 @@ type Fields = Readonly<Record<string, unknown>>
 /** Tokens that templates put around each message, and around the whole. */
 const perMessage = 8
 const perRequest = 8
+/** Characters of a role that `perMessage` covers. A longer one counts as text: templates write roles into the prompt. */
+const longestRole = 32
 /** What vendors write before the tools, beside their definitions. */
 const perTools = 512
 /** Images, and what is only named by a URL or an id: how large it is cannot be told from the request. */
@@ -189,7 +191,7 @@ function measureMessage(message: Fields, measured: Measure): void {
   measured.extra += perMessage
   for (const name in message) {
     const value = message[name]
-    if (name === 'role' || value === null || value === undefined) continue
+    if (value === null || value === undefined || (name === 'role' && typeof value === 'string' && value.length <= longestRole)) continue
     if (typeof value === 'string') measured.text += Buffer.byteLength(value)
     else if (name === 'content' && Array.isArray(value)) for (const part of value) measurePart(part as Fields, measured)
     else measured.unsure = true
@@ -218,7 +220,8 @@ const besideData = new Set(['detail', 'format', 'file_id'])
 function measurePacked(holder: unknown, name: string, measured: Measure, tokensOf: (length: number) => number): void {
   const isHolder = typeof holder === 'object' && holder !== null
   if (isHolder) for (const other in holder) if (!besideData.has(other) && other !== name) measured.unsure = true
-  const data = isHolder ? (holder as Fields)[name] : undefined
+  // Some vendors have the URL or the data itself in its place.
+  const data = isHolder ? (holder as Fields)[name] : holder
   const length = typeof data === 'string' ? data.length : 0
   measured.packed += length
   measured.extra += Math.ceil(tokensOf(length))

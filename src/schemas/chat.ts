@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { predictedContent } from './content-parts.ts'
 import { chatMessage } from './messages.ts'
-import { list, oneOf, openEnum, openUnion, optional, wholeNumber } from './published.ts'
+import { list, oneOf, openEnum, openUnion, optional, relayed, wholeNumber } from './published.ts'
 import {
   choiceCount,
   logitBias,
   metadata,
   modelId,
   penalty,
+  readLimits,
   seed,
   serviceTier,
   stop,
@@ -90,7 +91,7 @@ const audio = z
   .looseObject({ voice, format: openEnum(['wav', 'aac', 'mp3', 'flac', 'opus', 'pcm16']) })
   .meta({ description: 'How the answer is to sound; only with `modalities` that hold `audio`.' })
 
-/** `POST /v1/chat/completions`. For decisions only: the caller's own bytes go to the provider. */
+/** `POST /v1/chat/completions` as it is published. What is relayed is held to `relayedChatRequest` alone. */
 export const chatCompletionRequest = z
   .looseObject({
     model: modelId,
@@ -141,5 +142,16 @@ export const chatCompletionRequest = z
   })
   .meta({ id: 'CreateChatCompletionRequest' })
 export type ChatCompletionRequest = z.output<typeof chatCompletionRequest>
+
+/** For decisions only: the caller's own bytes go to the provider. */
+export const relayedChatRequest = relayed(chatCompletionRequest, {
+  ...readLimits,
+  model: modelId,
+  messages: list(z.looseObject({ role: z.string() }), { atLeast: 1 }),
+  tools: z.array(z.unknown()).nullish(),
+  functions: z.array(z.unknown()).nullish(),
+  max_completion_tokens: optional(wholeNumber()),
+})
+export type RelayedChatRequest = z.output<typeof relayedChatRequest>
 
 export { chatCompletion, chatCompletionChunk, type ChatCompletion, type ChatCompletionChunk } from './chat-reply.ts'

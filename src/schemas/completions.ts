@@ -1,11 +1,13 @@
 import { z } from 'zod'
-import { documentedAs, list, oneOf, openEnum, optional, quietNull, wholeNumber } from './published.ts'
+import { documentedAs, list, oneOf, openEnum, optional, quietNull, relayed, wholeNumber } from './published.ts'
 import {
   choiceCount,
   completionUsage,
   logitBias,
+  modelId,
   modelIdAmong,
   penalty,
+  readLimits,
   seed,
   stop,
   stream,
@@ -32,7 +34,7 @@ const prompt = z
     description: 'What to continue: text, several texts, tokens, or several token lists.',
   })
 
-/** `POST /v1/completions`. For decisions only: the caller's own bytes go to the provider. */
+/** `POST /v1/completions` as it is published. What is relayed is held to `relayedCompletionRequest` alone. */
 export const completionRequest = z
   .looseObject({
     model: modelIdAmong(['gpt-3.5-turbo-instruct', 'davinci-002', 'babbage-002']),
@@ -56,6 +58,16 @@ export const completionRequest = z
   })
   .meta({ id: 'CreateCompletionRequest' })
 export type CompletionRequest = z.output<typeof completionRequest>
+
+/** For decisions only: the caller's own bytes go to the provider. */
+export const relayedCompletionRequest = relayed(completionRequest, {
+  ...readLimits,
+  model: modelId,
+  // Some servers take objects, and tokens among texts.
+  prompt: z.union([z.string(), z.array(z.unknown()), z.looseObject({})]).nullable(),
+  best_of: optional(wholeNumber()),
+})
+export type RelayedCompletionRequest = z.output<typeof relayedCompletionRequest>
 
 const logprobs = z.looseObject({
   text_offset: optional(z.array(z.int())),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { documentedAs, list, oneOf, openEnum, optional, wholeNumber } from './published.ts'
-import { modelIdAmong, user } from './sampling.ts'
+import { documentedAs, list, oneOf, openEnum, optional, relayed, wholeNumber } from './published.ts'
+import { modelId, modelIdAmong, user } from './sampling.ts'
 
 // How many inputs fit in one request is the provider's to say: 2048 is OpenAI's number.
 const array = { title: 'array', atLeast: 1, maxItems: 2048 }
@@ -28,7 +28,7 @@ const input = oneOf(
   { description: 'One text, several texts, tokens, or several token lists.' },
 )
 
-/** `POST /v1/embeddings`. For decisions only: the caller's own bytes go to the provider. */
+/** `POST /v1/embeddings` as it is published. What is relayed is held to `relayedEmbeddingsRequest` alone. */
 export const embeddingsRequest = z
   .looseObject({
     model: modelIdAmong(['text-embedding-ada-002', 'text-embedding-3-small', 'text-embedding-3-large']),
@@ -46,6 +46,15 @@ export const embeddingsRequest = z
   })
   .meta({ id: 'CreateEmbeddingRequest' })
 export type EmbeddingsRequest = z.output<typeof embeddingsRequest>
+
+/** For decisions only: the caller's own bytes go to the provider. */
+export const relayedEmbeddingsRequest = relayed(embeddingsRequest, {
+  model: modelId,
+  // Some models embed images and documents, each as an object.
+  input: z.union([z.string(), z.array(z.unknown()).min(1), z.looseObject({})]),
+  encoding_format: optional(z.string()),
+})
+export type RelayedEmbeddingsRequest = z.output<typeof relayedEmbeddingsRequest>
 
 const embedding = z
   .looseObject({

@@ -30,6 +30,14 @@ export function documentedAs<Accepted extends z.ZodType>(accepted: Accepted, pub
   return accepted
 }
 
+/**
+ * The body of a request that Corral relays. Only what Corral reads of it is held to a type; everything else is the provider's to judge, which may know
+ * other forms than the published ones. Documented as `published`.
+ */
+export function relayed<Read extends z.ZodRawShape>(published: z.ZodType, read: Read): z.ZodObject<Read, z.core.$loose> {
+  return documentedAs(z.looseObject(read), published)
+}
+
 /** A field that may be absent or null; documented as one that may be absent. */
 export function optional<Inner extends z.ZodType>(inner: Inner): z.ZodOptional<z.ZodNullable<Inner>> {
   return z.optional(z.nullable(inner).meta({ [quietNull]: true }))

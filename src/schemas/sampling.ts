@@ -48,6 +48,14 @@ export const serviceTier = openEnum(['auto', 'default', 'flex', 'scale', 'priori
 
 export const user = optional(z.string().meta({ description: 'A stable name of the end user, for the provider’s abuse detection.' }))
 
+/** Fields that decide the cost of a response, as Corral reads them: a wrong type must not get around a limit. */
+export const readLimits = {
+  stream: optional(stream),
+  stream_options: z.looseObject({ include_usage: optional(z.boolean()) }).nullish(),
+  max_tokens: optional(wholeNumber()),
+  n: optional(choiceCount),
+}
+
 export const modelId = z.string().min(1).meta({ description: 'The id of a model that `GET /v1/models` lists.' })
 
 /** A model id, documented with the names that OpenAI publishes beside it. */

@@ -171,7 +171,7 @@ describe.each(['sockets', 'in process'] as const)('[SDK-1] the official OpenAI c
     const unknown = await failureOf(client().chat.completions.create({ model: 'none', messages: [...user('Hi')] }))
     expect(unknown).toBeInstanceOf(OpenAI.NotFoundError)
     expect(unknown).toMatchObject({ status: 404, code: 'model_not_found', param: 'model', type: 'not_found_error' })
-    const wrong = await failureOf(client().chat.completions.create({ model: 'mock/gpt-mock', messages: [{ role: 'alien' } as never] }))
+    const wrong = await failureOf(client().chat.completions.create({ model: 'mock/gpt-mock', messages: [{ role: 7 } as never] }))
     expect(wrong).toBeInstanceOf(OpenAI.BadRequestError)
     expect(wrong).toMatchObject({ status: 400, type: 'invalid_request_error', param: expect.stringContaining('messages[0]') })
     const absent = await failureOf(client().models.retrieve('none/such'))

@@ -60,15 +60,15 @@ const bad: [string, BodyInit, number, string | null, string][] = [
   ['levels that never close', '{"a":'.repeat(100_000), 400, null, 'nesting_too_deep'],
   ['no model', JSON.stringify({ ...good, model: undefined }), 400, 'model', 'missing_required_parameter'],
   ['an unknown model', JSON.stringify({ ...good, model: 'nobody/none' }), 404, 'model', 'model_not_found'],
-  ['an unknown role', JSON.stringify({ ...good, messages: [{ role: 'wizard', content: 'hi' }] }), 400, 'messages[0].role', 'invalid_value'],
+  ['a role that is a number', JSON.stringify({ ...good, messages: [{ role: 1, content: 'hi' }] }), 400, 'messages[0].role', 'invalid_type'],
   ['empty messages', JSON.stringify({ ...good, messages: [] }), 400, 'messages', 'empty_array'],
   ['n: 0', JSON.stringify({ ...good, n: 0 }), 400, 'n', 'integer_below_min_value'],
   ['a wrong type', JSON.stringify({ ...good, messages: 'hi' }), 400, 'messages', 'invalid_type'],
   [
     'an infinite number',
-    '{"model":"mock/m","messages":[{"role":"user","content":"x"}],"temperature":1e999}',
+    '{"model":"mock/m","messages":[{"role":"user","content":"x"}],"max_tokens":1e999}',
     400,
-    'temperature',
+    'max_tokens',
     'invalid_type',
   ],
   ['__proto__ as a model', '{"__proto__":{"model":"mock/m"},"messages":[]}', 400, 'model', 'missing_required_parameter'],
@@ -79,14 +79,8 @@ test('bounds are told with what they are bounds of, numbers that are none as suc
     ['/v1/embeddings', '{"model":"","input":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
     ['/v1/completions', '{"model":"","prompt":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
     ['/v1/embeddings', '{"model":"mock/m","input":[]}', 'input', 'empty_array', 'an array of at least 1 item(s)'],
-    ['/v1/embeddings', '{"model":"mock/m","input":"x","dimensions":0}', 'dimensions', 'integer_below_min_value', 'at least 1, but got 0'],
-    [
-      '/v1/embeddings',
-      '{"model":"mock/m","input":"x","dimensions":1e999}',
-      'dimensions',
-      'invalid_type',
-      'a number, but got one that is not finite',
-    ],
+    ['/v1/completions', '{"model":"mock/m","prompt":"x","n":0}', 'n', 'integer_below_min_value', 'at least 1, but got 0'],
+    ['/v1/completions', '{"model":"mock/m","prompt":"x","n":1e999}', 'n', 'invalid_type', 'a number, but got one that is not finite'],
   ] as const
   for (const [path, body, param, code, message] of cases) {
     expect(await refused(await post(body, json, path))).toMatchObject({

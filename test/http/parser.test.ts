@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { z } from 'zod'
-import { chatCompletionRequest } from '../../src/schemas/chat.ts'
-import { completionRequest } from '../../src/schemas/completions.ts'
-import { embeddingsRequest } from '../../src/schemas/embeddings.ts'
+import { chatCompletionRequest, relayedChatRequest } from '../../src/schemas/chat.ts'
+import { completionRequest, relayedCompletionRequest } from '../../src/schemas/completions.ts'
+import { embeddingsRequest, relayedEmbeddingsRequest } from '../../src/schemas/embeddings.ts'
 import { parserOf } from '../../src/schemas/parser.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
@@ -69,7 +69,8 @@ function told(result: z.ZodSafeParseResult<unknown>): unknown {
 }
 
 describe('a parser that looks at what is there', () => {
-  const schemas = { chatCompletionRequest, completionRequest, embeddingsRequest }
+  const published = { chatCompletionRequest, completionRequest, embeddingsRequest }
+  const schemas = { ...published, relayedChatRequest, relayedCompletionRequest, relayedEmbeddingsRequest }
   for (const [name, schema] of Object.entries(schemas)) {
     test(`says of ${name} what zod says`, () => {
       const parse = parserOf(schema)

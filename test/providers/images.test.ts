@@ -15,6 +15,13 @@ const asking = (...urls: string[]) => ({
   ],
 })
 
+const asText = (image_url: unknown) => ({
+  messages: [
+    { role: 'user', content: 'x' },
+    { role: 'user', content: [{ type: 'image_url', image_url }] },
+  ],
+})
+
 /** What the provider was sent as the user's content. */
 function sent(stage: Scene): unknown[] {
   return (stage.asked().at(-1)!.json as { messages: { content: unknown[] }[] }).messages[1]!.content
@@ -53,6 +60,24 @@ describe.each([
     expect(sent(stage)).toEqual([{ type: 'text', text: '?' }, ...urls.map(image)])
     expect(stage.asked()[0]?.json).toMatchObject({ x: 1, messages: [{ role: 'system', content: 'x' }, { role: 'user' }] })
     expect(JSON.stringify(host.requests)).not.toContain(operatorKey)
+  })
+
+  test('[PRV-6] [ADD-7] a URL as text is fetched as well, and what is no URL is a 400', async () => {
+    await using stage = await scene(type, config)
+    await using host = await mockUpstream()
+    gallery(host)
+    expect((await stage.post(chatPath, asText(`${host.url}/png`))).status).toBe(200)
+    expect(sent(stage)).toEqual([{ type: 'image_url', image_url: dataUrl('png', png) }])
+    for (const [value, param] of [
+      [5, 'image_url'],
+      [null, 'image_url'],
+      [{ url: 5 }, 'image_url.url'],
+      [[], 'image_url.url'],
+    ] as const) {
+      const response = await stage.post(chatPath, asText(value))
+      expect([response.status, (await errorOf(response)).param]).toEqual([400, `messages[1].content[0].${param}`])
+    }
+    expect(stage.asked()).toHaveLength(1)
   })
 
   test.each([

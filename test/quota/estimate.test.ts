@@ -130,6 +130,9 @@ describe('input', () => {
     const file = { type: 'file', file: { file_data: 'A'.repeat(40_000) } }
     expect(most(user([file])).input).toBe(10_000 + 16)
     expect(most({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
+    const data = 'A'.repeat(640_000)
+    expect(most({ ...user([{ type: 'image_url', image_url: data }]), tools: [] }).input).toBeLessThan(4000)
+    expect(most(user([{ type: 'input_audio', input_audio: data }])).input).toBe(10_000 + 16)
   })
 
   test('[QUO-41] what stands beside what is known of a part counts: some upstream may read it', () => {
@@ -146,6 +149,10 @@ describe('input', () => {
       expect({ part: part.type, enough: input >= 9000, packed: input > 20_000 }).toEqual({ part: part.type, enough: true, packed: false })
     }
     expect(most(user([{ type: 'image_url', image_url: { url, detail: 'low' } }])).input).toBe(2048 + 8 + 8)
+  })
+
+  test('[ADD-8] a role that holds a text counts', () => {
+    expect(most({ messages: [{ role: 'x'.repeat(9000), content: 'hi' }] }).input).toBeGreaterThanOrEqual(9000)
   })
 
   test('[QUO-41] a reranker reads its query with each document', () => {

@@ -33,4 +33,14 @@ export const additions: Requirements = {
     when: 'a provider refuses `encoding_format: base64`',
     observed: 'it is asked for floats, and the caller gets them as little-endian 32-bit floats in base64',
   },
+  'ADD-7': {
+    source: 'field report 40; design §3 rule 2',
+    when: 'a request has a form that a vendor documents and OpenAI does not, in a field that Corral does not read',
+    observed: 'it reaches the provider byte for byte; the published document stays complete',
+  },
+  'ADD-8': {
+    source: 'design §3 rule 2',
+    when: 'a field that Corral reads (model, messages, stream, limits, inputs) has a wrong type',
+    observed: '400 with `param`, and nothing is sent: no limit is got around',
+  },
 }

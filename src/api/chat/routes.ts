@@ -1,4 +1,4 @@
-import { chatCompletion, chatCompletionChunk, chatCompletionRequest } from '../../schemas/chat.ts'
+import { chatCompletion, chatCompletionChunk, relayedChatRequest } from '../../schemas/chat.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -10,7 +10,7 @@ export const createChatCompletion = defineRoute({
   tag: 'Chat',
   summary: 'Create a chat completion',
   description: 'Answers a conversation with any model that `GET /v1/models` lists, whole or as a stream.',
-  body: chatCompletionRequest,
+  body: relayedChatRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
   async handle({ body, bytes, call }, { models, streams }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)

@@ -1,4 +1,4 @@
-import { completion, completionRequest } from '../../schemas/completions.ts'
+import { completion, relayedCompletionRequest } from '../../schemas/completions.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -10,7 +10,7 @@ export const createCompletion = defineRoute({
   tag: 'Completions',
   summary: 'Create a completion',
   description: 'Continues a text. Chat completions are what newer models are made for.',
-  body: completionRequest,
+  body: relayedCompletionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
   async handle({ body, bytes, call }, { models, streams }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'completions', call)

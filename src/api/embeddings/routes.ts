@@ -1,4 +1,4 @@
-import { embeddings, embeddingsRequest } from '../../schemas/embeddings.ts'
+import { embeddings, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -10,7 +10,7 @@ export const createEmbedding = defineRoute({
   tag: 'Embeddings',
   summary: 'Create embeddings',
   description: 'Turns texts into vectors.',
-  body: embeddingsRequest,
+  body: relayedEmbeddingsRequest,
   responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)

@@ -16,15 +16,18 @@ const beginnings: Readonly<Record<string, RegExp>> = {
   'image/webp': /^52494646.{8}57454250/,
 }
 
+/** OpenAI has the URL in an object, Mistral and others in its place. */
 interface ImagePart {
   type?: unknown
-  image_url?: { url?: unknown }
+  image_url?: unknown
 }
 
 interface RemoteImage {
-  readonly part: { image_url: { url: string } }
+  readonly url: string
   /** E.g. `messages[0].content[1].image_url.url`. */
   readonly path: string
+  /** Puts another URL in its place. */
+  readonly replace: (url: string) => void
 }
 
 /**
@@ -59,10 +62,10 @@ async function fetchAll(images: readonly RemoteImage[], fetching: Fetching): Pro
   const until = performance.now() + most.milliseconds
   let left = most.bytes
   // One after the other, so that all together keep to the limit.
-  for (const { part, path } of images) {
-    const bytes = await fetchOne(part.image_url.url, path, { ...fetching, maxBytes: left, timeout: Math.max(1, until - performance.now()) })
+  for (const { url, path, replace } of images) {
+    const bytes = await fetchOne(url, path, { ...fetching, maxBytes: left, timeout: Math.max(1, until - performance.now()) })
     left -= bytes.length
-    part.image_url.url = `data:${typeOf(bytes) ?? wrongType(path)};base64,${Buffer.from(bytes).toString('base64')}`
+    replace(`data:${typeOf(bytes) ?? wrongType(path)};base64,${Buffer.from(bytes).toString('base64')}`)
   }
 }
 
@@ -86,18 +89,28 @@ async function fetchOne(
   }
 }
 
-/** Those of a request's messages that are no `data:` URLs. */
+/** Those of a request's messages that are no `data:` URLs. Throws ApiError 400 where an image has no URL. */
 function remoteImages(messages: unknown): RemoteImage[] {
   if (!Array.isArray(messages)) return []
   return messages.flatMap((message: { content?: unknown } | null, at) => {
     const content = message?.content
     if (!Array.isArray(content)) return []
     return content.flatMap((part: ImagePart | null, index) => {
-      const url = part?.image_url?.url
-      if (typeof url !== 'string' || !/^https?:/i.test(url)) return []
-      return [{ part: part as RemoteImage['part'], path: `messages[${at}].content[${index}].image_url.url` }]
+      const image = part?.type === 'image_url' ? imageOf(part, `messages[${at}].content[${index}].image_url`) : undefined
+      return image && /^https?:/i.test(image.url) ? [image] : []
     })
   })
+}
+
+function imageOf(part: ImagePart, path: string): RemoteImage {
+  const { image_url: image } = part
+  if (typeof image === 'string') return { url: image, path, replace: (url) => void (part.image_url = url) }
+  const holder: { url?: unknown } | undefined = typeof image === 'object' && image !== null ? image : undefined
+  if (!holder || typeof holder.url !== 'string') {
+    const param = holder ? `${path}.url` : path
+    throw invalidRequest(`Invalid type for '${param}': expected the image's URL as a string.`, { code: 'invalid_type', param })
+  }
+  return { url: holder.url, path: `${path}.url`, replace: (url) => void (holder.url = url) }
 }
 
 function typeOf(bytes: Uint8Array): string | undefined {

@@ -39,7 +39,7 @@ export interface WholeReply {
   status: number
   told: string
   capability: Capability
-  /** Embeddings: how the caller wants the vectors. */
+  /** Embeddings: how the caller wants the vectors; undefined: as they come. */
   encoding?: 'float' | 'base64' | undefined
 }
 
@@ -151,35 +151,34 @@ function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: WholeReply, h
   const members = new Members()
   scanObject(bytes, 0, bytes.length, members)
   const data = members.find(bytes, keys.data)
-  const wanted = encoding ?? 'float'
-  if (hasUsage && isEmbedding(bytes, members.valueStart(data), wanted)) return bytes
+  if (hasUsage && isEmbedding(bytes, members.valueStart(data), encoding)) return bytes
   const body = JSON.parse(decoder.decode(bytes)) as { data: unknown; usage?: unknown }
   if (!Array.isArray(body.data)) throw nonsense(upstream, "answered with 'data' that is not a list")
   for (const [at, item] of (body.data as (EmbeddingItem | null)[]).entries()) {
     if (!item) continue
     item.object ||= 'embedding'
     item.index ??= at
-    item.embedding = recoded(item.embedding, wanted)
+    item.embedding = recoded(item.embedding, encoding)
   }
   if (!hasUsage) body.usage = { prompt_tokens: 0, total_tokens: 0 }
   return encodeJson(body)
 }
 
 /** Whether the first vector of the list is as the caller wants it; true, too, of what is no vector at all. */
-function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: 'float' | 'base64'): boolean {
+function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: WholeReply['encoding']): boolean {
   const first = bytes.indexOf(0x7b, dataStart)
   const members = new Members()
   if (first < 0 || !scanObject(bytes, first, endOfValue(bytes, first), members)) return true
   const embedding = members.find(bytes, keys.embedding)
   if (embedding < 0) return true
   const start = bytes[members.valueStart(embedding)]
-  if (start === (wanted === 'float' ? quote : 0x5b)) return false
+  if (wanted && start === (wanted === 'float' ? quote : 0x5b)) return false
   const index = members.find(bytes, keys.index)
   return isText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }
 
 /** Floats ↔ base64 of their little-endian 32-bit form; anything else is left alone. */
-function recoded(embedding: unknown, wanted: 'float' | 'base64'): unknown {
+function recoded(embedding: unknown, wanted: WholeReply['encoding']): unknown {
   if (wanted === 'base64' && Array.isArray(embedding)) {
     const view = new DataView(new ArrayBuffer(embedding.length * 4))
     for (const [at, value] of (embedding as number[]).entries()) view.setFloat32(at * 4, value, true)

@@ -132,8 +132,7 @@ export class Relay {
         if (streams) return await this.#stream(response, { capability, request, upstream, facts })
         refuseEventStream(response, upstream)
         const body = await response.content.bytes(largestReply)
-        const encoding = request.body.encoding_format === 'base64' ? 'base64' : 'float'
-        return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding })
+        return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding: encodingOf(request.body) })
       } catch (error) {
         throw toTransportError(upstream, error)
       }
@@ -186,6 +185,12 @@ export class Relay {
 function toQuery(parameters: Readonly<Record<string, string>> | undefined): string {
   const query = new URLSearchParams(parameters).toString()
   return query && `?${query}`
+}
+
+/** The encoding of embeddings that Corral can make; undefined: a vendor's own, such as `int8`, whose values are relayed as they come. */
+function encodingOf({ encoding_format: format }: RequestFields): 'float' | 'base64' | undefined {
+  if (format === undefined || format === null || format === 'float') return 'float'
+  return format === 'base64' ? 'base64' : undefined
 }
 
 /** How many choices a request asks for: `n` for each of its prompts. */

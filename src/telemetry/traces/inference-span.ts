@@ -106,7 +106,7 @@ function addAsked(attributes: Record<string, AttributeValue>, { asked, streamed 
   const fields = asked as Fields
   for (const [field, attribute] of numbers) {
     const value = fields[field]
-    if (typeof value === 'number') attributes[attribute] = value
+    if (typeof value === 'number' && Number.isFinite(value)) attributes[attribute] = value
   }
   const { n, stop, encoding_format: encoding, response_format: format, reasoning_effort: effort } = fields
   if (streamed || fields['stream'] === true) attributes['gen_ai.request.stream'] = true

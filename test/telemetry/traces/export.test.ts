@@ -164,7 +164,7 @@ test('[TRC-6] spans that a collector refuses for good are dropped, not sent agai
 test('[TRC-4] what did not get as far as a provider tells the shape of what came in, and nothing that was said', async () => {
   await using at = await stage()
   const said = 'nobody is to know'
-  expect((await at.chat({ temperature: said })).status).toBe(400)
+  expect((await at.chat({ max_tokens: said })).status).toBe(400)
   expect((await at.chat({ model: 'q/m', metadata: { a: said } })).status).toBe(404)
   at.upstream.respond(() => errorReply(500))
   expect((await at.chat({})).status).toBe(500)
@@ -172,7 +172,7 @@ test('[TRC-4] what did not get as far as a provider tells the shape of what came
   const shapes = spans.map(({ name, attributes }) => [name, attributes['corral.request.shape']])
   const messages = 'messages: [1 × {role: text 4, content: text 2}]'
   expect(shapes).toEqual([
-    ['POST /v1/chat/completions', `{model: text 3, ${messages}, temperature: text ${said.length}}`],
+    ['POST /v1/chat/completions', `{model: text 3, ${messages}, max_tokens: text ${said.length}}`],
     ['POST /v1/chat/completions', `{model: text 3, ${messages}, metadata: {a: text ${said.length}}}`],
     ['POST /v1/chat/completions', undefined],
     ['chat m', `{model: text 3, ${messages}}`],

@@ -65,7 +65,7 @@ interface ResponseFormat {
 }
 
 function refuseUnsupported(body: ChatCompletionRequest): void {
-  if (body.logprobs === true) throw unsupported('logprobs', 'log probabilities')
+  if (body.logprobs) throw unsupported('logprobs', 'log probabilities')
   if (body.functions) throw unsupported('functions', 'the old functions field; use tools')
   if (body.function_call) throw unsupported('function_call', 'the old function_call field; use tool_choice')
   if (body.web_search_options) throw unsupported('web_search_options', 'web search')

@@ -9,9 +9,24 @@ import { parseBody } from './parse-body.ts'
 import { toSampling } from './sampling.ts'
 import { streamOrAnswer, type Answer } from './stream-or-answer.ts'
 
+/** Fields that the embedded model does not read may have any form. */
+const readRequest = chatCompletionRequest.omit({
+  logprobs: true,
+  metadata: true,
+  prediction: true,
+  prompt_cache_key: true,
+  prompt_cache_retention: true,
+  safety_identifier: true,
+  service_tier: true,
+  store: true,
+  top_logprobs: true,
+  user: true,
+  verbosity: true,
+})
+
 /** `POST /v1/chat/completions`. */
 export async function chatCompletions(request: Request, host: ModelHost): Promise<Response> {
-  const body = await parseBody(request, chatCompletionRequest)
+  const body = await parseBody(request, readRequest)
   const plan = planChat(body)
   return streamOrAnswer(body.stream === true, request.signal, (answer) =>
     host.with(body.model, async (model) => {
