@@ -75,6 +75,8 @@ export interface RequestNotes {
   readonly answerHeaders?: string[]
   /** Set by whoever answers with a stream that outlives the handler: the request is over when `over` is called, not when its head is sent. */
   streaming?: boolean
+  /** The caller does not read: its connection is closed without waiting until it does. */
+  closesConnection?: boolean
   /** Set by the server; to be called once by whoever set `streaming`, however the stream ended. Further calls do nothing. */
   over?(): void
 }

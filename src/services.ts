@@ -7,6 +7,7 @@ import { routes } from './api/index.ts'
 import { TraceQueries } from './api/telemetry/service.ts'
 import type { Config } from './config/config.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
+import type { Ticker } from './http/sse.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
 import { limitsAnything } from './quota/config.ts'
@@ -50,6 +51,8 @@ export interface BuildOptions {
   governance?: Governance
   /** How much is kept of what callers' own keys list. */
   callerLimits?: Partial<CallerListingLimits>
+  /** For tests: counts the time of callers that do not read. */
+  ticker?: Ticker
   /** For tests: another resolver, another authority of callers' hosts. */
   egress?: Omit<EgressOptions, 'allow' | 'proxies'>
 }
@@ -156,6 +159,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       headTimeout: server.streamHeadTimeout * 1000,
       heartbeatInterval: server.heartbeatInterval * 1000,
       ...(server.maxStreamSeconds > 0 && { maxDuration: server.maxStreamSeconds * 1000 }),
+      ticker: options.ticker,
     },
     [Symbol.asyncDispose]: dispose,
   }

@@ -1,16 +1,23 @@
 import type { Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
-import { sseResponse, type Frames } from '../http/sse.ts'
+import { type Frames, responseNotRead, sseResponse, type Ticker } from '../http/sse.ts'
 import type { Reply } from '../providers/provider.ts'
+
+const defaultHeadTimeout = 15_000
 
 /** Of streams; in milliseconds. */
 export interface StreamTimes {
-  /** How long a stream's head may wait for the upstream's, so that the upstream's 401 can be a 401. Default 15 s. */
+  /**
+   * How long a stream's head may wait for the upstream's, so that the upstream's 401 can be a 401; and, once that is there, for the first frame. Default
+   * 15 s.
+   */
   readonly headTimeout?: number | undefined
   /** Silence after which a heartbeat is sent. Default 15 s. */
   readonly heartbeatInterval?: number | undefined
   /** How long a stream may take. Default: no limit. */
   readonly maxDuration?: number | undefined
+  /** For tests: in place of the system's clock, where the time of a caller that does not read is counted. */
+  readonly ticker?: Ticker | undefined
 }
 
 export interface ReplyOptions {
@@ -24,11 +31,16 @@ export interface ReplyOptions {
  * a stream that is awaited for longer than `headTimeout` begins with heartbeats, and what fails from then on is an error event.
  */
 export async function toResponse(pending: Promise<Reply>, call: Call, options: ReplyOptions): Promise<Response> {
-  if (!options.stream) return answer(await pending, call, options.times)
-  const reply = await inTime(pending, options.times?.headTimeout ?? 15_000)
-  return reply ? answer(reply, call, options.times) : stream(pending.then(framesOf), call, options.times)
+  const { times } = options
+  if (!options.stream) return answer(await pending, call, times)
+  const headTimeout = times?.headTimeout ?? defaultHeadTimeout
+  const startedAt = performance.now()
+  const reply = await inTime(pending, headTimeout)
+  if (!reply) return stream(pending.then(framesOf), call, times)
+  return answer(reply, call, { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) })
 }
 
+/** `times.headTimeout`: what is left of it. */
 function answer(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
   if (reply.kind === 'stream') return stream(reply.frames, call, times)
   if (call.notes) call.notes.answerBytes = reply.bytes.length
@@ -44,9 +56,12 @@ function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes
     signal,
     heartbeatInterval: times?.heartbeatInterval ?? 15_000,
     maxDuration: times?.maxDuration,
+    headTimeout: times?.headTimeout,
+    ticker: times?.ticker,
     onEnd(failure, bytes) {
       if (!notes) return
       notes.answerBytes = bytes
+      notes.closesConnection = failure instanceof ApiError && failure.code === responseNotRead
       if (failure !== undefined) notes.failure = failure
       notes.over?.()
     },

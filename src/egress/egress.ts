@@ -11,7 +11,7 @@ import { TurnBudget } from './turn-budget.ts'
 import { Turns } from './turns.ts'
 
 export { CallerUrl } from './caller-url.ts'
-export { defaultFirstByteTimeout } from './exchange.ts'
+export { defaultFirstByteTimeout, defaultIdleTimeout } from './exchange.ts'
 export { EgressError } from './failure.ts'
 export { acceptEncoding } from './unpack.ts'
 

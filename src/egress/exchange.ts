@@ -9,7 +9,8 @@ import { isPacked, unpack } from './unpack.ts'
 export const defaultConnectTimeout = 10_000
 /** Milliseconds. */
 export const defaultFirstByteTimeout = 600_000
-const defaultIdleTimeout = 300_000
+/** Milliseconds. */
+export const defaultIdleTimeout = 300_000
 
 /** A probe may take this long at most. */
 const probeLimit = 5_000

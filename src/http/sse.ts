@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts'
+import { ApiError, invalidRequest } from '../errors.ts'
 import { toApiError, toErrorBody } from './error-response.ts'
 
 const encoder = new TextEncoder()
@@ -6,17 +6,27 @@ const encoder = new TextEncoder()
 const heartbeat = encoder.encode(': ping\n\n')
 
 /** Items are one or more whole frames. `next()` throws when the stream fails; `return()` stops its source at once. */
-export type Frames = AsyncIterator<Uint8Array, void, undefined>
+export interface Frames extends AsyncIterator<Uint8Array, void, undefined> {
+  /** Milliseconds that frames may wait for a caller that does not read. Absent: no limit. */
+  readonly idleTimeout?: number | undefined
+}
+
+/** Calls `tick` every `milliseconds` until it is stopped. */
+export type Ticker = (tick: () => void, milliseconds: number) => { stop(): void }
 
 export interface SseOptions {
   requestId: string
   traceId?: string | undefined
   /** Milliseconds of silence after which a comment is sent. It comes after one to two times as long. */
   heartbeatInterval: number
+  /** Milliseconds after which the head of the response is sent, whether or not a frame has come. Default: with the first frame or comment. */
+  headTimeout?: number | undefined
   /** Milliseconds that the stream may take; it then ends with an error event. Absent: no limit. */
   maxDuration?: number | undefined
   /** Aborted when the caller has left: what fails then is no failure. */
   signal?: AbortSignal
+  /** Counts the time of a caller that does not read. Default: the system's clock. */
+  ticker?: Ticker | undefined
   /** An error as this door's clients read it; default: OpenAI's `data: {"error": …}`. */
   encodeError?: (error: ApiError) => string
   /** Called once when the stream is over: with what was thrown when it failed, with nothing when it was whole or the caller left. */
@@ -33,12 +43,25 @@ export function sseResponse(source: Frames | Promise<Frames>, options: SseOption
   })
 }
 
+/** An unread stream is noticed after this many ticks; a tick is a quarter of the idle timeout. */
+const idleTicks = 4
+
+const systemTicker: Ticker = (tick, milliseconds) => {
+  const timer = setInterval(tick, milliseconds)
+  return { stop: () => clearInterval(timer) }
+}
+
 class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   readonly #options: SseOptions
   readonly #pending: Promise<Frames> | undefined
   #frames: Frames | undefined
   #timer: ReturnType<typeof setInterval> | undefined
   #deadline: ReturnType<typeof setTimeout> | undefined
+  #headTimer: ReturnType<typeof setTimeout> | undefined
+  #unreadTicker: ReturnType<Ticker> | undefined
+  /** Frames were handed over and no more were asked for: the connection takes none. */
+  #unread = false
+  #unreadTicks = 0
   #silent = false
   #over = false
   #bytes = 0
@@ -61,20 +84,26 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat)
       this.#silent = true
     }, this.#options.heartbeatInterval)
-    const { maxDuration } = this.#options
-    if (maxDuration !== undefined) this.#deadline = setTimeout(() => this.#expire(controller, maxDuration), maxDuration)
+    const { maxDuration, headTimeout } = this.#options
+    if (maxDuration !== undefined) this.#deadline = setTimeout(() => this.#giveUp(controller, tooLong(maxDuration)), maxDuration)
+    if (headTimeout !== undefined && !this.#pending) this.#headTimer = setTimeout(() => this.#sendHead(controller), headTimeout)
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    this.#unread = false
     try {
       this.#frames ??= (await this.#pending) as Frames
+      this.#unreadTicker ??= this.#watchReading(controller, this.#frames)
       // Whoever ended it while the head was awaited stops the source as well.
       if (this.#over) return
       const { done, value } = await this.#frames.next()
       if (this.#over) return
       if (!done) {
+        if (this.#bytes === 0) clearTimeout(this.#headTimer)
         this.#silent = false
         this.#bytes += value.length
+        this.#unread = true
+        this.#unreadTicks = 0
         controller.enqueue(value)
         return
       }
@@ -103,11 +132,26 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     await stopped
   }
 
-  /** However it goes on, and whether or not anybody reads it. */
-  #expire(controller: ReadableStreamDefaultController<Uint8Array>, maxDuration: number): void {
+  /** The runtime sends the head together with the first bytes. */
+  #sendHead(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (!this.#over && this.#bytes === 0) controller.enqueue(heartbeat)
+  }
+
+  #watchReading(controller: ReadableStreamDefaultController<Uint8Array>, { idleTimeout }: Frames): ReturnType<Ticker> | undefined {
+    if (idleTimeout === undefined || this.#over) return undefined
+    const { ticker = systemTicker } = this.#options
+    const tick = (): void => {
+      if (!this.#unread) return
+      this.#unreadTicks += 1
+      if (this.#unreadTicks > idleTicks) this.#giveUp(controller, notRead(idleTimeout))
+    }
+    return ticker(tick, idleTimeout / idleTicks)
+  }
+
+  /** Ends the stream with `error`, whatever its source does, and whether or not the caller reads it. */
+  #giveUp(controller: ReadableStreamDefaultController<Uint8Array>, error: ApiError): void {
     if (this.#over) return
     this.#over = true
-    const error = tooLong(maxDuration)
     this.#enqueueError(controller, error)
     controller.close()
     // Nobody waits for the source any more, and what its end says, no one would hear; but it notes what it took, which the request's end tells.
@@ -146,6 +190,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   #stopTimers(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#deadline)
+    clearTimeout(this.#headTimer)
+    this.#unreadTicker?.stop()
   }
 }
 
@@ -157,6 +203,13 @@ function tooLong(milliseconds: number): ApiError {
       code: 'stream_too_long',
     },
   )
+}
+
+/** The code of the error with which a stream ends whose caller does not read it. */
+export const responseNotRead = 'response_not_read'
+
+function notRead(milliseconds: number): ApiError {
+  return invalidRequest(`The response was not read for ${milliseconds / 1000} s and was ended.`, { status: 408, code: responseNotRead })
 }
 
 function toErrorEvent(error: ApiError): string {

@@ -39,7 +39,9 @@ export const networkConfig = z.strictObject({
           .describe(
             "To the head of the provider's answer; in a stream also from one frame to the next, whatever comments come between. Default 600.",
           ),
-        idle: seconds.nullish().describe('Between two pieces of the answer. Default 300.'),
+        idle: seconds
+          .nullish()
+          .describe('Between two pieces of the response; also how long a caller may leave its stream unread. Default 300.'),
       }),
     ])
     .nullish()

@@ -118,7 +118,10 @@ export interface StreamReply {
    * Server-sent events as bytes, each item one or more whole frames (`data: …\n\n`), `data: [DONE]` included.
    * `next()` throws an ApiError when the upstream fails, cuts off or speaks nonsense; `return()` stops the upstream at once.
    */
-  readonly frames: AsyncIterator<Uint8Array, void, undefined>
+  readonly frames: AsyncIterator<Uint8Array, void, undefined> & {
+    /** Milliseconds that a caller may leave frames unread. Absent: no limit. */
+    readonly idleTimeout?: number | undefined
+  }
   /** What the scan has learnt so far; whole once `frames` is done. */
   readonly facts: StreamFacts
 }

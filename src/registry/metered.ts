@@ -246,6 +246,10 @@ class MeteredFrames implements AsyncIterator<Uint8Array, void, undefined> {
     this.#stream = stream
   }
 
+  get idleTimeout(): number | undefined {
+    return this.#frames.idleTimeout
+  }
+
   async next(): Promise<IteratorResult<Uint8Array, void>> {
     try {
       const result = await this.#frames.next()

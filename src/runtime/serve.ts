@@ -13,6 +13,8 @@ export interface ListenOptions {
 export interface Connections {
   /** Its request is over: the connection is closed where no other comes within four minutes. Until that is said, it is kept. */
   mayIdle(request: Request): void
+  /** Its response has ended unread: the connection is closed within seconds, with what is still to be sent on it. */
+  closeUnread(request: Request): void
   /** The IP address of who is at the other end; undefined for a Unix socket. */
   addressOf(request: Request): string | undefined
 }
@@ -37,6 +39,9 @@ const idleTimeout = 120
  */
 const answeredTimeout = 255
 
+/** Seconds that an ended response may go on without its caller reading. */
+const unreadTimeout = 4
+
 /** Bodies are limited where the route is known, with an answer that says so; this bounds nothing sooner. */
 const maxRequestBodySize = 2 ** 40
 
@@ -45,6 +50,7 @@ export function listen(options: ListenOptions): Listener {
   const { tls } = options
   const connections: Connections = {
     mayIdle: (request) => server.timeout(request, answeredTimeout),
+    closeUnread: (request) => server.timeout(request, unreadTimeout),
     addressOf: (request) => server.requestIP(request)?.address,
   }
   const server = Bun.serve({

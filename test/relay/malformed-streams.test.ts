@@ -29,6 +29,7 @@ async function relayed(frames: readonly string[], choices = 1): Promise<string> 
       terminal: 'done',
       choices,
       patience: 60_000,
+      idleTimeout: 60_000,
       slab: new Slab(),
     },
   )

@@ -8,6 +8,8 @@ import { pathOf } from '../request-path.ts'
 export interface Connections {
   /** The request is over: its connection may be closed once nothing comes on it for a while. */
   mayIdle(request: Request): void
+  /** The connection is closed within seconds unless its caller reads. */
+  closeUnread?(request: Request): void
   /** The IP address of who is at the other end; undefined for a Unix socket. */
   addressOf?(request: Request): string | undefined
 }
@@ -46,6 +48,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   failure: unknown = undefined
   asked: unknown = undefined
   streaming = false
+  closesConnection = false
 
   /** The status that was answered; 0 before. */
   status = 0
@@ -123,7 +126,8 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     this.ended = true
     if (this.status === 0) return
     clearTimeout(this.#giveUp)
-    this.#connections?.mayIdle(this.request)
+    if (this.closesConnection) this.#connections?.closeUnread?.(this.request)
+    else this.#connections?.mayIdle(this.request)
     const { whenOver, settleQuota } = this
     this.whenOver = undefined
     this.settleQuota = undefined

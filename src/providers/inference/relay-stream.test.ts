@@ -30,6 +30,7 @@ async function relayed(pieces: readonly Uint8Array[]): Promise<{ text: string; f
     terminal: 'done',
     choices: 1,
     patience: 60_000,
+    idleTimeout: 60_000,
     slab: new Slab(),
   })
   let text = ''

@@ -26,6 +26,8 @@ export interface RelayOptions {
   choices: number
   /** Milliseconds that nothing but comments may come for: they show that the upstream lives, not that it works. */
   patience: number
+  /** Milliseconds that the caller may leave frames unread. */
+  idleTimeout: number
   /** Where edited frames are written; shared by streams. */
   slab: Slab
   /** Where what the stream says of itself is noted; absent: in an object of its own. */
@@ -56,6 +58,10 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     this.#options = options
     this.facts = options.facts ?? { usage: undefined, firstTokenAt: undefined, frames: 0 }
     this.#editor = new FrameEditor(options.told, options.idPrefix, options.object, options.slab)
+  }
+
+  get idleTimeout(): number {
+    return this.#options.idleTimeout
   }
 
   async next(): Promise<IteratorResult<Uint8Array, void>> {

@@ -1,5 +1,5 @@
 import type { Call } from '../../call.ts'
-import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, type EgressResponse } from '../../egress/egress.ts'
+import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, defaultIdleTimeout, type EgressResponse } from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
 import { base64Embeddings, usageInStreams } from './additions.ts'
@@ -165,6 +165,7 @@ export class Relay {
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
       patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
+      idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
       slab: this.#slab,
       facts,
     })
