@@ -148,7 +148,11 @@ function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send
   return {
     kind: 'stream',
     facts,
-    frames: { next: () => next(), return: async () => (await frames.return?.()) ?? { done: true, value: undefined } },
+    frames: {
+      idleTimeout: first.frames.idleTimeout,
+      next: () => next(),
+      return: async () => (await frames.return?.()) ?? { done: true, value: undefined },
+    },
   }
 }
 
