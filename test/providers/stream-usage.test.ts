@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { chatStream } from '../../src/testing/index.ts'
 import { operations, operatorKey, remoteCases, stageFor } from './remote-providers.ts'
 
-for (const kase of remoteCases) {
+for (const kase of remoteCases.filter(({ can }) => can.has('chat'))) {
   test(`[ADD-5] ${kase.type}: stream_usage decides`, async () => {
     for (const configured of [true, false]) {
       await using stage = await stageFor(kase, { [kase.keyField]: operatorKey, stream_usage: configured })

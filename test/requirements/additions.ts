@@ -38,6 +38,17 @@ export const additions: Requirements = {
     when: 'a request has a form that a vendor documents and OpenAI does not, in a field that Corral does not read',
     observed: 'it reaches the provider byte for byte; the published document stays complete',
   },
+  'ADD-9': {
+    source: 'behaviour §8; ollama/ollama#17921',
+    when: '`tool_choice` is "none" and `tools` are sent',
+    observed:
+      'both reach the provider, except one that is known or configured to call tools all the same: both are left out, unless the messages hold tool calls',
+  },
+  'ADD-10': {
+    source: 'behaviour §8',
+    when: '`tool_choice` is sent without `tools`',
+    observed: '400 with param `tool_choice`',
+  },
   'ADD-8': {
     source: 'design §3 rule 2',
     when: 'a field that Corral reads (model, messages, stream, limits, inputs) has a wrong type',

@@ -1,4 +1,5 @@
-import { chatCompletion, chatCompletionChunk, relayedChatRequest } from '../../schemas/chat.ts'
+import { invalidRequest } from '../../errors.ts'
+import { chatCompletion, chatCompletionChunk, type RelayedChatRequest, relayedChatRequest } from '../../schemas/chat.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -14,9 +15,18 @@ export const createChatCompletion = defineRoute({
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
   async handle({ body, bytes, call }, { models, streams }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
+    requireTools(body)
     return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {
       stream: body.stream === true,
       times: streams,
     })
   },
 })
+
+/** As OpenAI and Llama Stack do it: a choice among no tools is a mistake of the caller's, "none" included. */
+function requireTools({ tools, tool_choice: choice }: RelayedChatRequest): void {
+  if ((choice ?? undefined) === undefined || (tools ?? undefined) !== undefined) return
+  throw invalidRequest("'tool_choice' is only allowed when 'tools' are specified: add 'tools', or leave 'tool_choice' out.", {
+    param: 'tool_choice',
+  })
+}

@@ -15,5 +15,7 @@ export const groq = defineRemoteInference({
   furtherModels: { opaque: ['compound_custom'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'groq' },
+  // Models that are given tools call them all the same, which is then a 400: "Tool choice is none, but model called a tool".
+  differs: () => ({ excludeToolsWhenNone: true }),
   starter: hostedStarter('groq', 'GROQ_API_KEY', { variable: 'GROQ_BASE_URL', default: baseUrl }),
 })

@@ -18,6 +18,8 @@ export const ollama = defineRemoteInference({
   starter: localStarter('ollama', 'OLLAMA_URL', usual),
   differs: ({ deps, network }) => ({
     editRequest: inlineRemoteImages(deps, network),
+    // It does not read tool_choice (ollama/ollama#17921).
+    excludeToolsWhenNone: true,
     typeOf: knownEmbeddings({
       'all-minilm:l6-v2': [384, 512],
       'all-minilm:latest': [384, 512],

@@ -16,6 +16,12 @@ const commonFields = {
       'Whether usage is requested in streams (stream_options). false: stream_options is never sent, and usage that is not reported is estimated. ' +
         'Default: true, unless the provider is known to refuse it or to report usage unasked.',
     ),
+  exclude_tools_when_tool_choice_none: flag()
+    .nullish()
+    .describe(
+      'Whether tools and tool_choice are left out where tool_choice is "none", unless the messages hold tool calls. ' +
+        'Default: false, unless the provider type is known to call tools all the same.',
+    ),
   network: networkConfig.nullish(),
   tls_verify: z.union([flag(), z.string()]).nullish().describe('The older name of network.tls.verify.'),
   timeout: z.number().positive().nullish().describe('The older name of network.timeout. Seconds.'),

@@ -28,6 +28,11 @@ export interface OpenAICompatibleOptions {
   headers?: Readonly<Record<string, string>> | ((call: Call) => Record<string, string>)
   /** Whether the upstream knows `stream_options`, by which usage is requested in streams. Default true; false leaves out a caller's as well. */
   streamUsage?: boolean
+  /**
+   * Whether the upstream may call tools although `tool_choice` is "none": then `tools` and `tool_choice` are left out of such a request, unless its
+   * messages hold tool calls. Default false: both are sent as they are.
+   */
+  excludeToolsWhenNone?: boolean
   /** Fields that Corral adds to requests of this provider, beside those that it adds for every one; left out where the upstream refuses them. */
   additions?: readonly Addition[]
   /** What proves that a stream is whole: `[DONE]` (default), or a finish reason for every choice where the upstream sends no `[DONE]`. */

@@ -5,6 +5,7 @@ import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, Stream
 import { base64Embeddings, usageInStreams } from './additions.ts'
 import { isFault } from './fault.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
+import { omittedFields } from './omitted-fields.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
 import { toJsonReply } from './relay-reply.ts'
 import { RelayStream } from './relay-stream.ts'
@@ -19,8 +20,6 @@ import { toChunks } from './whole-to-stream.ts'
 /** The largest whole answer: embeddings of many texts are megabytes. */
 const largestReply = 64 * 1024 * 1024
 
-const streamFields: readonly string[] = ['stream_options']
-const noFields: readonly string[] = []
 const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
 const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
 /** Packed frames would wait for one another. */
@@ -118,13 +117,13 @@ export class Relay {
     const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
     const upstream = new AskedUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
     const headers = { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization }
-    const unknown = options.streamUsage === false ? streamFields : noFields
+    const omitted = omittedFields(request.body, capability, options)
     return sendWithAdditions(this.#additions.for(request, capability), async (additions, facts) => {
       try {
         const response = await this.#deps.egress.request(url, {
           method: 'POST',
           headers,
-          body: toRequestBytes(request, { edits, additions, unknown }),
+          body: toRequestBytes(request, { edits, additions, omitted }),
           signal: call.abortNotice ?? call.signal,
           network: options.network,
         })

@@ -81,7 +81,7 @@ export interface VendorContext<Config> {
   /** The same where only an answer with a good status is wanted, whatever its body. */
   readonly reach: (question: Question, call: Call) => Promise<void>
   /** Options of the relay that the configuration sets, whatever the vendor's own. */
-  readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage'>
+  readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>
 }
 
 export function defineRemoteInference<const Extra extends z.ZodRawShape>(
@@ -179,7 +179,17 @@ function contextOf<Extra extends z.ZodRawShape>(
     authorize,
     ask: async (question, call) => askUpstream(authorised(question, call), deps, call),
     reach: async (question, call) => reachUpstream(authorised(question, call), deps, call),
-    configured: typeof common.stream_usage === 'boolean' ? { streamUsage: common.stream_usage } : {},
+    configured: configuredOptions(common),
+  }
+}
+
+function configuredOptions({
+  stream_usage: streamUsage,
+  exclude_tools_when_tool_choice_none: excludeToolsWhenNone,
+}: CommonConfig): VendorContext<unknown>['configured'] {
+  return {
+    ...(typeof streamUsage === 'boolean' && { streamUsage }),
+    ...(typeof excludeToolsWhenNone === 'boolean' && { excludeToolsWhenNone }),
   }
 }
 

@@ -7,16 +7,16 @@ export interface RequestChanges {
   edits: Readonly<Record<string, unknown>> | undefined
   /** What Corral adds of its own accord. */
   additions: Edits
-  /** Top-level fields that the upstream does not know, to be left out. */
-  unknown: readonly string[]
+  /** Top-level fields to leave out. */
+  omitted: readonly string[]
 }
 
 /** The body for the upstream: the caller's own bytes with the model spliced, the additions and the edits made. */
-export function toRequestBytes(request: ModelRequest<object>, { edits, additions, unknown }: RequestChanges): Uint8Array {
+export function toRequestBytes(request: ModelRequest<object>, { edits, additions, omitted }: RequestChanges): Uint8Array {
   const { bytes, model, told } = request
   const all = new Map<string, Uint8Array | undefined>(additions)
   if (model !== told) all.set('model', encodeJson(model))
-  for (const field of unknown) if (Object.hasOwn(request.body, field)) all.set(field, undefined)
+  for (const field of omitted) if (Object.hasOwn(request.body, field)) all.set(field, undefined)
   if (edits) for (const [key, value] of Object.entries(edits)) all.set(key, value === undefined ? undefined : encodeJson(value))
   return editObject(bytes, all)
 }
