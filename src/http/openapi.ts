@@ -23,7 +23,7 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
       const operation = toOperation(route, schemas)
       const at = (paths[path.replaceAll('+}', '}')] ??= {})
       const operationId = path === route.path ? route.operationId : `${route.operationId}_${nameOf(path)}`
-      at[route.method.toLowerCase()] = deprecated ? { ...operation, operationId, tags: [olderTag], deprecated } : operation
+      at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { tags: [olderTag], deprecated }) }
     }
   }
   const errors = Object.fromEntries(

@@ -39,6 +39,8 @@ export interface RouteDefinition<
   method: Method
   /** OpenAPI's form. `{model_id+}` stands for a rest that may contain slashes (shown as `{model_id}`). */
   path: `/${string}`
+  /** Further paths that stand equal beside it. */
+  equivalents?: readonly `/${string}`[]
   /** Further paths, served alike and marked deprecated. */
   aliases?: readonly `/${string}`[]
   /** The API it belongs to, as `apis:` in the configuration names it. */
@@ -80,8 +82,9 @@ export interface ServedPath {
 }
 
 /** Every path that `route` answers on, its own first: OpenAI's routes answer under Llama Stack's older `/v1/openai/v1/` as well. */
-export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'aliases' | 'deprecated'>): ServedPath[] {
+export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'equivalents' | 'aliases' | 'deprecated'>): ServedPath[] {
   const paths = new Map([[route.path as string, route.deprecated ?? false]])
+  for (const path of route.equivalents ?? []) paths.set(path, route.deprecated ?? false)
   for (const alias of route.aliases ?? []) paths.set(alias, true)
   const current = [...paths.keys()].filter((path) => path.startsWith('/v1/') && !path.startsWith(olderPrefix))
   for (const path of current) paths.set(`/v1/openai${path}`, true)

@@ -23,6 +23,7 @@ const sound: Readonly<Record<string, Record<string, unknown>>> = {
   '/v1/chat/completions': { model: 'p/m', messages: [{ role: 'user', content: 'x' }] },
   '/v1/completions': { model: 'p/m', prompt: 'x' },
   '/v1/embeddings': { model: 'p/m', input: 'x' },
+  '/v1/rerank': { model: 'p/m', query: 'x', documents: ['x'] },
   '/v1alpha/inference/rerank': { model: 'p/m', query: 'x', items: ['x'] },
   '/v1/models': { model_id: 'x' },
   '/v1alpha/admin/keys': { name: 'x' },

@@ -1,4 +1,5 @@
 import { expect } from 'bun:test'
+import type { ProviderEntry } from '../../src/config/config.ts'
 import type { Principal } from '../../src/call.ts'
 import type { QuotaStore } from '../../src/quota/counters.ts'
 import { createGovernance } from '../../src/quota/create-governance.ts'
@@ -34,6 +35,8 @@ export interface GovernedOptions {
   /** Ids of the providers; all over one upstream. Default `up`. */
   providers?: readonly string[]
   pricing?: ProviderPricing
+  /** How a provider is made, given the upstream's root. Default: one that speaks OpenAI's format. */
+  provider?: (id: string, url: string) => ProviderEntry
   server?: ConfigParts['server']
   store?: QuotaStore
   build?: BuildOptions
@@ -54,7 +57,7 @@ export interface Governed extends AsyncDisposable {
 }
 
 export async function governed(options: GovernedOptions): Promise<Governed> {
-  const { quota, callers, providers = ['up'], pricing, server: serverOptions } = options
+  const { quota, callers, providers = ['up'], pricing, server: serverOptions, provider = openaiProvider } = options
   const upstream = await modelUpstream()
   const config = toQuotaConfig(quotaSchema.parse(quota))
   const time = { now: noon }
@@ -74,7 +77,7 @@ export async function governed(options: GovernedOptions): Promise<Governed> {
   })
   const server = await testServer(
     testConfig({
-      providers: providers.map((id) => upstreamProvider(id, upstream.url, { key: 'sk-operator' })),
+      providers: providers.map((id) => provider(id, upstream.url)),
       server: serverOptions ?? {},
     }),
     { governance, ...(callers && { authentication: known(callers) }), ...options.build },
@@ -110,6 +113,10 @@ export async function governed(options: GovernedOptions): Promise<Governed> {
       await upstream[Symbol.asyncDispose]()
     },
   }
+}
+
+function openaiProvider(id: string, url: string): ProviderEntry {
+  return upstreamProvider(id, url, { key: 'sk-operator' })
 }
 
 /** The input tokens that `chat` reserves for `hello`: its bytes, and what goes around one message. */

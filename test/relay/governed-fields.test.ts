@@ -68,6 +68,7 @@ test.each([
   ['/v1/completions', '{"model":"up/m","prompt":"a","Model":"b"}', 'model'],
   ['/v1/embeddings', '{"model":"up/m","input":"a","Input":["b"]}', 'input'],
   ['/v1alpha/inference/rerank', '{"model":"up/m","query":"a","items":["b"],"Items":["c","d"]}', 'items'],
+  ['/v1/rerank', '{"model":"up/m","query":"a","documents":["b"],"Documents":["c","d"]}', 'documents'],
   ['/v1/openai/v1/chat/completions', chatWith(',"mODEL":"b"'), 'model'],
 ])('on every route that takes a model: %s', async (path, body, param) => {
   expect(await post(body, path)).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })

@@ -47,4 +47,15 @@ export const vendors: Requirements = {
     when: 'Bedrock is configured, by any of its names for the key',
     observed: 'its models are listed: by the AWS API beside bedrock-runtime, else in the form of OpenAI',
   },
+  'VEN-10': {
+    source: 'field report 53; the rerank references of Cohere (v1, v2) and Jina',
+    when: 'a client reranks at /v1/rerank, /v2/rerank or /rerank',
+    observed:
+      'documents as texts or objects go to any provider that reranks; results name their positions, best first, with documents on request',
+  },
+  'VEN-11': {
+    source: 'field report 53; docs/quotas.md',
+    when: 'such a request is limited, refused, charged or fails',
+    observed: 'policies, model types, limits, ledger, metrics and errors are those of every other request to a model',
+  },
 }

@@ -67,6 +67,7 @@ export const tenantResources: Readonly<Record<OwnedTable, TenantResource>> = {
       'chat streamed': (id) => post('/v1/chat/completions', { model: id, messages: message, stream: true }),
       complete: (id) => post('/v1/completions', { model: id, prompt: 'Hi' }),
       embed: (id) => post('/v1/embeddings', { model: id, input: 'Hi' }),
+      'rerank documents': (id) => post('/v1/rerank', { model: id, query: 'Hi', documents: ['a'] }),
       rerank: (id) => post('/v1alpha/inference/rerank', { model: id, query: 'Hi', items: ['a'] }),
     },
   },

@@ -19,7 +19,7 @@ export const llamaCppServer = defineRemoteInference({
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
     async rerank(request, call) {
       const answer = await ask({ url: `${root}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
-      return fromRanking(answer, request.body.max_num_results)
+      return fromRanking(answer, request.body.max_num_results, request.body.items.length)
     },
   }),
 })

@@ -57,7 +57,8 @@ export const nvidia = defineRemoteInference({
         const { query, items } = textsOf(body)
         const url = Object.hasOwn(rerankers, model) ? rerankers[model] : undefined
         const question = { model, query: { text: query }, passages: items.map((text) => ({ text })) }
-        return fromRanking(await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call), body.max_num_results)
+        const answer = await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call)
+        return fromRanking(answer, body.max_num_results, items.length)
       },
     }
   },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidRequest } from '../../errors.ts'
+import { ApiError, invalidRequest } from '../../errors.ts'
 import type { RerankRequest } from '../../schemas/rerank.ts'
 import type { ModelRequest, Ranking } from '../provider.ts'
 import { readAnswer } from './read-answer.ts'
@@ -38,10 +38,13 @@ const answerSchema = z.union([
 
 /**
  * A reranker's response, best first, at most `limit` entries: Jina's and Cohere's (`results`, `relevance_score`), NVIDIA's (`rankings`,
- * `logit`) or TEI's (a list, `score`). Throws ApiError 502 when it is none of them.
+ * `logit`) or TEI's (a list, `score`). `items`: how many were sent. Throws ApiError 502 when it is none of them, or names an item beyond.
  */
-export function fromRanking(answer: unknown, limit: number | null | undefined): Ranking {
+export function fromRanking(answer: unknown, limit: number | null | undefined, items = Infinity): Ranking {
   const entries = readAnswer(answerSchema, answer, 'a ranking')
+  if (entries.some(({ index }) => index >= items)) {
+    throw new ApiError('upstream_error', "The provider's ranking names a document that was not sent.", { code: 'upstream_nonsense' })
+  }
   const data = entries.map(({ index, relevance_score, score, logit }) => ({
     index,
     relevance_score: relevance_score ?? score ?? logit ?? 0,

@@ -40,10 +40,8 @@ export const textEmbeddingsInference = defineRemoteInference({
       async rerank({ body }, call) {
         const { query, items } = textsOf(body)
         // It has no limit of its own: it returns every text.
-        return fromRanking(
-          await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call),
-          body.max_num_results,
-        )
+        const answer = await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call)
+        return fromRanking(answer, body.max_num_results, items.length)
       },
     }
   },

@@ -12,7 +12,7 @@ const operationRoutes: readonly (readonly [end: string, operation: string])[] = 
   ['/chat/completions', 'chat'],
   ['/completions', 'text_completion'],
   ['/embeddings', 'embeddings'],
-  ['/inference/rerank', 'rerank'],
+  ['/rerank', 'rerank'],
 ]
 
 export interface RequestMetricsOptions {
