@@ -32,4 +32,9 @@ export const guarantees: Requirements = {
     when: 'a provider-data header, in any of its spellings, is not a JSON object',
     observed: '400 that names the header and does not repeat its value; nothing is sent with the operator’s key',
   },
+  'GUA-7': {
+    source: 'field report; docs/models.md',
+    when: 'a caller names a passthrough_url and the provider has a base_url in the configuration',
+    observed: '400 that names the field, and nothing is sent',
+  },
 }

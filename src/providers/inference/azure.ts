@@ -82,7 +82,7 @@ export const azure = defineRemoteInference({
   },
   namedUrl: (config) => config.api_base,
   callerFields: ['azure_api_version', 'azure_api_type'],
-  callerUrl: { field: 'azure_api_base', complete: completeAzureRoot, configWins: false },
+  callerUrl: { field: 'azure_api_base', complete: completeAzureRoot, refusedWithRoot: false },
   starter: {
     id: 'azure',
     enabledBy: ['AZURE_API_KEY'],

@@ -46,7 +46,7 @@ export const passthrough = defineRemoteInference({
   fields: {
     forward_headers: forwardHeaders.nullish().describe('Field of the provider data → header to send it as. Nothing else is forwarded.'),
   },
-  callerUrl: { field: 'passthrough_url', complete: withV1, configWins: true },
+  callerUrl: { field: 'passthrough_url', complete: withV1, refusedWithRoot: true },
   callerHeaders: (call, config) => forwardedHeaders(call, config.forward_headers),
   starter: {
     id: 'passthrough',

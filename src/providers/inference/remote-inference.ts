@@ -40,8 +40,11 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   fields?: Extra
   /** Names of further fields that a caller may send. */
   callerFields?: readonly string[]
-  /** The field in which a caller may name a root of its own. It is then called with the caller's own key or none, never with the server's. */
-  callerUrl?: { field: string; complete(url: string): string; configWins: boolean }
+  /**
+   * The field in which a caller may name a root of its own. It is then called with the caller's own key or none, never with the server's.
+   * `refusedWithRoot`: where a root is configured, naming another is a 400.
+   */
+  callerUrl?: { field: string; complete(url: string): string; refusedWithRoot: boolean }
   starter?: StarterEntry
   /** Further headers that are made of the caller's own data. */
   callerHeaders?(call: Call, config: OpenAICompatibleConfig<Extra>): Record<string, string>
@@ -131,6 +134,9 @@ function createVendor<Extra extends z.ZodRawShape>(
   const provider = vendor.extend ? vendor.extend(own, context) : own
   const { callerUrl } = vendor
   if (!callerUrl) return provider
+  const { field } = callerUrl
+  if (callerUrl.refusedWithRoot && root)
+    return chosenByCall(provider, (call) => (namesUrl(call, field) ? refuseCallerUrl(field) : provider))
   const foreignOptions = {
     ...options,
     ...callersRoot(vendor, callerUrl),
@@ -138,7 +144,21 @@ function createVendor<Extra extends z.ZodRawShape>(
     network: forForeignHost(network),
   }
   const foreign = openaiCompatible(foreignOptions, deps)
-  return chosenByCall(provider, foreign, (call) => !(callerUrl.configWins && root) && namesUrl(call, callerUrl.field))
+  return {
+    ...chosenByCall(provider, (call) => (namesUrl(call, field) ? foreign : provider)),
+    acceptsKeyOf: (call) => namesUrl(call, field) || (provider.acceptsKeyOf?.(call) ?? false),
+    async [Symbol.asyncDispose]() {
+      await provider[Symbol.asyncDispose]?.()
+      await foreign[Symbol.asyncDispose]?.()
+    },
+  }
+}
+
+function refuseCallerUrl(field: string): never {
+  throw invalidRequest(
+    `The provider data's '${field}' is not accepted: this provider has a URL in the server's configuration. Leave '${field}' out.`,
+    { code: 'provider_url_not_accepted', param: field },
+  )
 }
 
 function contextOf<Extra extends z.ZodRawShape>(
@@ -248,9 +268,8 @@ function callersRoot<Extra extends z.ZodRawShape>(
   }
 }
 
-/** One provider out of two: `other` for the calls that `isOther` picks. */
-function chosenByCall(own: InferenceProvider, other: InferenceProvider, isOther: (call: Call) => boolean): InferenceProvider {
-  const pick = (call: Call): InferenceProvider => (isOther(call) ? other : own)
+/** `own`, with each call of a capability given to the provider that `pick` chooses. */
+function chosenByCall(own: InferenceProvider, pick: (call: Call) => InferenceProvider): InferenceProvider {
   return {
     ...own,
     ...(own.chat && { chat: (request, call) => pick(call).chat!(request, call) }),
@@ -258,11 +277,6 @@ function chosenByCall(own: InferenceProvider, other: InferenceProvider, isOther:
     ...(own.embeddings && { embeddings: (request, call) => pick(call).embeddings!(request, call) }),
     ...(own.listModels && { listModels: (call) => pick(call).listModels!(call) }),
     ...(own.checkHealth && { checkHealth: (call) => pick(call).checkHealth!(call) }),
-    acceptsKeyOf: (call) => isOther(call) || (own.acceptsKeyOf?.(call) ?? false),
-    async [Symbol.asyncDispose]() {
-      await own[Symbol.asyncDispose]?.()
-      await other[Symbol.asyncDispose]?.()
-    },
   }
 }
 
