@@ -3,6 +3,7 @@ import type { ApiDeps } from './api/define.ts'
 import type { Authentication } from './auth/authenticator.ts'
 import { createReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
+import { createImageUrlCheck } from './api/chat/image-urls.ts'
 import { routes } from './api/index.ts'
 import { TraceQueries } from './api/telemetry/service.ts'
 import type { Config } from './config/config.ts'
@@ -152,6 +153,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     providers,
     models,
     routes,
+    checkImageUrls: createImageUrlCheck(config.egress.deny),
     reference: createReference(routes, version),
     readiness,
     version,

@@ -4,6 +4,7 @@ import type { ModelCatalog } from '../registry/models.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
+import type { CheckImageUrls } from './chat/image-urls.ts'
 import type { Reference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
@@ -17,6 +18,7 @@ export interface ApiDeps {
   readonly keys?: KeyService | undefined
   /** Absent: no traces are kept. */
   readonly traces?: TraceQueries | undefined
+  readonly checkImageUrls: CheckImageUrls
   readonly readiness: Readiness
   /** Absent: nothing is counted. */
   readonly metrics?: Metrics | undefined

@@ -62,7 +62,7 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   return {
     ...auth,
     quota,
-    egress: { allow: values.egress?.allow ?? [], ...(proxies && { proxies }) },
+    egress: { allow: values.egress?.allow ?? [], ...(values.egress?.deny && { deny: values.egress.deny }), ...(proxies && { proxies }) },
     ...(audit && { audit }),
     written: writtenGuards(written, values),
     server: readOwn(values, host, { expanded, reading }),

@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js'
 import { withoutMapping, type Address } from './address.ts'
 
-/** What is let through although it is not public. */
-export interface AllowList {
+/** Hosts and addresses that the configuration lists. */
+export interface HostList {
   readonly isEmpty: boolean
   /** `host` as a URL spells it: lower case, without brackets or a dot at its end. */
   hasHost(host: string, port: number): boolean
@@ -28,7 +28,8 @@ export function parseAllowEntry(text: string): Entry {
   return address ? { kind: 'range', range: whole(address), port } : { kind: 'host', host: bare, port }
 }
 
-export function createAllowList(entries: readonly string[]): AllowList {
+/** What is let through although it is not public. */
+export function createAllowList(entries: readonly string[]): HostList {
   const parsed = entries.map(parseAllowEntry)
   return {
     isEmpty: parsed.length === 0,
@@ -46,6 +47,15 @@ export function createAllowList(entries: readonly string[]): AllowList {
   }
 }
 
+/** Stands for every host in a deny list. */
+export const everyHost = '*'
+
+/** What is refused although it is public or allowed. */
+export function createDenyList(entries: readonly string[]): HostList {
+  if (entries.includes(everyHost)) return { isEmpty: false, hasHost: () => true, hasAddress: () => true }
+  return createAllowList(entries)
+}
+
 function contains([network, bits]: [Address, number], address: Address): boolean {
   if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
   return address instanceof ipaddr.IPv6 && address.match(network, bits)
@@ -54,7 +64,7 @@ function contains([network, bits]: [Address, number], address: Address): boolean
 function parseRange(text: string): [Address, number] {
   if (!ipaddr.isValidCIDR(text)) throw new TypeError(`'${text}' is no range of addresses such as 10.0.0.0/8 or fd00::/8`)
   const [network, bits] = ipaddr.parseCIDR(text)
-  if (bits === 0) throw new TypeError(`'${text}' would let everything through: name what is needed`)
+  if (bits === 0) throw new TypeError(`'${text}' is every address: name those that are meant`)
   return [network, bits]
 }
 

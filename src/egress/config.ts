@@ -4,6 +4,8 @@ import type { EnvironmentProxies } from './proxies.ts'
 export interface EgressConfig {
   /** Host names, `*.suffix` patterns, addresses and CIDRs that are let through although they are private; hosts and addresses with `:port` for that port alone. */
   readonly allow: readonly string[]
+  /** The same for what is refused although it is public or in `allow`; `*` for every URL that callers bring. */
+  readonly deny?: readonly string[] | undefined
   /** The proxies that the environment names: callers' URLs go through them too, and then only to hosts in `allow`. */
   readonly proxies?: EnvironmentProxies | undefined
 }

@@ -1,5 +1,5 @@
 import type { AbortNotice } from '../call.ts'
-import { createAllowList } from './allow-list.ts'
+import { createAllowList, createDenyList } from './allow-list.ts'
 import { requestForCaller } from './caller-request.ts'
 import { CallerUrl } from './caller-url.ts'
 import type { EgressConfig } from './config.ts'
@@ -92,8 +92,8 @@ export interface EgressOptions extends Partial<EgressConfig> {
 
 /** Throws TypeError where `allow` holds something that is neither host, suffix, address nor range. */
 export function createEgress(options: EgressOptions = {}): Egress {
-  const { allow = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callersCa } = options
-  const guard = createGuard({ allow: createAllowList(allow), resolve, ...(ownAddresses && { ownAddresses }) })
+  const { allow = [], deny = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callersCa } = options
+  const guard = createGuard({ allow: createAllowList(allow), deny: createDenyList(deny), resolve, ...(ownAddresses && { ownAddresses }) })
   const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa, budget }
   const prepared = new WeakMap<NetworkOptions, object>()
   const turns = new Turns()

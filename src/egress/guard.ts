@@ -2,13 +2,15 @@ import { networkInterfaces } from 'node:os'
 import type { AbortNotice } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
 import { type Address, parseAddress, whyNotPublic, withoutMapping } from './address.ts'
-import type { AllowList } from './allow-list.ts'
+import type { HostList } from './allow-list.ts'
 import type { CallerUrl } from './caller-url.ts'
 import { EgressError } from './failure.ts'
 import type { Resolve } from './resolve.ts'
 
 export interface GuardOptions {
-  readonly allow: AllowList
+  readonly allow: HostList
+  /** Default: nothing. Goes before `allow`. */
+  readonly deny?: HostList | undefined
   readonly resolve: Resolve
   /** This machine's own addresses. Default: what its interfaces have now. */
   readonly ownAddresses?: () => readonly string[]
@@ -41,7 +43,7 @@ const blockedPorts = new Set([
 /** So many addresses are tried at most. */
 const mostAddresses = 4
 
-export function createGuard({ allow, resolve, ownAddresses = addressesOfInterfaces }: GuardOptions): Guard {
+export function createGuard({ allow, deny, resolve, ownAddresses = addressesOfInterfaces }: GuardOptions): Guard {
   const check = (address: Address, port: number): string | undefined => {
     if (allow.hasAddress(address, port)) return undefined
     const why = whyNotPublic(address)
@@ -52,24 +54,25 @@ export function createGuard({ allow, resolve, ownAddresses = addressesOfInterfac
 
   return {
     async admit(target, judging) {
-      const place = placeOf(target)
+      const place = placeOf(target.url)
       refuseBlockedPort(target, place)
+      refuseDenied(target, place, deny)
       const { host, port } = place
       const literal = parseAddress(host)
       const listed = allow.hasHost(host, port)
       const addresses = literal ? [literal] : await addressesOf(target, { place, resolve, judging })
       for (const address of addresses) {
-        const why = listed ? undefined : check(address, port)
+        const why = deny?.hasAddress(address, port) ? denied : listed ? undefined : check(address, port)
         // One bad address condemns the name: whoever mixes them is trying something.
         if (why !== undefined) throw refusal(target, place, literal ? why : `resolves to ${address.toString()}, ${why}`)
       }
       return addresses.slice(0, mostAddresses).map(withoutMapping)
     },
     admitByProxy(target) {
-      const place = placeOf(target)
+      const place = placeOf(target.url)
       refuseBlockedPort(target, place)
-      const literal = parseAddress(place.host)
-      if (allow.hasHost(place.host, place.port) || (literal && allow.hasAddress(literal, place.port))) return
+      refuseDenied(target, place, deny)
+      if (isListed(allow, place)) return
       throw refusal(target, place, 'not on the list, and a proxy would resolve it')
     },
   }
@@ -81,12 +84,23 @@ interface Place {
   readonly port: number
 }
 
-function placeOf(target: CallerUrl): Place {
-  const { hostname, port, protocol } = target.url
+export function placeOf({ hostname, port, protocol }: URL): Place {
   return {
     host: hostname.replace(/^\[|\]$/g, '').replace(/\.$/, ''),
     port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
   }
+}
+
+const denied = 'on the deny list'
+
+function refuseDenied(target: CallerUrl, place: Place, deny: HostList | undefined): void {
+  if (deny && isListed(deny, place)) throw refusal(target, place, denied)
+}
+
+/** Whether a list has a host as it is written. Nothing is resolved. */
+export function isListed(list: HostList, { host, port }: Place): boolean {
+  const literal = parseAddress(host)
+  return list.hasHost(host, port) || (literal !== undefined && list.hasAddress(literal, port))
 }
 
 function refuseBlockedPort(target: CallerUrl, place: Place): void {

@@ -75,5 +75,5 @@ describe('what the operator lists is let through, and nothing beside it', () => 
 test('the configuration says what is allowed, and nothing by default', () => {
   expect(egressSchema.parse({})).toEqual({ allow: [] })
   expect(egressSchema.parse({ allow: ['llm.internal:8000', '*.svc.cluster.local', '10.1.0.0/16', 'fd00::/8'] }).allow).toHaveLength(4)
-  expect(egressSchema.safeParse({ deny: [] }).success).toBe(false)
+  expect(egressSchema.safeParse({ refuse: [] }).success).toBe(false)
 })

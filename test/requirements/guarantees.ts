@@ -37,4 +37,14 @@ export const guarantees: Requirements = {
     when: 'a caller names a passthrough_url and the provider has a base_url in the configuration',
     observed: '400 that names the field, and nothing is sent',
   },
+  'GUA-8': {
+    source: 'field report; docs/operating.md',
+    when: 'an image URL of a chat request, in OpenAI’s form or as a string, is neither http(s) nor data',
+    observed: '400 that names its path, and nothing is sent; http(s) and data URLs pass to providers that fetch for themselves as they are',
+  },
+  'GUA-9': {
+    source: 'field report; docs/operating.md',
+    when: 'server.egress.deny names the host of a URL that a caller brings, whether this server or a provider would fetch it',
+    observed: '400 (url_not_allowed), logged and audited as a denial by egress; deny goes before allow',
+  },
 }

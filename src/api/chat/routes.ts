@@ -13,7 +13,8 @@ export const createChatCompletion = defineRoute({
   description: 'Answers a conversation with any model that `GET /v1/models` lists, whole or as a stream.',
   body: relayedChatRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
-  async handle({ body, bytes, call }, { models, streams }) {
+  async handle({ body, bytes, call }, { models, streams, checkImageUrls }) {
+    checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
     requireTools(body)
     return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {

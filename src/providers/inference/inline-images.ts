@@ -2,6 +2,7 @@ import type { Call } from '../../call.ts'
 import { invalidRequest, type ApiError } from '../../errors.ts'
 import { CallerUrl, EgressError, type NetworkOptions } from '../../egress/egress.ts'
 import { fetchDocument } from '../../egress/fetch-document.ts'
+import { type ImageUrl, imageUrlsIn } from '../../schemas/image-urls.ts'
 import type { ProviderDeps } from '../provider.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
@@ -14,20 +15,6 @@ const beginnings: Readonly<Record<string, RegExp>> = {
   'image/jpeg': /^ffd8ff/,
   'image/gif': /^47494638(?:37|39)61/,
   'image/webp': /^52494646.{8}57454250/,
-}
-
-/** OpenAI has the URL in an object, Mistral and others in its place. */
-interface ImagePart {
-  type?: unknown
-  image_url?: unknown
-}
-
-interface RemoteImage {
-  readonly url: string
-  /** E.g. `messages[0].content[1].image_url.url`. */
-  readonly path: string
-  /** Puts another URL in its place. */
-  readonly replace: (url: string) => void
 }
 
 /**
@@ -52,7 +39,7 @@ interface Fetching extends Pick<ProviderDeps, 'egress'> {
   readonly call: Call
 }
 
-async function fetchAll(images: readonly RemoteImage[], fetching: Fetching): Promise<void> {
+async function fetchAll(images: readonly ImageUrl[], fetching: Fetching): Promise<void> {
   if (images.length > most.images) {
     throw unfetched(
       images[most.images]!.path,
@@ -90,27 +77,12 @@ async function fetchOne(
 }
 
 /** Those of a request's messages that are no `data:` URLs. Throws ApiError 400 where an image has no URL. */
-function remoteImages(messages: unknown): RemoteImage[] {
-  if (!Array.isArray(messages)) return []
-  return messages.flatMap((message: { content?: unknown } | null, at) => {
-    const content = message?.content
-    if (!Array.isArray(content)) return []
-    return content.flatMap((part: ImagePart | null, index) => {
-      const image = part?.type === 'image_url' ? imageOf(part, `messages[${at}].content[${index}].image_url`) : undefined
-      return image && /^https?:/i.test(image.url) ? [image] : []
-    })
-  })
+function remoteImages(messages: unknown): ImageUrl[] {
+  return imageUrlsIn(messages, refuseImageWithoutUrl).filter(({ url }) => /^https?:/i.test(url))
 }
 
-function imageOf(part: ImagePart, path: string): RemoteImage {
-  const { image_url: image } = part
-  if (typeof image === 'string') return { url: image, path, replace: (url) => void (part.image_url = url) }
-  const holder: { url?: unknown } | undefined = typeof image === 'object' && image !== null ? image : undefined
-  if (!holder || typeof holder.url !== 'string') {
-    const param = holder ? `${path}.url` : path
-    throw invalidRequest(`Invalid type for '${param}': expected the image's URL as a string.`, { code: 'invalid_type', param })
-  }
-  return { url: holder.url, path: `${path}.url`, replace: (url) => void (holder.url = url) }
+function refuseImageWithoutUrl(param: string): never {
+  throw invalidRequest(`Invalid type for '${param}': expected the image's URL as a string.`, { code: 'invalid_type', param })
 }
 
 function typeOf(bytes: Uint8Array): string | undefined {
