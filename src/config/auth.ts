@@ -62,28 +62,21 @@ export function withCurrentAuth(server: MapNode, report: Report): MapNode {
   const auth = child(server, 'auth')
   const type = child(auth, 'provider_type')
   if (auth?.kind !== 'map' || !type) return server
-  const { provider_config: current, provider_type: _, config: older, ...rest } = Object.fromEntries(auth.entries)
-  if (current && !holdsNothing(current.node)) {
-    report.error(type, 'is the older form of provider_config, which stands here too: leave out provider_type and config')
-    return server
+  const older = child(auth, 'config')
+  const others = new Map([...auth.entries].filter(([key]) => key !== 'provider_type' && key !== 'config'))
+  const hasBoth = !holdsNothing(others.get('provider_config')?.node)
+  if (hasBoth) report.error(type, 'is the older form of provider_config, which stands here too: leave out provider_type and config')
+  else if (older && older.kind !== 'map' && !isEmpty(older)) report.error(older, 'must be a map of keys')
+  else {
+    const message = 'is the form of Llama Stack 0.2, which is deprecated: write provider_config: { type: ..., with the keys of config }'
+    report.warn('notice', type, message)
+    const settings = older?.kind === 'map' ? [...older.entries] : []
+    const entries = new Map<string, MapEntry>([['type', { at: type.at, node: type }]])
+    for (const [key, entry] of settings) entries.set(renamed[key] ?? key, entry)
+    const node: MapNode = { kind: 'map', path: [...auth.path, 'config'], at: older?.at ?? type.at, entries }
+    others.set('provider_config', { at: type.at, node })
   }
-  if (older && older.node.kind !== 'map' && !isEmpty(older.node)) {
-    report.error(older.node, 'must be a map of keys')
-    return server
-  }
-  report.warn(
-    'notice',
-    type,
-    'is the form of Llama Stack 0.2, which is deprecated: write provider_config: { type: ..., with the keys of config }',
-  )
-  const settings = older?.node.kind === 'map' ? [...older.node.entries] : []
-  const entries = new Map<string, MapEntry>([['type', { at: type.at, node: type }]])
-  for (const [key, entry] of settings) entries.set(renamed[key] ?? key, entry)
-  const provider: MapNode = { kind: 'map', path: [...auth.path, 'config'], at: older?.at ?? type.at, entries }
-  return withEntry(server, 'auth', {
-    ...auth,
-    entries: new Map([...Object.entries(rest), ['provider_config', { at: type.at, node: provider }]]),
-  })
+  return withEntry(server, 'auth', { ...auth, entries: others })
 }
 
 /**

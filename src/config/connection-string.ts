@@ -19,11 +19,12 @@ export interface ConnectionString {
 export class ConnectionStringError extends Error {}
 
 const form = 'write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE, with %-escapes for special characters'
-const hostAndPort = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)(?::(?<port>\d*))?`
+const hostAndPort = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)(?::(?<port>\d+))?`
 const parameterList = String.raw`(?:\?(?<parameters>.*))?`
 const plain = new RegExp(`^${hostAndPort}(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
-// A password may hold any character, an unescaped `@`, `/` or `?` too: the host begins after the first `@` from which the rest is well-formed.
-const withUser = new RegExp(`^(?<user>[^:@/]*)(?::(?<password>.*?))?@${hostAndPort}(?:/(?<database>[^?]*))?${parameterList}$`, 's')
+// A password may hold unescaped characters, `@`, `/` and `?` too: the host begins after the first `@` from which the rest is well-formed. Only what
+// reads as a whole string of its own up to a `?` (`5432?`, `@host?`) must be escaped.
+const withUser = new RegExp(`^(?<user>[^:@/]*)(?::(?<password>.*?))?@${hostAndPort}(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
 
 /**
  * Reads libpq's URI form (PostgreSQL documentation §34.1.1.2): `postgres://` or `postgresql://`, one host. Parameters go over what stands before the

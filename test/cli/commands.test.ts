@@ -141,6 +141,21 @@ describe('config', () => {
     ])
   })
 
+  test('[REL-9] warnings are shown beside errors: as text, as JSON and by the doctor', async () => {
+    using folder = temporaryFolder()
+    const here = { cwd: folder.path }
+    writeFileSync(join(folder.path, 'both.yaml'), `${broken}\nfrom_the_future: 1`)
+    const warning = 'from_the_future: unknown key: it has no effect.'
+    const text = await inProcess(['config', 'validate', 'both.yaml'], here)
+    expect([text.code, text.stderr]).toEqual([1, expect.stringContaining('3 mistakes in the configuration') as string])
+    expect(text.stderr).toContain(`warning: both.yaml:15:1 ${warning}`)
+    const { stdout } = await inProcess(['config', 'validate', 'both.yaml', '--json'], here)
+    const { warnings } = JSON.parse(stdout) as { warnings: { kind: string; line: number }[] }
+    expect(warnings).toMatchObject([{ kind: 'unknown_key', line: 15 }])
+    const doctor = await inProcess(['doctor', 'both.yaml'], here)
+    expect(doctor.stdout + doctor.stderr).toContain(warning)
+  })
+
   test('show prints what is in effect, without a secret, as YAML and as JSON', async () => {
     using folder = temporaryFolder()
     const here = { cwd: folder.path, env: { GROQ_API_KEY: 'gsk_secret_0123456789', CORRAL_PORT: '9321' } }

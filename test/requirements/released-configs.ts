@@ -17,10 +17,35 @@ export const releasedConfigs: Requirements = {
     when: 'a store names a `kv_*` or a `sql_*` backend, or a backend that is not used has mistakes',
     observed: 'it loads; records lie in the backend that `metadata` names, of whichever kind',
   },
+  'REL-4': {
+    source: 'behaviour §17.2 (`connection_string`); PostgreSQL documentation §34.1.1.2',
+    when: 'a PostgreSQL backend has a `connection_string`',
+    observed: 'Corral connects there and nowhere else; its password stands in no output; what cannot be read is an error',
+  },
   'REL-5': {
     source: 'Llama Stack 0.2.10 (files for Groq, Together, NVIDIA)',
     when: 'a file names one model or one provider twice',
     observed: 'the same entry twice is one; entries that contradict one another are an error',
+  },
+  'REL-6': {
+    source: 'Helm, printed configurations; behaviour §6.1 (pydantic)',
+    when: 'a number or a boolean stands in quotes',
+    observed: 'it is read as one where one is wanted, and as text elsewhere',
+  },
+  'REL-7': {
+    source: 'Llama Stack before 0.2.13',
+    when: 'a value has a reference of the older grammar, `${env.X:default}` or `${env.X+value}`',
+    observed: 'it is expanded, with a deprecation warning that names it; where both grammars match, the newer counts',
+  },
+  'REL-8': {
+    source: 'Llama Stack 0.2 (`server.auth`)',
+    when: '`auth` is written as `{provider_type, config}`',
+    observed: 'callers are authenticated, and a deprecation warning names the present form; both forms at once are an error',
+  },
+  'REL-9': {
+    source: 'docs/configuration.md',
+    when: 'a configuration has errors and warnings',
+    observed: 'both are shown, on the command line, as JSON and by the doctor',
   },
   'REL-10': {
     source: 'design §6',
