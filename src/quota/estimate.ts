@@ -153,7 +153,7 @@ function measure({ body, bytes }: Asked): Measure {
   for (const name in fields) if (!unread.has(name) && fields[name] !== undefined && fields[name] !== null) measured.unsure = true
   if (Array.isArray(fields['tools']) || Array.isArray(fields['functions'])) measured.extra += perTools
   const { messages, prompt, input } = fields
-  if (Array.isArray(messages)) for (const message of messages) measureMessage(message as Fields, measured)
+  if (Array.isArray(messages)) for (const message of messages as unknown[]) measureMessage(message, measured)
   else if ((prompt ?? input ?? undefined) === undefined) measured.unsure = true
   measureTexts(prompt, measured)
   measureTexts(input, measured)
@@ -187,8 +187,13 @@ function repeated({ query, items }: Fields): number {
   return typeof query === 'string' && Array.isArray(items) ? Buffer.byteLength(query) * Math.max(0, items.length - 1) : 0
 }
 
-function measureMessage(message: Fields, measured: Measure): void {
+function measureMessage(item: unknown, measured: Measure): void {
   measured.extra += perMessage
+  if (typeof item !== 'object' || item === null) {
+    measured.unsure = true
+    return
+  }
+  const message = item as Fields
   for (const name in message) {
     const value = message[name]
     if (value === null || value === undefined || (name === 'role' && typeof value === 'string' && value.length <= longestRole)) continue

@@ -151,6 +151,10 @@ describe('input', () => {
     expect(most(user([{ type: 'image_url', image_url: { url, detail: 'low' } }])).input).toBe(2048 + 8 + 8)
   })
 
+  test('[ADD-8] messages that are no objects count with the body', () => {
+    expect(most({ messages: ['x'.repeat(9000), null, 5] }).input).toBeGreaterThanOrEqual(9000)
+  })
+
   test('[ADD-8] a role that holds a text counts', () => {
     expect(most({ messages: [{ role: 'x'.repeat(9000), content: 'hi' }] }).input).toBeGreaterThanOrEqual(9000)
   })

@@ -113,6 +113,18 @@ describe('a refused field that Corral added', () => {
   })
 })
 
+test.each([
+  "This model's maximum context length is 2048 tokens. However, you requested 4106 tokens (10 in the messages, 4096 in the completion).",
+  "'max_tokens' or 'max_completion_tokens' is too large: 4096.",
+  'max_tokens must be at most 2048, got 4096.',
+])('[ADD-1] a default of max_tokens that does not fit is left out: %s', async (message) => {
+  await using on = await stage([errorReply(400, { object: 'error', message, type: 'BadRequestError' }), chatReply()], {
+    additions: [defaultMaxTokens(4096)],
+  })
+  expect((await on.post('/v1/chat/completions', question)).status).toBe(200)
+  expect(asked(on).map(({ json }) => json?.['max_tokens'])).toEqual([4096, undefined])
+})
+
 describe('what was refused', () => {
   test('[ADD-2] is remembered, for that model alone', async () => {
     const scripts = [errorReply(400, refusal), chatStream(), chatStream(), completionStream(), chatStream()]

@@ -81,6 +81,7 @@ const vectors: Readonly<Record<string, object>> = {
   'Cohere: an input type': { input: ['a'], input_type: 'search_query', embedding_types: ['float'], truncate: 'END' },
   'NVIDIA: a passage': { input: ['a'], input_type: 'passage', truncate: 'NONE', dimensions: '256' },
   'Voyage: another type': { input: 'a', output_dtype: 'int8', output_dimension: 256 },
+  'vLLM: a conversation': { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] },
   'a single object': { input: { text: 'a' } },
   'tokens among texts': { input: [1, 'a'] },
   'a user that is a number': { input: 'a', user: 5 },
@@ -162,6 +163,7 @@ test.each([
   ['/v1/embeddings', { input: 5 }, 'input'],
   ['/v1/embeddings', { input: [] }, 'input'],
   ['/v1/embeddings', {}, 'input'],
+  ['/v1/embeddings', { messages: 'hi' }, 'messages'],
   ['/v1/embeddings', { input: 'a', encoding_format: ['base64'] }, 'encoding_format'],
 ])('[ADD-8] a wrong type in a field that Corral reads is a 400 that names it: %s %j', async (path, over, param) => {
   await using on = await stage()

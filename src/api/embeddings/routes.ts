@@ -1,3 +1,4 @@
+import { invalidRequest } from '../../errors.ts'
 import { embeddings, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
@@ -13,6 +14,9 @@ export const createEmbedding = defineRoute({
   body: relayedEmbeddingsRequest,
   responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
   async handle({ body, bytes, call }, { models }) {
+    if ((body.input ?? body.messages ?? undefined) === undefined) {
+      throw invalidRequest("Missing required parameter: 'input'.", { code: 'missing_required_parameter', param: 'input' })
+    }
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
     return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, { stream: false })
   },

@@ -39,7 +39,8 @@ const withoutEncoding: Edits = new Map([['encoding_format', undefined]])
 const streamOptionsNamed = /(?<![a-z])(?:stream[_ -]?options|include[_ -]?usage)(?![a-z])/i
 const includeUsageNamed = /(?<![a-z])include[_ -]?usage(?![a-z])/i
 const encodingNamed = /(?<![a-z])(?:encoding[_ -]?format|base[_ -]?64)(?![a-z])/i
-const maxTokensNamed = /(?<![a-z])max[_ -]?tokens(?![a-z])/i
+/** Older versions of vLLM name the context, and say how much of it "the completion" would take. */
+const maxTokensNamed = /(?<![a-z])(?:max[_ -]?(?:completion[_ -]?)?tokens|context[_ -]?(?:length|window))(?![a-z])/i
 
 /** Requests usage in every stream: without it the tokens of a stream can only be estimated. */
 export const usageInStreams: Addition = {

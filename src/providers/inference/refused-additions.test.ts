@@ -7,7 +7,7 @@ import { defaultMaxTokens, usageInStreams } from './additions.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
 import { toProviderError } from './upstream-error.ts'
 
-const reply: Reply = { kind: 'json', bytes: new Uint8Array(), usage: undefined }
+const accepted: Reply = { kind: 'json', bytes: new Uint8Array(), usage: undefined }
 
 function create(): Additions {
   return new Additions({ additions: [usageInStreams, defaultMaxTokens(10)], provider: 'p', log: recordedLog(), remembers: true })
@@ -24,7 +24,7 @@ async function attempts(all: Additions, model: string, refuse: (fields: readonly
     sent.push([...edits.keys()])
     const error = refuse(sent.at(-1)!)
     if (error) throw error
-    return reply
+    return accepted
   }
   await sendWithAdditions(all.for(requestOf(model), 'chat'), send).catch(() => undefined)
   return sent
@@ -85,4 +85,29 @@ test('[ADD-2] a thousand models are remembered, the latest ones', async () => {
   expect(await attempts(all, 'm1000', refuseOptions)).toHaveLength(1)
   expect(await attempts(all, 'm1', refuseOptions)).toHaveLength(1)
   expect(await attempts(all, 'm0', refuseOptions)).toHaveLength(2)
+})
+
+test('[ADD-1] a stream that its reader ends during the second attempt ends that one as well', async () => {
+  const refused = new ApiError('x', 'stream_options', { status: 400, provider: { id: 'p', status: 200, body: '' } })
+  const second = Promise.withResolvers<Reply>()
+  let ended = 0
+  const streamOf = (next: () => Promise<IteratorResult<Uint8Array, void>>): Reply => ({
+    kind: 'stream',
+    facts: { usage: undefined, firstTokenAt: undefined, frames: 0 },
+    frames: {
+      next,
+      return: async () => {
+        ended += 1
+        return { done: true, value: undefined }
+      },
+    },
+  })
+  const replies = [Promise.resolve(streamOf(() => Promise.reject(refused))), second.promise]
+  const reply = await sendWithAdditions(create().for(requestOf('m'), 'chat'), () => replies.shift()!)
+  if (reply.kind !== 'stream') throw new Error('Not a stream.')
+  const frame = reply.frames.next()
+  await reply.frames.return?.()
+  second.resolve(streamOf(async () => ({ done: true, value: undefined })))
+  expect(await frame).toEqual({ done: true, value: undefined })
+  expect(ended).toBe(2)
 })

@@ -129,6 +129,7 @@ export async function sendWithAdditions(additions: RequestAdditions, send: SendA
 function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send: SendAttempt): StreamReply {
   const { facts } = first
   let { frames } = first
+  let ended = false
   const relay = (): Promise<IteratorResult<Uint8Array, void>> => frames.next()
   let next = async (): Promise<IteratorResult<Uint8Array, void>> => {
     next = relay
@@ -141,6 +142,8 @@ function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send
       const again = await sendWithAdditions(additions, send, facts)
       if (again.kind !== 'stream') throw error
       frames = again.frames
+      // The reader may have ended the stream in the meantime.
+      if (ended) await frames.return?.()
       if (again.facts !== facts) Object.assign(facts, again.facts)
       return frames.next()
     }
@@ -151,7 +154,10 @@ function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send
     frames: {
       idleTimeout: first.frames.idleTimeout,
       next: () => next(),
-      return: async () => (await frames.return?.()) ?? { done: true, value: undefined },
+      async return() {
+        ended = true
+        return (await frames.return?.()) ?? { done: true, value: undefined }
+      },
     },
   }
 }
