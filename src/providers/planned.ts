@@ -23,6 +23,13 @@ export const plannedProviders: readonly PlannedProvider[] = [
     ['inline::meta-reference', 'inline::vllm'],
     'runs in Python only; remote::vllm or remote::ollama serves in its place.',
   ),
+  ...['groq', 'together', 'fireworks', 'cerebras', 'sambanova'].flatMap((vendor) =>
+    types(
+      'inference',
+      [`remote::${vendor}-openai-compat`],
+      `Llama Stack itself has removed this; remote::${vendor} serves the same models.`,
+    ),
+  ),
   ...types('vector_io', [
     'inline::faiss',
     'inline::meta-reference',

@@ -91,6 +91,8 @@ describe('a request in the form of Cohere and Jina', () => {
     const person = { name: 'Ada', born: 1815, tags: ['x'], left: null, text: 'not this' }
     await ask({ documents: ['plain', person], rank_fields: ['name', 'born', 'tags', 'left', 'absent', 'toString'] })
     expect(sent()).toMatchObject({ documents: ['plain', 'name: Ada\nborn: 1815\ntags: ["x"]'] })
+    await ask({ documents: ['plain', person], rank_fields: ['name'] })
+    expect(sent()).toMatchObject({ documents: ['plain', 'Ada'] })
   })
 
   test('[VEN-10] usage in both forms, where the provider reports it', async () => {

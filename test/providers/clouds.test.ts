@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { completeAzureRoot } from '../../src/providers/inference/azure.ts'
-import { foundationModelsUrl, parseFoundationModels } from '../../src/providers/inference/bedrock.ts'
+import { controlPlaneOf, parseBedrockModels } from '../../src/providers/inference/bedrock.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
+import { createEgress } from '../../src/egress/egress.ts'
+import { silentLog } from '../../src/telemetry/logger.ts'
 import { errorReply, jsonReply, mockUpstream } from '../../src/testing/index.ts'
 import { chat, chatPath, listedTypes, scene } from './one-provider.ts'
 import { callerKey, operatorKey } from './remote-providers.ts'
@@ -29,6 +31,14 @@ async function askWatsonx({ config = {}, data, body = {} }: { config?: object; d
 function summary(modelId: string, output: string, types: readonly string[] = ['ON_DEMAND']) {
   return { modelId, providerName: 'Acme', outputModalities: [output], inferenceTypesSupported: types }
 }
+
+const profile = (id: string, model: string, status = 'ACTIVE') => ({
+  inferenceProfileId: id,
+  status,
+  models: [{ modelArn: `arn:aws:bedrock:us-east-1::foundation-model/${model}` }],
+})
+
+const listed = (id: string) => ({ id, type: 'llm' as const, metadata: {}, owned_by: 'Acme' })
 
 describe('Azure', () => {
   const host = 'https://x.openai.azure.com'
@@ -136,28 +146,58 @@ describe('watsonx', () => {
 
 describe('Bedrock', () => {
   test.each([
-    ['https://bedrock-runtime.us-east-2.amazonaws.com/openai/v1', 'https://bedrock.us-east-2.amazonaws.com/foundation-models'],
-    [
-      'https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com/openai/v1',
-      'https://bedrock-fips.us-gov-west-1.amazonaws.com/foundation-models',
-    ],
-    ['https://bedrock-runtime.cn-north-1.amazonaws.com.cn/openai/v1', 'https://bedrock.cn-north-1.amazonaws.com.cn/foundation-models'],
+    ['https://bedrock-runtime.us-east-2.amazonaws.com/openai/v1', 'https://bedrock.us-east-2.amazonaws.com'],
+    ['https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com/openai/v1', 'https://bedrock-fips.us-gov-west-1.amazonaws.com'],
+    ['https://bedrock-runtime.cn-north-1.amazonaws.com.cn/openai/v1', 'https://bedrock.cn-north-1.amazonaws.com.cn'],
     ['https://bedrock-mantle.us-east-1.api.aws/v1', undefined],
     ['https://bedrock-runtime.us-east-2.amazonaws.com.evil.example/openai/v1', undefined],
     ['http://127.0.0.1:1/openai/v1', undefined],
   ])('[VEN-9] the models of %s are listed at %p', (root, url) => {
-    expect(foundationModelsUrl(root)).toBe(url)
+    expect(controlPlaneOf(root)).toBe(url)
   })
 
-  test('[VEN-9] the models that write text, on demand', () => {
-    const modelSummaries = [
-      summary('acme.chat', 'TEXT'),
-      summary('acme.embed', 'EMBEDDING'),
-      summary('acme.draw', 'IMAGE'),
-      summary('acme.provisioned', 'TEXT', ['PROVISIONED']),
-    ]
-    expect(parseFoundationModels({ modelSummaries })).toEqual([{ id: 'acme.chat', type: 'llm', metadata: {}, owned_by: 'Acme' }])
-    expect(() => parseFoundationModels({ models: [] })).toThrow()
+  const modelSummaries = [
+    summary('acme.chat', 'TEXT'),
+    summary('acme.embed', 'EMBEDDING'),
+    summary('acme.draw', 'IMAGE'),
+    summary('acme.large', 'TEXT', ['INFERENCE_PROFILE']),
+  ]
+  const inferenceProfileSummaries = [
+    profile('us.acme.large', 'acme.large'),
+    profile('us.acme.draw', 'acme.draw'),
+    profile('us.acme.old', 'acme.large', 'DISABLED'),
+  ]
+
+  test('[VEN-9] the models that write text, on demand or through a profile', () => {
+    expect(parseBedrockModels({ modelSummaries }, { inferenceProfileSummaries })).toEqual([listed('acme.chat'), listed('us.acme.large')])
+    expect(parseBedrockModels({ modelSummaries }, undefined)).toEqual([listed('acme.chat')])
+    expect(() => parseBedrockModels({ models: [] }, undefined)).toThrow()
+    expect(() => parseBedrockModels({ modelSummaries }, {})).toThrow()
+  })
+
+  test.each([
+    [200, ['acme.chat', 'us.acme.large']],
+    [403, ['acme.chat']],
+  ])('[VEN-9] both lists are requested with the key; profiles with %d: %j', async (status, ids) => {
+    await using upstream = await mockUpstream()
+    upstream.respond(({ path }) => {
+      if (path === '/foundation-models') return jsonReply({ modelSummaries })
+      return status === 200 ? jsonReply({ inferenceProfileSummaries }) : errorReply(status, { message: 'Not authorized' })
+    })
+    const api = 'https://bedrock.eu-north-1.amazonaws.com'
+    const egress = createEgress()
+    const definition = providerDefinitions.find(({ type }) => type === 'remote::bedrock')!
+    const provider = definition.create(definition.config.parse({ api_key: operatorKey, region_name: 'eu-north-1' }), {
+      id: 'p',
+      egress: { ...egress, request: (url, init) => egress.request(String(url).replace(api, upstream.url), init) },
+      log: silentLog,
+    })
+    const models = await provider.listModels?.({ requestId: 'r', signal: new AbortController().signal, providerData: {} })
+    expect(models?.map(({ id }) => id)).toEqual(ids)
+    expect(upstream.requests.map(({ path, headers }) => `${path} ${headers.authorization}`).toSorted()).toEqual([
+      `/foundation-models Bearer ${operatorKey}`,
+      `/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED Bearer ${operatorKey}`,
+    ])
   })
 
   test('[VEN-9] in the form of OpenAI at other hosts; a host without a listing lists nothing and is well', async () => {

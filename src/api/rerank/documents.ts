@@ -31,7 +31,7 @@ export function toDocumentsResponse(
   return { id: `rerank-${crypto.randomUUID()}`, model, results, ...tokens }
 }
 
-/** A text as it is; of an object its `text`, or the fields of `rank_fields` that it has, a line each, as Cohere joins them. */
+/** A text as it is; of an object its `text`, the one field of `rank_fields`, or a line for each of several that it has. */
 function textOf(document: Document, { rank_fields: fields }: DocumentsRerankRequest, at: number): string {
   if (typeof document === 'string') return document
   const param = `documents[${at}]`
@@ -44,7 +44,9 @@ function textOf(document: Document, { rank_fields: fields }: DocumentsRerankRequ
   }
   const lines = fields.flatMap((field) => {
     const value = Object.hasOwn(document, field) ? document[field] : undefined
-    return value === undefined || value === null ? [] : [`${field}: ${typeof value === 'string' ? value : JSON.stringify(value)}`]
+    if (value === undefined || value === null) return []
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    return [fields.length === 1 ? text : `${field}: ${text}`]
   })
   if (lines.length === 0) throw invalidRequest(`${param} has none of the fields that 'rank_fields' names.`, { param })
   return lines.join('\n')

@@ -23,21 +23,59 @@ const summaries = z.looseObject({
   ),
 })
 
-/** `ListFoundationModels` of the AWS API: the models that write text and can be requested by their own id. */
-export function parseFoundationModels(document: unknown): ListedModel[] {
-  return readAnswer(summaries, document, 'a list of models').modelSummaries.flatMap((summary) => {
-    const { modelId: id, providerName, outputModalities, inferenceTypesSupported } = summary
-    if (!outputModalities?.includes('TEXT') || inferenceTypesSupported?.includes('ON_DEMAND') === false) return []
-    return [{ id, type: 'llm' as const, metadata: {}, ...(providerName && { owned_by: providerName }) }]
-  })
+const profileSummaries = z.looseObject({
+  inferenceProfileSummaries: z.array(
+    z.looseObject({
+      inferenceProfileId: z.string(),
+      status: z.string().nullish(),
+      models: z.array(z.looseObject({ modelArn: z.string().nullish() })).nullish(),
+    }),
+  ),
+})
+
+/**
+ * The AWS API's `ListFoundationModels` and `ListInferenceProfiles`: the models that write text, by their own id where they are served on
+ * demand, and by the ids of the inference profiles through which the others are reached. `profiles` undefined: the key may not list them.
+ */
+export function parseBedrockModels(models: unknown, profiles: unknown): ListedModel[] {
+  const written = readAnswer(summaries, models, 'a list of models').modelSummaries.filter(({ outputModalities }) =>
+    outputModalities?.includes('TEXT'),
+  )
+  const owners = new Map(written.map(({ modelId, providerName }) => [modelId, providerName ?? undefined]))
+  const own = written
+    .filter(({ inferenceTypesSupported: types }) => types?.includes('ON_DEMAND') !== false)
+    .map(({ modelId }) => listed(modelId, owners.get(modelId)))
+  if (profiles === undefined) return own
+  const { inferenceProfileSummaries } = readAnswer(profileSummaries, profiles, 'a list of inference profiles')
+  return [
+    ...own,
+    ...inferenceProfileSummaries.flatMap(({ inferenceProfileId: id, status, models: behind }) => {
+      const model = behind?.[0]?.modelArn?.split('/').at(-1) ?? ''
+      return (status ?? 'ACTIVE') === 'ACTIVE' && owners.has(model) ? [listed(id, owners.get(model))] : []
+    }),
+  ]
+}
+
+function listed(id: string, owner: string | undefined): ListedModel {
+  return { id, type: 'llm', metadata: {}, ...(owner && { owned_by: owner }) }
 }
 
 const runtimeHost = /^bedrock-runtime(-fips)?\.([a-z0-9-]+)\.(amazonaws\.com(?:\.cn)?)$/
 
-/** The AWS API that lists what `bedrock-runtime` serves, which has no listing of its own. Undefined at other hosts: they list as OpenAI does. */
-export function foundationModelsUrl(root: string): string | undefined {
+/** The root of the AWS API that lists what `bedrock-runtime` serves, which has no listing of its own. Undefined at hosts that list as OpenAI does. */
+export function controlPlaneOf(root: string): string | undefined {
   const [, fips = '', region, domain] = runtimeHost.exec(new URL(root).host) ?? []
-  return region && `https://bedrock${fips}.${region}.${domain}/foundation-models`
+  return region && `https://bedrock${fips}.${region}.${domain}`
+}
+
+/** What a request brings; undefined where the provider refuses it with one of `statuses`. */
+async function unless(statuses: readonly number[], asked: Promise<unknown> | undefined): Promise<unknown> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof ApiError && error.provider && statuses.includes(error.status)) return undefined
+    throw error
+  }
 }
 
 export const bedrock = defineRemoteInference({
@@ -86,16 +124,13 @@ export const bedrock = defineRemoteInference({
     }
   },
   extend(provider, { root, ask }) {
-    const url = foundationModelsUrl(root)
+    const api = controlPlaneOf(root)
     const list = async (call: Call): Promise<ListedModel[]> => {
-      if (url !== undefined) return parseFoundationModels(await ask({ url }, call))
-      try {
-        return (await provider.listModels?.(call)) ?? []
-      } catch (error) {
-        // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.
-        if (error instanceof ApiError && error.provider && error.status === 404) return []
-        throw error
-      }
+      // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.
+      if (api === undefined) return ((await unless([404], provider.listModels?.(call))) as ListedModel[] | undefined) ?? []
+      const profiles = unless([403], ask({ url: `${api}/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED` }, call))
+      const [models, behind] = await Promise.all([ask({ url: `${api}/foundation-models` }, call), profiles])
+      return parseBedrockModels(models, behind)
     }
     return {
       ...provider,
