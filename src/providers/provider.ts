@@ -88,6 +88,8 @@ export interface UpstreamTrace {
 export interface Usage {
   input: number
   output: number
+  /** Estimated here, because the provider reported none. */
+  estimated?: boolean
   /** Part of `input` that was read from a cache. */
   cached?: number
   /** Part of `input` that was written to one. */

@@ -9,7 +9,8 @@ export interface EstimateOptions {
   readonly inputBytesPerToken: number
 }
 
-type Asked = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
+/** What an estimate looks at: `body` as parsed, `bytes` its length. */
+export type Asked = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
 type Fields = Readonly<Record<string, unknown>>
 
 /** Tokens that templates put around each message, and around the whole. */

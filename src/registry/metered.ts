@@ -216,8 +216,9 @@ class Measurement {
   }
 }
 
-function toTokensUsed({ input, output, cached, cacheWrite, inputAudio, reasoning, outputAudio, dollars }: Usage): TokensUsed {
-  return { input, output, cachedInput: cached, cacheWrite, inputAudio, reasoning, outputAudio, reportedDollars: dollars }
+function toTokensUsed(usage: Usage): TokensUsed {
+  const { input, output, cached, cacheWrite, inputAudio, reasoning, outputAudio, dollars, estimated } = usage
+  return { input, output, cachedInput: cached, cacheWrite, inputAudio, reasoning, outputAudio, reportedDollars: dollars, estimated }
 }
 
 /** Is given what a stream brings. */

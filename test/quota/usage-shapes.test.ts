@@ -194,7 +194,8 @@ describe('numbers of the wrong type or size', () => {
       fc.property(usage, (reported) => {
         const read = readUsage(reported)
         if (!read) return
-        const { dollars = 0, ...tokens } = read
+        const { dollars = 0, estimated, ...tokens } = read
+        expect(estimated).toBeUndefined()
         for (const count of Object.values(tokens)) expect(Number.isInteger(count) && count >= 0 && count <= 4e9).toBe(true)
         expect((read.cached ?? 0) + (read.cacheWrite ?? 0)).toBeLessThanOrEqual(read.input)
         expect(read.reasoning ?? 0).toBeLessThanOrEqual(read.output)

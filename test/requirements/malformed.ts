@@ -17,4 +17,9 @@ export const malformed: Requirements = {
     when: 'a whole response lacks members of its choices that the schema requires',
     observed: 'they are added, and what cannot be repaired is a 502',
   },
+  'MAL-4': {
+    source: 'field report 26',
+    when: 'every choice of a stream has its finish reason and no frame comes for two seconds, though the connection stays open',
+    observed: 'the stream ends with [DONE], the request to the provider is aborted, and missing usage is estimated and marked so',
+  },
 }

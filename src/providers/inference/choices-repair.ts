@@ -80,7 +80,7 @@ export class ChoicesRepair {
 
   /** Whether `asked` choices, and all that came, have their finish reason. */
   isFinished(asked: number): boolean {
-    return this.#finished.size >= asked && this.#finished.size >= this.#states.size
+    return this.#finished.size > 0 && this.#finished.size >= asked && this.#finished.size >= this.#states.size
   }
 
   /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when it is nothing that can be repaired. */

@@ -1,5 +1,5 @@
 import { ByteWriter, type Slab } from '../../wire/byte-writer.ts'
-import { encodeJson } from '../../wire/json-edit.ts'
+import { concat, encodeJson } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
@@ -19,10 +19,14 @@ const fieldModel = encoder.encode('"model":')
 const fieldObject = encoder.encode('"object":')
 const fieldChoices = encoder.encode('"choices":[],')
 const emptyList = encoder.encode('[]')
+const braceOpen = encoder.encode('{')
+const braceClose = encoder.encode('}')
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
 const comma = encoder.encode(',')
 const newline = 0x0a
+/** Bytes around the text of a usual frame, where none could be looked at. */
+const usualEnvelope = 200
 
 /** What the scan of one frame has found. A value's number is where it begins; 0 when it is absent or null. */
 export interface FrameScan {
@@ -160,6 +164,19 @@ export class FrameEditor implements FrameScan {
     const at = patches.write(out, bytes, members.open - 1)
     if (this.choices !== 0 && this.usage === 0 && this.repairs.isSteady) this.#makeTemplate(at, before)
     this.#writeRest(bytes, at, this.#end)
+  }
+
+  /** Bytes that a frame has around its texts, about. */
+  get envelope(): number {
+    return this.#template?.envelope ?? usualEnvelope
+  }
+
+  /** Writes a chunk of ours with the stream's id, model and so on; `members`: what else it has, as JSON without braces. */
+  writeChunk(members: Uint8Array): void {
+    const id = this.#id ?? encodeJson(makeId(this.#idPrefix))
+    const created = this.#created ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
+    const fields = [fieldId, id, comma, fieldObject, this.#object, comma, fieldCreated, created, comma, fieldModel, this.#model, comma]
+    this.writeData(concat([braceOpen, ...fields, members, braceClose]))
   }
 
   /** Writes a whole frame of ours. */

@@ -63,6 +63,11 @@ export class FrameTemplate {
     return new FrameTemplate(concat([dataField, frame.subarray(0, first)]), rests, concat([head, frame.subarray(lastEdit, first)]))
   }
 
+  /** Bytes of an edited frame without its changing texts. */
+  get envelope(): number {
+    return this.#rests.reduce((size, rest) => size + rest.length, this.editedStart.length)
+  }
+
   /** Where the frame that begins at `start` ends, its empty line included; -1 when it does not fit. */
   fit(bytes: Uint8Array, start: number): number {
     let at = start + this.#start.length

@@ -1,6 +1,7 @@
 import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
 import type { Addition } from './additions.ts'
+import type { StartTimer } from './timer.ts'
 import type { Capability, FurtherModelFields, ListedModel, ModelRequest } from '../provider.ts'
 
 /**
@@ -50,4 +51,6 @@ export interface OpenAICompatibleOptions {
   /** The type of a listed model; default by name ("embed", "rerank"), else llm. */
   typeOf?(id: string): { type: ListedModel['type']; metadata?: Record<string, unknown> } | undefined
   network?: NetworkOptions
+  /** For tests: in place of `setTimeout`. */
+  startTimer?: StartTimer
 }

@@ -1,11 +1,16 @@
 import { EgressError, type EgressBody } from '../../egress/egress.ts'
+import { type Asked, likelyInput } from '../../quota/estimate.ts'
 import type { Slab } from '../../wire/byte-writer.ts'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isFault } from './fault.ts'
 import { FrameEditor } from './frame-editor.ts'
+import { startTimer, type StartTimer } from './timer.ts'
 import { cutOff, nonsense, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
+
+/** Milliseconds without a frame after which a stream whose choices all have their finish reason is at its end. */
+const endPatience = 2_000
 
 /** The largest frame that passes: an image or a long tool call can be megabytes. */
 const largestFrame = 16 * 1024 * 1024
@@ -28,6 +33,10 @@ export interface RelayOptions {
   patience: number
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number
+  /** The request, for an estimate of its input tokens. */
+  asked: Asked
+  /** Default: `setTimeout`. */
+  startTimer?: StartTimer | undefined
   /** Where edited frames are written; shared by streams. */
   slab: Slab
   /** Where what the stream says of itself is noted; absent: in an object of its own. */
@@ -49,6 +58,14 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   readonly #editor: FrameEditor
   /** When the first comment since the last frame came. */
   #quietSince: number | undefined
+  /** Bytes handed out. */
+  #bytes = 0
+  /** Frames before the first with content. */
+  #silentFrames = 0
+  /** Stops the timer that runs while only the end is missing. */
+  #stopEndTimer: (() => void) | undefined
+  /** The upstream kept the connection open after the last finish reason. */
+  #endIsOverdue = false
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
   #over = false
@@ -67,6 +84,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   async next(): Promise<IteratorResult<Uint8Array, void>> {
     for (;;) {
       if (this.#over) return this.#last()
+      if (!this.#stopEndTimer && this.#editor.repairs.isFinished(this.#options.choices)) this.#awaitEnd()
+      const { frames } = this.facts
       let pieces: readonly Uint8Array[] | undefined
       try {
         pieces = await this.#body.read()
@@ -75,9 +94,12 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
       }
       if (pieces) this.#take(pieces)
       else if (!this.#over) this.#close()
+      if (this.#stopEndTimer && (this.#over || this.facts.frames !== frames)) this.#disarm()
       if (this.#editor.written > 0) {
         this.#quietSince = undefined
-        return { done: false, value: this.#editor.take() }
+        const value = this.#editor.take()
+        this.#bytes += value.length
+        return { done: false, value }
       }
       this.#checkPatience()
     }
@@ -86,8 +108,23 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   async return(): Promise<IteratorResult<Uint8Array, void>> {
     this.#over = true
     this.#failure = undefined
+    this.#disarm()
     this.#body.cancel()
     return { done: true, value: undefined }
+  }
+
+  /** Only usage and `[DONE]` may still come. A frame that comes in time stops the timer. */
+  #awaitEnd(): void {
+    this.#stopEndTimer = (this.#options.startTimer ?? startTimer)(endPatience, () => {
+      this.#endIsOverdue = true
+      // The read that waits then ends as if the body did.
+      this.#body.cancel()
+    })
+  }
+
+  #disarm(): void {
+    this.#stopEndTimer?.()
+    this.#stopEndTimer = undefined
   }
 
   #last(): IteratorResult<Uint8Array, void> {
@@ -146,14 +183,30 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     return to
   }
 
-  /** The upstream's body has ended as HTTP wants it. */
+  /** The upstream's body has ended as HTTP wants it, or its end is overdue. */
   #close(): void {
-    if (this.#splitter.flush()) this.#frame()
+    if (this.#endIsOverdue) this.#estimateUsage()
+    else if (this.#splitter.flush()) this.#frame()
     if (this.#over) return
-    if (!this.#isWhole()) return this.#fail(cutOff(this.#options.upstream))
+    if (!this.#endIsOverdue && !this.#isWhole()) return this.#fail(cutOff(this.#options.upstream))
     this.#over = true
     this.facts.complete = true
     this.#editor.writeData(doneData)
+  }
+
+  /** In place of the usage that did not come; marked as estimated, for the caller too. */
+  #estimateUsage(): void {
+    const { facts } = this
+    const { asked, withholdUsage } = this.#options
+    if (facts.usage) return
+    const said = facts.firstTokenAt !== undefined
+    const text = this.#bytes - facts.frames * this.#editor.envelope
+    const output = said ? Math.max(1, facts.frames - this.#silentFrames, Math.ceil(text / bytesPerToken)) : 0
+    const input = likelyInput(asked)
+    facts.usage = { input, output, estimated: true }
+    if (withholdUsage) return
+    const usage = { prompt_tokens: input, completion_tokens: output, total_tokens: input + output, estimated: true }
+    this.#editor.writeChunk(encoder.encode(`"choices":[],"usage":${JSON.stringify(usage)}`))
   }
 
   #isWhole(): boolean {
@@ -201,6 +254,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     facts.frames += 1
     if (facts.firstTokenAt === undefined && editor.choices !== 0 && hasContent(parse(bytes, editor.choices, editor.choicesEnd))) {
       facts.firstTokenAt = performance.now()
+      this.#silentFrames = facts.frames - 1
     }
     if (editor.usage !== 0 && this.#usage(bytes)) return
     if (!editor.repair()) return this.#fail(nonsense(this.#options.upstream, "sent a chunk whose 'choices' are invalid"))
@@ -240,6 +294,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
 
 /** Of one stream. */
 const mostReasons = 16
+/** Bytes of text for one token, usually. */
+const bytesPerToken = 4
 
 /** The text that a JSON value is. */
 function textOf(json: Uint8Array | undefined): string | undefined {

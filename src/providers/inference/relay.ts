@@ -165,6 +165,8 @@ export class Relay {
       choices: choicesOf(request.body),
       patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
+      asked: { capability, body: request.body, bytes: request.bytes.length },
+      startTimer: this.#options.startTimer,
       slab: this.#slab,
       facts,
     })
