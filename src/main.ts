@@ -13,9 +13,14 @@ listenForStop(['SIGINT', 'SIGTERM'], {
   again: (signal) => isWorker || process.exit(signalExitCodes[signal]),
 })
 
-const stdout = createOutput(process.stdout, process.env)
-const stderr = createOutput(process.stderr, process.env)
-const context = { env: process.env, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal }
+const env = { ...process.env }
+// Bun's fetch applies them to proxies that a request names, too, and has no option against it; `env` keeps them.
+delete process.env['NO_PROXY']
+delete process.env['no_proxy']
+
+const stdout = createOutput(process.stdout, env)
+const stderr = createOutput(process.stderr, env)
+const context = { env, stdout, stderr, cwd: process.cwd(), signal: interrupt.signal }
 
 // What still holds the loop open (a kept-alive connection, a timer) does not delay the exit.
 process.exit(await runToExit(commands, process.argv.slice(2), context))

@@ -1,6 +1,7 @@
 import { type ConfigFlags, loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigErrors, type ConfigIssue, formatIssue } from '../config/report.ts'
 import { createEgress } from '../egress/egress.ts'
+import { readProxies } from '../egress/proxies.ts'
 import { type CommandContext, CommandError, usageError } from './command.ts'
 
 export interface ConfigChoice {
@@ -29,7 +30,7 @@ export async function loadChosen(choice: ConfigChoice, context: CommandContext):
 
 /** The same without telling anything: throws ConfigErrors. */
 export function load({ source, flags, strict, probe, offline }: ConfigChoice, { env, cwd }: CommandContext): Promise<LoadedConfig> {
-  const egress = probe ? createEgress() : undefined
+  const egress = probe ? createEgress({ proxies: readProxies(env) }) : undefined
   return loadConfig({ source, env, cwd, flags, strict, offline, egress })
 }
 

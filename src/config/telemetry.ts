@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { defaultTelemetry, samplers, type TelemetryConfig, type TraceStoreConfig } from '../telemetry/config.ts'
+import { readProxies } from '../egress/proxies.ts'
 import { createRedactor } from '../wire/redactor.ts'
 import { OtelEnvironment } from './otel-environment.ts'
 import { readOtlp } from './otlp.ts'
@@ -28,7 +29,7 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
   const { traces: usual } = defaultTelemetry
   const { traces, metrics } = values
   const off = otel.flag('OTEL_SDK_DISABLED') === true || values.enabled === false
-  const using = { ...reading, otel, written: values.otlp, seed }
+  const using = { ...reading, otel, written: values.otlp, seed, proxies: readProxies(reading.env) }
   const sampler =
     otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ??
     traces?.sampler ??

@@ -4,12 +4,13 @@ import type { EgressRequest, EgressResponse, NetworkOptions } from './egress.ts'
 import { defaultConnectTimeout, Exchange } from './exchange.ts'
 import { EgressError } from './failure.ts'
 import type { Guard } from './guard.ts'
+import { proxyFor, type ProxyRules } from './proxies.ts'
 import type { TurnBudget } from './turn-budget.ts'
 
 export interface CallersWay {
   readonly guard: Guard
-  /** The proxy that the environment names for a URL. */
-  readonly proxyFor: (url: URL) => string | undefined
+  /** The environment's. */
+  readonly proxies: ProxyRules | undefined
   /** Authorities to trust in place of the usual. */
   readonly ca: string | undefined
   readonly budget: TurnBudget
@@ -22,24 +23,25 @@ export interface CallersWay {
 export async function requestForCaller(
   target: CallerUrl,
   request: EgressRequest,
-  { guard, proxyFor, ca, budget }: CallersWay,
+  { guard, proxies, ca, budget }: CallersWay,
 ): Promise<EgressResponse> {
   const { signal } = request
   signal.throwIfAborted()
   const { url } = target
-  const proxy = request.network?.proxy ?? proxyFor(url)
+  const proxy = proxyFor(url, request.network?.proxy, proxies)
   const network = timesOf(request.network)
   if (proxy !== undefined) {
     guard.admitByProxy(target)
-    const byProxy = { ...request, headers: headersFor(url, request.headers), network: { ...network, proxy } }
-    return new Exchange(url.href, byProxy, budget).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
+    const byProxy = { ...request, headers: headersFor(url, request.headers), network }
+    return new Exchange(url.href, byProxy, { budget, proxy }).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
   }
   const addresses = await guard.admit(target, { signal, patience: network.connectTimeout ?? defaultConnectTimeout })
   const direct = { ...request, headers: headersFor(url, request.headers), network }
   const fetchOptions = { timeout: false, proxy: false, ...tlsFor(url, ca) }
   for (const [at, address] of addresses.entries()) {
     try {
-      return await new Exchange(pinned(url, address), direct, budget, `${url.host} at ${address.toString()}`).send(fetchOptions)
+      const shownHost = `${url.host} at ${address.toString()}`
+      return await new Exchange(pinned(url, address), direct, { budget, shownHost }).send(fetchOptions)
     } catch (error) {
       const another = at + 1 < addresses.length && error instanceof EgressError && error.neverConnected
       if (!another) throw error

@@ -1,4 +1,4 @@
-import type { EnvironmentProxies } from './proxies.ts'
+import type { ProxyRules } from './proxies.ts'
 
 /** What URLs that callers bring may reach beside the public internet. */
 export interface EgressConfig {
@@ -6,6 +6,6 @@ export interface EgressConfig {
   readonly allow: readonly string[]
   /** The same for what is refused although it is public or in `allow`; `*` for every URL that callers bring. */
   readonly deny?: readonly string[] | undefined
-  /** The proxies that the environment names: callers' URLs go through them too, and then only to hosts in `allow`. */
-  readonly proxies?: EnvironmentProxies | undefined
+  /** The proxies that the environment names, for every request whose provider has none of its own; callers' URLs go through them only to hosts in `allow`. */
+  readonly proxies?: ProxyRules | undefined
 }

@@ -5,7 +5,7 @@ import { CallerUrl } from './caller-url.ts'
 import type { EgressConfig } from './config.ts'
 import { Exchange } from './exchange.ts'
 import { createGuard } from './guard.ts'
-import { proxyFromEnvironment } from './proxies.ts'
+import { proxyFor, type ProxyRules } from './proxies.ts'
 import { type Resolve, systemResolve } from './resolve.ts'
 import { TurnBudget } from './turn-budget.ts'
 import { Turns } from './turns.ts'
@@ -48,8 +48,8 @@ export interface NetworkOptions {
   idleTimeout?: number
   /** PEM texts; `minVersion` as `TLSv1.3`; `ciphers` as OpenSSL's list. */
   tls?: { verify?: boolean; ca?: string; cert?: string; key?: string; minVersion?: string; ciphers?: string }
-  /** The proxy's URL. */
-  proxy?: string
+  /** These count before the environment's. */
+  proxy?: ProxyRules
   /** A Unix socket to connect to in place of the URL's host. */
   unixSocket?: string
 }
@@ -94,7 +94,7 @@ export interface EgressOptions extends Partial<EgressConfig> {
 export function createEgress(options: EgressOptions = {}): Egress {
   const { allow = [], deny = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callersCa } = options
   const guard = createGuard({ allow: createAllowList(allow), deny: createDenyList(deny), resolve, ...(ownAddresses && { ownAddresses }) })
-  const way = { guard, proxyFor: (url: URL) => proxyFromEnvironment(url, proxies), ca: callersCa, budget }
+  const way = { guard, proxies, ca: callersCa, budget }
   const prepared = new WeakMap<NetworkOptions, object>()
   const turns = new Turns()
   const fetchOptionsOf = (network: NetworkOptions | undefined): object => {
@@ -103,26 +103,34 @@ export function createEgress(options: EgressOptions = {}): Egress {
     if (!fetchOptions) prepared.set(network, (fetchOptions = toFetchOptions(network)))
     return fetchOptions
   }
+  const proxyOf = (url: string, network: NetworkOptions | undefined): string | undefined => {
+    if ((!proxies && !network?.proxy) || network?.unixSocket !== undefined) return undefined
+    const parsed = URL.parse(url)
+    return parsed ? proxyFor(parsed, network?.proxy, proxies) : undefined
+  }
+  const direct = { budget }
   return {
     request(url, request) {
       if (url instanceof CallerUrl) return requestForCaller(url, request, way)
-      return new Exchange(url, request, budget).send(fetchOptionsOf(request.network), turns.end)
+      const proxy = proxyOf(url, request.network)
+      const fetchOptions = fetchOptionsOf(request.network)
+      if (proxy === undefined) return new Exchange(url, request, direct).send(fetchOptions, turns.end)
+      return new Exchange(url, request, { budget, proxy }).send({ ...fetchOptions, proxy }, turns.end)
     },
   }
 }
 
-/** Bun's fetch has a timeout of its own; ours are in `Exchange`. */
-const plain = { timeout: false }
+/** Bun's fetch has a timeout of its own; ours are in `Exchange`. `proxy: false` keeps it from reading HTTP_PROXY and HTTPS_PROXY. */
+const plain = { timeout: false, proxy: false }
 
 /** The numbers of TLS itself, which Bun's fetch wants. */
 const tlsVersions: Readonly<Record<string, number>> = { TLSv1: 0x0301, 'TLSv1.1': 0x0302, 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 }
 
-function toFetchOptions({ tls, proxy, unixSocket }: NetworkOptions): object {
+function toFetchOptions({ tls, unixSocket }: NetworkOptions): object {
   const minVersion = tls?.minVersion === undefined ? undefined : tlsVersions[tls.minVersion]
   if (tls?.minVersion !== undefined && minVersion === undefined) throw new TypeError(`'${tls.minVersion}' is not a version of TLS.`)
   return {
     ...plain,
-    ...(proxy && { proxy }),
     ...(unixSocket && { unix: unixSocket }),
     ...(tls && {
       tls: {

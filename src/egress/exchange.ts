@@ -22,12 +22,20 @@ const idleTicks = 4
 const drainBytes = 65_536
 const drainTime = 1_000
 
+/** How one exchange goes. */
+export interface ExchangeWay {
+  readonly budget: TurnBudget
+  /** The proxy that fetch is given; for probes and messages. */
+  readonly proxy?: string
+  /** What the log calls the host, where the URL names it otherwise. */
+  readonly shownHost?: string
+}
+
 /** One request and its answer: what must be undone stands in one place. */
 export class Exchange implements EgressBody, EventListenerObject {
   readonly #url: string
   readonly #request: EgressRequest
-  readonly #budget: TurnBudget
-  readonly #shownHost: string | undefined
+  readonly #way: ExchangeWay
   readonly #controller = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
@@ -41,12 +49,10 @@ export class Exchange implements EgressBody, EventListenerObject {
   #waiting = false
   #quietTicks = 0
 
-  /** `shownHost`: what the log calls the host, where the URL names it otherwise. */
-  constructor(url: string, request: EgressRequest, budget: TurnBudget, shownHost?: string) {
+  constructor(url: string, request: EgressRequest, way: ExchangeWay) {
     this.#url = url
     this.#request = request
-    this.#budget = budget
-    this.#shownHost = shownHost
+    this.#way = way
   }
 
   /** `turn`: when it goes out, with others. Default: now. */
@@ -100,7 +106,7 @@ export class Exchange implements EgressBody, EventListenerObject {
     }
     const { slice, rest, size } = cut(pieces)
     this.#rest = rest
-    const turn = this.#budget.take(size)
+    const turn = this.#way.budget.take(size)
     if (turn) await turn
     return this.#over ? this.#afterEnd() : slice
   }
@@ -214,7 +220,10 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   async #probe(connectTimeout: number): Promise<void> {
-    const works = await canConnect(firstHop(this.#url, this.#request.network), Math.min(connectTimeout, probeLimit))
+    const works = await canConnect(
+      firstHop(this.#url, { unixSocket: this.#request.network?.unixSocket, proxy: this.#way.proxy }),
+      Math.min(connectTimeout, probeLimit),
+    )
     if (works || this.#response) return
     this.#giveUp(new EgressError('timeout', `no connection within ${seconds(connectTimeout)}`, new Error(`connect (${this.#host()})`)))
   }
@@ -250,12 +259,12 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   #proxy(): string | undefined {
-    const { proxy, unixSocket } = this.#request.network ?? {}
-    return proxy === undefined || unixSocket !== undefined ? undefined : hostOf(proxy)
+    const { proxy } = this.#way
+    return proxy === undefined ? undefined : hostOf(proxy)
   }
 
   #host(): string {
-    return this.#shownHost ?? hostOf(this.#url)
+    return this.#way.shownHost ?? hostOf(this.#url)
   }
 }
 

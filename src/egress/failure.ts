@@ -38,6 +38,7 @@ const explanations: Readonly<Record<string, Explanation>> = {
   EACCES: ['unreachable', 'the connection is not permitted'],
   EPERM: ['unreachable', 'the connection is not permitted'],
   EMFILE: ['unreachable', 'this server has run out of file handles'],
+  ERR_PROXY_TUNNEL: ['unreachable', 'the tunnel to the host was refused'],
   ETIMEDOUT: timedOut,
   UND_ERR_CONNECT_TIMEOUT: timedOut,
   ECONNRESET: cut,

@@ -1,11 +1,10 @@
 import { connect, isIP, type NetConnectOpts } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { NetworkOptions } from './egress.ts'
 
 /** Where a connection to `url` goes first: the Unix socket, the proxy, or the URL's own host. */
-export function firstHop(url: string, network: NetworkOptions | undefined): NetConnectOpts {
-  if (network?.unixSocket) return { path: network.unixSocket }
-  const { hostname, port, protocol } = new URL(network?.proxy ?? url)
+export function firstHop(url: string, by: { unixSocket?: string | undefined; proxy?: string | undefined }): NetConnectOpts {
+  if (by.unixSocket) return { path: by.unixSocket }
+  const { hostname, port, protocol } = new URL(by.proxy ?? url)
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) }
 }
 

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { NetworkOptions } from '../egress/egress.ts'
+import type { ProxyRules } from '../egress/proxies.ts'
+import { Secret } from '../secret.ts'
 import { flag, httpUrl } from './config-values.ts'
 
 const seconds = z.number().positive()
@@ -61,10 +63,10 @@ export interface OlderNetworkKeys {
 }
 
 /**
- * The configuration as the egress function takes it, for the provider at `url`. Reads the PEM files it names.
+ * The configuration as the egress function takes it. Reads the PEM files it names.
  * Throws when one of them cannot be read.
  */
-export function toNetworkOptions(network: NetworkConfig | null | undefined, older: OlderNetworkKeys, url: string): NetworkOptions {
+export function toNetworkOptions(network: NetworkConfig | null | undefined, older: OlderNetworkKeys): NetworkOptions {
   const options: NetworkOptions = { ...timeouts(network?.timeout ?? older.timeout) }
   const verify = network?.tls?.verify ?? older.tls_verify ?? undefined
   const { min_version, ciphers, client_cert, client_key } = network?.tls ?? {}
@@ -77,8 +79,7 @@ export function toNetworkOptions(network: NetworkConfig | null | undefined, olde
     ...(ciphers && ciphers.length > 0 && { ciphers: ciphers.join(':') }),
   }
   if (Object.keys(tls).length > 0) options.tls = tls
-  const proxy = proxyFor(network?.proxy, url)
-  if (proxy) options.proxy = proxy
+  if (network?.proxy) options.proxy = proxyRules(network.proxy)
   return options
 }
 
@@ -114,13 +115,11 @@ function readPem(path: string): string {
   }
 }
 
-function proxyFor(proxy: NetworkConfig['proxy'], url: string): string | undefined {
-  if (!proxy || !URL.canParse(url)) return proxy?.url ?? undefined
-  const { protocol, hostname } = new URL(url)
-  const direct = proxy.no_proxy?.some((entry) => {
-    const domain = entry.replace(/^\*?\./, '')
-    return entry === '*' || hostname === domain || hostname.endsWith(`.${domain}`)
-  })
-  if (direct) return undefined
-  return (protocol === 'https:' ? proxy.https : proxy.http) ?? proxy.url ?? undefined
+function proxyRules({ url, http, https, no_proxy }: NonNullable<NetworkConfig['proxy']>): ProxyRules {
+  const [forHttp, forHttps] = [http ?? url, https ?? url]
+  return {
+    ...(forHttp && { http: new Secret(forHttp) }),
+    ...(forHttps && { https: new Secret(forHttps) }),
+    ...(no_proxy && { none: no_proxy.join(',') }),
+  }
 }

@@ -26,6 +26,8 @@ export interface OtlpConfig {
   readonly certificate?: string | undefined
   readonly clientCertificate?: string | undefined
   readonly clientKey?: string | undefined
+  /** The URL of the proxy to the collector. Absent: it is reached directly. */
+  readonly proxy?: Secret | undefined
 }
 
 /** What is measured and where it goes; access lines are `logging`'s. */

@@ -99,13 +99,14 @@ export function tellRejected(events: Pick<Events, 'warning'>, collector: string,
 }
 
 /** Headers revealed and files read, for the thread. Throws an Error where a file cannot be read. */
-export function toOtlpTarget({ headers, certificate, clientCertificate, clientKey, ...target }: OtlpConfig): OtlpTarget {
+export function toOtlpTarget({ headers, certificate, clientCertificate, clientKey, proxy, ...target }: OtlpConfig): OtlpTarget {
   return {
     ...target,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.reveal()])),
     certificate: readPem(certificate),
     clientCertificate: readPem(clientCertificate),
     clientKey: readPem(clientKey),
+    proxy: proxy?.reveal(),
   }
 }
 

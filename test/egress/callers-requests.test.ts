@@ -122,7 +122,7 @@ async function proxyTo(port: number): Promise<{ url: string; asked: string[]; se
 
 describe('behind a proxy', () => {
   const ways = [
-    ['configured', (url: string) => ({ network: { proxy: url } }), () => ({})],
+    ['configured', (url: string) => ({ network: { proxy: { http: new Secret(url), https: new Secret(url) } } }), () => ({})],
     ['of the environment', () => ({}), (url: string) => ({ proxies: { http: new Secret(url), https: new Secret(url) } })],
   ] as const
 
@@ -148,7 +148,8 @@ describe('behind a proxy', () => {
         'http://10.1.2.3/ 10.1.2.3',
         'CONNECT model.example:443',
       ])
-      expect(resolved).toEqual([])
+      // This machine is never asked of the environment's proxy, so its name is resolved and judged here.
+      expect(resolved.filter((name) => name !== 'localhost')).toEqual([])
       // What the proxy is shown is not shown to the host behind it.
       expect(JSON.stringify(upstream.requests)).not.toMatch(/proxy-auth|proxy-secret/i)
     } finally {

@@ -8,6 +8,7 @@ import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'bun:test'
 import { createEgress, EgressError, type EgressRequest, type NetworkOptions } from '../../src/egress/egress.ts'
+import { Secret } from '../../src/secret.ts'
 import { makeCertificate } from '../../src/testing/certificates.ts'
 import { closeBeforeHead, jsonReply, mockUpstream, refusingUrl, resetBeforeHead, stall, stallBeforeHead } from '../../src/testing/index.ts'
 
@@ -281,6 +282,10 @@ describe('TLS', () => {
   })
 })
 
+function byProxy(url: string) {
+  return { proxy: { http: new Secret(url), https: new Secret(url) } }
+}
+
 describe('another way there', () => {
   test('a proxy gets the request, on one connection', async () => {
     let connections = 0
@@ -291,7 +296,7 @@ describe('another way there', () => {
     }).on('connection', () => (connections += 1))
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
     try {
-      const network = { proxy: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }
+      const network = byProxy(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
       for (let round = 0; round < 3; round += 1) expect(await fetchText('http://model.example/v1', get(network))).toBe('{"proxied":true}')
       expect(asked).toEqual(Array<string>(3).fill('http://model.example/v1'))
       expect(connections).toBe(1)
@@ -302,12 +307,12 @@ describe('another way there', () => {
   })
 
   test.each(['http', 'https'])('a proxy that cannot be reached is what is told and logged, for %s', async (scheme) => {
-    const unknown = await failure(fetchText(`${scheme}://1.2.3.4/`, get({ proxy: 'http://me:hunter2@no-such-proxy.invalid:3128' })))
+    const unknown = await failure(fetchText(`${scheme}://1.2.3.4/`, get(byProxy('http://me:hunter2@no-such-proxy.invalid:3128'))))
     expect(unknown).toMatchObject({ reason: 'unreachable', message: 'at its proxy, the host name could not be resolved' })
     expect(String(unknown.cause)).toContain('no-such-proxy.invalid:3128')
     expect(inspect(unknown)).not.toContain('hunter2')
     const proxy = await refusingUrl()
-    const refused = await failure(fetchText(`${scheme}://1.2.3.4/`, get({ proxy })))
+    const refused = await failure(fetchText(`${scheme}://1.2.3.4/`, get(byProxy(proxy))))
     expect(refused).toMatchObject({ reason: 'unreachable', message: 'at its proxy, the connection was refused' })
     expect(String(refused.cause)).toContain(new URL(proxy).host)
   })

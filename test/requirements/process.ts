@@ -19,4 +19,10 @@ export const processes: Requirements = {
     observed:
       '--env sets a variable for ${env.…}, --dry-run checks the configuration and serves nothing; the others are accepted with a notice, and another host still needs authentication',
   },
+  'PRO-4': {
+    source: 'field report, process and command line; docs/configuration.md',
+    when: 'HTTP_PROXY, HTTPS_PROXY or NO_PROXY is set, and a provider has network.proxy of its own or none',
+    observed:
+      'the file counts before the environment; loopback and localhost, the collector included, never go to a proxy of the environment; errors name the proxy that was used',
+  },
 }

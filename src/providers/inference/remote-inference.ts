@@ -171,7 +171,7 @@ function contextOf<Extra extends z.ZodRawShape>(
   const complete = vendor.completeUrl ?? withoutEndSlashes
   const usual = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
   const root = named ? complete(named, config) : usual
-  const network = toNetworkOptions(common.network, common, root)
+  const network = toNetworkOptions(common.network, common)
   const headers = extraHeaders(common.network)
   const configured = configuredKey(vendor, config)
   const { header, variable, carry = bearer } = vendor.key

@@ -13,6 +13,8 @@ export interface OtlpTarget {
   readonly certificate?: string | undefined
   readonly clientCertificate?: string | undefined
   readonly clientKey?: string | undefined
+  /** The URL of a proxy. Absent: the collector is reached directly, whatever the environment holds. */
+  readonly proxy?: string | undefined
 }
 
 /** How much the store of traces on this machine holds. */

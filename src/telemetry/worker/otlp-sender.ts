@@ -30,6 +30,8 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
       body: body as BodyInit,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
+      // Bun's own reading of HTTP_PROXY would send a collector on this machine's loopback to the proxy.
+      ...{ proxy: target.proxy ?? false },
       ...tlsOf(target),
     })
     // It is taken once the head says so: sent again for the sake of a body that breaks or stalls, it would be there twice.
