@@ -63,20 +63,20 @@ describe('the proxies of the environment', () => {
   })
 })
 
-describe('the proxy of one provider', () => {
-  const rule = record({
-    http: option(constantFrom('p1', 'p2'), { nil: undefined }),
-    https: option(constantFrom('p3', 'p4'), { nil: undefined }),
-    none: option(constantFrom('*', 'a.example', 'b.example,127.0.0.1', ''), { nil: undefined }),
-  })
-  const target = constantFrom('http://a.example/', 'https://a.example/', 'http://b.example/', 'https://c.example/', 'http://127.0.0.1/')
-  const secrets = ({ http, https, none }: { http: string | undefined; https: string | undefined; none: string | undefined }) => ({
-    ...(http !== undefined && { http: new Secret(http) }),
-    ...(https !== undefined && { https: new Secret(https) }),
-    none,
-  })
-  const excepts = (none: string | undefined, { hostname }: URL) => none === '*' || (none ?? '').split(',').includes(hostname)
+const rule = record({
+  http: option(constantFrom('p1', 'p2'), { nil: undefined }),
+  https: option(constantFrom('p3', 'p4'), { nil: undefined }),
+  none: option(constantFrom('*', 'a.example', 'b.example,127.0.0.1', ''), { nil: undefined }),
+})
+const target = constantFrom('http://a.example/', 'https://a.example/', 'http://b.example/', 'https://c.example/', 'http://127.0.0.1/')
+const secrets = ({ http, https, none }: { http: string | undefined; https: string | undefined; none: string | undefined }) => ({
+  ...(http !== undefined && { http: new Secret(http) }),
+  ...(https !== undefined && { https: new Secret(https) }),
+  none,
+})
+const excepts = (none: string | undefined, { hostname }: URL) => none === '*' || (none ?? '').split(',').includes(hostname)
 
+describe('the proxy of one provider', () => {
   test('[PRO-4] the file counts before the environment, and loopback never goes to the environment’s', () => {
     assert(
       property(rule, rule, target, (own, environment, text) => {

@@ -4,6 +4,12 @@ import { startProgram, upstreamThat } from './program.ts'
 
 setDefaultTimeout(60_000)
 
+const remote = (id: string, host: string, network?: object) => ({
+  provider_id: id,
+  provider_type: 'remote::openai-compatible',
+  config: { base_url: `http://${host}/v1`, api_key: 'k', ...(network && { network }) },
+})
+
 test('[PRO-4] the file, the environment and loopback each have their proxy', async () => {
   await using upstream = await upstreamThat(() => chatReply())
   await using proxy = await mockUpstream()
@@ -11,11 +17,6 @@ test('[PRO-4] the file, the environment and loopback each have their proxy', asy
   await using collector = await mockUpstream()
   collector.respond(() => jsonReply({}))
   const dead = await refusingUrl()
-  const remote = (id: string, host: string, network?: object) => ({
-    provider_id: id,
-    provider_type: 'remote::openai-compatible',
-    config: { base_url: `http://${host}/v1`, api_key: 'k', ...(network && { network }) },
-  })
   await using program = await startProgram({
     upstream: `${upstream.url}/v1`,
     providers: [

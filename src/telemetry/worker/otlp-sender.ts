@@ -30,9 +30,7 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
       body: body as BodyInit,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
-      // Bun's own reading of HTTP_PROXY would send a collector on this machine's loopback to the proxy.
-      ...{ proxy: target.proxy ?? false },
-      ...tlsOf(target),
+      ...wayTo(target),
     })
     // It is taken once the head says so: sent again for the sake of a body that breaks or stalls, it would be there twice.
     if (response.ok) return { kind: 'sent', partial: await partialOf(response, Object.values(headers)).catch(() => undefined) }
@@ -61,9 +59,12 @@ async function beginningOf({ body }: Response): Promise<Uint8Array> {
   return Buffer.concat(parts).subarray(0, largestAnswer)
 }
 
-function tlsOf({ certificate, clientCertificate, clientKey }: OtlpTarget): object {
-  if (certificate === undefined && clientCertificate === undefined) return {}
+/** Options of Bun's fetch. `proxy: false`: its own reading of HTTP_PROXY would send requests for this machine's loopback to the proxy. */
+function wayTo({ certificate, clientCertificate, clientKey, proxy }: OtlpTarget): { proxy: string | false; tls?: object } {
+  const way: { proxy: string | false } = { proxy: proxy ?? false }
+  if (certificate === undefined && clientCertificate === undefined) return way
   return {
+    ...way,
     tls: {
       ...(certificate !== undefined && { ca: certificate }),
       ...(clientCertificate !== undefined && { cert: clientCertificate }),
