@@ -55,6 +55,7 @@ describe('a refused field that Corral added', () => {
     ['prose', errorReply(400, { message: 'Stream options are not supported by this model.' })],
     ['plain text', { status: 400, headers: { 'content-type': 'text/plain' }, body: 'stream_options: unknown field' }],
     ['a 200 with an error in JSON', jsonReply(refusal)],
+    ['an error after a comment', events(': hello\n\n', `data: ${JSON.stringify(refusal)}\n\n`)],
     ['an error as the first frame', events(`data: ${JSON.stringify(refusal)}\n\n`)],
     ['an error event with a status', events(`event: error\ndata: ${JSON.stringify({ error: { ...refusal.error, code: 400 } })}\n\n`)],
   ])('[ADD-1] %s: the request is sent again without it', async (_, script) => {

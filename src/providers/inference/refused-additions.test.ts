@@ -10,7 +10,7 @@ import { toProviderError } from './upstream-error.ts'
 const accepted: Reply = { kind: 'json', bytes: new Uint8Array(), usage: undefined }
 
 function create(): Additions {
-  return new Additions({ additions: [usageInStreams, defaultMaxTokens(10)], provider: 'p', log: recordedLog(), remembers: true })
+  return new Additions({ additions: [usageInStreams, defaultMaxTokens(10)], log: recordedLog(), remembers: true })
 }
 
 function requestOf(model: string): ModelRequest<object> {

@@ -9,7 +9,7 @@ const maxRemembered = 1_000
 
 export interface AdditionsOptions {
   readonly additions: readonly Addition[]
-  readonly provider: string
+  /** Names the provider in its lines. */
   readonly log: Log
   /** False where callers choose the host: what one host refuses says nothing about another. */
   readonly remembers: boolean
@@ -40,10 +40,10 @@ export class Additions {
 
   /** Called once the upstream has accepted `request` without `withdrawn`. */
   accepted(request: ModelRequest<object>, withdrawn: readonly Addition[]): void {
-    const { provider, log, remembers } = this.#options
+    const { log, remembers } = this.#options
     const lasting = remembers ? withdrawn.filter(({ remember }) => remember) : []
     const fields = withdrawn.map(({ field }) => field)
-    const context = { provider, model: request.model.slice(0, 256), fields, remembered: lasting.length > 0 }
+    const context = { model: request.model.slice(0, 256), fields, remembered: lasting.length > 0 }
     const message = 'the provider refused fields that Corral added: the request was sent again without them'
     if (lasting.length === 0) return log.debug(context, message)
     log.info(context, message)

@@ -87,7 +87,6 @@ export class Relay {
     this.#urlCredentials = typeof options.baseUrl === 'string' ? credentialsInUrl(options.baseUrl) : []
     this.#additions = new Additions({
       additions: [...(options.streamUsage === false ? [] : [usageInStreams]), base64Embeddings, ...(options.additions ?? [])],
-      provider: deps.id,
       log: deps.log,
       remembers: typeof options.baseUrl === 'string',
     })
