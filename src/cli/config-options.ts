@@ -5,7 +5,10 @@ export const sourceArgument = {
   description: 'a distribution or a file; default what `corral run` would serve',
 } as const satisfies ArgumentSpec
 
-export const strictOption = { type: 'boolean', description: 'treat unknown keys in the file as errors' } as const satisfies OptionSpec
+export const strictOption = {
+  type: 'boolean',
+  description: 'treat what is not understood in the file as an error',
+} as const satisfies OptionSpec
 
 export const configOption = {
   type: 'string',

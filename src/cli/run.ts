@@ -26,7 +26,7 @@ export const run = defineCommand({
     workers: { type: 'integer', value: 'N', description: 'processes that share the port (Linux)' },
     logging: { type: 'string', value: 'LEVELS', description: 'levels by category, e.g. "all=info,egress=debug"' },
     env: envOption,
-    strict: { type: 'boolean', description: 'treat unknown keys in the file as errors' },
+    strict: { type: 'boolean', description: 'treat what is not understood in the file as an error' },
     'dry-run': { type: 'boolean', description: 'check the configuration and serve nothing, as `corral config validate`' },
     json: { type: 'boolean', description: 'tell the address as a line of JSON once it is served' },
     ...needlessServing,

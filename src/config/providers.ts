@@ -70,11 +70,12 @@ class ProviderReader {
 
   isKnownApi(api: string, place: Pick<Parameters<typeof reportUnknownKey>[0], 'at' | 'parent'>): boolean {
     const { definitions, planned, strictness, report } = this.#reading
+    const served = definitions.map((one) => one.api)
     const known = [...new Set<string>([...definitions.map((one) => one.api), ...planned.map((one) => one.api), ...knownApis])]
     if (known.includes(api)) return true
     const path = [...place.parent.path, api]
     const meant = nearest(api, known)
-    if (strictness === 'strict' || isNearMiss(api, known)) report.error({ path, at: place.at }, 'there is no such API.', meant)
+    if (strictness === 'strict' || isNearMiss(api, served)) report.error({ path, at: place.at }, 'there is no such API.', meant)
     else report.warn('unknown_key', { path, at: place.at }, 'there is no such API: its providers have no effect.', meant)
     return false
   }

@@ -21,10 +21,11 @@ export function readVersion(root: MapNode, reading: SectionReading): string | un
     )
   }
   const known = Object.keys(fileSchema.shape)
+  const served = known.filter((key) => !(key in unusedSections))
   for (const [key, { at }] of root.entries) {
     if (known.includes(key) || silentKeys.includes(key) || isGuard(key)) continue
     if (key === 'logging_config') report.warn('notice', { path: [key], at }, "has no effect: the key is 'logging'")
-    else reportUnknownKey({ key, at, parent: root }, known, reading)
+    else reportUnknownKey({ key, at, parent: root }, known, reading, served)
   }
   for (const key of ['external_providers_dir', 'external_apis_dir']) {
     const node = child(root, key)
@@ -82,7 +83,7 @@ export function readApis(root: MapNode, reading: SectionReading & { definitions:
       // Its providers are warned of one by one.
       const hasProviders = !holdsNothing(child(child(root, 'providers'), name))
       if (!served.has(name) && !hasProviders) report.warn('not_served', item, `not served by this version yet: ${name}`)
-    } else if (strictness === 'strict' || isNearMiss(name, known))
+    } else if (strictness === 'strict' || isNearMiss(name, served))
       report.error(item, `there is no API ${shown(item)}.`, nearest(name, known))
     else report.warn('unknown_key', item, `there is no API ${shown(item)}: it has no effect.`, nearest(name, known))
   }
@@ -120,7 +121,7 @@ function readResources(section: TreeNode | undefined, reading: SectionReading): 
   for (const [key, { at, node }] of section.entries) {
     if (key === 'models') continue
     const schema = known[key]
-    if (!schema) reportUnknownKey({ key, at, parent: section }, Object.keys(known), reading)
+    if (!schema) reportUnknownKey({ key, at, parent: section }, Object.keys(known), reading, ['models'])
     const expanded = schema && substitute(node, unused)
     if (!expanded || holdsNothing(expanded)) continue
     validate(expanded, schema, unused)

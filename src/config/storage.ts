@@ -27,13 +27,12 @@ type BackendSection = z.output<typeof backendSchema>
  */
 export function readStorage(root: MapNode, reading: StorageReading): StorageConfig {
   const section = readSection(root, reading)
-  const older = readOlderStores(root, reading)
   const stores = readStores(section, reading)
   const candidates = [...['metadata', 'inference', 'conversations', 'responses'].flatMap((name) => stores.get(name) ?? []), 'sql_default']
   const needed = new Set([...neededBackends(section, candidates, reading), ...quotaBackends(root, reading)])
   const backends = readBackends(section, needed, reading)
   const found = candidates.map((name) => backends[name]).find((backend) => backend !== undefined && backend.engine !== 'redis')
-  const records = found ?? older
+  const records = readOlderStores(root, found, reading)
   warnOfStores(section, { backends, records, metadata: stores.get('metadata') }, reading)
   const path = join(reading.corralHome, 'corral.db')
   return { backends, records: records ?? { engine: 'sqlite', path }, recordsConfigured: records !== undefined }
@@ -70,7 +69,7 @@ function readStores(section: MapNode, reading: StorageReading): Map<string, stri
   for (const [store, node] of entriesOf(section, 'stores', reading)) {
     if (!known.includes(store)) {
       const parent = child(section, 'stores') ?? section
-      reportUnknownKey({ key: store, at: node.at, parent }, known, { report, strictness })
+      reportUnknownKey({ key: store, at: node.at, parent }, known, { report, strictness }, ['metadata'])
       continue
     }
     const using = store === 'metadata' ? reading : { ...reading, report: report.ofUnserved(strictness) }
@@ -164,17 +163,20 @@ function placeOf(records: StorageConfig['records'] | undefined): string {
 
 const olderStores = ['metadata_store', 'inference_store', 'conversations_store'] as const
 
-/** The first of them that is a database of ours. What they held before is not read: it is in Llama Stack's own form. */
-function readOlderStores(root: MapNode, reading: StorageReading): StorageConfig['records'] | undefined {
-  let records: StorageConfig['records'] | undefined
+/** The records' place as `storage` has it, else the first of the older stores that can hold them. What it held before is not read: it is in Llama Stack's own form. */
+function readOlderStores(root: MapNode, found: StorageConfig['records'] | undefined, reading: StorageReading): typeof found {
+  const { report, strictness } = reading
+  let records = found
   for (const key of olderStores) {
     const node = child(root, key)
     if (!node || holdsNothing(node)) continue
-    const expanded = substitute(node, reading)
+    const isUsed = records === undefined
+    const using = isUsed ? reading : { ...reading, report: report.ofUnserved(strictness) }
+    const expanded = substitute(node, using)
     if (holdsNothing(expanded)) continue
     const inner = child(expanded, 'sql_store_config')
-    const read = validate(expanded, olderStoreSchema, reading) && readOlderStore(inner ?? expanded, reading)
-    if (key !== 'metadata_store') reading.report.warn('not_served', node, 'is not used by this version yet')
+    const read = validate(expanded, olderStoreSchema, using) && readOlderStore(inner ?? expanded, using)
+    if (!isUsed || key !== 'metadata_store') report.warn('not_served', node, 'is not used by this version yet')
     records ??= read
   }
   return records

@@ -164,15 +164,19 @@ class Reading {
   }
 }
 
-/** Reports a key that nobody knows; true when that makes the section wrong. */
+/**
+ * Reports a key that is not known; true when that makes the section wrong: under `--strict`, and where it is close to a key that is served.
+ * @param served those of the known keys that are; default all
+ */
 export function reportUnknownKey(
   found: { key: string; at: Position; parent: TreeNode },
   known: readonly string[],
   { report, strictness }: Check,
+  served: readonly string[] = known,
 ): boolean {
   const place = { path: [...found.parent.path, found.key], at: found.at }
   const meant = nearest(found.key, known)
-  if (strictness === 'strict' || isNearMiss(found.key, known)) {
+  if (strictness === 'strict' || isNearMiss(found.key, served)) {
     report.error(place, 'unknown key.', meant)
     return true
   }

@@ -128,6 +128,35 @@ external_apis_dir:`
     ])
   })
 
+  test('[REL-1] a key close to that of a part that is not served is a warning; close to a served one it is an error', async () => {
+    const text = `version: 2
+apis: [inference, evals]
+providers:
+  inference: [{ provider_id: one, provider_type: remote::sample }]
+  evals: [{ provider_id: e, provider_type: remote::x }]
+connector: []
+registered_resources: { shield: [] }
+storage:
+  backends: { kv: { type: kv_sqlite, db_path: ":memory:" } }
+  stores: { metadata: { backend: kv }, prompt: { backend: nope } }
+metadata_store: { type: oracle, db_path: "\${env.NOT_SET}" }`
+    const { warnings: warned } = await load(text)
+    expect(warned.map(({ path, kind }) => `${path} ${kind}`)).toEqual([
+      'apis[1] unknown_key',
+      'providers.evals unknown_key',
+      'connector unknown_key',
+      'registered_resources.shield unknown_key',
+      'storage notice',
+      'storage.stores.prompt unknown_key',
+      'metadata_store not_served',
+      'metadata_store.type invalid',
+      'metadata_store.db_path invalid',
+    ])
+    for (const slip of ['storag: {}', 'registered_resources: { model: [] }', 'storage: { stores: { metadatas: { backend: x } } }']) {
+      expect(await problems(`${one}\n${slip}`)).toEqual([expect.stringContaining('unknown key. Did you mean') as string])
+    }
+  })
+
   test('[REL-1] are checked for their form all the same: mistakes are warnings, and errors under --strict', async () => {
     const text = `${one}\nvector_stores: { file_search_params: { header_template: x }, chunk_retrieval_params: { weighted_search_alpha: 2 } }`
     const mistakes = [

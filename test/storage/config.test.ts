@@ -101,6 +101,17 @@ describe('where records are kept', () => {
     expect(await problems(text, { strict: true })).toHaveLength(4)
   })
 
+  test('[REL-3] the backends that the records depend on are used, those after them are not', async () => {
+    const backends = '{ kv: { type: kv_sqlite, db_path: kv.db }, sql: { type: sql_postgres, port: x } }'
+    const with2 = (stores: string) => `${one}\nstorage: { backends: ${backends}, stores: { ${stores} } }`
+    const behind = await load(with2('metadata: { backend: kv }, inference: { backend: sql }'))
+    expect(behind.config.storage.records).toMatchObject({ engine: 'sqlite', path: '/nowhere/kv.db' })
+    expect(behind.warnings.map(({ path }) => path)).toContain('storage.backends.sql.port')
+    const depended = [expect.stringContaining('storage.backends.sql.port: must be a number, not text') as string]
+    expect(await problems(with2('metadata: { backend: sql }'))).toEqual(depended)
+    expect(await problems(with2('inference: { backend: sql }'))).toEqual(depended)
+  })
+
   test('[REL-3] a backend that limits are counted in is used', async () => {
     const quota = 'server: { quota: { anonymous_max_requests: 1, kvstore: { backend: c } } }'
     expect(await problems(`${one}\n${quota}\nstorage: { backends: { c: { type: kv_redis, port: x } } }`)).toEqual(
