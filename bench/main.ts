@@ -1,15 +1,17 @@
-// `npm run bench [-- --quick | --rounds 3 | --minutes 10 | --only corral,portkey | --profile plain]`: see README.md beside this file.
+// `npm run bench [-- --quick | --rounds 3 | --minutes 10 | --only corral,portkey | --only fairness | --profile plain]`: see README.md beside this file.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureFairness } from './fairness/main.ts'
+import { fairnessMarkdown, fairnessTargets } from './fairness/report.ts'
 import { type Held, hold, type Kind, measure, measureDirect, memory, type Memory, type Sample, soak, type Soak } from './measure.ts'
 import { buildNative, coldStart, loadCore, startMock } from './native.ts'
 import { type Plan, plans } from './plan.ts'
 import { rssBytes } from './processes.ts'
 import { profile } from './profile.ts'
-import { median, type Results, type ServerResult } from './figures.ts'
+import { median, type Results, type ServerResult, type Target } from './figures.ts'
 import { machine, markdown, targets } from './report.ts'
 import { type Candidate, candidates, freePort, type Installed, start, type UnderTest } from './servers.ts'
 
@@ -23,7 +25,7 @@ const { values: options } = parseArgs({
     minutes: { type: 'string', default: '0' },
     /** In place of the plan's. */
     rounds: { type: 'string' },
-    /** Names of candidates, separated by commas; default all. */
+    /** Names of candidates, separated by commas; default all. `fairness`: that part alone, which is not in the others. */
     only: { type: 'string' },
     /** A pattern: no measuring, but where Corral's time goes under it; `--only` says as which candidate. */
     profile: { type: 'string' },
@@ -135,6 +137,7 @@ async function main(): Promise<void> {
     process.stdout.write(await profile(options.profile, options.only))
     return
   }
+  if (options.only === 'fairness') return fairness(goVersion)
   const { installed, leftOut } = install()
   execFileSync('taskset', ['-cp', loadCore, String(process.pid)], { stdio: 'ignore' })
   const about = machine(goVersion)
@@ -191,6 +194,24 @@ async function main(): Promise<void> {
   }
 }
 
+/** How long one request keeps the others waiting: five minutes; into the README and results.json unless it is quick or of other rounds. */
+async function fairness(goVersion: string): Promise<void> {
+  execFileSync('taskset', ['-cp', loadCore, String(process.pid)], { stdio: 'ignore' })
+  const about = machine(goVersion)
+  const mock = await startMock()
+  try {
+    const results = await measureFairness({ rounds: options.quick ? 1 : Number(options.rounds ?? 3), mock, machine: about, tell })
+    const table = fairnessMarkdown(results)
+    process.stdout.write(`${table}\n`)
+    const counts = !options.quick && options.rounds === undefined
+    writeResults(counts ? 'results.json' : '.cache/results.json', { fairness: results })
+    if (counts) writeIntoReadme('fairness', table)
+    tellMissed(fairnessTargets(results))
+  } finally {
+    mock.stop()
+  }
+}
+
 /** Minutes of load are for Corral; what traces has its own only where it was chosen by name. */
 function isSoaked({ name, telemetry }: Candidate): boolean {
   return name === 'corral' || (telemetry !== undefined && options.only !== undefined)
@@ -201,17 +222,31 @@ function publish(results: Results, plan: Plan): void {
   const table = markdown(results)
   process.stdout.write(`${table}\n`)
   const counts = plan.name === 'full' && options.only === undefined && options.rounds === undefined
-  writeFileSync(join(here, counts ? 'results.json' : '.cache/results.json'), `${JSON.stringify(results, undefined, 1)}\n`)
-  if (counts) {
-    const readme = join(here, 'README.md')
-    const [open, close] = ['<!-- results -->', '<!-- end of results -->']
-    const text = readFileSync(readme, 'utf8')
-    const [before, rest] = text.split(open)
-    const behind = rest?.split(close)[1]
-    if (before === undefined || behind === undefined) throw new Error('bench/README.md has lost the marks between which the results stand.')
-    writeFileSync(readme, `${before}${open}\n${table}\n${close}${behind}`)
-  }
-  const missed = targets(results).filter(({ met }) => met === false)
+  writeResults(counts ? 'results.json' : '.cache/results.json', { ...results })
+  if (counts) writeIntoReadme('results', table)
+  tellMissed(targets(results))
+}
+
+/** Writes a part of the results and leaves the others as they are. */
+function writeResults(name: string, part: object): void {
+  const path = join(here, name)
+  const others = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as object) : {}
+  writeFileSync(path, `${JSON.stringify({ ...others, ...part }, undefined, 1)}\n`)
+}
+
+/** Replaces what stands between the marks of a part. */
+function writeIntoReadme(part: string, table: string): void {
+  const readme = join(here, 'README.md')
+  const [open, close] = [`<!-- ${part} -->`, `<!-- end of ${part} -->`]
+  const text = readFileSync(readme, 'utf8')
+  const [before, rest] = text.split(open)
+  const behind = rest?.split(close)[1]
+  if (before === undefined || behind === undefined) throw new Error(`bench/README.md has lost the marks of its part '${part}'.`)
+  writeFileSync(readme, `${before}${open}\n${table}\n${close}${behind}`)
+}
+
+function tellMissed(all: readonly Target[]): void {
+  const missed = all.filter(({ met }) => met === false)
   tell(
     missed.length === 0
       ? 'All targets that were measured are met.'

@@ -9,7 +9,10 @@ const program = join(folder, '.cache', 'native')
 export const serverCore = '0'
 export const loadCore = '1'
 
-export type Pattern = 'plain' | 'burst' | 'paced' | 'hold'
+/** How an upstream fails. */
+export type Failure = 'e401' | 'e429' | 'e500' | 'reset' | 'cut'
+
+export type Pattern = 'plain' | 'burst' | 'paced' | 'hold' | 'flood' | Failure
 
 export interface LoadPlan {
   readonly url: string
@@ -22,6 +25,8 @@ export interface LoadPlan {
   readonly rate?: number
   /** One request a connection, begun spread over `seconds`. */
   readonly once?: boolean
+  /** Nothing of the responses is read: each connection holds one for `seconds`. */
+  readonly unread?: boolean
 }
 
 export interface LoadResult {
@@ -74,6 +79,7 @@ export async function load(plan: LoadPlan): Promise<LoadResult> {
     seconds: plan.seconds,
     rate: plan.rate ?? 0,
     once: plan.once ?? false,
+    unread: plan.unread ?? false,
   }
   const args = Object.entries(flags).map(([name, value]) => `-${name}=${value}`)
   return JSON.parse(await output(loadCore, [program, 'load', ...args])) as LoadResult

@@ -40,36 +40,43 @@ type plan struct {
 	address string
 	request []byte
 	streams bool
-	expects int // content frames
+	expects int  // content frames
+	fails   bool // any response counts: the upstream fails
+	unread  bool // nothing of the response is read
 }
 
 func runLoad(args []string) {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	target := flags.String("url", "", "whole URL to POST to")
-	name := flags.String("pattern", "plain", "plain, burst, paced or hold")
+	name := flags.String("pattern", "plain", "plain, burst, paced, hold, flood or a failure: e401, e429, e500, reset, cut")
 	model := flags.String("model", "bench-model", "the model's id")
 	headers := flags.String("headers", "", `extra headers, one a line`)
 	concurrency := flags.Int("concurrency", 32, "connections, each with one request at a time")
 	seconds := flags.Float64("seconds", 5, "how long new requests are begun")
 	rate := flags.Float64("rate", 0, "requests a second at fixed times; 0: each connection as fast as it is answered")
 	once := flags.Bool("once", false, "one request a connection, all begun within -seconds")
+	unread := flags.Bool("unread", false, "read nothing: each connection sends one request and holds it for -seconds")
 	_ = flags.Parse(args)
 
 	address, err := url.Parse(*target)
 	if err != nil || address.Host == "" {
 		fail("-url must be a whole URL")
 	}
-	job := plan{address: address.Host, streams: *name != "plain", expects: patterns[*name].frames}
+	job := plan{address: address.Host, streams: streamed(*name), expects: patterns[*name].frames, fails: failures[*name] != nil, unread: *unread}
 	job.request = build(address, *name, *model, *headers)
 	began := time.Now()
 	outcomes := run(job, *concurrency, time.Duration(*seconds*float64(time.Second)), *rate, *once)
 	_ = json.NewEncoder(os.Stdout).Encode(summarise(outcomes, time.Since(began)))
 }
 
+func streamed(name string) bool {
+	return patterns[name].frames > 0 || name == "cut"
+}
+
 func build(address *url.URL, name, model, headers string) []byte {
 	text := "pattern=" + name + " Which animals stand in the corral, and how many of each? Answer in a few sentences, and say how you counted them."
 	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"system","content":"You are a helpful assistant on a farm."},{"role":"user","content":%q}],"temperature":0.7,"max_tokens":256%s}`,
-		model, text, map[bool]string{true: `,"stream":true`}[name != "plain"])
+		model, text, map[bool]string{true: `,"stream":true`}[streamed(name)])
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nhost: %s\r\ncontent-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\n", address.RequestURI(), address.Host)
 	if !strings.Contains(headers, "authorization:") {
 		head += "authorization: Bearer sk-bench\r\n"
@@ -112,6 +119,10 @@ func run(job plan, concurrency int, length time.Duration, rate float64, once boo
 			defer caller.close()
 			mine := make([]outcome, 0, 1024)
 			switch {
+			case job.unread:
+				// Begun within a second: a crowd that comes at once keeps a server busy without any stream.
+				time.Sleep(time.Second * time.Duration(worker) / time.Duration(concurrency))
+				mine = append(mine, caller.hold(length-time.Since(begin)))
 			case once:
 				time.Sleep(length * time.Duration(worker) / time.Duration(concurrency))
 				mine = append(mine, caller.call(time.Now()))
@@ -159,6 +170,20 @@ func (c *caller) call(due time.Time) outcome {
 	return outcome{whole: time.Since(due), first: first.Sub(due), frames: frames}
 }
 
+// hold sends a request and reads nothing of its response.
+func (c *caller) hold(length time.Duration) outcome {
+	connection, err := net.DialTimeout("tcp", c.job.address, 10*time.Second)
+	if err != nil {
+		return outcome{err: err}
+	}
+	c.connection = connection
+	if _, err := connection.Write(c.job.request); err != nil {
+		return outcome{err: err}
+	}
+	time.Sleep(length)
+	return outcome{}
+}
+
 func (c *caller) exchange() (frames int, first time.Time, err error) {
 	if c.connection == nil {
 		c.connection, err = net.DialTimeout("tcp", c.job.address, 10*time.Second)
@@ -180,6 +205,16 @@ func (c *caller) exchange() (frames int, first time.Time, err error) {
 	body := answer.body(c.reader)
 	if body == nil {
 		body = c.reader
+	}
+	if c.job.fails {
+		_, err = io.Copy(io.Discard, body)
+		if err == nil && answer.chunked {
+			err = endOfChunks(c.reader)
+		}
+		if err != nil || answer.closes || (!answer.chunked && answer.contentLength < 0) {
+			c.close()
+		}
+		return 0, time.Now(), nil
 	}
 	if !strings.Contains(answer.first, " 200") {
 		text, _ := io.ReadAll(io.LimitReader(body, 300))

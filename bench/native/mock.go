@@ -24,6 +24,16 @@ var patterns = map[string]pattern{
 	"burst": {frames: 200, together: 10, pause: 10 * time.Millisecond},
 	"paced": {frames: 100, together: 1, pause: 10 * time.Millisecond},
 	"hold":  {frames: 12, together: 1, pause: time.Second},
+	"flood": {frames: 10000, together: 100},
+}
+
+// The failures of an upstream, named in the request's text as the patterns are.
+var failures = map[string]func(net.Conn) error{
+	"e401":  refuse("401 Unauthorized", "invalid_request_error", "invalid_api_key"),
+	"e429":  refuse("429 Too Many Requests", "requests", "rate_limit_exceeded"),
+	"e500":  refuse("500 Internal Server Error", "server_error", "internal_error"),
+	"reset": reset,
+	"cut":   cut,
 }
 
 const created = 1790000000
@@ -82,6 +92,11 @@ func answer(connection net.Conn, request head, body []byte) error {
 	}
 	if at := bytes.Index(body, []byte("pattern=")); at >= 0 {
 		name := string(body[at+len("pattern=") : at+len("pattern=")+5])
+		for key, fail := range failures {
+			if strings.HasPrefix(name, key) {
+				return fail(connection)
+			}
+		}
 		for key, arrival := range patterns {
 			if strings.HasPrefix(name, key) {
 				return stream(connection, arrival, bytes.Contains(body, []byte(`"include_usage":true`)))
@@ -89,6 +104,27 @@ func answer(connection net.Conn, request head, body []byte) error {
 		}
 	}
 	return write(connection, completion)
+}
+
+func refuse(status, kind, code string) func(net.Conn) error {
+	body := fmt.Sprintf(`{"error":{"message":"The upstream of the bench refuses this request.","type":%q,"param":null,"code":%q}}`, kind, code)
+	return func(connection net.Conn) error { return respond(connection, status, "application/json", body) }
+}
+
+// reset closes the connection with RST in place of a response.
+func reset(connection net.Conn) error {
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return io.EOF
+}
+
+// cut begins a stream and closes the connection in the middle of it.
+func cut(connection net.Conn) error {
+	if _, err := connection.Write([]byte(streamHead + frames[0] + frames[1] + frames[2])); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 func write(connection net.Conn, body string) error {
@@ -101,9 +137,10 @@ func respond(connection net.Conn, status, contentType, body string) error {
 	return err
 }
 
+const streamHead = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n"
+
 func stream(connection net.Conn, arrival pattern, wantsUsage bool) error {
-	const start = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n"
-	if _, err := connection.Write([]byte(start)); err != nil {
+	if _, err := connection.Write([]byte(streamHead)); err != nil {
 		return err
 	}
 	next := time.Now()
@@ -114,8 +151,10 @@ func stream(connection net.Conn, arrival pattern, wantsUsage bool) error {
 			group = append(group, frames[sent%len(frames)]...)
 			sent++
 		}
-		next = next.Add(arrival.pause)
-		time.Sleep(time.Until(next))
+		if arrival.pause > 0 {
+			next = next.Add(arrival.pause)
+			time.Sleep(time.Until(next))
+		}
 		if _, err := connection.Write(group); err != nil {
 			return err
 		}
