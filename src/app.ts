@@ -1,5 +1,6 @@
 import { routes } from './api/index.ts'
 import type { ApiError } from './errors.ts'
+import { BodyBudget } from './http/body-budget.ts'
 import { authenticate } from './http/middleware/authenticate.ts'
 import { bodyLimits } from './http/middleware/body-limits.ts'
 import { clientAddress } from './http/middleware/client-address.ts'
@@ -66,8 +67,13 @@ export function createApp(services: Services): App {
   services.metrics?.observe('http.server.active_requests', () => [{ labels: [server.tls ? 'https' : 'http'], value: running.count }])
   services.metrics?.observe('corral.streams.open', () => [{ labels: [], value: running.streams }])
   let last = false
-  const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes })
-  const handle = settle(compose(layers, route), { events, running, stopping: () => last })
+  const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes, maxJsonMembers: server.maxJsonMembers })
+  const handle = settle(compose(layers, route), {
+    events,
+    running,
+    bodies: new BodyBudget(server.maxBufferedBodyBytes),
+    stopping: () => last,
+  })
   return {
     fetch: (request, connections) => handle(request, new RequestContext(request, connections)),
     get running() {

@@ -1,5 +1,6 @@
 import { additions } from './requirements/additions.ts'
 import { auth } from './requirements/auth.ts'
+import { bounds } from './requirements/bounds.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
@@ -35,6 +36,7 @@ export const requirements: Requirements = {
   ...telemetry,
   ...operations,
   ...additions,
+  ...bounds,
   ...guarantees,
   ...vendors,
   ...fairness,

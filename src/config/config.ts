@@ -105,6 +105,8 @@ export interface ServerConfig {
   /** Seconds that a streamed answer may take; 0: no limit. */
   readonly maxStreamSeconds: number
   /** Requests that may run at once in one process, streams included. */
+  readonly maxJsonMembers: number
+  readonly maxBufferedBodyBytes: number
   readonly maxRunningRequests: number
   /** Seconds that running requests get to finish after SIGTERM. */
   readonly drainTimeout: number

@@ -112,6 +112,18 @@ export const serverSchema = z.strictObject({
     .describe('The log of denials and changes. Absent: on where there is authentication, a route policy or a quota.'),
   registry_refresh_interval_seconds: seconds.default(300).describe('Seconds between two listings of the providers with `refresh_models`.'),
   max_request_body_bytes: z.int().min(1024).max(1_073_741_824).default(33_554_432).describe('The largest request body, decompressed.'),
+  max_json_members: z
+    .int()
+    .min(100)
+    .max(100_000_000)
+    .default(100_000)
+    .describe('The members that all objects in a request body may have together; array elements are not counted.'),
+  max_buffered_body_bytes: z
+    .int()
+    .min(1024)
+    .max(1_099_511_627_776)
+    .default(1_073_741_824)
+    .describe('Bytes of request bodies, decompressed, that one process holds at once; requests beyond it get 503.'),
   upload_idle_timeout_seconds: seconds
     .default(30)
     .describe('Seconds without a byte after which a request whose body is still coming is refused (408).'),

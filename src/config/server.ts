@@ -99,6 +99,8 @@ function readOwn(values: ServerSection, host: string | undefined, { expanded, re
     streamHeadTimeout: values.stream_head_timeout_seconds,
     heartbeatInterval: values.heartbeat_interval_seconds,
     maxStreamSeconds: values.max_stream_seconds,
+    maxJsonMembers: values.max_json_members,
+    maxBufferedBodyBytes: values.max_buffered_body_bytes,
     maxRunningRequests: values.max_running_requests,
     drainTimeout: values.drain_timeout_seconds,
     drainGrace: values.drain_grace_seconds,

@@ -1,13 +1,24 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { refuseOtherReadings } from './governed-fields.ts'
-import { nestsDeeperThan, type Outline } from './json-depth.ts'
+import { refuseLargeFields } from './large-fields.ts'
+import { outlineOf } from '../wire/json-outline.ts'
 import { refuseRepeatedMembers } from './repeated-members.ts'
 
 /** Largest request body in bytes, unless a route or the server says otherwise. */
 export const defaultMaxBodyBytes = 32 * 1024 * 1024
 
+/** Most object members in a JSON body, unless the server says otherwise. */
+export const defaultMaxMembers = 100_000
+
 /** Deepest nesting of a JSON body. */
 export const maxJsonDepth = 256
+
+export interface BodyLimits {
+  /** Of the decompressed body. */
+  readonly bytes: number
+  /** Members of all its objects together. */
+  readonly members: number
+}
 
 export interface JsonBody {
   value: unknown
@@ -22,14 +33,16 @@ export interface UploadWatch {
   /** Some of it came. */
   uploadMoves(): void
   uploadEnds(): void
+  /** So many more bytes of the body are held in memory until the request is over. Throws ApiError 503 when all requests hold too many. */
+  holds(bytes: number): void
 }
 
-/** Reads a JSON body of at most `limit` bytes. Throws 400, 413, 415, and whatever the watch gives up with. */
-export async function readJsonBody(request: Request, limit: number, watch?: UploadWatch): Promise<JsonBody> {
+/** Reads a JSON body. Throws ApiError 400, 413, 415, and whatever the watch gives up with. */
+export async function readJsonBody(request: Request, limits: BodyLimits, watch?: UploadWatch): Promise<JsonBody> {
   checkContentType(request.headers)
   try {
-    const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limit, watch) : readBytes(request, limit)))
-    return { value: parseJson(bytes), bytes }
+    const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limits.bytes, watch) : readBytes(request, limits.bytes)))
+    return { value: parseJson(bytes, limits.members), bytes }
   } finally {
     watch?.uploadEnds()
   }
@@ -96,7 +109,10 @@ async function readBytes(request: Request, limit: number, watch?: UploadWatch): 
     if (encoding !== null && encoding !== 'identity')
       return await readUpTo(limit, decompressed(request.body, encoding), { letGo: (reader) => reader.cancel(), watch })
     // The server holds the caller to the length it announced.
-    if (length !== null && (!watch || Number(length) <= readAsWhole)) return Buffer.from(await request.arrayBuffer())
+    if (length !== null && (!watch || Number(length) <= readAsWhole)) {
+      watch?.holds(Number(length))
+      return Buffer.from(await request.arrayBuffer())
+    }
     return await readUpTo(limit, request.body, { letGo: linger, watch })
   } catch (error) {
     if (error instanceof ApiError) throw error
@@ -142,15 +158,19 @@ async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, 
     if (done) break
     watch?.uploadMoves()
     size += value.length
-    if (size > limit) {
-      await letGo(reader)
-      throw tooLarge(limit)
-    }
     chunks.push(value)
+    try {
+      if (size > limit) throw tooLarge(limit)
+      watch?.holds(value.length)
+    } catch (error) {
+      chunks.length = 0
+      await letGo(reader)
+      throw error
+    }
   }
   const [only] = chunks
-  if (chunks.length === 1 && only) return only
-  const whole = new Uint8Array(size)
+  if (chunks.length === 1 && only) return Buffer.from(only.buffer, only.byteOffset, only.length)
+  const whole = Buffer.allocUnsafe(size)
   let at = 0
   for (const chunk of chunks) {
     whole.set(chunk, at)
@@ -198,11 +218,16 @@ function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function parseJson(bytes: Uint8Array): unknown {
+function parseJson(bytes: Uint8Array, maxMembers: number): unknown {
   if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
-  const outline: Outline = { keys: [], nestedMembers: 0 }
-  if (nestsDeeperThan(maxJsonDepth, bytes, outline)) {
+  const outline = outlineOf(bytes, { depth: maxJsonDepth, members: maxMembers })
+  if (outline.exceeded === 'depth') {
     throw invalidRequest(`The request body nests deeper than ${maxJsonDepth} levels.`, { code: 'nesting_too_deep' })
+  }
+  if (outline.exceeded === 'members') {
+    throw invalidRequest(`The objects in the request body have more than ${maxMembers} members (server.max_json_members).`, {
+      code: 'too_many_members',
+    })
   }
   let text: string
   try {
@@ -212,11 +237,13 @@ function parseJson(bytes: Uint8Array): unknown {
   }
   let value: unknown
   try {
+    refuseLargeFields(bytes, outline.top)
     value = JSON.parse(text)
   } catch (error) {
+    if (error instanceof ApiError) throw error
     throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
   }
-  refuseOtherReadings(bytes, outline.keys)
+  refuseOtherReadings(bytes, outline.top)
   refuseRepeatedMembers(value, bytes, outline)
   return value
 }

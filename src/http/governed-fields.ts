@@ -1,5 +1,6 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
 import { answerFields, mostFields } from '../quota/output-fields.ts'
+import type { Members } from '../wire/json-scan.ts'
 import { textIn } from '../wire/text-in.ts'
 
 /**
@@ -59,14 +60,14 @@ const beginsNone: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
 })
 
 /**
- * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `keys`: where its own keys
- * stand in the valid JSON `bytes`, first byte and end of each, quotes left out. Throws ApiError 400.
+ * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `members`: where its own members
+ * stand in the valid JSON `bytes`. Throws ApiError 400.
  */
-export function refuseOtherReadings(bytes: Uint8Array, keys: readonly number[]): void {
+export function refuseOtherReadings(bytes: Uint8Array, members: Members): void {
   const seen: string[] = []
-  for (let slot = 0; slot < keys.length; slot += 2) {
-    const start = keys[slot] as number
-    const end = keys[slot + 1] as number
+  for (let member = 0; member < members.count; member++) {
+    const start = members.at[member * 4] as number
+    const end = members.at[member * 4 + 1] as number
     if (end === start || beginsNone[bytes[start] as number] === 1) continue
     const key = decoded(bytes, start, end)
     if (exact.has(key)) {

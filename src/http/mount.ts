@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type Parser, parserOf } from '../schemas/parser.ts'
-import { defaultMaxBodyBytes, readJsonBody, type UploadWatch } from './body.ts'
+import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadWatch } from './body.ts'
 import { parseQuery } from './query.ts'
 import { pathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
@@ -35,6 +35,8 @@ export type Dispatch = (request: Request, call: DispatchedCall) => Promise<Respo
 export interface MountOptions<Deps> {
   /** Largest request body in bytes, where the route does not say; default 32 MiB. */
   maxBodyBytes?: number
+  /** Most object members in a request body; default 100,000. */
+  maxJsonMembers?: number
   /** The finder of these routes, where there is one already. */
   find?: RouteFinder<Deps>
 }
@@ -45,7 +47,7 @@ const noBytes = new Uint8Array()
 /** Turns the list of routes into a function from request to answer: the one file that knows the router. */
 export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
   const find = options.find ?? findRoutes(routes)
-  const limit = options.maxBodyBytes ?? defaultMaxBodyBytes
+  const limits = { bytes: options.maxBodyBytes ?? defaultMaxBodyBytes, members: options.maxJsonMembers ?? defaultMaxMembers }
   const parserFor = createParsers()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
@@ -56,7 +58,8 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     if (call.notes) call.notes.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
-    const json = route.body && (await readJsonBody(request, route.maxBodyBytes ?? limit, call.uploadWatch))
+    const json =
+      route.body && (await readJsonBody(request, route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits, call.uploadWatch))
     if (json && call.notes) call.notes.requestBytes = json.bytes.length
     try {
       const body = route.body && parse(parserFor(route.body), json?.value)

@@ -1,14 +1,14 @@
 import { invalidRequest, shortened } from '../errors.ts'
 import { decoded, governedFieldAt } from './governed-fields.ts'
-import { closingQuote, isBeforeColon, type Outline } from './json-depth.ts'
+import { closingQuote, isBeforeColon, type Outline } from '../wire/json-outline.ts'
 
 /**
  * Refuses a body in which a member stands twice in one object anywhere inside of a governed field: JSON.parse takes the last, some readers take the
  * first, and policy, limits and reservation must judge what the upstream reads. `value` is what the valid JSON `bytes` say. Throws ApiError 400.
  */
 export function refuseRepeatedMembers(value: unknown, bytes: Uint8Array, { nestedMembers }: Pick<Outline, 'nestedMembers'>): void {
-  // Nearly always it is enough to count.
-  if (membersOf(value, 0) === nestedMembers) return
+  // Nearly always it is enough to count, or there is nothing to count: lists of tokens are long.
+  if (nestedMembers === 0 || membersOf(value, 0) === nestedMembers) return
   const repeated = firstRepeated(bytes)
   if (!repeated) return
   const { field, name } = repeated

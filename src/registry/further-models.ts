@@ -9,6 +9,9 @@ export interface NamedFurther {
   readonly id: string
 }
 
+/** Most ids in one field: each is looked up, and judged by the access policy. */
+const maxFurther = 100
+
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
 export type CheckFurther = (named: NamedFurther, call: Call) => string
 
@@ -39,7 +42,14 @@ function furtherModelsIn(body: Readonly<Record<string, unknown>>, { named, opaqu
   return named.flatMap((field) => {
     const value = body[field]
     if (!isGiven(value)) return []
-    return (Array.isArray(value) ? value : [value]).map((id: unknown) => {
+    const ids: readonly unknown[] = Array.isArray(value) ? value : [value]
+    if (ids.length > maxFurther) {
+      throw invalidRequest(`'${field}' names ${ids.length} models; the maximum is ${maxFurther}.`, {
+        code: 'array_above_max_length',
+        param: field,
+      })
+    }
+    return ids.map((id) => {
       if (typeof id === 'string') return { field, id }
       throw invalidRequest(`'${field}' names further models: it must be a list of their ids.`, { param: field })
     })

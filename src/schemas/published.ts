@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Parser, parserOf } from './parser.ts'
+import { accepterOf, acceptsPlainly, type Parser, parserOf } from './parser.ts'
 
 /**
  * Ways to say in one schema what is published and what is accepted. A client's body is read loosely: unknown keys and
@@ -79,6 +79,8 @@ export function list<Item extends z.ZodType>(
     if (items.length < atLeast) payload.issues.push({ code: 'too_small', origin: 'array', minimum: atLeast, inclusive: true, input: items })
     for (let at = 0; at < items.length; at++) if (!check(parse, items[at], payload, at)) return
   })
+  const accepts = accepterOf(item)
+  acceptsPlainly(base, (value) => Array.isArray(value) && value.length >= atLeast && value.every(accepts))
   return documentedAs(base as unknown as z.ZodType<z.output<Item>[]>, z.array(item).meta({ ...bounds, ...meta }))
 }
 
@@ -130,6 +132,12 @@ export function openUnion<const Options extends readonly [z.ZodType & Shape, ...
   const base = z.looseObject({ type: fallback === undefined ? z.string() : z.string().nullish() }).check((payload) => {
     const parse = parsers.get(payload.value.type ?? fallback ?? '')
     if (parse) check(parse, payload.value, payload)
+  })
+  const accepters = new Map(options.map((option) => [literalOf(option.shape['type']), accepterOf(option)]))
+  acceptsPlainly(base, (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.hasOwn(value, '__proto__')) return false
+    const type = (value as { type?: unknown }).type ?? fallback
+    return typeof type === 'string' && (accepters.get(type)?.(value) ?? true)
   })
   const meta = { ...(id && { id }), ...(discriminator && { discriminator: { propertyName: 'type' } }) }
   return documentedAs(base as unknown as z.ZodType<z.output<Options[number]>>, oneOf(published ?? options, meta))

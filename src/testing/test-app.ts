@@ -33,6 +33,8 @@ export function testConfig({ models = [], server = {}, ...parts }: ConfigParts =
       streamHeadTimeout: 15,
       heartbeatInterval: 15,
       maxStreamSeconds: 3600,
+      maxJsonMembers: 100_000,
+      maxBufferedBodyBytes: 1024 * 1024 * 1024,
       maxRunningRequests: 10_000,
       drainTimeout: 5,
       trustedProxies: [],

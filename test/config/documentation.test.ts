@@ -58,6 +58,8 @@ test('docs/configuration.md tells the defaults of the server', async () => {
     stream_head_timeout_seconds: server.streamHeadTimeout,
     heartbeat_interval_seconds: server.heartbeatInterval,
     max_stream_seconds: server.maxStreamSeconds,
+    max_json_members: server.maxJsonMembers,
+    max_buffered_body_bytes: server.maxBufferedBodyBytes,
     max_running_requests: server.maxRunningRequests,
     drain_timeout_seconds: server.drainTimeout,
     drain_grace_seconds: server.drainGrace,

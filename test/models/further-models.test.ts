@@ -55,6 +55,17 @@ describe('models that a request names beside its model', () => {
     expect(server.lastDenial()).toMatchObject({ by: 'access_policy' })
   })
 
+  test('[BND-2] are at most 100 in one field', async () => {
+    const ids = Array.from({ length: 100 }, () => 'gpt')
+    expect(await chat('alice', 'openrouter/gpt', { models: ids })).toMatchObject({ status: 200 })
+    expect(await chat('alice', 'openrouter/gpt', { models: [...ids, 'gpt'] })).toEqual({
+      status: 400,
+      param: 'models',
+      code: 'array_above_max_length',
+      sent: [],
+    })
+  })
+
   test('a key’s models count as well', async () => {
     expect(await chat('keyed', 'groq/llama', { models: ['other'] })).toMatchObject({ status: 200, sent: [{ models: ['other'] }] })
     expect(await chat('keyed', 'openai/gpt', {})).toMatchObject({ status: 404 })

@@ -1,5 +1,6 @@
 import type { AbortNotice, CallTrace, Principal, ProviderData, RequestNotes } from '../../call.ts'
 import type { UploadWatch } from '../body.ts'
+import type { BodyBudget } from '../body-budget.ts'
 import { Departure } from './departure.ts'
 import type { DispatchedCall, FoundRoute } from '../mount.ts'
 import { pathOf } from '../request-path.ts'
@@ -61,6 +62,10 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   /** The same, before that: gives back what the request held of limits. */
   settleQuota: ((context: RequestContext) => void) | undefined = undefined
 
+  /** Counts the bytes of its body that are in memory. */
+  bodyBudget: BodyBudget | undefined = undefined
+  #heldBytes = 0
+
   /** Where it stands among the running requests. */
   slot = -1
   readonly request: Request
@@ -112,6 +117,23 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     this.#giveUpUpload = undefined
   }
 
+  holds(bytes: number): void {
+    // What still arrives of a body that was given up is not counted: nothing would release it.
+    if (!this.#giveUpUpload) throw new Error('the body is no longer waited for')
+    try {
+      this.bodyBudget?.take(bytes)
+    } catch (error) {
+      this.#releaseBody()
+      throw error
+    }
+    this.#heldBytes += bytes
+  }
+
+  #releaseBody(): void {
+    this.bodyBudget?.release(this.#heldBytes)
+    this.#heldBytes = 0
+  }
+
   /** Gives up on a body of which nothing has come since `time` (`performance.now()`); absent: on any that is not there yet. */
   abortUpload(reason: Error, time = Infinity): void {
     if (this.#giveUpUpload && this.#uploadMovedAt <= time) this.#giveUpUpload(reason)
@@ -126,6 +148,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     this.ended = true
     if (this.status === 0) return
     clearTimeout(this.#giveUp)
+    this.#releaseBody()
     if (this.closesConnection) this.#connections?.closeUnread?.(this.request)
     else this.#connections?.mayIdle(this.request)
     const { whenOver, settleQuota } = this

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../../errors.ts'
 import type { RequestFinished } from '../../telemetry/events.ts'
+import { BodyBudget } from '../body-budget.ts'
 import { RequestContext } from './context.ts'
 import { cors, type CorsPolicy } from './cors.ts'
 import { hostCheck, isLoopback } from './host-check.ts'
@@ -19,7 +20,7 @@ function around(layers: (Middleware | undefined)[], innermost: Next) {
     layers.filter((layer) => layer !== undefined),
     innermost,
   )
-  const handle = settle(chain, { events, running, stopping: () => false })
+  const handle = settle(chain, { events, running, bodies: new BodyBudget(1_000_000), stopping: () => false })
   const call = (headers: Record<string, string> = {}, init: RequestInit = {}) => {
     const request = new Request('http://localhost/v1/models?key=secret', { ...init, headers })
     return handle(request, new RequestContext(request))

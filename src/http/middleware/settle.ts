@@ -1,5 +1,6 @@
 import { ApiError, invalidRequest } from '../../errors.ts'
 import type { Events } from '../../telemetry/events.ts'
+import type { BodyBudget } from '../body-budget.ts'
 import { toApiError, toErrorResponse } from '../error-response.ts'
 import type { RequestContext } from './context.ts'
 import type { Next } from './middleware.ts'
@@ -81,6 +82,7 @@ const tooSlow = invalidRequest('The request body stopped coming.', {
 export interface SettleOptions {
   readonly events: Pick<Events, 'requestStarted' | 'requestFinished'>
   readonly running: RunningRequests
+  readonly bodies: BodyBudget
   /** True once the server is about to stop: callers are told to close their connections. */
   readonly stopping: () => boolean
 }
@@ -92,7 +94,7 @@ const patience = 1000
  * The outermost layer, and the only one that waits for the answer: turns what was thrown into an error answer, puts the headers
  * that the layers asked for on it, and tells when the request is over, which for a stream is its end.
  */
-export function settle(next: Next, { events, running, stopping }: SettleOptions) {
+export function settle(next: Next, { events, running, bodies, stopping }: SettleOptions) {
   const finish = (context: RequestContext): void => {
     running.delete(context)
     events.requestFinished(context)
@@ -101,6 +103,7 @@ export function settle(next: Next, { events, running, stopping }: SettleOptions)
     running.add(context)
     events.requestStarted()
     context.whenOver = finish
+    context.bodyBudget = bodies
     let answer: Response
     try {
       answer = await next(request, context)

@@ -1,0 +1,185 @@
+import { Members } from './json-scan.ts'
+
+const quote = 0x22
+const backslash = 0x5c
+const colon = 0x3a
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+
+export interface OutlineLimits {
+  /** Deepest nesting of objects and arrays. */
+  readonly depth: number
+  /** Members of all objects together. */
+  readonly members: number
+}
+
+/** What the bytes of one JSON text hold, found without parsing it. Of use where the text is valid JSON, which JSON.parse decides. */
+export interface Outline {
+  /** The members of the outermost object; none where the outermost value is something else. */
+  readonly top: Members
+  /** Members of all objects within the outermost object or array. */
+  readonly nestedMembers: number
+  /** The limit that the text exceeds; the scan ended there. */
+  readonly exceeded?: keyof OutlineLimits
+}
+
+/**
+ * Notes where the members of the outermost object stand, counts those of all others, and ends at the first that exceeds a limit. One pass, without
+ * recursion; strings and long runs of numbers are skipped with the native search. Takes any bytes: nothing is validated. What `json`
+ * holds must not be changed afterwards.
+ */
+export function outlineOf(json: Uint8Array, limits: OutlineLimits): Outline {
+  const outline = scan(json, limits)
+  if (json.length >= large) membersOf.set(json, outline.top)
+  return outline
+}
+
+/** The members of the outermost object, as `outlineOf` finds them. */
+export function topMembersOf(json: Uint8Array): Members {
+  return membersOf.get(json) ?? scan(json, unlimited).top
+}
+
+const unlimited: OutlineLimits = { depth: Infinity, members: Infinity }
+
+/** Bytes from which on a scan costs more than to remember what it found. */
+const large = 65_536
+
+/** Of large texts: they are checked when they arrive, and edited when they are sent on. */
+const membersOf = new WeakMap<Uint8Array, Members>()
+
+function scan(json: Uint8Array, limits: OutlineLimits): Outline {
+  const top = new Members()
+  const ahead = new Ahead(json)
+  let depth = 0
+  let inObject = false
+  let colons = 0
+  /** After the last byte that structures the text. */
+  let plainFrom = 0
+  for (let at = 0; at < json.length; at++) {
+    switch (json[at]) {
+      case quote: {
+        const start = at + 1
+        at = closingQuote(json, start)
+        if (depth !== 1 || !inObject) break
+        const colonAt = skipSpace(json, at + 1)
+        if (json[colonAt] === colon) addMember(top, json, { start, end: at, colonAt })
+        break
+      }
+      case colon:
+        if (++colons > limits.members) return { top, nestedMembers: 0, exceeded: 'members' }
+        break
+      case openBrace:
+      case openBracket:
+        if (++depth > limits.depth) return { top, nestedMembers: 0, exceeded: 'depth' }
+        if (depth > 1) break
+        inObject = json[at] === openBrace
+        top.open = at + 1
+        break
+      case closeBrace:
+      case closeBracket:
+        if (depth-- === 1 && inObject) endMembers(top, json, at)
+        break
+      default:
+        // So many plain bytes in a row are likely numbers, with more to come.
+        if (at - plainFrom >= 8 && depth > 1) at = ahead.next(at + 1) - 1
+        continue
+    }
+    plainFrom = at + 1
+  }
+  return { top, nestedMembers: colons - top.count }
+}
+
+/** A key of the outermost object: quotes left out. */
+interface Key {
+  readonly start: number
+  readonly end: number
+  readonly colonAt: number
+}
+
+function addMember(top: Members, json: Uint8Array, { start, end, colonAt }: Key): void {
+  if (top.count > 0) endValue(top, json, start - 1)
+  for (let at = start; at < end; at++) {
+    if (json[at] !== backslash) continue
+    top.escapedKeys = true
+    break
+  }
+  top.at.push(start, end, skipSpace(json, colonAt + 1), 0)
+  top.count++
+}
+
+/** `before`: where the next key or the closing brace stands. Between them and the value are white space and at most one comma. */
+function endValue(top: Members, json: Uint8Array, before: number): void {
+  let end = before
+  while (isSpace(json[end - 1]) || json[end - 1] === 0x2c) end--
+  top.at[top.count * 4 - 1] = end
+}
+
+function endMembers(top: Members, json: Uint8Array, close: number): void {
+  if (top.count > 0) endValue(top, json, close)
+  top.close = close
+}
+
+/** By byte: whether it begins or ends a string, an object or an array, or stands between a key and its value. */
+const structural = Uint8Array.from({ length: 256 }, (_, byte) => ('"{}[]:'.includes(String.fromCharCode(byte)) ? 1 : 0))
+
+/** Where the next byte stands that structures the text: a native search for each kind, repeated only once the scan has passed what it found. */
+class Ahead {
+  readonly #json: Uint8Array
+  readonly #kinds = [quote, openBrace, closeBrace, openBracket, closeBracket]
+  /** Where the next of each kind stands; -1: not looked for yet. */
+  readonly #found = [-1, -1, -1, -1, -1]
+
+  constructor(json: Uint8Array) {
+    this.#json = json
+  }
+
+  next(from: number): number {
+    // Most runs are short.
+    const near = Math.min(this.#json.length, from + 24)
+    for (let at = from; at < near; at++) if (structural[this.#json[at] as number] === 1) return at
+    let nearest = this.#json.length
+    for (let kind = 0; kind < 5; kind++) {
+      let found = this.#found[kind] as number
+      if (found < near) {
+        found = this.#json.indexOf(this.#kinds[kind] as number, near)
+        if (found < 0) found = this.#json.length
+        this.#found[kind] = found
+      }
+      if (found < nearest) nearest = found
+    }
+    return nearest
+  }
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}
+
+function skipSpace(json: Uint8Array, from: number): number {
+  let at = from
+  while (isSpace(json[at])) at++
+  return at
+}
+
+export function isBeforeColon(json: Uint8Array, from: number): boolean {
+  return json[skipSpace(json, from)] === colon
+}
+
+/** The place of the quote that ends a string whose content begins at `from`, or the end of the text. */
+export function closingQuote(json: Uint8Array, from: number): number {
+  // Names are short, and a call costs more than they do; for anything longer the native search is faster, even from one escaped quote to the next.
+  const near = Math.min(json.length, from + 12)
+  let at = from
+  for (; at < near; at++) {
+    if (json[at] === quote) return at
+    if (json[at] === backslash) at++
+  }
+  for (at = json.indexOf(quote, at); at >= 0; at = json.indexOf(quote, at + 1)) {
+    let start = at
+    while (start > from && json[start - 1] === backslash) start--
+    if ((at - start) % 2 === 0) return at
+  }
+  return json.length
+}
