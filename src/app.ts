@@ -19,6 +19,7 @@ import { requestId } from './http/middleware/request-id.ts'
 import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
 import { runningLimit } from './http/middleware/running-limit.ts'
 import { RunningRequests, settle } from './http/middleware/settle.ts'
+import { strictTransport } from './http/middleware/strict-transport.ts'
 import { trace } from './http/middleware/trace.ts'
 import { findRoutes, mount } from './http/mount.ts'
 import type { Services } from './services.ts'
@@ -45,6 +46,7 @@ export function createApp(services: Services): App {
   const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   const layers = [
     requestId(),
+    strictTransport(server),
     trace(services.traceContexts),
     findRoute(find),
     clientAddress(server.trustedProxies),

@@ -105,7 +105,7 @@ function refuseToBeOpen({ auth, server: { host, allowUnauthenticated } }: Config
 async function readTls({ tls }: ServerConfig): Promise<ListenOptions['tls']> {
   if (!tls) return undefined
   const [cert, key, clientCa] = await Promise.all([readPem(tls.cert), readPem(tls.key), tls.clientCa ? readPem(tls.clientCa) : undefined])
-  return { cert, key, clientCa }
+  return { cert, key, clientCa, ...(tls.ciphers && { ciphers: tls.ciphers.join(':') }) }
 }
 
 async function readPem(path: string): Promise<string> {

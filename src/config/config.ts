@@ -81,8 +81,9 @@ export interface ServerConfig {
   readonly allowedHosts?: readonly string[] | undefined
   readonly allowUnauthenticated: boolean
   readonly workers: number
-  /** Paths of PEM files; with `clientCa`, clients must show a certificate signed by it. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
+  readonly tls?: TlsConfig | undefined
+  /** Seconds that browsers use HTTPS only, by the header `Strict-Transport-Security` over TLS. Absent or 0: no header. */
+  readonly hstsMaxAge?: number | undefined
   readonly cors?: CorsConfig | undefined
   /** CIDRs of proxies whose `x-forwarded-for` (or `forwarded`) counts; empty: nobody's. */
   readonly trustedProxies: readonly string[]
@@ -112,6 +113,15 @@ export interface ServerConfig {
   readonly drainTimeout: number
   /** Seconds between `/readyz` turning false after SIGTERM and the port closing. Default 1; none after Ctrl+C. */
   readonly drainGrace?: number | undefined
+}
+
+export interface TlsConfig {
+  /** Paths of PEM files; with `clientCa`, clients must show a certificate signed by it. */
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string | undefined
+  /** TLS 1.2 cipher suites by OpenSSL's names. Absent: the runtime's. */
+  readonly ciphers?: readonly string[] | undefined
 }
 
 /** Behaviour of `server.cors`; `true` in the file is the development default. */

@@ -91,6 +91,22 @@ export const serverSchema = z.strictObject({
   tls_certfile: z.string().nullish().describe('PEM file with the certificate and its chain; needs `tls_keyfile`.'),
   tls_keyfile: z.string().nullish().describe('PEM file with the private key; needs `tls_certfile`.'),
   tls_cafile: z.string().nullish().describe('PEM file with the authorities that clients must show a certificate of (mutual TLS).'),
+  tls_config: z
+    .strictObject({
+      ciphers: z
+        .array(z.string())
+        .nullish()
+        .describe("The cipher suites of TLS 1.2 to offer, by OpenSSL's names. Absent: the runtime's. Those of TLS 1.3 are always offered."),
+    })
+    .nullish()
+    .describe('How HTTPS is spoken.'),
+  hsts_max_age: z
+    .int()
+    .min(0)
+    .nullish()
+    .describe(
+      'Seconds of `Strict-Transport-Security` (with `includeSubDomains`), sent over TLS only. Absent or 0: the header is not sent.',
+    ),
   cors: z
     .union([z.boolean(), corsSchema])
     .nullish()

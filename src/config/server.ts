@@ -1,4 +1,3 @@
-import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isEverybody } from '../auth/trusted-peers.ts'
 import { readProxies } from '../egress/proxies.ts'
@@ -11,7 +10,8 @@ import { redact } from './redact.ts'
 import { auditSchema, type ServerSection, serverSchema } from './schema-server.ts'
 import type { Report } from './report.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
-import { child, emptyMap, holdsNothing, isEmpty, type MapNode, nodeAt, shown } from './tree.ts'
+import { child, emptyMap, holdsNothing, isEmpty, type MapNode, nodeAt } from './tree.ts'
+import { readTls } from './tls.ts'
 import { type Strictness, validateWritten } from './validate.ts'
 
 /** What a flag or a variable says in the file's place. */
@@ -89,6 +89,7 @@ function readOwn(values: ServerSection, host: string | undefined, { expanded, re
     allowUnauthenticated: values.allow_unauthenticated,
     workers: reading.overrides.workers ?? values.workers,
     ...(tls && { tls }),
+    ...(values.hsts_max_age && { hstsMaxAge: values.hsts_max_age }),
     ...(cors && { cors }),
     trustedProxies: values.trusted_proxies ?? [],
     clientVersions: readClientVersions(values.client_version_check, reading.env),
@@ -149,32 +150,6 @@ function writtenGuards(written: unknown, values: ServerSection): Config['written
   // What the schema took for a secret is masked wherever it stands.
   const masked = redact({ guards: { auth, quota, egress, audit }, secrets: values }) as { guards: Record<string, unknown> }
   return Object.fromEntries(Object.entries(masked.guards).filter(([, value]) => value !== undefined && value !== null))
-}
-
-function readTls(section: MapNode, values: ServerSection, { report, cwd, home }: ServerReading): ServerConfig['tls'] {
-  const { tls_certfile: cert, tls_keyfile: key, tls_cafile: ca } = values
-  const place = child(section, cert ? 'tls_certfile' : key ? 'tls_keyfile' : 'tls_cafile') ?? section
-  if (!cert && !key && !ca) return undefined
-  if (!cert || !key) {
-    const missing = [!cert && 'server.tls_certfile', !key && 'server.tls_keyfile'].filter(Boolean).join(' and ')
-    report.error(place, `HTTPS needs a certificate and its key: ${missing} is missing, and a half of the pair would mean plain HTTP`)
-    return undefined
-  }
-  const absolute = (name: string, path: string) => {
-    const full = resolve(cwd, expandHome(path, home))
-    const node = child(section, name) ?? section
-    try {
-      accessSync(full, constants.R_OK)
-    } catch (error) {
-      report.error(node, `the file ${shown(node)} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown cause'})`)
-    }
-    return full
-  }
-  return {
-    cert: absolute('tls_certfile', cert),
-    key: absolute('tls_keyfile', key),
-    ...(ca && { clientCa: absolute('tls_cafile', ca) }),
-  }
 }
 
 function refuseOpenHost(host: string | undefined, values: ServerSection, at: Place): void {

@@ -4,8 +4,10 @@ export interface ListenOptions {
   port: number
   hostname: string
   fetch(request: Request, connections: Connections): Promise<Response>
-  /** PEM texts. With `clientCa`, only clients that show a certificate signed by it are served. */
-  tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined
+  /** PEM texts. With `clientCa`, only clients that show a certificate signed by it are served. `ciphers`: OpenSSL's list, for TLS 1.2. */
+  tls?:
+    | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly ciphers?: string | undefined }
+    | undefined
   /** Lets several processes listen on the port; the kernel spreads the connections (Linux). */
   sharePort?: boolean
 }
@@ -66,7 +68,12 @@ export function listen(options: ListenOptions): Listener {
       return options.fetch(request, connections)
     },
     ...(tls && {
-      tls: { cert: tls.cert, key: tls.key, ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }) },
+      tls: {
+        cert: tls.cert,
+        key: tls.key,
+        ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+        ...(tls.ciphers && { ciphers: tls.ciphers }),
+      },
     }),
   })
   return {

@@ -47,4 +47,10 @@ export const guarantees: Requirements = {
     when: 'server.egress.deny names the host of a URL that a caller brings, whether this server or a provider would fetch it',
     observed: '400 (url_not_allowed), logged and audited as a denial by egress; deny goes before allow',
   },
+  'GUA-10': {
+    source: 'behaviour §17.2; RFC 6797; docs/configuration.md',
+    when: 'the configuration has tls_config, hsts_max_age, insecure or tenancy of OGX 1.3 and later',
+    observed:
+      'ciphers and Strict-Transport-Security are served over TLS; settings that ask for nothing are no warning; what is not understood is an error',
+  },
 }
