@@ -164,6 +164,7 @@ test.each([
   ['/v1/embeddings', { input: [] }, 'input'],
   ['/v1/embeddings', {}, 'input'],
   ['/v1/embeddings', { messages: 'hi' }, 'messages'],
+  ['/v1/embeddings', { messages: [{ content: [{ type: 'image_url', image_url: 'file:///x' }] }] }, 'messages[0].content[0].image_url'],
   ['/v1/embeddings', { input: 'a', encoding_format: ['base64'] }, 'encoding_format'],
 ])('[ADD-8] a wrong type in a field that Corral reads is a 400 that names it: %s %j', async (path, over, param) => {
   await using on = await stage()

@@ -13,10 +13,11 @@ export const createEmbedding = defineRoute({
   description: 'Turns texts into vectors.',
   body: relayedEmbeddingsRequest,
   responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
-  async handle({ body, bytes, call }, { models }) {
+  async handle({ body, bytes, call }, { models, checkImageUrls }) {
     if ((body.input ?? body.messages ?? undefined) === undefined) {
       throw invalidRequest("Missing required parameter: 'input'.", { code: 'missing_required_parameter', param: 'input' })
     }
+    checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
     return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, { stream: false })
   },
