@@ -62,22 +62,28 @@ function toJson(schema: z.ZodType): Json {
 
 const reference = { type: 'string', pattern: '\\$\\{env\\.[A-Z0-9_]+', description: 'An environment reference.' }
 
-/** Wherever a number, a boolean, a fixed or a patterned text may stand, an environment reference may stand too. */
+const quoted = {
+  number: { type: 'string', pattern: '^[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?$', description: 'A number in quotes.' },
+  boolean: { type: 'string', pattern: '^([Tt]rue|[Ff]alse|yes|no|on|off)$', description: 'A boolean in quotes.' },
+}
+
+/** Wherever a number, a boolean, a fixed or a patterned text may stand, an environment reference may stand too, and the first two in quotes. */
 function withReferences(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withReferences)
   if (typeof schema !== 'object' || schema === null) return schema
   const json = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, keptKeys.has(key) ? value : withReferences(value)]))
-  const isScalar =
-    [json.type].flat().some((type) => ['number', 'integer', 'boolean'].includes(String(type))) || 'const' in json || 'enum' in json
+  const types = [json.type].flat().map(String)
+  const isNumber = types.includes('number') || types.includes('integer')
+  const isScalar = isNumber || types.includes('boolean') || 'const' in json || 'enum' in json
   // Zod's own word for a pattern that it gives besides.
   if (json.format === 'includes') delete json.format
-  const isPicky = [json.type].flat().includes('string') && ('pattern' in json || 'format' in json || 'maxLength' in json)
+  const isPicky = types.includes('string') && ('pattern' in json || 'format' in json || 'maxLength' in json)
   if (!isScalar && !isPicky) return json
   const { description, default: fallback, ...rest } = json
   return {
     ...(description !== undefined && { description }),
     ...(fallback !== undefined && { default: fallback }),
-    anyOf: [rest, reference],
+    anyOf: [rest, reference, ...(isNumber ? [quoted.number] : []), ...(types.includes('boolean') ? [quoted.boolean] : [])],
   }
 }
 

@@ -143,6 +143,7 @@ describe('the JSON Schema for editors', () => {
         {},
         { server: { port: '${env.PORT:=8321}', cors: '${env.CORS:=true}' }, models: [{ model_id: 'a', model_type: '${env.T:=llm}' }] },
       ),
+      file({ max_tokens: '5', temperature: '0.5', refresh_models: 'True' }, { server: { port: '8321', workers: '2' } }),
       file({}, { server: { cors: { allow_origins: ['*'] } }, storage: { backends: { a: { type: 'kv_sqlite', db_path: 'x' } } } }),
       {
         providers: {
@@ -158,6 +159,7 @@ describe('the JSON Schema for editors', () => {
   test('marks slips', () => {
     for (const bad of [
       file({ max_tokens: 'five' }),
+      file({ refresh_models: '5' }),
       file({ mode: 'medium' }),
       file({ basurl: 'x' }),
       file({}, { sevrer: {} }),
