@@ -42,11 +42,9 @@ function versionOf({ base_url, url, api_base, api_version }: AzureConfig): strin
 
 /** The query of one request; undefined at the v1 API, and where the caller's own URL brings it. */
 function queryFor(call: Call, root: string, config: AzureConfig): { 'api-version': string } | undefined {
-  const version = fieldOf(call, 'azure_api_version')
-  if (!namesUrl(call, 'azure_api_base'))
-    return deploymentOf(root) === undefined ? undefined : { 'api-version': version ?? versionOf(config) }
-  const { pathname, searchParams } = urlFieldOf(call, 'azure_api_base').url
-  return deploymentOf(pathname) === undefined || searchParams.has('api-version') ? undefined : { 'api-version': version ?? defaultVersion }
+  const own = namesUrl(call, 'azure_api_base') ? urlFieldOf(call, 'azure_api_base').url : undefined
+  if (deploymentOf(own ? own.pathname : root) === undefined || own?.searchParams.has('api-version')) return undefined
+  return { 'api-version': fieldOf(call, 'azure_api_version') ?? (own ? defaultVersion : versionOf(config)) }
 }
 
 function decoded(name: string): string {

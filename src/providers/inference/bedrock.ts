@@ -80,7 +80,8 @@ async function unless(statuses: readonly number[], asked: Promise<unknown> | und
 
 export const bedrock = defineRemoteInference({
   type: 'remote::bedrock',
-  description: 'Amazon Bedrock, over its OpenAI-compatible endpoint, with a Bedrock API key.',
+  description:
+    'Amazon Bedrock, over its OpenAI-compatible endpoint, with a Bedrock API key; models are listed by the AWS API of the region.',
   baseUrl: (config) => `https://bedrock-runtime.${config.region_name ?? 'us-east-2'}.amazonaws.com/openai/v1`,
   key: { header: 'aws_bearer_token_bedrock', alternatives: keyFields.slice(1), variable: 'AWS_BEARER_TOKEN_BEDROCK' },
   namedKey: (config) => config.aws_bedrock_bearer_token,
