@@ -1,4 +1,5 @@
 import type { Credential } from './authenticator.ts'
+import { withSingleSlashes } from '../access/path-pattern.ts'
 import { toAttributes } from './claims.ts'
 import type { CustomConfig } from './config.ts'
 import { hostOf, jsonObjectOf, type IdentityService } from './identity-service.ts'
@@ -81,9 +82,9 @@ export class CustomLookUp implements LookUp {
   }
 }
 
-/** As it was sent: the path without host and query. */
+/** The path without host and query, with single slashes: as the request is routed, so that no spelling passes an endpoint that decides by it. */
 function pathOf(url: string): string {
-  return URL.parse(url)?.pathname ?? ''
+  return withSingleSlashes(URL.parse(url)?.pathname ?? '')
 }
 
 /** Undefined where they are not lists of texts by name. */

@@ -64,7 +64,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     try {
       const body = route.body && parse(parserFor(route.body), json?.value)
       const result = await route.handle(
-        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, call } as never,
+        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, url: request.url, call } as never,
         deps,
       )
       const response = result instanceof Response ? result : Response.json(result)

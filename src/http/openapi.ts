@@ -36,7 +36,8 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
   return {
     openapi: '3.1.0',
     info,
-    servers: [{ url: '/' }],
+    // Relative to the document's own address, so that it holds behind a proxy that serves this server under a path.
+    servers: [{ url: '.' }],
     tags: [...new Set(routes.map(({ tag }) => tag)), olderTag].map((name) => ({ name })),
     security: [{ bearer: [] }, { apiKey: [] }, { googleApiKey: [] }, {}],
     paths,

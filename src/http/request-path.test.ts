@@ -8,11 +8,14 @@ test('the path of a URL, whole or (as HTTP/1.0 without Host has it) without an a
     ['http://h', '/'],
     ['http://h/', '/'],
     ['http://h/a//?b', '/a'],
-    ['http://h//a/b', '//a/b'],
+    ['http://h//a/b', '/a/b'],
+    ['http://h/a///b//c?d=//e', '/a/b/c'],
+    ['http://h//', '/'],
+    ['http://h/v1//models/hf://a/b', '/v1/models/hf://a/b'],
     ['/readyz', '/readyz'],
     ['/v1/models?u=http://other/path', '/v1/models'],
     ['/', '/'],
-    ['//a/b/', '//a/b'],
+    ['//a/b/', '/a/b'],
   ] as const) {
     expect([url, pathOf(url)]).toEqual([url, path])
   }

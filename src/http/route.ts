@@ -26,6 +26,8 @@ export interface RouteInput<Params, Query, Body> {
   bytes: Uint8Array
   /** The request's. */
   headers: Headers
+  /** The request's, as it was sent. */
+  url: string
   call: Call
 }
 

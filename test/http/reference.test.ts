@@ -80,14 +80,35 @@ describe('/openapi.json', () => {
 })
 
 describe('/docs', () => {
+  test('[PRO-5] the page, its files and the document have relative addresses, so that they work behind a path', async () => {
+    const prefix = 'http://proxy.example/llm'
+    /** As a proxy that serves this server under `/llm/` and removes that. */
+    const through = (url: URL | string) => {
+      const { href } = new URL(url)
+      expect(href).toStartWith(`${prefix}/`)
+      return server.fetch(href.slice(prefix.length))
+    }
+    for (const slashes of ['/', '//', '/?a=/']) {
+      const moved = await through(`${prefix}/docs${slashes}`)
+      expect([moved.status, new URL(moved.headers.get('location') ?? '', `${prefix}/docs${slashes}`).href]).toEqual([308, `${prefix}/docs`])
+    }
+    const html = await (await through(`${prefix}/docs`)).text()
+    const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file).filter((file) => !file.startsWith('data:'))
+    expect(files).toHaveLength(3)
+    for (const file of files) expect((await through(new URL(file, `${prefix}/docs`))).status).toBe(200)
+    const [, address = ''] = /url: '([^']+)'/.exec(await (await through(`${prefix}/docs/start.js`)).text()) ?? []
+    const found = (await (await through(new URL(address, `${prefix}/docs`))).json()) as { servers: { url: string }[] }
+    expect(new URL(found.servers[0]?.url ?? '', new URL(address, `${prefix}/docs`)).href).toBe(`${prefix}/`)
+  })
+
   test('is a page that loads from this server alone', async () => {
     const response = await server.fetch('/docs')
     const page = await response.text()
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'")
     expect(page).not.toMatch(/https?:\/\//)
-    for (const [, path = ''] of page.matchAll(/(?:src|href)="(\/[^"]+)"/g)) {
-      const file = await server.fetch(path)
+    for (const [, path = ''] of page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)) {
+      const file = await server.fetch(`/${path}`)
       expect(file.status).toBe(200)
       expect(file.headers.get('content-type')).toMatch(/^text\/(javascript|css); charset=utf-8$/)
       expect((await file.text()).length).toBeGreaterThan(100)

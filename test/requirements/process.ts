@@ -25,4 +25,14 @@ export const processes: Requirements = {
     observed:
       'the file counts before the environment; loopback and localhost, the collector included, never go to a proxy of the environment; errors name the proxy that was used',
   },
+  'PRO-5': {
+    source: 'field report 68; OpenAPI 3.1 “Server Object”; RFC 3986 §5',
+    when: 'a proxy serves Corral under a path and removes it',
+    observed: 'the reference page, its files, the document and the `servers` in it work: their addresses are relative',
+  },
+  'PRO-6': {
+    source: 'field report, process and command line; RFC 3986 §6.2',
+    when: 'a path has doubled slashes (`//v1/models`, `/v1//models`)',
+    observed: 'it is served as the path with single ones; authentication, policies, public routes and the logs go by that path',
+  },
 }

@@ -1,4 +1,4 @@
-/** The reference page: Swagger UI from the package, our document, nothing from elsewhere. */
+/** The reference page: Swagger UI from the package, our document, nothing from elsewhere. Addresses are relative: a proxy may serve it under a path. */
 export const docsPage = `<!doctype html>
 <html lang="en">
   <head>
@@ -6,18 +6,18 @@ export const docsPage = `<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Corral: API reference</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="stylesheet" href="docs/swagger-ui.css" />
   </head>
   <body>
     <main id="reference"></main>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
+    <script src="docs/swagger-ui-bundle.js"></script>
+    <script src="docs/start.js"></script>
   </body>
 </html>
 `
 
 export const startScript = `SwaggerUIBundle({
-  url: '/openapi.json',
+  url: 'openapi.json',
   dom_id: '#reference',
   deepLinking: true,
   defaultModelsExpandDepth: 0,

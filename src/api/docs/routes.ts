@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { withoutLastSlashes } from '../../access/path-pattern.ts'
 import { notFound } from '../../errors.ts'
 import { defineRoute } from '../define.ts'
 import { contentSecurityPolicy, docsPage, startScript } from './page.ts'
@@ -23,16 +24,26 @@ export const getDocsPage = defineRoute({
   operationId: 'getDocs',
   summary: 'Read the API reference',
   responses: { 200: { description: 'A page for people.', text: 'text/html' } },
-  handle: () =>
-    new Response(docsPage, {
+  handle({ url }) {
+    // The page's addresses are relative to `/docs`.
+    const slashes = lastSlashes(url)
+    if (slashes > 0) return new Response(null, { status: 308, headers: { location: `${'../'.repeat(slashes)}docs` } })
+    return new Response(docsPage, {
       headers: {
         'content-type': 'text/html; charset=utf-8',
         'content-security-policy': contentSecurityPolicy,
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
       },
-    }),
+    })
+  },
 })
+
+/** How many slashes the path of a URL ends with. */
+function lastSlashes(url: string): number {
+  const path = url.replace(/[?#].*$/s, '')
+  return path.length - withoutLastSlashes(path).length
+}
 
 /** File → its type and where its text comes from. Nothing else is served, so no path can lead out. */
 const files: Readonly<Record<string, { type: string; text(): Promise<string> | string }>> = {

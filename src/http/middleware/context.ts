@@ -85,7 +85,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     this.#connections = connections
   }
 
-  /** As it was sent, without query and slashes at its end. */
+  /** Not decoded, without query and slashes at its end, with single slashes. */
   get path(): string {
     return (this.#path ??= pathOf(this.request.url))
   }
