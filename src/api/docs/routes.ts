@@ -41,7 +41,7 @@ export const getDocsPage = defineRoute({
 
 /** How many slashes the path of a URL ends with. */
 function lastSlashes(url: string): number {
-  const path = url.replace(/[?#].*$/s, '')
+  const [path = ''] = url.split(/[?#]/, 1)
   return path.length - withoutLastSlashes(path).length
 }
 
