@@ -34,7 +34,7 @@ export class IdentityProvider {
   }
 
   token(): string {
-    const claims = { sub: 'ann', aud: audience, groups: ['red'], exp: Math.floor(Date.now() / 1000) + 86_400 }
+    const claims = { sub: 'ann', aud: audience, groups: ['red'], scope: 'telemetry.read', exp: Math.floor(Date.now() / 1000) + 86_400 }
     const signed = `${part({ alg: 'RS256', kid: 'bench', typ: 'JWT' })}.${part(claims)}`
     return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), this.#key).toString('base64url')}`
   }
@@ -101,7 +101,21 @@ export function prepareGoverned({ name, provider, folder, port, upstream, corral
   const [program = '', ...words] = corral
   const created = execFileSync(
     program,
-    [...words, 'keys', 'create', '--config', file, '--name', 'bench', '--as', 'ann', '--attribute', 'teams=red'],
+    [
+      ...words,
+      'keys',
+      'create',
+      '--config',
+      file,
+      '--name',
+      'bench',
+      '--as',
+      'ann',
+      '--attribute',
+      'teams=red',
+      '--attribute',
+      'scopes=telemetry.read',
+    ],
     {
       env: { ...process.env, ...env },
       encoding: 'utf8',

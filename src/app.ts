@@ -56,7 +56,7 @@ export function createApp(services: Services): App {
     hostCheck(server),
     originCheck(server.cors),
     bodyLimits(server.maxBodyBytes),
-    authenticate({ authentication, docsNeedAuth: server.docsNeedAuth }),
+    authenticate({ authentication, docsNeedAuth: server.docsNeedAuth, metricsNeedAuth: !config.telemetry?.metrics.public }),
     deprecatedRoutes(events),
     routePolicy(config.routePolicy),
     allowedApis(authentication !== undefined),

@@ -57,6 +57,8 @@ export interface RequestNotes {
   model?: string
   /** The id of the provider that served it. */
   provider?: string
+  /** The provider's own id of the model. */
+  upstreamModel?: string
   /** Of the body, unpacked; absent where none was read. */
   requestBytes?: number | undefined
   /** Of a model's answer, or of its frames in a stream without heartbeats and errors; absent for other answers. */

@@ -34,6 +34,7 @@ export const traceStoreSchema = z.strictObject({
 export const metricsSchema = z.strictObject({
   enabled: z.boolean().nullish(),
   exporter,
+  public: z.boolean().nullish().describe('True: `/metrics` is readable without a credential. False: it takes the scope `telemetry.read`.'),
   interval_ms: z.int().min(100).max(86_400_000).nullish().describe('Between two pushes.'),
 })
 

@@ -59,6 +59,7 @@ export function readTelemetry(root: MapNode, reading: TelemetryReading): Telemet
     metrics: {
       enabled: !off && metrics?.enabled !== false,
       exporter: metrics?.enabled === false ? undefined : readOtlp('metrics', metrics?.exporter, using),
+      public: metrics?.public ?? false,
       interval: otel.number(['OTEL_METRIC_EXPORT_INTERVAL'], { least: 100, most: 86_400_000 }) ?? metrics?.interval_ms ?? 60_000,
     },
     redact: readRedact(values.redact ?? [], child(expanded, 'redact') ?? root, reading),

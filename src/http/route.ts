@@ -52,8 +52,8 @@ export interface RouteDefinition<
   tag: string
   summary: string
   description?: string
-  /** Answers without a credential; `docs`: where the configuration lets everybody read the reference. */
-  public?: boolean | 'docs'
+  /** Answers without a credential; `docs` and `metrics`: where the configuration lets everybody read the reference, or the metrics. */
+  public?: boolean | 'docs' | 'metrics'
   deprecated?: boolean
   params?: Params
   query?: Query

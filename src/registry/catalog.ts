@@ -41,10 +41,16 @@ export interface ModelCatalog {
   unregister(id: string, call: Call): Promise<void>
   /** The providers whose first listing is still awaited. */
   readonly awaited: readonly string[]
-  /** The catalogue's id of what is called `told`; undefined: the catalogue that everybody shares has no such model, or several. Waits for nothing. */
+  /**
+   * The catalogue's id of what is called `told`; undefined: the catalogue that everybody shares has no such model, or several. What callers
+   * have registered is not in it. Waits for nothing.
+   */
   catalogued(told: string): string | undefined
-  /** Whether that catalogue, a configured or a registered model has this model of a provider. Waits for nothing. */
-  lists(providerId: string, upstreamId: string): boolean
+  /**
+   * The catalogue's id of a provider's model that is listed or configured, or, where the provider lists none, registered. Undefined for others. Waits
+   * for nothing.
+   */
+  cataloguedTarget(providerId: string, upstreamId: string): string | undefined
 }
 
 /** Milliseconds. */

@@ -96,6 +96,7 @@ class Meter {
     if (notes) {
       notes.model = request.told
       notes.provider = providerId
+      notes.upstreamModel = request.model
     }
     if (!this.#governance) return undefined
     const facts = {

@@ -101,7 +101,6 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   catalogued(told: string): string | undefined {
     const exact = this.#shared.byId(told) ?? this.#aliases.get(told)
     if (exact) return 'id' in exact ? exact.id : exact.model.modelId
-    if (this.#registeredNow().registered?.named(told).length) return told
     const slash = told.indexOf('/')
     const prefixed = slash > 0 ? this.#shared.ofProvider(told.slice(0, slash), told.slice(slash + 1)) : undefined
     if (prefixed) return prefixed.id
@@ -109,11 +108,15 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     return others.length === 0 ? only?.id : undefined
   }
 
-  lists(providerId: string, upstreamId: string): boolean {
-    if (this.#shared.ofProvider(providerId, upstreamId)) return true
+  cataloguedTarget(providerId: string, upstreamId: string): string | undefined {
+    const listed = this.#shared.ofProvider(providerId, upstreamId)
+    if (listed) return listed.id
     const isTarget = (alias: Alias): boolean =>
       (alias.providerId === undefined || alias.providerId === providerId) && upstreamOf(alias.model) === upstreamId
-    return this.#aliases.all.some(isTarget) || (this.#registeredNow().registered?.all.some(isTarget) ?? false)
+    const id = catalogueId(providerId, upstreamId)
+    if (this.#aliases.all.some(isTarget)) return id
+    // A provider that lists its models vouches for names; a caller who registers one of another provider is believed.
+    return !this.#offers.has(providerId) && this.#registeredNow().registered?.all.some(isTarget) ? id : undefined
   }
 
   resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>> {

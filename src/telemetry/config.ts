@@ -59,6 +59,8 @@ export interface TelemetryConfig {
   /** Traces on this machine; absent: none are kept. */
   readonly store?: TraceStoreConfig | undefined
   readonly metrics: {
+    /** Whether `/metrics` is readable without a credential. */
+    readonly public: boolean
     /** False: nothing is counted, and `/metrics` answers 404. */
     readonly enabled: boolean
     /** Absent: nothing is pushed. */
@@ -93,6 +95,6 @@ export const defaultTelemetry: TelemetryConfig = {
     batchSize: 512,
     delay: 1_000,
   },
-  metrics: { enabled: true, interval: 60_000 },
+  metrics: { enabled: true, public: false, interval: 60_000 },
   redact: [],
 }

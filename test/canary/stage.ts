@@ -242,7 +242,7 @@ function configOf(secrets: Operators, { namespace, upstream, identity, issuer, c
           issuer.section({}, { uri: `${issuer.keys.url}/jwks?key=${secrets.jwksQuery.value}`, token: secrets.jwksToken.value }),
           {
             type: 'oauth2_token',
-            claims_mapping: { sub: 'roles', roles: 'roles' },
+            claims_mapping: { sub: 'roles', roles: 'roles', scope: 'scopes' },
             introspection: {
               url: `${identity.url}/introspect`,
               client_id: 'corral',

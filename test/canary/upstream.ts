@@ -96,7 +96,8 @@ export async function echoingIdentityService(): Promise<MockUpstream> {
       headers: { ...headersWith(request), 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
-    if (token.includes('good')) return answer({ active: true, sub: 'alice', username: 'alice', scope: 'read', roles: ['admin'] })
+    if (token.includes('good'))
+      return answer({ active: true, sub: 'alice', username: 'alice', scope: 'read telemetry.read', roles: ['admin'] })
     if (token.includes('nonsense')) return { status: 200, body: toldWithForm(request) }
     if (token.includes('down')) return { status: 500, body: toldWithForm(request) }
     if (token.includes('refused'))

@@ -161,7 +161,21 @@ async function start(upstream: MockUpstream): Promise<Program> {
 }
 
 async function newKey(program: Program, name: string): Promise<string> {
-  return (await command(program, 'keys', 'create', '--name', name, '--as', name, '--attribute', `teams=${name}s`)).stdout.trim()
+  return (
+    await command(
+      program,
+      'keys',
+      'create',
+      '--name',
+      name,
+      '--as',
+      name,
+      '--attribute',
+      `teams=${name}s`,
+      '--attribute',
+      'scopes=telemetry.read',
+    )
+  ).stdout.trim()
 }
 
 const command = ({ folder }: Program, ...given: string[]) =>

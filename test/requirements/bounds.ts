@@ -16,4 +16,14 @@ export const bounds: Requirements = {
     when: 'request bodies in flight would take more than `server.max_buffered_body_bytes`, decompressed',
     observed: '503 `too_many_request_bytes` with Retry-After; the bytes are released when each request ends, however it ends',
   },
+  'BND-4': {
+    source: 'field report; docs/metrics.md',
+    when: 'callers register models and use them',
+    observed: 'no metric has the registered name as a label; their targets are labels, where the provider lists them or lists nothing',
+  },
+  'BND-5': {
+    source: 'field report; docs/metrics.md',
+    when: 'callers are authenticated and one reads /metrics',
+    observed: '403 without the scope `telemetry.read`; with `telemetry.metrics.public` it is readable without a credential',
+  },
 }

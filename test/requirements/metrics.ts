@@ -22,7 +22,7 @@ export const metrics: Requirements = {
   'MET-5': {
     source: 'issue 4',
     when: 'there is authentication',
-    observed: '/metrics demands a credential, and who may read it is for the route policy',
+    observed: '/metrics demands a credential whose principal has the scope `telemetry.read`, and that the route policy admits',
   },
   'MET-6': {
     source: 'issue 4',

@@ -2,20 +2,8 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import type { AccessPolicy, Decision, Resource } from '../../access/policy.ts'
 import { denialOf, hidden } from '../../access/refusal.ts'
 import type { Call } from '../../call.ts'
-import { ApiError, type Denial } from '../../errors.ts'
+import type { Denial } from '../../errors.ts'
 import type { StoredTrace, TraceFilter, TraceStore } from '../../telemetry/store/reader.ts'
-
-/** What a principal's attribute `scopes` must hold, as in Llama Stack. */
-export const readScope = 'telemetry.read'
-
-/** Throws ApiError 403 where somebody who is known lacks the scope. */
-export function demandScope({ principal }: Pick<Call, 'principal'>): void {
-  if (!principal || principal.attributes['scopes']?.includes(readScope)) return
-  throw new ApiError('permission_error', `Reading telemetry takes the scope '${readScope}' in the attribute 'scopes'.`, {
-    code: 'missing_scope',
-    denial: { by: 'access_policy', reason: `the scope ${readScope} is missing`, action: 'read', resource: 'trace::*' },
-  })
-}
 
 /** Which traces a caller may read: its own, and others' as the access policy permits. */
 export class ReadableTraces {

@@ -17,7 +17,8 @@ import { openTraceStore, type StoredTrace, type TraceStore } from '../../telemet
 import type { SpanRecord } from '../../telemetry/traces/span.ts'
 import { recordOf } from './log-event.ts'
 import { MetricSums } from './metrics.ts'
-import { demandScope, ReadableTraces } from './readable.ts'
+import { demandScope } from '../telemetry-scope.ts'
+import { ReadableTraces } from './readable.ts'
 import { below, meetsAll, type SpanOfTrace, toSpan, toSpanWithStatus, toTrace } from './spans.ts'
 
 export interface TraceQueriesDeps {
@@ -124,7 +125,7 @@ export class TraceQueries {
     sought: Sought | undefined,
     work: (readable: ReadableTraces, store: TraceStore) => Promise<T> | T,
   ): Promise<T> {
-    demandScope(call)
+    demandScope(call, 'trace::*')
     const { path, policy } = this.#deps
     using store = await openTraceStore(path).catch((error: unknown) => {
       throw unreadable(error)

@@ -8,16 +8,22 @@ export interface AuthenticateOptions {
   readonly authentication: Authentication | undefined
   /** Whether the reference page and the OpenAPI document want a credential. */
   readonly docsNeedAuth: boolean
+  /** Whether the metrics want one. */
+  readonly metricsNeedAuth: boolean
 }
 
 /**
  * Finds out who is asking: `context.principal`. Every path wants a credential, unknown ones included, but for routes that say they are
  * public. Costs no promise where the answer is at hand. Undefined where there is no authentication.
  */
-export function authenticate({ authentication, docsNeedAuth }: AuthenticateOptions): Middleware | undefined {
+export function authenticate({ authentication, docsNeedAuth, metricsNeedAuth }: AuthenticateOptions): Middleware | undefined {
   if (!authentication) return undefined
+  const open = new Set<AnyRoute<never>['public']>([true])
+  if (!docsNeedAuth) open.add('docs')
+  if (!metricsNeedAuth) open.add('metrics')
   return (request, context, next) => {
-    if (isPublic(context.found?.route, docsNeedAuth)) return next(request, context)
+    // Methods that no route answers are not public either: there is no route to say so.
+    if (open.has(context.found?.route.public)) return next(request, context)
     const principal = authentication.authenticate(context)
     if (principal instanceof Promise) return authenticated(principal, context, next)
     context.principal = principal
@@ -28,9 +34,4 @@ export function authenticate({ authentication, docsNeedAuth }: AuthenticateOptio
 async function authenticated(pending: ReturnType<Authentication['authenticate']>, context: RequestContext, next: Next): Promise<Response> {
   context.principal = await pending
   return next(context.request, context)
-}
-
-/** Methods that no route answers are not public either: there is no route to say so. */
-function isPublic(route: Pick<AnyRoute<never>, 'public'> | undefined, docsNeedAuth: boolean): boolean {
-  return route?.public === true || (route?.public === 'docs' && !docsNeedAuth)
 }

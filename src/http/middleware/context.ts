@@ -40,6 +40,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   route: string | undefined = undefined
   model: string | undefined = undefined
   provider: string | undefined = undefined
+  upstreamModel: string | undefined = undefined
   requestBytes: number | undefined = undefined
   answerBytes: number | undefined = undefined
   inputTokens: number | undefined = undefined

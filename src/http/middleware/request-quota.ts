@@ -27,7 +27,7 @@ export function requestQuota(governance: Pick<Governance, 'admitRequest'> | unde
 function isCounted(found: RequestContext['found']): boolean {
   if (!found || found.route.public) return false
   const { path } = found.route
-  return path !== '/metrics' && !path.startsWith('/v1alpha/admin/')
+  return !path.startsWith('/v1alpha/admin/')
 }
 
 async function afterWait(pending: Promise<AdmittedRequest | undefined>, context: RequestContext, next: Next): Promise<Response> {

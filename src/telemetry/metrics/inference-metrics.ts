@@ -117,7 +117,7 @@ export class InferenceMetrics {
   #addCapability(capability: string): ByModel<ClientSeries> {
     const { models } = this.#options
     const added = new ByModel(
-      (provider, upstream) => (models().lists(provider, upstream) ? upstream : undefined),
+      (provider, upstream) => (models().cataloguedTarget(provider, upstream) === undefined ? undefined : upstream),
       (provider, label) => this.#series(capability, provider, label),
     )
     this.#byCapability.set(capability, added)

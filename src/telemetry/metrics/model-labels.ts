@@ -4,11 +4,11 @@ import { other } from './instruments.ts'
 export interface KnownModels {
   /** The catalogue's id of what a caller calls `told`; undefined: the catalogue has no such model, or several. */
   catalogued(told: string): string | undefined
-  /** Whether the operator's catalogue has this model of a provider. */
-  lists(providerId: string, upstreamId: string): boolean
+  /** The catalogue's id of a provider's model; undefined: it is not known. */
+  cataloguedTarget(providerId: string, upstreamId: string): string | undefined
 }
 
-export const knowsNothing: KnownModels = { catalogued: () => undefined, lists: () => false }
+export const knowsNothing: KnownModels = { catalogued: () => undefined, cataloguedTarget: () => undefined }
 
 /** Names that are kept with their handles; more are looked up each time. */
 const mostKept = 4_000
@@ -29,12 +29,17 @@ export class ByModel<Handles> {
 
   /** `provider` must be one of few. */
   get(provider: string, model: string): Handles {
+    return this.find(provider, model) ?? this.#otherOf(provider)
+  }
+
+  /** Undefined for unknown models. */
+  find(provider: string, model: string): Handles | undefined {
     return this.#known.get(provider)?.get(model) ?? this.#look(provider, model)
   }
 
-  #look(provider: string, model: string): Handles {
+  #look(provider: string, model: string): Handles | undefined {
     const label = model === '' ? '' : this.#label(provider, model)
-    if (label === undefined) return this.#otherOf(provider)
+    if (label === undefined) return undefined
     const handles = this.#make(provider, label)
     if (this.#size < mostKept) {
       const models = this.#known.get(provider) ?? new Map<string, Handles>()

@@ -28,8 +28,10 @@ export interface RequestMetricsOptions {
 interface RouteSeries {
   /** By method, then by status. */
   readonly http: Map<string, (HttpSeries | undefined)[]>
-  /** Of routes that ask a model. */
+  /** Of routes that ask a model, by the name that the caller used. */
   readonly models: ByModel<ServerSeries> | undefined
+  /** The same by the provider's own id: for names that callers have registered. */
+  readonly targets: ByModel<ServerSeries> | undefined
 }
 
 interface HttpSeries {
@@ -80,7 +82,9 @@ export class RequestMetrics {
     if (event.callerLeft) this.#left.add(1)
     const error = event.callerLeft ? undefined : (event.error ?? event.failure)
     if (error instanceof ApiError && error.denial) this.#countRefusal(error)
-    if (route.models) this.#measureAnswer(event, route.models, { seconds, endedAt, error })
+    if (route.models && route.targets) {
+      this.#measureAnswer(event, this.#seriesOf(event, route.models, route.targets), { seconds, endedAt, error })
+    }
   }
 
   #httpSeries(route: RouteSeries, { request, status, route: path }: RequestFinished): HttpSeries {
@@ -97,13 +101,18 @@ export class RequestMetrics {
     return series
   }
 
+  #seriesOf(event: RequestFinished, models: ByModel<ServerSeries>, targets: ByModel<ServerSeries>): ServerSeries {
+    const { provider = '', model = '', upstreamModel } = event
+    const id = provider === '' || this.#options.providers.has(provider) ? provider : other
+    return models.find(id, model) ?? (upstreamModel === undefined ? models.get(id, model) : targets.get(id, upstreamModel))
+  }
+
   #measureAnswer(
     event: RequestFinished,
-    models: ByModel<ServerSeries>,
+    series: ServerSeries,
     { seconds, endedAt, error }: { seconds: number; endedAt: number; error: unknown },
   ): void {
-    const { provider, model = '', firstTokenAt, outputTokens, startedAt } = event
-    const series = models.get(provider === undefined || this.#options.providers.has(provider) ? (provider ?? '') : other, model)
+    const { firstTokenAt, outputTokens, startedAt } = event
     if (error === undefined) series.whole.observe(seconds)
     else series.duration(errorTypeOf(error)).observe(seconds)
     if (firstTokenAt === undefined) return
@@ -121,27 +130,29 @@ export class RequestMetrics {
 
   #addRoute(path: string): RouteSeries {
     const operation = operationRoutes.find(([end]) => path.endsWith(end))?.[1]
-    const route: RouteSeries = { http: new Map(), models: operation === undefined ? undefined : this.#byModel(operation) }
+    const route: RouteSeries = { http: new Map(), ...this.#byModel(operation) }
     this.#routes.set(path, route)
     return route
   }
 
-  #byModel(operation: string): ByModel<ServerSeries> {
+  #byModel(operation: string | undefined): Pick<RouteSeries, 'models' | 'targets'> {
+    if (operation === undefined) return { models: undefined, targets: undefined }
     const { providers, models } = this.#options
     const { duration, firstToken, perToken } = this.#families
-    return new ByModel(
-      (_provider, told) => models().catalogued(told),
-      (provider, label) => {
-        const name = provider === '' || provider === other ? provider : providerName(providers.get(provider), provider)
-        const set = [operation, name, provider, label] as const
-        return {
-          duration: (error) => duration.bind(...set, error),
-          whole: duration.bind(...set, ''),
-          firstToken: firstToken.bind(...set),
-          perToken: perToken.bind(...set),
-        }
-      },
-    )
+    const make = (provider: string, label: string): ServerSeries => {
+      const name = provider === '' || provider === other ? provider : providerName(providers.get(provider), provider)
+      const set = [operation, name, provider, label] as const
+      return {
+        duration: (error) => duration.bind(...set, error),
+        whole: duration.bind(...set, ''),
+        firstToken: firstToken.bind(...set),
+        perToken: perToken.bind(...set),
+      }
+    }
+    return {
+      models: new ByModel((_provider, told) => models().catalogued(told), make),
+      targets: new ByModel((provider, upstream) => models().cataloguedTarget(provider, upstream), make),
+    }
   }
 }
 

@@ -1,14 +1,39 @@
 import { expect, test } from 'bun:test'
-import { providerOf } from '../../../src/testing/index.ts'
+import { defaultTelemetry } from '../../../src/telemetry/config.ts'
+import { providerOf, recordedLog } from '../../../src/testing/index.ts'
 import { asking, known, outcome, routesBeginning, serve } from '../../pipeline/stage.ts'
 import { parseText, valuesOf } from './parse-text.ts'
 
+const reader = { attributes: { scopes: ['profile', 'telemetry.read'] } }
+
 test('[MET-5] /metrics demands a credential once there is authentication, and counts who came without', async () => {
-  await using server = await serve({ providers: [providerOf('up', {})] }, known({ alice: { attributes: {} } }))
+  await using server = await serve({ providers: [providerOf('up', {})] }, known({ alice: reader }))
   expect((await server.fetch('/metrics')).status).toBe(401)
   const families = parseText(await (await server.fetch('/metrics', asking('alice'))).text())
   const refused = { corral_denied_by: 'authentication', corral_denied_code: 'authentication_error' }
   expect(valuesOf(families, 'corral_refusals_total', refused)).toEqual([1])
+})
+
+test.each([
+  ['no scopes', {}],
+  ['other scopes', { scopes: ['telemetry', 'telemetry.reader', 'telemetry.write'] }],
+  ['the scope as another attribute', { roles: ['telemetry.read'] }],
+])('[BND-5] %s: 403, and the access log says why', async (_, attributes: Record<string, string[]>) => {
+  const log = recordedLog()
+  await using server = await serve({}, known({ alice: { attributes } }), { log })
+  expect(await outcome(await server.fetch('/metrics', asking('alice')))).toBe('403 missing_scope')
+  expect(log.lines.some(({ fields }) => fields['denied_because'] === 'the scope telemetry.read is missing')).toBe(true)
+})
+
+test('[BND-5] public metrics are readable with any credential and with none, as far as the route policy admits', async () => {
+  const telemetry = { ...defaultTelemetry, metrics: { ...defaultTelemetry.metrics, public: true } }
+  const callers = known({ alice: { attributes: {} } })
+  await using server = await serve({ telemetry }, callers)
+  for (const init of [{}, asking('alice'), asking('nobody')]) expect((await server.fetch('/metrics', init)).status).toBe(200)
+  expect((await server.fetch('/v1/models')).status).toBe(401)
+  expect((await server.fetch('/metrics', { method: 'POST' })).status).toBe(401)
+  await using closed = await serve({ telemetry, routePolicy: routesBeginning('/v1') }, callers)
+  expect(await outcome(await closed.fetch('/metrics'))).toBe('403 route_not_permitted')
 })
 
 test('[MET-5] who may read /metrics is for the route policy', async () => {
@@ -20,7 +45,7 @@ test('[MET-5] who may read /metrics is for the route policy', async () => {
 
 test('[MET-2] how much of a limit is used, by its name and never by whom; refusals by the limit that refused', async () => {
   const quota = { limits: [{ name: 'few', period: 'day', requests: 4, per: ['user'], when: [] }] } as const
-  await using server = await serve({ quota }, known({ alice: { attributes: {} }, bob: { attributes: {} } }))
+  await using server = await serve({ quota }, known({ alice: { attributes: {} }, bob: reader }))
   for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
   const families = parseText(await (await server.fetch('/metrics', asking('bob'))).text())
   const limit = { corral_limit_name: 'few', corral_limit_unit: 'requests', corral_limit_period: 'day' }

@@ -43,7 +43,7 @@ function attributesOf(fields: Fields, number: number): Record<string, string> {
 
 function pushingTo(url: string): TelemetryConfig {
   const exporter = { url, headers: {}, timeout: 1_000, compression: 'none' } as const
-  return { ...defaultTelemetry, metrics: { enabled: true, interval: 50, exporter } }
+  return { ...defaultTelemetry, metrics: { enabled: true, public: false, interval: 50, exporter } }
 }
 
 test('[MET-7] a collector gets the same numbers, by OpenTelemetry’s protocol', async () => {
