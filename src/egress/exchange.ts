@@ -114,8 +114,8 @@ export class Exchange implements EgressBody, EventListenerObject {
   async bytes(limit: number): Promise<Uint8Array> {
     const { headers } = this.#response as Response
     const length = headers.get('content-length')
-    // Length known, nothing packed: the whole of it in one go, much faster than piece by piece.
-    if (length === null || isPacked(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
+    // Length known, nothing packed or read: the whole of it in one go, much faster than piece by piece.
+    if (this.#reader || length === null || isPacked(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
     if (Number(length) > limit) throw this.#tooLarge(limit)
     if (this.#over) return new Uint8Array()
     this.#timer = setTimeout(Exchange.#giveUpIdle, this.#idleTimeout(), this)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { chatReply, chatStream, completionReply, completionStream, jsonReply } from '../../src/testing/index.ts'
+import { chatFrames, chatReply, chatStream, completionReply, completionStream, jsonReply } from '../../src/testing/index.ts'
 import { asked, dataOf, question, stage } from './stage.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -105,7 +105,7 @@ describe('a whole answer', () => {
     ['a list', { body: '[]' }, /not a JSON object/],
     ['nothing', { body: '' }, /an empty body/],
     ['JSON without choices', jsonReply({ id: '1' }), /without 'choices'/],
-    ['a stream', chatStream(), /a stream that was not asked for/],
+    ['a stream that breaks off', { body: chatFrames().slice(0, 3) }, /broke off/],
   ])('that is %s is a 502', async (_, script, message) => {
     await using on = await stage([script])
     const response = await on.post('/v1/chat/completions', question)

@@ -22,4 +22,14 @@ export const malformed: Requirements = {
     when: 'every choice of a stream has its finish reason and no frame comes for two seconds, though the connection stays open',
     observed: 'the stream ends with [DONE], the request to the provider is aborted, and missing usage is estimated and marked so',
   },
+  'MAL-5': {
+    source: 'field report; docs/adding-a-provider.md',
+    when: 'a body is an event stream, JSON, HTML or text, whatever its content type says and whatever was requested',
+    observed: 'the caller gets what it requested, a stream or one response; HTML and text are a 502',
+  },
+  'MAL-6': {
+    source: 'field report; openai-spec',
+    when: 'a stream that was not requested is folded into one response',
+    observed: 'it says all that the stream said: tool calls, log probabilities, usage, each choice, unknown fields',
+  },
 }

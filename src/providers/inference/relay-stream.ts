@@ -15,6 +15,13 @@ const endPatience = 2_000
 /** The largest frame that passes: an image or a long tool call can be megabytes. */
 const largestFrame = 16 * 1024 * 1024
 
+/** A whole response as the frames of a stream. */
+export interface ConvertedReply {
+  frames: Uint8Array
+  count: number
+  usage: Usage | undefined
+}
+
 export interface RelayOptions {
   upstream: Upstream
   /** The model as the caller knows it. */
@@ -37,6 +44,8 @@ export interface RelayOptions {
   asked: Asked
   /** Default: `setTimeout`. */
   startTimer?: StartTimer | undefined
+  /** Makes frames of a whole response that is sent as an event stream, or throws; absent: the body is known to be one. */
+  convert?: ((body: Uint8Array) => ConvertedReply) | undefined
   /** Where edited frames are written; shared by streams. */
   slab: Slab
   /** Where what the stream says of itself is noted; absent: in an object of its own. */
@@ -69,6 +78,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
   #over = false
+  /** By its first byte the body is an event stream. */
+  #isJudged = false
 
   constructor(body: EgressBody, options: RelayOptions) {
     this.#body = body
@@ -92,7 +103,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
       } catch (error) {
         this.#cut(error)
       }
-      if (pieces) this.#take(pieces)
+      const convert = this.#isJudged ? undefined : this.#judge(pieces)
+      if (pieces && convert) return this.#converted(pieces, convert)
+      if (pieces && !this.#over) this.#take(pieces)
       else if (!this.#over) this.#close()
       if (this.#stopEndTimer && (this.#over || this.facts.frames !== frames)) this.#disarm()
       if (this.#editor.written > 0) {
@@ -111,6 +124,31 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     this.#disarm()
     this.#body.cancel()
     return { done: true, value: undefined }
+  }
+
+  /** JSON and HTML are recognized by their first byte. Returns how to convert the body where it is JSON. */
+  #judge(pieces: readonly Uint8Array[] | undefined): RelayOptions['convert'] {
+    const { convert, upstream } = this.#options
+    const first = convert ? firstByte(pieces ?? noPieces) : 0
+    this.#isJudged = first !== undefined
+    if (first === openBrace || first === openBracket) return convert
+    if (first === lessThan) this.#fail(nonsense(upstream, 'answered with an HTML page in place of a stream'))
+    return undefined
+  }
+
+  async #converted(
+    pieces: readonly Uint8Array[],
+    convert: NonNullable<RelayOptions['convert']>,
+  ): Promise<IteratorResult<Uint8Array, void>> {
+    this.#over = true
+    try {
+      const rest = await this.#body.bytes(largestFrame)
+      const { frames, count, usage } = convert(Buffer.concat([...pieces, rest]))
+      Object.assign(this.facts, { usage, firstTokenAt: performance.now(), frames: count, complete: true })
+      return { done: false, value: frames }
+    } catch (error) {
+      throw toTransportError(this.#options.upstream, error)
+    }
   }
 
   /** Only usage and `[DONE]` may still come. A frame that comes in time stops the timer. */
@@ -290,6 +328,17 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #malformed(): void {
     this.#fail(nonsense(this.#options.upstream, 'sent a frame in its stream that is not a JSON object'))
   }
+}
+
+const openBrace = 0x7b
+const openBracket = 0x5b
+const lessThan = 0x3c
+const noPieces: readonly Uint8Array[] = []
+
+/** The first byte that is no white space and no byte order mark; undefined when there is none. */
+function firstByte(pieces: readonly Uint8Array[]): number | undefined {
+  for (const piece of pieces) for (const byte of piece) if (byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf) return byte
+  return undefined
 }
 
 /** Of one stream. */

@@ -1,21 +1,31 @@
 import type { Call } from '../../call.ts'
-import { acceptEncoding, type CallerUrl, defaultFirstByteTimeout, defaultIdleTimeout, type EgressResponse } from '../../egress/egress.ts'
+import {
+  acceptEncoding,
+  type CallerUrl,
+  defaultFirstByteTimeout,
+  defaultIdleTimeout,
+  type EgressResponse,
+  type EgressBody,
+  EgressError,
+} from '../../egress/egress.ts'
 import { Slab } from '../../wire/byte-writer.ts'
+import { encodeJson } from '../../wire/json-edit.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
 import { base64Embeddings, usageInStreams } from './additions.ts'
+import { bodyOf, kindOf, lookAt } from './body-kind.ts'
 import { isFault } from './fault.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { omittedFields } from './omitted-fields.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
-import { toJsonReply } from './relay-reply.ts'
-import { RelayStream } from './relay-stream.ts'
+import { toJsonReply, type WholeReply } from './relay-reply.ts'
+import { type ConvertedReply, type RelayOptions, RelayStream } from './relay-stream.ts'
 import { toRequestBytes } from './request-bytes.ts'
-import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { StreamFold } from './stream-to-whole.ts'
+import { cutOff, nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
 import { credentialsIn } from './upstream-question.ts'
 import { credentialsInUrl } from './url-credentials.ts'
 import { endpointOf, traceHeaders } from './trace-headers.ts'
-import { readUsage } from './usage.ts'
-import { toChunks } from './whole-to-stream.ts'
+import { toChunks, type WholeCompletion } from './whole-to-stream.ts'
 
 /** The largest whole answer: embeddings of many texts are megabytes. */
 const largestReply = 64 * 1024 * 1024
@@ -127,10 +137,8 @@ export class Relay {
           network: options.network,
         })
         if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
-        if (streams) return await this.#stream(response, { capability, request, upstream, facts })
-        refuseEventStream(response, upstream)
-        const body = await response.content.bytes(largestReply)
-        return toJsonReply(body, { upstream, status: response.status, told: request.told, capability, encoding: encodingOf(request.body) })
+        const exchange = { capability, request, upstream, facts }
+        return await (streams ? this.#stream(response, exchange) : this.#whole(response, exchange))
       } catch (error) {
         throw toTransportError(upstream, error)
       }
@@ -145,21 +153,33 @@ export class Relay {
   }
 
   async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
-    const { capability, request, upstream, facts } = exchange
-    const { headers, content } = response
-    const type = headers.get('content-type') ?? ''
-    if (/\bjson\b/i.test(type) && !/ndjson|jsonl/i.test(type)) return this.#wholeAsStream(response, exchange)
-    if (/html/i.test(type)) {
-      content.cancel()
-      throw nonsense(upstream, 'answered with an HTML page in place of a stream')
+    const { upstream } = exchange
+    // What is said to be an event stream is looked at by `RelayStream` once it comes: the caller gets the head before.
+    if (isEventStream(response.headers)) {
+      const convert: RelayOptions['convert'] = (body) => toFrames(body, response, exchange)
+      return this.#relayed(response.content, exchange, { withholdUsage: !wantsUsage(exchange), convert })
     }
-    const { stream_options } = request.body
+    const { kind, content } = await lookAt(response.content)
+    if (kind === 'events') return this.#relayed(content, exchange, { withholdUsage: !wantsUsage(exchange) })
+    if (kind === 'json') return toStreamReply(toFrames(await content.bytes(largestReply), response, exchange))
+    content.cancel()
+    if (kind === 'empty') throw cutOff(upstream)
+    throw nonsense(upstream, `answered with ${kind === 'html' ? 'an HTML page' : 'text'} in place of a stream`)
+  }
+
+  #relayed(
+    content: EgressBody,
+    exchange: Exchange,
+    { withholdUsage, convert }: Pick<RelayOptions, 'withholdUsage' | 'convert'>,
+  ): RelayStream {
+    const { capability, request, upstream, facts } = exchange
     return new RelayStream(content, {
       upstream,
       told: request.told,
       idPrefix: idPrefix(capability),
       object: capability === 'chat' ? 'chat.completion.chunk' : 'text_completion',
-      withholdUsage: stream_options?.include_usage !== true,
+      withholdUsage,
+      convert,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
       patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
@@ -171,16 +191,66 @@ export class Relay {
     })
   }
 
-  /** The upstream answered a request for a stream with one document: an error, or a whole completion that becomes a short stream. */
-  async #wholeAsStream({ status, headers, content }: EgressResponse, { capability, request, upstream }: Exchange): Promise<StreamReply> {
-    const bytes = await content.bytes(largestReply)
-    const whole = parse(bytes)
-    const wantsUsage = request.body.stream_options?.include_usage === true
-    const chunks = whole && toChunks(whole, { told: request.told, idPrefix: idPrefix(capability), wantsUsage })
-    if (chunks) return framesOf(chunks, whole['usage'])
-    if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
-    throw nonsense(upstream, 'answered a request for a stream with JSON that is no completion')
+  async #whole(response: EgressResponse, exchange: Exchange): Promise<Reply> {
+    const { status, headers } = response
+    let { content } = response
+    // A body of known length that is said to be JSON is read in one go: it ends.
+    if (headers.get('content-length') === null || isEventStream(headers)) {
+      const looked = await lookAt(content)
+      content = looked.content
+      if (looked.kind === 'events') return this.#folded(content, exchange, status)
+    }
+    const body = await content.bytes(largestReply)
+    return kindOf(body, true) === 'events' ? this.#folded(bodyOf(body), exchange, status) : toJsonReply(body, wholeReply(exchange, status))
   }
+
+  /** The upstream sent a stream that was not requested: the one response that says the same. */
+  async #folded(content: EgressBody, exchange: Exchange, status: number): Promise<Reply> {
+    const { capability, upstream } = exchange
+    if (capability === 'embeddings') {
+      content.cancel()
+      throw nonsense(upstream, 'answered with an event stream in place of embeddings')
+    }
+    const stream = this.#relayed(content, exchange, { withholdUsage: false })
+    const fold = new StreamFold()
+    let size = 0
+    for (let item = await stream.next(); !item.done; item = await stream.next()) {
+      size += item.value.length
+      if (size > largestReply) {
+        content.cancel()
+        throw new EgressError('too_large', `the stream is larger than ${largestReply} bytes`)
+      }
+      fold.add(item.value)
+    }
+    const reply = toJsonReply(encodeJson(fold.result()), wholeReply(exchange, status))
+    return { ...reply, usage: stream.facts.usage ?? reply.usage }
+  }
+}
+
+/** The upstream answered a request for a stream with one document: a whole completion becomes a short stream; throws when it is an error or none. */
+function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchange: Exchange): ConvertedReply {
+  const { upstream } = exchange
+  const whole = parse(bytes)
+  if (Array.isArray(whole?.['choices']) && whole['choices'].length > 0) {
+    const reply = toJsonReply(bytes, wholeReply(exchange, status))
+    const chunks = toChunks(parse(reply.bytes) as WholeCompletion, wantsUsage(exchange))
+    const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
+    return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
+  }
+  if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
+  throw nonsense(upstream, 'answered a request for a stream with JSON that is no completion')
+}
+
+function wantsUsage({ request }: Exchange): boolean {
+  return request.body.stream_options?.include_usage === true
+}
+
+function wholeReply({ capability, request, upstream }: Exchange, status: number): WholeReply {
+  return { upstream, status, told: request.told, capability, encoding: encodingOf(request.body) }
+}
+
+function isEventStream(headers: Headers): boolean {
+  return /\bevent-stream\b/i.test(headers.get('content-type') ?? '')
 }
 
 function toQuery(parameters: Readonly<Record<string, string>> | undefined): string {
@@ -200,12 +270,6 @@ function choicesOf({ n, prompt }: RequestFields): number {
   return (typeof n === 'number' ? n : 1) * prompts
 }
 
-function refuseEventStream({ headers, content }: EgressResponse, upstream: Upstream): void {
-  if (!/\bevent-stream\b/i.test(headers.get('content-type') ?? '')) return
-  content.cancel()
-  throw nonsense(upstream, 'answered with a stream that was not asked for')
-}
-
 function idPrefix(capability: Capability): string {
   return capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
 }
@@ -220,17 +284,16 @@ function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-function framesOf(chunks: readonly object[], usage: unknown): StreamReply {
-  const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
+function toStreamReply({ frames, count, usage }: ConvertedReply): StreamReply {
   let handedOut = false
   return {
     kind: 'stream',
-    facts: { usage: readUsage(usage), firstTokenAt: performance.now(), frames: chunks.length, complete: true },
+    facts: { usage, firstTokenAt: performance.now(), frames: count, complete: true },
     frames: {
       async next() {
         if (handedOut) return { done: true, value: undefined }
         handedOut = true
-        return { done: false, value: new TextEncoder().encode(text) }
+        return { done: false, value: frames }
       },
     },
   }

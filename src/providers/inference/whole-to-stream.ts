@@ -1,60 +1,40 @@
-import { makeId } from './frame-editor.ts'
-
-/** Told to a caller that asked for a stream and whose upstream gave a whole answer. */
-export interface WholeToStreamOptions {
-  told: string
-  /** How its id begins where the upstream gave none. */
-  idPrefix: string
-  /** Whether the caller asked for usage. */
-  wantsUsage: boolean
-}
-
 type Fields = Readonly<Record<string, unknown>>
+
+/** A whole completion as `toJsonReply` hands it out: with all that OpenAI's schema requires. */
+export interface WholeCompletion extends Fields {
+  readonly choices: readonly Fields[]
+}
 
 /**
  * The chunks that say the same as a whole chat or text completion: one with all that was said, one with the finish reasons, one with usage where it is
- * wanted. Undefined when `whole` is no completion.
+ * wanted.
  */
-export function toChunks(whole: Fields, options: WholeToStreamOptions): object[] | undefined {
-  const { choices, usage, object, ...rest } = whole
-  if (!Array.isArray(choices) || choices.length === 0 || !choices.every(isFields)) return undefined
+export function toChunks(whole: WholeCompletion, wantsUsage: boolean): object[] {
+  const { choices, usage, ...rest } = whole
   const isText = choices.every((choice) => 'text' in choice)
-  if (!isText && !choices.every((choice) => isFields(choice['message']))) return undefined
-  const head = {
-    ...rest,
-    id: typeof rest['id'] === 'string' && rest['id'] !== '' ? rest['id'] : makeId(options.idPrefix),
-    object: isText ? (object ?? 'text_completion') : 'chat.completion.chunk',
-    created: typeof rest['created'] === 'number' ? rest['created'] : Math.floor(Date.now() / 1000),
-    model: options.told,
-  }
-  const said = choices.map((choice: Fields, at) => ({
-    index: at,
-    ...withoutMessage(choice),
-    ...(isText ? {} : { delta: toDelta(choice) }),
+  const head = isText ? rest : { ...rest, object: 'chat.completion.chunk' }
+  const said = choices.map(({ message, ...choice }) => ({
+    ...choice,
+    ...(isText ? {} : { delta: toDelta(message as Fields) }),
     finish_reason: null,
   }))
-  const finished = choices.map((choice: Fields, at) => ({
-    index: choice['index'] ?? at,
+  const finished = choices.map(({ index, finish_reason }) => ({
+    index,
     ...(isText ? { text: '' } : { delta: {} }),
     logprobs: null,
-    finish_reason: choice['finish_reason'] ?? 'stop',
+    finish_reason,
   }))
   return [
     { ...head, choices: said },
     { ...head, choices: finished },
-    ...(options.wantsUsage && isFields(usage) ? [{ ...head, choices: [], usage }] : []),
+    ...(wantsUsage && isFields(usage) ? [{ ...head, choices: [], usage }] : []),
   ]
 }
 
-function withoutMessage(choice: Fields): Fields {
-  return Object.fromEntries(Object.entries(choice).filter(([key]) => key !== 'message'))
-}
-
-function toDelta(choice: Fields): Fields {
-  const message = choice['message'] as Fields
+function toDelta(message: Fields): Fields {
   const calls = message['tool_calls']
   if (!Array.isArray(calls)) return message
-  return { ...message, tool_calls: calls.map((call: unknown, index) => ({ index, ...(isFields(call) && call) })) }
+  return { ...message, tool_calls: (calls as Fields[]).map((call, index) => ({ ...call, index })) }
 }
 
 function isFields(value: unknown): value is Fields {

@@ -1,0 +1,113 @@
+import { textIn } from '../../wire/text-in.ts'
+
+type Fields = Record<string, unknown>
+
+/** Members whose texts are said once; those of all others are joined. */
+const saidOnce = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'model'])
+/** Objects in a delta deeper than this are taken as they came last. */
+const maxDepth = 16
+/** Entries of a list among which one with the same `index` is looked for. */
+const maxSearched = 1024
+
+interface Choice {
+  readonly index: number
+  /** Of a chat. */
+  message: Fields | undefined
+  /** Of a text completion. */
+  text: string | undefined
+  readonly others: Fields
+}
+
+/** Folds the chunks of a stream into the one response that says the same. The chunks are those that the relay hands out. */
+export class StreamFold {
+  readonly #head: Fields = {}
+  readonly #choices = new Map<number, Choice>()
+  #usage: unknown
+
+  /** Takes whole frames. */
+  add(frames: Uint8Array): void {
+    for (const frame of textIn(frames, 0, frames.length).split('\n\n')) {
+      if (frame.startsWith('data: {')) this.#chunk(JSON.parse(frame.slice('data: '.length)) as Fields)
+    }
+  }
+
+  /** A chat or text completion; what OpenAI's schema requires beyond what came is for `toJsonReply` to add. */
+  result(): object {
+    const choices = [...this.#choices.values()].toSorted((a, b) => a.index - b.index).map(toChoice)
+    return { ...this.#head, choices, ...(isFields(this.#usage) && { usage: this.#usage }) }
+  }
+
+  #chunk({ choices, usage, object, ...head }: Fields): void {
+    if (object === 'text_completion') this.#head['object'] = object
+    else this.#head['object'] ??= 'chat.completion'
+    // Padding of single chunks.
+    delete head['obfuscation']
+    for (const [name, value] of Object.entries(head))
+      if (value !== null || get(this.#head, name) === undefined) set(this.#head, name, value)
+    if (usage) this.#usage = usage
+    for (const choice of choices as (Fields & { index: number })[]) this.#choice(choice)
+  }
+
+  #choice({ index, delta, text, ...others }: Fields & { index: number }): void {
+    let choice = this.#choices.get(index)
+    if (!choice) this.#choices.set(index, (choice = { index, message: undefined, text: undefined, others: {} }))
+    if (isFields(delta)) choice.message = joinFields(choice.message ?? {}, delta, 0)
+    if (typeof text === 'string') choice.text = (choice.text ?? '') + text
+    for (const [name, value] of Object.entries(others)) {
+      // A finish reason, or a vendor's word beside it, replaces what was said before; log probabilities go on.
+      const before = get(choice.others, name)
+      set(choice.others, name, typeof before === 'string' ? (value ?? before) : joined(name, before, value, 0))
+    }
+  }
+}
+
+function toChoice({ index, message, text, others }: Choice): object {
+  const calls = message?.['tool_calls']
+  if (Array.isArray(calls)) for (const call of calls as Fields[]) delete call['index']
+  return { index, ...(message && { message }), ...(text !== undefined && { text }), ...others }
+}
+
+function joined(name: string, before: unknown, value: unknown, depth: number): unknown {
+  if (value === null || value === undefined) return before ?? value
+  if (typeof before === 'string' && typeof value === 'string') return saidOnce.has(name) ? value : before + value
+  if (Array.isArray(value)) return joinLists(Array.isArray(before) ? before : [], value, depth)
+  return isFields(before) && isFields(value) && depth < maxDepth ? joinFields(before, value, depth + 1) : value
+}
+
+function joinFields(into: Fields, delta: Fields, depth: number): Fields {
+  for (const [name, value] of Object.entries(delta)) set(into, name, joined(name, get(into, name), value, depth))
+  return into
+}
+
+/** Entries that have an `index` go on where one has the same; others come behind. */
+function joinLists(into: unknown[], entries: readonly unknown[], depth: number): unknown[] {
+  for (const entry of entries) {
+    const index = isFields(entry) ? entry['index'] : undefined
+    const known = typeof index === 'number' ? entryAt(into, index) : undefined
+    if (known && depth < maxDepth) joinFields(known, entry as Fields, depth + 1)
+    else into.push(entry)
+  }
+  return into
+}
+
+function entryAt(list: readonly unknown[], index: number): Fields | undefined {
+  const has = (entry: unknown): entry is Fields => isFields(entry) && entry['index'] === index
+  const [there, last] = [list[index], list.at(-1)]
+  if (has(there)) return there
+  if (has(last)) return last
+  return list.length <= maxSearched ? list.find(has) : undefined
+}
+
+/** What an object has itself: never what its prototype has, `__proto__` included. */
+function get(from: Fields, name: string): unknown {
+  return Object.hasOwn(from, name) ? from[name] : undefined
+}
+
+function set(into: Fields, name: string, value: unknown): void {
+  // As a plain assignment it would set the prototype.
+  if (name !== '__proto__') into[name] = value
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
