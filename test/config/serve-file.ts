@@ -6,7 +6,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import type { ConfigWarning } from '../../src/config/report.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import type { ProviderDefinition } from '../../src/providers/provider.ts'
-import { mockUpstream, type MockUpstream, modelsReply, testServer } from '../../src/testing/index.ts'
+import { chatReply, jsonReply, mockUpstream, type MockUpstream, modelsReply, type TestServer, testServer } from '../../src/testing/index.ts'
 
 /** What became of one file. */
 export interface ServedFile {
@@ -14,7 +14,7 @@ export interface ServedFile {
   readonly expected: readonly string[]
   /** Paths of the enabled providers that Corral does not have, e.g. `providers.safety[0]`. */
   readonly unserved: readonly string[]
-  /** Those that the running server lists. */
+  /** Those that the running server lists and that complete a chat. */
   readonly served: readonly string[]
   readonly warnings: readonly ConfigWarning[]
   /** Status of GET /v1/health. */
@@ -28,7 +28,7 @@ export interface ServedFile {
 export async function serveFile(path: string): Promise<ServedFile> {
   const home = mkdtempSync(join(tmpdir(), 'corral-released-'))
   await using upstream = await mockUpstream()
-  upstream.respond(() => modelsReply(['a-model']))
+  upstream.respond(({ path: asked }) => (asked.endsWith('/models') ? modelsReply(['a-model']) : anyReply))
   try {
     const text = readFileSync(path, 'utf8')
     const definitions = providerDefinitions.map((definition) => redirected(definition, upstream))
@@ -37,11 +37,35 @@ export async function serveFile(path: string): Promise<ServedFile> {
     await using server = await testServer(config)
     const { status } = await server.fetch('/v1/health')
     const { data } = (await (await server.fetch('/v1/providers')).json()) as { data: { api: string; provider_id: string }[] }
-    const served = data.filter(({ api }) => api === 'inference').map((one) => one.provider_id)
+    const served: string[] = []
+    for (const { api, provider_id } of data) if (api === 'inference' && (await completes(server, provider_id))) served.push(provider_id)
     return { ...enabledProviders(text), served, warnings, health: status }
   } finally {
     rmSync(home, { recursive: true, force: true })
   }
+}
+
+/** A completion, and what watsonx (a token) and Hugging Face (an account, an endpoint) look up before one. */
+const anyReply = jsonReply({
+  ...(JSON.parse(chatReply('Hello.').body as string) as object),
+  access_token: 'token',
+  name: 'account',
+  model: { repository: 'a-model' },
+  status: { state: 'running', url: 'http://127.0.0.1:9' },
+})
+
+async function completes(server: TestServer, provider: string): Promise<boolean> {
+  const messages = [{ role: 'user', content: 'Hello?' }]
+  const { status } = await server.fetch('/v1/chat/completions', {
+    method: 'POST',
+    // Older files leave Bedrock's credentials to the AWS SDK for Python: here the caller brings the key.
+    headers: {
+      'content-type': 'application/json',
+      'x-llamastack-provider-data': JSON.stringify({ aws_bearer_token_bedrock: 'key' }),
+    },
+    body: JSON.stringify({ model: `${provider}/a-model`, messages }),
+  })
+  return status === 200
 }
 
 /** A value for every variable without a default, or with an empty one, each another. */
@@ -60,7 +84,7 @@ function redirected(definition: ProviderDefinition, upstream: MockUpstream): Pro
     create: (config, deps) =>
       definition.create(config, {
         ...deps,
-        egress: { request: (_url, options) => deps.egress.request(`${upstream.url}/v1/models`, options) },
+        egress: { request: (url, options) => deps.egress.request(upstream.url + new URL(String(url)).pathname, options) },
       }),
   }
 }

@@ -31,7 +31,8 @@ describe('[REL-10] every released configuration loads, starts and serves the pro
 })
 
 afterAll(() => {
-  if (table) console.log(['| file | loads | starts | inference providers | warnings |', '|---|---|---|---|---|', ...rows].join('\n'))
+  if (table)
+    console.log(['| file | loads | starts | providers that complete a chat | warnings |', '|---|---|---|---|---|', ...rows].join('\n'))
 })
 
 test('the released files are there, or their absence has been reported', () => {
