@@ -138,5 +138,10 @@ export const knownApis = [
 /** Served by Corral itself, without a provider. */
 export const builtInApis: readonly string[] = ['models', 'inspect', 'providers', 'admin', 'telemetry']
 
+/** Whether a key of `server`, or of the top level, belongs to what protects or is a section of Corral's own: unknown, it is never left out. */
+export function protects(key: string): boolean {
+  return /^(auth|quota|egress|audit|tls_.*|.*policy)$/.test(key)
+}
+
 /** Keys that mean nothing here and that files carry all the same. */
 export const silentKeys: readonly string[] = ['container_image', 'docker_image', 'built_at', 'image_type']

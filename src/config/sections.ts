@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { ProviderDefinition } from '../providers/provider.ts'
 import { isNearMiss, nearest } from './nearest.ts'
-import { builtInApis, fileSchema, knownApis, registeredResourcesSchema, silentKeys, unusedSections } from './schema.ts'
+import { builtInApis, fileSchema, knownApis, protects, registeredResourcesSchema, silentKeys, unusedSections } from './schema.ts'
 import { type Substitution, substitute } from './substitute.ts'
 import { child, holdsNothing, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import { reportUnknownKey, type Strictness, validate } from './validate.ts'
@@ -25,7 +25,10 @@ export function readVersion(root: MapNode, reading: SectionReading): string | un
   for (const [key, { at }] of root.entries) {
     if (known.includes(key) || silentKeys.includes(key) || isGuard(key)) continue
     if (key === 'logging_config') report.warn('notice', { path: [key], at }, "has no effect: the key is 'logging'")
-    else reportUnknownKey({ key, at, parent: root }, known, reading, served)
+    else {
+      const strictness = protects(key) ? 'strict' : reading.strictness
+      reportUnknownKey({ key, at, parent: root }, known, { report, strictness }, served)
+    }
   }
   for (const key of ['external_providers_dir', 'external_apis_dir']) {
     const node = child(root, key)
@@ -61,6 +64,11 @@ const guards: Readonly<Record<string, string>> = {
   quota: 'its place is server.quota',
   access_policy: 'its place is server.auth.access_policy',
   route_policy: 'its place is server.auth.route_policy',
+  egress: 'its place is server.egress',
+  audit: 'its place is server.audit',
+  tls_certfile: 'its place is server.tls_certfile',
+  tls_keyfile: 'its place is server.tls_keyfile',
+  tls_cafile: 'its place is server.tls_cafile',
 }
 
 /** Reads `apis:`; what this version does not serve of it is warned of once, by name. */

@@ -7,6 +7,7 @@ import { limitsAnything } from '../quota/config.ts'
 import type { Config, CorsConfig, ServerConfig } from './config.ts'
 import { type Environment, families } from './environment.ts'
 import { redact } from './redact.ts'
+import { protects } from './schema.ts'
 import { auditSchema, type ServerSection, serverSchema } from './schema-server.ts'
 import type { Report } from './report.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
@@ -44,7 +45,11 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   const placed = withCurrentAuth(refuseMisplaced(found, reading), report)
   const enabled = withoutUnsetAuthenticators(placed, reading)
   const expanded = substitute(enabled, reading) as MapNode
-  const read = validateWritten(expanded, serverSchema, { report, strictness: reading.strictness, isStrictAt: isGuarded })
+  const read = validateWritten(expanded, serverSchema, {
+    report,
+    strictness: reading.strictness,
+    isStrictAt: ([key]) => protects(String(key)),
+  })
   if (!read) return undefined
   const { value: values, written } = read
   const auth = readAuthSection(values.auth, child(expanded, 'auth'), {
@@ -67,11 +72,6 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
     written: writtenGuards(written, values),
     server: readOwn(values, host, { expanded, reading }),
   }
-}
-
-/** Settings that protect, and sections of Corral's own: a key that is not understood there is never left out. */
-function isGuarded([key]: readonly PropertyKey[]): boolean {
-  return /^(auth|quota|egress|audit|tls_.*|.*policy)$/.test(String(key))
 }
 
 interface Place {

@@ -147,6 +147,12 @@ describe('unknown keys', () => {
     for (const key of ['tls_from_the_future', 'from_the_future_policy', 'prot', 'cors: { allow_origin: ["*"] }, x']) {
       expect(await problems(withServer(`{ ${key}: 1 }`))).toEqual([expect.stringContaining('unknown key.') as string])
     }
+    for (const key of ['tls_certfile', 'audit', 'egress']) {
+      expect(await problems(`providers: {}\n${key}: x`)).toEqual([`2:1 ${key}: protects nothing here: its place is server.${key}`])
+    }
+    for (const key of ['tls_from_the_future', 'from_the_future_policy']) {
+      expect(await problems(`providers: {}\n${key}: x`)).toEqual([expect.stringContaining(`${key}: unknown key.`) as string])
+    }
     expect(await problems(withServer('from_the_future: 1'), { strict: true })).toEqual(['4:3 server.from_the_future: unknown key.'])
   })
 

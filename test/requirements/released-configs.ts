@@ -9,7 +9,7 @@ export const releasedConfigs: Requirements = {
   },
   'REL-2': {
     source: 'design §6; behaviour §17.2',
-    when: '`server` holds a key that is not known',
+    when: '`server` holds a key that is not known, or a setting of it stands at the top level',
     observed: 'an error in `auth`, policies, `quota`, `tls_*` and sections of Corral’s own, and near a known key; else a warning',
   },
   'REL-3': {
