@@ -55,6 +55,8 @@ describe('a refused field that Corral added', () => {
     ['prose', errorReply(400, { message: 'Stream options are not supported by this model.' })],
     ['plain text', { status: 400, headers: { 'content-type': 'text/plain' }, body: 'stream_options: unknown field' }],
     ['a 200 with an error in JSON', jsonReply(refusal)],
+    ['JSON that is called a stream', { headers: { 'content-type': 'text/event-stream' }, body: JSON.stringify(refusal) }],
+    ['a stream that is called JSON', { headers: { 'content-type': 'application/json' }, body: `data: ${JSON.stringify(refusal)}\n\n` }],
     ['an error after a comment', events(': hello\n\n', `data: ${JSON.stringify(refusal)}\n\n`)],
     ['an error as the first frame', events(`data: ${JSON.stringify(refusal)}\n\n`)],
     ['an error event with a status', events(`event: error\ndata: ${JSON.stringify({ error: { ...refusal.error, code: 400 } })}\n\n`)],
