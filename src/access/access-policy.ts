@@ -22,6 +22,27 @@ export function compileAccessPolicy(rules: readonly ConfiguredRule[]): AccessPol
   return rules.length === 0 ? defaultAccessPolicy : policyOf(rules.map(compileRule), false)
 }
 
+/**
+ * The same policy among tenants: what belongs to another tenant is refused before any rule is asked. `attribute` names the tenant, of callers and
+ * owners. What nobody owns (the configuration's, the providers') is everybody's, as far as `policy` permits it.
+ */
+export function amongTenants(policy: AccessPolicy, attribute: string): AccessPolicy {
+  const rule: AccessRule = {
+    index: undefined,
+    allows: false,
+    actions: allActions,
+    principal: undefined,
+    resource: { kind: 'any' },
+    conditions: [
+      { kind: 'shared', attribute, negated: true },
+      { kind: 'unowned', negated: true },
+    ],
+    mode: 'when',
+    decision: { allowed: false, explicit: false, reason: 'it belongs to another tenant' },
+  }
+  return policyOf([rule, ...(policy.rules ?? [])], policy.isDefault)
+}
+
 function policyOf(rules: readonly AccessRule[], isDefault: boolean): AccessPolicy {
   const otherwise = isDefault ? notByDefault : noRule
   return {

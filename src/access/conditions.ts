@@ -9,8 +9,8 @@ export type Condition =
   | { readonly kind: 'value'; readonly value: string; readonly attribute: string; readonly negated: boolean }
   /** `user in owners ATTRIBUTE`, `user not in owners ATTRIBUTE` */
   | { readonly kind: 'shared'; readonly attribute: string; readonly negated: boolean }
-  /** `resource is unowned` */
-  | { readonly kind: 'unowned' }
+  /** `resource is unowned`; its opposite has no words of its own */
+  | { readonly kind: 'unowned'; readonly negated: boolean }
 
 const grammar: readonly (readonly [RegExp, (first: string, second: string) => Condition])[] = [
   [/^user is owner$/, () => ({ kind: 'owner', negated: false })],
@@ -19,7 +19,7 @@ const grammar: readonly (readonly [RegExp, (first: string, second: string) => Co
   [/^user with (\S+) not in (\S+)$/, (value, attribute) => ({ kind: 'value', value, attribute, negated: true })],
   [/^user in owners (\S+)$/, (attribute) => ({ kind: 'shared', attribute, negated: false })],
   [/^user not in owners (\S+)$/, (attribute) => ({ kind: 'shared', attribute, negated: true })],
-  [/^resource is unowned$/, () => ({ kind: 'unowned' })],
+  [/^resource is unowned$/, () => ({ kind: 'unowned', negated: false })],
 ]
 
 /** Words, any space between them; attributes are whatever the authenticators give. Throws an Error `Invalid condition: …`. */
@@ -51,7 +51,7 @@ export function holds(condition: Condition, user: Pick<Principal, 'id' | 'attrib
     case 'shared':
       return sharesValue(user, owner, condition.attribute) !== condition.negated
     default:
-      return owner === undefined
+      return (owner === undefined) !== condition.negated
   }
 }
 
@@ -88,6 +88,6 @@ export function formatCondition(condition: Condition): string {
     case 'shared':
       return `user ${condition.negated ? 'not in' : 'in'} owners ${condition.attribute}`
     default:
-      return 'resource is unowned'
+      return condition.negated ? 'resource is owned' : 'resource is unowned'
   }
 }

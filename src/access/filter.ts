@@ -104,7 +104,7 @@ class Rows {
       case 'value':
         return holds(condition, this.#principal, undefined)
       case 'unowned':
-        return sql<SqlBool>`${this.#ownerId} is null`
+        return condition.negated ? sql<SqlBool>`${this.#ownerId} is not null` : sql<SqlBool>`${this.#ownerId} is null`
       case 'owner':
         return condition.negated ? not(this.#isOwner()) : this.#isOwner()
       default:

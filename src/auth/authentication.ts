@@ -9,11 +9,13 @@ import { CustomLookUp } from './custom.ts'
 import { GitHubLookUp } from './github-token.ts'
 import { IdentityService } from './identity-service.ts'
 import { KubernetesLookUp } from './kubernetes.ts'
+import { LocalApiKeys } from './local-api-keys.ts'
 import { LookUpGate } from './look-up-gate.ts'
 import { IntrospectionLookUp } from './oauth2-introspection.ts'
 import { JwksLookUp } from './oauth2-jwks.ts'
 import { CredentialRefused, missingCredential } from './refusal.ts'
 import { type LookUp, Remembering } from './remembering.ts'
+import { tenantCheck } from './tenant.ts'
 import { UpstreamHeader } from './upstream-header.ts'
 
 export interface AuthenticationDeps {
@@ -37,6 +39,7 @@ export function createAuthentication(config: AuthConfig, deps: AuthenticationDep
   return new Chain(
     configured.map((one) => create(one, deps, identityHeaders)),
     deps.keys,
+    tenantCheck(config.tenancy),
   )
 }
 
@@ -45,7 +48,11 @@ type Remote = Extract<AuthenticatorConfig, RemoteConfig>
 /** The headers by which trusted proxies say who is asking, in lower case: nobody else is to be told what stands in them. */
 function identityHeadersOf(configured: readonly AuthenticatorConfig[]): string[] {
   return configured.flatMap((one) =>
-    one.type === 'upstream_header' ? [one.principalHeader, ...(one.attributesHeader === undefined ? [] : [one.attributesHeader])] : [],
+    one.type === 'upstream_header'
+      ? [one.principalHeader, one.attributesHeader, one.tenantHeader, ...Object.keys(one.attributeHeaders)].filter(
+          (name) => name !== undefined,
+        )
+      : [],
   )
 }
 
@@ -55,6 +62,7 @@ function create(
   identityHeaders: readonly string[],
 ): Authenticator {
   if (config.type === 'upstream_header') return new UpstreamHeader(config)
+  if (config.type === 'local_api_key') return new LocalApiKeys(config.apiKeys)
   const { now = Date.now } = deps
   const service = new IdentityService({ ...deps, network: config.network, timeout: config.timeout, type: config.type })
   // Signatures are checked in this process: the issuer is asked for its keys only, and seldom.
@@ -98,7 +106,10 @@ class Chain implements Authentication {
   /** Whether somebody may be recognised without a credential. */
   readonly #takesHeaders: boolean
 
-  constructor(configured: readonly Authenticator[], keys: Authenticator | undefined) {
+  readonly #placed: (principal: Principal) => Principal
+
+  constructor(configured: readonly Authenticator[], keys: Authenticator | undefined, placed: (principal: Principal) => Principal) {
+    this.#placed = placed
     this.#authenticators = keys ? [keys, ...configured] : configured
     this.#missing = (configured[0] ?? keys)?.missing ?? 'Authentication required'
     this.#takesHeaders = configured.some((one) => one instanceof UpstreamHeader)
@@ -129,7 +140,7 @@ class Chain implements Authentication {
       try {
         const result = (this.#authenticators[index] as Authenticator).authenticate(attempt)
         if (result instanceof Promise) return this.#wait(result, attempt, { next: index + 1, refusal: told })
-        if (result) return result
+        if (result) return this.#placed(result)
       } catch (error) {
         told = unrecognised(error, told)
       }
@@ -145,7 +156,7 @@ class Chain implements Authentication {
     let told = refusal
     try {
       const principal = await pending
-      if (principal) return principal
+      if (principal) return this.#placed(principal)
     } catch (error) {
       told = unrecognised(error, told)
     }

@@ -39,6 +39,11 @@ export function claimAt(claims: unknown, path: string): unknown {
   return at
 }
 
+/** A claim at the top level, by its literal name; own properties only. */
+export function topLevelClaim(claims: unknown, name: string | undefined): unknown {
+  return name === undefined ? undefined : own(claims, name)
+}
+
 function own(holder: unknown, name: string): unknown {
   if (typeof holder !== 'object' || holder === null || Array.isArray(holder) || !Object.hasOwn(holder, name)) return undefined
   return (holder as Record<string, unknown>)[name]

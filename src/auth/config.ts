@@ -1,18 +1,34 @@
 import type { NetworkOptions } from '../egress/egress.ts'
 import type { Secret } from '../secret.ts'
+import type { Tenancy } from './tenant.ts'
 
 /** `server.auth`, checked. */
 export interface AuthConfig {
   /** In the order in which they are asked; Corral's own keys are always asked first. Never empty. */
   readonly authenticators: readonly AuthenticatorConfig[]
+  /** Absent: tenants are an attribute like others. */
+  readonly tenancy?: Tenancy | undefined
 }
 
 /** One `provider_config`; each authenticator's file has its own shape. */
-export type AuthenticatorConfig = ApiKeyConfig | OAuth2Config | KubernetesConfig | GitHubTokenConfig | CustomConfig | UpstreamHeaderConfig
+export type AuthenticatorConfig =
+  | ApiKeyConfig
+  | LocalApiKeyConfig
+  | OAuth2Config
+  | KubernetesConfig
+  | GitHubTokenConfig
+  | CustomConfig
+  | UpstreamHeaderConfig
 
 /** Corral's own keys, and nothing else. */
 export interface ApiKeyConfig {
   readonly type: 'api_key'
+}
+
+/** Keys that stand in the configuration itself. */
+export interface LocalApiKeyConfig {
+  readonly type: 'local_api_key'
+  readonly apiKeys: readonly Secret[]
 }
 
 /** Claim (a path with dots, or its literal name) → attribute. */
@@ -56,6 +72,8 @@ export interface OAuth2Config extends RemoteConfig {
   /** The claim that names the principal; absent: `sub`, in introspection else `username`. */
   readonly principalClaim: string | undefined
   readonly claimsMapping: ClaimsMapping
+  /** The claim at the top level that names the tenant. */
+  readonly tenantClaim?: string | undefined
   /** Seconds that clocks may differ by. */
   readonly clockTolerance: number
   readonly requireExpiry: boolean
@@ -86,6 +104,8 @@ export interface KubernetesConfig extends RemoteConfig {
   readonly type: 'kubernetes'
   readonly apiServerUrl: string
   readonly claimsMapping: ClaimsMapping
+  /** The claim of the user's info that names the tenant; a path with dots, or its literal name. */
+  readonly tenantClaim?: string | undefined
 }
 
 export interface GitHubTokenConfig extends RemoteConfig {
@@ -99,6 +119,8 @@ export interface CustomConfig extends RemoteConfig {
   readonly endpoint: string
   /** Further request headers to pass on, in lower case. */
   readonly forwardHeaders: readonly string[]
+  /** The field of the endpoint's response that names the tenant. */
+  readonly tenantField?: string | undefined
 }
 
 export interface UpstreamHeaderConfig {
@@ -107,6 +129,10 @@ export interface UpstreamHeaderConfig {
   /** In lower case. */
   readonly principalHeader: string
   readonly attributesHeader: string | undefined
+  /** Header, in lower case → attribute. */
+  readonly attributeHeaders: Readonly<Record<string, string>>
+  /** In lower case. */
+  readonly tenantHeader?: string | undefined
   /** CIDRs or addresses of the proxies that may say who is asking. Never empty. */
   readonly trustedProxies: readonly string[]
 }

@@ -1,10 +1,11 @@
 import type { Credential } from './authenticator.ts'
 import { withSingleSlashes } from '../access/path-pattern.ts'
-import { toAttributes } from './claims.ts'
+import { toAttributes, topLevelClaim } from './claims.ts'
 import type { CustomConfig } from './config.ts'
 import { hostOf, jsonObjectOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
+import { withTenant } from './tenant.ts'
 import type { Found, LookUp } from './remembering.ts'
 
 /** Headers that say nothing about who is asking, and so may go to an endpoint of somebody else's making. */
@@ -49,7 +50,7 @@ export class CustomLookUp implements LookUp {
   }
 
   async find({ token }: Credential, request: Request): Promise<Found> {
-    const { endpoint, principalPrefix } = this.#config
+    const { endpoint, principalPrefix, tenantField } = this.#config
     const answer = await this.#service.ask(endpoint, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
@@ -59,9 +60,11 @@ export class CustomLookUp implements LookUp {
     if (status !== 200) {
       throw new CredentialRefused(`Authentication failed: ${status}`, { reason: `the endpoint answered ${status}`, final: false })
     }
-    const { principal: id, attributes } = jsonObjectOf(answer) ?? {}
+    const found = jsonObjectOf(answer)
+    const { principal: id, attributes } = found ?? {}
     const lists = readAttributes(attributes)
-    const principal = lists && toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes: toAttributes(lists) })
+    const withTenants = lists && withTenant(toAttributes(lists), tenantField, topLevelClaim(found, tenantField))
+    const principal = withTenants && toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes: withTenants })
     if (!principal)
       throw new CredentialRefused('Invalid authentication response format', { reason: 'the endpoint answered nonsense', until: 0 })
     this.#service.works(endpoint)

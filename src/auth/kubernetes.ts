@@ -4,6 +4,7 @@ import type { KubernetesConfig } from './config.ts'
 import { jsonObjectOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
+import { withTenant } from './tenant.ts'
 import type { Found, LookUp } from './remembering.ts'
 
 /** Kubernetes 1.28 and later. */
@@ -38,8 +39,14 @@ export class KubernetesLookUp implements LookUp {
     this.#service.works(this.#url)
     const userInfo = claimAt(jsonObjectOf(answer), 'status.userInfo')
     const username = claimAt(userInfo, 'username')
-    const { principalPrefix, claimsMapping } = this.#config
-    const attributes = attributesOf(userInfo, claimsMapping)
+    const { principalPrefix, claimsMapping, tenantClaim } = this.#config
+    const tenant = tenantClaim === undefined ? undefined : claimAt(userInfo, tenantClaim)
+    // Kubernetes gives extra fields as lists.
+    const attributes = withTenant(
+      attributesOf(userInfo, claimsMapping),
+      tenantClaim,
+      Array.isArray(tenant) && tenant.length === 1 ? tenant[0] : tenant,
+    )
     const principal = toPrincipal(username, { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) {
       throw new CredentialRefused('Token validation error: No username found in SelfSubjectReview response', {

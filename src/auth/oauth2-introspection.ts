@@ -10,12 +10,13 @@ import {
   processIntrospectionResponse,
 } from 'oauth4webapi'
 import type { Credential } from './authenticator.ts'
-import { attributesOf, claimAt } from './claims.ts'
+import { attributesOf, claimAt, topLevelClaim } from './claims.ts'
 import type { IntrospectionConfig, OAuth2Config } from './config.ts'
 import { fetchThrough } from './fetch-through.ts'
 import { hostOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
+import { withTenant } from './tenant.ts'
 import type { Found, LookUp } from './remembering.ts'
 
 export interface IntrospectionDeps {
@@ -57,8 +58,8 @@ export class IntrospectionLookUp implements LookUp {
     // True or false, nothing else: that has been seen to. A token of somebody else's looks the same to an issuer as one that has expired.
     if (!reply.active) throw refused('Token not active', { reason: 'token not active', final: false })
     this.#demandOurs(reply)
-    const { principalPrefix, principalClaim, claimsMapping, clockTolerance } = this.#config
-    const attributes = attributesOf(reply, claimsMapping)
+    const { principalPrefix, principalClaim, claimsMapping, tenantClaim, clockTolerance } = this.#config
+    const attributes = withTenant(attributesOf(reply, claimsMapping), tenantClaim, topLevelClaim(reply, tenantClaim))
     const id = principalClaim === undefined ? reply.sub || reply.username : claimAt(reply, principalClaim)
     const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) throw refused('Token introspection error', { reason: 'the introspection names no usable subject' })

@@ -1,11 +1,12 @@
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose'
 import type { Credential } from './authenticator.ts'
-import { attributesOf, claimAt } from './claims.ts'
+import { attributesOf, claimAt, topLevelClaim } from './claims.ts'
 import type { JwksConfig, OAuth2Config } from './config.ts'
 import type { IdentityService } from './identity-service.ts'
 import { KeySetSource } from './key-set-source.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused, type RefusalDetail } from './refusal.ts'
+import { withTenant } from './tenant.ts'
 import type { Found, LookUp } from './remembering.ts'
 import { knownAlgorithms, type VerificationKey } from './verification-keys.ts'
 
@@ -98,14 +99,14 @@ export class JwksLookUp implements LookUp {
   }
 
   #recognise(claims: JWTPayload): Found {
-    const { principalPrefix, principalClaim = 'sub', claimsMapping, clockTolerance } = this.#config
+    const { principalPrefix, principalClaim = 'sub', claimsMapping, tenantClaim, clockTolerance } = this.#config
     const seconds = this.#now() / 1000
     if (claims.iat !== undefined && claims.iat > seconds + clockTolerance) {
       throw this.#notYet('token issued in the future', claims.iat)
     }
     // JSON can spell numbers that are infinite, such as 1e999.
     if (claims.exp !== undefined && !Number.isFinite(claims.exp)) throw invalid(badExpiry)
-    const attributes = attributesOf(claims, claimsMapping)
+    const attributes = withTenant(attributesOf(claims, claimsMapping), tenantClaim, topLevelClaim(claims, tenantClaim))
     const principal = toPrincipal(claimAt(claims, principalClaim), { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) throw invalid({ reason: 'no usable subject', description: 'The token names no usable subject' })
     return { principal, until: claims.exp === undefined ? undefined : (claims.exp + clockTolerance) * 1000 }

@@ -2,7 +2,7 @@ import type { Egress, EgressRequest } from '../egress/egress.ts'
 import type { AuthenticatorConfig, OAuth2Config } from './config.ts'
 
 /** An authenticator that asks somebody else. */
-export type RemoteAuthenticator = Exclude<AuthenticatorConfig, { type: 'api_key' | 'upstream_header' }>
+export type RemoteAuthenticator = Exclude<AuthenticatorConfig, { type: 'api_key' | 'local_api_key' | 'upstream_header' }>
 
 type Question = { readonly url: string } & Pick<EgressRequest, 'method' | 'headers' | 'body'>
 

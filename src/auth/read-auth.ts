@@ -58,10 +58,18 @@ class SectionReader {
     switch (section.type) {
       case 'api_key':
         return { type: 'api_key' }
+      case 'local_api_key':
+        return { type: 'local_api_key', apiKeys: section.api_keys }
       case 'oauth2_token':
         return this.#oauth2(section)
       case 'kubernetes':
-        return { type: 'kubernetes', apiServerUrl: section.api_server_url, claimsMapping: section.claims_mapping, ...this.#remote(section) }
+        return {
+          type: 'kubernetes',
+          apiServerUrl: section.api_server_url,
+          claimsMapping: section.claims_mapping,
+          tenantClaim: section.tenant_claim ?? undefined,
+          ...this.#remote(section),
+        }
       case 'github_token':
         return {
           type: 'github_token',
@@ -71,7 +79,8 @@ class SectionReader {
         }
       case 'custom': {
         const forwardHeaders = section.forward_headers.map((name) => name.toLowerCase())
-        return { type: 'custom', endpoint: section.endpoint, forwardHeaders, ...this.#remote(section) }
+        const tenantField = section.tenant_field ?? undefined
+        return { type: 'custom', endpoint: section.endpoint, forwardHeaders, tenantField, ...this.#remote(section) }
       }
       default:
         return this.#upstreamHeader(section)
@@ -87,6 +96,7 @@ class SectionReader {
       issuer: section.issuer || undefined,
       principalClaim: section.principal_claim || undefined,
       claimsMapping: section.claims_mapping,
+      tenantClaim: section.tenant_claim ?? undefined,
       clockTolerance: section.clock_tolerance_seconds,
       requireExpiry: section.require_expiry,
       check: checkOf(section),
@@ -95,25 +105,36 @@ class SectionReader {
   }
 
   #upstreamHeader(section: Section<'upstream_header'>): UpstreamHeaderConfig {
-    const { trustedProxies } = this.#surroundings
+    const own = section.trusted_proxy_cidrs
+    const trustedProxies = own ?? this.#surroundings.trustedProxies
     if (trustedProxies.length === 0) {
-      this.#report('type', 'upstream_header needs server.trusted_proxies: without it anybody could say who they are')
+      this.#report(
+        'type',
+        'upstream_header needs server.trusted_proxies or trusted_proxy_cidrs: without them anybody could say who they are',
+      )
     }
-    if (section.principal_header.toLowerCase() === section.attributes_header?.toLowerCase()) {
-      this.#report('attributes_header', 'must be another header than principal_header')
+    const attributeHeaders = Object.entries(section.attribute_headers ?? {}).map(([name, attribute]) => [name.toLowerCase(), attribute])
+    const principalHeader = section.principal_header.toLowerCase()
+    const attributesHeader = section.attributes_header?.toLowerCase()
+    const tenantHeader = section.tenant_header?.toLowerCase()
+    if (principalHeader === attributesHeader) this.#report('attributes_header', 'must be another header than principal_header')
+    if (tenantHeader === principalHeader || (tenantHeader && tenantHeader === attributesHeader)) {
+      this.#report('tenant_header', 'must be another header than principal_header and attributes_header')
     }
     const everybody = trustedProxies.find(isEverybody)
     if (everybody !== undefined) {
       this.#report(
-        'type',
-        `upstream_header believes whoever is in server.trusted_proxies, and ${everybody} is everybody: name the proxies' own addresses`,
+        own ? 'trusted_proxy_cidrs' : 'type',
+        `upstream_header believes whoever is in ${own ? 'trusted_proxy_cidrs' : 'server.trusted_proxies'}, and ${everybody} is everybody: name the proxies' own addresses`,
       )
     }
     return {
       type: 'upstream_header',
       principalPrefix: section.principal_prefix ?? '',
-      principalHeader: section.principal_header.toLowerCase(),
-      attributesHeader: section.attributes_header?.toLowerCase(),
+      principalHeader,
+      attributesHeader,
+      attributeHeaders: Object.fromEntries(attributeHeaders) as Record<string, string>,
+      tenantHeader,
       trustedProxies,
     }
   }

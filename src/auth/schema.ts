@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Secret } from '../secret.ts'
+import { trustedPeers } from './trusted-peers.ts'
 
 /** A file may come from Llama Stack, whose tokens are for the one, or from OGX, whose are for the other. */
 export const usualAudiences: readonly string[] = ['llama-stack', 'ogx']
@@ -16,6 +17,13 @@ const flag = z.union([
     .regex(/^(true|false)$/i, 'must be true or false')
     .transform((value) => value.toLowerCase() === 'true'),
 ])
+const addressRange = z.string().superRefine((range, context) => {
+  try {
+    trustedPeers([range])
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'must be the name of a header')
 
 const prefix = {
@@ -59,6 +67,8 @@ function mapping(fallback: Readonly<Record<string, string>>) {
     .describe('Claim → attribute. A claim may be a path with dots. Replaces the default as a whole.')
 }
 
+const tenantSource = text.nullish()
+
 const jwks = z.strictObject({
   uri: url.describe("Where the issuer's keys are (a JSON Web Key Set)."),
   token: secret.nullish().describe('A Bearer token for that address.'),
@@ -98,6 +108,7 @@ const oauth2Token = z
       scope: 'scopes',
       scp: 'scopes',
     }),
+    tenant_claim: tenantSource.describe('The claim, at the top level, that names the tenant: the attribute `tenants`.'),
     jwks: jwks.nullish(),
     introspection: introspection.nullish(),
     clock_tolerance_seconds: z.number().min(0).max(600).default(30).describe('By how much clocks may differ.'),
@@ -113,6 +124,7 @@ const kubernetes = z.strictObject({
   type: z.literal('kubernetes'),
   api_server_url: url.default('https://kubernetes.default.svc'),
   claims_mapping: mapping({ username: 'roles', groups: 'roles' }),
+  tenant_claim: tenantSource.describe("The claim of the user's info that names the tenant: the attribute `tenants`."),
   ...remote,
 })
 
@@ -130,6 +142,7 @@ const custom = z.strictObject({
     .array(headerName)
     .default([])
     .describe('Further headers of the request to tell it. Without: those that say nothing about who is asking.'),
+  tenant_field: tenantSource.describe('The field of its response that names the tenant: the attribute `tenants`.'),
   ...remote,
 })
 
@@ -146,12 +159,35 @@ const upstreamHeader = z.strictObject({
   type: z.literal('upstream_header'),
   principal_header: identityHeader.describe('The header in which a trusted proxy says who is asking.'),
   attributes_header: identityHeader.nullish().describe('The header with attributes, as a JSON object.'),
+  attribute_headers: z
+    .record(identityHeader, text)
+    .nullish()
+    .describe('Header → attribute: further attributes, each a JSON list of texts, or one text.'),
+  tenant_header: identityHeader.nullish().describe('The header that names the tenant: the attribute `tenants`.'),
+  trusted_proxy_cidrs: z
+    .array(addressRange)
+    .min(1, 'must name a proxy')
+    .nullish()
+    .describe('Addresses and ranges of the proxies that are believed, in place of `server.trusted_proxies`.'),
   ...prefix,
 })
 
 const apiKey = z.strictObject({ type: z.literal('api_key').describe("Corral's own keys and nothing else.") })
 
-const kinds = [oauth2Token, kubernetes, githubToken, custom, upstreamHeader, apiKey] as const
+const localApiKey = z.strictObject({
+  type: z.literal('local_api_key').describe('Keys that stand in this file, each with the roles `admin` and `owner`.'),
+  api_keys: z
+    .array(
+      z
+        .string()
+        .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII without spaces: no header can carry it')
+        .transform((value) => new Secret(value))
+        .meta({ writeOnly: true }),
+    )
+    .describe('The keys. An empty list recognises nobody.'),
+})
+
+const kinds = [oauth2Token, kubernetes, githubToken, custom, upstreamHeader, apiKey, localApiKey] as const
 
 /** The types, in the order in which they are documented. */
 export const authenticatorTypes = kinds.map((kind) => kind.shape.type.value)

@@ -5,6 +5,7 @@ import { noAttributes, toAttributes } from './claims.ts'
 import type { UpstreamHeaderConfig } from './config.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
+import { withTenant } from './tenant.ts'
 import { trustedPeers } from './trusted-peers.ts'
 
 /**
@@ -24,7 +25,7 @@ export class UpstreamHeader implements Authenticator {
   }
 
   authenticate({ request, peerAddress }: Attempt): Principal | undefined {
-    const { principalHeader, attributesHeader, principalPrefix } = this.#config
+    const { principalHeader, attributesHeader, attributeHeaders, tenantHeader, principalPrefix } = this.#config
     const id = request.headers.get(principalHeader)
     if (id === null || id === '') return undefined
     if (!this.#isTrusted(peerAddress)) throw this.#untrusted()
@@ -33,7 +34,9 @@ export class UpstreamHeader implements Authenticator {
       throw refused('Invalid authentication header', `the header ${shortened(principalHeader)} names several, or came more than once`)
     }
     const told = attributesHeader === undefined ? null : request.headers.get(attributesHeader)
-    const attributes = told === null || told === '' ? noAttributes : readAttributes(told)
+    const own = told === null || told === '' ? noAttributes : readAttributes(told)
+    const all = withHeaders(own, attributeHeaders, request.headers)
+    const attributes = tenantHeader === undefined ? all : withTenant(all, tenantHeader, request.headers.get(tenantHeader))
     const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
     if (!principal) throw refused('Invalid authentication header', `a malformed ${shortened(principalHeader)} header`)
     return principal
@@ -46,22 +49,57 @@ export class UpstreamHeader implements Authenticator {
 }
 
 function readAttributes(text: string): Principal['attributes'] {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // The parser's message quotes what it met.
-    throw refused('Failed to parse authentication attributes header: invalid JSON', 'a malformed attributes header')
-  }
+  const value = readJson(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refused('Failed to parse authentication attributes header: expected JSON object', 'a malformed attributes header')
   }
   return toAttributes(
     Object.entries(value).flatMap(([name, item]) => {
-      const values = (Array.isArray(item) ? item : [item]).filter(isScalar).map(String)
-      return values.length > 0 ? [[name, [...new Set(values)]] as const] : []
+      const values = textsIn(item)
+      return values.length > 0 ? [[name, values] as const] : []
     }),
   )
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The parser's message quotes what it met.
+    throw refused('Failed to parse authentication attributes header: invalid JSON', 'a malformed attributes header')
+  }
+}
+
+/** Each once. */
+function textsIn(item: unknown): string[] {
+  const values = (Array.isArray(item) ? item : [item]).filter(isScalar).map(String)
+  return [...new Set(values)]
+}
+
+/** Adds what single headers say: a JSON list of texts, or one text. */
+function withHeaders(
+  attributes: Principal['attributes'],
+  attributeHeaders: UpstreamHeaderConfig['attributeHeaders'],
+  headers: Headers,
+): Principal['attributes'] {
+  const names = Object.keys(attributeHeaders)
+  if (names.length === 0) return attributes
+  const collected = new Map<string, readonly string[]>(Object.entries(attributes))
+  for (const name of names) {
+    const text = headers.get(name)?.trim()
+    if (!text) continue
+    const attribute = attributeHeaders[name] as string
+    collected.set(attribute, [...new Set([...(collected.get(attribute) ?? []), ...valuesIn(text, name)])])
+  }
+  return toAttributes(collected)
+}
+
+function valuesIn(text: string, name: string): string[] {
+  if (text.startsWith('[')) return textsIn(readJson(text))
+  // As a name, so an attribute: with a comma it may be the caller's and the proxy's.
+  if (text.includes(','))
+    throw refused('Invalid authentication header', `the header ${shortened(name)} names several, or came more than once`)
+  return [text]
 }
 
 function isScalar(value: unknown): value is string | number | boolean {

@@ -26,7 +26,7 @@ export function explain(config: Pick<Config, 'accessPolicy' | 'routePolicy'>, qu
 function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, question: Question): Explanation {
   const decision = accessPolicy.decide(question)
   // The default policy's rules have no number, and nobody asked for them.
-  const rules = accessPolicy.isDefault || !question.principal ? [] : (accessPolicy.rules ?? [])
+  const rules = accessPolicy.isDefault || !question.principal ? [] : (accessPolicy.rules ?? []).filter(({ index }) => index !== undefined)
   return { policy: 'access_policy', ...shown(decision), passed: passed(rules, decision, (rule) => whyNotApplied(rule, question)) }
 }
 

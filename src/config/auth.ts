@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { compileAccessPolicy } from '../access/access-policy.ts'
+import { amongTenants, compileAccessPolicy } from '../access/access-policy.ts'
 import { compileRoutePolicy } from '../access/route-policy.ts'
 import { readAuth } from '../auth/read-auth.ts'
+import { type Tenancy, tenantAttribute } from '../auth/tenant.ts'
 import type { Config } from './config.ts'
 import type { AuthSection } from './schema-auth.ts'
+import type { ServerSection } from './schema-server.ts'
 import type { Report } from './report.ts'
 import { expandHome, type Substitution, substitute, withEntry } from './substitute.ts'
 import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, type TreeNode } from './tree.ts'
@@ -15,6 +17,9 @@ export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' 
 export interface AuthReading extends Substitution {
   readonly cwd: string
   readonly trustedProxies: readonly string[]
+  readonly tenancy: ServerSection['tenancy']
+  /** Where it stands, for messages. */
+  readonly tenancyNode: TreeNode | undefined
   /** An authenticator stands in the file and is switched off by an unset variable. */
   readonly isSwitchedOff: boolean
 }
@@ -29,12 +34,40 @@ export function readAuthSection(values: AuthSection | null | undefined, node: Tr
     else
       reading.report.error(policy, `${why}: add server.auth.provider_config ({type: api_key} for Corral's own keys alone), or take it out`)
   }
+  const auth = provider ? readAuthenticators(provider, child(node, 'provider_config'), reading) : undefined
+  const tenancy = readTenancy(auth, reading)
+  const accessPolicy = compileAccessPolicy(access ?? [])
   return {
-    ...(provider && { auth: readAuthenticators(provider, child(node, 'provider_config'), reading) }),
-    accessPolicy: compileAccessPolicy(access ?? []),
+    ...(auth && { auth: { ...auth, ...(tenancy && { tenancy }) } }),
+    accessPolicy: tenancy?.mode === 'multi' ? amongTenants(accessPolicy, tenantAttribute) : accessPolicy,
     ...(routes?.length && { routePolicy: compileRoutePolicy(routes) }),
     ...(keyPepper && { keyPepper }),
   }
+}
+
+/** Tenants protect only where callers are known, and where each of them can have one. */
+function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwitchedOff }: AuthReading): Tenancy | undefined {
+  if (!tenancy || tenancy.mode === 'disabled' || !tenancyNode) return undefined
+  const { mode, default_tenant_id: tenant } = tenancy
+  if (!auth) {
+    const why = 'separates nobody as long as nobody has to authenticate'
+    if (isSwitchedOff) report.warn('notice', tenancyNode, `${why}, and server.auth.provider_config is switched off`)
+    else report.error(tenancyNode, `${why}: add server.auth.provider_config, or set mode: disabled`)
+    return undefined
+  }
+  if (mode === 'single') {
+    if (tenant) return { mode, tenant }
+    report.error(tenancyNode, 'needs default_tenant_id in the mode single: the tenant of every caller')
+    return undefined
+  }
+  if (tenant) {
+    const place = child(tenancyNode, 'default_tenant_id') ?? tenancyNode
+    report.warn('notice', place, 'has no effect in the mode multi: a caller without a tenant is refused')
+  }
+  if (auth.authenticators.some(({ type }) => type === 'local_api_key')) {
+    report.error(tenancyNode, 'the mode multi does not go with auth type local_api_key, whose keys are of no tenant: use api_key')
+  }
+  return { mode }
 }
 
 function readAuthenticators(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LinearRegex } from '../wire/linear-regex.ts'
+import { tenantPattern } from '../auth/tenant.ts'
 import { trustedPeers } from '../auth/trusted-peers.ts'
 import { egressSchema } from '../egress/schema.ts'
 import { quotaSchema } from '../quota/schema.ts'
@@ -54,6 +55,20 @@ const addressRange = z.string().superRefine((text, context) => {
   } catch (error) {
     context.addIssue({ code: 'custom', message: (error as Error).message })
   }
+})
+
+/** `server.tenancy`. */
+const tenancySchema = z.strictObject({
+  mode: z
+    .enum(['disabled', 'single', 'multi'])
+    .default('disabled')
+    .describe('`single`: every caller is of `default_tenant_id`; `multi`: every caller must have a tenant.'),
+  default_tenant_id: z
+    .string()
+    .transform((id) => id.toLowerCase())
+    .refine((id) => tenantPattern.test(id), 'must be 1 to 128 letters, digits, dashes and underscores, and begin with a letter or digit')
+    .nullish()
+    .describe('The tenant of every caller in the mode `single`.'),
 })
 
 /** `server.audit` as an object. */
@@ -111,6 +126,7 @@ export const serverSchema = z.strictObject({
     .union([z.boolean(), corsSchema])
     .nullish()
     .describe('`true`: browsers on this machine may call (for development); an object says who may; absent: off.'),
+  tenancy: tenancySchema.nullish().describe('Whether callers are of tenants that do not see what others own; OGX.'),
   auth: authSectionSchema.nullish().describe('Who is asking, and who may do what.'),
   quota: quotaSchema.nullish().describe('How much may be used: requests, tokens, dollars.'),
   trusted_proxies: z

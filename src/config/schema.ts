@@ -140,7 +140,7 @@ export const builtInApis: readonly string[] = ['models', 'inspect', 'providers',
 
 /** Whether a key of `server`, or of the top level, belongs to what protects or is a section of Corral's own: unknown, it is never left out. */
 export function protects(key: string): boolean {
-  return /^(auth|quota|egress|audit|tls_.*|.*policy)$/.test(key)
+  return /^(auth|tenancy|quota|egress|audit|tls_.*|.*policy)$/.test(key)
 }
 
 /** Keys that mean nothing here and that files carry all the same. */

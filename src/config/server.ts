@@ -55,6 +55,8 @@ export function readServer(root: MapNode, reading: ServerReading): ServerSetting
   const auth = readAuthSection(values.auth, child(expanded, 'auth'), {
     ...reading,
     trustedProxies: values.trusted_proxies ?? [],
+    tenancy: values.tenancy,
+    tenancyNode: child(expanded, 'tenancy'),
     isSwitchedOff: enabled !== placed,
   })
   const quota = withAbsolutePath(toQuotaConfig(values.quota), reading)
@@ -146,9 +148,9 @@ function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, ho
 
 /** Who may do what and how much, as the file says it, secrets masked: for showing. */
 function writtenGuards(written: unknown, values: ServerSection): Config['written'] {
-  const { auth, quota, egress, audit } = written as Partial<Record<string, unknown>>
+  const { auth, tenancy, quota, egress, audit } = written as Partial<Record<string, unknown>>
   // What the schema took for a secret is masked wherever it stands.
-  const masked = redact({ guards: { auth, quota, egress, audit }, secrets: values }) as { guards: Record<string, unknown> }
+  const masked = redact({ guards: { auth, tenancy, quota, egress, audit }, secrets: values }) as { guards: Record<string, unknown> }
   return Object.fromEntries(Object.entries(masked.guards).filter(([, value]) => value !== undefined && value !== null))
 }
 

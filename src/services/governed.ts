@@ -147,7 +147,7 @@ export async function openStoredModels(config: Config, events: Events): Promise<
 export function policiesIn({ auth, accessPolicy, routePolicy, quota, written }: Config): Readonly<Record<string, unknown>> {
   return {
     authenticators: auth?.authenticators.map(({ type }) => type) ?? [],
-    access_rules: accessPolicy.isDefault ? 'default' : accessPolicy.rules?.length,
+    access_rules: accessPolicy.isDefault ? 'default' : accessPolicy.rules?.filter(({ index }) => index !== undefined).length,
     route_rules: routePolicy?.rules?.length ?? 0,
     limits: quota.limits.length,
     digest: createHash('sha256')

@@ -70,6 +70,7 @@ describe('server.auth.provider_config', () => {
         principalPrefix: '',
         principalHeader: 'x-user',
         attributesHeader: undefined,
+        attributeHeaders: {},
         trustedProxies: ['10.0.0.0/8'],
       },
     ])

@@ -53,4 +53,20 @@ export const guarantees: Requirements = {
     observed:
       'ciphers and Strict-Transport-Security are served over TLS; settings that ask for nothing are no warning; what is not understood is an error',
   },
+  'GUA-11': {
+    source: 'behaviour §17.2, §17.6; docs/authentication.md',
+    when: 'auth type local_api_key is configured',
+    observed: 'its keys are recognised, each as a principal of its own with the roles admin and owner; no key is ever printed',
+  },
+  'GUA-12': {
+    source: 'behaviour §17.2; docs/authentication.md',
+    when: 'tenant_claim, tenant_field or tenant_header names a tenant, and server.tenancy has a mode',
+    observed:
+      'the tenant is the attribute `tenants`; single gives every caller one, multi refuses callers without one and hides what other tenants own',
+  },
+  'GUA-13': {
+    source: 'behaviour §17.2; docs/authentication.md',
+    when: 'upstream_header has trusted_proxy_cidrs or attribute_headers',
+    observed: 'only those proxies are believed, and the headers become attributes; ambiguous values are a 401',
+  },
 }

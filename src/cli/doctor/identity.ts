@@ -12,7 +12,7 @@ export const identity: Check = {
 }
 
 function isRemote(config: AuthenticatorConfig): config is RemoteAuthenticator {
-  return config.type !== 'api_key' && config.type !== 'upstream_header'
+  return 'network' in config
 }
 
 async function asked(config: RemoteAuthenticator, { egress, signal }: Scene): Promise<Finding> {
