@@ -12,7 +12,7 @@ export const loadCore = '1'
 /** How an upstream fails. */
 export type Failure = 'e401' | 'e429' | 'e500' | 'reset' | 'cut'
 
-export type Pattern = 'plain' | 'burst' | 'paced' | 'hold' | 'flood' | Failure
+export type Pattern = 'plain' | 'burst' | 'paced' | 'hold' | 'flood' | 'long' | Failure
 
 export interface LoadPlan {
   readonly url: string

@@ -7,7 +7,7 @@ import { type Lag, lagOf, type Probed, readProbe } from './probe-client.ts'
 /** Streams at full speed at once, and streams that nothing is read of. */
 export const crowd = { flood: 50, unread: 200 } as const
 /** Seconds that new full-speed streams are begun, that unread ones are held, and that each failure and each other pattern is asked for. */
-const seconds = { flood: 4, unread: 5, failure: 1.5, pattern: 2 } as const
+const seconds = { flood: 4, unread: 6, failure: 1.5, pattern: 2 } as const
 /** Failing requests a second. */
 export const failureRate = 20
 
@@ -70,9 +70,9 @@ export async function flood(server: UnderTest): Promise<Flood> {
   return { lag: lagOf(lags), health, cpuMicros: ((cpu - begun.cpu) / frames) * 1000, framesPerSecond: frames / took, errors }
 }
 
-/** The same upstream, and callers that read nothing. `fresh`: the process has had no load yet. */
+/** An upstream that is always ready and never ends, and callers that read nothing. `fresh`: the process has had no load yet. */
 export async function unread(server: UnderTest, fresh: boolean): Promise<Unread> {
-  const plan = planFor(server, { pattern: 'flood', concurrency: crowd.unread, seconds: seconds.unread, unread: true })
+  const plan = planFor(server, { pattern: 'long', concurrency: crowd.unread, seconds: seconds.unread, unread: true })
   const idle = await probe(server)
   const loading = load(plan)
   const lags: number[] = []

@@ -48,7 +48,7 @@ type plan struct {
 func runLoad(args []string) {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	target := flags.String("url", "", "whole URL to POST to")
-	name := flags.String("pattern", "plain", "plain, burst, paced, hold, flood or a failure: e401, e429, e500, reset, cut")
+	name := flags.String("pattern", "plain", "plain, burst, paced, hold, flood, long or a failure: e401, e429, e500, reset, cut")
 	model := flags.String("model", "bench-model", "the model's id")
 	headers := flags.String("headers", "", `extra headers, one a line`)
 	concurrency := flags.Int("concurrency", 32, "connections, each with one request at a time")

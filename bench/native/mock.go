@@ -25,6 +25,7 @@ var patterns = map[string]pattern{
 	"paced": {frames: 100, together: 1, pause: 10 * time.Millisecond},
 	"hold":  {frames: 12, together: 1, pause: time.Second},
 	"flood": {frames: 10000, together: 100},
+	"long":  {frames: 1 << 30, together: 100},
 }
 
 // The failures of an upstream, named in the request's text as the patterns are.

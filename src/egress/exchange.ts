@@ -104,11 +104,23 @@ export class Exchange implements EgressBody, EventListenerObject {
         return undefined
       }
     }
-    const { slice, rest, size } = cut(pieces)
-    this.#rest = rest
-    const turn = this.#way.budget.take(size)
-    if (turn) await turn
-    return this.#over ? this.#afterEnd() : slice
+    const size = sizeOf(pieces)
+    if (size > sliceBytes) pieces = this.#cut(pieces)
+    else this.#rest = none
+    const turn = this.#way.budget.take(Math.min(size, sliceBytes))
+    if (!turn) return pieces
+    await turn
+    return this.#over ? this.#afterEnd() : pieces
+  }
+
+  /** The first slice of pieces that are larger; the others wait for the next read. */
+  #cut(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+    let at = 0
+    let room = sliceBytes
+    for (; (pieces[at] as Uint8Array).length <= room; at += 1) room -= (pieces[at] as Uint8Array).length
+    const last = pieces[at] as Uint8Array
+    this.#rest = [last.subarray(room), ...pieces.slice(at + 1)]
+    return room === 0 ? pieces.slice(0, at) : [...pieces.slice(0, at), last.subarray(0, room)]
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
@@ -274,25 +286,10 @@ function hostOf(url: string): string {
 
 const none: readonly Uint8Array[] = []
 
-interface Slice {
-  readonly slice: readonly Uint8Array[]
-  readonly size: number
-  readonly rest: readonly Uint8Array[]
-}
-
-/** As much of the pieces as one turn of the event loop is asked for at a time. */
-function cut(pieces: readonly Uint8Array[]): Slice {
+function sizeOf(pieces: readonly Uint8Array[]): number {
   let size = 0
-  for (let at = 0; at < pieces.length; at += 1) {
-    const piece = pieces[at] as Uint8Array
-    const room = sliceBytes - size
-    if (piece.length > room) {
-      const slice = [...pieces.slice(0, at), piece.subarray(0, room)]
-      return { slice, size: sliceBytes, rest: [piece.subarray(room), ...pieces.slice(at + 1)] }
-    }
-    size += piece.length
-  }
-  return { slice: pieces, size, rest: none }
+  for (const { length } of pieces) size += length
+  return size
 }
 
 const nothing: PieceReader = { read: () => Promise.resolve(undefined) }
