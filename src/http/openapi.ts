@@ -71,11 +71,12 @@ function withEntries(name: string, entries: object[]): object {
   return entries.length > 0 ? { [name]: entries } : {}
 }
 
-function toResponse({ description, json, events, text }: ResponseSpec, schemas: SchemaCollector): object {
+function toResponse({ description, json, events, text, forms = {} }: ResponseSpec, schemas: SchemaCollector): object {
   const content = {
     ...(json && { 'application/json': { schema: schemas.add(json, 'output') } }),
     ...(events && { 'text/event-stream': { schema: schemas.add(events, 'output') } }),
     ...(text && { [text]: { schema: { type: 'string' } } }),
+    ...Object.fromEntries(Object.entries(forms).map(([type, form]) => [type, { schema: schemas.add(form, 'output') }])),
   }
   return { description, ...(Object.keys(content).length > 0 && { content }) }
 }
@@ -113,6 +114,7 @@ const errorAnswers: Readonly<Record<string, { name: string; description: string 
   401: { name: 'Unauthenticated', description: 'A missing or bad credential: the caller’s here, or the one used at the provider.' },
   403: { name: 'PermissionDenied', description: 'Known, and not permitted.' },
   404: { name: 'NotFound', description: 'Absent, or not the caller’s to see.' },
+  409: { name: 'Conflict', description: 'What is there already, or has changed meanwhile, does not permit it.' },
   413: { name: 'TooLarge', description: 'The body is larger than is allowed.' },
   415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or compressed in an unknown way.' },
   429: {
@@ -132,6 +134,7 @@ function errorsOf(route: AnyRoute<never>): Record<string, object> {
     ...(route.public === true ? [] : ['401', '403', '429', '503']),
     ...(route.body || route.path.includes('{') ? ['404'] : []),
     ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),
+    ...(route.errors ?? []).map(String),
     '500',
   ]
   return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${errorAnswers[status]?.name ?? ''}` }]))

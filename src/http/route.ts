@@ -15,6 +15,8 @@ export interface ResponseSpec {
   events?: z.ZodType
   /** Any other media type, e.g. `text/html`. */
   text?: string
+  /** Media type → the body, for forms that the request can ask for. The media type's parameters tell them apart in the document only. */
+  forms?: Readonly<Record<string, z.ZodType>>
 }
 
 export interface RouteInput<Params, Query, Body> {
@@ -61,6 +63,8 @@ export interface RouteDefinition<
   /** Largest body in bytes; the server's limit when absent. */
   maxBodyBytes?: number
   responses: Readonly<Record<number, ResponseSpec>>
+  /** Statuses of errors beside those that follow from the rest, for the document. */
+  errors?: readonly number[]
   /** Answers with a Response, or with a value that is sent as JSON with status 200. Throws ApiError. */
   handle(input: RouteInput<z.output<Params>, z.output<Query>, z.output<Body>>, deps: Deps): Promise<Response | object> | Response | object
 }

@@ -23,6 +23,9 @@ export type Model = z.output<typeof model>
 
 export const modelList = z.object({ object: z.literal('list'), data: z.array(model) }).meta({ id: 'ListModelsResponse' })
 
+/** What `regex` below checks, for the document: with neither `\p{…}` nor look-behind, so that Python's `re` and Go's RE2 compile it. */
+const portablePattern = '^[^\\s\\x00-\\x1f\\x7f-\\x9f](?:[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f])?$'
+
 const optionalText = (most: number) => z.string().min(1).max(most).nullish()
 
 /** Llama Stack's. Loose, as every client's body is. */
@@ -33,7 +36,7 @@ export const registerModelRequest = z
       .min(1)
       .max(256)
       .regex(/^[^\s\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*(?<!\s)$/u, 'must have no control characters, and no spaces at its ends')
-      .meta({ description: 'The name that requests will use.' }),
+      .meta({ description: 'The name that requests will use.', pattern: portablePattern }),
     provider_model_id: optionalText(512).meta({ description: 'The provider’s own name for it. Absent: the same as `model_id`.' }),
     provider_id: optionalText(256).meta({ description: 'The provider that serves it. Absent: the only one there is.' }),
     metadata: z

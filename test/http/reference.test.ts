@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import Ajv2020 from 'ajv/dist/2020.js'
+import { array, assert, constantFrom, property } from 'fast-check'
+import { registerModelRequest } from '../../src/schemas/models.ts'
 import { testApp, testConfig, type TestApp } from '../../src/testing/index.ts'
+import { unportableSyntax } from './portable-pattern.ts'
 
 interface Operation {
   operationId: string
@@ -8,7 +11,7 @@ interface Operation {
   deprecated?: boolean
   security?: unknown[]
   parameters?: { name: string; in: string; required: boolean; schema: object }[]
-  responses: Record<string, { $ref?: string }>
+  responses: Record<string, { $ref?: string; content?: Record<string, { schema: { $ref?: string } }> }>
 }
 interface Document {
   openapi: string
@@ -76,6 +79,83 @@ describe('/openapi.json', () => {
     expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'apiKey', 'googleApiKey', 'providerData'])
     expect(document.paths['/v1/health']?.['get']?.security).toEqual([])
     expect(document.paths['/v1/models']?.['get']?.security).toBeUndefined()
+  })
+})
+
+/** Every `pattern` in a document, and every name of `patternProperties`. */
+function patternsIn(node: unknown): string[] {
+  if (typeof node !== 'object' || node === null) return []
+  return Object.entries(node).flatMap(([key, value]) => {
+    const own = key === 'pattern' && typeof value === 'string' ? [value] : key === 'patternProperties' ? Object.keys(value as object) : []
+    return [...own, ...patternsIn(value)]
+  })
+}
+
+describe('what other programs read from the document', () => {
+  test('[PRO-7] every pattern compiles in ECMAScript, Python and Go', () => {
+    const patterns = patternsIn(document)
+    expect(patterns.length).toBeGreaterThan(2)
+    expect(patterns.flatMap((pattern) => unportableSyntax(pattern) ?? [])).toEqual([])
+  })
+
+  test.each([
+    '(?<!a)b',
+    '(?<=a)b',
+    'a(?=b)',
+    'a(?!b)',
+    '(?<name>a)',
+    '\\p{Cc}',
+    '\\P{L}',
+    '\\u0041',
+    '\\u{1F600}',
+    '(a)\\1',
+    '\\k<a>',
+    '\\cA',
+    '[]',
+    '[^]',
+    'a{2000}',
+    '[a',
+    '(?i)a',
+  ])('the check finds %s', (pattern) => expect(unportableSyntax(pattern)).toBeDefined())
+
+  test.each(['^[\\w-]{1,64}$', '^\\d{4}-(?:0[1-9]|1[0-2])$', '[^\\x00-\\x1f]+', 'a\\.b\\/c[a\\-d]', '[(?=]', '[{]', ''])(
+    'the check passes %s',
+    (pattern) => {
+      expect(unportableSyntax(pattern)).toBeUndefined()
+    },
+  )
+
+  test('[PRO-7] the pattern of a registered id says what is checked', () => {
+    const { properties } = document.components.schemas['RegisterModelRequest'] as { properties: { model_id: { pattern: string } } }
+    const published = new RegExp(properties.model_id.pattern)
+    const characters = constantFrom('a', 'é', ' ', '\t', '\n', '\u0000', '\u0085', '\u00a0', '/', ':', '😀')
+    assert(
+      property(array(characters, { minLength: 1, maxLength: 5 }), (parts) => {
+        const id = parts.join('')
+        expect([id, published.test(id)]).toEqual([id, registerModelRequest.safeParse({ model_id: id }).success])
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('[PRO-7] a conflict and base64 vectors are documented', () => {
+    expect(document.paths['/v1/models']?.['post']?.responses['409']).toEqual({ $ref: '#/components/responses/Conflict' })
+    expect(document.components.responses['Conflict']).toBeDefined()
+    const content = document.paths['/v1/embeddings']?.['post']?.responses['200']?.content ?? {}
+    const ajv = new Ajv2020({ strict: false, validateFormats: false })
+    ajv.addSchema({ $id: 'document', components: document.components })
+    const accepts = (type: string, embedding: unknown) => {
+      const $ref = content[type]?.schema.$ref ?? ''
+      const body = {
+        object: 'list',
+        model: 'm',
+        data: [{ index: 0, object: 'embedding', embedding }],
+        usage: { prompt_tokens: 1, total_tokens: 1 },
+      }
+      return ajv.compile({ $ref: `document${$ref}` })(body)
+    }
+    const base64 = 'application/json; encoding_format=base64'
+    expect([accepts('application/json', [0.5]), accepts(base64, 'AAAAPw=='), accepts(base64, [0.5])]).toEqual([true, true, false])
   })
 })
 

@@ -35,4 +35,9 @@ export const processes: Requirements = {
     when: 'a path has doubled slashes (`//v1/models`, `/v1//models`)',
     observed: 'it is served as the path with single ones; authentication, policies, public routes and the logs go by that path',
   },
+  'PRO-7': {
+    source: 'field report, process and command line; JSON Schema 2020-12 §6.4 of Core, “Regular Expressions”',
+    when: 'a program in another language reads `/openapi.json`',
+    observed: 'every pattern compiles in Python’s `re` and Go’s RE2; the 409 of `POST /v1/models` and base64 vectors are documented',
+  },
 }

@@ -81,6 +81,8 @@ export const rotateApiKeyToken = defineRoute({
   description: `The answer holds the new token, this once. All else about the key stays. ${takesPermit}`,
   body: rotateApiKey,
   responses: { 200: { description: 'OK', json: issuedApiKey } },
+  // The key is revoked or has expired.
+  errors: [409],
   handle: async ({ params, body, call }, { keys }) =>
     issued(await keysOf(keys, call).rotate(call, params.key_id, { grace: Math.round(body.grace_seconds * 1000) })),
 })

@@ -1,5 +1,5 @@
 import { invalidRequest } from '../../errors.ts'
-import { embeddings, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
+import { embeddings, embeddingsInBase64, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -12,7 +12,13 @@ export const createEmbedding = defineRoute({
   summary: 'Create embeddings',
   description: 'Turns texts into vectors.',
   body: relayedEmbeddingsRequest,
-  responses: { 200: { description: 'The vectors, in the order of the inputs.', json: embeddings } },
+  responses: {
+    200: {
+      description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.',
+      json: embeddings,
+      forms: { 'application/json; encoding_format=base64': embeddingsInBase64 },
+    },
+  },
   async handle({ body, bytes, call }, { models, checkImageUrls }) {
     if ((body.input ?? body.messages ?? undefined) === undefined) {
       throw invalidRequest("Missing required parameter: 'input'.", { code: 'missing_required_parameter', param: 'input' })
