@@ -4,8 +4,11 @@ import {
   chatStream,
   completionReply,
   completionStream,
+  done,
   embeddingsReply,
   errorReply,
+  frame,
+  jsonReply,
   mockUpstream,
   modelsReply,
   testApp,
@@ -62,6 +65,27 @@ test('chat completions, chunk by chunk', async () => {
     expect(chunks.length).toBeGreaterThan(2)
     for (const chunk of chunks) expect(validateReply('CreateChatCompletionStreamResponse', chunk)).toEqual([])
   }
+})
+
+test('responses that lack what the schema requires, whole and chunk by chunk', async () => {
+  const call = { function: { name: 'f', arguments: { a: 1 } } }
+  const choices = [{ message: { tool_calls: [call, call] } }]
+  next.push(jsonReply({ choices }), {
+    body: [
+      frame({ choices: [{ delta: { tool_calls: [call] } }] }),
+      frame({ choices: [{ index: null, delta: { tool_calls: [{ ...call, index: -1, id: null, type: null }] } }] }),
+      frame({ choices: [{ index: '0', finish_reason: 'tool_calls' }] }),
+      frame({ usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } }),
+      done,
+    ],
+  })
+  expect(validateReply('CreateChatCompletionResponse', await (await post('/v1/chat/completions', { messages })).json())).toEqual([])
+  const chunks = await events(await post('/v1/chat/completions', { messages, stream: true, stream_options: { include_usage: true } }))
+  expect(chunks).toHaveLength(4)
+  for (const chunk of chunks) expect(validateReply('CreateChatCompletionStreamResponse', chunk)).toEqual([])
+  next.push(...[chatStream(), toolStream()].map((script) => ({ ...script, headers: { 'content-type': 'application/json' } })))
+  for (let folded = 0; folded < 2; folded += 1)
+    expect(validateReply('CreateChatCompletionResponse', await (await post('/v1/chat/completions', { messages })).json())).toEqual([])
 })
 
 test('completions', async () => {

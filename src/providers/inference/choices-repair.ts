@@ -63,7 +63,8 @@ export class ChoicesRepair {
   /** The finish reasons in what was looked at last. */
   reasons: readonly string[] = none
   readonly #form: ChoicesForm
-  readonly #states = new Map<number, ChoiceState>()
+  /** Of a stream. */
+  readonly #states: Map<number, ChoiceState> | undefined
   readonly #finished = new Set<number>()
   readonly #patches: JsonPatches
   readonly #choice: ObjectPatcher
@@ -73,6 +74,7 @@ export class ChoicesRepair {
 
   constructor(choicesForm: ChoicesForm, patches: JsonPatches) {
     this.#form = choicesForm
+    if (choicesForm.isChunk) this.#states = new Map()
     this.#patches = patches
     this.#choice = new ObjectPatcher(patches)
     this.#body = new ObjectPatcher(patches)
@@ -80,7 +82,7 @@ export class ChoicesRepair {
 
   /** Whether `asked` choices, and all that came, have their finish reason. */
   isFinished(asked: number): boolean {
-    return this.#finished.size > 0 && this.#finished.size >= asked && this.#finished.size >= this.#states.size
+    return this.#finished.size > 0 && this.#finished.size >= asked && this.#finished.size >= (this.#states?.size ?? 0)
   }
 
   /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when it is nothing that can be repaired. */
@@ -110,10 +112,13 @@ export class ChoicesRepair {
   }
 
   #stateOf(index: number): ChoiceState | undefined {
-    const known = this.#states.get(index)
-    if (known || this.#states.size >= maxChoices) return known
+    const states = this.#states
+    // In a whole response each choice is a new one.
+    if (!states) return new ChoiceState()
+    const known = states.get(index)
+    if (known || states.size >= maxChoices) return known
     const state = new ChoiceState()
-    this.#states.set(index, state)
+    states.set(index, state)
     this.isSteady = false
     return state
   }
@@ -132,14 +137,16 @@ export class ChoicesRepair {
   #finish(index: number, found: 'calls' | 'no calls'): void {
     const choice = this.#choice
     const member = choice.find(keys['finish_reason']!)
-    if (member >= 0 && isText(this.#bytes, choice.valueStart(member))) {
-      this.#finished.add(index)
-      const start = choice.valueStart(member)
-      const end = choice.valueEnd(member)
-      if (end - start <= maxReason) this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
-    } else if (!this.#form.isChunk) {
-      choice.set(member, 'finish_reason', found === 'calls' ? '"tool_calls"' : '"stop"')
+    const isGiven = member >= 0 && isText(this.#bytes, choice.valueStart(member))
+    if (!this.#form.isChunk) {
+      if (!isGiven) choice.set(member, 'finish_reason', found === 'calls' ? '"tool_calls"' : '"stop"')
+      return
     }
+    if (!isGiven) return
+    this.#finished.add(index)
+    const start = choice.valueStart(member)
+    const end = choice.valueEnd(member)
+    if (end - start <= maxReason) this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
   }
 
   /** Of a text completion. */

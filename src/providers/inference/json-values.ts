@@ -9,7 +9,9 @@ export function isText(bytes: Uint8Array, at: number): boolean {
 
 /** An `index`: a whole number from 0 on, also one that is written as a text; undefined when the value is anything else. */
 export function indexIn(bytes: Uint8Array, start: number, end: number): number | undefined {
-  const isQuoted = bytes[start] === quote
+  const first = bytes[start] as number
+  if (end - start === 1) return first >= 0x30 && first <= 0x39 ? first - 0x30 : undefined
+  const isQuoted = first === quote
   const text = isQuoted ? textIn(bytes, start + 1, end - 1) : textIn(bytes, start, end)
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined
 }
