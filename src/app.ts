@@ -9,7 +9,7 @@ import { type Connections, RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { deprecatedRoutes } from './http/middleware/deprecated-routes.ts'
 import { findRoute } from './http/middleware/find-route.ts'
-import { hostCheck } from './http/middleware/host-check.ts'
+import { hostCheck, validHost } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
 import { originCheck } from './http/middleware/origin-check.ts'
 import { olderClients } from './http/middleware/older-clients.ts'
@@ -49,6 +49,7 @@ export function createApp(services: Services): App {
     strictTransport(server),
     trace(services.traceContexts),
     findRoute(find),
+    validHost(),
     clientAddress(server.trustedProxies),
     // The access line, the spans and the headers that a layer asks for are `settle`'s, around all of these.
     cors(server.cors),

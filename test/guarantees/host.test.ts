@@ -8,7 +8,8 @@ let loopback: TestServer
 let open: TestServer
 beforeAll(async () => {
   loopback = await testServer(testConfig({}))
-  open = await testServer(testConfig({ server: { host: '0.0.0.0', allowUnauthenticated: true } }))
+  const cors = { allowOrigins: ['*'], allowMethods: ['*'], allowHeaders: ['*'], exposeHeaders: [], allowCredentials: false, maxAge: 1 }
+  open = await testServer(testConfig({ server: { host: '0.0.0.0', allowUnauthenticated: true, cors } }))
 })
 afterAll(async () => {
   for (const server of [loopback, open]) await server[Symbol.asyncDispose]()
@@ -68,6 +69,15 @@ describe('a Host header', () => {
       for (const host of invalid) expect([host, (await send(server, [host])).status]).toEqual([host, 400])
       for (const host of invalid) expect([host, (await send(server, [host], '/v1/health', '1.0')).status]).toEqual([host, 400])
     }
+  })
+
+  test('[GUA-3] that is sent twice is a 400 in a preflight too', async () => {
+    const socket = connect(Number(new URL(open.url).port), '127.0.0.1')
+    const preflight = 'Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n'
+    socket.write(`OPTIONS /v1/models HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n${preflight}Connection: close\r\n\r\n`)
+    let text = ''
+    for await (const piece of socket) text += String(piece)
+    expect(text).toStartWith('HTTP/1.1 400')
   })
 
   test('[GUA-3] that is valid is served as before', async () => {

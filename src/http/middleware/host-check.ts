@@ -10,22 +10,27 @@ export interface HostCheckOptions {
 
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 
+/** Refuses requests with more than one `Host` or an invalid one, preflights included: 400 (RFC 9112 §3.2). */
+export function validHost(): Middleware {
+  return (request, context, next) => {
+    const given = request.headers.get('host')
+    if (given !== null && !isValidHost(given)) throw invalidHost(given)
+    return next(request, context)
+  }
+}
+
 /**
- * Refuses requests with more than one `Host` or an invalid one (400, RFC 9112 §3.2).
- *
  * Against DNS rebinding: on a loopback address only requests whose `Host` is a name of this machine are answered, so that a web page
  * cannot reach the server under a name of its own that it has pointed here. The authority of an absolute-form request target counts as well,
- * where the HTTP server passes it on in `Request.url` (Bun's does not: it replaces the authority by `Host`).
+ * where the HTTP server passes it on in `Request.url` (Bun's does not: it replaces the authority by `Host`). Undefined where there is nothing to check.
  */
-export function hostCheck({ host, allowedHosts = [] }: HostCheckOptions): Middleware {
-  const isOpen = !isLoopback(host) && allowedHosts.length === 0
+export function hostCheck({ host, allowedHosts = [] }: HostCheckOptions): Middleware | undefined {
+  if (!isLoopback(host) && allowedHosts.length === 0) return undefined
   const allowed = new Set([...loopbackNames, ...(host ? [inBrackets(host)] : []), ...allowedHosts].map((name) => name.toLowerCase()))
   return (request, context, next) => {
     const given = request.headers.get('host')
     // In-process callers and HTTP/1.0 (health checks of load balancers) send none. Browsers always do, and HTTP/1.1 without it is 400.
     if (given === null) return next(request, context)
-    if (!isValidHost(given)) throw invalidHost(given)
-    if (isOpen) return next(request, context)
     if (!allowed.has(withoutPort(given).toLowerCase())) throw notAllowed(given)
     const authority = authorityOf(request.url, given)
     if (authority !== undefined && !allowed.has(withoutPort(authority).toLowerCase())) throw notAllowed(authority)

@@ -218,8 +218,7 @@ describe('Host check', () => {
     for (const host of ['localhost', 'localhost:8321', 'LOCALHOST', '127.0.0.1:1', '[::1]:8321']) {
       expect([host, (await call({ host })).status]).toEqual([host, 200])
     }
-    expect((await call({ host: 'localhost@evil.example' })).status).toBe(400)
-    for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:8321', '[::2]']) {
+    for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:8321', '[::2]', 'localhost@evil.example']) {
       expect([host, (await call({ host })).status]).toEqual([host, 403])
     }
     expect((await call()).status).toBe(200)
@@ -231,8 +230,7 @@ describe('Host check', () => {
   })
 
   test('a server for others is not checked unless its names are given', async () => {
-    const { call: open } = around([hostCheck({ host: '0.0.0.0' })], ok)
-    expect((await open({ host: 'other.test' })).status).toBe(200)
+    expect(hostCheck({ host: '0.0.0.0' })).toBeUndefined()
     const { call } = around([hostCheck({ host: '0.0.0.0', allowedHosts: ['corral.test'] })], ok)
     expect((await call({ host: 'other.test' })).status).toBe(403)
   })
