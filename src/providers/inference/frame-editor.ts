@@ -1,7 +1,7 @@
 import { ByteWriter, type Slab } from '../../wire/byte-writer.ts'
 import { concat, encodeJson } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
-import { Members, scanObject } from '../../wire/json-scan.ts'
+import { equalBytes, Members, scanObject } from '../../wire/json-scan.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { FrameTemplate } from './frame-template.ts'
 
@@ -24,6 +24,7 @@ const braceClose = encoder.encode('}')
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
 const comma = encoder.encode(',')
+const wholeChat = encodeJson('chat.completion')
 const newline = 0x0a
 /** Bytes around the text of a usual frame, where none could be looked at. */
 const usualEnvelope = 200
@@ -200,7 +201,7 @@ export class FrameEditor implements FrameScan {
     if (members.isNamed(member, bytes, keyId)) return this.#id
     if (members.isNamed(member, bytes, keyCreated)) return this.#created
     if (members.isNamed(member, bytes, keyModel)) return this.#model
-    return members.isNamed(member, bytes, keyObject) && this.#valueOf(member, isSomeText) === undefined ? this.#object : undefined
+    return members.isNamed(member, bytes, keyObject) && this.#valueOf(member, isChunkName) === undefined ? this.#object : undefined
   }
 
   #valueOf(member: number, isGood: (bytes: Uint8Array) => boolean): Uint8Array | undefined {
@@ -260,6 +261,11 @@ export class FrameEditor implements FrameScan {
 /** A text that is not empty. */
 function isSomeText(value: Uint8Array): boolean {
   return value[0] === 0x22 && value.length > 2
+}
+
+/** An `object` that chunks may have: openai-python leaves out those that are named as a whole response. */
+function isChunkName(value: Uint8Array): boolean {
+  return isSomeText(value) && !(value.length === wholeChat.length && equalBytes(value, 0, wholeChat))
 }
 
 /** A number above zero. */

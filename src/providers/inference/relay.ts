@@ -194,8 +194,8 @@ export class Relay {
   async #whole(response: EgressResponse, exchange: Exchange): Promise<Reply> {
     const { status, headers } = response
     let { content } = response
-    // A body of known length that is said to be JSON is read in one go: it ends.
-    if (headers.get('content-length') === null || isEventStream(headers)) {
+    // A body of known length that is said to be JSON is read in one go: it ends. So are embeddings, which can be megabytes.
+    if (isEventStream(headers) || (headers.get('content-length') === null && exchange.capability !== 'embeddings')) {
       const looked = await lookAt(content)
       content = looked.content
       if (looked.kind === 'events') return this.#folded(content, exchange, status)
