@@ -6,9 +6,17 @@ import { closingQuote, isBeforeColon, type Outline } from '../wire/json-outline.
  * Refuses a body in which a member stands twice in one object anywhere inside of a governed field: JSON.parse takes the last, some readers take the
  * first, and policy, limits and reservation must judge what the upstream reads. `value` is what the valid JSON `bytes` say. Throws ApiError 400.
  */
-export function refuseRepeatedMembers(value: unknown, bytes: Uint8Array, { nestedMembers }: Pick<Outline, 'nestedMembers'>): void {
-  // Nearly always it is enough to count, or there is nothing to count: lists of tokens are long.
-  if (nestedMembers === 0 || membersOf(value, 0) === nestedMembers) return
+export function refuseRepeatedMembers(value: unknown, bytes: Uint8Array, { top, nested }: Pick<Outline, 'top' | 'nested'>): void {
+  // Nearly always it is enough to count.
+  for (let member = 0; member < top.count; member++) {
+    if (nested[member] === 0) continue
+    const field = governedFieldAt(bytes, top.at[member * 4] as number, top.at[member * 4 + 1] as number)
+    if (field === undefined || membersOf((value as Record<string, unknown>)[field]) === nested[member]) continue
+    refuseFirstRepeated(bytes)
+  }
+}
+
+function refuseFirstRepeated(bytes: Uint8Array): void {
   const repeated = firstRepeated(bytes)
   if (!repeated) return
   const { field, name } = repeated
@@ -18,19 +26,19 @@ export function refuseRepeatedMembers(value: unknown, bytes: Uint8Array, { neste
   })
 }
 
-/** `own`: what each member of `value` itself counts; those below it count 1. */
-function membersOf(value: unknown, own: 0 | 1): number {
+/** Members of all objects in a value. */
+function membersOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
   if (Array.isArray(value)) {
-    for (const item of value as unknown[]) if (typeof item === 'object') count += membersOf(item, 1)
+    for (const item of value as unknown[]) if (typeof item === 'object') count += membersOf(item)
     return count
   }
   const fields = value as Record<string, unknown>
   for (const name in fields) {
-    count += own
+    count++
     const field = fields[name]
-    if (typeof field === 'object') count += membersOf(field, 1)
+    if (typeof field === 'object') count += membersOf(field)
   }
   return count
 }

@@ -51,7 +51,7 @@ export type EmbeddingsRequest = z.output<typeof embeddingsRequest>
 export const relayedEmbeddingsRequest = relayed(embeddingsRequest, {
   model: modelId,
   // Some models embed images and documents, each as an object.
-  input: z.union([z.string(), z.array(z.unknown()).min(1), z.looseObject({})]).nullish(),
+  input: z.union([z.string(), list(z.unknown(), { atLeast: 1 }), z.looseObject({})]).nullish(),
   /** vLLM embeds a conversation, which may hold images, in place of `input`. */
   messages: list(z.looseObject({}), { atLeast: 1 }).nullish(),
   encoding_format: optional(z.string()),

@@ -21,20 +21,25 @@ export function parserOf(schema: z.ZodType): Parser {
 }
 
 /** Whether a value is plainly right; false where only zod can tell. */
-export function accepterOf(schema: z.ZodType): (value: unknown) => boolean {
+export type Accepter = (value: unknown) => boolean
+
+/** Looks at the schema when it is called. */
+export function accepterOf(schema: z.ZodType): Accepter {
+  const known = accepterFor(schema) ?? accepterOfPlain(schema)
+  if (known) return known
   const quick = quickOf(schema)
   return (value) => quick(value) !== unsure
 }
 
-const accepters = new WeakMap<z.core.$ZodType, (value: unknown) => boolean>()
+const accepters = new WeakMap<z.core.$ZodType, Accepter>()
 
 /** Says that `schema`, whose checks only look, takes every value as it is for which `accepts` holds. */
-export function acceptsPlainly(schema: z.ZodType, accepts: (value: unknown) => boolean): void {
+export function acceptsPlainly(schema: z.ZodType, accepts: Accepter): void {
   accepters.set(schema, accepts)
 }
 
 /** `.meta()` makes copies, which inherit it; a copy with a further check does not. */
-function accepterFor(schema: z.ZodType): ((value: unknown) => boolean) | undefined {
+function accepterFor(schema: z.ZodType): Accepter | undefined {
   // oxlint-disable-next-line no-underscore-dangle -- zod's door for those who build on it
   for (let at: z.core.$ZodType | undefined = schema; at; at = at._zod.parent) {
     const accepts = accepters.get(at)
@@ -51,7 +56,7 @@ function quickOf(schema: z.ZodType): Quick {
 }
 
 function build(schema: z.ZodType): Quick {
-  const accepts = accepterFor(schema) ?? accepterOfScalar(schema)
+  const accepts = accepterFor(schema) ?? accepterOfPlain(schema)
   if (accepts) return (value) => (accepts(value) ? value : unsure)
   if (schema.def.checks?.length) return whole(schema)
   if (schema instanceof z.ZodObject) return quickOfObject(schema) ?? whole(schema)
@@ -70,12 +75,14 @@ function whole(schema: z.ZodType): Quick {
 }
 
 /** Of what stands in lists by the hundred thousand, and in each message and tool. */
-function accepterOfScalar(schema: z.ZodType): ((value: unknown) => boolean) | undefined {
+function accepterOfPlain(schema: z.ZodType): Accepter | undefined {
   if (schema.def.checks?.length) return undefined
-  if (schema instanceof z.ZodNumberFormat && schema.format === 'safeint') return Number.isSafeInteger
+  if (schema instanceof z.ZodNumberFormat && schema.format === 'safeint')
+    return (value) => ((value as number) | 0) === value || Number.isSafeInteger(value)
   if (schema instanceof z.ZodString && !schema.def.coerce) return (value) => typeof value === 'string'
   if (schema instanceof z.ZodLiteral) return (value) => schema.values.has(value as string)
   if (schema instanceof z.ZodUnknown) return () => true
+  if (schema instanceof z.ZodArray && schema.element instanceof z.ZodUnknown) return Array.isArray
   if (schema instanceof z.ZodRecord && isText(schema.keyType) && schema.valueType instanceof z.ZodUnknown) return isPlainObject
   return undefined
 }

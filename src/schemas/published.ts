@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { accepterOf, acceptsPlainly, type Parser, parserOf } from './parser.ts'
+import { type Accepter, accepterOf, acceptsPlainly, type Parser, parserOf } from './parser.ts'
 
 /**
  * Ways to say in one schema what is published and what is accepted. A client's body is read loosely: unknown keys and
@@ -79,8 +79,13 @@ export function list<Item extends z.ZodType>(
     if (items.length < atLeast) payload.issues.push({ code: 'too_small', origin: 'array', minimum: atLeast, inclusive: true, input: items })
     for (let at = 0; at < items.length; at++) if (!check(parse, items[at], payload, at)) return
   })
-  const accepts = accepterOf(item)
-  acceptsPlainly(base, (value) => Array.isArray(value) && value.length >= atLeast && value.every(accepts))
+  let accepts: Accepter | undefined
+  acceptsPlainly(base, (value) => {
+    if (!Array.isArray(value) || value.length < atLeast) return false
+    accepts ??= accepterOf(item)
+    for (let at = 0; at < value.length; at++) if (!accepts(value[at])) return false
+    return true
+  })
   return documentedAs(base as unknown as z.ZodType<z.output<Item>[]>, z.array(item).meta({ ...bounds, ...meta }))
 }
 

@@ -19,8 +19,8 @@ export interface OutlineLimits {
 export interface Outline {
   /** The members of the outermost object; none where the outermost value is something else. */
   readonly top: Members
-  /** Members of all objects within the outermost object or array. */
-  readonly nestedMembers: number
+  /** For each member of the outermost object, the members of all objects within its value. */
+  readonly nested: readonly number[]
   /** The limit that the text exceeds; the scan ended there. */
   readonly exceeded?: keyof OutlineLimits
 }
@@ -54,41 +54,44 @@ function scan(json: Uint8Array, limits: OutlineLimits): Outline {
   const ahead = new Ahead(json)
   let depth = 0
   let inObject = false
+  const nested: number[] = []
   let colons = 0
   /** After the last byte that structures the text. */
   let plainFrom = 0
-  for (let at = 0; at < json.length; at++) {
-    switch (json[at]) {
-      case quote: {
-        const start = at + 1
-        at = closingQuote(json, start)
-        if (depth !== 1 || !inObject) break
+  const { length } = json
+  for (let at = 0; at < length; at++) {
+    const byte = json[at] as number
+    if (structural[byte] === 0) {
+      // So many plain bytes in a row are likely numbers, with more to come.
+      if (at - plainFrom >= 8 && depth > 1) at = ahead.next(at + 1) - 1
+      continue
+    }
+    if (byte === quote) {
+      const start = at + 1
+      at = closingQuote(json, start)
+      if (depth === 1 && inObject) {
         const colonAt = skipSpace(json, at + 1)
-        if (json[colonAt] === colon) addMember(top, json, { start, end: at, colonAt })
-        break
+        if (json[colonAt] === colon) {
+          addMember(top, json, { start, end: at, colonAt })
+          nested.push(colons)
+        }
       }
-      case colon:
-        if (++colons > limits.members) return { top, nestedMembers: 0, exceeded: 'members' }
-        break
-      case openBrace:
-      case openBracket:
-        if (++depth > limits.depth) return { top, nestedMembers: 0, exceeded: 'depth' }
-        if (depth > 1) break
-        inObject = json[at] === openBrace
+    } else if (byte === colon) {
+      if (++colons > limits.members) return { top, nested: [], exceeded: 'members' }
+    } else if (byte === openBrace || byte === openBracket) {
+      if (++depth > limits.depth) return { top, nested: [], exceeded: 'depth' }
+      if (depth === 1) {
+        inObject = byte === openBrace
         top.open = at + 1
-        break
-      case closeBrace:
-      case closeBracket:
-        if (depth-- === 1 && inObject) endMembers(top, json, at)
-        break
-      default:
-        // So many plain bytes in a row are likely numbers, with more to come.
-        if (at - plainFrom >= 8 && depth > 1) at = ahead.next(at + 1) - 1
-        continue
+      }
+    } else if (depth-- === 1 && inObject) {
+      endMembers(top, json, at)
     }
     plainFrom = at + 1
   }
-  return { top, nestedMembers: colons - top.count }
+  // So far how many colons stand before each member; its own is not among those within its value.
+  for (let member = 0; member < nested.length; member++) nested[member] = (nested[member + 1] ?? colons) - (nested[member] as number) - 1
+  return { top, nested }
 }
 
 /** A key of the outermost object: quotes left out. */
@@ -171,11 +174,15 @@ export function isBeforeColon(json: Uint8Array, from: number): boolean {
 export function closingQuote(json: Uint8Array, from: number): number {
   // Names are short, and a call costs more than they do; for anything longer the native search is faster, even from one escaped quote to the next.
   const near = Math.min(json.length, from + 12)
-  let at = from
-  for (; at < near; at++) {
+  for (let at = from; at < near; at++) {
     if (json[at] === quote) return at
     if (json[at] === backslash) at++
   }
+  return closingQuoteBeyond(json, from)
+}
+
+function closingQuoteBeyond(json: Uint8Array, from: number): number {
+  let at = from
   for (at = json.indexOf(quote, at); at >= 0; at = json.indexOf(quote, at + 1)) {
     let start = at
     while (start > from && json[start - 1] === backslash) start--
