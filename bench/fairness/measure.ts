@@ -7,7 +7,7 @@ import { type Lag, lagOf, type Probed, readProbe } from './probe-client.ts'
 /** Streams at full speed at once, and streams that nothing is read of. */
 export const crowd = { flood: 50, unread: 200 } as const
 /** Seconds that new full-speed streams are begun, that unread ones are held, and that each failure and each other pattern is asked for. */
-const seconds = { flood: 4, unread: 6, failure: 1.5, pattern: 2 } as const
+const seconds = { flood: 4, unread: 7, failure: 1.5, pattern: 2 } as const
 /** Failing requests a second. */
 export const failureRate = 20
 
@@ -73,11 +73,16 @@ export async function flood(server: UnderTest): Promise<Flood> {
 /** An upstream that is always ready and never ends, and callers that read nothing. `fresh`: the process has had no load yet. */
 export async function unread(server: UnderTest, fresh: boolean): Promise<Unread> {
   const plan = planFor(server, { pattern: 'long', concurrency: crowd.unread, seconds: seconds.unread, unread: true })
+  // What a process needs for its first requests is not the streams'.
+  if (fresh) await load(planFor(server, { pattern: 'plain', concurrency: 8, seconds: 1 }))
   const idle = await probe(server)
   const loading = load(plan)
   const lags: number[] = []
   const measuring = async (): Promise<Probed> => {
-    await wait((seconds.unread - 1) * 1000)
+    await wait((seconds.unread - 2) * 1000)
+    lags.push(...(await probe(server)).lags)
+    // What was collected is given back to the system a little later.
+    await wait(1000)
     return probe(server)
   }
   const measured = measuring()

@@ -6,6 +6,8 @@ const colon = 0x3a
 const space = 0x20
 const dataField = new TextEncoder().encode('data:')
 
+const none = new Uint8Array()
+
 export class FrameTooLarge extends Error {}
 
 /**
@@ -51,6 +53,8 @@ export class FrameSplitter {
    */
   push(chunk: Uint8Array, from = 0): void {
     this.#chunk = chunk
+    // The frame found last would keep the memory of an earlier chunk alive for as long as none is looked at.
+    this.bytes = none
     this.#from = from
     this.#at = from
     if (this.#first && chunk.length) {

@@ -26,6 +26,7 @@ const frameEnd = encoder.encode('\n\n')
 const comma = encoder.encode(',')
 const wholeChat = encodeJson('chat.completion')
 const newline = 0x0a
+const none = new Uint8Array()
 /** Bytes around the text of a usual frame, where none could be looked at. */
 const usualEnvelope = 200
 
@@ -66,7 +67,7 @@ export class FrameEditor implements FrameScan {
   #alikeBefore = 0
   /** Templates that may still be made in vain. */
   #tries = 8
-  #bytes: Uint8Array = new Uint8Array()
+  #bytes: Uint8Array = none
   #start = 0
   #end = 0
 
@@ -165,6 +166,8 @@ export class FrameEditor implements FrameScan {
     const at = patches.write(out, bytes, members.open - 1)
     if (this.choices !== 0 && this.usage === 0 && this.repairs.isSteady) this.#makeTemplate(at, before)
     this.#writeRest(bytes, at, this.#end)
+    // Frames that take the short way are not scanned: this one would keep the memory it came in alive for the whole stream.
+    this.#bytes = none
   }
 
   /** Bytes that a frame has around its texts, about. */
