@@ -1,6 +1,6 @@
 import { systemCall } from './call.ts'
 import type { Config } from './config/config.ts'
-import { isAlive, launcherVariable, whenParentDies, workerVariable } from './runtime/parent.ts'
+import { launcherVariable, whenProcessDies, workerVariable } from './runtime/parent.ts'
 import { listenForStop, signalExitCodes, whenAborted } from './runtime/stop-signals.ts'
 import { lineToSupervisor, supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
 import { type RunningServer, StartError, startServer, type StartOptions } from './server.ts'
@@ -140,8 +140,8 @@ async function serveAsWorker(config: Config, env: ServeOptions['env'], run: Run)
 }
 
 /**
- * Resolves with the reason when the process that this one belongs to is gone, also where that was before the call. Never where another
- * program than the launcher started this process: a shell may well end before it.
+ * Resolves with the reason when the process that this one belongs to is gone, also where that was before the call. Never where no launcher
+ * started this process: a shell may end before it.
  */
 async function whenOrphaned(env: ServeOptions['env']): Promise<string> {
   if (env[workerVariable] !== undefined) {
@@ -149,9 +149,9 @@ async function whenOrphaned(env: ServeOptions['env']): Promise<string> {
     return 'the supervisor is gone'
   }
   const launcher = Number(env[launcherVariable])
-  if (launcher > 0 && launcher !== process.ppid && !isAlive(launcher)) return 'the launcher is gone'
+  // Watched by its id, not as the parent: killed before this call it is no longer that, and for a moment not yet gone.
   return await new Promise((resolve) => {
-    if (launcher === process.ppid) whenParentDies(() => resolve('the launcher is gone'))
+    if (launcher > 0) whenProcessDies(launcher, () => resolve('the launcher is gone'))
   })
 }
 

@@ -27,12 +27,9 @@ export function withoutLastSlashes(path: string): string {
   return end === path.length ? path : path.slice(0, end)
 }
 
-/**
- * Runs of slashes count as one, as with nginx's `merge_slashes`: a request is routed, authenticated, permitted and logged by the result.
- * After a colon they stay, since the id of a model at the end of a path may be a URL (`hf://owner/model`).
- */
+/** Runs of slashes count as one, as with nginx's `merge_slashes`: a request is routed, authenticated, permitted and logged by the result. */
 export function withSingleSlashes(path: string): string {
-  return path.includes('//') ? path.replaceAll(/(?<!:)\/{2,}/g, '/') : path
+  return path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path
 }
 
 function regexOf(text: string): TextPattern | undefined {

@@ -98,6 +98,12 @@ describe('paths', () => {
     expect(await json('GET', '/v1/things/groq/openai/gpt-oss-120b')).toEqual({ read: 'groq/openai/gpt-oss-120b' })
     expect(await json('GET', '/v1/things/groq%2Fllama%20%C3%A9?x=1')).toEqual({ read: 'groq/llama é' })
     expect(await json('GET', '/v1/boxes/a%2Fb')).toEqual({ box: 'a/b' })
+  })
+
+  test('[PRO-6] doubled slashes count as one in the route, not in an id at its end', async () => {
+    for (const id of ['vllm//models/llama', 'hf://owner/model', '/models/llama'])
+      for (const prefix of ['/v1/things/', '//v1/things/', '/v1///things/']) expect(await json('GET', prefix + id)).toEqual({ read: id })
+    expect(await json('GET', '/v1//boxes//a')).toEqual({ box: 'a' })
     expect((await fetch('GET', '/v1/boxes/a/b')).status).toBe(404)
     expect(notes.route).toBe('/v1/boxes/{id}')
   })

@@ -7,7 +7,7 @@ import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type Parser, parserOf } from '../schemas/parser.ts'
 import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadWatch } from './body.ts'
 import { parseQuery } from './query.ts'
-import { pathOf } from './request-path.ts'
+import { pathOf, rawPathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
@@ -20,8 +20,11 @@ export interface FoundRoute<Deps = never> {
   readonly deprecated?: boolean
 }
 
-/** Tells which route answers; HEAD is answered by GET's. Pure, and the one place that decides it. */
-export type RouteFinder<Deps = never> = (method: string, path: string) => FoundRoute<Deps> | undefined
+/**
+ * Tells which route answers; HEAD is answered by GET's. Pure, and the one place that decides it. `path` has single slashes; `rawPath` is as it was sent,
+ * for a parameter at the end that takes several segments: the id of a model may hold doubled slashes (`vllm//models/llama`, `hf://owner/model`).
+ */
+export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?: string) => FoundRoute<Deps> | undefined
 
 export interface DispatchedCall extends Call {
   readonly uploadWatch?: UploadWatch
@@ -51,7 +54,8 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   const parserFor = createParsers()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
-    const found = call.found === undefined ? find(request.method, pathOf(request.url)) : (call.found as FoundRoute<Deps> | null)
+    const found =
+      call.found === undefined ? find(request.method, pathOf(request.url), rawPathOf(request.url)) : (call.found as FoundRoute<Deps> | null)
     if (!found) return answerWithoutRoute(request, find)
     const { route } = found
     const isHead = request.method === 'HEAD'
@@ -99,17 +103,31 @@ export function findRoutes<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder
   // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
   entries.sort((a, b) => variableness(a.path) - variableness(b.path))
   for (const entry of entries) router.add(entry.route.method, toRouterPath(entry.path), entry)
-  return (method, path) => {
+  return (method, path, rawPath = path) => {
     const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
     if (!found) return undefined
-    const [{ route, deprecated }, indices] = found
+    const [{ route, path: routePath, deprecated }, indices] = found
     const params: Record<string, string> = {}
     for (const name in indices) {
       const at = indices[name]
       params[name] = typeof at === 'number' ? (stash?.[at] ?? '') : (at ?? '')
     }
+    if (rawPath !== path) Object.assign(params, lastParamIn(rawPath, routePath))
     return { route, params, deprecated }
   }
+}
+
+/** The parameter at the end of `routePath` that takes several segments, as `rawPath` has it. */
+function lastParamIn(rawPath: string, routePath: string): Record<string, string> {
+  const segments = routePath.split('/').slice(1)
+  const name = /^\{(\w+)\+\}$/.exec(segments.pop() ?? '')?.[1]
+  if (name === undefined) return {}
+  let start = 0
+  for (let passed = 0; passed <= segments.length; passed += 1) {
+    start = rawPath.indexOf('/', start) + 1
+    if (passed < segments.length) while (rawPath[start] === '/') start += 1
+  }
+  return { [name]: rawPath.slice(start) }
 }
 
 function variableness(path: string): number {

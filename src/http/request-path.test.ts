@@ -11,7 +11,7 @@ test('the path of a URL, whole or (as HTTP/1.0 without Host has it) without an a
     ['http://h//a/b', '/a/b'],
     ['http://h/a///b//c?d=//e', '/a/b/c'],
     ['http://h//', '/'],
-    ['http://h/v1//models/hf://a/b', '/v1/models/hf://a/b'],
+    ['http://h/v1//models/hf://a/b', '/v1/models/hf:/a/b'],
     ['/readyz', '/readyz'],
     ['/v1/models?u=http://other/path', '/v1/models'],
     ['/', '/'],

@@ -70,7 +70,7 @@ describe('an answer is reported once, when it is over', () => {
     await it.provider.chat!(request, it.call)
     expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
-    expect(it.call.notes).toEqual({ model: 'up/m', provider: 'up', inputTokens: 9, outputTokens: 3 })
+    expect(it.call.notes).toEqual({ model: 'up/m', provider: 'up', upstreamModel: 'm', inputTokens: 9, outputTokens: 3 })
   })
 
   test('a stream, with its first token', async () => {

@@ -8,13 +8,13 @@ export const workerVariable = 'CORRAL_WORKER'
 const interval = 500
 
 /**
- * Calls `listener` once when the process that started this one is gone: killed with -9 it takes nothing with it, so its children look.
- * Meant for children whose parent is a program (the launcher, the supervisor), not a shell.
+ * Calls `listener` once when a process (the launcher) is gone: killed with -9 it takes no other process with it, so those that belong to it check. One that
+ * is not the parent of this process counts as alive until its own parent has collected its exit code.
  */
-export function whenParentDies(listener: () => void): Disposable {
-  const parent = process.ppid
+export function whenProcessDies(pid: number, listener: () => void): Disposable {
+  const isParent = process.ppid === pid
   const timer = setInterval(() => {
-    if (process.ppid === parent && isAlive(parent)) return
+    if ((!isParent || process.ppid === pid) && isAlive(pid)) return
     clearInterval(timer)
     listener()
   }, interval)
@@ -23,7 +23,7 @@ export function whenParentDies(listener: () => void): Disposable {
 }
 
 /** Windows keeps reporting the id of a parent that is gone. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -1,4 +1,5 @@
 import type { RouteFinder } from '../mount.ts'
+import { rawPathOf } from '../request-path.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
@@ -7,7 +8,7 @@ import type { Middleware } from './middleware.ts'
  */
 export function findRoute(find: RouteFinder): Middleware {
   return (request, context, next) => {
-    const found = find(request.method, context.path) ?? null
+    const found = find(request.method, context.path, rawPathOf(request.url)) ?? null
     context.found = found
     if (found) context.route = found.route.path
     return next(request, context)
