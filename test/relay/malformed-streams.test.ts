@@ -276,6 +276,10 @@ describe('a stream', () => {
     ['a delta', { choices: [{ index: 0, delta: 'text' }] }],
     ['tool calls', { choices: [{ index: 0, delta: { tool_calls: 'f()' } }] }],
     ['a tool call', { choices: [{ index: 0, delta: { tool_calls: [null] } }] }],
+    [
+      'too many deltas of tool calls',
+      { choices: [{ index: 0, delta: { tool_calls: Array.from({ length: 1025 }, () => ({ index: 0 })) } }] },
+    ],
     ['a function', { choices: [{ index: 0, delta: { tool_calls: [{ function: 'f' }] } }] }],
     [
       'too many tool calls',

@@ -52,6 +52,8 @@ class ChoiceState {
 const maxChoices = 16_384
 /** Finish reasons are single words. */
 const maxReason = 64
+/** Noted of one chunk, for telemetry. */
+const maxReasons = 16
 
 /**
  * Brings the `choices` of a response, or of the chunks of a stream one after another, into the form of OpenAI's schema. Choices that have it are not
@@ -146,7 +148,8 @@ export class ChoicesRepair {
     this.#finished.add(index)
     const start = choice.valueStart(member)
     const end = choice.valueEnd(member)
-    if (end - start <= maxReason) this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
+    if (end - start <= maxReason && this.reasons.length < maxReasons)
+      this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
   }
 
   /** Of a text completion. */

@@ -7,7 +7,7 @@ const saidOnce = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'mod
 /** Objects in a delta deeper than this are taken as they came last. */
 const maxDepth = 16
 /** Entries of a list among which one with the same `index` is looked for. */
-const maxSearched = 1024
+const maxSearched = 64
 
 interface Choice {
   readonly index: number

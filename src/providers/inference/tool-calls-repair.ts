@@ -2,7 +2,7 @@ import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
 import { skimArray, skimValue } from '../../wire/json-skim.ts'
 import { textIn } from '../../wire/text-in.ts'
 import { indexIn, isText } from './json-values.ts'
-import { type ToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
+import { maxToolCalls, type ToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
 
 const encoder = new TextEncoder()
 const keys = {
@@ -50,7 +50,7 @@ export class ToolCallsRepair {
     }
     if (bytes[start] !== openBracket) return undefined
     const starts: number[] = []
-    skimArray(bytes, start, (at) => starts.push(at) > 0)
+    if (!skimArray(bytes, start, (at) => starts.push(at) <= maxToolCalls)) return undefined
     const isGood = starts.every((at, position) => this.#entryAt(bytes, at, { calls, position, entries: starts.length }))
     return isGood ? starts.length : undefined
   }
