@@ -85,7 +85,7 @@ export class CustomLookUp implements LookUp {
   }
 }
 
-/** The path without host and query, with single slashes: as the request is routed, so that no spelling passes an endpoint that decides by it. */
+/** The path without host and query, with single slashes, so that no spelling of a route passes an endpoint that decides by it. */
 function pathOf(url: string): string {
   return withSingleSlashes(URL.parse(url)?.pathname ?? '')
 }

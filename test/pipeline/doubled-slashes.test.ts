@@ -43,3 +43,10 @@ test('[PRO-6] percent-encoded slashes are part of a segment, never a separator',
     expect(`${path} ${await outcome(await server.fetch(path, asking('alice')))}`).toMatch(/ (404 unknown_url|403 route_not_permitted)$/)
   }
 })
+
+test('[PRO-6] a doubled slash within a model’s id is part of the id', async () => {
+  const response = await server.fetch('/v1/models/p//m', asking('alice'))
+  expect(response.status).toBe(404)
+  expect(await response.text()).toContain('p//m')
+  expect(await (await server.fetch('/v1//models/p/m', asking('alice'))).text()).toContain("'p/m'")
+})
