@@ -57,6 +57,8 @@ class Automaton {
   readonly #last: ReadonlySet<number>
   readonly #first: readonly number[]
   readonly #ignoreCase: boolean
+  /** What each state reads, a bit for each of the samples. */
+  #masks: bigint[] = []
   #overlap: boolean[][] = []
   #reach: boolean[][] = []
 
@@ -129,7 +131,7 @@ class Automaton {
   }
 
   #sharedByAll(...states: number[]): boolean {
-    return samples.some((_, at) => states.every((state) => this.#reads[state]![at]))
+    return states.reduce((shared, state) => shared & this.#masks[state]!, -1n) !== 0n
   }
 
   #sameLoop(a: number, b: number): boolean {
@@ -165,7 +167,8 @@ class Automaton {
 
   #measure(): void {
     const { length } = this.#next
-    this.#overlap = this.#reads.map((one) => this.#reads.map((other) => samples.some((_, at) => one[at] && other[at])))
+    this.#masks = this.#reads.map((reads) => BigInt(`0b${reads.map((one) => (one ? '1' : '0')).join('')}`))
+    this.#overlap = this.#masks.map((one) => this.#masks.map((other) => (one & other) !== 0n))
     this.#reach = Array.from({ length }, (_, from) => {
       const row = Array<boolean>(length).fill(false)
       for (const [to] of this.#walk([[from]], ([state]) => this.#next[state!]!.map((next) => [next]))) row[to!] = true
