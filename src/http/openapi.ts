@@ -71,12 +71,11 @@ function withEntries(name: string, entries: object[]): object {
   return entries.length > 0 ? { [name]: entries } : {}
 }
 
-function toResponse({ description, json, events, text, forms = {} }: ResponseSpec, schemas: SchemaCollector): object {
+function toResponse({ description, json, events, text }: ResponseSpec, schemas: SchemaCollector): object {
   const content = {
     ...(json && { 'application/json': { schema: schemas.add(json, 'output') } }),
     ...(events && { 'text/event-stream': { schema: schemas.add(events, 'output') } }),
     ...(text && { [text]: { schema: { type: 'string' } } }),
-    ...Object.fromEntries(Object.entries(forms).map(([type, form]) => [type, { schema: schemas.add(form, 'output') }])),
   }
   return { description, ...(Object.keys(content).length > 0 && { content }) }
 }

@@ -15,8 +15,6 @@ export interface ResponseSpec {
   events?: z.ZodType
   /** Any other media type, e.g. `text/html`. */
   text?: string
-  /** Media type → the body, for forms that the request can ask for. The media type's parameters tell them apart in the document only. */
-  forms?: Readonly<Record<string, z.ZodType>>
 }
 
 export interface RouteInput<Params, Query, Body> {

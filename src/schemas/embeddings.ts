@@ -58,38 +58,23 @@ export const relayedEmbeddingsRequest = relayed(embeddingsRequest, {
 })
 export type RelayedEmbeddingsRequest = z.output<typeof relayedEmbeddingsRequest>
 
-const index = z.int().meta({ description: 'The place of its input in the request.' })
-const object = z.literal('embedding')
-
 const embedding = z
   .looseObject({
-    index,
-    object,
-    embedding: documentedAs(
-      z.union([z.array(z.number()), z.string()]),
-      z.array(z.number()).meta({ description: 'The vector; a base64 string when `encoding_format` asked for one.' }),
+    index: z.int().meta({ description: 'The place of its input in the request.' }),
+    object: z.literal('embedding'),
+    embedding: oneOf(
+      [z.array(z.number()), z.string().meta({ contentEncoding: 'base64', description: 'The vector as little-endian 32-bit floats.' })],
+      { description: 'The vector; a base64 string where the request has `encoding_format: base64`.' },
     ),
   })
   .meta({ id: 'Embedding' })
 
-const response = {
-  object: z.literal('list'),
-  model: z.string().meta({ description: 'The id that the request named.' }),
-  usage: z.looseObject({ prompt_tokens: z.int(), total_tokens: z.int() }),
-}
-
-export const embeddings = z.looseObject({ ...response, data: z.array(embedding) }).meta({ id: 'CreateEmbeddingResponse' })
-export type Embeddings = z.output<typeof embeddings>
-
-const base64Embedding = z
+export const embeddings = z
   .looseObject({
-    index,
-    object,
-    embedding: z.string().meta({ contentEncoding: 'base64', description: 'The vector as little-endian 32-bit floats.' }),
+    object: z.literal('list'),
+    model: z.string().meta({ description: 'The id that the request named.' }),
+    data: z.array(embedding),
+    usage: z.looseObject({ prompt_tokens: z.int(), total_tokens: z.int() }),
   })
-  .meta({ id: 'Base64Embedding' })
-
-/** The response when `encoding_format` is `base64`. OpenAI publishes the other form alone, so that this one is documented beside it. */
-export const embeddingsInBase64 = z
-  .looseObject({ ...response, data: z.array(base64Embedding) })
-  .meta({ id: 'CreateEmbeddingResponseBase64' })
+  .meta({ id: 'CreateEmbeddingResponse' })
+export type Embeddings = z.output<typeof embeddings>

@@ -1,5 +1,5 @@
 import { invalidRequest } from '../../errors.ts'
-import { embeddings, embeddingsInBase64, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
+import { embeddings, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
 import { defineRoute } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
@@ -13,11 +13,7 @@ export const createEmbedding = defineRoute({
   description: 'Turns texts into vectors.',
   body: relayedEmbeddingsRequest,
   responses: {
-    200: {
-      description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.',
-      json: embeddings,
-      forms: { 'application/json; encoding_format=base64': embeddingsInBase64 },
-    },
+    200: { description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.', json: embeddings },
   },
   async handle({ body, bytes, call }, { models, checkImageUrls }) {
     if ((body.input ?? body.messages ?? undefined) === undefined) {
