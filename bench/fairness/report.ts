@@ -85,6 +85,7 @@ export function fairnessTargets({ servers }: FairnessResults): Target[] {
       limit: 256,
       unit: ' kB',
     }),
+    atMost(`CPU a plain request, against ${before}`, cost('plain'), { limit: 1.05, unit: ' ×' }),
     atMost(`CPU a frame in bursts, against ${before}`, cost('burst'), { limit: 1.05, unit: ' ×' }),
     atMost(`CPU a frame paced, against ${before}`, cost('paced'), { limit: 1.05, unit: ' ×' }),
   ]
