@@ -8,7 +8,7 @@ import type { Config } from './config.ts'
 import type { AuthSection } from './schema-auth.ts'
 import type { ServerSection } from './schema-server.ts'
 import type { Report } from './report.ts'
-import { expandHome, type Substitution, substitute, withEntry } from './substitute.ts'
+import { expandHome, hasReference, type Substitution, substitute, withEntry } from './substitute.ts'
 import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, type TreeNode } from './tree.ts'
 
 /** What `server.auth` comes to. */
@@ -47,7 +47,16 @@ export function readAuthSection(values: AuthSection | null | undefined, node: Tr
 
 /** Tenants protect only where callers are known, and where each of them can have one. */
 function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwitchedOff }: AuthReading): Tenancy | undefined {
-  if (!tenancy || tenancy.mode === 'disabled' || !tenancyNode) return undefined
+  if (!tenancy || !tenancyNode) return undefined
+  const written = child(tenancyNode, 'mode')
+  if (written && isEmpty(written)) {
+    report.error(written, 'is empty, and tenants would not be separated: write single, multi or disabled')
+    return undefined
+  }
+  if (!written && tenancy.default_tenant_id) {
+    report.warn('notice', tenancyNode, 'has no effect without a mode: write mode: single to make every caller of default_tenant_id')
+  }
+  if (tenancy.mode === 'disabled') return undefined
   const { mode, default_tenant_id: tenant } = tenancy
   if (!auth) {
     const why = 'separates nobody as long as nobody has to authenticate'
@@ -133,7 +142,8 @@ function without(configured: TreeNode, using: Substitution): TreeNode {
 
 function isUnset(authenticator: TreeNode, using: Substitution): boolean {
   const type = child(authenticator, 'type')
-  if (type?.kind !== 'scalar') return false
+  // Without a reference nothing says that this is conditional: it is a mistake, which the schema reports.
+  if (type?.kind !== 'scalar' || !hasReference(type)) return false
   const expanded = substitute(type, using)
   if (!isEmpty(expanded) || (expanded.kind === 'scalar' && expanded.failed)) return false
   using.report.warn('notice', type, 'comes out empty: this authentication is switched off')

@@ -19,7 +19,7 @@ export interface ConnectionString {
 export class ConnectionStringError extends Error {}
 
 const form = 'write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE, with %-escapes for special characters'
-const hostAndPort = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)(?::(?<port>\d+))?`
+const hostAndPort = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)(?::(?<port>\d*))?`
 const parameterList = String.raw`(?:\?(?<parameters>.*))?`
 const plain = new RegExp(`^${hostAndPort}(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
 // A password may hold unescaped characters, `@`, `/` and `?` too: the host begins after the first `@` from which the rest is well-formed. Only what

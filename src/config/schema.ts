@@ -138,9 +138,14 @@ export const knownApis = [
 /** Served by Corral itself, without a provider. */
 export const builtInApis: readonly string[] = ['models', 'inspect', 'providers', 'admin', 'telemetry']
 
-/** Whether a key of `server`, or of the top level, belongs to what protects or is a section of Corral's own: unknown, it is never left out. */
+/** Whether a key of `server`, or of the top level, is named like a setting that protects or a section of Corral's own: unknown, it is never left out. */
 export function protects(key: string): boolean {
-  return /^(auth|tenancy|quota|egress|audit|tls_.*|.*policy)$/.test(key)
+  return /^(auth(?!ors?$)|tenan|quota|egress|audit|m?tls|key_pepper)|(auth|tenancy|quotas?|polic(y|ies))$/i.test(key)
+}
+
+/** Whether a key names a policy, which protects only in `server.auth`. */
+export function isPolicy(key: string): boolean {
+  return /^(access|route)[_-]?polic(y|ies)$/i.test(key)
 }
 
 /** Keys that mean nothing here and that files carry all the same. */

@@ -21,13 +21,13 @@ export function readVersion(root: MapNode, reading: SectionReading): string | un
     )
   }
   const known = Object.keys(fileSchema.shape)
-  const served = known.filter((key) => !(key in unusedSections))
+  const served = [...known.filter((key) => !(key in unusedSections)), ...Object.keys(guards)]
   for (const [key, { at }] of root.entries) {
     if (known.includes(key) || silentKeys.includes(key) || isGuard(key)) continue
     if (key === 'logging_config') report.warn('notice', { path: [key], at }, "has no effect: the key is 'logging'")
     else {
       const strictness = protects(key) ? 'strict' : reading.strictness
-      reportUnknownKey({ key, at, parent: root }, known, { report, strictness }, served)
+      reportUnknownKey({ key, at, parent: root }, [...known, ...Object.keys(guards)], { report, strictness }, served)
     }
   }
   for (const key of ['external_providers_dir', 'external_apis_dir']) {
@@ -62,6 +62,7 @@ function isGuard(key: string): boolean {
 const guards: Readonly<Record<string, string>> = {
   auth: 'its place is server.auth',
   quota: 'its place is server.quota',
+  tenancy: 'its place is server.tenancy',
   access_policy: 'its place is server.auth.access_policy',
   route_policy: 'its place is server.auth.route_policy',
   egress: 'its place is server.egress',
@@ -69,6 +70,7 @@ const guards: Readonly<Record<string, string>> = {
   tls_certfile: 'its place is server.tls_certfile',
   tls_keyfile: 'its place is server.tls_keyfile',
   tls_cafile: 'its place is server.tls_cafile',
+  tls_config: 'its place is server.tls_config',
 }
 
 /** Reads `apis:`; what this version does not serve of it is warned of once, by name. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { isNearMiss, nearest } from './nearest.ts'
 import type { Position, Report } from './report.ts'
+import { isPolicy } from './schema.ts'
 import { knownKeys } from './schema-keys.ts'
 import { absent, nodeAt, type ScalarNode, scalarsOf, type TreeNode } from './tree.ts'
 
@@ -165,7 +166,8 @@ class Reading {
 }
 
 /**
- * Reports a key that is not known; true when that makes the section wrong: under `--strict`, and where it is close to a key that is served.
+ * Reports a key that is not known; true when that makes the section wrong: under `--strict`, for a policy in the wrong place, and where it is close to
+ * a key that is served.
  * @param served those of the known keys that are; default all
  */
 export function reportUnknownKey(
@@ -175,6 +177,10 @@ export function reportUnknownKey(
   served: readonly string[] = known,
 ): boolean {
   const place = { path: [...found.parent.path, found.key], at: found.at }
+  if (isPolicy(found.key) && !known.some(isPolicy)) {
+    report.error(place, 'protects nothing here: policies stand in server.auth')
+    return true
+  }
   const meant = nearest(found.key, known)
   if (strictness === 'strict' || isNearMiss(found.key, served)) {
     report.error(place, 'unknown key.', meant)

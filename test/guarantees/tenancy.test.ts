@@ -153,7 +153,7 @@ describe('server.tenancy', () => {
 
   test('[GUA-12] [GUA-10] is read; what asks for nothing is no warning', async () => {
     const nothing = await read(...auth)
-    for (const line of ['tenancy: { mode: disabled }', 'tenancy: {}', 'tenancy: null', 'tenancy: { default_tenant_id: acme }']) {
+    for (const line of ['tenancy: { mode: disabled }', 'tenancy: {}', 'tenancy: null']) {
       expect([line, await read(...auth, line)]).toEqual([line, nothing])
     }
     expect((await read('insecure: false', 'tenancy: { mode: disabled }', 'hsts_max_age: 0')).warned).toEqual([])

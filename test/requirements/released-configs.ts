@@ -52,4 +52,9 @@ export const releasedConfigs: Requirements = {
     when: 'a file of Llama Stack 0.2.10 to OGX 1.5.0 is served with keys in the environment and without its database',
     observed: 'it starts, and each of its inference providers that Corral has is served',
   },
+  'REL-11': {
+    source: 'design §6; docs/configuration.md',
+    when: 'a setting that protects has an unknown name, a place where it has no effect, or no value',
+    observed: 'an error that names it; nothing starts without the protection',
+  },
 }
