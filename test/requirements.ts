@@ -5,6 +5,7 @@ import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
 import { keys } from './requirements/keys.ts'
+import { hostile } from './requirements/hostile.ts'
 import { malformed } from './requirements/malformed.ts'
 import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
@@ -30,6 +31,7 @@ export const requirements: Requirements = {
   ...quota,
   ...storage,
   ...egress,
+  ...hostile,
   ...malformed,
   ...metrics,
   ...traceStore,

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { Members, scanObject } from './json-scan.ts'
+import { maxDepth, Members, scanObject } from './json-scan.ts'
 import { runs } from '../testing/sizes.ts'
 
 const encoder = new TextEncoder()
@@ -101,9 +101,17 @@ test('looks no further than it is told to', () => {
   expect(scanObject(encoder.encode('{"a":"b"}'), 0, 7, members)).toBe(false)
 })
 
-test('does not recurse: 100,000 levels are as good as one', () => {
-  const deep = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)},"b":${'{"c":'.repeat(50_000)}1${'}'.repeat(50_000)}}`
-  const bytes = encoder.encode(deep)
-  expect(scanObject(bytes, 0, bytes.length, new Members())).toBe(true)
-  expect(scanObject(bytes, 0, bytes.length - 1, new Members())).toBe(false)
+function acceptsNested(levels: number): boolean[] {
+  return [`{"a":${'['.repeat(levels)}1${']'.repeat(levels)}}`, `{"a":1,"b":${'{"c":'.repeat(levels)}1${'}'.repeat(levels)}}`].map(
+    (text) => {
+      const bytes = encoder.encode(text)
+      return scanObject(bytes, 0, bytes.length, new Members())
+    },
+  )
+}
+
+test('[HST-1] accepts values of max depth and refuses deeper ones', () => {
+  expect(acceptsNested(maxDepth)).toEqual([true, true])
+  expect(acceptsNested(maxDepth + 1)).toEqual([false, false])
+  expect(acceptsNested(100_000)).toEqual([false, false])
 })

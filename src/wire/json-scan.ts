@@ -32,6 +32,11 @@ export class Members {
     return this.escapedKeys && unescaped(bytes, start, end) === decoder.decode(key)
   }
 
+  /** Whether a member's value is written as `json`. */
+  hasValue(member: number, bytes: Uint8Array, json: Uint8Array): boolean {
+    return this.valueEnd(member) - this.valueStart(member) === json.length && equalBytes(bytes, this.valueStart(member), json)
+  }
+
   valueStart(member: number): number {
     return this.at[member * 4 + 2] as number
   }
@@ -53,9 +58,12 @@ export function equalBytes(bytes: Uint8Array, start: number, what: Uint8Array): 
   return true
 }
 
+/** Max nesting of a member's value. JSON.parse takes far more, but JSON.stringify then blocks for seconds before its stack overflows. */
+export const maxDepth = 1_000
+
 /**
  * Checks that the bytes from `from` to `to` are one JSON object (white space around it is fine) and notes where its members stand. Takes exactly
- * what JSON.parse takes, in one pass, without recursion. False when they are anything else; `members` then holds nothing of use.
+ * what JSON.parse takes up to `maxDepth`, in one pass, without recursion. False when they are anything else; `members` then holds nothing of use.
  */
 export function scanObject(bytes: Uint8Array, from: number, to: number, members: Members): boolean {
   members.count = 0
@@ -184,6 +192,7 @@ function endOfContainer(bytes: Uint8Array, from: number): number {
       const isObject = byte === openBrace
       index = skipSpace(bytes, index + 1)
       if (bytes[index] !== (isObject ? closeBrace : closeBracket)) {
+        if (containers.depth === maxDepth) return -1
         containers.enter(isObject)
         index = isObject ? endOfKey(bytes, index) : index
         if (index < 0) return -1

@@ -50,7 +50,7 @@ describe('what the upstream is sent', () => {
 describe('a whole answer', () => {
   test('passes as it came, with the model that was asked for', async () => {
     const body =
-      '{"id":"chatcmpl-1","object":"o","created":5, "model":"other" ,"choices":[{"finish_reason":"stop" ,"index":0,"message":{"refusal":null,"content":"\\u00e9","role":"assistant","x":1.0},"logprobs":null,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
+      '{"id":"chatcmpl-1","object":"chat.completion","created":5, "model":"other" ,"choices":[{"finish_reason":"stop" ,"index":0,"message":{"refusal":null,"content":"\\u00e9","role":"assistant","x":1.0},"logprobs":null,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
     await using on = await stage([{ body }])
     const response = await on.post('/v1/chat/completions', question)
     expect(await response.text()).toBe(body.replace('"other"', '"up/m"'))
@@ -58,9 +58,9 @@ describe('a whole answer', () => {
   })
 
   test('gets the model where the upstream names none', async () => {
-    await using on = await stage([{ body: '{"id":"1","object":"o","created":5,"choices":[]}' }])
+    await using on = await stage([{ body: '{"id":"1","object":"chat.completion","created":5,"choices":[]}' }])
     const answer = await (await on.post('/v1/chat/completions', question)).json()
-    expect(answer).toEqual({ model: 'up/m', id: '1', object: 'o', created: 5, choices: [] })
+    expect(answer).toEqual({ model: 'up/m', id: '1', object: 'chat.completion', created: 5, choices: [] })
   })
 
   test.each([
@@ -74,7 +74,7 @@ describe('a whole answer', () => {
       '{"object":"OBJECT","x":1.0,"created":NOW,"choices":[],"id":"","id":ID,"model":"up/m"}',
     ],
     ['{"created":1.7e9,"choices":[]}', '{"id":ID,"object":"OBJECT","model":"up/m","created":1.7e9,"choices":[]}'],
-    ['{"choices":[],"id":"a\\"","object":"b"}', '{"created":NOW,"model":"up/m","choices":[],"id":"a\\"","object":"b"}'],
+    ['{"choices":[],"id":"a\\"","object":"b"}', '{"created":NOW,"model":"up/m","choices":[],"id":"a\\"","object":"OBJECT"}'],
   ])('gets an id, a time and its kind where the upstream has none, and keeps the rest: %s', async (body, expected) => {
     await using on = await stage([{ body }, { body }])
     const told = async (path: string, asking: object): Promise<string> => (await on.post(path, asking)).text()

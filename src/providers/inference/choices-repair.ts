@@ -62,8 +62,8 @@ const maxReasons = 16
 export class ChoicesRepair {
   /** Whether nothing new was learnt from the last chunk: one that differs from it in its texts alone then needs the same patches. */
   isSteady = true
-  /** The finish reasons in what was looked at last. */
-  reasons: readonly string[] = none
+  /** The first finish reasons in what was looked at last. */
+  readonly reasons: string[] = []
   readonly #form: ChoicesForm
   /** Of a stream. */
   readonly #states: Map<number, ChoiceState> | undefined
@@ -91,7 +91,7 @@ export class ChoicesRepair {
   examine(bytes: Uint8Array, start: number): boolean {
     this.#bytes = bytes
     this.isSteady = true
-    this.reasons = none
+    this.reasons.length = 0
     return bytes[start] === openBracket && skimArray(bytes, start, this.#visit)
   }
 
@@ -149,7 +149,7 @@ export class ChoicesRepair {
     const start = choice.valueStart(member)
     const end = choice.valueEnd(member)
     if (end - start <= maxReason && this.reasons.length < maxReasons)
-      this.reasons = [...this.reasons, JSON.parse(textIn(this.#bytes, start, end)) as string]
+      this.reasons.push(JSON.parse(textIn(this.#bytes, start, end)) as string)
   }
 
   /** Of a text completion. */
@@ -215,5 +215,3 @@ export class ChoicesRepair {
     this.isSteady = false
   }
 }
-
-const none: readonly string[] = []

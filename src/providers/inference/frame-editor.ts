@@ -1,7 +1,7 @@
 import { ByteWriter, type Slab } from '../../wire/byte-writer.ts'
 import { concat, encodeJson } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
-import { equalBytes, Members, scanObject } from '../../wire/json-scan.ts'
+import { Members, scanObject } from '../../wire/json-scan.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { FrameTemplate } from './frame-template.ts'
 
@@ -24,9 +24,9 @@ const braceClose = encoder.encode('}')
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
 const comma = encoder.encode(',')
-const wholeChat = encodeJson('chat.completion')
 const newline = 0x0a
 const none = new Uint8Array()
+const noReasons: readonly string[] = []
 /** Bytes around the text of a usual frame, where none could be looked at. */
 const usualEnvelope = 200
 
@@ -40,8 +40,8 @@ export interface FrameScan {
 }
 
 /**
- * Edits the frames of one stream: `id`, `created` and `model` stay for all of it what the first frame and the caller's request made them, choices that
- * lack what OpenAI's schema requires are repaired, all else passes as it came.
+ * Edits the frames of one stream: `id`, `created` and `model` stay for all of it what the first frame and the caller's request made them, `object` is the
+ * one that the schema requires, choices that lack what OpenAI's schema requires are repaired, all else passes as it came.
  */
 export class FrameEditor implements FrameScan {
   usage = 0
@@ -86,6 +86,11 @@ export class FrameEditor implements FrameScan {
   /** The stream's id and the model that answers, as JSON, once a frame has told them. */
   get told(): { readonly id: Uint8Array | undefined; readonly model: Uint8Array | undefined } {
     return { id: this.#id, model: this.#upstreamModel }
+  }
+
+  /** The finish reasons of the frame that was repaired last. */
+  get finishReasons(): readonly string[] {
+    return this.choices === 0 ? noReasons : this.repairs.reasons
   }
 
   get written(): number {
@@ -204,7 +209,8 @@ export class FrameEditor implements FrameScan {
     if (members.isNamed(member, bytes, keyId)) return this.#id
     if (members.isNamed(member, bytes, keyCreated)) return this.#created
     if (members.isNamed(member, bytes, keyModel)) return this.#model
-    return members.isNamed(member, bytes, keyObject) && this.#valueOf(member, isChunkName) === undefined ? this.#object : undefined
+    // An edit behind the texts of a frame would rule out a template: only a value that differs is replaced.
+    return members.isNamed(member, bytes, keyObject) && !members.hasValue(member, bytes, this.#object) ? this.#object : undefined
   }
 
   #valueOf(member: number, isGood: (bytes: Uint8Array) => boolean): Uint8Array | undefined {
@@ -264,11 +270,6 @@ export class FrameEditor implements FrameScan {
 /** A text that is not empty. */
 function isSomeText(value: Uint8Array): boolean {
   return value[0] === 0x22 && value.length > 2
-}
-
-/** An `object` that chunks may have: openai-python leaves out those that are named as a whole response. */
-function isChunkName(value: Uint8Array): boolean {
-  return isSomeText(value) && !(value.length === wholeChat.length && equalBytes(value, 0, wholeChat))
 }
 
 /** A number above zero. */

@@ -26,11 +26,11 @@ const keys = {
 const comma = encoder.encode(',')
 const colon = encoder.encode(':')
 const quote = 0x22
-/** What `object` says where the upstream says nothing. */
-const objects: Readonly<Partial<Record<Capability, string>>> = {
-  chat: 'chat.completion',
-  completions: 'text_completion',
-  embeddings: 'list',
+/** The value of `object`, as JSON. */
+const objects: Readonly<Partial<Record<Capability, Uint8Array>>> = {
+  chat: encodeJson('chat.completion'),
+  completions: encodeJson('text_completion'),
+  embeddings: encodeJson('list'),
 }
 
 export interface WholeReply {
@@ -44,8 +44,8 @@ export interface WholeReply {
 }
 
 /**
- * A whole answer as the caller gets it: `model` is the one that was asked for; `id`, `object` and `created` stand where the upstream left them out, and
- * choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
+ * A whole answer as the caller gets it: `model` is the one that was asked for, `object` the one that the schema requires; `id` and `created` stand where
+ * the upstream left them out, and choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
  * disguise or no answer at all.
  */
 export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
@@ -56,10 +56,18 @@ export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
   const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
   if (main < 0) throw withoutMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
-  const usage = usageAt < 0 ? undefined : readUsage(JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt))))
+  const reported: unknown = usageAt < 0 ? undefined : JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt)))
+  const usage = readUsage(reported)
   const told = patched(bytes, members, reply)
   if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage, original: bytes }
-  return { kind: 'json', bytes: embeddingBytes(told, reply, usageAt >= 0 && usage !== undefined), usage }
+  return { kind: 'json', bytes: embeddingBytes(told, reply, countsInput(reported)), usage }
+}
+
+/** Whether the usage of embeddings has the members that OpenAI's schema requires. */
+function countsInput(usage: unknown): boolean {
+  if (typeof usage !== 'object' || usage === null) return false
+  const { prompt_tokens: input, total_tokens: total } = usage as Readonly<Record<string, unknown>>
+  return typeof input === 'number' && typeof total === 'number'
 }
 
 function notJson(bytes: Uint8Array, upstream: Upstream): Error {
@@ -99,7 +107,7 @@ function headOf(bytes: Uint8Array, members: Members, { told, capability }: Whole
   }
   if (object !== undefined) {
     const member = members.find(bytes, keys.object)
-    if (!isText(bytes, members, member)) fields.push({ key: keys.object, value: encodeJson(object), member })
+    if (member < 0 || !members.hasValue(member, bytes, object)) fields.push({ key: keys.object, value: object, member })
   }
   fields.push({ key: keys.model, value: encodeJson(told), member: members.find(bytes, keys.model) })
   return fields
@@ -177,9 +185,9 @@ function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: WholeReply['e
   return isText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }
 
-/** Floats ↔ base64 of their little-endian 32-bit form; anything else is left alone. */
+/** Floats ↔ base64 of their little-endian 32-bit form; anything else, such as a list of vectors, is left alone. */
 function recoded(embedding: unknown, wanted: WholeReply['encoding']): unknown {
-  if (wanted === 'base64' && Array.isArray(embedding)) {
+  if (wanted === 'base64' && Array.isArray(embedding) && typeof embedding[0] === 'number') {
     const view = new DataView(new ArrayBuffer(embedding.length * 4))
     for (const [at, value] of (embedding as number[]).entries()) view.setFloat32(at * 4, value, true)
     return Buffer.from(view.buffer).toString('base64')

@@ -75,6 +75,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #stopEndTimer: (() => void) | undefined
   /** The upstream kept the connection open after the last finish reason. */
   #endIsOverdue = false
+  /** No more bytes will come. */
+  #hasEnded = false
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
   #over = false
@@ -223,6 +225,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
 
   /** The upstream's body has ended as HTTP wants it, or its end is overdue. */
   #close(): void {
+    this.#hasEnded = true
     if (this.#endIsOverdue) this.#estimateUsage()
     else if (this.#splitter.flush()) this.#frame()
     if (this.#over) return
@@ -303,19 +306,18 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** True when the frame is the one that carries usage and nothing else, for a caller that did not ask for it. */
   #usage(bytes: Uint8Array): boolean {
     const { usage, usageEnd, choices, choicesEnd } = this.#editor
-    const read: Usage | undefined = readUsage(parse(bytes, usage, usageEnd))
-    if (!read) return false
-    this.facts.usage = read
+    // A later report that cannot be read does not replace an earlier one.
+    this.facts.usage = readUsage(parse(bytes, usage, usageEnd)) ?? this.facts.usage
     return this.#options.withholdUsage && (choices === 0 || isEmptyList(bytes, choices, choicesEnd))
   }
 
   /** For telemetry: why the model ended, and once what the stream is called. Frames that differ in their text alone do not come here. */
   #noteFacts(): void {
     const { facts } = this
-    const { repairs, told } = this.#editor
+    const { finishReasons, told } = this.#editor
     facts.id ??= textOf(told.id)
     facts.model ??= textOf(told.model)
-    for (const reason of repairs.reasons) {
+    for (const reason of finishReasons) {
       if ((facts.finishReasons?.length ?? 0) < mostReasons) (facts.finishReasons ??= []).push(reason)
     }
   }
@@ -326,7 +328,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   }
 
   #malformed(): void {
-    this.#fail(nonsense(this.#options.upstream, 'sent a frame in its stream that is not a JSON object'))
+    const { upstream } = this.#options
+    // The last frame of a body that breaks off is incomplete.
+    this.#fail(this.#hasEnded ? cutOff(upstream) : nonsense(upstream, 'sent a frame in its stream that is not a JSON object'))
   }
 }
 

@@ -233,7 +233,8 @@ function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchan
   const whole = parse(bytes)
   if (Array.isArray(whole?.['choices']) && whole['choices'].length > 0) {
     const reply = toJsonReply(bytes, wholeReply(exchange, status))
-    const chunks = toChunks(parse(reply.bytes) as WholeCompletion, wantsUsage(exchange))
+    const isText = exchange.capability === 'completions'
+    const chunks = toChunks(parse(reply.bytes) as WholeCompletion, { isText, wantsUsage: wantsUsage(exchange) })
     const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
     return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
   }

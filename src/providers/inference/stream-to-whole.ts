@@ -70,8 +70,32 @@ function toChoice({ index, message, text, others }: Choice): object {
 function joined(name: string, before: unknown, value: unknown, depth: number): unknown {
   if (value === null || value === undefined) return before ?? value
   if (typeof before === 'string' && typeof value === 'string') return saidOnce.has(name) ? value : before + value
+  if (name === 'content' && isTextAndList(before, value)) return joinParts(partsOf(before), partsOf(value))
   if (Array.isArray(value)) return joinLists(Array.isArray(before) ? before : [], value, depth)
   return isFields(before) && isFields(value) && depth < maxDepth ? joinFields(before, value, depth + 1) : value
+}
+
+function isTextAndList(a: unknown, b: unknown): boolean {
+  return (typeof a === 'string' && Array.isArray(b)) || (Array.isArray(a) && typeof b === 'string')
+}
+
+/** Some models stream their reasoning as a list of parts, and the text that follows as a string. */
+function partsOf(content: unknown): unknown[] {
+  if (Array.isArray(content)) return content
+  return content === '' ? [] : [{ type: 'text', text: content }]
+}
+
+function joinParts(into: unknown[], parts: readonly unknown[]): unknown[] {
+  for (const part of parts) {
+    const last = into.at(-1)
+    if (isTextPart(last) && isTextPart(part)) last.text += part.text
+    else into.push(part)
+  }
+  return into
+}
+
+function isTextPart(part: unknown): part is { type: 'text'; text: string } {
+  return isFields(part) && part['type'] === 'text' && typeof part['text'] === 'string'
 }
 
 function joinFields(into: Fields, delta: Fields, depth: number): Fields {

@@ -2,6 +2,7 @@ import { ApiError, type ErrorType } from '../../errors.ts'
 import { EgressError, type EgressResponse } from '../../egress/egress.ts'
 import { readFault, type Fault } from './fault.ts'
 import { maskerOf, type Masker } from './masking.ts'
+import { outlineOf } from '../../wire/json-outline.ts'
 
 /** Whom a request went to, and what of it must never be shown. */
 export interface Upstream {
@@ -100,8 +101,12 @@ async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
   return Buffer.concat(pieces).subarray(0, readBody)
 }
 
+/** Max nesting of an error's JSON; one that is deeper is treated as text, since reading it recursively would overflow the stack. */
+const maxDepth = 100
+
 function parse(body: Uint8Array): unknown {
   const text = new TextDecoder().decode(body)
+  if (outlineOf(body, { depth: maxDepth, members: Infinity }).exceeded) return text
   try {
     return JSON.parse(text) as unknown
   } catch {

@@ -3,7 +3,8 @@ import type { Usage } from '../provider.ts'
 /**
  * Reads `usage` in the forms of OpenAI, Anthropic and the providers that extend them. The parts sum to the whole: cached, cache-writing and
  * spoken tokens are parts of the input, reasoning and spoken ones parts of the output, also where a vendor reports them beside it. Token
- * counts are whole numbers. Undefined when the value is no usage, or reports a count that cannot be read: it is then estimated.
+ * counts are whole numbers. Undefined when the value is no usage, reports a count that cannot be read, or no tokens and no cost, as servers that do not
+ * count do: it is then estimated.
  */
 export function readUsage(value: unknown): Usage | undefined {
   if (!isFields(value)) return undefined
@@ -28,7 +29,11 @@ export function readUsage(value: unknown): Usage | undefined {
     const part = parts[name]
     if (part !== undefined) usage[name] = part
   }
-  return usage
+  return isEmpty(usage) ? undefined : usage
+}
+
+function isEmpty({ input, output, dollars: cost }: Usage): boolean {
+  return input === 0 && output === 0 && cost === undefined
 }
 
 /**
@@ -37,11 +42,13 @@ export function readUsage(value: unknown): Usage | undefined {
  */
 export function readRankingUsage(document: unknown): Usage | undefined {
   if (!isFields(document)) return undefined
-  const { usage, meta } = document
-  const reports = [usage, ...(isFields(meta) ? [meta['tokens'], meta['billed_units']] : [])].filter(isFields)
+  const { usage: reported, meta } = document
+  const reports = [reported, ...(isFields(meta) ? [meta['tokens'], meta['billed_units']] : [])].filter(isFields)
   const input = largest(reports.flatMap((fields) => [fields['prompt_tokens'], fields['input_tokens'], fields['total_tokens']]))
-  const cost = isFields(usage) ? dollarsOf(usage) : undefined
-  return input === undefined ? undefined : { input, output: 0, ...(cost !== undefined && { dollars: cost }) }
+  const cost = isFields(reported) ? dollarsOf(reported) : undefined
+  if (input === undefined) return undefined
+  const usage: Usage = { input, output: 0, ...(cost !== undefined && { dollars: cost }) }
+  return isEmpty(usage) ? undefined : usage
 }
 
 const partNames = ['cached', 'cacheWrite', 'inputAudio', 'reasoning', 'outputAudio', 'dollars'] as const

@@ -6,12 +6,11 @@ export interface WholeCompletion extends Fields {
 }
 
 /**
- * The chunks that say the same as a whole chat or text completion: one with all that was said, one with the finish reasons, one with usage where it is
+ * The chunks that say the same as a whole chat completion, or with `isText` a text completion: one with all that was said, one with the finish reasons, one with usage where it is
  * wanted.
  */
-export function toChunks(whole: WholeCompletion, wantsUsage: boolean): object[] {
+export function toChunks(whole: WholeCompletion, { isText, wantsUsage }: { isText: boolean; wantsUsage: boolean }): object[] {
   const { choices, usage, ...rest } = whole
-  const isText = choices.every((choice) => 'text' in choice)
   const head = isText ? rest : { ...rest, object: 'chat.completion.chunk' }
   const said = choices.map(({ message, ...choice }) => ({
     ...choice,
