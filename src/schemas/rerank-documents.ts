@@ -10,6 +10,9 @@ const document = documentedAs(
   ]),
 )
 
+/** Each field is looked up in each document, and its value is copied for each time it is named. */
+const maxRankFields = 64
+
 /** `POST /v1/rerank`, as Cohere (v1 and v2), Jina, vLLM and others have it. */
 export const documentsRerankRequest = z
   .looseObject({
@@ -24,7 +27,10 @@ export const documentsRerankRequest = z
     ),
     return_documents: optional(z.boolean().meta({ default: false, description: 'Whether each result carries its document.' })),
     rank_fields: optional(
-      list(z.string(), { description: 'The fields of documents that are objects by which they are ranked. Default: `text`.' }),
+      z
+        .array(z.string())
+        .max(maxRankFields)
+        .meta({ description: 'The fields of documents that are objects by which they are ranked. Default: `text`.' }),
     ),
   })
   .meta({ id: 'DocumentsRerankRequest' })

@@ -167,3 +167,13 @@ describe('what is refused, and what fails', () => {
     expect(await ask({})).toMatchObject({ status: 502, json: { error: { type: 'upstream_error' } } })
   })
 })
+
+test('[HST-7] a field that is ranked by counts once, and the number of fields is limited', async () => {
+  const request = { model: 'm', query: 'q', documents: [{ text: 'a', title: 'b' }] }
+  expect(toRerankRequest({ ...request, rank_fields: ['text', 'title', 'text'] }).items).toEqual(['text: a\ntitle: b'])
+  expect(toRerankRequest({ ...request, rank_fields: ['text', 'text'] }).items).toEqual(['a'])
+  expect(await ask({ rank_fields: Array.from({ length: 65 }, (_, at) => `f${at}`) })).toMatchObject({
+    status: 400,
+    json: { error: { param: 'rank_fields' } },
+  })
+})

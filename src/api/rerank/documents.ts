@@ -42,11 +42,12 @@ function textOf(document: Document, { rank_fields: fields }: DocumentsRerankRequ
       param,
     })
   }
-  const lines = fields.flatMap((field) => {
+  const names = new Set(fields)
+  const lines = [...names].flatMap((field) => {
     const value = Object.hasOwn(document, field) ? document[field] : undefined
     if (value === undefined || value === null) return []
     const text = typeof value === 'string' ? value : JSON.stringify(value)
-    return [fields.length === 1 ? text : `${field}: ${text}`]
+    return [names.size === 1 ? text : `${field}: ${text}`]
   })
   if (lines.length === 0) throw invalidRequest(`${param} has none of the fields that 'rank_fields' names.`, { param })
   return lines.join('\n')
