@@ -9,7 +9,7 @@ export interface EstimateOptions {
   readonly inputBytesPerToken: number
 }
 
-/** What an estimate looks at: `body` as parsed, `bytes` its length. */
+/** The input of an estimate: the parsed `body`, and its length in `bytes`. */
 export type Asked = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
 type Fields = Readonly<Record<string, unknown>>
 
@@ -17,7 +17,7 @@ type Fields = Readonly<Record<string, unknown>>
 const perMessage = 8
 const perRequest = 8
 /** Characters of a role that `perMessage` covers. A longer one counts as text: templates write roles into the prompt. */
-const longestRole = 32
+const maxRoleLength = 32
 /** What vendors write before the tools, beside their definitions. */
 const perTools = 512
 /** Images, and what is only named by a URL or an id: how large it is cannot be told from the request. */
@@ -46,6 +46,11 @@ export function likelyInput(asked: Asked): number {
   return Math.ceil(text / usualBytesPerToken) + Math.ceil(extra / 2) + tokens
 }
 
+/** The likely output tokens of a stream that reports none: one for each frame with content, or for four bytes of text, whichever is more. */
+export function likelyOutput(frames: number, textBytes: number): number {
+  return Math.max(1, frames, Math.ceil(textBytes / usualBytesPerToken))
+}
+
 /** Whether the request leaves it open how much it wants. */
 export function namesNoMost(asked: Asked): boolean {
   return writesText(asked.capability) && namedMost(asked.body as Fields).leavesOpen
@@ -65,7 +70,7 @@ function mostOutput(asked: Asked, defaultMaxTokens: number): number {
   let answers = 1
   for (const field of answerFields) answers = Math.max(answers, positive(body[field]) ?? 1)
   const { most, leavesOpen } = namedMost(body)
-  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers * prompts(body), mostCounted)
+  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers * promptCount(body), mostCounted)
 }
 
 /** `leavesOpen`: some field says nothing that is a limit to every provider. None at all, or fewer, means to some that there is none. */
@@ -89,7 +94,7 @@ function positive(value: unknown): number | undefined {
 }
 
 /** Text completions: how many prompts are to be continued. */
-function prompts({ prompt }: Fields): number {
+export function promptCount({ prompt }: { readonly prompt?: unknown }): number {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1
 }
 
@@ -197,7 +202,7 @@ function measureMessage(item: unknown, measured: Measure): void {
   const message = item as Fields
   for (const name in message) {
     const value = message[name]
-    if (value === null || value === undefined || (name === 'role' && typeof value === 'string' && value.length <= longestRole)) continue
+    if (value === null || value === undefined || (name === 'role' && typeof value === 'string' && value.length <= maxRoleLength)) continue
     if (typeof value === 'string') measured.text += Buffer.byteLength(value)
     else if (name === 'content' && Array.isArray(value)) for (const part of value) measurePart(part as Fields, measured)
     else measured.unsure = true

@@ -1,4 +1,5 @@
 import type { Capability, StreamFacts } from '../providers/provider.ts'
+import { likelyOutput } from '../quota/estimate.ts'
 
 /** Bytes of text for one token, usually. */
 const bytesPerToken = 4
@@ -39,7 +40,7 @@ export class StreamMeter {
     const { frames, firstTokenAt } = this.#facts
     if (firstTokenAt === undefined) return 0
     const text = this.#bytes - frames * (this.#sample ? envelopeOf(this.#sample) : usualEnvelope)
-    return Math.max(1, frames - this.#silent, Math.ceil(text / bytesPerToken))
+    return likelyOutput(frames - this.#silent, text)
   }
 }
 

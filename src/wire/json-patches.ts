@@ -10,7 +10,7 @@ const encoder = new TextEncoder()
 const nothing = new Uint8Array()
 const comma = encoder.encode(',')
 
-/** Replacements in one piece of JSON, in the order of their places, whatever the order in which they are made. They must not overlap. */
+/** Replacements in one piece of JSON, sorted by position, in any order of calls. They must not overlap. */
 export class JsonPatches {
   readonly #starts: number[] = []
   readonly #ends: number[] = []

@@ -30,7 +30,7 @@ async function relayed(frames: readonly string[], choices = 1): Promise<string> 
       choices,
       patience: 60_000,
       idleTimeout: 60_000,
-      asked: { capability: 'chat', body: {}, bytes: 2 },
+      request: { capability: 'chat', body: {}, bytes: 2 },
       slab: new Slab(),
     },
   )

@@ -58,8 +58,8 @@ export const usageInStreams: Addition = {
 }
 
 /**
- * OpenAI's SDKs send `encoding_format: "base64"` unless the application says otherwise. An upstream that refuses it is asked for its default, floats,
- * which the reply's reader encodes (`relay-reply.ts`).
+ * OpenAI's SDKs send `encoding_format: "base64"` unless the application sets another. An upstream that refuses it is sent no encoding and returns its default, floats,
+ * which Corral encodes (`relay-reply.ts`).
  */
 export const base64Embeddings: Addition = {
   field: 'encoding_format',

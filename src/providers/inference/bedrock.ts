@@ -49,8 +49,8 @@ export function parseBedrockModels(models: unknown, profiles: unknown): ListedMo
   const { inferenceProfileSummaries } = readAnswer(profileSummaries, profiles, 'a list of inference profiles')
   return [
     ...own,
-    ...inferenceProfileSummaries.flatMap(({ inferenceProfileId: id, status, models: behind }) => {
-      const model = behind?.[0]?.modelArn?.split('/').at(-1) ?? ''
+    ...inferenceProfileSummaries.flatMap(({ inferenceProfileId: id, status, models: targets }) => {
+      const model = targets?.[0]?.modelArn?.split('/').at(-1) ?? ''
       return (status ?? 'ACTIVE') === 'ACTIVE' && owners.has(model) ? [listed(id, owners.get(model))] : []
     }),
   ]
@@ -68,10 +68,10 @@ export function controlPlaneOf(root: string): string | undefined {
   return region && `https://bedrock${fips}.${region}.${domain}`
 }
 
-/** What a request brings; undefined where the provider refuses it with one of `statuses`. */
-async function unless(statuses: readonly number[], asked: Promise<unknown> | undefined): Promise<unknown> {
+/** The result of a request; undefined where the provider refuses it with one of `statuses`. */
+async function unless(statuses: readonly number[], request: Promise<unknown> | undefined): Promise<unknown> {
   try {
-    return await asked
+    return await request
   } catch (error) {
     if (error instanceof ApiError && error.provider && statuses.includes(error.status)) return undefined
     throw error
@@ -130,8 +130,8 @@ export const bedrock = defineRemoteInference({
       // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.
       if (api === undefined) return ((await unless([404], provider.listModels?.(call))) as ListedModel[] | undefined) ?? []
       const profiles = unless([403], ask({ url: `${api}/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED` }, call))
-      const [models, behind] = await Promise.all([ask({ url: `${api}/foundation-models` }, call), profiles])
-      return parseBedrockModels(models, behind)
+      const [models, inferenceProfiles] = await Promise.all([ask({ url: `${api}/foundation-models` }, call), profiles])
+      return parseBedrockModels(models, inferenceProfiles)
     }
     return {
       ...provider,

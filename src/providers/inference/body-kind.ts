@@ -1,6 +1,6 @@
 import type { EgressBody } from '../../egress/egress.ts'
 
-/** What a body is by its first bytes, whatever its `content-type` says. */
+/** The kind of a body, judged by its first bytes; its `content-type` is not considered. */
 export type BodyKind = 'events' | 'json' | 'html' | 'text' | 'empty'
 
 /** Bytes that are looked at, white space before them left out. */
@@ -31,7 +31,7 @@ export async function lookAt(content: EgressBody): Promise<{ kind: BodyKind; con
   for (;;) {
     const read = await content.read()
     if (read) pieces.push(...read)
-    // Nearly always the first piece tells.
+    // The first piece is nearly always enough.
     const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
     const kind = kindOf(bytes, read === undefined)
     if (kind !== undefined) return { kind, content: new BegunBody(pieces, content) }

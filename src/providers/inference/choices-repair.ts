@@ -8,7 +8,7 @@ import { ToolCalls } from './tool-calls.ts'
 /** What the choices of a response or of a chunk must have by OpenAI's schema. */
 export interface ChoicesForm {
   readonly isChunk: boolean
-  /** The member that holds what the model said, and the one that some upstreams send in its place; absent: `text`. */
+  /** The member that holds the model's output, and the one that some upstreams send instead; absent: `text`. */
   readonly body?: { readonly name: string; readonly other: string }
   /** Members of a choice that are null where the upstream has none. */
   readonly nullable: readonly string[]
@@ -60,7 +60,7 @@ const maxReasons = 16
  * touched; others are patched in their bytes. What is repaired stands in docs/adding-a-provider.md.
  */
 export class ChoicesRepair {
-  /** Whether nothing new was learnt from the last chunk: one that differs from it in its texts alone then needs the same patches. */
+  /** Whether the last chunk changed no state: a chunk that differs from it in its texts alone then needs the same patches. */
   isSteady = true
   /** The first finish reasons in what was looked at last. */
   readonly reasons: string[] = []
@@ -82,9 +82,9 @@ export class ChoicesRepair {
     this.#body = new ObjectPatcher(patches)
   }
 
-  /** Whether `asked` choices, and all that came, have their finish reason. */
-  isFinished(asked: number): boolean {
-    return this.#finished.size > 0 && this.#finished.size >= asked && this.#finished.size >= (this.#states?.size ?? 0)
+  /** Whether `requested` choices, and all that arrived, have their finish reason. */
+  isFinished(requested: number): boolean {
+    return this.#finished.size > 0 && this.#finished.size >= requested && this.#finished.size >= (this.#states?.size ?? 0)
   }
 
   /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when it is nothing that can be repaired. */
@@ -102,7 +102,7 @@ export class ChoicesRepair {
     const index = this.#index(position)
     const state = this.#stateOf(index)
     if (!state) return false
-    const found = this.#form.body ? this.#said(state, this.#form.body) : this.#text()
+    const found = this.#form.body ? this.#output(state, this.#form.body) : this.#text()
     if (found === 'invalid') return false
     this.#finish(index, found)
     for (const name of this.#form.nullable) {
@@ -159,7 +159,7 @@ export class ChoicesRepair {
     return 'no calls'
   }
 
-  #said(state: ChoiceState, { name, other }: { name: string; other: string }): 'calls' | 'no calls' | 'invalid' {
+  #output(state: ChoiceState, { name, other }: { name: string; other: string }): 'calls' | 'no calls' | 'invalid' {
     const choice = this.#choice
     const member = choice.find(keys[name]!)
     const first = choice.firstByte(member)

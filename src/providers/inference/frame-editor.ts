@@ -27,8 +27,8 @@ const comma = encoder.encode(',')
 const newline = 0x0a
 const none = new Uint8Array()
 const noReasons: readonly string[] = []
-/** Bytes around the text of a usual frame, where none could be looked at. */
-const usualEnvelope = 200
+/** Bytes around the text of a frame, where no frame was measured. */
+const defaultEnvelope = 200
 
 /** What the scan of one frame has found. A value's number is where it begins; 0 when it is absent or null. */
 export interface FrameScan {
@@ -177,7 +177,7 @@ export class FrameEditor implements FrameScan {
 
   /** Bytes that a frame has around its texts, about. */
   get envelope(): number {
-    return this.#template?.envelope ?? usualEnvelope
+    return this.#template?.envelope ?? defaultEnvelope
   }
 
   /** Writes a chunk of ours with the stream's id, model and so on; `members`: what else it has, as JSON without braces. */

@@ -11,7 +11,7 @@ export interface AdditionsOptions {
   readonly additions: readonly Addition[]
   /** Names the provider in its lines. */
   readonly log: Log
-  /** False where callers choose the host: what one host refuses says nothing about another. */
+  /** False where callers choose the host: another host may accept what one refuses. */
   readonly remembers: boolean
 }
 
@@ -176,7 +176,7 @@ function mentions({ message, param, provider }: ApiError, named: RegExp): boolea
 const echoes = new Set(['input', 'request', 'ctx'])
 const maxDepth = 8
 
-/** Names and texts of an error body, of whatever form; it has at most 8 kB. */
+/** Searches the names and texts of an error body of any form; it has at most 8 kB. */
 function mentionedIn(value: unknown, named: RegExp, depth: number): boolean {
   if (typeof value === 'string') return named.test(value)
   if (typeof value !== 'object' || value === null || depth > maxDepth) return false

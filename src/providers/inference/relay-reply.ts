@@ -138,7 +138,7 @@ function patched(bytes: Uint8Array, members: Members, reply: WholeReply): Uint8A
   if (capability === 'chat' || capability === 'completions') {
     const repair = new ChoicesRepair(choicesForms[capability], patches)
     const choices = members.find(bytes, keys.choices)
-    if (!repair.examine(bytes, members.valueStart(choices))) throw nonsense(upstream, "answered with 'choices' that are invalid")
+    if (!repair.examine(bytes, members.valueStart(choices))) throw nonsense(upstream, "sent a response whose 'choices' are invalid")
   }
   const out = new Splice()
   out.add(bytes, patches.write(out, bytes, 0))

@@ -31,7 +31,7 @@ async function relayed(pieces: readonly Uint8Array[]): Promise<{ text: string; f
     choices: 1,
     patience: 60_000,
     idleTimeout: 60_000,
-    asked: { capability: 'chat', body: {}, bytes: 2 },
+    request: { capability: 'chat', body: {}, bytes: 2 },
     slab: new Slab(),
   })
   let text = ''

@@ -1,5 +1,5 @@
 import { EgressError, type EgressBody } from '../../egress/egress.ts'
-import { type Asked, likelyInput } from '../../quota/estimate.ts'
+import { type Asked, likelyInput, likelyOutput } from '../../quota/estimate.ts'
 import type { Slab } from '../../wire/byte-writer.ts'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
@@ -34,21 +34,21 @@ export interface RelayOptions {
   withholdUsage: boolean
   /** What proves that the stream is whole. */
   terminal: 'done' | 'finish_reason'
-  /** How many choices were asked for. */
+  /** How many choices were requested. */
   choices: number
   /** Milliseconds that nothing but comments may come for: they show that the upstream lives, not that it works. */
   patience: number
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number
   /** The request, for an estimate of its input tokens. */
-  asked: Asked
+  request: Asked
   /** Default: `setTimeout`. */
   startTimer?: StartTimer | undefined
   /** Makes frames of a whole response that is sent as an event stream, or throws; absent: the body is known to be one. */
   convert?: ((body: Uint8Array) => ConvertedReply) | undefined
   /** Where edited frames are written; shared by streams. */
   slab: Slab
-  /** Where what the stream says of itself is noted; absent: in an object of its own. */
+  /** Where the stream's facts are stored. Default: a new object. */
   facts?: StreamFacts | undefined
 }
 
@@ -134,7 +134,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     const first = convert ? firstByte(pieces ?? noPieces) : 0
     this.#isJudged = first !== undefined
     if (first === openBrace || first === openBracket) return convert
-    if (first === lessThan) this.#fail(nonsense(upstream, 'answered with an HTML page in place of a stream'))
+    if (first === lessThan) this.#fail(nonsense(upstream, 'sent an HTML page instead of a stream'))
     return undefined
   }
 
@@ -238,12 +238,11 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** In place of the usage that did not come; marked as estimated, for the caller too. */
   #estimateUsage(): void {
     const { facts } = this
-    const { asked, withholdUsage } = this.#options
+    const { request, withholdUsage } = this.#options
     if (facts.usage) return
-    const said = facts.firstTokenAt !== undefined
     const text = this.#bytes - facts.frames * this.#editor.envelope
-    const output = said ? Math.max(1, facts.frames - this.#silentFrames, Math.ceil(text / bytesPerToken)) : 0
-    const input = likelyInput(asked)
+    const output = facts.firstTokenAt === undefined ? 0 : likelyOutput(facts.frames - this.#silentFrames, text)
+    const input = likelyInput(request)
     facts.usage = { input, output, estimated: true }
     if (withholdUsage) return
     const usage = { prompt_tokens: input, completion_tokens: output, total_tokens: input + output, estimated: true }
@@ -347,8 +346,6 @@ function firstByte(pieces: readonly Uint8Array[]): number | undefined {
 
 /** Of one stream. */
 const mostReasons = 16
-/** Bytes of text for one token, usually. */
-const bytesPerToken = 4
 
 /** The text that a JSON value is. */
 function textOf(json: Uint8Array | undefined): string | undefined {

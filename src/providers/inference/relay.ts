@@ -8,6 +8,7 @@ import {
   type EgressBody,
   EgressError,
 } from '../../egress/egress.ts'
+import { promptCount } from '../../quota/estimate.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
@@ -154,7 +155,7 @@ export class Relay {
 
   async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
     const { upstream } = exchange
-    // What is said to be an event stream is looked at by `RelayStream` once it comes: the caller gets the head before.
+    // `RelayStream` examines a declared event stream once its first bytes arrive: the caller gets the head before.
     if (isEventStream(response.headers)) {
       const convert: RelayOptions['convert'] = (body) => toFrames(body, response, exchange)
       return this.#relayed(response.content, exchange, { withholdUsage: !wantsUsage(exchange), convert })
@@ -164,7 +165,7 @@ export class Relay {
     if (kind === 'json') return toStreamReply(toFrames(await content.bytes(largestReply), response, exchange))
     content.cancel()
     if (kind === 'empty') throw cutOff(upstream)
-    throw nonsense(upstream, `answered with ${kind === 'html' ? 'an HTML page' : 'text'} in place of a stream`)
+    throw nonsense(upstream, `sent ${kind === 'html' ? 'an HTML page' : 'text'} instead of a stream`)
   }
 
   #relayed(
@@ -184,7 +185,7 @@ export class Relay {
       choices: choicesOf(request.body),
       patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
-      asked: { capability, body: request.body, bytes: request.bytes.length },
+      request: { capability, body: request.body, bytes: request.bytes.length },
       startTimer: this.#options.startTimer,
       slab: this.#slab,
       facts,
@@ -194,7 +195,7 @@ export class Relay {
   async #whole(response: EgressResponse, exchange: Exchange): Promise<Reply> {
     const { status, headers } = response
     let { content } = response
-    // A body of known length that is said to be JSON is read in one go: it ends. So are embeddings, which can be megabytes.
+    // A body of known length that is declared as JSON is read in one go: it ends. So are embeddings, which can be megabytes.
     if (isEventStream(headers) || (headers.get('content-length') === null && exchange.capability !== 'embeddings')) {
       const looked = await lookAt(content)
       content = looked.content
@@ -204,12 +205,12 @@ export class Relay {
     return kindOf(body, true) === 'events' ? this.#folded(bodyOf(body), exchange, status) : toJsonReply(body, wholeReply(exchange, status))
   }
 
-  /** The upstream sent a stream that was not requested: the one response that says the same. */
+  /** Folds a stream that was not requested into one response. */
   async #folded(content: EgressBody, exchange: Exchange, status: number): Promise<Reply> {
     const { capability, upstream } = exchange
     if (capability === 'embeddings') {
       content.cancel()
-      throw nonsense(upstream, 'answered with an event stream in place of embeddings')
+      throw nonsense(upstream, 'sent an event stream instead of embeddings')
     }
     const stream = this.#relayed(content, exchange, { withholdUsage: false })
     const fold = new StreamFold()
@@ -227,7 +228,7 @@ export class Relay {
   }
 }
 
-/** The upstream answered a request for a stream with one document: a whole completion becomes a short stream; throws when it is an error or none. */
+/** Makes the frames of a stream from one document: a whole completion becomes a short stream. Throws when the document is an error or no completion. */
 function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchange: Exchange): ConvertedReply {
   const { upstream } = exchange
   const whole = parse(bytes)
@@ -239,7 +240,7 @@ function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchan
     return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
   }
   if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
-  throw nonsense(upstream, 'answered a request for a stream with JSON that is no completion')
+  throw nonsense(upstream, 'sent JSON that is no completion instead of a stream')
 }
 
 function wantsUsage({ request }: Exchange): boolean {
@@ -265,10 +266,9 @@ function encodingOf({ encoding_format: format }: RequestFields): 'float' | 'base
   return format === 'base64' ? 'base64' : undefined
 }
 
-/** How many choices a request asks for: `n` for each of its prompts. */
-function choicesOf({ n, prompt }: RequestFields): number {
-  const prompts = Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(prompt.length, 1) : 1
-  return (typeof n === 'number' ? n : 1) * prompts
+/** How many choices are requested: `n` for each prompt. */
+function choicesOf(body: RequestFields): number {
+  return (typeof body.n === 'number' ? body.n : 1) * promptCount(body)
 }
 
 function idPrefix(capability: Capability): string {

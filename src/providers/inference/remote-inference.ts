@@ -83,7 +83,7 @@ export interface VendorContext<Config> {
   readonly ask: (question: Question, call: Call) => Promise<unknown>
   /** The same where only an answer with a good status is wanted, whatever its body. */
   readonly reach: (question: Question, call: Call) => Promise<void>
-  /** Options of the relay that the configuration sets, whatever the vendor's own. */
+  /** Options of the relay that the configuration sets; they override the vendor's. */
   readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>
 }
 

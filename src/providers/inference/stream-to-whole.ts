@@ -2,8 +2,8 @@ import { textIn } from '../../wire/text-in.ts'
 
 type Fields = Record<string, unknown>
 
-/** Members whose texts are said once; those of all others are joined. */
-const saidOnce = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'model'])
+/** Members whose texts are complete in each chunk; those of all others are joined. */
+const unjoined = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'model'])
 /** Objects in a delta deeper than this are taken as they came last. */
 const maxDepth = 16
 /** Entries of a list among which one with the same `index` is looked for. */
@@ -18,7 +18,7 @@ interface Choice {
   readonly others: Fields
 }
 
-/** Folds the chunks of a stream into the one response that says the same. The chunks are those that the relay hands out. */
+/** Folds the chunks of a stream, as the relay emits them, into one response with the same content. */
 export class StreamFold {
   readonly #head: Fields = {}
   readonly #choices = new Map<number, Choice>()
@@ -54,7 +54,7 @@ export class StreamFold {
     if (isFields(delta)) choice.message = joinFields(choice.message ?? {}, delta, 0)
     if (typeof text === 'string') choice.text = (choice.text ?? '') + text
     for (const [name, value] of Object.entries(others)) {
-      // A finish reason, or a vendor's word beside it, replaces what was said before; log probabilities go on.
+      // A finish reason, or a vendor's member like it, replaces the earlier value; log probabilities are appended.
       const before = get(choice.others, name)
       set(choice.others, name, typeof before === 'string' ? (value ?? before) : joined(name, before, value, 0))
     }
@@ -69,7 +69,7 @@ function toChoice({ index, message, text, others }: Choice): object {
 
 function joined(name: string, before: unknown, value: unknown, depth: number): unknown {
   if (value === null || value === undefined) return before ?? value
-  if (typeof before === 'string' && typeof value === 'string') return saidOnce.has(name) ? value : before + value
+  if (typeof before === 'string' && typeof value === 'string') return unjoined.has(name) ? value : before + value
   if (name === 'content' && isTextAndList(before, value)) return joinParts(partsOf(before), partsOf(value))
   if (Array.isArray(value)) return joinLists(Array.isArray(before) ? before : [], value, depth)
   return isFields(before) && isFields(value) && depth < maxDepth ? joinFields(before, value, depth + 1) : value

@@ -67,15 +67,15 @@ export class ToolCallsRepair {
     if (fn >= 0 && entry.firstByte(fn) !== openBrace && entry.firstByte(fn) !== letterN) return false
     const hasFunction = entry.firstByte(fn) === openBrace
     if (hasFunction) this.#function.enter(bytes, entry.valueStart(fn))
-    const said = this.#read(bytes, hasFunction, { position, entries })
-    if (said.name !== undefined) this.isSteady = false
-    const known = this.#isChunk ? calls.find(said) : undefined
-    const call = known ?? calls.begin(said)
+    const given = this.#read(bytes, hasFunction, { position, entries })
+    if (given.name !== undefined) this.isSteady = false
+    const known = this.#isChunk ? calls.find(given) : undefined
+    const call = known ?? calls.begin(given)
     if (!call) return false
-    if (known) this.#continue(call, said)
+    if (known) this.#continue(call, given)
     else this.#begin(call)
     if (!call.isCustom) this.#functionOf(call, { member: fn, hasFunction, isNew: !known })
-    if (said.arguments !== 'none') call.hasArguments = true
+    if (given.arguments !== 'none') call.hasArguments = true
     entry.leave()
     return true
   }
@@ -94,7 +94,7 @@ export class ToolCallsRepair {
     }
   }
 
-  /** The first entry of a call says all of it but the arguments. */
+  /** The first entry of a call has all of its members; only arguments may follow. */
   #begin(call: ToolCall): void {
     this.isSteady = false
     const entry = this.#entry
@@ -107,11 +107,11 @@ export class ToolCallsRepair {
   }
 
   /** openai-python joins texts that come twice, and openai-node takes a changed name or type for an error: an entry that continues a call has neither. */
-  #continue(call: ToolCall, said: ToolCallEntry): void {
+  #continue(call: ToolCall, given: ToolCallEntry): void {
     const entry = this.#entry
     this.#index(call.at)
-    call.upstreamId ??= said.id
-    call.upstreamIndex ??= said.index
+    call.upstreamId ??= given.id
+    call.upstreamIndex ??= given.index
     const id = entry.find(keys.id)
     if (id >= 0) entry.remove(id)
     const type = entry.find(keys.type)

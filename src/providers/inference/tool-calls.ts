@@ -1,4 +1,4 @@
-/** What one entry of a delta's `tool_calls` says of the call that it belongs to. Empty texts and invalid indexes count as absent. */
+/** The content of one entry of a delta's `tool_calls`. Empty texts and invalid indexes count as absent. */
 export interface ToolCallEntry {
   readonly index: number | undefined
   readonly id: string | undefined

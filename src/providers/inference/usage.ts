@@ -112,7 +112,7 @@ function inputOf(
   const excess = total === undefined ? undefined : total - input - output
   if (parts <= input) return parts > 0 && excess === parts && excess !== reasoning ? whole : { ...whole, input }
   if (namesMessagesParts(usage) || excess === undefined || excess >= parts) return whole
-  // The total says that the input is what it is: what does not fit into it is a mistake.
+  // The total confirms the input: a part that does not fit into it is an error of the provider.
   const fitting = cached !== undefined && cached <= input ? cached : undefined
   return { input, cached: fitting, cacheWrite: cacheWrite !== undefined && cacheWrite <= input - (fitting ?? 0) ? cacheWrite : undefined }
 }
@@ -130,9 +130,9 @@ function valuesOf(usage: Fields, details: readonly Fields[], names: typeof cache
   return [...details.flatMap((fields) => names.inDetails.map((name) => fields[name])), ...names.beside.map((name) => usage[name])]
 }
 
-/** The largest count up to `most`; where only zeros fit, the largest of all. */
-function largestUpTo(most: number, values: readonly unknown[]): number | undefined {
-  const fitting = largest(values.filter((value) => (count(value) ?? 0) <= most))
+/** The largest count up to `max`; where only zeros fit, the largest of all. */
+function largestUpTo(max: number, values: readonly unknown[]): number | undefined {
+  const fitting = largest(values.filter((value) => (count(value) ?? 0) <= max))
   return fitting !== undefined && fitting > 0 ? fitting : largest(values)
 }
 

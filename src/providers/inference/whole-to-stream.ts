@@ -6,13 +6,13 @@ export interface WholeCompletion extends Fields {
 }
 
 /**
- * The chunks that say the same as a whole chat completion, or with `isText` a text completion: one with all that was said, one with the finish reasons, one with usage where it is
+ * The chunks of a whole chat completion, or with `isText` of a text completion: one with all content, one with the finish reasons, one with usage where it is
  * wanted.
  */
 export function toChunks(whole: WholeCompletion, { isText, wantsUsage }: { isText: boolean; wantsUsage: boolean }): object[] {
   const { choices, usage, ...rest } = whole
   const head = isText ? rest : { ...rest, object: 'chat.completion.chunk' }
-  const said = choices.map(({ message, ...choice }) => ({
+  const content = choices.map(({ message, ...choice }) => ({
     ...choice,
     ...(isText ? {} : { delta: toDelta(message as Fields) }),
     finish_reason: null,
@@ -24,7 +24,7 @@ export function toChunks(whole: WholeCompletion, { isText, wantsUsage }: { isTex
     finish_reason,
   }))
   return [
-    { ...head, choices: said },
+    { ...head, choices: content },
     { ...head, choices: finished },
     ...(wantsUsage && isFields(usage) ? [{ ...head, choices: [], usage }] : []),
   ]
