@@ -36,8 +36,9 @@ export const hostile: Requirements = {
   },
   'HST-7': {
     source: 'field report 53',
-    when: 'a rerank request names a field several times in `rank_fields`, or more than 64 fields',
-    observed: 'the field counts once; more than 64 are a 400',
+    when: 'a rerank request names a field several times in `rank_fields`, or more than 64 fields; a ranking names a document twice',
+    observed:
+      'the field counts once; more than 64 are a 400; such a ranking is a 502: with `return_documents` it would copy the document each time',
   },
   'HST-8': {
     source: 'OpenAI SDKs; the Jina and vLLM references on multi-vector embeddings',

@@ -38,12 +38,16 @@ const answerSchema = z.union([
 
 /**
  * A reranker's response, best first, at most `limit` entries: Jina's and Cohere's (`results`, `relevance_score`), NVIDIA's (`rankings`,
- * `logit`) or TEI's (a list, `score`). `items`: how many were sent. Throws ApiError 502 when it is none of them, or names an item beyond.
+ * `logit`) or TEI's (a list, `score`). `items`: how many were sent. Throws ApiError 502 when it is none of
+ * them, names an item that was not sent, or names one twice.
  */
 export function fromRanking(answer: unknown, limit: number | null | undefined, items = Infinity): Ranking {
   const entries = readAnswer(answerSchema, answer, 'a ranking')
   if (entries.some(({ index }) => index >= items)) {
     throw new ApiError('upstream_error', "The provider's ranking names a document that was not sent.", { code: 'upstream_nonsense' })
+  }
+  if (new Set(entries.map(({ index }) => index)).size < entries.length) {
+    throw new ApiError('upstream_error', "The provider's ranking names a document more than once.", { code: 'upstream_nonsense' })
   }
   const data = entries.map(({ index, relevance_score, score, logit }) => ({
     index,
