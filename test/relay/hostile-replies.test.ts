@@ -53,9 +53,13 @@ test('[HST-2] a chat completion becomes a stream with its message whatever stand
   expect(JSON.parse(chunks[0]!).choices[0].delta.content).toBe('Hello there.')
 })
 
-test('[HST-3] a whole response has the object that the schema requires', async () => {
-  const { text } = await ask(chatReply('Hello.', { object: 'chat.completion.chunk' }), false)
-  expect(JSON.parse(text).object).toBe('chat.completion')
+test('[HST-3] a response has the object that the schema requires, and a time in whole seconds', async () => {
+  const created = 1_700_000_000.25
+  const { text } = await ask(chatReply('Hello.', { object: 'chat.completion.chunk', created }), false)
+  expect(JSON.parse(text)).toMatchObject({ object: 'chat.completion', created: expect.any(Number) })
+  expect(JSON.parse(text).created).toSatisfy(Number.isInteger)
+  const streamed = await ask({ body: [chatChunk({ content: 'Hello.' }, 'stop', { created }), done] }, true)
+  expect(JSON.parse(dataOf(streamed.text)[0]!).created).toSatisfy(Number.isInteger)
 })
 
 async function linesOf(script: Script, stream: boolean): Promise<Governed['lines']> {

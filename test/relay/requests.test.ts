@@ -73,7 +73,7 @@ describe('a whole answer', () => {
       '{"object":"","x":1.0,"created":0,"choices":[],"id":"","id":"","model":""}',
       '{"object":"OBJECT","x":1.0,"created":NOW,"choices":[],"id":"","id":ID,"model":"up/m"}',
     ],
-    ['{"created":1.7e9,"choices":[]}', '{"id":ID,"object":"OBJECT","model":"up/m","created":1.7e9,"choices":[]}'],
+    ['{"created":1.7e9,"choices":[]}', '{"id":ID,"object":"OBJECT","model":"up/m","created":NOW,"choices":[]}'],
     ['{"choices":[],"id":"a\\"","object":"b"}', '{"created":NOW,"model":"up/m","choices":[],"id":"a\\"","object":"OBJECT"}'],
   ])('gets an id, a time and its kind where the upstream has none, and keeps the rest: %s', async (body, expected) => {
     await using on = await stage([{ body }, { body }])

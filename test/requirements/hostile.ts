@@ -15,8 +15,8 @@ export const hostile: Requirements = {
   },
   'HST-3': {
     source: 'openai-spec; openai-python',
-    when: 'a provider sends another `object` than the schema requires',
-    observed: 'the caller gets the required one; openai-python reads no chunk that has another',
+    when: 'a provider sends another `object` than the schema requires, or a `created` that is not a whole number',
+    observed: 'the caller gets the required object, and whole seconds; openai-python reads no chunk that has another object',
   },
   'HST-4': {
     source: 'design §6; docs/quotas.md',

@@ -4,6 +4,7 @@ import { JsonPatches } from '../../wire/json-patches.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { FrameTemplate } from './frame-template.ts'
+import { isText, isTime } from './json-values.ts'
 
 const encoder = new TextEncoder()
 const keyId = encoder.encode('id')
@@ -267,14 +268,12 @@ export class FrameEditor implements FrameScan {
   }
 }
 
-/** A text that is not empty. */
 function isSomeText(value: Uint8Array): boolean {
-  return value[0] === 0x22 && value.length > 2
+  return isText(value, 0)
 }
 
-/** A number above zero. */
 function isSomeTime(value: Uint8Array): boolean {
-  return Number(new TextDecoder().decode(value)) > 0
+  return isTime(value, 0, value.length)
 }
 
 export function makeId(prefix: string): string {

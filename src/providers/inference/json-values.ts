@@ -7,6 +7,11 @@ export function isText(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === quote && bytes[at + 1] !== quote
 }
 
+/** Whether a JSON value is a time in whole seconds after 1970. */
+export function isTime(bytes: Uint8Array, start: number, end: number): boolean {
+  return /^[1-9]\d{0,14}$/.test(textIn(bytes, start, end))
+}
+
 /** An `index`: a whole number from 0 on, also one that is written as a text; undefined when the value is anything else. */
 export function indexIn(bytes: Uint8Array, start: number, end: number): number | undefined {
   const first = bytes[start] as number

@@ -5,6 +5,7 @@ import { textIn } from '../../wire/text-in.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { isFault } from './fault.ts'
+import { isText, isTime } from './json-values.ts'
 import { makeId } from './frame-editor.ts'
 import { nonsense, toProviderError, type Upstream } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
@@ -101,8 +102,8 @@ function headOf(bytes: Uint8Array, members: Members, { told, capability }: Whole
     const id = members.find(bytes, keys.id)
     const created = members.find(bytes, keys.created)
     const makeFrom = capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
-    if (!isText(bytes, members, id)) fields.push({ key: keys.id, value: encodeJson(makeId(makeFrom)), member: id })
-    if (!isTime(bytes, members, created))
+    if (!hasText(bytes, members, id)) fields.push({ key: keys.id, value: encodeJson(makeId(makeFrom)), member: id })
+    if (created < 0 || !isTime(bytes, members.valueStart(created), members.valueEnd(created)))
       fields.push({ key: keys.created, value: encodeJson(Math.floor(Date.now() / 1000)), member: created })
   }
   if (object !== undefined) {
@@ -113,18 +114,8 @@ function headOf(bytes: Uint8Array, members: Members, { told, capability }: Whole
   return fields
 }
 
-/** A text that is not empty. */
-function isText(bytes: Uint8Array, members: Members, member: number): boolean {
-  if (member < 0) return false
-  const start = members.valueStart(member)
-  return bytes[start] === quote && bytes[start + 1] !== quote
-}
-
-/** A number above zero. */
-function isTime(bytes: Uint8Array, members: Members, member: number): boolean {
-  if (member < 0) return false
-  const first = bytes[members.valueStart(member)] as number
-  return first >= 0x31 && first <= 0x39
+function hasText(bytes: Uint8Array, members: Members, member: number): boolean {
+  return member >= 0 && isText(bytes, members.valueStart(member))
 }
 
 /** Each field in its place, and at the object's start where it has none. The object is not empty. */
@@ -182,7 +173,7 @@ function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: WholeReply['e
   const start = bytes[members.valueStart(embedding)]
   if (wanted && start === (wanted === 'float' ? quote : 0x5b)) return false
   const index = members.find(bytes, keys.index)
-  return isText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
+  return hasText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }
 
 /** Floats ↔ base64 of their little-endian 32-bit form; anything else, such as a list of vectors, is left alone. */
