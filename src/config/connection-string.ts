@@ -19,12 +19,16 @@ export interface ConnectionString {
 export class ConnectionStringError extends Error {}
 
 const form = 'write postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE, with %-escapes for special characters'
-const hostAndPort = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)(?::(?<port>\d*))?`
+const hostPart = String.raw`(?<host>\[[^\]]*\]|[^\s:/?@[\]]*)`
 const parameterList = String.raw`(?:\?(?<parameters>.*))?`
-const plain = new RegExp(`^${hostAndPort}(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
+// After a colon a port must follow, which is else the beginning of `user:password@host`.
+const plain = new RegExp(String.raw`^${hostPart}(?::(?<port>\d+))?(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
 // A password may hold unescaped characters, `@`, `/` and `?` too: the host begins after the first `@` from which the rest is well-formed. Only what
 // reads as a whole string of its own up to a `?` (`5432?`, `@host?`) must be escaped.
-const withUser = new RegExp(`^(?<user>[^:@/]*)(?::(?<password>.*?))?@${hostAndPort}(?:/(?<database>[^/?@]*))?${parameterList}$`, 's')
+const withUser = new RegExp(
+  String.raw`^(?<user>[^:@/]*)(?::(?<password>.*?))?@${hostPart}(?::(?<port>\d*))?(?:/(?<database>[^/?@]*))?${parameterList}$`,
+  's',
+)
 
 /**
  * Reads libpq's URI form (PostgreSQL documentation §34.1.1.2): `postgres://` or `postgresql://`, one host. Parameters go over what stands before the

@@ -83,7 +83,7 @@ describe('[REL-4] a connection string', () => {
         fc.pre(!password.includes('%') && !/^\d+(\/[^/@]*)?\?|@[^@]*\?/.test(password))
         expect(parts(`postgres://u:${password}@db:5432/corral?sslmode=require`)).toMatchObject({ user: 'u', password })
       }),
-      { numRuns: 200, examples: [['a@b'], ['@'], ['1/2'], ['p?x=@y'], ['#'], ['5432/d'], ['a@h/d']] },
+      { numRuns: 200, examples: [['a@b'], ['@'], ['1/2'], ['p?x=@y'], ['#'], ['5432/d'], ['a@h/d'], ['?!'], ['/!']] },
     )
   })
 })
