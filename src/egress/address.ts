@@ -47,6 +47,17 @@ export function withoutMapping(address: Address): Address {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
 }
 
+const compatible = ipaddr.IPv6.parseCIDR('::/96')
+const sixToFour = ipaddr.IPv6.parseCIDR('2002::/16')
+
+/** The IPv4 address that an IPv6 address leads to: translated (RFC 6052), IPv4-compatible (RFC 4291 §2.5.5.1) or 6to4 (RFC 3056). */
+export function embeddedIPv4(address: Address): ipaddr.IPv4 | undefined {
+  if (address instanceof ipaddr.IPv4) return undefined
+  const bytes = address.toByteArray()
+  if (address.match(translated) || address.match(compatible)) return new ipaddr.IPv4(bytes.slice(12))
+  return address.match(sixToFour) ? new ipaddr.IPv4(bytes.slice(2, 6)) : undefined
+}
+
 /** As it stands in a URL. */
 export function inUrl(address: Address): string {
   return address instanceof ipaddr.IPv4 ? address.toString() : `[${address.toString()}]`

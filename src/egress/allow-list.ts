@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { withoutMapping, type Address } from './address.ts'
+import { type Address, embeddedIPv4, withoutMapping } from './address.ts'
 
 /** Hosts and addresses that the configuration lists. */
 export interface HostList {
@@ -53,7 +53,14 @@ export const everyHost = '*'
 /** What is refused although it is public or allowed. */
 export function createDenyList(entries: readonly string[]): HostList {
   if (entries.includes(everyHost)) return { isEmpty: false, hasHost: () => true, hasAddress: () => true }
-  return createAllowList(entries)
+  const list = createAllowList(entries)
+  return {
+    ...list,
+    hasAddress(address, port) {
+      const embedded = embeddedIPv4(address)
+      return list.hasAddress(address, port) || (embedded !== undefined && list.hasAddress(embedded, port))
+    },
+  }
 }
 
 function contains([network, bits]: [Address, number], address: Address): boolean {
