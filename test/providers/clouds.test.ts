@@ -131,7 +131,11 @@ describe('watsonx', () => {
     ['a caller’s space', { config: { project_id: 'p' }, data: { watsonx_space_id: 'cs' } }, { space_id: 'cs' }],
     ['a caller’s project', { config: { space_id: 's' }, data: { watsonx_project_id: 'cp' } }, { project_id: 'cp' }],
     ['the body’s own space', { body: { space_id: 'bs' } }, { space_id: 'bs' }],
-    ['the configured project, whatever the body says', { config: { project_id: 'p' }, body: { space_id: 'bs' } }, { project_id: 'p' }],
+    [
+      'the configured project, also where the body names a space',
+      { config: { project_id: 'p' }, body: { space_id: 'bs' } },
+      { project_id: 'p' },
+    ],
   ])('[VEN-8] %s', async (_, asked, sent) => {
     const { status, scope } = await askWatsonx(asked)
     expect([status, scope]).toEqual([200, { project_id: undefined, space_id: undefined, ...sent }])

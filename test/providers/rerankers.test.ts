@@ -91,7 +91,7 @@ describe('a llama.cpp server', () => {
     expect(stage.asked()[0]?.json).toEqual({ model: 'm', query: 'q', documents: ['a', 'b', 'c'], top_n: 2 })
   })
 
-  test('[VEN-5] started without --reranking it says so', async () => {
+  test('[VEN-5] a server without --reranking returns its own error', async () => {
     const refusal = { error: { code: 501, message: 'This server does not support reranking.', type: 'not_supported_error' } }
     await using stage = await scene(
       'remote::llama-cpp-server',

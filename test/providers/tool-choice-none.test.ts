@@ -48,7 +48,7 @@ describe('a provider that calls tools all the same', () => {
     expect(stage.asked()[0]?.json).toEqual({ model: 'm', ...(excluded ? rest : body) })
   })
 
-  test('[ADD-9] whatever the messages are, tools and the choice go together', () => {
+  test('[ADD-9] tools and the choice are left out together, for any messages', () => {
     fc.assert(
       fc.property(
         fc.array(fc.dictionary(fc.constantFrom('role', 'content', 'tool_calls', 'function_call'), fc.jsonValue({ maxDepth: 2 }))),

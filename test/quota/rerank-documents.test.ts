@@ -37,7 +37,7 @@ test('[VEN-11] each path is charged what the provider reports, and estimated whe
   }
 })
 
-test('[VEN-11] a limit of tokens refuses before the provider is asked', async () => {
+test('[VEN-11] a token limit refuses before a request is sent to the provider', async () => {
   await using stage = await governed({ quota: { limits: [{ input_tokens: 200, period: 'day' }] }, provider, callers })
   stage.upstream.respond(() => ranking({ total_tokens: 20 }))
   expect((await ask(stage, '/v1/rerank')).status).toBe(200)

@@ -55,7 +55,7 @@ const cachedShapes: Readonly<Record<string, object>> = {
     prompt_tokens_details: { cached_tokens: 0 },
     cache_read_input_tokens: 800,
   },
-  'the same, told apart by the total': { prompt_tokens: 900, completion_tokens: 50, total_tokens: 1750, cached_tokens: 800 },
+  'the same, decided by the total': { prompt_tokens: 900, completion_tokens: 50, total_tokens: 1750, cached_tokens: 800 },
   'several counts, one of them above the input': { ...sums(), cached_tokens: 800, prompt_tokens_details: { cached_tokens: 5000 } },
   'counts of the wrong type beside the right one': {
     ...sums(),
@@ -209,7 +209,7 @@ describe('numbers of the wrong type or size', () => {
     )
   })
 
-  test('[VEN-3] are taken from the total where it tells, and else the usage is estimated', () => {
+  test('[VEN-3] are taken from the total where it is reported, and else the usage is estimated', () => {
     expect(readUsage({ prompt_tokens: '100', completion_tokens: 5, total_tokens: 105 })).toEqual({ input: 100, output: 5 })
     expect(readUsage({ prompt_tokens: 100, completion_tokens: '5', total_tokens: 105 })).toEqual({ input: 100, output: 5 })
     for (const reported of [

@@ -38,7 +38,7 @@ async function ask(script: Script, stream: boolean): Promise<Told> {
   return { status: response.status, text: await response.text() }
 }
 
-describe.each(types)('a body that is said to be %s', (type) => {
+describe.each(types)('a body that is declared as %s', (type) => {
   test('[MAL-5] and is an event stream is relayed as one, or folded into one response', async () => {
     for (const script of scripts(frames, type)) {
       const streamed = dataOf((await ask(script, true)).text)
@@ -110,7 +110,7 @@ describe.each(types)('a body that is said to be %s', (type) => {
   })
 })
 
-test('[MAL-5] whatever comes in pieces, its kind is known once its first bytes are there', () => {
+test('[MAL-5] the kind of a body in pieces is known once its first bytes are there', () => {
   const bodies = [
     ['data: {}\n\n', 'events'],
     [': ping\n\n', 'events'],
@@ -171,7 +171,7 @@ describe('a stream that was not requested', () => {
   test.each([
     ['breaks off', { body: chatFrames().slice(0, 3) }, 'upstream_cut'],
     ['says nothing more', { body: [chatFrames()[0]!, stall] }, 'upstream_timeout'],
-    ['comes in place of embeddings', undefined, 'upstream_nonsense'],
+    ['arrives instead of embeddings', undefined, 'upstream_nonsense'],
   ] as const)('that %s is an error with a status', async (_, script, code) => {
     await using on = await stage([(script as Script | undefined) ?? { body: chatFrames() }], { network: { idleTimeout: 40 } })
     const response = script ? await on.post(path, question) : await on.post('/v1/embeddings', { model: 'up/m', input: 'a' })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { ChoicesRepair, choicesForms } from '../../src/providers/inference/choices-repair.ts'
 import { StreamFold } from '../../src/providers/inference/stream-to-whole.ts'
 import { readRankingUsage, readUsage } from '../../src/providers/inference/usage.ts'
-import { chatChunk, chatReply, done, embeddingsReply, frame, type Script } from '../../src/testing/index.ts'
+import { chatChunk, chatReply, done, embeddingsReply, frame, jsonReply, type Script } from '../../src/testing/index.ts'
 import { JsonPatches } from '../../src/wire/json-patches.ts'
 import { type Governed, governed } from '../quota/stage.ts'
 import { dataOf, type ProviderOptions, question, stage } from './stage.ts'
@@ -10,7 +10,7 @@ import { dataOf, type ProviderOptions, question, stage } from './stage.ts'
 const path = '/v1/chat/completions'
 const deep = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
 const choice = { index: 0, message: { role: 'assistant', content: 'Hello there.' }, finish_reason: 'stop' }
-const said = [chatChunk({ role: 'assistant', content: 'Hello' }), chatChunk({ content: ' there.' }), chatChunk({}, 'stop')]
+const frames = [chatChunk({ role: 'assistant', content: 'Hello' }), chatChunk({ content: ' there.' }), chatChunk({}, 'stop')]
 
 async function ask(script: Script, stream: boolean, options: ProviderOptions = {}): Promise<{ status: number; text: string }> {
   await using on = await stage([script], options)
@@ -28,7 +28,7 @@ describe('nesting and numbers without bound', () => {
   })
 
   test('[HST-1] a chunk that is too deep ends the stream with an error', async () => {
-    const script = { body: [said[0]!, `data: {"choices":[{"index":0,"delta":{"content":"a","x":${deep(5_000)}}}]}\n\n`, done] }
+    const script = { body: [frames[0]!, `data: {"choices":[{"index":0,"delta":{"content":"a","x":${deep(5_000)}}}]}\n\n`, done] }
     expect(dataOf((await ask(script, true)).text).at(-1)).toContain('upstream_nonsense')
     expect((await ask(script, false)).status).toBe(502)
   })
@@ -47,7 +47,7 @@ describe('nesting and numbers without bound', () => {
   })
 })
 
-test('[HST-2] a chat completion becomes a stream with its message whatever stands beside it', async () => {
+test('[HST-2] a chat completion becomes a stream with its message, also beside a member `text`', async () => {
   const script = chatReply('', { choices: [{ ...choice, text: '' }] })
   const chunks = dataOf((await ask(script, true)).text).slice(0, -1)
   expect(JSON.parse(chunks[0]!).choices[0].delta.content).toBe('Hello there.')
@@ -79,8 +79,8 @@ describe('usage that says nothing', () => {
   ]
 
   test.each(reports)('[HST-4] %j does not reach a caller that did not request usage', async (usage) => {
-    const { text } = await ask({ body: [...said, chatChunk({}, null, { choices: [], usage }), done] }, true)
-    expect(dataOf(text)).toHaveLength(said.length + 1)
+    const { text } = await ask({ body: [...frames, chatChunk({}, null, { choices: [], usage }), done] }, true)
+    expect(dataOf(text)).toHaveLength(frames.length + 1)
   })
 
   const none = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
@@ -93,7 +93,7 @@ describe('usage that says nothing', () => {
   })
 
   test('[HST-4] a response whose provider reports no tokens is estimated', async () => {
-    const body = [...said, chatChunk({}, null, { choices: [], usage: none }), done]
+    const body = [...frames, chatChunk({}, null, { choices: [], usage: none }), done]
     expect(await linesOf({ body }, true)).toMatchObject([{ outcome: 'completed', output_tokens: 4, estimated: 1 }])
     const whole = chatReply('Hello there.', { usage: none })
     expect(await linesOf(whole, false)).toMatchObject([{ outcome: 'completed', output_tokens: 3, estimated: 1 }])
@@ -101,13 +101,13 @@ describe('usage that says nothing', () => {
 
   test('[HST-4] a report of no tokens does not replace an earlier one', async () => {
     const usage = { prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 }
-    const body = [...said, chatChunk({}, null, { choices: [], usage }), chatChunk({}, null, { choices: [], usage: none }), done]
+    const body = [...frames, chatChunk({}, null, { choices: [], usage }), chatChunk({}, null, { choices: [], usage: none }), done]
     expect(await linesOf({ body }, true)).toMatchObject([{ input_tokens: 5, output_tokens: 7, estimated: 0 }])
   })
 })
 
 test('[HST-5] a stream that breaks off within a frame has broken off', async () => {
-  const { text } = await ask({ body: [said[0]!, said[1]!.slice(0, 40)] }, true)
+  const { text } = await ask({ body: [frames[0]!, frames[1]!.slice(0, 40)] }, true)
   const { error } = JSON.parse(dataOf(text).at(-1)!)
   expect(error.code).toBe('upstream_cut')
 })
@@ -145,4 +145,11 @@ test('[HST-8] lists of vectors are not encoded', async () => {
   await using on = await stage([embeddingsReply([vectors as unknown as number[]])])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'x', encoding_format: 'base64' })
   expect(((await response.json()) as { data: { embedding: unknown }[] }).data[0]!.embedding).toEqual(vectors)
+})
+
+test('[HST-8] embeddings whose data is not a list are a 502', async () => {
+  for (const data of [null, {}]) {
+    await using on = await stage([jsonReply({ object: 'list', data, usage: { prompt_tokens: 1, total_tokens: 1 } })])
+    expect((await on.post('/v1/embeddings', { model: 'up/m', input: 'x' })).status).toBe(502)
+  }
 })

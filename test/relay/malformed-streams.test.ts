@@ -164,7 +164,7 @@ function framesOf(messages: readonly Meant[], given: Faults): string[] {
   return [...frames, done]
 }
 
-test('[MAL-1] whatever an upstream leaves out of streamed tool calls, both official clients read what was meant, by the published schema', async () => {
+test('[MAL-1] both official clients read streamed tool calls with missing members as they were meant, by the published schema', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 2 }), faults, async (messages, given) => {
       fc.pre(isTellable(given, messages) && (messages.length === 1 || given.choiceIndex === 'right' || given.choiceIndex === 'text'))

@@ -58,7 +58,7 @@ const second = (delta: object, reason: string | null) => frame({ choices: [{ ind
 
 describe('a stream whose choices are finished', () => {
   test.each([['done'], ['finish_reason']] as const)(
-    '[MAL-4] ends after two seconds without a frame, whatever else would prove its end (%s)',
+    '[MAL-4] ends after two seconds without a frame, for each kind of `terminal` (%s)',
     async (terminal) => {
       const { data, aborted } = await endOf({ body: [...finished, stall] }, streaming, { terminal })
       expect(data).toHaveLength(finished.length + 1)
@@ -67,7 +67,7 @@ describe('a stream whose choices are finished', () => {
     },
   )
 
-  test('[MAL-4] waits two seconds, counts comments as nothing, and tells a caller that asked for usage an estimate', async () => {
+  test('[MAL-4] waits two seconds, counts comments as nothing, and sends an estimate to a caller that requested usage', async () => {
     const clock = timers()
     const body = [...finished, ': ping\n\n', stall]
     await using on = await stage([{ body }], { startTimer: clock.startTimer })
@@ -92,7 +92,7 @@ describe('a stream whose choices are finished', () => {
     expect(total).toBe(input + output)
   })
 
-  test('that sends its usage and no [DONE] is told as it was', async () => {
+  test('that sends its usage and no [DONE] keeps that usage', async () => {
     const clock = timers()
     await using on = await stage([{ body: [[...finished, usageChunk].join(''), stall] }], { startTimer: clock.startTimer })
     const asking = on.post(path, { ...streaming, stream_options: { include_usage: true } }).then((response) => response.text())
@@ -102,7 +102,7 @@ describe('a stream whose choices are finished', () => {
     expect(data.at(-1)).toBe('[DONE]')
   })
 
-  test('[MAL-4] waits for each choice that was asked for, and for each that came', async () => {
+  test('[MAL-4] waits for each choice that was requested, and for each that arrived', async () => {
     const clock = timers()
     await using on = await stage(
       [

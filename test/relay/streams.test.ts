@@ -67,7 +67,7 @@ describe('a whole stream', () => {
     for (const chunk of chunks) expect(chunk).toMatchObject({ id, created, model: 'up/m' })
   })
 
-  test('[HST-3] has the object of a chunk in each frame, whatever the upstream sends', async () => {
+  test('[HST-3] has the object of a chunk in each frame, also where the upstream sends another', async () => {
     const { chunks } = await ask({
       body: [
         bare({}),

@@ -26,12 +26,12 @@ export const additions: Requirements = {
   'ADD-5': {
     source: 'field report 24; docs/configuration.md',
     when: '`stream_usage` is configured for a remote provider',
-    observed: 'it decides whether usage is requested in streams, whatever the default of the provider type',
+    observed: 'it decides whether usage is requested in streams, independently of the default of the provider type',
   },
   'ADD-6': {
     source: 'field report 50; OpenAI SDKs',
     when: 'a provider refuses `encoding_format: base64`',
-    observed: 'it is asked for floats, and the caller gets them as little-endian 32-bit floats in base64',
+    observed: 'the request is sent again without an encoding, and the caller gets floats as little-endian 32-bit floats in base64',
   },
   'ADD-7': {
     source: 'field report 40; design §3 rule 2',

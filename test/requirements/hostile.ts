@@ -42,7 +42,7 @@ export const hostile: Requirements = {
   },
   'HST-8': {
     source: 'OpenAI SDKs; the Jina and vLLM references on multi-vector embeddings',
-    when: 'a provider sends a list of vectors for each input although base64 was requested',
-    observed: 'the caller gets them unchanged',
+    when: 'a provider sends a list of vectors for each input although base64 was requested, or `data` that is not a list',
+    observed: 'the caller gets the vectors unchanged; the latter is a 502',
   },
 }

@@ -24,12 +24,12 @@ export const malformed: Requirements = {
   },
   'MAL-5': {
     source: 'field report; docs/adding-a-provider.md',
-    when: 'a body is an event stream, JSON, HTML or text, whatever its content type says and whatever was requested',
+    when: 'a body is an event stream, JSON, HTML or text, independently of its content type and of what was requested',
     observed: 'the caller gets what it requested, a stream or one response; HTML and text are a 502',
   },
   'MAL-6': {
     source: 'field report; openai-spec',
     when: 'a stream that was not requested is folded into one response',
-    observed: 'it says all that the stream said: tool calls, log probabilities, usage, each choice, unknown fields',
+    observed: 'it has all content of the stream: tool calls, log probabilities, usage, each choice, unknown fields',
   },
 }

@@ -15,7 +15,7 @@ export const vendors: Requirements = {
   'VEN-3': {
     source: 'field report 58; docs/quotas.md',
     when: 'a provider reports counts or costs of the wrong type or size',
-    observed: 'the ledger takes whole, plausible numbers only; what cannot be read is estimated',
+    observed: 'the ledger takes whole numbers within bounds only; what cannot be read is estimated',
   },
   'VEN-4': {
     source: 'behaviour §17.3; the TEI API reference',
@@ -24,7 +24,7 @@ export const vendors: Requirements = {
   },
   'VEN-5': {
     source: "llama.cpp's server README",
-    when: 'a llama.cpp server is asked to rerank',
+    when: 'a rerank request is sent to a llama.cpp server',
     observed: 'documents and top_n go to /rerank below its root, and the ranking comes back best first',
   },
   'VEN-6': {

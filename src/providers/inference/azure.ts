@@ -51,7 +51,7 @@ function decoded(name: string): string {
   try {
     return decodeURIComponent(name)
   } catch {
-    // It is no percent-encoding: the name is what it says.
+    // Not a percent-encoding: the name is used as it is written.
     return name
   }
 }

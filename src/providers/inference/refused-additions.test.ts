@@ -56,7 +56,7 @@ test('[ADD-1] wherever an error body names the field, the request is sent again 
   )
 })
 
-test('[ADD-1] whatever a provider refuses and accepts, each addition is withdrawn at most once', async () => {
+test('[ADD-1] for any sequence of refusals, each addition is withdrawn at most once', async () => {
   const texts = ['stream_options', 'max_tokens', 'stream_options and max_tokens', 'something else']
   await fc.assert(
     fc.asyncProperty(fc.array(fc.constantFrom(...texts), { maxLength: 6 }), async (refusals) => {

@@ -27,6 +27,7 @@ const keys = {
 const comma = encoder.encode(',')
 const colon = encoder.encode(':')
 const quote = 0x22
+const openBracket = 0x5b
 /** The value of `object`, as JSON. */
 const objects: Readonly<Partial<Record<Capability, Uint8Array>>> = {
   chat: encodeJson('chat.completion'),
@@ -150,10 +151,11 @@ function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: WholeReply, h
   const members = new Members()
   scanObject(bytes, 0, bytes.length, members)
   const data = members.find(bytes, keys.data)
-  if (hasUsage && isEmbedding(bytes, members.valueStart(data), encoding)) return bytes
-  const body = JSON.parse(decoder.decode(bytes)) as { data: unknown; usage?: unknown }
-  if (!Array.isArray(body.data)) throw nonsense(upstream, "answered with 'data' that is not a list")
-  for (const [at, item] of (body.data as (EmbeddingItem | null)[]).entries()) {
+  const start = members.valueStart(data)
+  if (bytes[start] !== openBracket) throw nonsense(upstream, "sent embeddings whose 'data' is not a list")
+  if (hasUsage && isEmbedding(bytes, start, encoding)) return bytes
+  const body = JSON.parse(decoder.decode(bytes)) as { data: (EmbeddingItem | null)[]; usage?: unknown }
+  for (const [at, item] of body.data.entries()) {
     if (!item) continue
     item.object ||= 'embedding'
     item.index ??= at
