@@ -31,7 +31,7 @@ export function toDocumentsResponse(
   return { id: `rerank-${crypto.randomUUID()}`, model, results, ...tokens }
 }
 
-/** A text as it is; of an object its `text`, the one field of `rank_fields`, or a line for each of several that it has. */
+/** The text that is ranked: a string itself; of an object its `text`, the only field of `rank_fields`, or a line for each of several fields. */
 function textOf(document: Document, { rank_fields: fields }: DocumentsRerankRequest, at: number): string {
   if (typeof document === 'string') return document
   const param = `documents[${at}]`

@@ -6,15 +6,15 @@ type Request = ModelRequest<object>
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Something in a request that the upstream may refuse through no choice of the caller: a field that Corral adds, or a default of the caller's SDK
- * that Corral can replace. Where the upstream refuses it by name, the request is sent again with `withdrawn` (`refused-additions.ts`).
+ * A field of a request that the caller did not choose and the upstream may refuse: one that Corral adds, or a default of the caller's SDK that Corral
+ * can replace. Where the upstream refuses it by name, the request is sent again with `withdrawn` (`refused-additions.ts`).
  */
 export interface Addition {
   /** The top-level field: the name in logs and traces. */
   readonly field: string
   /** Whether a refusal holds for later requests to the same model. False where it depends on the rest of the request. */
   readonly remember: boolean
-  /** What it does to one request; undefined where that request needs none. Called for every request: cheap. */
+  /** The edits of one request; undefined where it needs none. Called for every request: cheap. */
   plan(request: Request, capability: Capability): PlannedAddition | undefined
 }
 
@@ -39,7 +39,7 @@ const withoutEncoding: Edits = new Map([['encoding_format', undefined]])
 const streamOptionsNamed = /(?<![a-z])(?:stream[_ -]?options|include[_ -]?usage)(?![a-z])/i
 const includeUsageNamed = /(?<![a-z])include[_ -]?usage(?![a-z])/i
 const encodingNamed = /(?<![a-z])(?:encoding[_ -]?format|base[_ -]?64)(?![a-z])/i
-/** Older versions of vLLM name the context, and say how much of it "the completion" would take. */
+/** Older versions of vLLM name the context and the share of "the completion", not the field. */
 const maxTokensNamed = /(?<![a-z])(?:max[_ -]?(?:completion[_ -]?)?tokens|context[_ -]?(?:length|window))(?![a-z])/i
 
 /** Requests usage in every stream: without it the tokens of a stream can only be estimated. */
@@ -50,7 +50,7 @@ export const usageInStreams: Addition = {
     if (capability !== 'chat' && capability !== 'completions') return undefined
     const { stream, stream_options: options } = request.body as { stream?: unknown; stream_options?: { include_usage?: unknown } | null }
     if (stream !== true || options?.include_usage === true) return undefined
-    // A null of the caller's means the same as an absent field, and goes with the addition.
+    // A null of the caller's has the meaning of an absent field, and is removed with the addition.
     if (!options) return { named: streamOptionsNamed, applied: wholeOptions, withdrawn: options === null ? withoutOptions : noEdits }
     // The caller sent the field itself: only the member that is added can be withdrawn.
     return { named: includeUsageNamed, applied: withUsage(request.bytes), withdrawn: noEdits }

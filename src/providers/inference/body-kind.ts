@@ -3,7 +3,7 @@ import type { EgressBody } from '../../egress/egress.ts'
 /** The kind of a body, judged by its first bytes; its `content-type` is not considered. */
 export type BodyKind = 'events' | 'json' | 'html' | 'text' | 'empty'
 
-/** Bytes that are looked at, white space before them left out. */
+/** Bytes that are examined after leading white space. */
 const lookedAt = 16
 /** White space before a body; some servers send it to keep a connection alive. */
 const maxBlank = 65_536
@@ -11,7 +11,7 @@ const maxBlank = 65_536
 const eventField = /^(?:data|event|id|retry)(?:[:\r\n]|$)/
 const someEventField = ['data:', 'event:', 'id:', 'retry:']
 
-/** Undefined: more bytes are needed. `isWhole`: no more will come. */
+/** Returns undefined where more bytes are needed. `isWhole`: `bytes` is the whole body. */
 export function kindOf(bytes: Uint8Array, isWhole: boolean): BodyKind | undefined {
   let start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   while ((bytes[start] ?? 0x21) <= 0x20) start += 1
@@ -72,7 +72,7 @@ class BegunBody implements EgressBody {
   }
 }
 
-/** A body that is here as a whole. */
+/** A body whose bytes are all in memory. */
 export function bodyOf(bytes: Uint8Array): EgressBody {
   const ended: EgressBody = {
     read: () => Promise.resolve(undefined),

@@ -57,15 +57,15 @@ const maxReasons = 16
 
 /**
  * Brings the `choices` of a response, or of the chunks of a stream one after another, into the form of OpenAI's schema. Choices that have it are not
- * touched; others are patched in their bytes. What is repaired stands in docs/adding-a-provider.md.
+ * touched; others are patched in their bytes. The repairs are listed in docs/adding-a-provider.md.
  */
 export class ChoicesRepair {
   /** Whether the last chunk changed no state: a chunk that differs from it in its texts alone then needs the same patches. */
   isSteady = true
-  /** The first finish reasons in what was looked at last. */
+  /** The first finish reasons of the last chunk. */
   readonly reasons: string[] = []
   readonly #form: ChoicesForm
-  /** Of a stream. */
+  /** By index; a stream's only. */
   readonly #states: Map<number, ChoiceState> | undefined
   readonly #finished = new Set<number>()
   readonly #patches: JsonPatches
@@ -87,7 +87,7 @@ export class ChoicesRepair {
     return this.#finished.size > 0 && this.#finished.size >= requested && this.#finished.size >= (this.#states?.size ?? 0)
   }
 
-  /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when it is nothing that can be repaired. */
+  /** Adds the patches that the list at `start` needs; the bytes are well-formed JSON. False when they cannot be repaired. */
   examine(bytes: Uint8Array, start: number): boolean {
     this.#bytes = bytes
     this.isSteady = true
@@ -130,7 +130,7 @@ export class ChoicesRepair {
     const member = choice.find(keys['index']!)
     const index = (member < 0 ? undefined : indexIn(this.#bytes, choice.valueStart(member), choice.valueEnd(member))) ?? position
     const first = choice.firstByte(member)
-    // Of valid values only a text is not written as it should be.
+    // A valid index may still be written as a string, a fraction or with an exponent.
     if (member < 0 || first < 0x30 || first > 0x39 || choice.valueEnd(member) - choice.valueStart(member) !== String(index).length)
       choice.set(member, 'index', String(index))
     return index
@@ -195,7 +195,7 @@ export class ChoicesRepair {
     return entries > 0 ? 'calls' : 'no calls'
   }
 
-  /** The first delta of a choice has the role; where it was added to that, a later one would be joined to it. */
+  /** The first delta of a choice has the role. Where it was added there, a later one is removed: clients would join the two. */
   #role(state: ChoiceState): void {
     if (state.role === 'sent') return
     const body = this.#body

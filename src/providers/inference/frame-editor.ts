@@ -132,7 +132,7 @@ export class FrameEditor implements FrameScan {
     return true
   }
 
-  /** Brings the choices of the frame that was scanned last into OpenAI's form; false when that can not be done. */
+  /** Repairs the choices of the frame that was scanned last; false when that is not possible. */
   repair(): boolean {
     if (this.choices === 0) {
       const members = this.#members
@@ -142,7 +142,7 @@ export class FrameEditor implements FrameScan {
       return true
     }
     if (!this.repairs.examine(this.#bytes, this.choices)) return false
-    // What came before was patched by what was known then.
+    // The template has the patches of an earlier state.
     if (!this.repairs.isSteady) this.#template = undefined
     return true
   }
@@ -176,12 +176,12 @@ export class FrameEditor implements FrameScan {
     this.#bytes = none
   }
 
-  /** Bytes that a frame has around its texts, about. */
+  /** The approximate bytes of a frame without its texts. */
   get envelope(): number {
     return this.#template?.envelope ?? defaultEnvelope
   }
 
-  /** Writes a chunk of ours with the stream's id, model and so on; `members`: what else it has, as JSON without braces. */
+  /** Writes a chunk of ours with the stream's id, model and so on; `members`: its other members, as JSON without braces. */
   writeChunk(members: Uint8Array): void {
     const id = this.#id ?? encodeJson(makeId(this.#idPrefix))
     const created = this.#created ?? encoder.encode(String(Math.floor(Date.now() / 1000)))

@@ -8,7 +8,7 @@ const streamFields: readonly string[] = ['stream_options']
 /** `parallel_tool_calls` is refused without `tools`. */
 const toolFields: readonly string[] = ['tools', 'tool_choice', 'parallel_tool_calls']
 
-/** Top-level fields of the caller's that an upstream is not sent, because of what it is known not to do. */
+/** Top-level fields of the caller's that are left out for an upstream that is known not to support them. */
 export function omittedFields(
   body: object,
   capability: Capability,

@@ -4,12 +4,12 @@ import type { Capability, ModelRequest, Reply, StreamFacts, StreamReply } from '
 import type { Log } from '../../telemetry/logger.ts'
 import type { Addition, PlannedAddition } from './additions.ts'
 
-/** Models with remembered refusals, for one provider. The one that was learned first is forgotten first. */
+/** Models with remembered refusals, for one provider. Beyond it the oldest is removed. */
 const maxRemembered = 1_000
 
 export interface AdditionsOptions {
   readonly additions: readonly Addition[]
-  /** Names the provider in its lines. */
+  /** A log whose lines name the provider. */
   readonly log: Log
   /** False where callers choose the host: another host may accept what one refuses. */
   readonly remembers: boolean
@@ -82,7 +82,7 @@ class RequestAdditions {
     return this.#edits
   }
 
-  /** Withdraws what `error` refuses by name. False where that is nothing: then there is nothing to send again. */
+  /** Withdraws the additions that `error` names. False where it names none: the request is then not sent again. */
   withdraw(error: unknown): boolean {
     if (this.#active.size === 0 || !(error instanceof ApiError) || !isRefusal(error)) return false
     const refused = [...this.#active].filter(([, { named }]) => mentions(error, named))
@@ -105,12 +105,12 @@ class RequestAdditions {
   }
 }
 
-/** One attempt. `facts`: where a stream notes what it learns, if not in a new object. */
+/** One attempt. `facts`: where the stream's facts are stored. Default: a new object. */
 export type SendAttempt = (edits: Edits, facts?: StreamFacts) => Promise<Reply>
 
 /**
- * Sends a request, and again without what the upstream refuses by name, at most once for each addition. Whoever meters the request sees one reply.
- * Throws what the last attempt threw.
+ * Sends a request, and again without the additions that the upstream refuses by name, at most once for each. Metering sees one reply.
+ * Throws the error of the last attempt.
  */
 export async function sendWithAdditions(additions: RequestAdditions, send: SendAttempt, facts?: StreamFacts): Promise<Reply> {
   for (;;) {
@@ -125,7 +125,7 @@ export async function sendWithAdditions(additions: RequestAdditions, send: SendA
   }
 }
 
-/** A stream whose first frame may be a refusal: then the frames are those of another attempt. */
+/** A stream whose first frame may be a refusal; its frames are then those of another attempt. */
 function withSecondAttempt(first: StreamReply, additions: RequestAdditions, send: SendAttempt): StreamReply {
   const { facts } = first
   let { frames } = first

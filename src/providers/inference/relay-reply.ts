@@ -46,7 +46,7 @@ export interface WholeReply {
 }
 
 /**
- * A whole answer as the caller gets it: `model` is the one that was asked for, `object` the one that the schema requires; `id` and `created` stand where
+ * The response as the caller gets it: `model` is the requested one, `object` the one that the schema requires; `id` and `created` stand where
  * the upstream left them out, and choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
  * disguise or no answer at all.
  */

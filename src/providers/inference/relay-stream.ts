@@ -80,7 +80,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
   #over = false
-  /** By its first byte the body is an event stream. */
+  /** The first byte of the body has been examined. */
   #isJudged = false
 
   constructor(body: EgressBody, options: RelayOptions) {
@@ -153,7 +153,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     }
   }
 
-  /** Only usage and `[DONE]` may still come. A frame that comes in time stops the timer. */
+  /** Only usage and `[DONE]` may still arrive. A frame that arrives in time stops the timer. */
   #awaitEnd(): void {
     this.#stopEndTimer = (this.#options.startTimer ?? startTimer)(endPatience, () => {
       this.#endIsOverdue = true
@@ -235,7 +235,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     this.#editor.writeData(doneData)
   }
 
-  /** In place of the usage that did not come; marked as estimated, for the caller too. */
+  /** Replaces usage that was not reported by an estimate, marked as such for the caller as well. */
   #estimateUsage(): void {
     const { facts } = this
     const { request, withholdUsage } = this.#options

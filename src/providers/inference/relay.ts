@@ -74,7 +74,7 @@ interface Exchange {
   capability: Capability
   request: ModelRequest<RequestFields>
   upstream: Upstream
-  /** Where a stream notes what it learns; absent: in an object of its own. */
+  /** Where the stream's facts are stored. Default: a new object. */
   facts?: StreamFacts | undefined
 }
 

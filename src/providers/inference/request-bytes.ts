@@ -1,11 +1,11 @@
 import { editObject, encodeJson, type Edits } from '../../wire/json-edit.ts'
 import type { ModelRequest } from '../provider.ts'
 
-/** What `toRequestBytes` does to a request beside splicing the model. */
+/** The changes that `toRequestBytes` makes to a request beside its model. */
 export interface RequestChanges {
   /** Top-level fields that the provider's definition sets, or with undefined removes. */
   edits: Readonly<Record<string, unknown>> | undefined
-  /** What Corral adds of its own accord. */
+  /** Fields that Corral adds. */
   additions: Edits
   /** Top-level fields to leave out. */
   omitted: readonly string[]

@@ -4,7 +4,7 @@ type Fields = Record<string, unknown>
 
 /** Members whose texts are complete in each chunk; those of all others are joined. */
 const unjoined = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'model'])
-/** Objects in a delta deeper than this are taken as they came last. */
+/** Objects nested deeper in a delta replace earlier ones. */
 const maxDepth = 16
 /** Entries of a list among which one with the same `index` is looked for. */
 const maxSearched = 64
@@ -31,7 +31,7 @@ export class StreamFold {
     }
   }
 
-  /** A chat or text completion; what OpenAI's schema requires beyond what came is for `toJsonReply` to add. */
+  /** A chat or text completion; `toJsonReply` adds the members that OpenAI's schema requires. */
   result(): object {
     const choices = [...this.#choices.values()].toSorted((a, b) => a.index - b.index).map(toChoice)
     return { ...this.#head, choices, ...(isFields(this.#usage) && { usage: this.#usage }) }
@@ -103,7 +103,7 @@ function joinFields(into: Fields, delta: Fields, depth: number): Fields {
   return into
 }
 
-/** Entries that have an `index` go on where one has the same; others come behind. */
+/** Merges entries by `index`; entries without one are appended. */
 function joinLists(into: unknown[], entries: readonly unknown[], depth: number): unknown[] {
   for (const entry of entries) {
     const index = isFields(entry) ? entry['index'] : undefined
@@ -122,7 +122,7 @@ function entryAt(list: readonly unknown[], index: number): Fields | undefined {
   return list.length <= maxSearched ? list.find(has) : undefined
 }
 
-/** What an object has itself: never what its prototype has, `__proto__` included. */
+/** An own member; members of the prototype are not found, `__proto__` included. */
 function get(from: Fields, name: string): unknown {
   return Object.hasOwn(from, name) ? from[name] : undefined
 }

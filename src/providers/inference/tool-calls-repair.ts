@@ -23,7 +23,7 @@ const bracketClose = encoder.encode(']')
 
 /** Brings `tool_calls` into the form of OpenAI's schema: those of a message, or the entries of a stream's deltas. */
 export class ToolCallsRepair {
-  /** Whether what was looked at last began no call and named none: see `ChoicesRepair.isSteady`. */
+  /** Whether the last entries neither began nor named a call: see `ChoicesRepair.isSteady`. */
   isSteady = true
   readonly #isChunk: boolean
   readonly #patches: JsonPatches
@@ -37,7 +37,7 @@ export class ToolCallsRepair {
     this.#function = new ObjectPatcher(patches)
   }
 
-  /** Looks at the list at `start`. How many entries it has; undefined when it can not be repaired. */
+  /** Repairs the list at `start`. Returns the number of its entries; undefined when it cannot be repaired. */
   examine(bytes: Uint8Array, start: number, calls: ToolCalls): number | undefined {
     this.isSteady = true
     if (bytes[start] === openBrace) {
@@ -152,7 +152,7 @@ function textOf(object: ObjectPatcher, member: number): string | undefined {
   return JSON.parse(textIn(object.bytes, object.valueStart(member), object.valueEnd(member))) as string
 }
 
-/** Only beside a name does it matter whether a text is a part of the arguments or all of them. */
+/** Beside a name it matters whether a text is a part of the arguments or all of them. */
 function kindOf(fn: ObjectPatcher, member: number, isNamed: boolean): ToolCallEntry['arguments'] {
   const first = fn.firstByte(member)
   if (member < 0 || first === letterN) return 'none'
