@@ -23,8 +23,8 @@ export function compileAccessPolicy(rules: readonly ConfiguredRule[]): AccessPol
 }
 
 /**
- * The same policy among tenants: what belongs to another tenant is refused before any rule is asked. `attribute` names the tenant, of callers and
- * owners. What nobody owns (the configuration's, the providers') is everybody's, as far as `policy` permits it.
+ * The same policy among tenants: what belongs to another tenant is refused before any rule is evaluated. `attribute` names the tenant, of callers and
+ * owners. Resources without an owner (of the configuration, of the providers) are shared by all tenants, as far as `policy` permits it.
  */
 export function amongTenants(policy: AccessPolicy, attribute: string): AccessPolicy {
   const rule: AccessRule = {

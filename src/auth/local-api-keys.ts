@@ -11,14 +11,14 @@ const derive = promisify<string, string, number, Buffer>(scrypt)
 /** Bytes of a principal's name that are made of its key. */
 const nameBytes = 8
 
-/** OGX's: whoever has one of these keys may do everything that its roles may. */
+/** OGX's: every key has both roles. */
 const attributes = toAttributes([['roles', ['admin', 'owner']]])
 
 /** Keys that stand in the configuration: `local_api_key` of OGX. */
 export class LocalApiKeys implements Authenticator {
   readonly type = 'local_api_key'
   readonly missing = 'Authentication required. Please provide your API key as a Bearer token'
-  /** By keyed hash: how long a look-up takes says nothing about the keys. */
+  /** By keyed hash: the duration of a look-up reveals nothing about the keys. */
   readonly #keys = new Map<string, Secret>()
   readonly #principals = new Map<string, Promise<Principal>>()
   readonly #pepper = randomBytes(32)

@@ -82,7 +82,7 @@ export class IntrospectionLookUp implements LookUp {
     if (!reply) throw service.broken(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
     // Without its expiry, a token would be accepted for longer than its issuer meant.
     if (reply.active && !(isTime(reply.exp) && isTime(reply.nbf)))
-      throw service.broken(this.#url, 'introspection answered 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')
+      throw service.broken(this.#url, 'introspection responded 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')
     service.works(this.#url)
     return reply
   }

@@ -110,7 +110,7 @@ class SectionReader {
     if (trustedProxies.length === 0) {
       this.#report(
         'type',
-        'upstream_header needs server.trusted_proxies or trusted_proxy_cidrs: without them anybody could say who they are',
+        'upstream_header needs server.trusted_proxies or trusted_proxy_cidrs: without them any caller could claim any identity',
       )
     }
     const attributeHeaders = Object.entries(section.attribute_headers ?? {}).map(([name, attribute]) => [name.toLowerCase(), attribute])
@@ -125,7 +125,7 @@ class SectionReader {
     if (everybody !== undefined) {
       this.#report(
         own ? 'trusted_proxy_cidrs' : 'type',
-        `upstream_header believes whoever is in ${own ? 'trusted_proxy_cidrs' : 'server.trusted_proxies'}, and ${everybody} is everybody: name the proxies' own addresses`,
+        `upstream_header trusts every address in ${own ? 'trusted_proxy_cidrs' : 'server.trusted_proxies'}, and ${everybody} is every address there is: list the proxies' own addresses`,
       )
     }
     return {

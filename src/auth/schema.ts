@@ -184,7 +184,7 @@ const localApiKey = z.strictObject({
         .transform((value) => new Secret(value))
         .meta({ writeOnly: true }),
     )
-    .describe('The keys. An empty list recognises nobody.'),
+    .describe('The keys. With an empty list no credential is accepted.'),
 })
 
 const kinds = [oauth2Token, kubernetes, githubToken, custom, upstreamHeader, apiKey, localApiKey] as const

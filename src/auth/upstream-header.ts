@@ -76,7 +76,7 @@ function textsIn(item: unknown): string[] {
   return [...new Set(values)]
 }
 
-/** Adds what single headers say: a JSON list of texts, or one text. */
+/** Adds the attributes of single headers: a JSON list of texts, or one text. */
 function withHeaders(
   attributes: Principal['attributes'],
   attributeHeaders: UpstreamHeaderConfig['attributeHeaders'],

@@ -40,7 +40,7 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
     onError(error)
     settle()
   })
-  // Counted by write: Bun calls back for an empty write at once, whatever is still queued before it.
+  // Counted by write: Bun calls back for an empty write at once, even while earlier writes are queued.
   const onWritten = (error?: Error | null) => {
     if (error) onError(error)
     pending--

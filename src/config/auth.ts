@@ -59,7 +59,7 @@ function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwi
   if (tenancy.mode === 'disabled') return undefined
   const { mode, default_tenant_id: tenant } = tenancy
   if (!auth) {
-    const why = 'separates nobody as long as nobody has to authenticate'
+    const why = 'has no effect without authentication'
     if (isSwitchedOff) report.warn('notice', tenancyNode, `${why}, and server.auth.provider_config is switched off`)
     else report.error(tenancyNode, `${why}: add server.auth.provider_config, or set mode: disabled`)
     return undefined
@@ -142,7 +142,7 @@ function without(configured: TreeNode, using: Substitution): TreeNode {
 
 function isUnset(authenticator: TreeNode, using: Substitution): boolean {
   const type = child(authenticator, 'type')
-  // Without a reference nothing says that this is conditional: it is a mistake, which the schema reports.
+  // Without a reference it is not conditional but a mistake, which the schema reports.
   if (type?.kind !== 'scalar' || !hasReference(type)) return false
   const expanded = substitute(type, using)
   if (!isEmpty(expanded) || (expanded.kind === 'scalar' && expanded.failed)) return false

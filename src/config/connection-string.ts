@@ -1,6 +1,6 @@
 import { type SslMode, sslModes } from '../storage/config.ts'
 
-/** What a connection string says; what it leaves out is absent. */
+/** The parts of a connection string; parts that it leaves out are absent. */
 export interface ConnectionString {
   /** A name, an address (IPv6 without brackets), or a folder with a socket. */
   readonly host?: string | undefined

@@ -158,7 +158,7 @@ class ProviderReader {
     }
   }
 
-  /** Whether an entry says nothing that an earlier one of its id and type does not say; settings that its type does not know say nothing. */
+  /** Whether an entry repeats an earlier one of its id and type; settings that its type does not know are not compared. */
   #repeats(item: MapNode, { definition, written }: Taken): boolean {
     if (!definition || written === undefined) return false
     const again = this.#readConfig(item, definition)

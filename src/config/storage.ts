@@ -273,7 +273,7 @@ function readConnectionString(values: PostgresSection, node: TreeNode, { report 
   try {
     const parsed = parseConnectionString(text)
     if (parsed.sslMode && values.ssl_mode && parsed.sslMode !== values.ssl_mode) {
-      report.error(place, `says sslmode=${parsed.sslMode}, and ssl_mode says ${values.ssl_mode}: leave out the one or the other`)
+      report.error(place, `has sslmode=${parsed.sslMode}, and ssl_mode is ${values.ssl_mode}: leave out one of them`)
       return 'wrong'
     }
     if (parsed.ignored.length > 0) report.warn('notice', place, `has parameters that have no effect here: ${parsed.ignored.join(', ')}`)

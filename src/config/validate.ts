@@ -11,7 +11,7 @@ export type Strictness = 'strict' | 'lenient'
 export interface Check {
   readonly report: Report
   readonly strictness: Strictness
-  /** Whether every unknown key at this place is an error, whatever the strictness. The path begins at the section and ends with the key. */
+  /** Whether every unknown key at this place is an error, under either strictness. The path begins at the section and ends with the key. */
   readonly isStrictAt?: ((path: readonly PropertyKey[]) => boolean) | undefined
 }
 

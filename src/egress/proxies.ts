@@ -23,7 +23,7 @@ function secretUrl(text: string): Secret {
 }
 
 /**
- * The URL of the proxy for a request, undefined where the host is reached directly. What the provider's own rules say counts; where they
+ * The URL of the proxy for a request, undefined where the host is reached directly. The provider's own rules take precedence; where they
  * neither name a proxy for the scheme nor except the host, the environment's rules do.
  */
 export function proxyFor(url: URL, own: ProxyRules | undefined, environment: ProxyRules | undefined): string | undefined {
@@ -31,7 +31,7 @@ export function proxyFor(url: URL, own: ProxyRules | undefined, environment: Pro
   return proxyOfScheme(url, own) ?? proxyFromEnvironment(url, environment)
 }
 
-/** This machine is never reached by a proxy of the environment, whatever NO_PROXY holds: a proxy elsewhere has another loopback. */
+/** Loopback is never reached by a proxy of the environment, even if NO_PROXY does not list it: a proxy elsewhere has another loopback. */
 export function proxyFromEnvironment(url: URL, proxies: ProxyRules | undefined): string | undefined {
   if (!proxies || isThisMachine(url) || isExcepted(url, proxies.none)) return undefined
   return proxyOfScheme(url, proxies)

@@ -21,7 +21,7 @@ export interface FoundRoute<Deps = never> {
 }
 
 /**
- * Tells which route answers; HEAD is answered by GET's. Pure, and the one place that decides it. `path` has single slashes; `rawPath` is as it was sent,
+ * Finds the route of a request; HEAD is served by GET's route. Pure, and the one place that decides it. `path` has single slashes; `rawPath` is as it was sent,
  * for a parameter at the end that takes several segments: the id of a model may hold doubled slashes (`vllm//models/llama`, `hf://owner/model`).
  */
 export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?: string) => FoundRoute<Deps> | undefined

@@ -52,7 +52,7 @@ export interface RouteDefinition<
   tag: string
   summary: string
   description?: string
-  /** Answers without a credential; `docs` and `metrics`: where the configuration lets everybody read the reference, or the metrics. */
+  /** Needs no credential; `docs` and `metrics`: where the configuration makes the reference, or the metrics, public. */
   public?: boolean | 'docs' | 'metrics'
   deprecated?: boolean
   params?: Params

@@ -59,7 +59,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   #deadline: ReturnType<typeof setTimeout> | undefined
   #headTimer: ReturnType<typeof setTimeout> | undefined
   #unreadTicker: ReturnType<Ticker> | undefined
-  /** Frames were handed over and no more were asked for: the connection takes none. */
+  /** Frames were handed over and no more were requested: the connection takes none. */
   #unread = false
   #unreadTicks = 0
   #silent = false
@@ -148,7 +148,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     return ticker(tick, idleTimeout / idleTicks)
   }
 
-  /** Ends the stream with `error`, whatever its source does, and whether or not the caller reads it. */
+  /** Ends the stream with `error`, independently of its source, and whether or not the caller reads it. */
   #giveUp(controller: ReadableStreamDefaultController<Uint8Array>, error: ApiError): void {
     if (this.#over) return
     this.#over = true

@@ -52,7 +52,7 @@ describe('upstream_header', () => {
 
   test('[AUT-38] whom nobody could tell from anybody is not trusted', () => {
     for (const everybody of ['0.0.0.0/0', '::/0', '10.1.2.3/0']) {
-      expect(() => authOf(section, ['10.0.0.0/8', everybody])).toThrow(`${everybody} is everybody`)
+      expect(() => authOf(section, ['10.0.0.0/8', everybody])).toThrow(`${everybody} is every address there is`)
     }
   })
 

@@ -126,7 +126,7 @@ describe('[REL-4] a backend with a connection string', () => {
       expect.stringContaining('connection_string: stands in place of host, db: leave out the one or the other') as string,
     ])
     expect(await problems(withBackend(`${string}, ssl_mode: disable`))).toEqual([
-      expect.stringContaining('says sslmode=require, and ssl_mode says disable') as string,
+      expect.stringContaining('has sslmode=require, and ssl_mode is disable') as string,
     ])
     // What comes out empty is not there.
     expect(await warnings(withBackend(`${string}, host: "\${env.X:=}", ssl_mode: require`))).toEqual([])

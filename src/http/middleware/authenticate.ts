@@ -22,7 +22,7 @@ export function authenticate({ authentication, docsNeedAuth, metricsNeedAuth }: 
   if (!docsNeedAuth) open.add('docs')
   if (!metricsNeedAuth) open.add('metrics')
   return (request, context, next) => {
-    // Methods that no route answers are not public either: there is no route to say so.
+    // Methods without a route are not public either: only a route can be marked public.
     if (open.has(context.found?.route.public)) return next(request, context)
     const principal = authentication.authenticate(context)
     if (principal instanceof Promise) return authenticated(principal, context, next)

@@ -6,7 +6,7 @@ import type { Middleware } from './middleware.ts'
 const names = ['x-corral-provider-data', 'x-ogx-provider-data', 'x-llamastack-provider-data']
 
 /** Characters. */
-const longest = 32_768
+const maxLength = 32_768
 
 /**
  * The caller's own provider credentials, a JSON object in a header. Throws ApiError 400 when one of the headers is no such object: a caller that
@@ -34,9 +34,9 @@ function invalidProviderData(header: string, why: string): Error {
   })
 }
 
-/** The frozen data, without a prototype and without keys that begin with `__` (the server's own); a string says what is wrong with the text. */
+/** The frozen data, without a prototype and without keys that begin with `__` (the server's own); a string describes what is wrong with the text. */
 export function parseProviderData(text: string): ProviderData | string {
-  if (text.length > longest) return `is longer than ${longest} characters`
+  if (text.length > maxLength) return `is longer than ${maxLength} characters`
   let value: unknown
   try {
     value = JSON.parse(text)

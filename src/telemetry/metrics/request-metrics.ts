@@ -150,7 +150,7 @@ export class RequestMetrics {
       }
     }
     return {
-      models: new ByModel((_provider, told) => models().catalogued(told), make),
+      models: new ByModel((_provider, requested) => models().catalogued(requested), make),
       targets: new ByModel((provider, upstream) => models().cataloguedTarget(provider, upstream), make),
     }
   }

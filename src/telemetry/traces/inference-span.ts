@@ -24,7 +24,7 @@ export interface InferenceSpanFacts {
 }
 
 /**
- * One answer of a model (GenAI conventions: the span "inference", "embeddings"). One span however often the request is sent:
+ * One response of a model (GenAI conventions: the span "inference", "embeddings"). One span however often the request is sent:
  * `corral.request.resent_without` names the fields of a first attempt that the provider refused.
  */
 export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFacts): SpanRecord {

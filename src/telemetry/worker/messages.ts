@@ -13,7 +13,7 @@ export interface OtlpTarget {
   readonly certificate?: string | undefined
   readonly clientCertificate?: string | undefined
   readonly clientKey?: string | undefined
-  /** The URL of a proxy. Absent: the collector is reached directly, whatever the environment holds. */
+  /** The URL of a proxy. Absent: the collector is reached directly, also where the environment has a proxy. */
   readonly proxy?: string | undefined
 }
 
