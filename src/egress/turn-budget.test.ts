@@ -58,9 +58,9 @@ test('[FAI-1] readers go on in the order in which they asked, and a turn holds n
   )
 })
 
-test('[FAI-1] a turn ends after its time, however few bytes were read', async () => {
-  const { budget, clock, turn } = controlled({ maxBytes: 1_000_000, maxTime: 5 })
-  expect(budget.take(1)).toBeUndefined()
+test('[FAI-1] a turn ends after its time, which counts from half of its bytes on', async () => {
+  const { budget, clock, turn } = controlled({ maxBytes: 30_000, maxTime: 5 })
+  expect(budget.take(16_000)).toBeUndefined()
   clock.now = 4.9
   expect(budget.take(1)).toBeUndefined()
   clock.now = 5
@@ -88,4 +88,13 @@ test('[FAI-1] bytes that take long to relay get smaller turns, and larger ones a
   expect(slow).toEqual([8, 4, 2, 1, 1])
   const quick = [await perTurn(1), await perTurn(1), await perTurn(1), await perTurn(1), await perTurn(1)]
   expect(quick).toEqual([1, 2, 4, 8, 8])
+})
+
+test('[FAI-1] no turn is requested for the first half of the bytes', async () => {
+  const { budget, turn } = controlled({ maxBytes: 1000 })
+  for (let read = 0; read < 4; read += 1) expect(budget.take(100)).toBeUndefined()
+  expect(await turn()).toBe(false)
+  expect(budget.take(100)).toBeUndefined()
+  expect(await turn()).toBe(true)
+  expect(budget.take(900)).toBeUndefined()
 })

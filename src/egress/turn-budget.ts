@@ -21,7 +21,7 @@ interface Waiting {
 /**
  * Keeps response bodies that are always ready from blocking the event loop. Promises that resolve at once run one after another without a turn of the event
  * loop between them, so that timers, new requests and other streams wait as long as bytes keep arriving. All bodies of a process share one budget per turn;
- * when it is spent, readers wait in first-in, first-out order for a share of one of the next turns.
+ * when it is spent, readers wait in first-in, first-out order for a share of one of the next turns. A turn is requested once half of the budget is used.
  */
 export class TurnBudget {
   readonly #maxBytes: number
@@ -31,7 +31,10 @@ export class TurnBudget {
   /** Bytes in one turn: halved when a turn took longer than `maxTime`, doubled up to `maxBytes` when it took less than half of it. */
   #bytes: number
   #left: number
-  #since: number
+  /** When the time of this turn began to count. */
+  #since = 0
+  /** A next turn was requested. */
+  #isPlanned = false
   /** The queue: `#front` from `#head` on, then `#back`. Two lists, because `shift` moves all elements of a list each time. */
   #front: Waiting[] = []
   #head = 0
@@ -44,39 +47,47 @@ export class TurnBudget {
     this.#now = now
     this.#bytes = maxBytes
     this.#left = maxBytes
-    this.#since = now()
   }
 
   /** Reserves `bytes` that are about to be relayed. Returns undefined when they may be relayed now, else a promise that resolves in a later turn. */
   take(bytes: number): Promise<void> | undefined {
-    const isFirst = !this.#someWait
-    if (isFirst && this.#left > 0 && this.#now() - this.#since < this.#maxTime) {
+    const mayRelay = !this.#someWait && this.#left > 0 && (!this.#isPlanned || this.#now() - this.#since < this.#maxTime)
+    if (mayRelay) {
       this.#left -= bytes
+      // Few bytes need no turn of their own: they are relayed without its cost.
+      if (this.#left <= this.#bytes / 2) this.#plan()
       return undefined
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#back.push({ bytes, resume: resolve })
-    if (isFirst) this.#nextTurn(this.#turn)
+    this.#plan()
     return promise
   }
 
-  readonly #turn = (): void => {
-    this.#left = this.#bytes
+  /** The next turn begins with a new share; from here on the time of this one counts too. */
+  #plan(): void {
+    if (this.#isPlanned) return
+    this.#isPlanned = true
     this.#since = this.#now()
+    this.#nextTurn(this.#turn)
+  }
+
+  readonly #turn = (): void => {
+    if (this.#someWait) this.#adapt(this.#now() - this.#since)
+    this.#isPlanned = false
+    this.#left = this.#bytes
     while (this.#left > 0 && this.#someWait) {
       const { bytes, resume } = this.#next()
       this.#left -= bytes
       resume()
     }
-    if (this.#someWait) this.#nextTurn(this.#again)
+    if (this.#someWait) this.#plan()
   }
 
-  /** Runs after a turn that left readers waiting: the time between is what that turn's work took. */
-  readonly #again = (): void => {
-    const took = this.#now() - this.#since
+  /** `took`: milliseconds of the turn that left readers waiting. */
+  #adapt(took: number): void {
     if (took > this.#maxTime) this.#bytes = Math.max(sliceBytes, this.#bytes / 2)
     else if (took < this.#maxTime / 2) this.#bytes = Math.min(this.#maxBytes, this.#bytes * 2)
-    this.#turn()
   }
 
   get #someWait(): boolean {
