@@ -21,10 +21,6 @@ export class JsonPatches {
     this.#count = 0
   }
 
-  get isEmpty(): boolean {
-    return this.#count === 0
-  }
-
   /** Puts `value` in the place of the bytes from `start` to `end`; of several insertions at one place the first made comes first. */
   replace(start: number, end: number, value: Uint8Array): void {
     let at = this.#count
