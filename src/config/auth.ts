@@ -9,7 +9,7 @@ import type { AuthSection } from './schema-auth.ts'
 import type { ServerSection } from './schema-server.ts'
 import type { Report } from './report.ts'
 import { expandHome, hasReference, type Substitution, substitute, withEntry } from './substitute.ts'
-import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, type TreeNode } from './tree.ts'
+import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, scalarsOf, type TreeNode } from './tree.ts'
 
 /** What `server.auth` comes to. */
 export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' | 'keyPepper'>
@@ -28,6 +28,7 @@ export interface AuthReading extends Substitution {
 export function readAuthSection(values: AuthSection | null | undefined, node: TreeNode | undefined, reading: AuthReading): AuthSettings {
   const { provider_config: provider, access_policy: access, route_policy: routes, key_pepper: keyPepper } = values ?? {}
   const policy = child(node, 'access_policy')
+  for (const section of [policy, child(node, 'route_policy')]) refuseEmptied(section, reading.report)
   if (!provider && access?.length && policy) {
     const why = 'protects nothing as long as nobody has to authenticate'
     if (reading.isSwitchedOff) reading.report.warn('notice', policy, `${why}, and server.auth.provider_config is switched off`)
@@ -42,6 +43,17 @@ export function readAuthSection(values: AuthSection | null | undefined, node: Tr
     accessPolicy: tenancy?.mode === 'multi' ? amongTenants(accessPolicy, tenantAttribute) : accessPolicy,
     ...(routes?.length && { routePolicy: compileRoutePolicy(routes) }),
     ...(keyPepper && { keyPepper }),
+  }
+}
+
+/** A rule without the principal, resource or condition that a variable was to give would apply to more than was meant. */
+function refuseEmptied(policy: TreeNode | undefined, report: Report): void {
+  for (const scalar of policy ? scalarsOf(policy) : []) {
+    if (!scalar.expanded || scalar.failed || !isEmpty(scalar) || scalar.path.at(-1) === 'description') continue
+    report.error(
+      scalar,
+      `${scalar.source} comes out empty, and the policy would differ from what is written: set the variable, or give a default`,
+    )
   }
 }
 

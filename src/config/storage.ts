@@ -234,11 +234,24 @@ export function sqliteBackend(path: string, { cwd, home }: Pick<StorageReading, 
 
 type PostgresSection = Extract<BackendSection, { type: 'kv_postgres' | 'sql_postgres' }>
 
+/** Left out as an unknown key, a URL would mean a connection to another database than the one that it names. */
+function refuseOtherUrls(node: TreeNode, { report }: StorageReading): void {
+  const keys = node.kind === 'map' ? [...node.entries.keys()] : []
+  for (const key of keys.filter((name) => /(^|_)(url|uri|dsn|conninfo)$/i.test(name))) {
+    report.error(
+      child(node, key) ?? node,
+      'is not the key of a connection string, and Corral would connect elsewhere.',
+      'connection_string',
+    )
+  }
+}
+
 /** What a connection string stands in place of. */
 const connectionKeys = ['host', 'port', 'db', 'user', 'password']
 
 function postgresBackend(values: PostgresSection, node: TreeNode, reading: StorageReading): PostgresBackend | undefined {
   const { cwd, home } = reading
+  refuseOtherUrls(node, reading)
   const written = readConnectionString(values, node, reading)
   if (written === 'wrong') return undefined
   const { host, port, db, user, password, schema } = values

@@ -87,6 +87,8 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
   if (typeof text !== 'string' || !text.includes('${env.')) return node
   let failed = false
   const expanded = text.replaceAll(reference, (_match, name: string, operator: string | undefined, value = '') => {
+    if (value.includes('${env.'))
+      using.report.warn('notice', node, `references cannot be nested: the default of ${name} ends at the first '}'`)
     if (operator?.length === 1) warnOfOlderGrammar(node, { name, operator }, using)
     const result = expand({ name, isConditional: isConditional(operator), value: operator === undefined ? undefined : value }, using)
     if (result !== undefined) return result

@@ -4,7 +4,7 @@ import type { TlsConfig } from './config.ts'
 import type { Report } from './report.ts'
 import type { ServerSection } from './schema-server.ts'
 import { expandHome } from './substitute.ts'
-import { child, type MapNode, nodeAt, shown } from './tree.ts'
+import { child, isEmpty, type MapNode, nodeAt, shown } from './tree.ts'
 
 interface TlsReading {
   readonly report: Report
@@ -18,6 +18,7 @@ export function readTls(section: MapNode, values: ServerSection, reading: TlsRea
   const { tls_certfile: cert, tls_keyfile: key, tls_cafile: ca } = values
   const place = child(section, cert ? 'tls_certfile' : key ? 'tls_keyfile' : 'tls_cafile') ?? section
   const ciphers = readCiphers(section, values, report)
+  warnOfEmptied(section, report)
   if (!cert && !key && !ca) {
     warnWithoutTls(section, values, report)
     return undefined
@@ -42,6 +43,20 @@ export function readTls(section: MapNode, values: ServerSection, reading: TlsRea
     key: absolute('tls_keyfile', key),
     ...(ca && { clientCa: absolute('tls_cafile', ca) }),
     ...(ciphers && { ciphers }),
+  }
+}
+
+const without: Readonly<Record<string, string>> = {
+  tls_certfile: 'HTTPS is switched off',
+  tls_keyfile: 'HTTPS is switched off',
+  tls_cafile: 'clients need no certificate',
+}
+
+/** A variable that is missing would otherwise switch TLS off without notice. */
+function warnOfEmptied(section: MapNode, report: Report): void {
+  for (const [key, effect] of Object.entries(without)) {
+    const node = child(section, key)
+    if (node?.kind === 'scalar' && node.expanded && isEmpty(node) && !node.failed) report.warn('notice', node, `comes out empty: ${effect}`)
   }
 }
 

@@ -72,6 +72,50 @@ describe('[REL-11] settings that protect', () => {
   })
 })
 
+const guarded = (policy: string) => withServer(`auth: { provider_config: { type: api_key }, ${policy} }`)
+
+describe('[REL-11] settings that come out empty', () => {
+  const empty = '"${env.NOT_SET:=}"'
+
+  test.each([
+    `access_policy: [{ permit: { actions: read, principal: ${empty} } }]`,
+    `access_policy: [{ permit: { actions: read, resource: ${empty} } }]`,
+    `access_policy: [{ permit: { actions: read }, when: ${empty} }]`,
+    `access_policy: [{ permit: { actions: read }, when: [user is owner, ${empty}] }]`,
+    `access_policy: ${empty}`,
+    `route_policy: [{ permit: { paths: "*" }, when: ${empty} }]`,
+  ])('[REL-11] in a policy stop the start: %s', async (policy) => {
+    expect((await problems(guarded(policy))).join()).toContain('comes out empty')
+    const env = { NOT_SET: 'user with admin in roles' }
+    if (policy.includes('when: "')) expect((await load(guarded(policy), { env })).config.auth).toBeDefined()
+  })
+
+  test('[REL-11] in a policy are accepted as a description, or as null in the file', async () => {
+    await load(guarded(`access_policy: [{ permit: { actions: read, principal: null }, when: null, description: ${empty} }]`))
+  })
+
+  test('[REL-11] of TLS are a warning, also for client certificates', async () => {
+    const warned = (await warnings(withServer(`tls_certfile: ${empty}`, `tls_keyfile: ${empty}`, `tls_cafile: ${empty}`))).join()
+    expect(warned).toContain('server.tls_certfile: comes out empty: HTTPS is switched off')
+    expect(warned).toContain('server.tls_cafile: comes out empty: clients need no certificate')
+  })
+})
+
+test('[REL-4] a connection string under another key is an error that does not show it', async () => {
+  for (const key of ['uri', 'url', 'dsn', 'database_url']) {
+    const backend = `n: { type: sql_postgres, ${key}: "postgresql://u:geheim@db.example/x" }`
+    const text = `version: 2\nproviders: {}\nstorage: { backends: { ${backend} }, stores: { metadata: { backend: n } } }`
+    const found = (await problems(text)).join()
+    expect([key, found]).toEqual([key, expect.stringContaining("Did you mean 'connection_string'?") as string])
+    expect(found).not.toContain('geheim')
+  }
+})
+
+test('[REL-7] a nested reference is a warning', async () => {
+  const found = await warnings('version: 2\ndistro_name: "${env.A:=${env.B:=c}}"\nproviders: {}')
+  expect(found.join()).toContain("references cannot be nested: the default of A ends at the first '}'")
+})
+
 test('[REL-4] a connection string with a colon and no port has the default port, as in libpq', () => {
   expect(parseConnectionString('postgresql://u:p@h:/db')).toMatchObject({ host: 'h', port: undefined, database: 'db', password: 'p' })
   expect(parseConnectionString('postgresql://u:p@[::1]:')).toMatchObject({ host: '::1', port: undefined })
