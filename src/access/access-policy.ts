@@ -40,7 +40,7 @@ export function amongTenants(policy: AccessPolicy, attribute: string): AccessPol
     mode: 'when',
     decision: { allowed: false, explicit: false, reason: 'it belongs to another tenant' },
   }
-  return policyOf([rule, ...(policy.rules ?? [])], policy.isDefault)
+  return { ...policyOf([rule, ...(policy.rules ?? [])], policy.isDefault), tenantAttribute: attribute }
 }
 
 function policyOf(rules: readonly AccessRule[], isDefault: boolean): AccessPolicy {

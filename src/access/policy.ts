@@ -66,6 +66,8 @@ export interface RouteRule extends Rule {
 
 /** `access_policy`, compiled. Pure. */
 export interface AccessPolicy {
+  /** The attribute by which tenants are separated: in two of them, one id is two principals. Absent: they are not separated. */
+  readonly tenantAttribute?: string | undefined
   decide(question: Question): Decision
   /** True where the configuration has none and Llama Stack's default holds. */
   readonly isDefault: boolean

@@ -63,9 +63,11 @@ class Stored implements StoredModels {
   readonly #rows: OwnedRows<'models'>
   readonly #snapshot: Snapshot<StoredIndex>
   readonly #events: StoredModelsOptions['events']
+  readonly #tenantAttribute: string | undefined
 
   constructor({ database, policy, events }: StoredModelsOptions) {
     this.#events = events
+    this.#tenantAttribute = policy.tenantAttribute
     this.#rows = ownedRows({
       database,
       table: 'models',
@@ -94,8 +96,12 @@ class Stored implements StoredModels {
   }
 
   async create(call: Asker, model: CheckedModel): Promise<StoredModel> {
+    await this.#snapshot.ready
+    const tenant = this.#tenantOf(call.principal)
+    const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id && this.#tenantOf(owner) === tenant)
+    const same = owned.find((one) => one.model.modelId === model.modelId)
     const row = {
-      id: rowIdOf(call, model.modelId),
+      id: same?.rowId ?? rowIdOf(call, model.modelId, tenant),
       created_at: Date.now(),
       model_id: model.modelId,
       provider_id: model.providerId,
@@ -103,9 +109,6 @@ class Stored implements StoredModels {
       model_type: model.type,
       metadata: JSON.stringify(model.metadata),
     }
-    await this.#snapshot.ready
-    const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id)
-    const same = owned.find(({ rowId }) => rowId === row.id)
     if (same && isSame(same, model)) {
       await this.#events.changesRecorded()
       return same
@@ -132,6 +135,11 @@ class Stored implements StoredModels {
     this.#snapshot[Symbol.dispose]()
   }
 
+  /** Undefined where tenants are not separated. */
+  #tenantOf(owner: Owner | undefined): string | undefined {
+    return this.#tenantAttribute && owner?.attributes[this.#tenantAttribute]?.join()
+  }
+
   /** So that who has changed something sees it with the next request. */
   async #catchUp(): Promise<void> {
     try {
@@ -143,9 +151,9 @@ class Stored implements StoredModels {
   }
 }
 
-/** Made of owner and name, so that the table's key keeps one owner from having a name twice, and tells nobody else that it is taken. */
-function rowIdOf({ principal }: Asker, modelId: string): string {
-  const whose = JSON.stringify([principal?.id ?? null, modelId])
+/** Made of owner, name and tenant, so that the table's key keeps one owner from having a name twice, and tells nobody else that it is taken. */
+function rowIdOf({ principal }: Asker, modelId: string, tenant: string | undefined): string {
+  const whose = JSON.stringify([principal?.id ?? null, modelId, ...(tenant === undefined ? [] : [tenant])])
   return `model_${createHash('sha256').update(whose).digest('hex').slice(0, 40)}`
 }
 

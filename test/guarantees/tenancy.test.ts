@@ -205,6 +205,16 @@ describe('server.tenancy', () => {
     expect((await ask('b', '/v1/models/own', { method: 'DELETE' })).status).toBe(404)
     expect(await (await ask('b', '/v1/models')).text()).not.toContain('own')
     expect((await ask('', '/v1/models')).status).toBe(401)
+
+    // The same user name and model name in another tenant: a model of its own.
+    expect((await ask('b', '/v1/models', { method: 'POST', body })).status).toBe(200)
+    expect((await ask('b', '/v1/models', { method: 'POST', body })).status).toBe(200)
+    expect((await ask('b', '/v1/models/own')).status).toBe(200)
+    const other = JSON.stringify({ model_id: 'own', provider_id: 'up', provider_model_id: 'other' })
+    expect((await ask('c', '/v1/models', { method: 'POST', body: other })).status).toBe(200)
+    expect((await ask('b', '/v1/models', { method: 'POST', body: other })).status).toBe(409)
+    expect((await ask('b', '/v1/models/own', { method: 'DELETE' })).status).toBe(200)
+    expect((await ask('a', '/v1/models/own')).status).toBe(200)
   })
 })
 
