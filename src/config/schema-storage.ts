@@ -32,8 +32,7 @@ const redis = {
   tls: z.boolean().nullish(),
 }
 
-/** One entry of `storage.backends`, by its `type` (behaviour: "Storage"). */
-export const backendSchema = z.discriminatedUnion('type', [
+const backends = [
   z.strictObject({ type: z.literal('kv_sqlite'), db_path: z.string().min(1, 'must not be empty'), namespace }),
   z.strictObject({ type: z.literal('kv_redis'), ...redis, namespace }),
   z.strictObject({ type: z.literal('kv_postgres'), ...postgres }),
@@ -49,7 +48,11 @@ export const backendSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('sql_sqlite'), db_path: z.string().min(1, 'must not be empty') }),
   z.strictObject({ type: z.literal('sql_postgres'), ...postgres }),
-])
+] as const
+const backendTypes = backends.map((backend) => backend.shape.type.value)
+
+/** One entry of `storage.backends`, by its `type` (behaviour: "Storage"). */
+export const backendSchema = z.discriminatedUnion('type', backends, { error: () => `must be one of ${backendTypes.join(', ')}` })
 
 /** One entry of `storage.stores`. Whether its backend is a `kv_*` or a `sql_*` one makes no difference: releases differ in it. */
 export const storeSchema = z.strictObject({

@@ -111,6 +111,11 @@ test('[REL-4] a connection string under another key is an error that does not sh
   }
 })
 
+test('[REL-3] a needed backend of an unknown type is an error that names the known ones', async () => {
+  const text = 'version: 2\nproviders: {}\nstorage: { backends: { n: { type: kv_etcd } }, stores: { metadata: { backend: n } } }'
+  expect((await problems(text)).join()).toContain('storage.backends.n.type: must be one of kv_sqlite, kv_redis')
+})
+
 test('[REL-7] a nested reference is a warning', async () => {
   const found = await warnings('version: 2\ndistro_name: "${env.A:=${env.B:=c}}"\nproviders: {}')
   expect(found.join()).toContain("references cannot be nested: the default of A ends at the first '}'")
