@@ -100,8 +100,13 @@ function isTellable({ index, id, name, input }: Faults, messages: readonly Meant
   const hasId = ['first', 'every', 'then empty', 'then null'].includes(id)
   if (hasIndex || hasId || input !== 'pieces') return true
   if (name !== 'every' && id === 'absent' && index !== 'always 0') return true
-  // Only another name shows that another call begins.
-  return messages.every(({ calls }) => calls.every((one, at) => at === 0 || one.name !== calls[at - 1]?.name))
+  // Only another name, or the beginning of an object, shows that another call begins.
+  return messages.every(({ calls }) =>
+    calls.every(
+      (one, at) =>
+        (at === 0 || one.name !== calls[at - 1]?.name) && pieces(one).every((piece, number) => number === 0 || !/^\s*\{/.test(piece)),
+    ),
+  )
 }
 
 function pieces({ input, cuts }: Meant['calls'][number]): string[] {

@@ -71,7 +71,8 @@ export class ToolCalls {
     }
     if (byId) return byId
     const last = calls.at(-1)
-    if (name !== undefined) return last?.name === name && given === 'fragment' ? last : undefined
+    // An upstream that gives ids gives one to the next call too: without one, an entry continues the last call.
+    if (name !== undefined) return last?.name === name && (given === 'fragment' || last.upstreamId !== undefined) ? last : undefined
     return entries > 1 && entries === calls.length ? calls[position] : last
   }
 }
@@ -80,6 +81,7 @@ export class ToolCalls {
 function beginsAnother(call: ToolCall, { id, name, arguments: given }: ToolCallEntry): boolean {
   if (name === undefined || call.name === undefined) return false
   if (name !== call.name) return true
+  if (call.upstreamId !== undefined && id === undefined) return false
   if (id !== undefined && call.upstreamId !== undefined && id !== call.upstreamId) return given !== 'fragment'
   return call.hasArguments && given === 'whole'
 }
