@@ -4,6 +4,7 @@ import { readUsage } from '../../src/providers/inference/usage.ts'
 import { xai } from '../../src/providers/inference/xai.ts'
 import { costOf, flat, toNanoDollars } from '../../src/quota/prices-rates.ts'
 import { chatReply } from '../../src/testing/index.ts'
+import { runs } from '../../src/testing/sizes.ts'
 import { governed, type Governed, type GovernedOptions } from './stage.ts'
 
 /** Per million tokens: input $1, cached input $0.10, cache writes $1.25, output $2. */
@@ -206,6 +207,30 @@ describe('numbers of the wrong type or size', () => {
         }
       }),
       { numRuns: 500 },
+    )
+  })
+
+  test('[VEN-3] are the same by the short way of plain usage as by the full one', () => {
+    const few = fc.constantFrom(0, 0, 0, null, 1, 5)
+    const partsOf = (parts: readonly string[]) =>
+      fc.option(fc.record(Object.fromEntries(parts.map((name) => [name, few])), { requiredKeys: [] }), { nil: null })
+    const given = fc.record(
+      {
+        prompt_tokens: fc.oneof(fc.nat(20), fc.constantFrom(1.5, 1e9, 1e10, null)),
+        completion_tokens: fc.nat(20),
+        prompt_tokens_details: partsOf(['cached_tokens', 'audio_tokens', 'cache_write_tokens', 'text_tokens']),
+        completion_tokens_details: partsOf(['reasoning_tokens', 'audio_tokens', 'accepted_prediction_tokens', 'image_tokens']),
+        cost: few,
+      },
+      { requiredKeys: ['prompt_tokens', 'completion_tokens'] },
+    )
+    fc.assert(
+      fc.property(given, fc.constantFrom(0, 0, 0, 1), (counts, excess) => {
+        const plain = { ...counts, total_tokens: (counts.prompt_tokens ?? 0) + counts.completion_tokens + excess }
+        // A member that OpenAI does not have leads the full way.
+        expect(readUsage(plain)).toEqual(readUsage({ ...plain, vendor: true }))
+      }),
+      { numRuns: runs(2000) },
     )
   })
 

@@ -8,6 +8,59 @@ import type { Usage } from '../provider.ts'
  */
 export function readUsage(value: unknown): Usage | undefined {
   if (!isFields(value)) return undefined
+  return readPlainUsage(value) ?? readAnyUsage(value)
+}
+
+/**
+ * OpenAI's form with counts that add up and details that are all zero: what most responses report, read at a tenth of the cost. Undefined for any
+ * other.
+ */
+function readPlainUsage(value: Fields): Usage | undefined {
+  const { prompt_tokens: input, completion_tokens: output, total_tokens: total } = value
+  if (!isPlainCount(input) || !isPlainCount(output) || total !== input + output || total === 0) return undefined
+  const usage: Usage = { input, output }
+  for (const name in value) {
+    const details = value[name]
+    if (details === null || plainCounts.has(name)) continue
+    const parts = plainParts.get(name)
+    if (!parts || !isFields(details)) return undefined
+    for (const part in details) {
+      const known = parts.get(part)
+      if (known === undefined || (details[part] !== 0 && details[part] !== null)) return undefined
+      if (known !== null && details[part] === 0) usage[known] = 0
+    }
+  }
+  return usage
+}
+
+type PlainPart = 'cached' | 'inputAudio' | 'reasoning' | 'outputAudio' | null
+
+const plainCounts = new Set(['prompt_tokens', 'completion_tokens', 'total_tokens'])
+/** OpenAI's details, and which part of the usage each is; null: of none. */
+const plainParts = new Map([
+  [
+    'prompt_tokens_details',
+    new Map<string, PlainPart>([
+      ['cached_tokens', 'cached'],
+      ['audio_tokens', 'inputAudio'],
+    ]),
+  ],
+  [
+    'completion_tokens_details',
+    new Map<string, PlainPart>([
+      ['reasoning_tokens', 'reasoning'],
+      ['audio_tokens', 'outputAudio'],
+      ['accepted_prediction_tokens', null],
+      ['rejected_prediction_tokens', null],
+    ]),
+  ],
+])
+
+function isPlainCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= maxTokens
+}
+
+function readAnyUsage(value: Fields): Usage | undefined {
   const counts = countsOf(value)
   if (!counts) return undefined
   const inputDetails = detailsOf(value, inputDetailNames)
