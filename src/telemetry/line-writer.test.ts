@@ -27,6 +27,18 @@ const isNotice = (line: string) => line.includes('log lines dropped')
 
 const outcomes = fc.array(fc.oneof(fc.nat({ max: 400 }), fc.constantFrom<Outcome>('ENOSPC', 'EAGAIN')), { maxLength: 12 })
 
+/** A disk that is full at each place of a line, and of the notice of the line that it lost and the lines behind it. */
+const fullAnywhere = [
+  ...Array.from({ length: 30 }, (_, at): [Outcome[], number[]] => [
+    [at, 'ENOSPC'],
+    [2, 1],
+  ]),
+  ...Array.from({ length: 70 }, (_, at): [Outcome[], number[]] => [
+    [0, 'ENOSPC', 90 + at, 'ENOSPC'],
+    [1, 2],
+  ]),
+]
+
 test('[OPS-7] every line is written whole and in order, or counted; the log tells how many, however a disk fails', async () => {
   await fc.assert(
     fc.asyncProperty(outcomes, fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 }), async (calls, batches) => {
@@ -51,7 +63,7 @@ test('[OPS-7] every line is written whole and in order, or counted; the log tell
       expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(writer.dropped)
       if (calls.every((outcome) => outcome !== 'ENOSPC')) expect([writer.dropped, told]).toEqual([0, []])
     }),
-    { numRuns: 60 },
+    { numRuns: 160, examples: fullAnywhere },
   )
 })
 

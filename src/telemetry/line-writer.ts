@@ -125,8 +125,10 @@ export class LineWriter {
 
   #fail(code: string | undefined, bytes: Buffer, head: Head): void {
     this.#busy = false
-    this.#lose(linesIn(bytes.subarray(head.length)))
-    if (head.length > 0) this.#untold += head.told
+    // A line that lacks only its end is not lost: the next write begins with that.
+    const ended = this.#torn && bytes[0] === lineEnd ? 1 : 0
+    this.#lose(linesIn(bytes.subarray(Math.max(head.length, ended))))
+    if (head.length > ended) this.#untold += head.told
     if (code === 'EIO') this.#broken += 1
     if (code !== undefined && full.has(code) && this.#broken < mostBroken) {
       // Once it is closing there is no later.
