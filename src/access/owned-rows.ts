@@ -70,7 +70,7 @@ export interface ListOptions<R> {
  * were made with.
  */
 export interface OwnedRows<T extends OwnedTable> {
-  /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row is the caller's, or nobody's without authentication. */
+  /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row belongs to the caller; without authentication it has no owner. */
   insert(call: Asker, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
   /** Throws ApiError 404. */
   get(call: Asker, id: string): Promise<Tables[T]>

@@ -37,7 +37,7 @@ export interface UploadWatch {
   holds(bytes: number): void
 }
 
-/** Reads a JSON body. Throws ApiError 400, 413, 415, and whatever the watch gives up with. */
+/** Reads a JSON body. Throws ApiError 400, 413, 415, and the error with which the watch gives up. */
 export async function readJsonBody(request: Request, limits: BodyLimits, watch?: UploadWatch): Promise<JsonBody> {
   checkContentType(request.headers)
   try {

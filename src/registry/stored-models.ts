@@ -151,7 +151,7 @@ class Stored implements StoredModels {
   }
 }
 
-/** Made of owner, name and tenant, so that the table's key keeps one owner from having a name twice, and tells nobody else that it is taken. */
+/** Made of owner, name and tenant, so that the table's key keeps one owner from having a name twice, and other owners do not learn that it is taken. */
 function rowIdOf({ principal }: Asker, modelId: string, tenant: string | undefined): string {
   const whose = JSON.stringify([principal?.id ?? null, modelId, ...(tenant === undefined ? [] : [tenant])])
   return `model_${createHash('sha256').update(whose).digest('hex').slice(0, 40)}`

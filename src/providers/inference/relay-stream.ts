@@ -338,7 +338,7 @@ const openBracket = 0x5b
 const lessThan = 0x3c
 const noPieces: readonly Uint8Array[] = []
 
-/** The first byte that is no white space and no byte order mark; undefined when there is none. */
+/** The first byte that is neither white space nor part of a byte order mark; undefined when there is none. */
 function firstByte(pieces: readonly Uint8Array[]): number | undefined {
   for (const piece of pieces) for (const byte of piece) if (byte > 0x20 && byte !== 0xef && byte !== 0xbb && byte !== 0xbf) return byte
   return undefined
