@@ -42,7 +42,7 @@ export interface ModelRequest<Body> {
   /** The upstream's id of the model. */
   readonly model: string
   /** The id the caller used; the reply carries this one. */
-  readonly told: string
+  readonly requestedModel: string
   /** The catalogue's id of it, which limits and the ledger go by. Absent: the provider's id, a slash and `model`. */
   readonly catalogueId?: string | undefined
   /** The request as validated: for decisions, not for sending. */

@@ -8,7 +8,7 @@ import { tokensOfReply } from './metered-tokens.ts'
 import { metered } from './metered.ts'
 
 const usage = { input: 9, output: 3 }
-const request = { model: 'm', told: 'up/m', body: {}, bytes: new Uint8Array() } as unknown as ModelRequest<never>
+const request = { model: 'm', requestedModel: 'up/m', body: {}, bytes: new Uint8Array() } as unknown as ModelRequest<never>
 
 interface Run {
   provider: InferenceProvider

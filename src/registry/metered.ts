@@ -94,7 +94,7 @@ class Meter {
     const { providerId } = this
     const { notes } = call
     if (notes) {
-      notes.model = request.told
+      notes.model = request.requestedModel
       notes.provider = providerId
       notes.upstreamModel = request.model
     }
@@ -104,7 +104,7 @@ class Meter {
       provider: providerId,
       model: request.catalogueId ?? `${providerId}/${request.model}`,
       upstreamModel: request.model,
-      told: request.told,
+      told: request.requestedModel,
       further: request.further,
       capability,
       body: request.body,

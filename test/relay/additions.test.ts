@@ -214,7 +214,7 @@ describe('base64 embeddings', () => {
     await using on = await stage([errorReply(400, { message: 'encoding_format is not supported' })])
     expect((await on.post('/v1/embeddings', { ...request, encoding_format: 'float' })).status).toBe(400)
     expect(asked(on)).toHaveLength(1)
-    expect(base64Embeddings.plan({ model: 'm', told: 'm', body: request, bytes: new Uint8Array() }, 'chat')).toBeUndefined()
+    expect(base64Embeddings.plan({ model: 'm', requestedModel: 'm', body: request, bytes: new Uint8Array() }, 'chat')).toBeUndefined()
   })
 })
 

@@ -17,7 +17,7 @@ export const createChatCompletion = defineRoute({
     checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
     requireTools(body)
-    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {
+    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, {
       stream: body.stream === true,
       times: streams,
     })

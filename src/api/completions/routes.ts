@@ -14,7 +14,7 @@ export const createCompletion = defineRoute({
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
   async handle({ body, bytes, call }, { models, streams }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'completions', call)
-    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, {
+    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, {
       stream: body.stream === true,
       times: streams,
     })

@@ -21,6 +21,6 @@ export const createEmbedding = defineRoute({
     }
     checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
-    return toResponse(invoke({ model, catalogueId, told: body.model, body, bytes }, call), call, { stream: false })
+    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, { stream: false })
   },
 })

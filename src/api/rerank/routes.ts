@@ -16,7 +16,7 @@ export const rerankDocuments = defineRoute({
   responses: { 200: { description: 'The documents by falling relevance.', json: documentsRerankResponse } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
-    const ranking = await invoke({ model, catalogueId, told: body.model, body: toRerankRequest(body), bytes }, call)
+    const ranking = await invoke({ model, catalogueId, requestedModel: body.model, body: toRerankRequest(body), bytes }, call)
     return toDocumentsResponse(ranking, body)
   },
 })
@@ -33,7 +33,7 @@ export const rerank = defineRoute({
   responses: { 200: { description: 'The documents’ places in the request, by falling relevance.', json: rerankResponse } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
-    const { data } = await invoke({ model, catalogueId, told: body.model, body, bytes }, call)
+    const { data } = await invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call)
     return { data }
   },
 })

@@ -70,7 +70,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isAlone === true)) void fallback.start().then(() => warmUp())
 
   /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
-  const resolve = async ({ model, told }: ModelRequest<object>): Promise<string> => {
+  const resolve = async ({ model, requestedModel: told }: ModelRequest<object>): Promise<string> => {
     const name = model === defaultAlias ? await fallback.name() : (await stored(config.modelsDir, model))?.name
     if (name !== undefined) return name
     const awaited = fallback.waiting()

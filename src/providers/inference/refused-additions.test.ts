@@ -14,7 +14,7 @@ function create(): Additions {
 }
 
 function requestOf(model: string): ModelRequest<object> {
-  return { model, told: model, body: { stream: true }, bytes: new TextEncoder().encode('{"stream":true}') }
+  return { model, requestedModel: model, body: { stream: true }, bytes: new TextEncoder().encode('{"stream":true}') }
 }
 
 /** Sends until it is accepted or fails; returns the added fields of each attempt. */

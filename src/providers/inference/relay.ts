@@ -176,7 +176,7 @@ export class Relay {
     const { capability, request, upstream, facts } = exchange
     return new RelayStream(content, {
       upstream,
-      told: request.told,
+      told: request.requestedModel,
       idPrefix: idPrefix(capability),
       object: capability === 'chat' ? 'chat.completion.chunk' : 'text_completion',
       withholdUsage,
@@ -248,7 +248,7 @@ function wantsUsage({ request }: Exchange): boolean {
 }
 
 function wholeReply({ capability, request, upstream }: Exchange, status: number): WholeReply {
-  return { upstream, status, told: request.told, capability, encoding: encodingOf(request.body) }
+  return { upstream, status, told: request.requestedModel, capability, encoding: encodingOf(request.body) }
 }
 
 function isEventStream(headers: Headers): boolean {
