@@ -28,7 +28,7 @@ export const modelsPull = defineCommand({
     ['On a machine without network', 'corral models pull qwen3-0.6b --from /media/stick'],
   ],
   async run({ args, options }, context) {
-    const [{ pull, readWanted }, { createEgress }, { readProxies }, { defaultModel }, { Secret }] = await Promise.all([
+    const [{ pull, parseModelSource: readWanted }, { createEgress }, { readProxies }, { defaultModel }, { Secret }] = await Promise.all([
       import('../providers/inference/llama-cpp/store/pull.ts'),
       import('../egress/egress.ts'),
       import('../egress/proxies.ts'),
@@ -73,7 +73,7 @@ export const modelsList = defineCommand({
     ['For scripts', "corral models list --json | jq -r '.[] | select(.pulled) | .name'"],
   ],
   async run({ options }, context) {
-    const [{ listStored }, { catalogue }] = await Promise.all([
+    const [{ listLocalModels: listStored }, { catalogue }] = await Promise.all([
       import('../providers/inference/llama-cpp/store/store.ts'),
       import('../providers/inference/llama-cpp/catalogue.ts'),
     ])
@@ -112,7 +112,7 @@ export const modelsRemove = defineCommand({
   options: { dir: folderOption, json: jsonOption },
   examples: [['Free the space', 'corral models remove qwen3-0.6b']],
   async run({ args, options }, context) {
-    const { removeStored } = await import('../providers/inference/llama-cpp/store/store.ts')
+    const { removeLocalModel: removeStored } = await import('../providers/inference/llama-cpp/store/store.ts')
     const folder = await folderOf(options.dir, context)
     await explained(async () => {
       for (const name of args) {

@@ -1,10 +1,10 @@
 import ipaddr from 'ipaddr.js'
 
 /** An address as it is connected to. Parsed once; what the resolver says is parsed as well, never compared as text. */
-export type Address = ipaddr.IPv4 | ipaddr.IPv6
+export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 /** Undefined unless it is an IP address in its usual form: dotted decimal, or IPv6 with or without a zone. */
-export function parseAddress(text: string): Address | undefined {
+export function parseAddress(text: string): IpAddress | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
   return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined
 }
@@ -27,23 +27,23 @@ const translated = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
  * Why an address is not on the public internet, in a word or two (`loopback`, `private` …); undefined where it is. What is not known to be
  * public is not. A translated IPv4 address (`64:ff9b::/96`) is what it is translated to; mapped ones, 6to4 and Teredo are never public.
  */
-export function whyNotPublic(address: Address): string | undefined {
+export function whyNotPublic(address: IpAddress): string | undefined {
   if (address instanceof ipaddr.IPv4) {
     if (platformServices.some((range) => address.match(range))) return "a cloud platform's own"
     const range = address.range()
-    return range === 'unicast' ? undefined : words(range)
+    return range === 'unicast' ? undefined : toWords(range)
   }
   if (address.match(translated)) {
     const why = whyNotPublic(new ipaddr.IPv4(address.toByteArray().slice(12)))
     return why && `translated, ${why}`
   }
   const range = address.range()
-  if (range !== 'unicast') return words(range)
+  if (range !== 'unicast') return toWords(range)
   return address.match(globalUnicast) ? undefined : 'not assigned'
 }
 
 /** `::ffff:127.0.0.1` is connected to as 127.0.0.1. */
-export function withoutMapping(address: Address): Address {
+export function unmapped(address: IpAddress): IpAddress {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
 }
 
@@ -51,7 +51,7 @@ const compatible = ipaddr.IPv6.parseCIDR('::/96')
 const sixToFour = ipaddr.IPv6.parseCIDR('2002::/16')
 
 /** The IPv4 address that an IPv6 address leads to: translated (RFC 6052), IPv4-compatible (RFC 4291 §2.5.5.1) or 6to4 (RFC 3056). */
-export function embeddedIPv4(address: Address): ipaddr.IPv4 | undefined {
+export function embeddedIPv4(address: IpAddress): ipaddr.IPv4 | undefined {
   if (address instanceof ipaddr.IPv4) return undefined
   const bytes = address.toByteArray()
   if (address.match(translated) || address.match(compatible)) return new ipaddr.IPv4(bytes.slice(12))
@@ -59,10 +59,10 @@ export function embeddedIPv4(address: Address): ipaddr.IPv4 | undefined {
 }
 
 /** As it stands in a URL. */
-export function inUrl(address: Address): string {
+export function toUrlHost(address: IpAddress): string {
   return address instanceof ipaddr.IPv4 ? address.toString() : `[${address.toString()}]`
 }
 
-function words(range: string): string {
+function toWords(range: string): string {
   return range.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
 }

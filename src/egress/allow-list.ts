@@ -1,22 +1,22 @@
 import ipaddr from 'ipaddr.js'
-import { type Address, embeddedIPv4, withoutMapping } from './address.ts'
+import { type IpAddress, embeddedIPv4, unmapped } from './address.ts'
 
 /** Hosts and addresses that the configuration lists. */
 export interface HostList {
   readonly isEmpty: boolean
   /** `host` as a URL spells it: lower case, without brackets or a dot at its end. */
   hasHost(host: string, port: number): boolean
-  hasAddress(address: Address, port: number): boolean
+  hasAddress(address: IpAddress, port: number): boolean
 }
 
-type Entry = { readonly port: number | undefined } & (
+type HostListEntry = { readonly port: number | undefined } & (
   | { readonly kind: 'host'; readonly host: string }
   | { readonly kind: 'suffix'; readonly suffix: string }
-  | { readonly kind: 'range'; readonly range: [Address, number] }
+  | { readonly kind: 'range'; readonly range: [IpAddress, number] }
 )
 
 /** Throws TypeError with a text that says what is wrong with the entry. */
-export function parseAllowEntry(text: string): Entry {
+export function parseAllowEntry(text: string): HostListEntry {
   const entry = text.trim()
   if (entry.includes('/')) return { kind: 'range', range: parseRange(entry), port: undefined }
   const [, host = '', digits] = /^(.*?)(?::(\d{1,5}))?$/.exec(isBareIPv6(entry) ? `[${entry}]` : entry) ?? []
@@ -25,7 +25,7 @@ export function parseAllowEntry(text: string): Entry {
   if (host.startsWith('*.')) return { kind: 'suffix', suffix: hostOf(host.slice(1).replace(/^\./, ''), text, '.'), port }
   const bare = hostOf(host, text)
   const address = ipaddr.isValid(bare) ? ipaddr.parse(bare) : undefined
-  return address ? { kind: 'range', range: whole(address), port } : { kind: 'host', host: bare, port }
+  return address ? { kind: 'range', range: singleAddress(address), port } : { kind: 'host', host: bare, port }
 }
 
 /** What is let through although it is not public. */
@@ -39,7 +39,7 @@ export function createAllowList(entries: readonly string[]): HostList {
         return entry.kind === 'suffix' ? host.endsWith(entry.suffix) : entry.kind === 'host' && host === entry.host
       }),
     hasAddress(address, port) {
-      const plain = withoutMapping(address)
+      const plain = unmapped(address)
       return parsed.some(
         (entry) => entry.kind === 'range' && (entry.port === undefined || entry.port === port) && contains(entry.range, plain),
       )
@@ -63,20 +63,20 @@ export function createDenyList(entries: readonly string[]): HostList {
   }
 }
 
-function contains([network, bits]: [Address, number], address: Address): boolean {
+function contains([network, bits]: [IpAddress, number], address: IpAddress): boolean {
   if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
   return address instanceof ipaddr.IPv6 && address.match(network, bits)
 }
 
-function parseRange(text: string): [Address, number] {
+function parseRange(text: string): [IpAddress, number] {
   if (!ipaddr.isValidCIDR(text)) throw new TypeError(`'${text}' is no range of addresses such as 10.0.0.0/8 or fd00::/8`)
   const [network, bits] = ipaddr.parseCIDR(text)
   if (bits === 0) throw new TypeError(`'${text}' is every address: name those that are meant`)
   return [network, bits]
 }
 
-function whole(address: Address): [Address, number] {
-  const plain = withoutMapping(address)
+function singleAddress(address: IpAddress): [IpAddress, number] {
+  const plain = unmapped(address)
   return [plain, plain instanceof ipaddr.IPv4 ? 32 : 128]
 }
 

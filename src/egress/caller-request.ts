@@ -1,13 +1,13 @@
-import { type Address, inUrl, parseAddress } from './address.ts'
+import { type IpAddress, toUrlHost, parseAddress } from './address.ts'
 import type { CallerUrl } from './caller-url.ts'
 import type { EgressRequest, EgressResponse, NetworkOptions } from './egress.ts'
-import { defaultConnectTimeout, Exchange } from './exchange.ts'
-import { EgressError } from './failure.ts'
+import { defaultConnectTimeout, EgressExchange } from './exchange.ts'
+import { EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'
 import { proxyFor, type ProxyRules } from './proxies.ts'
 import type { TurnBudget } from './turn-budget.ts'
 
-export interface CallersWay {
+export interface CallerRequestContext {
   readonly guard: Guard
   /** The environment's. */
   readonly proxies: ProxyRules | undefined
@@ -23,35 +23,35 @@ export interface CallersWay {
 export async function requestForCaller(
   target: CallerUrl,
   request: EgressRequest,
-  { guard, proxies, ca, budget }: CallersWay,
+  { guard, proxies, ca, budget }: CallerRequestContext,
 ): Promise<EgressResponse> {
   const { signal } = request
   signal.throwIfAborted()
   const { url } = target
   const proxy = proxyFor(url, request.network?.proxy, proxies)
-  const network = timesOf(request.network)
+  const network = timeoutsOf(request.network)
   if (proxy !== undefined) {
     guard.admitByProxy(target)
-    const byProxy = { ...request, headers: headersFor(url, request.headers), network }
-    return new Exchange(url.href, byProxy, { budget, proxy }).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
+    const proxied = { ...request, headers: headersFor(url, request.headers), network }
+    return new EgressExchange(url.href, proxied, { budget, proxy }).send({ timeout: false, proxy, ...(ca && { tls: { ca } }) })
   }
-  const addresses = await guard.admit(target, { signal, patience: network.connectTimeout ?? defaultConnectTimeout })
+  const addresses = await guard.admit(target, { signal, timeout: network.connectTimeout ?? defaultConnectTimeout })
   const direct = { ...request, headers: headersFor(url, request.headers), network }
   const fetchOptions = { timeout: false, proxy: false, ...tlsFor(url, ca) }
   for (const [at, address] of addresses.entries()) {
     try {
       const shownHost = `${url.host} at ${address.toString()}`
-      return await new Exchange(pinned(url, address), direct, { budget, shownHost }).send(fetchOptions)
+      return await new EgressExchange(pinned(url, address), direct, { budget, shownHost }).send(fetchOptions)
     } catch (error) {
-      const another = at + 1 < addresses.length && error instanceof EgressError && error.neverConnected
-      if (!another) throw error
+      const hasAnother = at + 1 < addresses.length && error instanceof EgressError && error.neverConnected
+      if (!hasAnother) throw error
     }
   }
   throw new TypeError('The guard admitted no address.')
 }
 
 /** The rest of the options is for the operator's own hosts: authorities, client certificates, sockets. */
-function timesOf({ connectTimeout, firstByteTimeout, idleTimeout }: NetworkOptions = {}): NetworkOptions {
+function timeoutsOf({ connectTimeout, firstByteTimeout, idleTimeout }: NetworkOptions = {}): NetworkOptions {
   return {
     ...(connectTimeout !== undefined && { connectTimeout }),
     ...(firstByteTimeout !== undefined && { firstByteTimeout }),
@@ -65,8 +65,8 @@ function headersFor({ host }: URL, headers: Readonly<Record<string, string>>): R
   return { ...Object.fromEntries(others), host }
 }
 
-function pinned({ protocol, port, pathname, search }: URL, address: Address): string {
-  return `${protocol}//${inUrl(address)}${port && `:${port}`}${pathname}${search}`
+function pinned({ protocol, port, pathname, search }: URL, address: IpAddress): string {
+  return `${protocol}//${toUrlHost(address)}${port && `:${port}`}${pathname}${search}`
 }
 
 function tlsFor({ protocol, hostname }: URL, ca: string | undefined): object {

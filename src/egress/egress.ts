@@ -3,17 +3,17 @@ import { createAllowList, createDenyList } from './allow-list.ts'
 import { requestForCaller } from './caller-request.ts'
 import { CallerUrl } from './caller-url.ts'
 import type { EgressConfig } from './config.ts'
-import { Exchange } from './exchange.ts'
+import { EgressExchange } from './exchange.ts'
 import { createGuard } from './guard.ts'
 import { proxyFor, type ProxyRules } from './proxies.ts'
 import { type Resolve, systemResolve } from './resolve.ts'
 import { TurnBudget } from './turn-budget.ts'
-import { Turns } from './turns.ts'
+import { DispatchBatch } from './dispatch-batch.ts'
 
 export { CallerUrl } from './caller-url.ts'
 export { defaultFirstByteTimeout, defaultIdleTimeout } from './exchange.ts'
-export { EgressError } from './failure.ts'
-export { acceptEncoding } from './unpack.ts'
+export { EgressError } from './egress-error.ts'
+export { acceptEncoding } from './decompress.ts'
 
 /** The one way out: every request this server makes to another goes through here. */
 export interface Egress {
@@ -85,20 +85,20 @@ export interface EgressOptions extends Partial<EgressConfig> {
   /** For tests: in place of the machine's own resolver. */
   readonly resolve?: Resolve
   /** For tests: authorities (PEM) that callers' hosts may show, in place of the usual. */
-  readonly callersCa?: string
+  readonly callerCa?: string
   /** For tests: this machine's own addresses, in place of its interfaces'. */
   readonly ownAddresses?: () => readonly string[]
 }
 
 /** Throws TypeError where `allow` holds something that is neither host, suffix, address nor range. */
 export function createEgress(options: EgressOptions = {}): Egress {
-  const { allow = [], deny = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callersCa } = options
+  const { allow = [], deny = [], proxies, resolve = systemResolve, budget = new TurnBudget(), ownAddresses, callerCa } = options
   const guard = createGuard({ allow: createAllowList(allow), deny: createDenyList(deny), resolve, ...(ownAddresses && { ownAddresses }) })
-  const way = { guard, proxies, ca: callersCa, budget }
+  const callerContext = { guard, proxies, ca: callerCa, budget }
   const prepared = new WeakMap<NetworkOptions, object>()
-  const turns = new Turns()
+  const dispatchBatch = new DispatchBatch()
   const fetchOptionsOf = (network: NetworkOptions | undefined): object => {
-    if (!network) return plain
+    if (!network) return baseFetchOptions
     let fetchOptions = prepared.get(network)
     if (!fetchOptions) prepared.set(network, (fetchOptions = toFetchOptions(network)))
     return fetchOptions
@@ -108,20 +108,20 @@ export function createEgress(options: EgressOptions = {}): Egress {
     const parsed = URL.parse(url)
     return parsed ? proxyFor(parsed, network?.proxy, proxies) : undefined
   }
-  const direct = { budget }
+  const directOptions = { budget }
   return {
     request(url, request) {
-      if (url instanceof CallerUrl) return requestForCaller(url, request, way)
+      if (url instanceof CallerUrl) return requestForCaller(url, request, callerContext)
       const proxy = proxyOf(url, request.network)
       const fetchOptions = fetchOptionsOf(request.network)
-      if (proxy === undefined) return new Exchange(url, request, direct).send(fetchOptions, turns.end)
-      return new Exchange(url, request, { budget, proxy }).send({ ...fetchOptions, proxy }, turns.end)
+      if (proxy === undefined) return new EgressExchange(url, request, directOptions).send(fetchOptions, dispatchBatch.flushed)
+      return new EgressExchange(url, request, { budget, proxy }).send({ ...fetchOptions, proxy }, dispatchBatch.flushed)
     },
   }
 }
 
 /** Bun's fetch has a timeout of its own; ours are in `Exchange`. `proxy: false` keeps it from reading HTTP_PROXY and HTTPS_PROXY. */
-const plain = { timeout: false, proxy: false }
+const baseFetchOptions = { timeout: false, proxy: false }
 
 /** The numbers of TLS itself, which Bun's fetch wants. */
 const tlsVersions: Readonly<Record<string, number>> = { TLSv1: 0x0301, 'TLSv1.1': 0x0302, 'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304 }
@@ -130,7 +130,7 @@ function toFetchOptions({ tls, unixSocket }: NetworkOptions): object {
   const minVersion = tls?.minVersion === undefined ? undefined : tlsVersions[tls.minVersion]
   if (tls?.minVersion !== undefined && minVersion === undefined) throw new TypeError(`'${tls.minVersion}' is not a version of TLS.`)
   return {
-    ...plain,
+    ...baseFetchOptions,
     ...(unixSocket && { unix: unixSocket }),
     ...(tls && {
       tls: {

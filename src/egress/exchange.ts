@@ -1,9 +1,9 @@
 import { readPieces, type PieceReader } from '../runtime/pieces.ts'
 import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
-import { EgressError, explain } from './failure.ts'
+import { EgressError, explain } from './egress-error.ts'
 import { canConnect, firstHop } from './probe.ts'
 import { sliceBytes, type TurnBudget } from './turn-budget.ts'
-import { isPacked, unpack } from './unpack.ts'
+import { isCompressed, decompress } from './decompress.ts'
 
 /** Milliseconds. */
 export const defaultConnectTimeout = 10_000
@@ -13,17 +13,17 @@ export const defaultFirstByteTimeout = 600_000
 export const defaultIdleTimeout = 300_000
 
 /** A probe may take this long at most. */
-const probeLimit = 5_000
+const maxProbeTime = 5_000
 
 /** An idle body is noticed after this many ticks; a tick is a quarter of the idle timeout. */
 const idleTicks = 4
 
 /** What is left after the last frame that matters is read on, up to this much and this long, so that the connection can serve again. */
-const drainBytes = 65_536
-const drainTime = 1_000
+const maxDrainBytes = 65_536
+const maxDrainTime = 1_000
 
 /** How one exchange goes. */
-export interface ExchangeWay {
+export interface EgressExchangeOptions {
   readonly budget: TurnBudget
   /** The proxy that fetch is given; for probes and messages. */
   readonly proxy?: string
@@ -32,10 +32,10 @@ export interface ExchangeWay {
 }
 
 /** One request and its answer: what must be undone stands in one place. */
-export class Exchange implements EgressBody, EventListenerObject {
+export class EgressExchange implements EgressBody, EventListenerObject {
   readonly #url: string
   readonly #request: EgressRequest
-  readonly #way: ExchangeWay
+  readonly #options: EgressExchangeOptions
   readonly #controller = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
   #ticker: ReturnType<typeof setInterval> | undefined
@@ -45,24 +45,24 @@ export class Exchange implements EgressBody, EventListenerObject {
   #reader: PieceReader | undefined
   /** What has arrived beyond the last slice. */
   #rest: readonly Uint8Array[] = none
-  #over = false
+  #isOver = false
   #waiting = false
   #quietTicks = 0
 
-  constructor(url: string, request: EgressRequest, way: ExchangeWay) {
+  constructor(url: string, request: EgressRequest, options: EgressExchangeOptions) {
     this.#url = url
     this.#request = request
-    this.#way = way
+    this.#options = options
   }
 
   /** `turn`: when it goes out, with others. Default: now. */
-  async send(fetchOptions: object, turn?: Promise<void>): Promise<EgressResponse> {
+  async send(fetchOptions: object, dispatched?: Promise<void>): Promise<EgressResponse> {
     const { signal, method, headers, body } = this.#request
     if (signal.aborted) throw signal.reason
     signal.addEventListener('abort', this, { once: true })
-    this.#awaitHead()
+    this.#startHeadTimer()
     try {
-      if (turn) await turn
+      if (dispatched) await dispatched
       this.#response = await fetch(this.#url, {
         method,
         headers,
@@ -77,7 +77,7 @@ export class Exchange implements EgressBody, EventListenerObject {
       throw this.#fail(error)
     }
     clearTimeout(this.#timer)
-    return new Answer(this.#response, this)
+    return new FetchedResponse(this.#response, this)
   }
 
   /** The caller has left, or the server stops waiting. */
@@ -86,7 +86,7 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   async read(): Promise<readonly Uint8Array[] | undefined> {
-    if (this.#over) return this.#afterEnd()
+    if (this.#isOver) return this.#afterEnd()
     let pieces: readonly Uint8Array[] | undefined = this.#rest
     if (pieces.length === 0 || this.#controller.signal.aborted) {
       this.#reader ??= this.#open()
@@ -95,7 +95,7 @@ export class Exchange implements EgressBody, EventListenerObject {
       try {
         pieces = await this.#reader.read()
       } catch (error) {
-        if (this.#over) return this.#afterEnd()
+        if (this.#isOver) return this.#afterEnd()
         throw this.#fail(error)
       }
       this.#waiting = false
@@ -107,10 +107,10 @@ export class Exchange implements EgressBody, EventListenerObject {
     const size = sizeOf(pieces)
     if (size > sliceBytes) pieces = this.#cut(pieces)
     else this.#rest = none
-    const turn = this.#way.budget.take(Math.min(size, sliceBytes))
-    if (!turn) return pieces
-    await turn
-    return this.#over ? this.#afterEnd() : pieces
+    const dispatched = this.#options.budget.take(Math.min(size, sliceBytes))
+    if (!dispatched) return pieces
+    await dispatched
+    return this.#isOver ? this.#afterEnd() : pieces
   }
 
   /** The first slice of pieces that are larger; the others wait for the next read. */
@@ -127,10 +127,10 @@ export class Exchange implements EgressBody, EventListenerObject {
     const { headers } = this.#response as Response
     const length = headers.get('content-length')
     // Length known, nothing packed or read: the whole of it in one go, much faster than piece by piece.
-    if (this.#reader || length === null || isPacked(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
-    if (Number(length) > limit) throw this.#tooLarge(limit)
-    if (this.#over) return new Uint8Array()
-    this.#timer = setTimeout(Exchange.#giveUpIdle, this.#idleTimeout(), this)
+    if (this.#reader || length === null || isCompressed(headers.get('content-encoding'))) return this.#bytesOfPieces(limit)
+    if (Number(length) > limit) throw this.#tooLargeError(limit)
+    if (this.#isOver) return new Uint8Array()
+    this.#timer = setTimeout(EgressExchange.#idleTimedOut, this.#idleTimeout(), this)
     try {
       const bytes = Buffer.from(await (this.#response as Response).arrayBuffer())
       this.#finish()
@@ -141,17 +141,17 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   cancel(): void {
-    if (this.#over) return
+    if (this.#isOver) return
     this.#finish()
     this.#controller.abort()
   }
 
   drain(): void {
-    if (this.#over) return
-    const timer = setTimeout(() => this.cancel(), drainTime)
+    if (this.#isOver) return
+    const timer = setTimeout(() => this.cancel(), maxDrainTime)
     const rest = async (): Promise<void> => {
       let size = 0
-      for (let pieces = await this.read(); pieces && size <= drainBytes; pieces = await this.read()) {
+      for (let pieces = await this.read(); pieces && size <= maxDrainBytes; pieces = await this.read()) {
         for (const piece of pieces) size += piece.length
       }
     }
@@ -166,14 +166,14 @@ export class Exchange implements EgressBody, EventListenerObject {
 
   #open(): PieceReader {
     const { body, headers } = this.#response as Response
-    if (!body) return nothing
+    if (!body) return emptyReader
     this.#ticker = setInterval(() => {
       if (!this.#waiting) return
       this.#quietTicks += 1
-      if (this.#quietTicks > idleTicks) Exchange.#giveUpIdle(this)
+      if (this.#quietTicks > idleTicks) EgressExchange.#idleTimedOut(this)
     }, this.#idleTimeout() / idleTicks)
     const encoding = headers.get('content-encoding')
-    return isPacked(encoding) ? unpack(readPieces(body), encoding) : readPieces(body)
+    return isCompressed(encoding) ? decompress(readPieces(body), encoding) : readPieces(body)
   }
 
   async #bytesOfPieces(limit: number): Promise<Uint8Array> {
@@ -182,14 +182,14 @@ export class Exchange implements EgressBody, EventListenerObject {
     for (let pieces = await this.read(); pieces; pieces = await this.read()) {
       for (const piece of pieces) {
         size += piece.length
-        if (size > limit) throw this.#tooLarge(limit)
+        if (size > limit) throw this.#tooLargeError(limit)
         all.push(piece)
       }
     }
     return all.length === 1 ? (all[0] as Uint8Array) : Buffer.concat(all)
   }
 
-  #tooLarge(limit: number): EgressError {
+  #tooLargeError(limit: number): EgressError {
     this.cancel()
     return new EgressError('too_large', `the answer is larger than ${limit} bytes`)
   }
@@ -203,45 +203,45 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   /** Watches over the time until the head: fetch does not tell when it is connected, so that is found out by a probe once it has taken long. */
-  #awaitHead(): void {
-    const { connectTimeout, firstByteTimeout } = this.#untilHead()
-    if (firstByteTimeout <= connectTimeout) this.#timer = setTimeout(Exchange.#giveUpHead, firstByteTimeout, this)
-    else this.#timer = setTimeout(Exchange.#doubt, connectTimeout, this)
+  #startHeadTimer(): void {
+    const { connectTimeout, firstByteTimeout } = this.#headTimeouts()
+    if (firstByteTimeout <= connectTimeout) this.#timer = setTimeout(EgressExchange.#headTimedOut, firstByteTimeout, this)
+    else this.#timer = setTimeout(EgressExchange.#checkConnection, connectTimeout, this)
   }
 
   // What timers call has no closure of its own: hardly ever does one of them run, and each request sets two.
 
-  static readonly #doubt = (exchange: Exchange): void => {
-    const { connectTimeout, firstByteTimeout } = exchange.#untilHead()
-    exchange.#timer = setTimeout(Exchange.#giveUpHead, firstByteTimeout - connectTimeout, exchange)
+  static readonly #checkConnection = (exchange: EgressExchange): void => {
+    const { connectTimeout, firstByteTimeout } = exchange.#headTimeouts()
+    exchange.#timer = setTimeout(EgressExchange.#headTimedOut, firstByteTimeout - connectTimeout, exchange)
     void exchange.#probe(connectTimeout)
   }
 
-  static readonly #giveUpHead = (exchange: Exchange): void => {
-    const waited = seconds(exchange.#untilHead().firstByteTimeout)
-    exchange.#giveUp(new EgressError('timeout', `no answer came within ${waited}`, new Error(`no head (${exchange.#host()})`)))
+  static readonly #headTimedOut = (exchange: EgressExchange): void => {
+    const waited = seconds(exchange.#headTimeouts().firstByteTimeout)
+    exchange.#abort(new EgressError('timeout', `no answer came within ${waited}`, new Error(`no head (${exchange.#host()})`)))
   }
 
-  static readonly #giveUpIdle = (exchange: Exchange): void => {
-    exchange.#giveUp(exchange.#idleError())
+  static readonly #idleTimedOut = (exchange: EgressExchange): void => {
+    exchange.#abort(exchange.#idleError())
   }
 
-  #untilHead(): { connectTimeout: number; firstByteTimeout: number } {
+  #headTimeouts(): { connectTimeout: number; firstByteTimeout: number } {
     const { connectTimeout = defaultConnectTimeout, firstByteTimeout = defaultFirstByteTimeout } = this.#request.network ?? {}
     return { connectTimeout, firstByteTimeout }
   }
 
   async #probe(connectTimeout: number): Promise<void> {
     const works = await canConnect(
-      firstHop(this.#url, { unixSocket: this.#request.network?.unixSocket, proxy: this.#way.proxy }),
-      Math.min(connectTimeout, probeLimit),
+      firstHop(this.#url, { unixSocket: this.#request.network?.unixSocket, proxy: this.#options.proxy }),
+      Math.min(connectTimeout, maxProbeTime),
     )
     if (works || this.#response) return
-    this.#giveUp(new EgressError('timeout', `no connection within ${seconds(connectTimeout)}`, new Error(`connect (${this.#host()})`)))
+    this.#abort(new EgressError('timeout', `no connection within ${seconds(connectTimeout)}`, new Error(`connect (${this.#host()})`)))
   }
 
-  #giveUp(failure: EgressError): void {
-    if (this.#over) return
+  #abort(failure: EgressError): void {
+    if (this.#isOver) return
     this.#failure = failure
     this.#controller.abort(failure)
   }
@@ -261,7 +261,7 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   #finish(): void {
-    this.#over = true
+    this.#isOver = true
     this.#waiting = false
     this.#rest = none
     clearTimeout(this.#timer)
@@ -271,12 +271,12 @@ export class Exchange implements EgressBody, EventListenerObject {
   }
 
   #proxy(): string | undefined {
-    const { proxy } = this.#way
+    const { proxy } = this.#options
     return proxy === undefined ? undefined : hostOf(proxy)
   }
 
   #host(): string {
-    return this.#way.shownHost ?? hostOf(this.#url)
+    return this.#options.shownHost ?? hostOf(this.#url)
   }
 }
 
@@ -292,13 +292,13 @@ function sizeOf(pieces: readonly Uint8Array[]): number {
   return size
 }
 
-const nothing: PieceReader = { read: () => Promise.resolve(undefined) }
+const emptyReader: PieceReader = { read: () => Promise.resolve(undefined) }
 
 function seconds(milliseconds: number): string {
   return `${milliseconds / 1000} s`
 }
 
-class Answer implements EgressResponse {
+class FetchedResponse implements EgressResponse {
   readonly status: number
   readonly headers: Headers
   readonly content: EgressBody

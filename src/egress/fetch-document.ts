@@ -1,6 +1,6 @@
 import { ApiError, shortened } from '../errors.ts'
 import type { CallerUrl, Egress, EgressResponse, NetworkOptions } from './egress.ts'
-import { EgressError } from './failure.ts'
+import { EgressError } from './egress-error.ts'
 
 export interface DocumentRequest {
   /** May carry a credential for the URL's own host: it goes nowhere else. Names in lower case. */
@@ -11,7 +11,7 @@ export interface DocumentRequest {
   /** Milliseconds for everything: names, redirects, the body. Default 30 s. */
   readonly timeout?: number
   /** Default 3; 0 follows none. */
-  readonly mostRedirects?: number
+  readonly maxRedirects?: number
   readonly network?: NetworkOptions | undefined
   /** Sees the head of the last answer, before its body is read; what it throws ends it. */
   readonly checkHead?: (status: number, headers: Headers) => void
@@ -23,22 +23,22 @@ export interface FetchedDocument {
   readonly bytes: Uint8Array
 }
 
-const usualTime = 30_000
-const usualRedirects = 3
+const defaultTimeout = 30_000
+const defaultMaxRedirects = 3
 
 /** What may be told to any host: no credential, nothing that says who asks. */
-const harmlessHeaders = new Set(['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent'])
+const uncredentialedHeaders = new Set(['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent'])
 
 /**
  * Fetches a document from a URL that a caller chose. Redirects are followed, each judged as the URL itself was: no credential goes to another origin,
  * and none leads from https to http. Throws as `Egress.request` does; EgressError `too_large`, `timeout`, and `nonsense` where redirects do not end.
  */
 export async function fetchDocument(egress: Pick<Egress, 'request'>, url: CallerUrl, request: DocumentRequest): Promise<FetchedDocument> {
-  const { signal, maxBytes, timeout = usualTime, checkHead } = request
+  const { signal, maxBytes, timeout = defaultTimeout, checkHead } = request
   signal.throwIfAborted()
   const controller = new AbortController()
-  const leave = (): void => controller.abort(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
+  const onAbort = (): void => controller.abort(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
   const timer = setTimeout(() => controller.abort(new EgressError('timeout', `it took longer than ${timeout / 1000} s`)), timeout)
   try {
     const { status, headers, content } = await follow(egress, url, { ...request, signal: controller.signal })
@@ -50,20 +50,21 @@ export async function fetchDocument(egress: Pick<Egress, 'request'>, url: Caller
     }
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', leave)
+    signal.removeEventListener('abort', onAbort)
   }
 }
 
 async function follow(egress: Pick<Egress, 'request'>, start: CallerUrl, request: DocumentRequest): Promise<EgressResponse> {
-  const { signal, network, mostRedirects = usualRedirects } = request
+  const { signal, network, maxRedirects = defaultMaxRedirects } = request
   let url = start
   let headers = request.headers ?? {}
   for (let hop = 0; ; hop += 1) {
-    const answer = await egress.request(url, { method: 'GET', headers: { ...headers }, signal, network })
-    const location = answer.headers.get('location')
-    if (answer.status < 300 || answer.status > 399 || answer.status === 304 || location === null || mostRedirects === 0) return answer
-    answer.content.cancel()
-    if (hop >= mostRedirects) throw new EgressError('nonsense', `it redirects more than ${mostRedirects} times`)
+    const response = await egress.request(url, { method: 'GET', headers: { ...headers }, signal, network })
+    const location = response.headers.get('location')
+    if (response.status < 300 || response.status > 399 || response.status === 304 || location === null || maxRedirects === 0)
+      return response
+    response.content.cancel()
+    if (hop >= maxRedirects) throw new EgressError('nonsense', `it redirects more than ${maxRedirects} times`)
     const next = url.redirectedTo(location)
     if (url.url.protocol === 'https:' && next.url.protocol !== 'https:') throw downgraded(next)
     if (next.url.origin !== url.url.origin) headers = withoutCredentials(headers)
@@ -72,7 +73,7 @@ async function follow(egress: Pick<Egress, 'request'>, start: CallerUrl, request
 }
 
 function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => harmlessHeaders.has(name)))
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => uncredentialedHeaders.has(name)))
 }
 
 function downgraded({ url }: CallerUrl): ApiError {

@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os'
 import type { AbortNotice } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
-import { type Address, parseAddress, whyNotPublic, withoutMapping } from './address.ts'
+import { type IpAddress, parseAddress, whyNotPublic, unmapped } from './address.ts'
 import type { HostList } from './allow-list.ts'
 import type { CallerUrl } from './caller-url.ts'
-import { EgressError } from './failure.ts'
+import { EgressError } from './egress-error.ts'
 import type { Resolve } from './resolve.ts'
 
 export interface GuardOptions {
@@ -16,16 +16,16 @@ export interface GuardOptions {
   readonly ownAddresses?: () => readonly string[]
 }
 
-export interface Judging {
+export interface AdmitOptions {
   readonly signal: AbortNotice
   /** Milliseconds for the resolver. */
-  readonly patience: number
+  readonly timeout: number
 }
 
 /** Decides where URLs of callers may lead. */
 export interface Guard {
   /** The addresses to connect to, in the order in which to try them. Throws ApiError 400 where any of them may not be reached; EgressError where the resolver fails. */
-  admit(target: CallerUrl, judging: Judging): Promise<readonly Address[]>
+  admit(target: CallerUrl, options: AdmitOptions): Promise<readonly IpAddress[]>
   /** The same where a proxy resolves and connects: only what the list names may be asked of it. */
   admitByProxy(target: CallerUrl): void
 }
@@ -41,10 +41,10 @@ const blockedPorts = new Set([
 ])
 
 /** So many addresses are tried at most. */
-const mostAddresses = 4
+const maxAddresses = 4
 
 export function createGuard({ allow, deny, resolve, ownAddresses = addressesOfInterfaces }: GuardOptions): Guard {
-  const check = (address: Address, port: number): string | undefined => {
+  const check = (address: IpAddress, port: number): string | undefined => {
     if (allow.hasAddress(address, port)) return undefined
     const why = whyNotPublic(address)
     if (why !== undefined) return why
@@ -53,38 +53,38 @@ export function createGuard({ allow, deny, resolve, ownAddresses = addressesOfIn
   }
 
   return {
-    async admit(target, judging) {
-      const place = placeOf(target.url)
-      refuseBlockedPort(target, place)
-      refuseDenied(target, place, deny)
-      const { host, port } = place
+    async admit(target, options) {
+      const hostPort = hostAndPortOf(target.url)
+      refuseBlockedPort(target, hostPort)
+      refuseDenied(target, hostPort, deny)
+      const { host, port } = hostPort
       const literal = parseAddress(host)
       const listed = allow.hasHost(host, port)
-      const addresses = literal ? [literal] : await addressesOf(target, { place, resolve, judging })
+      const addresses = literal ? [literal] : await addressesOf(target, { hostPort, resolve, options })
       for (const address of addresses) {
         const why = deny?.hasAddress(address, port) ? denied : listed ? undefined : check(address, port)
         // One bad address condemns the name: whoever mixes them is trying something.
-        if (why !== undefined) throw refusal(target, place, literal ? why : `resolves to ${address.toString()}, ${why}`)
+        if (why !== undefined) throw refusal(target, hostPort, literal ? why : `resolves to ${address.toString()}, ${why}`)
       }
-      return addresses.slice(0, mostAddresses).map(withoutMapping)
+      return addresses.slice(0, maxAddresses).map(unmapped)
     },
     admitByProxy(target) {
-      const place = placeOf(target.url)
-      refuseBlockedPort(target, place)
-      refuseDenied(target, place, deny)
-      if (isListed(allow, place)) return
-      throw refusal(target, place, 'not on the list, and a proxy would resolve it')
+      const hostPort = hostAndPortOf(target.url)
+      refuseBlockedPort(target, hostPort)
+      refuseDenied(target, hostPort, deny)
+      if (isListed(allow, hostPort)) return
+      throw refusal(target, hostPort, 'not on the list, and a proxy would resolve it')
     },
   }
 }
 
-interface Place {
+interface HostAndPort {
   /** Without brackets or a dot at its end. */
   readonly host: string
   readonly port: number
 }
 
-export function placeOf({ hostname, port, protocol }: URL): Place {
+export function hostAndPortOf({ hostname, port, protocol }: URL): HostAndPort {
   return {
     host: hostname.replace(/^\[|\]$/g, '').replace(/\.$/, ''),
     port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
@@ -93,48 +93,48 @@ export function placeOf({ hostname, port, protocol }: URL): Place {
 
 const denied = 'on the deny list'
 
-function refuseDenied(target: CallerUrl, place: Place, deny: HostList | undefined): void {
-  if (deny && isListed(deny, place)) throw refusal(target, place, denied)
+function refuseDenied(target: CallerUrl, hostPort: HostAndPort, deny: HostList | undefined): void {
+  if (deny && isListed(deny, hostPort)) throw refusal(target, hostPort, denied)
 }
 
 /** Whether a list has a host as it is written. Nothing is resolved. */
-export function isListed(list: HostList, { host, port }: Place): boolean {
+export function isListed(list: HostList, { host, port }: HostAndPort): boolean {
   const literal = parseAddress(host)
   return list.hasHost(host, port) || (literal !== undefined && list.hasAddress(literal, port))
 }
 
-function refuseBlockedPort(target: CallerUrl, place: Place): void {
-  if (blockedPorts.has(place.port)) throw refusal(target, place, 'the port of another protocol')
+function refuseBlockedPort(target: CallerUrl, hostPort: HostAndPort): void {
+  if (blockedPorts.has(hostPort.port)) throw refusal(target, hostPort, 'the port of another protocol')
 }
 
 async function addressesOf(
   target: CallerUrl,
-  { place, resolve, judging }: { place: Place; resolve: Resolve; judging: Judging },
-): Promise<readonly Address[]> {
-  const found = await within(judging, resolve(place.host)).catch((error: unknown) => {
-    if (isUnknown(error)) throw refusal(target, place, 'no such host', error)
-    throw error instanceof EgressError || judging.signal.aborted
+  { hostPort, resolve, options }: { hostPort: HostAndPort; resolve: Resolve; options: AdmitOptions },
+): Promise<readonly IpAddress[]> {
+  const found = await within(options, resolve(hostPort.host)).catch((error: unknown) => {
+    if (isUnknown(error)) throw refusal(target, hostPort, 'no such host', error)
+    throw error instanceof EgressError || options.signal.aborted
       ? error
-      : new EgressError('unreachable', 'the host name could not be resolved', new Error(`${codeOf(error)} (${place.host})`))
+      : new EgressError('unreachable', 'the host name could not be resolved', new Error(`${codeOf(error)} (${hostPort.host})`))
   })
   // An address that cannot be read cannot be judged.
   const addresses = found.map(
-    (text) => parseAddress(text) ?? refuse(target, place, `resolves to '${shortened(text)}', which is no address`),
+    (text) => parseAddress(text) ?? refuse(target, hostPort, `resolves to '${shortened(text)}', which is no address`),
   )
-  return addresses.length > 0 ? addresses : refuse(target, place, 'no such host')
+  return addresses.length > 0 ? addresses : refuse(target, hostPort, 'no such host')
 }
 
 /** What the resolver says in time; it cannot be stopped, only no longer waited for. */
-async function within<T>({ signal, patience }: Judging, pending: Promise<T>): Promise<T> {
+async function within<T>({ signal, timeout }: AdmitOptions, pending: Promise<T>): Promise<T> {
   const { promise: over, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new EgressError('timeout', `the host name was not resolved within ${patience / 1000} s`)), patience)
-  const leave = (): void => reject(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
+  const timer = setTimeout(() => reject(new EgressError('timeout', `the host name was not resolved within ${timeout / 1000} s`)), timeout)
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     return await Promise.race([pending, over])
   } finally {
     clearTimeout(timer)
-    signal.removeEventListener('abort', leave)
+    signal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -147,12 +147,12 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
 }
 
-function refuse(target: CallerUrl, place: Place, why: string): never {
-  throw refusal(target, place, why)
+function refuse(target: CallerUrl, hostPort: HostAndPort, why: string): never {
+  throw refusal(target, hostPort, why)
 }
 
 /** One text for all refusals: it must not tell what there is inside. The log and the audit log get the reason. */
-function refusal({ source }: CallerUrl, { host, port }: Place, why: string, cause?: unknown): ApiError {
+function refusal({ source }: CallerUrl, { host, port }: HostAndPort, why: string, cause?: unknown): ApiError {
   return new ApiError(
     'invalid_request_error',
     `This server does not go to the host that ${source} names: it is unknown, or not on the public internet. ` +

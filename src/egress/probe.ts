@@ -2,9 +2,9 @@ import { connect, isIP, type NetConnectOpts } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 /** Where a connection to `url` goes first: the Unix socket, the proxy, or the URL's own host. */
-export function firstHop(url: string, by: { unixSocket?: string | undefined; proxy?: string | undefined }): NetConnectOpts {
-  if (by.unixSocket) return { path: by.unixSocket }
-  const { hostname, port, protocol } = new URL(by.proxy ?? url)
+export function firstHop(url: string, via: { unixSocket?: string | undefined; proxy?: string | undefined }): NetConnectOpts {
+  if (via.unixSocket) return { path: via.unixSocket }
+  const { hostname, port, protocol } = new URL(via.proxy ?? url)
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (protocol === 'https:' ? 443 : 80) }
 }
 
@@ -25,13 +25,13 @@ export function canConnect(hop: NetConnectOpts, milliseconds: number): Promise<b
 }
 
 /** Why TLS does not come about with whoever listens there, or its certificate is not trusted; undefined: it does, and is. */
-export function tlsProblem({ host, port }: { host: string; port: number }, milliseconds: number): Promise<string | undefined> {
+export function tlsError({ host, port }: { host: string; port: number }, milliseconds: number): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const socket = connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
-  const settle = (problem: string | undefined): void => {
+  const settle = (error: string | undefined): void => {
     clearTimeout(timer)
     socket.destroy()
-    resolve(problem)
+    resolve(error)
   }
   const timer = setTimeout(settle, milliseconds, 'no answer to its beginning')
   socket.once('secureConnect', () => settle(undefined))

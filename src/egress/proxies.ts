@@ -1,4 +1,4 @@
-import { parseAddress, withoutMapping } from './address.ts'
+import { parseAddress, unmapped } from './address.ts'
 import { Secret } from '../secret.ts'
 
 /** Proxies by the scheme of the URL that is requested. Their URLs may carry passwords. */
@@ -49,7 +49,7 @@ function isThisMachine(url: URL): boolean {
   const host = hostOf(url)
   if (host === 'localhost' || host.endsWith('.localhost')) return true
   const address = parseAddress(host.replace(/^\[|\]$/g, ''))
-  return address !== undefined && withoutMapping(address).range() === 'loopback'
+  return address !== undefined && unmapped(address).range() === 'loopback'
 }
 
 function isExcepted(url: URL, none: string | undefined): boolean {

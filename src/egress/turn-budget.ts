@@ -13,7 +13,7 @@ export interface TurnBudgetOptions {
 /** Max bytes that a reader is given at a time. A larger piece is split: relayed in one go it would delay all other requests. */
 export const sliceBytes = 16_384
 
-interface Waiting {
+interface WaitingReader {
   readonly bytes: number
   readonly resume: () => void
 }
@@ -36,9 +36,9 @@ export class TurnBudget {
   /** A next turn was requested. */
   #isPlanned = false
   /** The queue: `#front` from `#head` on, then `#back`. Two lists, because `shift` moves all elements of a list each time. */
-  #front: Waiting[] = []
+  #front: WaitingReader[] = []
   #head = 0
-  #back: Waiting[] = []
+  #back: WaitingReader[] = []
 
   constructor({ maxBytes = 131_072, maxTime = 5, nextTurn = setImmediate, now = () => performance.now() }: TurnBudgetOptions = {}) {
     this.#maxBytes = maxBytes
@@ -94,13 +94,13 @@ export class TurnBudget {
     return this.#head < this.#front.length || this.#back.length > 0
   }
 
-  #next(): Waiting {
+  #next(): WaitingReader {
     if (this.#head === this.#front.length) {
       this.#front = this.#back
       this.#back = []
       this.#head = 0
     }
-    const next = this.#front[this.#head] as Waiting
+    const next = this.#front[this.#head] as WaitingReader
     this.#head += 1
     return next
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { proxyFor } from '../egress/proxies.ts'
-import { extraHeaders, forForeignHost, networkConfig, toNetworkOptions } from './network-config.ts'
+import { extraHeaders, forCallerSuppliedHost, networkConfig, toNetworkOptions } from './network-config.ts'
 
 const url = 'https://api.example.com/v1'
 
@@ -41,7 +41,7 @@ test('PEM files are read; a missing one is named; a caller’s host gets none of
     const tls = { verify: at('ca'), client_cert: at('cert'), client_key: at('key'), ciphers: ['A', 'B'], min_version: 'TLSv1.3' as const }
     const options = toNetworkOptions({ tls, timeout: 1 }, {})
     expect(options.tls).toEqual({ ca: 'the ca', cert: 'the cert', key: 'the key', ciphers: 'A:B', minVersion: 'TLSv1.3' })
-    expect(forForeignHost(options)).toEqual({ connectTimeout: 1000, firstByteTimeout: 1000, idleTimeout: 1000 })
+    expect(forCallerSuppliedHost(options)).toEqual({ connectTimeout: 1000, firstByteTimeout: 1000, idleTimeout: 1000 })
     expect(() => toNetworkOptions({ tls: { verify: at('none') } }, {})).toThrow(at('none'))
     expect(toNetworkOptions(undefined, { tls_verify: false }).tls).toEqual({ verify: false })
   } finally {

@@ -56,7 +56,7 @@ export const networkConfig = z.strictObject({
 export type NetworkConfig = z.output<typeof networkConfig>
 
 /** What older files say beside `network:`. */
-export interface OlderNetworkKeys {
+export interface LegacyNetworkKeys {
   tls_verify?: boolean | string | null | undefined
   /** Seconds. */
   timeout?: number | null | undefined
@@ -66,9 +66,9 @@ export interface OlderNetworkKeys {
  * The configuration as the egress function takes it. Reads the PEM files it names.
  * Throws when one of them cannot be read.
  */
-export function toNetworkOptions(network: NetworkConfig | null | undefined, older: OlderNetworkKeys): NetworkOptions {
-  const options: NetworkOptions = { ...timeouts(network?.timeout ?? older.timeout) }
-  const verify = network?.tls?.verify ?? older.tls_verify ?? undefined
+export function toNetworkOptions(network: NetworkConfig | null | undefined, legacy: LegacyNetworkKeys): NetworkOptions {
+  const options: NetworkOptions = { ...timeouts(network?.timeout ?? legacy.timeout) }
+  const verify = network?.tls?.verify ?? legacy.tls_verify ?? undefined
   const { min_version, ciphers, client_cert, client_key } = network?.tls ?? {}
   const cas = [typeof verify === 'string' ? verify : undefined, network?.proxy?.cacert].flatMap((path) => (path ? [readPem(path)] : []))
   const tls: NonNullable<NetworkOptions['tls']> = {
@@ -89,7 +89,7 @@ export function extraHeaders(network: NetworkConfig | null | undefined): Record<
 }
 
 /** Network options without what is meant for the operator's own host alone: its CA, its client certificate, its trust in any certificate. */
-export function forForeignHost(options: NetworkOptions): NetworkOptions {
+export function forCallerSuppliedHost(options: NetworkOptions): NetworkOptions {
   const { tls: _, ...rest } = options
   return rest
 }

@@ -1,13 +1,13 @@
 import type { PlannedProvider } from './provider.ts'
 
-const later = 'not served yet.'
+const notServedYet = 'not served yet.'
 
 /** Type names by API, of one reason. */
-function types(api: string, names: readonly string[], planned: string = later): PlannedProvider[] {
+function types(api: string, names: readonly string[], planned: string = notServedYet): PlannedProvider[] {
   return names.map((type) => ({ api, type, planned }))
 }
 
-const dropped = 'Llama Stack itself has removed this; it is accepted so that older files load, and not served.'
+const removedUpstream = 'Llama Stack itself has removed this; it is accepted so that older files load, and not served.'
 
 /** Every other type that Llama Stack's and OGX's registries name, old and new: a file that uses them loads, and is told what does not work. */
 export const plannedProviders: readonly PlannedProvider[] = [
@@ -86,9 +86,9 @@ export const plannedProviders: readonly PlannedProvider[] = [
   ...types('skills', ['inline::builtin']),
   ...types('agents', ['inline::meta-reference', 'inline::builtin']),
   ...types('telemetry', ['inline::meta-reference'], 'Llama Stack itself has removed this; OpenTelemetry is set up by its usual variables.'),
-  ...types('eval', ['inline::meta-reference', 'inline::builtin', 'remote::nvidia'], dropped),
-  ...types('scoring', ['inline::basic', 'inline::llm-as-judge', 'inline::braintrust'], dropped),
-  ...types('datasetio', ['inline::localfs', 'remote::huggingface', 'remote::nvidia'], dropped),
+  ...types('eval', ['inline::meta-reference', 'inline::builtin', 'remote::nvidia'], removedUpstream),
+  ...types('scoring', ['inline::basic', 'inline::llm-as-judge', 'inline::braintrust'], removedUpstream),
+  ...types('datasetio', ['inline::localfs', 'remote::huggingface', 'remote::nvidia'], removedUpstream),
   ...types(
     'post_training',
     [
@@ -100,6 +100,6 @@ export const plannedProviders: readonly PlannedProvider[] = [
       'inline::huggingface-gpu',
       'remote::nvidia',
     ],
-    dropped,
+    removedUpstream,
   ),
 ]

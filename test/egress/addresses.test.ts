@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { parseAddress, whyNotPublic } from '../../src/egress/address.ts'
-import { callersWay, callerUrl, get, refusalOf } from './stage.ts'
+import { callerEgress, callerUrl, get, refusalOf } from './test-egress.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 /** IANA's special-purpose registries (RFC 6890 and its successors) with the platforms' own addresses: what no caller may reach. */
@@ -145,7 +145,7 @@ describe('an address', () => {
 
 describe('a URL of a caller', () => {
   test('[EGR-1] whose host is such an address is refused in every spelling, without asking a resolver', async () => {
-    const { egress, asked } = callersWay()
+    const { egress, asked } = callerEgress()
     await fc.assert(
       fc.asyncProperty(
         anyV4.filter((value) => isSpecialV4(value)),
@@ -163,7 +163,7 @@ describe('a URL of a caller', () => {
   })
 
   test('[EGR-1] whose host is a special IPv6 address is refused', async () => {
-    const { egress, asked } = callersWay()
+    const { egress, asked } = callerEgress()
     await fc.assert(
       fc.asyncProperty(inSpecialV6, async (value) => {
         expect(await refusalOf(egress.request(callerUrl(`https://[${groups(value)}]/`), get()))).toMatchObject({ code: 'url_not_allowed' })
@@ -185,7 +185,7 @@ describe('a URL of a caller', () => {
         fc.nat({ max: 3 }),
         async (good, bad, at) => {
           const addresses = good.toSpliced(at, 0, bad)
-          const { egress } = callersWay({ names: { 'rebind.example': addresses } })
+          const { egress } = callerEgress({ names: { 'rebind.example': addresses } })
           const error = await refusalOf(egress.request(callerUrl('http://rebind.example/'), get()))
           expect(error.code).toBe('url_not_allowed')
         },
@@ -195,7 +195,7 @@ describe('a URL of a caller', () => {
   })
 
   test('[EGR-1] that leads to an address of this very machine is refused, though it is public', async () => {
-    const { egress } = callersWay({ ownAddresses: () => ['8.8.4.4', '2606:4700::5'], names: { 'me.example': ['2606:4700:0::5'] } })
+    const { egress } = callerEgress({ ownAddresses: () => ['8.8.4.4', '2606:4700::5'], names: { 'me.example': ['2606:4700:0::5'] } })
     for (const url of ['http://8.8.4.4/', 'http://me.example/']) {
       expect((await refusalOf(egress.request(callerUrl(url), get()))).denial?.reason).toContain('this machine')
     }
@@ -228,7 +228,7 @@ describe('a URL of a caller', () => {
   })
 
   test.each([0, 22, 25, 53, 143, 6000, 6667])('port %i belongs to another protocol', async (port) => {
-    const { egress, asked } = callersWay({ names: { 'host.example': ['8.8.8.8'] } })
+    const { egress, asked } = callerEgress({ names: { 'host.example': ['8.8.8.8'] } })
     expect(await refusalOf(egress.request(callerUrl(`http://host.example:${port}/`), get()))).toMatchObject({ code: 'url_not_allowed' })
     expect(asked).toEqual([])
   })

@@ -3,7 +3,7 @@ import { createAllowList } from '../../src/egress/allow-list.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { createGuard } from '../../src/egress/guard.ts'
 import { egressSchema } from '../../src/egress/schema.ts'
-import { callerUrl, scriptedResolver } from './stage.ts'
+import { callerUrl, scriptedResolver } from './test-egress.ts'
 
 describe('what the operator lists is let through, and nothing beside it', () => {
   const names = {
@@ -16,7 +16,7 @@ describe('what the operator lists is let through, and nothing beside it', () => 
   }
   const admitted = async (allow: readonly string[], url: string): Promise<boolean> => {
     const guard = createGuard({ allow: createAllowList(allow), resolve: scriptedResolver(names).resolve, ownAddresses: () => [] })
-    const judging = { signal: new AbortController().signal, patience: 1000 }
+    const judging = { signal: new AbortController().signal, timeout: 1000 }
     const error: unknown = await guard.admit(callerUrl(url), judging).catch((reason: unknown) => reason)
     if (error instanceof Error) expect(error).toMatchObject({ code: 'url_not_allowed' })
     return !(error instanceof Error)

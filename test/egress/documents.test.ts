@@ -4,11 +4,11 @@ import { fetchDocument, type DocumentRequest } from '../../src/egress/fetch-docu
 import { makeCertificate } from '../../src/testing/certificates.ts'
 import { gzipSync } from 'node:zlib'
 import { mockUpstream, stall, stallBeforeHead, type MockUpstream } from '../../src/testing/index.ts'
-import { callersWay, callerUrl, refusalOf } from './stage.ts'
+import { callerEgress, callerUrl, refusalOf } from './test-egress.ts'
 
 const here = '127.0.0.1'
 const names = { 'a.example': [here], 'b.example': [here], 'private.example': ['10.0.0.1'], 'c.example': [[here], ['10.0.0.1']] }
-const way = (over: Parameters<typeof callersWay>[0] = {}) => callersWay({ names, allow: [here], ...over }).egress
+const way = (over: Parameters<typeof callerEgress>[0] = {}) => callerEgress({ names, allow: [here], ...over }).egress
 const wanted = (over: Partial<DocumentRequest> = {}): DocumentRequest => ({ signal: new AbortController().signal, maxBytes: 1000, ...over })
 
 /** Redirects by path: `/to?<location>`. */
@@ -40,7 +40,7 @@ describe('redirects of what is fetched for a caller', () => {
     redirecting(upstream, status)
     const other = `http://b.example:${upstream.port}${to('/end')}`
     const url = callerUrl(`http://a.example:${upstream.port}${to(to(other))}`)
-    const { bytes } = await fetchDocument(way(), url, wanted({ headers: credentials, mostRedirects: 3 }))
+    const { bytes } = await fetchDocument(way(), url, wanted({ headers: credentials, maxRedirects: 3 }))
     expect(new TextDecoder().decode(bytes)).toBe('the document')
     const seen = upstream.requests.map(({ headers }) => [headers.host?.split(':')[0], headers.authorization, headers.accept])
     expect(seen).toEqual([
@@ -82,12 +82,12 @@ describe('redirects of what is fetched for a caller', () => {
     redirecting(upstream)
     redirecting(plain)
     const down = callerUrl(`https://a.example:${upstream.port}${to(`http://a.example:${plain.port}/`)}`)
-    expect(await refusalOf(fetchDocument(way({ callersCa: cert }), down, wanted()))).toMatchObject({
+    expect(await refusalOf(fetchDocument(way({ callerCa: cert }), down, wanted()))).toMatchObject({
       code: 'url_not_allowed',
       denial: { by: 'egress' },
     })
     const up = callerUrl(`http://a.example:${plain.port}${to(`https://a.example:${upstream.port}/`)}`)
-    expect((await fetchDocument(way({ callersCa: cert }), up, wanted())).status).toBe(200)
+    expect((await fetchDocument(way({ callerCa: cert }), up, wanted())).status).toBe(200)
     expect(plain.requests).toHaveLength(1)
   })
 
@@ -100,7 +100,7 @@ describe('redirects of what is fetched for a caller', () => {
       message: 'it redirects more than 3 times',
     })
     expect(upstream.requests).toHaveLength(4)
-    expect((await fetchDocument(way(), url, wanted({ mostRedirects: 0 }))).status).toBe(302)
+    expect((await fetchDocument(way(), url, wanted({ maxRedirects: 0 }))).status).toBe(302)
     expect(upstream.requests).toHaveLength(5)
   })
 })

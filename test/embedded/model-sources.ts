@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createEgress } from '../../src/egress/egress.ts'
 import type { CatalogueModel } from '../../src/providers/inference/llama-cpp/catalogue.ts'
 import { PullError } from '../../src/providers/inference/llama-cpp/store/pull-error.ts'
-import type { PullOptions, Wanted } from '../../src/providers/inference/llama-cpp/store/pull.ts'
+import type { PullOptions, ModelSource } from '../../src/providers/inference/llama-cpp/store/pull.ts'
 import { Secret } from '../../src/secret.ts'
 import { tinyModel } from '../../src/testing/tiny-model.ts'
 
@@ -77,7 +77,7 @@ export function options(
   }
 }
 
-export const fromHub: Wanted = { kind: 'hub', name: 'thing', repo: 'owner/repo', file: 'thing.gguf' }
+export const fromHub: ModelSource = { kind: 'hub', name: 'thing', repo: 'owner/repo', file: 'thing.gguf' }
 export const thing: CatalogueModel = {
   name: 'thing',
   description: 'For tests.',
@@ -90,7 +90,7 @@ export const thing: CatalogueModel = {
   contextLength: 2048,
   hub: { repo: 'owner/repo', file: 'thing.gguf' },
 }
-export const known: Wanted = { kind: 'catalogue', model: thing }
+export const known: ModelSource = { kind: 'catalogue', model: thing }
 
 export async function failure(work: Promise<unknown>): Promise<PullError> {
   const error: unknown = await work.then(

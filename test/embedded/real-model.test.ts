@@ -1,9 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { llamaCppConfig, modelsFolder } from '../../src/providers/inference/llama-cpp/config.ts'
 import { llamaCpp } from '../../src/providers/inference/llama-cpp.ts'
-import { listStored, stored } from '../../src/providers/inference/llama-cpp/store/store.ts'
+import { listLocalModels, findLocalModel } from '../../src/providers/inference/llama-cpp/store/store.ts'
 import { providerEntry, testConfig, testServer } from '../../src/testing/index.ts'
-import { eventsOf, type ChatReply, type Chunk } from './stage.ts'
+import { eventsOf, type ChatReply, type Chunk } from './embedded-server.ts'
 
 // A model of 250 MB takes a while to load and to speak on a busy machine.
 setDefaultTimeout(300_000)
@@ -13,12 +13,12 @@ setDefaultTimeout(300_000)
  * models made by code; what only trained weights can show is shown where there are some.
  */
 const folder = modelsFolder(process.env['CORRAL_HOME'])
-const models = (await listStored(folder)).filter(({ type, name }) => type === 'llm' && ['gemma3-270m', 'qwen3-0.6b'].includes(name))
+const models = (await listLocalModels(folder)).filter(({ type, name }) => type === 'llm' && ['gemma3-270m', 'qwen3-0.6b'].includes(name))
 
 describe('a model with trained weights', () => {
   test('is asked for in CI', async () => {
     if (process.env['CORRAL_REAL_MODEL'] === undefined) return
-    expect(await stored(folder, process.env['CORRAL_REAL_MODEL'])).toBeDefined()
+    expect(await findLocalModel(folder, process.env['CORRAL_REAL_MODEL'])).toBeDefined()
   })
 
   test.each(models.map(({ name }) => name))('%s knows a capital, plain and streamed, and writes JSON by a schema', async (name) => {

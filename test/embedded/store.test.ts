@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { diskError, PullError } from '../../src/providers/inference/llama-cpp/store/pull-error.ts'
-import { pull, readWanted } from '../../src/providers/inference/llama-cpp/store/pull.ts'
-import { listStored, removeStored } from '../../src/providers/inference/llama-cpp/store/store.ts'
+import { pull, parseModelSource } from '../../src/providers/inference/llama-cpp/store/pull.ts'
+import { listLocalModels, removeLocalModel } from '../../src/providers/inference/llama-cpp/store/store.ts'
 import { mockUpstream } from '../../src/testing/index.ts'
 import { tinyModel } from '../../src/testing/tiny-model.ts'
 import { failure, freshFolder, fromHub, hub, known, model, options, part, sha256 } from './model-sources.ts'
-import { until } from './stage.ts'
+import { until } from './embedded-server.ts'
 
 const folder = freshFolder()
 
@@ -27,7 +27,7 @@ describe('a model of the hub', () => {
     await pull(known, options(folder(), { hub: at.url }, { onProgress: (done) => void progress.push(done) }))
     expect(at.seen[0]?.path).toBe('/owner/repo/resolve/main/thing.gguf')
     expect(progress.at(-1)).toBe(model.length)
-    expect(await listStored(folder())).toMatchObject([
+    expect(await listLocalModels(folder())).toMatchObject([
       { name: 'thing', size: model.length, sha256, licence: 'MIT', source: 'hf:owner/repo/thing.gguf' },
     ])
     expect(readdirSync(folder()).toSorted()).toEqual(['thing.gguf', 'thing.json'])
@@ -54,7 +54,7 @@ describe('a model of the hub', () => {
     using at = hub((_, seen) => part(seen))
     await pull(known, options(folder(), { hub: at.url }))
     expect(at.seen.map(({ range }) => range)).toEqual(['bytes=22-', null])
-    expect(await listStored(folder())).toMatchObject([{ name: 'thing', sha256 }])
+    expect(await listLocalModels(folder())).toMatchObject([{ name: 'thing', sha256 }])
   })
 
   test('[EMB-3] that is not what it should be is refused and deleted', async () => {
@@ -115,7 +115,7 @@ describe('a model of the hub', () => {
     ).catch((reason: unknown) => reason)
     expect(error).toBe(stop.signal.reason)
     expect(readdirSync(folder())).toEqual(['thing.gguf.part'])
-    expect(await removeStored(folder(), 'thing')).toBeTrue()
+    expect(await removeLocalModel(folder(), 'thing')).toBeTrue()
     expect(readdirSync(folder())).toEqual([])
   })
 
@@ -128,7 +128,7 @@ describe('a model of the hub', () => {
     const first = pull(known, options(folder(), { hub: at.url }))
     await until(() => at.seen.length === 1)
     expect((await failure(pull(known, options(folder(), { hub: at.url })))).reason).toBe('busy')
-    expect((await failure(removeStored(folder(), 'thing'))).reason).toBe('busy')
+    expect((await failure(removeLocalModel(folder(), 'thing'))).reason).toBe('busy')
     resolve()
     expect(await first).toMatchObject({ name: 'thing' })
   })
@@ -169,10 +169,10 @@ describe('a model on this machine', () => {
     writeFileSync(join(own, 'models--owner--repo/snapshots/abc/thing.gguf'), model)
     expect(await pull(known, options(folder(), {}, { from: own }))).toMatchObject({ name: 'thing', sha256, licence: 'MIT' })
     writeFileSync(join(own, 'My Model.gguf'), model)
-    expect(await pull(readWanted(own, '/'), options(folder(), {}))).toMatchObject({ name: 'my-model', sha256 })
-    await removeStored(folder(), 'my-model')
-    expect(await pull(readWanted('./My Model.gguf', own), options(folder(), {}))).toMatchObject({ name: 'my-model' })
-    expect((await listStored(folder())).map(({ name }) => name)).toEqual(['my-model', 'thing'])
+    expect(await pull(parseModelSource(own, '/'), options(folder(), {}))).toMatchObject({ name: 'my-model', sha256 })
+    await removeLocalModel(folder(), 'my-model')
+    expect(await pull(parseModelSource('./My Model.gguf', own), options(folder(), {}))).toMatchObject({ name: 'my-model' })
+    expect((await listLocalModels(folder())).map(({ name }) => name)).toEqual(['my-model', 'thing'])
   })
 
   test.each([
@@ -196,12 +196,18 @@ describe('a model on this machine', () => {
 
 describe('what a model is asked for by', () => {
   test('is read', () => {
-    expect(readWanted('qwen3-0.6b', '/')).toMatchObject({ kind: 'catalogue', model: { name: 'qwen3-0.6b' } })
-    expect(readWanted('hf:a/b/c/D_E.gguf@v1', '/')).toEqual({ kind: 'hub', name: 'd_e', repo: 'a/b', file: 'c/D_E.gguf', revision: 'v1' })
-    expect(readWanted('x/y.gguf', '/tmp')).toEqual({ kind: 'path', path: '/tmp/x/y.gguf' })
+    expect(parseModelSource('qwen3-0.6b', '/')).toMatchObject({ kind: 'catalogue', model: { name: 'qwen3-0.6b' } })
+    expect(parseModelSource('hf:a/b/c/D_E.gguf@v1', '/')).toEqual({
+      kind: 'hub',
+      name: 'd_e',
+      repo: 'a/b',
+      file: 'c/D_E.gguf',
+      revision: 'v1',
+    })
+    expect(parseModelSource('x/y.gguf', '/tmp')).toEqual({ kind: 'path', path: '/tmp/x/y.gguf' })
   })
 
   test.each(['hf:a/b', 'hf:a/b/../../c.gguf', 'hf:a/b/c.bin', 'no-such-model'])('%s is refused', (text) => {
-    expect(() => readWanted(text, '/')).toThrow(PullError)
+    expect(() => parseModelSource(text, '/')).toThrow(PullError)
   })
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from 'bun:test'
-import { eventsOf, stage, type ChatReply, type ErrorReply, type Stage } from './stage.ts'
+import { eventsOf, startEmbedded, type ChatReply, type ErrorReply, type EmbeddedServer } from './embedded-server.ts'
 
 // Each process of models takes a second to start, more on a busy machine.
 setDefaultTimeout(60_000)
@@ -17,9 +17,9 @@ interface Embeddings {
   usage: { prompt_tokens: number; total_tokens: number; completion_tokens?: number }
 }
 
-let on: Stage
+let on: EmbeddedServer
 beforeAll(async () => {
-  on = await stage({ tiny: {} })
+  on = await startEmbedded({ tiny: {} })
 })
 afterAll(() => on[Symbol.asyncDispose]())
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tinyModel } from '../../src/testing/tiny-model.ts'
 import { gone, startProgram } from '../whole/program.ts'
-import { question, type ChatReply } from './stage.ts'
+import { helloMessages, type ChatReply } from './embedded-server.ts'
 
 setDefaultTimeout(60_000)
 
@@ -41,7 +41,7 @@ test.if(severalProcesses)('several workers share one process of models, which co
     const response = await fetch(`${program.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', connection: 'close' },
-      body: JSON.stringify({ model: 'llama-cpp/tiny', messages: question }),
+      body: JSON.stringify({ model: 'llama-cpp/tiny', messages: helloMessages }),
     })
     return ((await response.json()) as ChatReply).choices[0]?.message.content
   }

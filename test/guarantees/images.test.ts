@@ -7,9 +7,9 @@ import { egressSchema } from '../../src/egress/schema.ts'
 import { ApiError } from '../../src/errors.ts'
 import { imageUrlsIn } from '../../src/schemas/image-urls.ts'
 import { mockUpstream } from '../../src/testing/index.ts'
-import { callerUrl, scriptedResolver } from '../egress/stage.ts'
-import { chatPath, errorOf, scene } from '../providers/one-provider.ts'
-import { operatorKey } from '../providers/remote-providers.ts'
+import { callerUrl, scriptedResolver } from '../egress/test-egress.ts'
+import { chatPath, errorOf, startProvider } from '../providers/provider-server.ts'
+import { operatorKey } from '../providers/remote-cases.ts'
 
 const part = (url: unknown) => ({ type: 'image_url', image_url: { url } })
 const inTool = (url: string) => ({ role: 'tool', content: [{ type: 'image_url', image_url: url }] })
@@ -47,7 +47,7 @@ const neither = [
 
 describe('image URLs', () => {
   test('[GUA-8] that are neither http(s) nor data are a 400, and nothing is sent', async () => {
-    await using stage = await scene(...fetching)
+    await using stage = await startProvider(...fetching)
     for (const url of neither) {
       const response = await stage.post(chatPath, asking(part('https://images.example/a.png'), part(url)))
       const { code, param } = await errorOf(response)
@@ -55,11 +55,11 @@ describe('image URLs', () => {
       const asText = await stage.post(chatPath, asking({ type: 'image_url', image_url: url }))
       expect([url, asText.status, (await errorOf(asText)).param]).toEqual([url, 400, 'messages[0].content[1].image_url'])
     }
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
   })
 
   test('[GUA-8] of http(s) and data pass as they are to a provider that fetches for itself', async () => {
-    await using stage = await scene(...fetching)
+    await using stage = await startProvider(...fetching)
     const urls = [
       'https://images.example/a.png',
       'HTTP://10.0.0.1:8080/x?y#z',
@@ -69,7 +69,7 @@ describe('image URLs', () => {
     ]
     const body = asking(...urls.map(part), ...urls.map((url) => ({ type: 'image_url', image_url: url })))
     expect((await stage.post(chatPath, body)).status).toBe(200)
-    expect(stage.asked()[0]?.json).toMatchObject(body)
+    expect(stage.requests()[0]?.json).toMatchObject(body)
   })
 
   test('[GUA-8] are checked in both forms, wherever they stand', () => {
@@ -134,10 +134,10 @@ describe('server.egress.deny', () => {
     ['http://notevil.example/', false],
     ['data:,evil.example', false],
   ])('[GUA-9] %s is refused before a provider that fetches for itself: %p', async (url, isRefused) => {
-    await using stage = await scene(...fetching, undefined, { allow: [], deny })
+    await using stage = await startProvider(...fetching, undefined, { allow: [], deny })
     const response = await stage.post(chatPath, asking(part(url)))
     expect(response.status).toBe(isRefused ? 400 : 200)
-    expect(stage.asked()).toHaveLength(isRefused ? 0 : 1)
+    expect(stage.requests()).toHaveLength(isRefused ? 0 : 1)
     if (isRefused) expect((await errorOf(response)).code).toBe('url_not_allowed')
     const check = createImageUrlCheck(deny)
     const refused = { code: 'url_not_allowed', param: 'messages[0].content[1].image_url', by: 'egress' as const }
@@ -145,19 +145,22 @@ describe('server.egress.deny', () => {
   })
 
   test('[GUA-9] `*` refuses every URL and lets data: pass', async () => {
-    await using stage = await scene(...fetching, undefined, { allow: ['images.example'], deny: ['*'] })
+    await using stage = await startProvider(...fetching, undefined, { allow: ['images.example'], deny: ['*'] })
     expect((await stage.post(chatPath, asking(part('https://images.example/')))).status).toBe(400)
     expect((await stage.post(chatPath, asking(part('data:image/png;base64,AA==')))).status).toBe(200)
   })
 
   test('[GUA-9] holds where this server fetches, before allow', async () => {
-    await using stage = await scene('remote::ollama', (url) => ({ url }), undefined, { allow: ['127.0.0.1'], deny: ['127.0.0.0/8'] })
+    await using stage = await startProvider('remote::ollama', (url) => ({ url }), undefined, {
+      allow: ['127.0.0.1'],
+      deny: ['127.0.0.0/8'],
+    })
     await using host = await mockUpstream()
     const response = await stage.post(chatPath, asking(part(`${host.url}/a.png`)))
     expect([response.status, (await errorOf(response)).code, host.accepted]).toEqual([400, 'url_not_allowed', 0])
-    await using other = await scene('remote::passthrough', () => ({}), undefined, { allow: ['127.0.0.1'], deny: ['127.0.0.1'] })
+    await using other = await startProvider('remote::passthrough', () => ({}), undefined, { allow: ['127.0.0.1'], deny: ['127.0.0.1'] })
     const named = await other.post(chatPath, asking(), { passthrough_url: other.upstream.url })
-    expect([named.status, (await errorOf(named)).code, other.asked()]).toEqual([400, 'url_not_allowed', []])
+    expect([named.status, (await errorOf(named)).code, other.requests()]).toEqual([400, 'url_not_allowed', []])
   })
 
   test('[GUA-9] is compared with the name and with every address that it resolves to, and with names asked of a proxy', async () => {
@@ -169,7 +172,7 @@ describe('server.egress.deny', () => {
       ownAddresses: () => [],
     })
     const admit = async (url: string): Promise<boolean> => {
-      const judging = { signal: new AbortController().signal, patience: 1000 }
+      const judging = { signal: new AbortController().signal, timeout: 1000 }
       return guard.admit(callerUrl(url), judging).then(
         () => true,
         () => false,

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { mockUpstream } from '../../src/testing/index.ts'
-import { chat, chatPath, errorOf, scene } from '../providers/one-provider.ts'
-import { callerKey, operatorKey } from '../providers/remote-providers.ts'
+import { chat, chatPath, errorOf, startProvider } from '../providers/provider-server.ts'
+import { callerKey, operatorKey } from '../providers/remote-cases.ts'
 
 const completion = { prompt: 'Hi' }
 const embedding = { input: 'Hi' }
@@ -13,7 +13,7 @@ const requests = [
 ] as const
 
 test('[GUA-7] a passthrough_url is refused where base_url is configured, whatever it is', async () => {
-  await using stage = await scene('remote::passthrough', (url) => ({ base_url: url, api_key: operatorKey }))
+  await using stage = await startProvider('remote::passthrough', (url) => ({ base_url: url, api_key: operatorKey }))
   await using other = await mockUpstream()
   for (const [path, body] of requests) {
     for (const passthrough_url of [other.url, stage.upstream.url, 'nonsense', 7, ['x']]) {
@@ -22,11 +22,11 @@ test('[GUA-7] a passthrough_url is refused where base_url is configured, whateve
       expect([path, response.status, code, param]).toEqual([path, 400, 'provider_url_not_accepted', 'passthrough_url'])
     }
   }
-  expect([other.accepted, stage.asked()]).toEqual([0, []])
+  expect([other.accepted, stage.requests()]).toEqual([0, []])
 })
 
 test('[GUA-7] and accepted as absent where it is empty; a listing never goes to it', async () => {
-  await using stage = await scene('remote::passthrough', (url) => ({ base_url: url, api_key: operatorKey }))
+  await using stage = await startProvider('remote::passthrough', (url) => ({ base_url: url, api_key: operatorKey }))
   await using other = await mockUpstream()
   for (const passthrough_url of ['', null]) {
     expect((await stage.post(chatPath, chat, { passthrough_url })).status).toBe(200)

@@ -4,7 +4,7 @@ import OpenAI, { APIError } from 'openai'
 import { fetchFrom } from '../../src/app.ts'
 import { groq } from '../../src/providers/inference/groq.ts'
 import { chatReply, mockUpstream, providerEntry, recordedLog, testApp, testConfig } from '../../src/testing/index.ts'
-import { operatorKey } from '../providers/remote-providers.ts'
+import { operatorKey } from '../providers/remote-cases.ts'
 
 const spellings = ['x-corral-provider-data', 'x-ogx-provider-data', 'x-llamastack-provider-data', 'X-LlamaStack-Provider-Data']
 const malformed = [

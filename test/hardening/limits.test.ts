@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'bun:test'
 import { chatFrames, recordedLog, stall, testConfig, testServer, type TestServer } from '../../src/testing/index.ts'
-import { dataOf, question, stage, type Stage } from '../relay/stage.ts'
+import { dataOf, chatBody, startRelay, type RelayServer } from '../relay/relay-server.ts'
 
 const path = '/v1/chat/completions'
-const streaming = { ...question, stream: true }
+const streaming = { ...chatBody, stream: true }
 
 /** Sends bytes on a connection of its own, which the server has to close; resolves with everything that it answered. */
 async function raw(to: TestServer, request: string): Promise<string> {
@@ -49,7 +49,7 @@ describe('the head of a request', () => {
   })
 })
 
-const ended = async (on: Stage, response: Response): Promise<void> => {
+const ended = async (on: RelayServer, response: Response): Promise<void> => {
   const text = await response.text()
   const last = JSON.parse(dataOf(text).at(-1) ?? '{}') as { error?: { code: string; message: string } }
   expect(last.error).toMatchObject({
@@ -69,24 +69,24 @@ const ended = async (on: Stage, response: Response): Promise<void> => {
 
 describe('a stream that goes on too long', () => {
   test('[HRD-3] ends with an error event, and the upstream with it', async () => {
-    await using on = await stage([{ body: [chatFrames()[0]!, stall] }], {}, { maxStreamSeconds: 0.1 })
+    await using on = await startRelay([{ body: [chatFrames()[0]!, stall] }], {}, { maxStreamSeconds: 0.1 })
     await ended(on, await on.post(path, streaming))
   })
 
   test('[HRD-3] also where frames keep coming', async () => {
     const frames = Array.from({ length: 2000 }, () => [chatFrames()[1]!, { wait: 5 }]).flat()
-    await using on = await stage([{ body: frames }], {}, { maxStreamSeconds: 0.1 })
+    await using on = await startRelay([{ body: frames }], {}, { maxStreamSeconds: 0.1 })
     await ended(on, await on.post(path, streaming))
   })
 
   test('[HRD-3] also where the head never comes', async () => {
-    await using on = await stage([{ body: [stall], before: { wait: 400 } }], {}, { maxStreamSeconds: 0.1, streamHeadTimeout: 0.01 })
+    await using on = await startRelay([{ body: [stall], before: { wait: 400 } }], {}, { maxStreamSeconds: 0.1, streamHeadTimeout: 0.01 })
     await ended(on, await on.post(path, streaming))
   })
 
   test('[HRD-3] also where the caller does not read', async () => {
     const big = chatFrames()[1]!.replace(/"content":"[^"]*"/, `"content":"${'x'.repeat(100_000)}"`)
-    await using on = await stage([{ body: [...Array<string>(400).fill(big), stall] }], {}, { maxStreamSeconds: 0.2 })
+    await using on = await startRelay([{ body: [...Array<string>(400).fill(big), stall] }], {}, { maxStreamSeconds: 0.2 })
     const response = await on.post(path, streaming)
     const request = await on.upstream.received(2)
     await request.finished
@@ -96,7 +96,7 @@ describe('a stream that goes on too long', () => {
 
   test('one that ends in time is left alone, and a limit of 0 is none', async () => {
     for (const maxStreamSeconds of [0, 5]) {
-      await using on = await stage([{ body: chatFrames().flatMap((frame) => [frame, { wait: 30 }]) }], {}, { maxStreamSeconds })
+      await using on = await startRelay([{ body: chatFrames().flatMap((frame) => [frame, { wait: 30 }]) }], {}, { maxStreamSeconds })
       expect(dataOf(await (await on.post(path, streaming)).text()).at(-1)).toBe('[DONE]')
     }
   })
@@ -104,7 +104,7 @@ describe('a stream that goes on too long', () => {
 
 describe('too many requests at once', () => {
   test('[HRD-4] are refused with 503 until others are over; health checks are answered', async () => {
-    await using on = await stage([{ body: [chatFrames()[0]!, stall] }, { body: chatFrames() }], {}, { maxRunningRequests: 1 })
+    await using on = await startRelay([{ body: [chatFrames()[0]!, stall] }, { body: chatFrames() }], {}, { maxRunningRequests: 1 })
     const caller = new AbortController()
     const first = await on.post(path, streaming, { signal: caller.signal })
     const refused = await on.post(path, streaming)

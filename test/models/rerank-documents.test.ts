@@ -13,7 +13,7 @@ import {
   type TestApp,
   testConfig,
 } from '../../src/testing/index.ts'
-import { patient } from '../providers/remote-providers.ts'
+import { patient } from '../providers/remote-cases.ts'
 
 const results = [
   { index: 0, relevance_score: 0.1 },

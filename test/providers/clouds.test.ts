@@ -6,14 +6,14 @@ import { providerDefinitions } from '../../src/providers/index.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { errorReply, jsonReply, mockUpstream } from '../../src/testing/index.ts'
-import { chat, chatPath, listedTypes, scene } from './one-provider.ts'
-import { callerKey, operatorKey } from './remote-providers.ts'
+import { chat, chatPath, listedTypes, startProvider } from './provider-server.ts'
+import { callerKey, operatorKey } from './remote-cases.ts'
 
 const key = { api_key: operatorKey }
 
 /** One chat with watsonx: the response, and what of a project or a space arrived. */
 async function askWatsonx({ config = {}, data, body = {} }: { config?: object; data?: object; body?: object }) {
-  await using stage = await scene(
+  await using stage = await startProvider(
     'remote::watsonx',
     (url) => ({ ...key, base_url: url, iam_url: `${url}/identity/token`, ...config }),
     ({ path }) => {
@@ -22,7 +22,7 @@ async function askWatsonx({ config = {}, data, body = {} }: { config?: object; d
     },
   )
   const response = await stage.post(chatPath, { ...chat, ...body }, data)
-  const json = stage.asked().find(({ path }) => path.includes('/chat/'))?.json
+  const json = stage.requests().find(({ path }) => path.includes('/chat/'))?.json
   const { status } = response
   return { status, text: await response.text(), scope: { project_id: json?.['project_id'], space_id: json?.['space_id'] } }
 }
@@ -78,9 +78,13 @@ describe('Azure', () => {
     ['', {}, '?api-version=2024-10-21'],
     ['2024-06-01', { azure_api_version: '2025-01-01-preview' }, '?api-version=2025-01-01-preview'],
   ])('[VEN-7] the path of a deployment, api_version %p, data %j: %s', async (api_version, data, query) => {
-    await using stage = await scene('remote::azure', (url) => ({ ...key, base_url: `${url}/openai/deployments/gpt-4o`, api_version }))
+    await using stage = await startProvider('remote::azure', (url) => ({
+      ...key,
+      base_url: `${url}/openai/deployments/gpt-4o`,
+      api_version,
+    }))
     expect((await stage.post(chatPath, { ...chat, model: 'p/gpt-4o' }, data)).status).toBe(200)
-    expect(stage.asked()[0]).toMatchObject({
+    expect(stage.requests()[0]).toMatchObject({
       path: `/openai/deployments/gpt-4o/chat/completions${query}`,
       headers: { 'api-key': operatorKey },
     })
@@ -88,18 +92,18 @@ describe('Azure', () => {
   })
 
   test('[VEN-7] the version of a URL that was copied whole', async () => {
-    await using stage = await scene('remote::azure', (url) => ({
+    await using stage = await startProvider('remote::azure', (url) => ({
       ...key,
       base_url: `${url}/openai/deployments/text-embedding-3-small/embeddings?api-version=2023-05-15`,
     }))
     expect(await listedTypes(stage)).toEqual({ 'p/text-embedding-3-small': 'embedding' })
     await stage.post('/v1/embeddings', { model: 'p/text-embedding-3-small', input: 'Hi' })
-    expect(stage.asked()[0]?.path).toBe('/openai/deployments/text-embedding-3-small/embeddings?api-version=2023-05-15')
+    expect(stage.requests()[0]?.path).toBe('/openai/deployments/text-embedding-3-small/embeddings?api-version=2023-05-15')
   })
 
   test('[VEN-7] is well when the resource lists its models', async () => {
     let well = true
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::azure',
       (url) => ({ ...key, base_url: `${url}/openai/deployments/d`, api_version: '2024-06-01' }),
       ({ path }) => (path === '/openai/models?api-version=2024-06-01' && !well ? errorReply(401, 'Access denied') : undefined),
@@ -116,10 +120,10 @@ describe('Azure', () => {
     ['/openai/deployments/d?api-version=2024-06-01', '/openai/deployments/d/chat/completions?api-version=2024-06-01'],
   ])('[VEN-7] a caller’s own root %s', async (path, arrived) => {
     await using own = await mockUpstream()
-    await using stage = await scene('remote::azure', () => ({ ...key, base_url: own.url, api_version: '2020-01-01' }))
+    await using stage = await startProvider('remote::azure', () => ({ ...key, base_url: own.url, api_version: '2020-01-01' }))
     const data = { azure_api_base: stage.upstream.url + path, azure_api_key: callerKey }
     expect((await stage.post(chatPath, chat, data)).status).toBe(200)
-    expect(stage.asked()[0]?.path).toBe(arrived)
+    expect(stage.requests()[0]?.path).toBe(arrived)
   })
 })
 
@@ -136,8 +140,8 @@ describe('watsonx', () => {
       { config: { project_id: 'p' }, body: { space_id: 'bs' } },
       { project_id: 'p' },
     ],
-  ])('[VEN-8] %s', async (_, asked, sent) => {
-    const { status, scope } = await askWatsonx(asked)
+  ])('[VEN-8] %s', async (_, requests, sent) => {
+    const { status, scope } = await askWatsonx(requests)
     expect([status, scope]).toEqual([200, { project_id: undefined, space_id: undefined, ...sent }])
   })
 
@@ -205,9 +209,9 @@ describe('Bedrock', () => {
   })
 
   test('[VEN-9] in the form of OpenAI at other hosts; a host without a listing lists nothing and is well', async () => {
-    await using stage = await scene('remote::bedrock', (url) => ({ ...key, base_url: `${url}/openai/v1` }))
+    await using stage = await startProvider('remote::bedrock', (url) => ({ ...key, base_url: `${url}/openai/v1` }))
     expect(await listedTypes(stage)).toEqual({ 'p/listed': 'llm' })
-    await using silent = await scene(
+    await using silent = await startProvider(
       'remote::bedrock',
       (url) => ({ ...key, base_url: `${url}/openai/v1` }),
       ({ method }) => (method === 'GET' ? errorReply(404, 'UnknownOperationException') : undefined),
@@ -220,11 +224,14 @@ describe('Bedrock', () => {
   test('[VEN-9] OGX’s names of the key, in the file and from callers', async () => {
     const { config } = providerDefinitions.find(({ type }) => type === 'remote::bedrock')!
     expect(config.safeParse({ aws_bedrock_bearer_token: '' }).success).toBe(true)
-    await using stage = await scene('remote::bedrock', (url) => ({ aws_bedrock_bearer_token: operatorKey, base_url: `${url}/openai/v1` }))
+    await using stage = await startProvider('remote::bedrock', (url) => ({
+      aws_bedrock_bearer_token: operatorKey,
+      base_url: `${url}/openai/v1`,
+    }))
     await stage.post(chatPath, chat)
     await stage.post(chatPath, chat, { aws_bedrock_bearer_token: callerKey })
     await stage.post(chatPath, chat, { aws_bearer_token_bedrock: callerKey })
-    expect(stage.asked().map(({ headers }) => headers.authorization)).toEqual([
+    expect(stage.requests().map(({ headers }) => headers.authorization)).toEqual([
       `Bearer ${operatorKey}`,
       `Bearer ${callerKey}`,
       `Bearer ${callerKey}`,
@@ -233,7 +240,7 @@ describe('Bedrock', () => {
 })
 
 test('Meta’s older Llama API by its older key `openai_compat_api_base`', async () => {
-  await using stage = await scene('remote::llama-openai-compat', (url) => ({ ...key, openai_compat_api_base: `${url}/compat/v1/` }))
+  await using stage = await startProvider('remote::llama-openai-compat', (url) => ({ ...key, openai_compat_api_base: `${url}/compat/v1/` }))
   await stage.post(chatPath, chat)
-  expect(stage.asked()[0]?.path).toBe('/compat/v1/chat/completions')
+  expect(stage.requests()[0]?.path).toBe('/compat/v1/chat/completions')
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { chatStream, mockUpstream, toolReply, toolStream } from '../../src/testing/index.ts'
-import { callerKey, mainOperation, operations, operatorKey, remoteCases, sharedStage, stageFor, type Stage } from './remote-providers.ts'
+import { callerKey, mainOperation, operations, operatorKey, remoteCases, sharedStage, stageFor, type Stage } from './remote-cases.ts'
 
 const families = ['x-llamastack-provider-data', 'x-ogx-provider-data']
 
@@ -40,7 +40,7 @@ function chats(withKey: () => Stage, model: string): void {
     stage.answer = toolReply()
     const whole = await stage.post(path, { model, ...body, tools })
     expect(await whole.json()).toMatchObject({ choices: [{ message: { tool_calls: [{ function: { arguments: '{"city":"Oslo"}' } }] } }] })
-    expect(stage.asked.at(-1)?.json).toMatchObject({ tools })
+    expect(stage.requests.at(-1)?.json).toMatchObject({ tools })
     stage.answer = toolStream()
     const streamed = await stage.post(path, { model, ...body, tools, stream: true })
     const calls = ['', '']
@@ -68,9 +68,9 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
       ? { choices: [{ message: { content: 'A reply.' } }], usage: { total_tokens: 12 } }
       : { data: [{ index: 0 }], usage: { prompt_tokens: 4 } }
     expect(await response.json()).toMatchObject({ model, ...content })
-    const asked = stage.asked.at(-1)
-    expect(asked?.path.split('?')[0]).toBe(kase.arrivesAt + arrivesAt)
-    expect(asked?.json).toMatchObject({ model: 'some/model', ...body, vendor_field: { kept: 1 } })
+    const requests = stage.requests.at(-1)
+    expect(requests?.path.split('?')[0]).toBe(kase.arrivesAt + arrivesAt)
+    expect(requests?.json).toMatchObject({ model: 'some/model', ...body, vendor_field: { kept: 1 } })
   })
 
   if (kase.can.has('chat')) chats(() => withKey(), model)
@@ -79,7 +79,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
     const stage = withKey()
     stage.answer = reply()
     await stage.post(path, { model, ...body })
-    expect(stage.asked.at(-1)?.headers).toMatchObject({ ...carried(operatorKey), 'x-extra': 'from the operator' })
+    expect(stage.requests.at(-1)?.headers).toMatchObject({ ...carried(operatorKey), 'x-extra': 'from the operator' })
   })
 
   test.each(families)('[PRV-1] a key in %s goes before the configured one', async (family) => {
@@ -87,8 +87,8 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
     stage.answer = reply()
     const response = await stage.post(path, { model, ...body }, { [family]: JSON.stringify({ [header]: callerKey, other_api_key: 'x' }) })
     expect(response.status).toBe(200)
-    expect(stage.asked.at(-1)?.headers).toMatchObject(carried(callerKey))
-    expect(JSON.stringify(stage.asked.at(-1))).not.toContain(operatorKey)
+    expect(stage.requests.at(-1)?.headers).toMatchObject(carried(callerKey))
+    expect(JSON.stringify(stage.requests.at(-1))).not.toContain(operatorKey)
   })
 
   test('a key that is no text is refused, an empty one is none', async () => {
@@ -98,14 +98,14 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
       stage.post(path, { model, ...body }, { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') })
     for (const value of [null, '', ' ']) {
       expect((await postWith(value)).status).toBe(200)
-      expect(stage.asked.at(-1)?.headers).toMatchObject(carried(operatorKey))
+      expect(stage.requests.at(-1)?.headers).toMatchObject(carried(operatorKey))
     }
-    const before = stage.asked.length
+    const before = stage.requests.length
     for (const value of [42, true, ['x'], { a: 1 }, 'with\nnewline', 'schlüssel']) {
       const response = await postWith(value)
       expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_provider_data', param: header } }])
     }
-    expect(stage.asked.length).toBe(before)
+    expect(stage.requests.length).toBe(before)
   })
 
   test('[PRV-4] connections are kept and used again', async () => {
@@ -130,7 +130,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
       const response = await stage.post(path, { model: allowed, ...body })
       if (!kase.keyRequired) {
         expect(response.status).toBe(200)
-        expect(stage.asked.at(-1)?.headers).not.toHaveProperty('authorization')
+        expect(stage.requests.at(-1)?.headers).not.toHaveProperty('authorization')
         return
       }
       expect(response.status).toBe(400)
@@ -139,7 +139,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
       expect(error.message).toContain(`{"${header}": "<API_KEY>"}`)
       expect(error.message).toContain('x-ogx-provider-data')
       expect(error.message).toContain('x-llamastack-provider-data')
-      expect(stage.asked).toEqual([])
+      expect(stage.requests).toEqual([])
     })
 
     test('a caller’s key is enough', async () => {
@@ -151,15 +151,15 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
         { 'x-llamastack-provider-data': JSON.stringify({ [header]: callerKey }) },
       )
       expect(response.status).toBe(200)
-      expect(stage.asked.at(-1)?.headers).toMatchObject(carried(callerKey))
+      expect(stage.requests.at(-1)?.headers).toMatchObject(carried(callerKey))
     })
 
     test('[MOD-8] a model that is not allowed is not there', async () => {
       const stage = bare()
-      const before = stage.asked.length
+      const before = stage.requests.length
       const response = await stage.post(path, { model, ...body }, { 'x-llamastack-provider-data': JSON.stringify({ [header]: callerKey }) })
       expect(response.status).toBe(404)
-      expect(stage.asked.length).toBe(before)
+      expect(stage.requests.length).toBe(before)
     })
   })
 })

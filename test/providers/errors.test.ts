@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { errorReply } from '../../src/testing/index.ts'
-import { operations, operatorKey, remoteCases, sharedStage, stageFor } from './remote-providers.ts'
+import { operations, operatorKey, remoteCases, sharedStage, stageFor } from './remote-cases.ts'
 
 interface Answer {
   status: number
@@ -46,7 +46,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
         expect(response.headers.get('retry-after')).toBe(headers['retry-after'] ?? null)
         const { error } = (await response.json()) as { error: Record<string, unknown> }
         expect(error).toMatchObject({ message, type, code, provider: { id: kase.id, status } })
-        expect(stage().asked.at(-1)?.path).toStartWith(kase.arrivesAt)
+        expect(stage().requests.at(-1)?.path).toStartWith(kase.arrivesAt)
       })
     }
   }

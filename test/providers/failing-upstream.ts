@@ -24,17 +24,17 @@ export const impatient = { connect: 10, first_byte: 10, idle: 0.2 }
 /** For upstreams that never say a word. */
 export const impatientFromStart = { connect: 10, first_byte: 0.2, idle: 10 }
 
-export interface Scene extends AsyncDisposable {
+export interface FailingUpstream extends AsyncDisposable {
   upstream: MockUpstream
   server: TestServer
   lines: readonly RecordedLine[]
   ask(body?: object, init?: RequestInit): Promise<Response>
 }
 
-export async function scene(
+export async function startFailingUpstream(
   script: Script | undefined,
   options: MockOptions & { baseUrl?: string; timeout?: object | number; server?: Partial<ServerConfig> } = {},
-): Promise<Scene> {
+): Promise<FailingUpstream> {
   const upstream = await mockUpstream(options)
   upstream.respond(({ method }) => (method === 'GET' ? errorReply(404) : script))
   const config = { base_url: options.baseUrl ?? `${upstream.url}/v1`, api_key: key, network: { timeout: options.timeout ?? patient } }
@@ -82,7 +82,7 @@ export function contentOf(text: string): string {
 }
 
 /** Nothing runs on: not here, not at the upstream; and the log has one line for the request, with the cause. */
-export async function expectQuietEnd({ upstream, server, lines }: Scene, cause?: RegExp): Promise<void> {
+export async function expectQuietEnd({ upstream, server, lines }: FailingUpstream, cause?: RegExp): Promise<void> {
   await upstream.quiet()
   while (server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 1))
   const written = lines.filter(({ fields }) => fields.route === '/v1/chat/completions')

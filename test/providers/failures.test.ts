@@ -12,7 +12,7 @@ import {
   type Pause,
   type Script,
 } from '../../src/testing/index.ts'
-import { events, expectQuietEnd, impatient, impatientFromStart, key, scene, type Failure } from './failing-upstream.ts'
+import { events, expectQuietEnd, impatient, impatientFromStart, key, startFailingUpstream, type Failure } from './failing-upstream.ts'
 
 /** Only a silent upstream is worth a short timeout. */
 function timeoutFor(script: Script): object | undefined {
@@ -36,7 +36,7 @@ describe('no answer', () => {
   ]
 
   test.each(cases)('[ERR-3] %s', async (_, script, status) => {
-    await using stage = await scene(script, { timeout: timeoutFor(script) })
+    await using stage = await startFailingUpstream(script, { timeout: timeoutFor(script) })
     const response = await stage.ask()
     expect(response.status).toBe(status)
     const { error } = (await response.json()) as Failure
@@ -48,7 +48,7 @@ describe('no answer', () => {
   test.each(cases.filter(([name]) => name.includes('before the head') || name.includes('no HTTP')))(
     '%s, streamed',
     async (_, script, status) => {
-      await using stage = await scene(script, { timeout: timeoutFor(script) })
+      await using stage = await startFailingUpstream(script, { timeout: timeoutFor(script) })
       const response = await stage.ask({ stream: true })
       expect(response.status).toBe(status)
       expect(((await response.json()) as Failure).error.type).toBe('upstream_error')
@@ -57,7 +57,7 @@ describe('no answer', () => {
   )
 
   test.each([false, true])('a port that refuses (stream: %p)', async (stream) => {
-    await using stage = await scene(undefined, { baseUrl: `${await refusingUrl()}/v1` })
+    await using stage = await startFailingUpstream(undefined, { baseUrl: `${await refusingUrl()}/v1` })
     const response = await stage.ask({ stream })
     expect(response.status).toBe(502)
     expect(((await response.json()) as Failure).error.type).toBe('upstream_error')
@@ -67,7 +67,7 @@ describe('no answer', () => {
 
 describe('errors of the provider in unusual clothes', () => {
   test('a status with HTML: the status, the page under error.provider', async () => {
-    await using stage = await scene(errorReply(503, '<html><body><h1>503 Service Unavailable</h1></body></html>'))
+    await using stage = await startFailingUpstream(errorReply(503, '<html><body><h1>503 Service Unavailable</h1></body></html>'))
     const response = await stage.ask()
     expect(response.status).toBe(503)
     const { error } = (await response.json()) as Failure
@@ -79,7 +79,7 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test('a huge error body is cut to 8 kB', async () => {
-    await using stage = await scene(errorReply(500, 'x'.repeat(5_000_000)))
+    await using stage = await startFailingUpstream(errorReply(500, 'x'.repeat(5_000_000)))
     const response = await stage.ask()
     const text = await response.text()
     expect(response.status).toBe(500)
@@ -87,7 +87,7 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test('an error body that stalls: its status all the same', async () => {
-    await using stage = await scene(
+    await using stage = await startFailingUpstream(
       { status: 401, headers: { 'content-length': '5000' }, body: '{"error":', end: 'stall' },
       { timeout: impatient },
     )
@@ -98,7 +98,9 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test.each([false, true])('200 with an error body is no success (stream: %p)', async (stream) => {
-    await using stage = await scene({ body: JSON.stringify({ error: { message: 'Out of tokens', type: 'quota', code: 'q' } }) })
+    await using stage = await startFailingUpstream({
+      body: JSON.stringify({ error: { message: 'Out of tokens', type: 'quota', code: 'q' } }),
+    })
     const response = await stage.ask({ stream })
     expect(response.status).toBeGreaterThanOrEqual(400)
     expect(((await response.json()) as Failure).error.message).toContain('Out of tokens')
@@ -106,7 +108,9 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test.each([false, true])('[ERR-6] the key it echoes is masked (stream: %p)', async (stream) => {
-    await using stage = await scene(errorReply(401, { error: { message: `Incorrect API key provided: ${key}.`, type: 'auth', code: key } }))
+    await using stage = await startFailingUpstream(
+      errorReply(401, { error: { message: `Incorrect API key provided: ${key}.`, type: 'auth', code: key } }),
+    )
     const response = await stage.ask({ stream })
     expect(response.status).toBe(401)
     const text = await response.text()
@@ -116,7 +120,9 @@ describe('errors of the provider in unusual clothes', () => {
   })
 
   test('its login challenge and cookies stay behind', async () => {
-    await using stage = await scene(errorReply(401, undefined, { 'www-authenticate': 'Bearer realm="theirs"', 'set-cookie': 'a=b' }))
+    await using stage = await startFailingUpstream(
+      errorReply(401, undefined, { 'www-authenticate': 'Bearer realm="theirs"', 'set-cookie': 'a=b' }),
+    )
     const response = await stage.ask()
     expect(response.status).toBe(401)
     expect(response.headers.get('www-authenticate')).toBeNull()
@@ -140,7 +146,7 @@ describe('streams that break off', () => {
 
   test.each(broken)('[STR-2] %s: what came, then an error event, no [DONE]', async (_, script) => {
     const arrived = Promise.withResolvers<void>()
-    await using stage = await scene(script({ until: arrived.promise }), { timeout: impatient })
+    await using stage = await startFailingUpstream(script({ until: arrived.promise }), { timeout: impatient })
     const response = await stage.ask({ stream: true })
     expect(response.status).toBe(200)
     let text = ''
@@ -157,7 +163,7 @@ describe('streams that break off', () => {
   })
 
   test('silent before the first frame: an error event', async () => {
-    await using stage = await scene({ body: [stall] }, { timeout: impatient })
+    await using stage = await startFailingUpstream({ body: [stall] }, { timeout: impatient })
     const response = await stage.ask({ stream: true })
     const all = events(await response.text())
     expect(all).toHaveLength(1)
@@ -167,7 +173,7 @@ describe('streams that break off', () => {
 
   test('[STR-8] an error inside: one error event with its message, then the end', async () => {
     const inside = frame({ error: { message: 'The engine overheated', type: 'server_error', code: 'hot' } })
-    await using stage = await scene({ body: [...opening, inside, chatChunk({ content: ' more' }), done] })
+    await using stage = await startFailingUpstream({ body: [...opening, inside, chatChunk({ content: ' more' }), done] })
     const response = await stage.ask({ stream: true })
     const all = events(await response.text())
     expect(JSON.parse(all.at(-1) ?? '{}')).toMatchObject({ error: { message: 'The engine overheated' } })
@@ -176,7 +182,7 @@ describe('streams that break off', () => {
   })
 
   test('an error inside that echoes the key', async () => {
-    await using stage = await scene({ body: [...opening, frame({ error: { message: `Bad key ${key}`, code: 401 } })] })
+    await using stage = await startFailingUpstream({ body: [...opening, frame({ error: { message: `Bad key ${key}`, code: 401 } })] })
     const text = await (await stage.ask({ stream: true })).text()
     expect(text).toContain('Bad key')
     expect(text).not.toContain(key)

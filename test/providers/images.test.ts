@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { mockUpstream, stallBeforeHead, type MockUpstream, type Script } from '../../src/testing/index.ts'
-import { chatPath, errorOf, scene, type Scene } from './one-provider.ts'
-import { operatorKey } from './remote-providers.ts'
+import { chatPath, errorOf, startProvider, type ProviderServer } from './provider-server.ts'
+import { operatorKey } from './remote-cases.ts'
 
 const png = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
 const jpeg = Buffer.from('ffd8ffe000104a464946', 'hex')
@@ -23,8 +23,8 @@ const asText = (image_url: unknown) => ({
 })
 
 /** What the provider was sent as the user's content. */
-function sent(stage: Scene): unknown[] {
-  return (stage.asked().at(-1)!.json as { messages: { content: unknown[] }[] }).messages[1]!.content
+function sent(stage: ProviderServer): unknown[] {
+  return (stage.requests().at(-1)!.json as { messages: { content: unknown[] }[] }).messages[1]!.content
 }
 
 function gallery(host: MockUpstream): void {
@@ -47,7 +47,7 @@ describe.each([
   ['remote::sambanova', (url: string) => ({ base_url: url, api_key: operatorKey })],
 ] as const)('%s takes images as data URLs only', (type, config) => {
   test('[PRV-6] remote ones are fetched and put in, the rest of the messages as it came', async () => {
-    await using stage = await scene(type, config)
+    await using stage = await startProvider(type, config)
     await using host = await mockUpstream()
     gallery(host)
     const own = dataUrl('png', png)
@@ -58,12 +58,12 @@ describe.each([
     expect(response.status).toBe(200)
     const urls = [own, own, own, dataUrl('jpeg', jpeg), dataUrl('webp', webp)]
     expect(sent(stage)).toEqual([{ type: 'text', text: '?' }, ...urls.map(image)])
-    expect(stage.asked()[0]?.json).toMatchObject({ x: 1, messages: [{ role: 'system', content: 'x' }, { role: 'user' }] })
+    expect(stage.requests()[0]?.json).toMatchObject({ x: 1, messages: [{ role: 'system', content: 'x' }, { role: 'user' }] })
     expect(JSON.stringify(host.requests)).not.toContain(operatorKey)
   })
 
   test('[PRV-6] [ADD-7] a URL as text is fetched as well, and what is no URL is a 400', async () => {
-    await using stage = await scene(type, config)
+    await using stage = await startProvider(type, config)
     await using host = await mockUpstream()
     gallery(host)
     expect((await stage.post(chatPath, asText(`${host.url}/png`))).status).toBe(200)
@@ -77,7 +77,7 @@ describe.each([
       const response = await stage.post(chatPath, asText(value))
       expect([response.status, (await errorOf(response)).param]).toEqual([400, `messages[1].content[0].${param}`])
     }
-    expect(stage.asked()).toHaveLength(1)
+    expect(stage.requests()).toHaveLength(1)
   })
 
   test.each([
@@ -85,14 +85,14 @@ describe.each([
     ['SVG', '/svg', 'none of the types'],
     ['one that is not there', '/none', 'answered with status 404'],
   ])('%s: 400, and nothing goes to the provider', async (_, path, message) => {
-    await using stage = await scene(type, config)
+    await using stage = await startProvider(type, config)
     await using host = await mockUpstream()
     gallery(host)
     const response = await stage.post(chatPath, asking(host.url + path))
     const { code, param, message: told } = await errorOf(response)
     expect([response.status, code, param]).toEqual([400, 'image_not_fetched', 'messages[1].content[1].image_url.url'])
     expect(told).toContain(message)
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
   })
 
   test.each([
@@ -100,16 +100,16 @@ describe.each([
     ['a redirect to the inside', '/inside', 'url_not_allowed'],
     ['with a password', 'http://a:b@127.0.0.1/', 'invalid_url'],
   ])('[EGR-1] %s: 400', async (_, url, code) => {
-    await using stage = await scene(type, config)
+    await using stage = await startProvider(type, config)
     await using host = await mockUpstream()
     gallery(host)
     const response = await stage.post(chatPath, asking(url.startsWith('/') ? host.url + url : url))
     expect([response.status, (await errorOf(response)).code]).toEqual([400, code])
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
   })
 
   test('nothing of this machine without the operator’s word', async () => {
-    await using stage = await scene(type, config, undefined, { allow: [] })
+    await using stage = await startProvider(type, config, undefined, { allow: [] })
     await using host = await mockUpstream()
     expect((await errorOf(await stage.post(chatPath, asking(`${host.url}/png`)))).code).toBe('url_not_allowed')
     expect(host.accepted).toBe(0)
@@ -118,7 +118,7 @@ describe.each([
 
 describe('limits of images', () => {
   test('[EGR-9] eight, and 20 MB together', async () => {
-    await using stage = await scene('remote::ollama', (url) => ({ url }))
+    await using stage = await startProvider('remote::ollama', (url) => ({ url }))
     await using host = await mockUpstream()
     const large = Buffer.concat([png, Buffer.alloc(9 * 1024 * 1024)])
     host.respond(() => ({ body: large }))
@@ -127,11 +127,11 @@ describe('limits of images', () => {
     const much = await stage.post(chatPath, asking(`${host.url}/1`, `${host.url}/2`, `${host.url}/3`))
     expect([much.status, (await errorOf(much)).message]).toEqual([400, expect.stringContaining('larger than')])
     expect(host.requests).toHaveLength(3)
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
   })
 
   test('a caller who leaves is not waited for', async () => {
-    await using stage = await scene('remote::ollama', (url) => ({ url }))
+    await using stage = await startProvider('remote::ollama', (url) => ({ url }))
     await using host = await mockUpstream()
     host.enqueue(stallBeforeHead)
     const caller = new AbortController()
@@ -140,11 +140,11 @@ describe('limits of images', () => {
     caller.abort()
     expect((await pending).status).toBe(499)
     await host.quiet({ closed: true })
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
   })
 
   test('other providers get the URL as it is', async () => {
-    await using stage = await scene('remote::groq', (url) => ({ base_url: url, api_key: operatorKey }))
+    await using stage = await startProvider('remote::groq', (url) => ({ base_url: url, api_key: operatorKey }))
     await stage.post(chatPath, asking('http://10.0.0.1/x.png'))
     expect(sent(stage)[1]).toEqual(image('http://10.0.0.1/x.png'))
   })

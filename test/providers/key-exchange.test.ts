@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import { errorReply, jsonReply } from '../../src/testing/index.ts'
-import { chat, chatPath, errorOf, listedTypes, scene, type Answer, type Scene } from './one-provider.ts'
-import { callerKey, operatorKey } from './remote-providers.ts'
+import { chat, chatPath, errorOf, listedTypes, startProvider, type MockScript, type ProviderServer } from './provider-server.ts'
+import { callerKey, operatorKey } from './remote-cases.ts'
 
 const watsonxConfig = (url: string) => ({ base_url: url, iam_url: `${url}/identity/token`, api_key: operatorKey, project_id: 'project-1' })
 
 const tokens =
-  (expiresIn: number, gate?: Promise<void>): Answer =>
+  (expiresIn: number, gate?: Promise<void>): MockScript =>
   ({ path, text }) =>
     path === '/identity/token'
       ? {
@@ -19,9 +19,9 @@ const tokens =
         }
       : undefined
 
-const exchanges = (stage: Scene) => stage.asked().filter(({ path }) => path === '/identity/token')
+const exchanges = (stage: ProviderServer) => stage.requests().filter(({ path }) => path === '/identity/token')
 
-const chats = (stage: Scene) => stage.asked().filter(({ path }) => path.includes('/chat/'))
+const chats = (stage: ProviderServer) => stage.requests().filter(({ path }) => path.includes('/chat/'))
 
 const huggingConfig = (url: string) => ({ base_url: `${url}/v2`, hub_url: url, endpoint_name: 'mine', api_token: operatorKey })
 
@@ -34,7 +34,7 @@ const signingConfig = (url: string) => ({
 
 describe('Bedrock', () => {
   test('AWS credentials without a Bedrock key: 400 that says what is not served yet; a caller’s key works', async () => {
-    await using stage = await scene('remote::bedrock', signingConfig)
+    await using stage = await startProvider('remote::bedrock', signingConfig)
     const response = await stage.post(chatPath, chat)
     expect(response.status).toBe(400)
     expect((await errorOf(response)).message).toContain('SigV4')
@@ -53,7 +53,7 @@ describe('Bedrock', () => {
 describe('watsonx', () => {
   test('the key is exchanged once for all that ask at the same time, and kept', async () => {
     const gate = Promise.withResolvers<void>()
-    await using stage = await scene('remote::watsonx', watsonxConfig, tokens(3600, gate.promise))
+    await using stage = await startProvider('remote::watsonx', watsonxConfig, tokens(3600, gate.promise))
     const asking = Promise.all([1, 2, 3].map(() => stage.post(chatPath, chat)))
     while (exchanges(stage).length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
     gate.resolve()
@@ -68,7 +68,7 @@ describe('watsonx', () => {
   })
 
   test('a token in its last minute is not used again; a caller’s key has a token of its own', async () => {
-    await using stage = await scene('remote::watsonx', watsonxConfig, tokens(59))
+    await using stage = await startProvider('remote::watsonx', watsonxConfig, tokens(59))
     await stage.post(chatPath, chat)
     await stage.post(chatPath, chat)
     expect(exchanges(stage)).toHaveLength(2)
@@ -77,13 +77,13 @@ describe('watsonx', () => {
   })
 
   test('the project goes with the request; what watsonx does not know stays behind', async () => {
-    await using stage = await scene('remote::watsonx', watsonxConfig, tokens(3600))
+    await using stage = await startProvider('remote::watsonx', watsonxConfig, tokens(3600))
     await stage.post(chatPath, { ...chat, parallel_tool_calls: true, stream_options: { include_usage: true }, temperature: 0.5 })
     expect(chats(stage)[0]?.json).toEqual({ model: 'm', ...chat, temperature: 0.5, project_id: 'project-1' })
   })
 
   test('IAM’s refusal arrives as it is, without the key', async () => {
-    await using stage = await scene('remote::watsonx', watsonxConfig, ({ path }) =>
+    await using stage = await startProvider('remote::watsonx', watsonxConfig, ({ path }) =>
       path === '/identity/token'
         ? errorReply(401, { errorCode: 'BXNIM0415E', errorMessage: `Provided API key ${operatorKey} could not be found` })
         : undefined,
@@ -99,7 +99,7 @@ describe('watsonx', () => {
 
 describe('Hugging Face endpoints', () => {
   test('a bare name is looked for in one’s own namespace, once', async () => {
-    await using stage = await scene('remote::hf::endpoint', huggingConfig, ({ path, headers }) => {
+    await using stage = await startProvider('remote::hf::endpoint', huggingConfig, ({ path, headers }) => {
       if (path === '/api/whoami-v2') return jsonReply({ name: 'me' })
       const url = `http://${headers.host}`
       return path === '/v2/endpoint/me/mine'
@@ -110,11 +110,11 @@ describe('Hugging Face endpoints', () => {
     await stage.post(chatPath, chat)
     await stage.post(chatPath, chat)
     expect(stage.upstream.requests.filter(({ path }) => path.startsWith('/v2/'))).toHaveLength(1)
-    expect(stage.asked()[0]).toMatchObject({ path: '/v1/chat/completions', headers: { authorization: `Bearer ${operatorKey}` } })
+    expect(stage.requests()[0]).toMatchObject({ path: '/v1/chat/completions', headers: { authorization: `Bearer ${operatorKey}` } })
   })
 
   test('a paused endpoint is 503 with Retry-After', async () => {
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::hf::endpoint',
       (url) => ({ ...huggingConfig(url), endpoint_name: 'a/b' }),
       ({ method }) => (method === 'GET' ? jsonReply({ model: { repository: 'r' }, status: { state: 'paused' } }) : undefined),

@@ -69,8 +69,8 @@ test('a proxy gets the request for the host, unless the host is reached directly
   proxy.respond(({ method }) => (method === 'GET' ? errorReply(404) : chatReply()))
   const through = await ask(proxy, 'http://api.vendor.test/v1', { proxy: { http: proxy.url } })
   expect(through.status).toBe(200)
-  const asked = proxy.requests.find(({ method }) => method === 'POST')
-  expect([asked?.path, asked?.headers.host]).toEqual(['http://api.vendor.test/v1/chat/completions', 'api.vendor.test'])
+  const requests = proxy.requests.find(({ method }) => method === 'POST')
+  expect([requests?.path, requests?.headers.host]).toEqual(['http://api.vendor.test/v1/chat/completions', 'api.vendor.test'])
   const seen = proxy.requests.length
   expect((await ask(direct, direct.url, { proxy: { url: proxy.url, no_proxy: ['127.0.0.1'] } })).status).toBe(200)
   expect(proxy.requests).toHaveLength(seen)

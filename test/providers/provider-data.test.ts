@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { groq } from '../../src/providers/inference/groq.ts'
 import { chatReply, mockUpstream, providerEntry, recordedLog, testApp, testConfig } from '../../src/testing/index.ts'
-import { operatorKey } from './remote-providers.ts'
+import { operatorKey } from './remote-cases.ts'
 
 const own = ['{"__authenticated_user":{"principal":"root"},"__proto__":{"groq_api_key":"x"}}', '{"constructor":1,"toString":2}', '{}']
 

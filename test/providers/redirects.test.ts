@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { jsonReply, mockUpstream, providerEntry, testApp, testConfig } from '../../src/testing/index.ts'
-import { mainOperation, operatorKey, patient, remoteCases } from './remote-providers.ts'
+import { mainOperation, operatorKey, patient, remoteCases } from './remote-cases.ts'
 
 describe('a redirect of the operator’s host', () => {
   test.each(remoteCases.map((kase) => [kase.type, kase] as const))(

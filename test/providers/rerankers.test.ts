@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { parseInfo } from '../../src/providers/inference/text-embeddings-inference.ts'
 import { embeddingsReply, errorReply, jsonReply } from '../../src/testing/index.ts'
-import { errorOf, listedTypes, scene } from './one-provider.ts'
+import { errorOf, listedTypes, startProvider } from './provider-server.ts'
 
 const rerankPath = '/v1alpha/inference/rerank'
 const body = { query: 'q', items: ['a', { type: 'text', text: 'b' }, 'c'], max_num_results: 2 }
@@ -25,27 +25,27 @@ describe('Text Embeddings Inference', () => {
   }
 
   test('[VEN-4] reranks in its own form, beside /v1', async () => {
-    await using stage = await scene('remote::text-embeddings-inference', (url) => ({ base_url: url }), answer)
+    await using stage = await startProvider('remote::text-embeddings-inference', (url) => ({ base_url: url }), answer)
     expect(await listedTypes(stage)).toEqual({ 'p/BAAI/bge-reranker-large': 'rerank' })
     const response = await stage.post(rerankPath, { ...body, model: 'p/BAAI/bge-reranker-large' })
     expect(await response.json()).toEqual(ranked)
-    expect(stage.asked()[0]).toMatchObject({ path: '/rerank', json: { query: 'q', texts: ['a', 'b', 'c'] } })
+    expect(stage.requests()[0]).toMatchObject({ path: '/rerank', json: { query: 'q', texts: ['a', 'b', 'c'] } })
   })
 
   test('[VEN-4] embeds at /v1/embeddings, with the key of a proxy in front of it', async () => {
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::text-embeddings-inference',
       (url) => ({ base_url: `${url}/v1/`, api_key: 'key-of-the-proxy' }),
       ({ path }) => (path === '/v1/embeddings' ? embeddingsReply([[1, 2]]) : undefined),
     )
     const response = await stage.post('/v1/embeddings', { input: ['x'] })
     expect(await response.json()).toMatchObject({ data: [{ embedding: [1, 2] }], usage: { prompt_tokens: 4 } })
-    expect(stage.asked()[0]).toMatchObject({ path: '/v1/embeddings', headers: { authorization: 'Bearer key-of-the-proxy' } })
+    expect(stage.requests()[0]).toMatchObject({ path: '/v1/embeddings', headers: { authorization: 'Bearer key-of-the-proxy' } })
   })
 
   test('[VEN-4] its errors arrive with their status and message', async () => {
     const refusal = { error: 'batch size 40 > maximum allowed batch size 32', error_type: 'Validation' }
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::text-embeddings-inference',
       (url) => ({ base_url: url }),
       ({ path }) => (path === '/rerank' ? errorReply(422, refusal) : undefined),
@@ -81,19 +81,19 @@ describe('a llama.cpp server', () => {
 
   test.each(['', '/v1', '/v1/'])('[VEN-5] reranks at /rerank below its root, configured as …%s', async (path) => {
     const reply = { model: 'm', object: 'list', usage: { prompt_tokens: 20, total_tokens: 20 }, results }
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::llama-cpp-server',
       (url) => ({ base_url: url + path }),
       (request) => (request.path === '/v1/rerank' ? jsonReply(reply) : undefined),
     )
     const response = await stage.post(rerankPath, body)
     expect(await response.json()).toEqual(ranked)
-    expect(stage.asked()[0]?.json).toEqual({ model: 'm', query: 'q', documents: ['a', 'b', 'c'], top_n: 2 })
+    expect(stage.requests()[0]?.json).toEqual({ model: 'm', query: 'q', documents: ['a', 'b', 'c'], top_n: 2 })
   })
 
   test('[VEN-5] a server without --reranking returns its own error', async () => {
     const refusal = { error: { code: 501, message: 'This server does not support reranking.', type: 'not_supported_error' } }
-    await using stage = await scene(
+    await using stage = await startProvider(
       'remote::llama-cpp-server',
       (url) => ({ base_url: url }),
       ({ path }) => (path === '/v1/rerank' ? errorReply(501, refusal) : undefined),

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { chatStream } from '../../src/testing/index.ts'
-import { operations, operatorKey, remoteCases, stageFor } from './remote-providers.ts'
+import { operations, operatorKey, remoteCases, stageFor } from './remote-cases.ts'
 
 for (const kase of remoteCases.filter(({ can }) => can.has('chat'))) {
   test(`[ADD-5] ${kase.type}: stream_usage decides`, async () => {
@@ -11,7 +11,7 @@ for (const kase of remoteCases.filter(({ can }) => can.has('chat'))) {
       const response = await stage.post(path, { model: `${kase.id}/m`, ...body, stream: true })
       expect(response.status).toBe(200)
       await response.text()
-      expect(stage.asked.at(-1)?.json?.['stream_options']).toEqual(configured ? { include_usage: true } : undefined)
+      expect(stage.requests.at(-1)?.json?.['stream_options']).toEqual(configured ? { include_usage: true } : undefined)
     }
   })
 }

@@ -14,14 +14,14 @@ import {
   usageChunk,
   type Script,
 } from '../../src/testing/index.ts'
-import { contentOf, events, expectQuietEnd, firstPost, impatient, scene, type Failure } from './failing-upstream.ts'
+import { contentOf, events, expectQuietEnd, firstPost, impatient, startFailingUpstream, type Failure } from './failing-upstream.ts'
 
 describe('streams of unusual cut', () => {
   const words = ['Grüße', ' 🐎', ' 世界', '\n"quoted"\\', '.']
   const whole = chatFrames(words).join('')
 
   async function expectWhole(script: Script): Promise<void> {
-    await using stage = await scene(script)
+    await using stage = await startFailingUpstream(script)
     const text = await (await stage.ask({ stream: true })).text()
     expect(contentOf(text)).toBe(words.join(''))
     expect(events(text).at(-1)).toBe('[DONE]')
@@ -39,7 +39,7 @@ describe('streams of unusual cut', () => {
 
   test('[STR-6] split once, at every byte of the first frames', async () => {
     const bytes = Buffer.byteLength(chatFrames(words).slice(0, 3).join(''))
-    await using stage = await scene(undefined)
+    await using stage = await startFailingUpstream(undefined)
     let at = 0
     stage.upstream.respond(({ method }) => (method === 'GET' ? errorReply(404) : { body: splitAt(whole, at) }))
     for (at = 1; at < bytes; at += 3) {
@@ -50,7 +50,7 @@ describe('streams of unusual cut', () => {
 
   test('[STR-6] a frame of 10 MB', async () => {
     const big = 'x'.repeat(10_000_000)
-    await using stage = await scene({ body: [chatChunk({ content: big }), chatChunk({}, 'stop'), done] })
+    await using stage = await startFailingUpstream({ body: [chatChunk({ content: big }), chatChunk({}, 'stop'), done] })
     const text = await (await stage.ask({ stream: true })).text()
     expect(contentOf(text)).toHaveLength(big.length)
     expect(events(text).at(-1)).toBe('[DONE]')
@@ -58,12 +58,12 @@ describe('streams of unusual cut', () => {
   })
 
   test('[STR-5] usage is asked for, and withheld from a caller that did not ask', async () => {
-    await using stage = await scene(chatStream())
+    await using stage = await startFailingUpstream(chatStream())
     const silent = events(await (await stage.ask({ stream: true })).text())
     expect(stage.upstream.requests.at(-1)?.json).toMatchObject({ stream_options: { include_usage: true } })
     expect(silent.join('')).not.toContain('prompt_tokens')
-    const asked = events(await (await stage.ask({ stream: true, stream_options: { include_usage: true } })).text())
-    expect(asked.at(-2)).toContain('"prompt_tokens":9')
+    const requests = events(await (await stage.ask({ stream: true, stream_options: { include_usage: true } })).text())
+    expect(requests.at(-2)).toContain('"prompt_tokens":9')
     expect(usageChunk).toContain('"prompt_tokens":9')
   })
 })
@@ -72,14 +72,14 @@ describe('what travels', () => {
   test('[STR-7] fields of a delta that this server does not know', async () => {
     const delta = { role: 'assistant', content: 'a', reasoning_content: 'because', annotations: [{ big: null }], vendor: { deep: [null] } }
     const chunk = chatChunk(delta).replace('null}]', '12345678901234567890}]')
-    await using stage = await scene({ body: [chunk, chatChunk({}, 'stop'), done] })
+    await using stage = await startFailingUpstream({ body: [chunk, chatChunk({}, 'stop'), done] })
     const text = await (await stage.ask({ stream: true })).text()
     const said = /"delta":(.*?),"logprobs"/.exec(chunk)?.[1] ?? 'nothing'
     expect(text).toContain(said)
   })
 
   test('[REQ-1] numbers beyond 2^53 and unknown fields of a request, byte for byte', async () => {
-    await using stage = await scene(chatReply())
+    await using stage = await startFailingUpstream(chatReply())
     const tail = '"seed":12345678901234567890, "temperature":1.50,"x":{"y":[1e400 , "\\u00e9"]}}'
     const body = `{"model":"mock/m","messages":[{"role":"user","content":"Hi"}], ${tail}`
     expect((await stage.ask({}, { body })).status).toBe(200)
@@ -89,7 +89,7 @@ describe('what travels', () => {
   test('[STR-4] heartbeats through a silence, before the first token too', async () => {
     const gate = Promise.withResolvers<void>()
     const script: Script = { body: [{ until: gate.promise }, ...chatFrames(['late'])] }
-    await using stage = await scene(script, { server: { heartbeatInterval: 0.02 } })
+    await using stage = await startFailingUpstream(script, { server: { heartbeatInterval: 0.02 } })
     const response = await stage.ask({ stream: true })
     let text = ''
     for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
@@ -107,7 +107,7 @@ describe('what travels', () => {
       ...errorReply(401, { error: { message: 'Invalid API Key', code: 'invalid_api_key' } }),
       before: { until: gate.promise },
     }
-    await using stage = await scene(refusal, { server: { streamHeadTimeout: 0.02 } })
+    await using stage = await startFailingUpstream(refusal, { server: { streamHeadTimeout: 0.02 } })
     const response = await stage.ask({ stream: true })
     expect(response.status).toBe(200)
     gate.resolve()
@@ -119,7 +119,7 @@ describe('what travels', () => {
 
 describe('slow and leaving', () => {
   test('an upstream that reads slowly gets all of a large request', async () => {
-    await using stage = await scene(chatReply(), { readPause: 1 })
+    await using stage = await startFailingUpstream(chatReply(), { readPause: 1 })
     const response = await stage.ask({ messages: [{ role: 'user', content: 'y'.repeat(2_000_000) }] })
     expect(response.status).toBe(200)
     expect(stage.upstream.requests.at(-1)?.bytes.length).toBeGreaterThan(2_000_000)
@@ -133,7 +133,7 @@ describe('slow and leaving', () => {
   ]
 
   test.each(silences)('[STR-3] a caller that leaves %s: the upstream’s connection closes', async (_, script, stream) => {
-    await using stage = await scene(script)
+    await using stage = await startFailingUpstream(script)
     const leaving = new AbortController()
     const reading = stage
       .ask({ stream }, { signal: leaving.signal })
@@ -148,7 +148,7 @@ describe('slow and leaving', () => {
   })
 
   test('after a hundred failures no connection is open', async () => {
-    await using stage = await scene(undefined, { timeout: impatient })
+    await using stage = await startFailingUpstream(undefined, { timeout: impatient })
     const scripts = [
       resetBeforeHead,
       closeBeforeHead,

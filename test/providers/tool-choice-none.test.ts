@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { omittedFields } from '../../src/providers/inference/omitted-fields.ts'
 import { chatReply } from '../../src/testing/index.ts'
-import { chat, chatPath, errorOf, scene } from './one-provider.ts'
-import { operations, operatorKey, remoteCases, stageFor } from './remote-providers.ts'
+import { chat, chatPath, errorOf, startProvider } from './provider-server.ts'
+import { operations, operatorKey, remoteCases, stageFor } from './remote-cases.ts'
 
 const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }]
 const none = { tools, tool_choice: 'none', parallel_tool_calls: false }
@@ -19,7 +19,7 @@ for (const kase of remoteCases.filter(({ can }) => can.has('chat'))) {
       stage.answer = chatReply()
       const { path, body } = operations.chat
       expect((await stage.post(path, { model: `${kase.id}/m`, ...body, ...none })).status).toBe(200)
-      const { json } = stage.asked.at(-1)!
+      const { json } = stage.requests.at(-1)!
       const excluded = configured ?? known.has(kase.type)
       expect([kase.type, configured, json?.['tools'], json?.['tool_choice']]).toEqual(
         excluded ? [kase.type, configured, undefined, undefined] : [kase.type, configured, tools, 'none'],
@@ -41,11 +41,11 @@ describe('a provider that calls tools all the same', () => {
     ['another choice', { tool_choice: 'auto' }, false],
     ['no choice', { tool_choice: null }, false],
   ])('[ADD-9] %s', async (_, over, excluded) => {
-    await using stage = await scene('remote::ollama', (url) => ({ url }))
+    await using stage = await startProvider('remote::ollama', (url) => ({ url }))
     const body = { ...chat, ...none, ...over }
     expect((await stage.post(chatPath, body)).status).toBe(200)
     const { tools: _tools, tool_choice: _choice, parallel_tool_calls: _parallel, ...rest } = body
-    expect(stage.asked()[0]?.json).toEqual({ model: 'm', ...(excluded ? rest : body) })
+    expect(stage.requests()[0]?.json).toEqual({ model: 'm', ...(excluded ? rest : body) })
   })
 
   test('[ADD-9] tools and the choice are left out together, for any messages', () => {
@@ -65,14 +65,14 @@ describe('a provider that calls tools all the same', () => {
 test.each(['none', 'auto', 'required', { type: 'function', function: { name: 'f' } }])(
   '[ADD-10] tool_choice %j without tools is a 400, and nothing is sent',
   async (choice) => {
-    await using stage = await scene('remote::openai-compatible', (url) => ({ base_url: url }))
+    await using stage = await startProvider('remote::openai-compatible', (url) => ({ base_url: url }))
     for (const over of [{}, { tools: null }]) {
       const response = await stage.post(chatPath, { ...chat, tool_choice: choice, ...over })
       expect([response.status, (await errorOf(response)).param]).toEqual([400, 'tool_choice'])
     }
-    expect(stage.asked()).toEqual([])
+    expect(stage.requests()).toEqual([])
     expect((await stage.post(chatPath, { ...chat, tool_choice: null })).status).toBe(200)
     expect((await stage.post(chatPath, { ...chat, tool_choice: choice, tools })).status).toBe(200)
-    expect(stage.asked().at(-1)?.json?.['tool_choice']).toEqual(choice)
+    expect(stage.requests().at(-1)?.json?.['tool_choice']).toEqual(choice)
   },
 )

@@ -10,28 +10,28 @@ function databricks(json: Record<string, unknown> | undefined): Script {
 }
 
 test('[ADD-4] a request that was sent again is one request to quota and ledger, its usage estimated and marked', async () => {
-  await using stage = await governed({
+  await using startRelay = await governed({
     quota: { limits: [{ requests: 2, period: 'day', per: 'global' }] },
     callers: { alice: { attributes: {} } },
   })
-  stage.upstream.respond(({ json }) => databricks(json))
+  startRelay.upstream.respond(({ json }) => databricks(json))
   for (let time = 0; time < 2; time += 1) {
-    const response = await stage.chat({ stream: true }, { as: 'alice' })
+    const response = await startRelay.chat({ stream: true }, { as: 'alice' })
     expect([response.status, (await response.text()).includes('Hello there')]).toEqual([200, true])
   }
-  expect(stage.upstream.requests.filter(({ json }) => json)).toHaveLength(3)
-  expect(stage.lines).toMatchObject([
+  expect(startRelay.upstream.requests.filter(({ json }) => json)).toHaveLength(3)
+  expect(startRelay.lines).toMatchObject([
     { outcome: 'completed', estimated: 1 },
     { outcome: 'completed', estimated: 1 },
   ])
-  expect(stage.lines.every(({ input_tokens: input, output_tokens: output }) => input > 0 && output > 0)).toBe(true)
+  expect(startRelay.lines.every(({ input_tokens: input, output_tokens: output }) => input > 0 && output > 0)).toBe(true)
 })
 
 test('[ADD-4] one span, which names the fields that were left out', async () => {
-  await using stage = await traced()
-  stage.upstream.respond(({ json }) => databricks(json))
-  for (let time = 0; time < 2; time += 1) await (await stage.chat({ stream: true })).text()
-  const spans = (await stage.spans(4)).filter(({ attributes }) => attributes['gen_ai.operation.name'] === 'chat')
+  await using startRelay = await traced()
+  startRelay.upstream.respond(({ json }) => databricks(json))
+  for (let time = 0; time < 2; time += 1) await (await startRelay.chat({ stream: true })).text()
+  const spans = (await startRelay.spans(4)).filter(({ attributes }) => attributes['gen_ai.operation.name'] === 'chat')
   expect(spans.map(({ attributes }) => attributes['corral.request.resent_without'])).toEqual([['stream_options'], undefined])
   expect(spans.map(({ attributes }) => attributes['corral.outcome'])).toEqual(['completed', 'completed'])
 })

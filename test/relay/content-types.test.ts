@@ -11,7 +11,7 @@ import {
   stall,
   toolStream,
 } from '../../src/testing/index.ts'
-import { asked, dataOf, question, stage } from './stage.ts'
+import { upstreamRequests, dataOf, chatBody, startRelay } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
 const types = ['application/json', 'text/event-stream; charset=utf-8', 'text/plain', 'application/octet-stream', '']
@@ -33,8 +33,8 @@ interface Told {
 }
 
 async function ask(script: Script, stream: boolean): Promise<Told> {
-  await using on = await stage([script])
-  const response = await on.post(path, { ...question, stream })
+  await using on = await startRelay([script])
+  const response = await on.post(path, { ...chatBody, stream })
   return { status: response.status, text: await response.text() }
 }
 
@@ -137,9 +137,9 @@ test('[MAL-5] the kind of a body in pieces is known once its first bytes are the
 
 describe('a stream that was not requested', () => {
   test('[MAL-6] with tool calls is folded, and the connection serves again', async () => {
-    await using on = await stage([toolStream(), toolStream()])
+    await using on = await startRelay([toolStream(), toolStream()])
     for (let turn = 0; turn < 2; turn += 1) {
-      const { choices } = (await (await on.post(path, question)).json()) as { choices: object[] }
+      const { choices } = (await (await on.post(path, chatBody)).json()) as { choices: object[] }
       expect(choices).toEqual([
         {
           index: 0,
@@ -161,7 +161,7 @@ describe('a stream that was not requested', () => {
   })
 
   test('[MAL-6] of a text completion is folded', async () => {
-    await using on = await stage([completionStream()])
+    await using on = await startRelay([completionStream()])
     expect(await (await on.post('/v1/completions', { model: 'up/m', prompt: 'a' })).json()).toMatchObject({
       object: 'text_completion',
       choices: [{ index: 0, text: 'Hello there.', logprobs: null, finish_reason: 'stop' }],
@@ -173,24 +173,24 @@ describe('a stream that was not requested', () => {
     ['says nothing more', { body: [chatFrames()[0]!, stall] }, 'upstream_timeout'],
     ['arrives instead of embeddings', undefined, 'upstream_nonsense'],
   ] as const)('that %s is an error with a status', async (_, script, code) => {
-    await using on = await stage([(script as Script | undefined) ?? { body: chatFrames() }], { network: { idleTimeout: 40 } })
-    const response = script ? await on.post(path, question) : await on.post('/v1/embeddings', { model: 'up/m', input: 'a' })
+    await using on = await startRelay([(script as Script | undefined) ?? { body: chatFrames() }], { network: { idleTimeout: 40 } })
+    const response = script ? await on.post(path, chatBody) : await on.post('/v1/embeddings', { model: 'up/m', input: 'a' })
     expect(response.status).toBeGreaterThanOrEqual(502)
     expect(await response.json()).toMatchObject({ error: { code } })
     await on.upstream.quiet()
   })
 
   test('counts its usage', async () => {
-    await using on = await stage([{ body: chatFrames() }])
-    await on.post(path, question)
+    await using on = await startRelay([{ body: chatFrames() }])
+    await on.post(path, chatBody)
     const line = on.lines.find(({ message, fields }) => message === 'request' && fields['route'] === path)
     expect(line?.fields).toMatchObject({ input_tokens: 9, output_tokens: 3 })
-    expect(asked(on)[0]?.json).not.toHaveProperty('stream_options')
+    expect(upstreamRequests(on)[0]?.json).not.toHaveProperty('stream_options')
   })
 })
 
 test('embeddings and errors in JSON are as before', async () => {
-  await using on = await stage([embeddingsReply(), errorReply(404)])
+  await using on = await startRelay([embeddingsReply(), errorReply(404)])
   expect((await on.post('/v1/embeddings', { model: 'up/m', input: 'a' })).status).toBe(200)
-  expect((await on.post(path, question)).status).toBe(404)
+  expect((await on.post(path, chatBody)).status).toBe(404)
 })

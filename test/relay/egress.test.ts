@@ -289,16 +289,16 @@ function byProxy(url: string) {
 describe('another way there', () => {
   test('a proxy gets the request, on one connection', async () => {
     let connections = 0
-    const asked: string[] = []
+    const upstreamRequests: string[] = []
     const proxy = createHttpServer((request, response) => {
-      asked.push(request.url ?? '')
+      upstreamRequests.push(request.url ?? '')
       response.setHeader('content-type', 'application/json').end('{"proxied":true}')
     }).on('connection', () => (connections += 1))
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
     try {
       const network = byProxy(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
       for (let round = 0; round < 3; round += 1) expect(await fetchText('http://model.example/v1', get(network))).toBe('{"proxied":true}')
-      expect(asked).toEqual(Array<string>(3).fill('http://model.example/v1'))
+      expect(upstreamRequests).toEqual(Array<string>(3).fill('http://model.example/v1'))
       expect(connections).toBe(1)
     } finally {
       proxy.closeAllConnections()

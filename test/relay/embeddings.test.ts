@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { jsonReply, type Script } from '../../src/testing/index.ts'
-import { stage } from './stage.ts'
+import { startRelay } from './relay-server.ts'
 
 const vector = [0.5, -0.25, 1.5]
 const packed = Buffer.from(Float32Array.from(vector).buffer).toString('base64')
@@ -12,7 +12,7 @@ interface Answer {
 }
 
 async function ask(script: Script, encoding?: string): Promise<Answer> {
-  await using on = await stage([script])
+  await using on = await startRelay([script])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'a', ...(encoding && { encoding_format: encoding }) })
   expect(response.status).toBe(200)
   return (await response.json()) as Answer
@@ -42,7 +42,7 @@ test('usage that the upstream does not count is zero', async () => {
 test('several vectors keep their order and their bytes', async () => {
   const data = '[{"index":0,"object":"embedding","embedding":[1.0,2e-3]},{"index":1,"object":"embedding","embedding":[-0.10]}]'
   const body = `{"object":"list","data":${data},"model":"x","usage":{"prompt_tokens":1,"total_tokens":1}}`
-  await using on = await stage([{ body }])
+  await using on = await startRelay([{ body }])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: ['a', 'b'] })
   expect(await response.text()).toBe(body.replace('"x"', '"up/m"'))
 })

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { closeBeforeHead, errorReply, jsonReply, resetBeforeHead, stall, stallBeforeHead, type Script } from '../../src/testing/index.ts'
-import { asked, key, question, stage, type ProviderOptions } from './stage.ts'
+import { upstreamRequests, key, chatBody, startRelay, type ProviderOptions } from './relay-server.ts'
 
 const kinds = [
-  ['chat', '/v1/chat/completions', question],
-  ['streamed chat', '/v1/chat/completions', { ...question, stream: true }],
+  ['chat', '/v1/chat/completions', chatBody],
+  ['streamed chat', '/v1/chat/completions', { ...chatBody, stream: true }],
   ['completions', '/v1/completions', { model: 'up/m', prompt: 'a' }],
   ['streamed completions', '/v1/completions', { model: 'up/m', prompt: 'a', stream: true }],
   ['embeddings', '/v1/embeddings', { model: 'up/m', input: 'a' }],
@@ -23,8 +23,8 @@ interface Told {
   }
 }
 
-async function ask(script: Script, options: ProviderOptions = {}, body: object = question): Promise<Told> {
-  await using on = await stage([script], options)
+async function ask(script: Script, options: ProviderOptions = {}, body: object = chatBody): Promise<Told> {
+  await using on = await startRelay([script], options)
   const response = await on.post('/v1/chat/completions', body)
   const text = await response.text()
   await on.upstream.quiet()
@@ -34,7 +34,7 @@ async function ask(script: Script, options: ProviderOptions = {}, body: object =
 describe.each(kinds)('%s', (_, path, body) => {
   test.each([400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 529])("the provider's own %i and its words", async (status) => {
     const said = { error: { message: 'No, and why', type: 'some_type', code: 'some_code', param: 'messages' } }
-    await using on = await stage([errorReply(status, said, { 'retry-after': '7', 'www-authenticate': 'Bearer', 'set-cookie': 'a=b' })])
+    await using on = await startRelay([errorReply(status, said, { 'retry-after': '7', 'www-authenticate': 'Bearer', 'set-cookie': 'a=b' })])
     const response = await on.post(path, body)
     expect(response.status).toBe(status)
     expect(await response.json()).toEqual({ error: { ...said.error, provider: { id: 'up', status, body: said } } })
@@ -42,7 +42,7 @@ describe.each(kinds)('%s', (_, path, body) => {
     expect(response.headers.get('retry-after')).toBe('7')
     expect(response.headers.get('www-authenticate')).toBeNull()
     expect(response.headers.get('set-cookie')).toBeNull()
-    expect(asked(on)).toHaveLength(1)
+    expect(upstreamRequests(on)).toHaveLength(1)
   })
 })
 
@@ -124,8 +124,8 @@ describe('what is too much', () => {
     ['endless', { status: 500, body: [...Array<string>(40).fill('x'.repeat(4096)), stall] }],
     ['cut', { status: 500, body: ['{"error":'], end: 'reset' }],
   ] as const)('a body that is %s leaves the status as it is, and no connection open', async (_, script) => {
-    await using on = await stage([script])
-    expect((await on.post('/v1/chat/completions', question)).status).toBe(500)
+    await using on = await startRelay([script])
+    expect((await on.post('/v1/chat/completions', chatBody)).status).toBe(500)
     await on.upstream.quiet()
   })
 })
@@ -190,8 +190,8 @@ describe('[SEC-5] the key that was sent', () => {
   test.each(echo.flatMap(([how, script]) => [key, odd].map((secret) => [how, secret, script(secret)] as const)))(
     'is shown to nobody when the provider echoes it %s (%s)',
     async (_, secret, script) => {
-      await using on = await stage([script], { key: secret })
-      const text = await (await on.post('/v1/chat/completions', { ...question, stream: true })).text()
+      await using on = await startRelay([script], { key: secret })
+      const text = await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()
       const everything = text + JSON.stringify(on.lines)
       const traces = [
         secret,
@@ -243,8 +243,8 @@ describe('[SEC-5] headers of an error', () => {
   })
 
   test('a success passes none of the provider’s', async () => {
-    await using on = await stage([jsonReply({ choices: [] }, 200, { 'x-ratelimit-remaining-tokens': '5', 'retry-after': '1' })])
-    const { headers, status } = await on.post('/v1/chat/completions', question)
+    await using on = await startRelay([jsonReply({ choices: [] }, 200, { 'x-ratelimit-remaining-tokens': '5', 'retry-after': '1' })])
+    const { headers, status } = await on.post('/v1/chat/completions', chatBody)
     expect([status, headers.get('x-ratelimit-remaining-tokens'), headers.get('retry-after')]).toEqual([200, null, null])
   })
 })
@@ -266,9 +266,9 @@ describe('no answer', () => {
   })
 
   test('refused, with one line in the log and no URL for the caller', async () => {
-    await using on = await stage([], { staticModels: [{ id: 'm', type: 'llm', metadata: {} }], parseModels: false })
+    await using on = await startRelay([], { staticModels: [{ id: 'm', type: 'llm', metadata: {} }], parseModels: false })
     await on.upstream.refuse()
-    const response = await on.post('/v1/chat/completions', question)
+    const response = await on.post('/v1/chat/completions', chatBody)
     expect(response.status).toBe(502)
     const text = await response.text()
     expect(text).toContain("Provider 'up' could not be reached: the connection was refused.")
@@ -280,15 +280,15 @@ describe('no answer', () => {
 })
 
 test('an answer larger than what is kept of one is a 502', async () => {
-  await using on = await stage([{ headers: { 'content-length': String(65 * 1024 * 1024) }, body: '{', end: 'stall' }])
-  const response = await on.post('/v1/chat/completions', question)
+  await using on = await startRelay([{ headers: { 'content-length': String(65 * 1024 * 1024) }, body: '{', end: 'stall' }])
+  const response = await on.post('/v1/chat/completions', chatBody)
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({ error: { code: 'upstream_too_large' } })
   await on.upstream.quiet()
 })
 
 test('listing tells the provider’s error with its status', async () => {
-  await using on = await stage()
+  await using on = await startRelay()
   on.upstream.respond(() => jsonReply({ error: { message: 'Invalid API Key', code: 'invalid_api_key' } }, 401))
   const response = await on.server.fetch('/v1/providers/up')
   expect(JSON.stringify(await response.json())).toContain('Invalid API Key')

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { ChoicesRepair, choicesForms } from '../../src/providers/inference/choices-repair.ts'
-import { StreamFold } from '../../src/providers/inference/stream-to-whole.ts'
+import { StreamFold } from '../../src/providers/inference/stream-to-json.ts'
 import { readRankingUsage, readUsage } from '../../src/providers/inference/usage.ts'
 import { chatChunk, chatReply, done, embeddingsReply, frame, jsonReply, type Script } from '../../src/testing/index.ts'
 import { JsonPatches } from '../../src/wire/json-patches.ts'
 import { type Governed, governed } from '../quota/stage.ts'
-import { dataOf, type ProviderOptions, question, stage } from './stage.ts'
+import { dataOf, type ProviderOptions, chatBody, startRelay } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
 const deep = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
@@ -13,8 +13,8 @@ const choice = { index: 0, message: { role: 'assistant', content: 'Hello there.'
 const frames = [chatChunk({ role: 'assistant', content: 'Hello' }), chatChunk({ content: ' there.' }), chatChunk({}, 'stop')]
 
 async function ask(script: Script, stream: boolean, options: ProviderOptions = {}): Promise<{ status: number; text: string }> {
-  await using on = await stage([script], options)
-  const response = await on.post(path, { ...question, stream })
+  await using on = await startRelay([script], options)
+  const response = await on.post(path, { ...chatBody, stream })
   return { status: response.status, text: await response.text() }
 }
 
@@ -142,14 +142,14 @@ test('[HST-8] lists of vectors are not encoded', async () => {
     [0.25, 0.5],
     [0.75, 1],
   ]
-  await using on = await stage([embeddingsReply([vectors as unknown as number[]])])
+  await using on = await startRelay([embeddingsReply([vectors as unknown as number[]])])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'x', encoding_format: 'base64' })
   expect(((await response.json()) as { data: { embedding: unknown }[] }).data[0]!.embedding).toEqual(vectors)
 })
 
 test('[HST-8] embeddings whose data is not a list are a 502', async () => {
   for (const data of [null, {}]) {
-    await using on = await stage([jsonReply({ object: 'list', data, usage: { prompt_tokens: 1, total_tokens: 1 } })])
+    await using on = await startRelay([jsonReply({ object: 'list', data, usage: { prompt_tokens: 1, total_tokens: 1 } })])
     expect((await on.post('/v1/embeddings', { model: 'up/m', input: 'x' })).status).toBe(502)
   }
 })

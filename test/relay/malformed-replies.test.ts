@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { toJsonReply } from '../../src/providers/inference/relay-reply.ts'
 import { chatCompletion } from '../../src/schemas/chat.ts'
 import { jsonReply } from '../../src/testing/index.ts'
-import { question, stage } from './stage.ts'
+import { chatBody, startRelay } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
 
@@ -14,7 +14,7 @@ function repaired(body: object, capability: 'chat' | 'completions' = 'chat'): { 
   const { bytes } = toJsonReply(encoder.encode(JSON.stringify(body)), {
     upstream: { id: 'up', secrets: [] },
     status: 200,
-    told: 'up/m',
+    requestedModel: 'up/m',
     capability,
   })
   const text = decoder.decode(bytes)
@@ -107,8 +107,8 @@ describe('a whole response', () => {
     ['has no message', { choices: [{ index: 0 }] }],
     ['has tool calls that are a text', { choices: [{ message: { tool_calls: 'f()' } }] }],
   ])('whose choices cannot be repaired (%s) is a 502', async (_, body) => {
-    await using on = await stage([jsonReply(body)])
-    const response = await on.post(path, question)
+    await using on = await startRelay([jsonReply(body)])
+    const response = await on.post(path, chatBody)
     expect(response.status).toBe(502)
     expect(await response.json()).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_nonsense' } })
   })

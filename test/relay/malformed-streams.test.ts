@@ -6,7 +6,7 @@ import { chatCompletionChunk } from '../../src/schemas/chat.ts'
 import { chatChunk, done, frame } from '../../src/testing/index.ts'
 import { Slab } from '../../src/wire/byte-writer.ts'
 import { accumulated } from './openai-python.ts'
-import { dataOf, question, stage } from './stage.ts'
+import { dataOf, chatBody, startRelay } from './relay-server.ts'
 
 const encoder = new TextEncoder()
 
@@ -22,13 +22,13 @@ async function relayed(frames: readonly string[], choices = 1): Promise<string> 
     },
     {
       upstream: { id: 'up', secrets: [] },
-      told: 'up/m',
+      requestedModel: 'up/m',
       idPrefix: 'chatcmpl-',
       object: 'chat.completion.chunk',
       withholdUsage: true,
       terminal: 'done',
       choices,
-      patience: 60_000,
+      keepAliveTimeout: 60_000,
       idleTimeout: 60_000,
       request: { capability: 'chat', body: {}, bytes: 2 },
       slab: new Slab(),
@@ -219,8 +219,8 @@ describe('a stream', () => {
   const path = '/v1/chat/completions'
 
   async function chunksOf(...frames: string[]): Promise<{ choices: Record<string, unknown>[] }[]> {
-    await using on = await stage([{ body: [...frames, done] }])
-    const text = await (await on.post(path, { ...question, stream: true })).text()
+    await using on = await startRelay([{ body: [...frames, done] }])
+    const text = await (await on.post(path, { ...chatBody, stream: true })).text()
     return dataOf(text)
       .filter((data) => data !== '[DONE]')
       .map((data) => JSON.parse(data) as { choices: Record<string, unknown>[] })
@@ -248,8 +248,8 @@ describe('a stream', () => {
   test('keeps the digits of arguments that come as an object, and fields that are unknown', async () => {
     const text =
       '{"index":0,"x":1.0,"delta":{"role":"assistant","tool_calls":[{"id":"a","extra":{"s":"\\u00e9"},"function":{"name":"f","arguments":{"n":12345678901234567890}}}]},"finish_reason":null}'
-    await using on = await stage([{ body: [`data: {"choices":[${text}]}\n\n`, done] }])
-    const told = await (await on.post(path, { ...question, stream: true })).text()
+    await using on = await startRelay([{ body: [`data: {"choices":[${text}]}\n\n`, done] }])
+    const told = await (await on.post(path, { ...chatBody, stream: true })).text()
     const repaired = text
       .replace('{"n":12345678901234567890}', '"{\\"n\\":12345678901234567890}"')
       .replace('{"id":"a"', '{"index":0,"type":"function","id":"a"')
@@ -291,14 +291,14 @@ describe('a stream', () => {
       { choices: [{ index: 0, delta: { tool_calls: Array.from({ length: 1025 }, () => ({ function: { name: 'f' } })) } }] },
     ],
   ])('ends with an error where %s cannot be repaired', async (_, chunk) => {
-    await using on = await stage([{ body: [chatChunk({ content: 'good' }), frame(chunk), done] }])
-    const data = dataOf(await (await on.post(path, { ...question, stream: true })).text())
+    await using on = await startRelay([{ body: [chatChunk({ content: 'good' }), frame(chunk), done] }])
+    const data = dataOf(await (await on.post(path, { ...chatBody, stream: true })).text())
     expect(data).toHaveLength(2)
     expect(JSON.parse(data[1]!)).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_nonsense' } })
   })
 
   test('of a text completion gets what its choices lack', async () => {
-    await using on = await stage([{ body: [frame({ choices: [{ text: 'a' }, { index: 1, text: null }] }), done] }])
+    await using on = await startRelay([{ body: [frame({ choices: [{ text: 'a' }, { index: 1, text: null }] }), done] }])
     const text = await (await on.post('/v1/completions', { model: 'up/m', prompt: ['a', 'b'], stream: true })).text()
     expect(JSON.parse(dataOf(text)[0]!)).toMatchObject({
       choices: [

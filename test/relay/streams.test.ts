@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { chatChunk, chatFrames, chatStream, done, frame, splitAt, stall, usageChunk, type Script } from '../../src/testing/index.ts'
-import { asked, dataOf, question, stage, type ProviderOptions } from './stage.ts'
+import { upstreamRequests, dataOf, chatBody, startRelay, type ProviderOptions } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
-const streaming = { ...question, stream: true }
+const streaming = { ...chatBody, stream: true }
 const asking = { ...streaming, stream_options: { include_usage: true } }
 
 interface Told {
@@ -17,7 +17,7 @@ interface Told {
 }
 
 async function ask(script: Script, options: ProviderOptions = {}, body: object = streaming): Promise<Told> {
-  await using on = await stage([script], options)
+  await using on = await startRelay([script], options)
   const response = await on.post(path, body)
   const text = await response.text()
   const data = dataOf(text)
@@ -48,7 +48,7 @@ describe('a whole stream', () => {
   })
 
   test('says what kind it is and that nobody should hold it back', async () => {
-    await using on = await stage([chatStream()])
+    await using on = await startRelay([chatStream()])
     const { headers, status } = await on.post(path, streaming)
     expect(status).toBe(200)
     expect(headers.get('content-type')).toStartWith('text/event-stream')
@@ -82,7 +82,7 @@ describe('a whole stream', () => {
     })
     const kind = 'chat.completion.chunk'
     expect(chunks.map((chunk) => chunk['object'])).toEqual([kind, kind, kind, kind, kind, kind, kind])
-    await using on = await stage([{ body: [frame({ choices: [{ index: 0, text: 'a' }] }), done] }])
+    await using on = await startRelay([{ body: [frame({ choices: [{ index: 0, text: 'a' }] }), done] }])
     const text = await (await on.post('/v1/completions', { model: 'up/m', prompt: 'a', stream: true })).text()
     expect(JSON.parse(dataOf(text)[0]!)).toMatchObject({ object: 'text_completion', model: 'up/m', choices: [{ index: 0, text: 'a' }] })
   })
@@ -260,7 +260,7 @@ describe('a stream that fails', () => {
   })
 
   test('does so with one line in the log', async () => {
-    await using on = await stage([{ body: chatFrames().slice(0, 2), end: 'reset' }])
+    await using on = await startRelay([{ body: chatFrames().slice(0, 2), end: 'reset' }])
     await (await on.post(path, streaming)).text()
     const lines = on.lines.filter(({ level }) => level === 'warn' || level === 'error')
     expect(lines).toHaveLength(1)
@@ -270,7 +270,7 @@ describe('a stream that fails', () => {
 
 describe('usage', () => {
   test('is on the line of the log, asked for or not', async () => {
-    await using on = await stage([chatStream(), { body: [...chatFrames().slice(0, -2), usageChunk, done] }])
+    await using on = await startRelay([chatStream(), { body: [...chatFrames().slice(0, -2), usageChunk, done] }])
     await (await on.post(path, streaming)).text()
     await (await on.post(path, asking)).text()
     const lines = on.lines.filter(({ message, fields }) => message === 'request' && fields['route'] === path)
@@ -278,6 +278,6 @@ describe('usage', () => {
       [9, 3],
       [9, 3],
     ])
-    expect(asked(on)).toHaveLength(2)
+    expect(upstreamRequests(on)).toHaveLength(2)
   })
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { chatReply, completionReply, embeddingsReply, jsonReply, modelsReply } from '../../src/testing/index.ts'
-import { asked, question, type Stage, stage } from './stage.ts'
+import { upstreamRequests, chatBody, type RelayServer, startRelay } from './relay-server.ts'
 
 const user = { role: 'user', content: 'hi' }
 const said = (...content: unknown[]): object => ({ messages: [{ role: 'user', content }] })
@@ -90,14 +90,14 @@ const vectors: Readonly<Record<string, object>> = {
 const respond = (path: string) =>
   path.endsWith('/embeddings') ? embeddingsReply() : path.endsWith('/chat/completions') ? chatReply() : completionReply()
 
-async function serve(): Promise<Stage> {
-  const on = await stage()
+async function serve(): Promise<RelayServer> {
+  const on = await startRelay()
   on.upstream.respond(({ path }) => (path.endsWith('/models') ? modelsReply(['m']) : respond(path)))
   return on
 }
 
 test.each([
-  ['/v1/chat/completions', question, chats],
+  ['/v1/chat/completions', chatBody, chats],
   ['/v1/completions', { model: 'up/m' }, texts],
   ['/v1/embeddings', { model: 'up/m' }, vectors],
 ] as const)('[ADD-7] vendors’ forms reach the provider, byte for byte: %s', async (path, base, forms) => {
@@ -106,7 +106,7 @@ test.each([
     const body = JSON.stringify({ ...base, ...over })
     const response = await on.post(path, body)
     expect({ name, status: response.status, text: await response.text() }).toMatchObject({ name, status: 200 })
-    expect(asked(on).at(-1)?.text).toBe(body.replace('up/m', 'm'))
+    expect(upstreamRequests(on).at(-1)?.text).toBe(body.replace('up/m', 'm'))
   }
 })
 
@@ -130,7 +130,7 @@ test('[ADD-7] any value of a field that Corral does not read passes', async () =
   const body = fc.dictionary(fc.constantFrom(...fields), anything, { maxKeys: 4 })
   await fc.assert(
     fc.asyncProperty(body, anything, async (over, content) => {
-      const response = await on.post('/v1/chat/completions', { ...question, ...over, messages: [{ role: 'user', content }] })
+      const response = await on.post('/v1/chat/completions', { ...chatBody, ...over, messages: [{ role: 'user', content }] })
       expect([response.status, await response.text()]).toMatchObject([200, expect.anything()])
     }),
     { numRuns: 60 },
@@ -167,17 +167,17 @@ test.each([
   ['/v1/embeddings', { messages: [{ content: [{ type: 'image_url', image_url: 'file:///x' }] }] }, 'messages[0].content[0].image_url'],
   ['/v1/embeddings', { input: 'a', encoding_format: ['base64'] }, 'encoding_format'],
 ])('[ADD-8] a wrong type in a field that Corral reads is a 400 that names it: %s %j', async (path, over, param) => {
-  await using on = await stage()
-  const base = path === '/v1/chat/completions' ? question : { model: 'up/m' }
+  await using on = await startRelay()
+  const base = path === '/v1/chat/completions' ? chatBody : { model: 'up/m' }
   const response = await on.post(path, { ...base, ...over })
   const { error } = (await response.json()) as { error: { param: string } }
   expect([response.status, error.param]).toEqual([400, param])
-  expect(asked(on)).toEqual([])
+  expect(upstreamRequests(on)).toEqual([])
 })
 
 test('[ADD-7] vectors in an encoding of a vendor’s own are relayed as they come', async () => {
   const data = [{ object: 'embedding', index: 0, embedding: 'AQI=' }]
-  await using on = await stage([jsonReply({ object: 'list', data, model: 'm', usage: { prompt_tokens: 1, total_tokens: 1 } })])
+  await using on = await startRelay([jsonReply({ object: 'list', data, model: 'm', usage: { prompt_tokens: 1, total_tokens: 1 } })])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'a', encoding_format: 'ubinary' })
   expect(await response.json()).toMatchObject({ data })
 })

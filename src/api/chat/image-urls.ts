@@ -1,5 +1,5 @@
 import { createDenyList } from '../../egress/allow-list.ts'
-import { isListed, placeOf } from '../../egress/guard.ts'
+import { isListed, hostAndPortOf } from '../../egress/guard.ts'
 import { type ApiError, invalidRequest, shortened } from '../../errors.ts'
 import { type ImageUrl, imageUrlsIn } from '../../schemas/image-urls.ts'
 
@@ -17,7 +17,7 @@ export function createImageUrlCheck(deny: readonly string[] = []): CheckImageUrl
       if (/^data:/i.test(image.url)) continue
       const url = /^https?:\/\//i.test(image.url) && URL.canParse(image.url) ? new URL(image.url) : undefined
       if (!url) throw invalidUrl(image)
-      const place = placeOf(url)
+      const place = hostAndPortOf(url)
       if (!denied.isEmpty && isListed(denied, place)) throw deniedUrl(image, place)
     }
   }
@@ -30,7 +30,7 @@ function invalidUrl({ path, url }: ImageUrl): ApiError {
   })
 }
 
-function deniedUrl({ path }: ImageUrl, { host, port }: ReturnType<typeof placeOf>): ApiError {
+function deniedUrl({ path }: ImageUrl, { host, port }: ReturnType<typeof hostAndPortOf>): ApiError {
   return invalidRequest(`The host that '${path}' names is refused by server.egress.deny. Send the image as a data: URL.`, {
     code: 'url_not_allowed',
     param: path,

@@ -1,6 +1,6 @@
 import type { AuthenticatorConfig } from '../../auth/config.ts'
 import { addressOf, askIdentityService, type RemoteAuthenticator } from '../../auth/reach.ts'
-import { EgressError } from '../../egress/failure.ts'
+import { EgressError } from '../../egress/egress-error.ts'
 import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'
 import { type Check, failed, type Finding, ok, type Scene, warning } from './check.ts'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { catalogueModel } from '../../providers/inference/llama-cpp/catalogue.ts'
 import type { LlamaCppConfig } from '../../providers/inference/llama-cpp/config.ts'
-import { listStored, type StoredModel } from '../../providers/inference/llama-cpp/store/store.ts'
+import { listLocalModels, type LocalModel } from '../../providers/inference/llama-cpp/store/store.ts'
 import { type Check, failed, type Finding, ok, warning } from './check.ts'
 import { embeddedType } from './providers.ts'
 
@@ -19,7 +19,7 @@ export const modelFiles: Check = {
 }
 
 async function inFolder(id: string, { modelsDir, model, autoPull }: LlamaCppConfig): Promise<Finding[]> {
-  const found = await listStored(modelsDir)
+  const found = await listLocalModels(modelsDir)
   const findings = await Promise.all(found.map(judged))
   if (model !== undefined && !found.some(({ name }) => name === model)) {
     findings.push(failed(`provider ${id}`, `the model '${model}' is not in ${modelsDir}`, `Run \`corral models pull ${model}\`.`))
@@ -31,7 +31,7 @@ async function inFolder(id: string, { modelsDir, model, autoPull }: LlamaCppConf
   return findings
 }
 
-async function judged({ name, path, size, sha256 }: StoredModel): Promise<Finding> {
+async function judged({ name, path, size, sha256 }: LocalModel): Promise<Finding> {
   const subject = `model ${name}`
   const broken = (what: string) =>
     failed(subject, `${path} ${what}`, `Run \`corral models remove ${name}\`, then \`corral models pull ${name}\`.`)

@@ -1,7 +1,7 @@
 import { limitsAnything } from '../../quota/config.ts'
 import { createRedisStore } from '../../quota/stores/redis.ts'
 import type { Config } from '../../config/config.ts'
-import { canConnect, tlsProblem } from '../../egress/probe.ts'
+import { canConnect, tlsError } from '../../egress/probe.ts'
 import type { Backend, PostgresBackend, RedisBackend, SqliteBackend } from '../../storage/config.ts'
 import { codeOf } from '../../storage/errors.ts'
 import { type DatabaseStatus, inspectDatabase } from '../../storage/inspect.ts'
@@ -105,7 +105,7 @@ async function whyNot(place: string, { host, port, tls, user, password }: RedisB
     const remedy = 'Start Redis, or correct `host` and `port` of the backend in storage.backends.'
     return failed('quota store', `${place}: nothing takes a connection there`, remedy)
   }
-  const problem = tls ? await tlsProblem({ host, port }, patience) : undefined
+  const problem = tls ? await tlsError({ host, port }, patience) : undefined
   if (problem !== undefined) {
     const remedy =
       'Its certificate must be for this host name and by an authority that this machine trusts; where it speaks no TLS, set `tls: false`.'

@@ -1,5 +1,5 @@
 import { trustedPeers } from '../../auth/trusted-peers.ts'
-import { type Address, parseAddress, withoutMapping } from '../../egress/address.ts'
+import { type IpAddress, parseAddress, unmapped } from '../../egress/address.ts'
 import type { AddressBehind } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
@@ -37,7 +37,7 @@ export function createAddressBehind(trusted: readonly string[]): AddressBehind {
 type IsTrusted = ReturnType<typeof trustedPeers>
 
 /** Goes back from the peer as long as whoever named the address is trusted. What is no address ends the way. */
-function nearestStranger(hops: readonly string[], peer: Address, isTrusted: IsTrusted): string {
+function nearestStranger(hops: readonly string[], peer: IpAddress, isTrusted: IsTrusted): string {
   let nearest = peer
   for (const hop of hops.slice(-mostHops).toReversed()) {
     const address = read(hop)
@@ -60,9 +60,9 @@ function hopsOf(forwarded: string): string[] {
 }
 
 /** An address with or without port, brackets and zone. */
-function read(text: string): Address | undefined {
+function read(text: string): IpAddress | undefined {
   const trimmed = text.trim()
   const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(trimmed)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(trimmed)?.[1] ?? trimmed
   const address = parseAddress(bare.replace(/%[\w.-]+$/, ''))
-  return address && withoutMapping(address)
+  return address && unmapped(address)
 }

@@ -2,8 +2,8 @@ import { encodeJson, editObject, type Edits } from '../../wire/json-edit.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
 import type { Capability, ModelRequest } from '../provider.ts'
 
-type Request = ModelRequest<object>
-type Fields = Readonly<Record<string, unknown>>
+type AdditionRequest = ModelRequest<object>
+type RequestFieldValues = Readonly<Record<string, unknown>>
 
 /**
  * A field of a request that the caller did not choose and the upstream may refuse: one that Corral adds, or a default of the caller's SDK that Corral
@@ -15,12 +15,12 @@ export interface Addition {
   /** Whether a refusal holds for later requests to the same model. False where it depends on the rest of the request. */
   readonly remember: boolean
   /** The edits of one request; undefined where it needs none. Called for every request: cheap. */
-  plan(request: Request, capability: Capability): PlannedAddition | undefined
+  plan(request: AdditionRequest, capability: Capability): PlannedAddition | undefined
 }
 
 export interface PlannedAddition {
   /** Matches an error text that names what was added. */
-  readonly named: RegExp
+  readonly mentionPattern: RegExp
   /** Top-level edits of the request as it is sent first. */
   readonly applied: Edits
   /** Top-level edits of the request as it is sent after a refusal. */
@@ -31,16 +31,16 @@ const encoder = new TextEncoder()
 const noEdits: Edits = new Map()
 const streamOptionsKey = encoder.encode('stream_options')
 const includeUsage: Edits = new Map([['include_usage', encoder.encode('true')]])
-const wholeOptions: Edits = new Map([['stream_options', encoder.encode('{"include_usage":true}')]])
+const optionsWithUsage: Edits = new Map([['stream_options', encoder.encode('{"include_usage":true}')]])
 const withoutOptions: Edits = new Map([['stream_options', undefined]])
 const withoutEncoding: Edits = new Map([['encoding_format', undefined]])
 
 /** In messages a field is also spelled `streamOptions` or "stream options". */
-const streamOptionsNamed = /(?<![a-z])(?:stream[_ -]?options|include[_ -]?usage)(?![a-z])/i
-const includeUsageNamed = /(?<![a-z])include[_ -]?usage(?![a-z])/i
-const encodingNamed = /(?<![a-z])(?:encoding[_ -]?format|base[_ -]?64)(?![a-z])/i
+const streamOptionsPattern = /(?<![a-z])(?:stream[_ -]?options|include[_ -]?usage)(?![a-z])/i
+const includeUsagePattern = /(?<![a-z])include[_ -]?usage(?![a-z])/i
+const encodingPattern = /(?<![a-z])(?:encoding[_ -]?format|base[_ -]?64)(?![a-z])/i
 /** Older versions of vLLM name the context and the share of "the completion", not the field. */
-const maxTokensNamed = /(?<![a-z])(?:max[_ -]?(?:completion[_ -]?)?tokens|context[_ -]?(?:length|window))(?![a-z])/i
+const maxTokensPattern = /(?<![a-z])(?:max[_ -]?(?:completion[_ -]?)?tokens|context[_ -]?(?:length|window))(?![a-z])/i
 
 /** Requests usage in every stream: without it the tokens of a stream can only be estimated. */
 export const usageInStreams: Addition = {
@@ -51,9 +51,10 @@ export const usageInStreams: Addition = {
     const { stream, stream_options: options } = request.body as { stream?: unknown; stream_options?: { include_usage?: unknown } | null }
     if (stream !== true || options?.include_usage === true) return undefined
     // A null of the caller's has the meaning of an absent field, and is removed with the addition.
-    if (!options) return { named: streamOptionsNamed, applied: wholeOptions, withdrawn: options === null ? withoutOptions : noEdits }
+    if (!options)
+      return { mentionPattern: streamOptionsPattern, applied: optionsWithUsage, withdrawn: options === null ? withoutOptions : noEdits }
     // The caller sent the field itself: only the member that is added can be withdrawn.
-    return { named: includeUsageNamed, applied: withUsage(request.bytes), withdrawn: noEdits }
+    return { mentionPattern: includeUsagePattern, applied: withUsage(request.bytes), withdrawn: noEdits }
   },
 }
 
@@ -65,8 +66,8 @@ export const base64Embeddings: Addition = {
   field: 'encoding_format',
   remember: true,
   plan({ body }, capability) {
-    if (capability !== 'embeddings' || (body as Fields)['encoding_format'] !== 'base64') return undefined
-    return { named: encodingNamed, applied: noEdits, withdrawn: withoutEncoding }
+    if (capability !== 'embeddings' || (body as RequestFieldValues)['encoding_format'] !== 'base64') return undefined
+    return { mentionPattern: encodingPattern, applied: noEdits, withdrawn: withoutEncoding }
   },
 }
 
@@ -77,9 +78,9 @@ export function defaultMaxTokens(tokens: number): Addition {
     field: 'max_tokens',
     remember: false,
     plan({ body }, capability) {
-      const { max_tokens: older, max_completion_tokens: newer } = body as Fields
+      const { max_tokens: older, max_completion_tokens: newer } = body as RequestFieldValues
       if (capability !== 'chat' || (older ?? newer ?? undefined) !== undefined) return undefined
-      return { named: maxTokensNamed, applied, withdrawn: noEdits }
+      return { mentionPattern: maxTokensPattern, applied, withdrawn: noEdits }
     },
   }
 }
@@ -88,7 +89,7 @@ export function defaultMaxTokens(tokens: number): Addition {
 function withUsage(bytes: Uint8Array): Edits {
   const members = new Members()
   const member = scanObject(bytes, 0, bytes.length, members) ? members.find(bytes, streamOptionsKey) : -1
-  if (member < 0) return wholeOptions
+  if (member < 0) return optionsWithUsage
   const options = bytes.subarray(members.valueStart(member), members.valueEnd(member))
   return new Map([['stream_options', editObject(options, includeUsage)]])
 }

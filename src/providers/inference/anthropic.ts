@@ -3,7 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const baseUrl = 'https://api.anthropic.com/v1'
 
@@ -12,8 +12,8 @@ const page = z.looseObject({
 })
 
 /** Anthropic's own listing, which is not OpenAI's. */
-export function parseListing(answer: unknown): ListedModel[] {
-  return readAnswer(page, answer, 'a list of models').data.map(({ id, created_at, display_name }) => {
+export function parseListing(reply: unknown): ListedModel[] {
+  return parseReply(page, reply, 'a list of models').data.map(({ id, created_at, display_name }) => {
     const created = created_at ? Math.floor(Date.parse(created_at) / 1000) : Number.NaN
     return {
       id,
@@ -33,7 +33,7 @@ export const anthropic = defineRemoteInference({
   capabilities: ['chat'],
   pricing: { catalogue: 'anthropic' },
   starter: hostedStarter('anthropic', 'ANTHROPIC_API_KEY', { variable: 'ANTHROPIC_BASE_URL', default: baseUrl }),
-  extend(provider, { root, keyFor, ask }) {
+  wrap(provider, { root, keyFor, fetchJson: ask }) {
     const list = async (call: Call): Promise<ListedModel[]> => {
       // The listing belongs to Anthropic's own API, which takes the key in a header of its own.
       const headers = { 'x-api-key': keyFor(call) ?? '', 'anthropic-version': '2023-06-01' }

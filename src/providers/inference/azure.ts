@@ -1,6 +1,6 @@
 import type { Call } from '../../call.ts'
 import { httpUrl, text } from '../config-values.ts'
-import { fieldOf, namesUrl, urlFieldOf } from './caller-credentials.ts'
+import { fieldOf, hasUrl, urlFieldOf } from './caller-credentials.ts'
 import { typeByName } from './listing.ts'
 import { withoutEndSlashes } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
@@ -42,7 +42,7 @@ function versionOf({ base_url, url, api_base, api_version }: AzureConfig): strin
 
 /** The query of one request; undefined at the v1 API, and where the caller's own URL brings it. */
 function queryFor(call: Call, root: string, config: AzureConfig): { 'api-version': string } | undefined {
-  const own = namesUrl(call, 'azure_api_base') ? urlFieldOf(call, 'azure_api_base').url : undefined
+  const own = hasUrl(call, 'azure_api_base') ? urlFieldOf(call, 'azure_api_base').url : undefined
   if (deploymentOf(own ? own.pathname : root) === undefined || own?.searchParams.has('api-version')) return undefined
   return { 'api-version': fieldOf(call, 'azure_api_version') ?? (own ? defaultVersion : versionOf(config)) }
 }
@@ -78,9 +78,9 @@ export const azure = defineRemoteInference({
       ),
     api_type: text().nullish().describe('Accepted for older files.'),
   },
-  namedUrl: (config) => config.api_base,
+  configuredUrl: (config) => config.api_base,
   callerFields: ['azure_api_version', 'azure_api_type'],
-  callerUrl: { field: 'azure_api_base', complete: completeAzureRoot, refusedWithRoot: false },
+  callerUrl: { field: 'azure_api_base', complete: completeAzureRoot, rejectedWithRoot: false },
   starter: {
     id: 'azure',
     enabledBy: ['AZURE_API_KEY'],
@@ -91,8 +91,8 @@ export const azure = defineRemoteInference({
       api_type: '${env.AZURE_API_TYPE:=}',
     },
   },
-  differs: ({ config, root }) => ({ query: (call) => queryFor(call, root, config) }),
-  extend(provider, { config, root, reach }) {
+  overrides: ({ config, root }) => ({ query: (call) => queryFor(call, root, config) }),
+  wrap(provider, { config, root, ping: reach }) {
     const name = deploymentOf(root)
     if (name === undefined) return provider
     const id = decoded(name)

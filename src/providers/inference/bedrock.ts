@@ -3,13 +3,13 @@ import type { Call } from '../../call.ts'
 import { ApiError, invalidRequest } from '../../errors.ts'
 import { secret, text } from '../config-values.ts'
 import type { ListedModel } from '../provider.ts'
-import { bringsField } from './caller-credentials.ts'
-import { readAnswer } from './read-answer.ts'
+import { hasReadableField } from './caller-credentials.ts'
+import { parseReply } from './parse-reply.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 
 const keyFields = ['aws_bearer_token_bedrock', 'aws_bedrock_bearer_token']
 
-const later =
+const signingUnsupported =
   'Signing requests with AWS credentials (SigV4) is not served yet: use a Bedrock API key, from AWS_BEARER_TOKEN_BEDROCK or the caller.'
 
 const summaries = z.looseObject({
@@ -38,25 +38,25 @@ const profileSummaries = z.looseObject({
  * demand, and by the ids of the inference profiles through which the others are reached. `profiles` undefined: the key may not list them.
  */
 export function parseBedrockModels(models: unknown, profiles: unknown): ListedModel[] {
-  const written = readAnswer(summaries, models, 'a list of models').modelSummaries.filter(({ outputModalities }) =>
+  const written = parseReply(summaries, models, 'a list of models').modelSummaries.filter(({ outputModalities }) =>
     outputModalities?.includes('TEXT'),
   )
   const owners = new Map(written.map(({ modelId, providerName }) => [modelId, providerName ?? undefined]))
   const own = written
     .filter(({ inferenceTypesSupported: types }) => types?.includes('ON_DEMAND') !== false)
-    .map(({ modelId }) => listed(modelId, owners.get(modelId)))
+    .map(({ modelId }) => toListed(modelId, owners.get(modelId)))
   if (profiles === undefined) return own
-  const { inferenceProfileSummaries } = readAnswer(profileSummaries, profiles, 'a list of inference profiles')
+  const { inferenceProfileSummaries } = parseReply(profileSummaries, profiles, 'a list of inference profiles')
   return [
     ...own,
     ...inferenceProfileSummaries.flatMap(({ inferenceProfileId: id, status, models: targets }) => {
       const model = targets?.[0]?.modelArn?.split('/').at(-1) ?? ''
-      return (status ?? 'ACTIVE') === 'ACTIVE' && owners.has(model) ? [listed(id, owners.get(model))] : []
+      return (status ?? 'ACTIVE') === 'ACTIVE' && owners.has(model) ? [toListed(id, owners.get(model))] : []
     }),
   ]
 }
 
-function listed(id: string, owner: string | undefined): ListedModel {
+function toListed(id: string, owner: string | undefined): ListedModel {
   return { id, type: 'llm', metadata: {}, ...(owner && { owned_by: owner }) }
 }
 
@@ -84,7 +84,7 @@ export const bedrock = defineRemoteInference({
     'Amazon Bedrock, over its OpenAI-compatible endpoint, with a Bedrock API key; models are listed by the AWS API of the region.',
   baseUrl: (config) => `https://bedrock-runtime.${config.region_name ?? 'us-east-2'}.amazonaws.com/openai/v1`,
   key: { header: 'aws_bearer_token_bedrock', alternatives: keyFields.slice(1), variable: 'AWS_BEARER_TOKEN_BEDROCK' },
-  namedKey: (config) => config.aws_bedrock_bearer_token,
+  configuredKey: (config) => config.aws_bedrock_bearer_token,
   capabilities: ['chat'],
   pricing: { catalogue: 'aws' },
   fields: {
@@ -112,19 +112,20 @@ export const bedrock = defineRemoteInference({
     enabledBy: ['AWS_BEARER_TOKEN_BEDROCK'],
     config: { api_key: '${env.AWS_BEARER_TOKEN_BEDROCK:=}', region_name: '${env.AWS_DEFAULT_REGION:=us-east-2}' },
   },
-  differs({ config, deps, authorize }) {
+  overrides({ config, deps, authorize }) {
     const { aws_access_key_id, aws_secret_access_key, aws_role_arn, aws_web_identity_token_file, profile_name } = config
     const wantsSigning = Boolean(aws_access_key_id ?? aws_secret_access_key ?? aws_role_arn ?? aws_web_identity_token_file ?? profile_name)
     const signsOnly = wantsSigning && !(config.api_key ?? config.api_token ?? config.aws_bedrock_bearer_token)
-    if (signsOnly) deps.log.warn({ provider: deps.id }, later)
+    if (signsOnly) deps.log.warn({ provider: deps.id }, signingUnsupported)
     return {
       authorize(call) {
-        if (signsOnly && !keyFields.some((field) => bringsField(call, field))) throw invalidRequest(later, { code: 'not_served_yet' })
+        if (signsOnly && !keyFields.some((field) => hasReadableField(call, field)))
+          throw invalidRequest(signingUnsupported, { code: 'not_served_yet' })
         return authorize(call)
       },
     }
   },
-  extend(provider, { root, ask }) {
+  wrap(provider, { root, fetchJson: ask }) {
     const api = controlPlaneOf(root)
     const list = async (call: Call): Promise<ListedModel[]> => {
       // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.

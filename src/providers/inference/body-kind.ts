@@ -4,7 +4,7 @@ import type { EgressBody } from '../../egress/egress.ts'
 export type BodyKind = 'events' | 'json' | 'html' | 'text' | 'empty'
 
 /** Bytes that are examined after leading white space. */
-const lookedAt = 16
+const examinedBytes = 16
 /** White space before a body; some servers send it to keep a connection alive. */
 const maxBlank = 65_536
 /** Lines of an event stream begin with one of these fields, or with a colon. */
@@ -20,13 +20,13 @@ export function kindOf(bytes: Uint8Array, isWhole: boolean): BodyKind | undefine
   if (first === 0x7b || first === 0x5b) return 'json'
   if (first === 0x3c) return 'html'
   if (first === 0x3a) return 'events'
-  const text = Buffer.from(bytes.subarray(start, start + lookedAt)).toString('latin1')
+  const text = Buffer.from(bytes.subarray(start, start + examinedBytes)).toString('latin1')
   if (!isWhole && someEventField.some((field) => field.length > text.length && field.startsWith(text))) return undefined
   return eventField.test(text) ? 'events' : 'text'
 }
 
 /** Reads a body until its kind is known; `content` is the body from its start. */
-export async function lookAt(content: EgressBody): Promise<{ kind: BodyKind; content: EgressBody }> {
+export async function detectKind(content: EgressBody): Promise<{ kind: BodyKind; content: EgressBody }> {
   const pieces: Uint8Array[] = []
   for (;;) {
     const read = await content.read()
@@ -34,12 +34,12 @@ export async function lookAt(content: EgressBody): Promise<{ kind: BodyKind; con
     // The first piece is nearly always enough.
     const bytes = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
     const kind = kindOf(bytes, read === undefined)
-    if (kind !== undefined) return { kind, content: new BegunBody(pieces, content) }
+    if (kind !== undefined) return { kind, content: new PartlyReadBody(pieces, content) }
   }
 }
 
 /** A body of which some pieces were read already. */
-class BegunBody implements EgressBody {
+class PartlyReadBody implements EgressBody {
   #pieces: readonly Uint8Array[]
   readonly #rest: EgressBody
 
@@ -80,5 +80,5 @@ export function bodyOf(bytes: Uint8Array): EgressBody {
     cancel: () => undefined,
     drain: () => undefined,
   }
-  return new BegunBody(bytes.length > 0 ? [bytes] : [], ended)
+  return new PartlyReadBody(bytes.length > 0 ? [bytes] : [], ended)
 }

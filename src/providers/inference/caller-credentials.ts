@@ -12,7 +12,7 @@ export function callerFields(names: readonly string[]) {
 const headerSafe = /^[\u0021-\u007e](?:[\u0020-\u007e]*[\u0021-\u007e])?$/
 
 /** What the caller's provider data say under a name; undefined when it is absent, null or empty. */
-function told(call: Call, name: string): unknown {
+function providerDataField(call: Call, name: string): unknown {
   const value = Object.hasOwn(call.providerData, name) ? call.providerData[name] : undefined
   return value === null || value === '' ? undefined : value
 }
@@ -23,8 +23,8 @@ function readable(value: unknown): string | undefined {
 }
 
 /** Whether the caller's provider data have a field that `fieldOf` can read. */
-export function bringsField(call: Call, name: string): boolean {
-  return readable(told(call, name)) !== undefined
+export function hasReadableField(call: Call, name: string): boolean {
+  return readable(providerDataField(call, name)) !== undefined
 }
 
 /**
@@ -32,7 +32,7 @@ export function bringsField(call: Call, name: string): boolean {
  * carry: somebody who brings a credential is not served with another one. The message tells the field's name and kind, never its value.
  */
 export function fieldOf(call: Call, name: string): string | undefined {
-  const value = told(call, name)
+  const value = providerDataField(call, name)
   if (value === undefined || (typeof value === 'string' && value.trim() === '')) return undefined
   const text = readable(value)
   if (text !== undefined) return text
@@ -41,13 +41,13 @@ export function fieldOf(call: Call, name: string): string | undefined {
 }
 
 /** Whether the caller names a URL of its own under `name`, be it readable or not: then nothing of it may go anywhere else. */
-export function namesUrl(call: Call, name: string): boolean {
-  return told(call, name) !== undefined
+export function hasUrl(call: Call, name: string): boolean {
+  return providerDataField(call, name) !== undefined
 }
 
 /** That URL. Throws ApiError 400 where it is none. */
 export function urlFieldOf(call: Call, name: string): CallerUrl {
-  const value = told(call, name)
+  const value = providerDataField(call, name)
   const source = { source: `the provider data's '${name}'`, code: 'invalid_provider_url' }
   return CallerUrl.parse(typeof value === 'string' ? value.trim() : '', source)
 }

@@ -3,7 +3,7 @@ import type { Call } from '../../call.ts'
 import type { ListedModel } from '../provider.ts'
 import { withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const embeddings = knownEmbeddings({ 'databricks-gte-large-en': [1024, 8192], 'databricks-bge-large-en': [1024, 512] })
 
@@ -12,8 +12,8 @@ const listing = z.looseObject({
 })
 
 /** A workspace's serving endpoints as models; those that serve no language model are left out. */
-export function parseListing(answer: unknown): ListedModel[] {
-  return readAnswer(listing, answer, 'a list of serving endpoints')
+export function parseListing(reply: unknown): ListedModel[] {
+  return parseReply(listing, reply, 'a list of serving endpoints')
     .endpoints.filter(({ task }) => !task || task.startsWith('llm/') || task.startsWith('agent/'))
     .map(({ name, task }) => {
       const known = embeddings(name)
@@ -35,7 +35,7 @@ export const databricks = defineRemoteInference({
     enabledBy: ['DATABRICKS_HOST'],
     config: { base_url: '${env.DATABRICKS_HOST:=}', api_token: '${env.DATABRICKS_TOKEN:=}' },
   },
-  extend(provider, { root, ask }) {
+  wrap(provider, { root, fetchJson: ask }) {
     const workspace = root.replace(/\/serving-endpoints$/, '')
     const list = async (call: Call): Promise<ListedModel[]> =>
       parseListing(await ask({ url: `${workspace}/api/2.0/serving-endpoints` }, call))

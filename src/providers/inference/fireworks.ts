@@ -11,7 +11,7 @@ export const fireworks = defineRemoteInference({
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'fireworks' },
   starter: hostedStarter('fireworks', 'FIREWORKS_API_KEY', { variable: 'FIREWORKS_BASE_URL', default: baseUrl }),
-  differs: () => ({
+  overrides: () => ({
     typeOf: knownEmbeddings({
       'nomic-ai/nomic-embed-text-v1.5': [768, 8192],
       'accounts/fireworks/models/qwen3-embedding-8b': [4096, 40_960],

@@ -4,7 +4,7 @@ import { JsonPatches } from '../../wire/json-patches.ts'
 import { Members, scanObject } from '../../wire/json-scan.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { FrameTemplate } from './frame-template.ts'
-import { isText, isTime } from './json-values.ts'
+import { isText, isTimestampAt } from './json-values.ts'
 
 const encoder = new TextEncoder()
 const keyId = encoder.encode('id')
@@ -85,7 +85,7 @@ export class FrameEditor implements FrameScan {
   }
 
   /** The stream's id and the model that answers, as JSON, once a frame has told them. */
-  get told(): { readonly id: Uint8Array | undefined; readonly model: Uint8Array | undefined } {
+  get upstreamFacts(): { readonly id: Uint8Array | undefined; readonly model: Uint8Array | undefined } {
     return { id: this.#id, model: this.#upstreamModel }
   }
 
@@ -128,7 +128,7 @@ export class FrameEditor implements FrameScan {
     this.#end = end
     this.#patches.clear()
     if (!scanObject(bytes, start, end, this.#members)) return false
-    this.#note()
+    this.#readMembers()
     return true
   }
 
@@ -156,9 +156,9 @@ export class FrameEditor implements FrameScan {
     const id = members.find(bytes, keyId)
     const created = members.find(bytes, keyCreated)
     const model = members.find(bytes, keyModel)
-    this.#id ??= this.#valueOf(id, isSomeText) ?? encodeJson(makeId(this.#idPrefix))
-    this.#created ??= this.#valueOf(created, isSomeTime) ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
-    this.#upstreamModel ??= this.#valueOf(model, isSomeText)
+    this.#id ??= this.#valueOf(id, isNonEmptyText) ?? encodeJson(makeId(this.#idPrefix))
+    this.#created ??= this.#valueOf(created, isTimestamp) ?? encoder.encode(String(Math.floor(Date.now() / 1000)))
+    this.#upstreamModel ??= this.#valueOf(model, isNonEmptyText)
     const before = out.length
     out.add(dataField)
     if (members.find(bytes, keyObject) < 0) this.#insert(fieldObject, this.#object)
@@ -240,40 +240,40 @@ export class FrameEditor implements FrameScan {
     this.#out.add(frameEnd)
   }
 
-  #note(): void {
+  #readMembers(): void {
     this.usage = this.error = this.choices = 0
     const members = this.#members
     const bytes = this.#bytes
     const usage = members.find(bytes, keyUsage)
     const error = members.find(bytes, keyError)
     const choices = members.find(bytes, keyChoices)
-    if (usage >= 0) this.#noteUsage(usage)
-    if (error >= 0) this.error = this.#unlessNull(error)
-    if (choices >= 0) this.#noteChoices(choices)
+    if (usage >= 0) this.#readUsage(usage)
+    if (error >= 0) this.error = this.#startUnlessNull(error)
+    if (choices >= 0) this.#readChoices(choices)
   }
 
-  #noteUsage(member: number): void {
-    this.usage = this.#unlessNull(member)
+  #readUsage(member: number): void {
+    this.usage = this.#startUnlessNull(member)
     this.usageEnd = this.#members.valueEnd(member)
   }
 
-  #noteChoices(member: number): void {
-    this.choices = this.#unlessNull(member)
+  #readChoices(member: number): void {
+    this.choices = this.#startUnlessNull(member)
     this.choicesEnd = this.#members.valueEnd(member)
   }
 
-  #unlessNull(member: number): number {
+  #startUnlessNull(member: number): number {
     const start = this.#members.valueStart(member)
     return this.#bytes[start] === 0x6e ? 0 : start
   }
 }
 
-function isSomeText(value: Uint8Array): boolean {
+function isNonEmptyText(value: Uint8Array): boolean {
   return isText(value, 0)
 }
 
-function isSomeTime(value: Uint8Array): boolean {
-  return isTime(value, 0, value.length)
+function isTimestamp(value: Uint8Array): boolean {
+  return isTimestampAt(value, 0, value.length)
 }
 
 export function makeId(prefix: string): string {

@@ -25,7 +25,7 @@ export const gemini = defineRemoteInference({
       project: '${env.GEMINI_AI_PROJECT:=}',
     },
   },
-  differs({ config, root, authorize }) {
+  overrides({ config, root, authorize }) {
     const token = config.access_token
     return {
       hasOwnKey: Boolean(root && (token ?? config.api_key ?? config.api_token)),

@@ -14,5 +14,5 @@ export const openaiCompatibleServer = defineRemoteInference({
       .nullish()
       .describe('What proves a stream whole: [DONE] (default), or a finish reason where the server sends no [DONE].'),
   },
-  differs: ({ config }) => ({ terminal: config.stream_terminal ?? 'done' }),
+  overrides: ({ config }) => ({ terminal: config.stream_terminal ?? 'done' }),
 })

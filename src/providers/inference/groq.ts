@@ -12,10 +12,10 @@ export const groq = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/openai/v1'),
   key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
   // Compound systems may be told which models they are made of.
-  furtherModels: { opaque: ['compound_custom'] },
+  fallbackModels: { opaque: ['compound_custom'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'groq' },
   // Models that are given tools call them all the same, which is then a 400: "Tool choice is none, but model called a tool".
-  differs: () => ({ excludeToolsWhenNone: true }),
+  overrides: () => ({ excludeToolsWhenNone: true }),
   starter: hostedStarter('groq', 'GROQ_API_KEY', { variable: 'GROQ_BASE_URL', default: baseUrl }),
 })

@@ -6,7 +6,7 @@ import type { InferenceProvider } from '../provider.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const managementUrl = 'https://api.endpoints.huggingface.cloud/v2'
 const hubUrl = 'https://huggingface.co'
@@ -15,10 +15,10 @@ const endpointSchema = z.looseObject({
   model: z.looseObject({ repository: z.string() }),
   status: z.looseObject({ state: z.string().optional(), url: z.string().nullish() }),
 })
-const whoSchema = z.looseObject({ name: z.string() })
+const accountSchema = z.looseObject({ name: z.string() })
 
 /** Asked again after this many milliseconds, for an endpoint may be made anew. */
-const keptFor = 300_000
+const cacheTime = 300_000
 
 /** An endpoint is named, and its address asked of Hugging Face when it is first needed. */
 export const hfEndpoint = defineRemoteInference({
@@ -36,15 +36,15 @@ export const hfEndpoint = defineRemoteInference({
     enabledBy: ['INFERENCE_ENDPOINT_NAME'],
     config: { endpoint_name: '${env.INFERENCE_ENDPOINT_NAME}', api_token: '${env.HF_API_TOKEN:=}' },
   },
-  extend(provider, { config, root, network, headers, deps, ask, authorize, configured }) {
+  wrap(provider, { config, root, network, headers, deps, fetchJson: ask, authorize, configured }) {
     let found: { endpoint: InferenceProvider; model: string; at: number } | undefined
 
-    const look = async (call: Call): Promise<NonNullable<typeof found>> => {
-      if (found && Date.now() - found.at < keptFor) return found
+    const resolveEndpoint = async (call: Call): Promise<NonNullable<typeof found>> => {
+      if (found && Date.now() - found.at < cacheTime) return found
       const name = config.endpoint_name.includes('/')
         ? config.endpoint_name
-        : `${readAnswer(whoSchema, await ask({ url: `${config.hub_url ?? hubUrl}/api/whoami-v2` }, call), 'an account').name}/${config.endpoint_name}`
-      const { model, status } = readAnswer(endpointSchema, await ask({ url: `${root}/endpoint/${name}` }, call), 'an endpoint')
+        : `${parseReply(accountSchema, await ask({ url: `${config.hub_url ?? hubUrl}/api/whoami-v2` }, call), 'an account').name}/${config.endpoint_name}`
+      const { model, status } = parseReply(endpointSchema, await ask({ url: `${root}/endpoint/${name}` }, call), 'an endpoint')
       if (!status.url) throw unavailable(`The Hugging Face endpoint '${name}' is ${status.state ?? 'not running'}.`, 30)
       const endpoint = openaiCompatible(
         {
@@ -65,11 +65,11 @@ export const hfEndpoint = defineRemoteInference({
 
     return {
       ...provider,
-      chat: async (request, call) => (await look(call)).endpoint.chat!(request, call),
-      completions: async (request, call) => (await look(call)).endpoint.completions!(request, call),
-      listModels: async (call) => [{ id: (await look(call)).model, type: 'llm', metadata: {} }],
+      chat: async (request, call) => (await resolveEndpoint(call)).endpoint.chat!(request, call),
+      completions: async (request, call) => (await resolveEndpoint(call)).endpoint.completions!(request, call),
+      listModels: async (call) => [{ id: (await resolveEndpoint(call)).model, type: 'llm', metadata: {} }],
       async checkHealth(call) {
-        await look(call)
+        await resolveEndpoint(call)
       },
     }
   },

@@ -22,6 +22,6 @@ export const hfServerless = defineRemoteInference({
     enabledBy: ['HF_API_TOKEN'],
     config: { huggingface_repo: '${env.INFERENCE_MODEL:=}', api_token: '${env.HF_API_TOKEN:=}' },
   },
-  differs: ({ config }) =>
+  overrides: ({ config }) =>
     config.huggingface_repo ? { parseModels: false, staticModels: [{ id: config.huggingface_repo, type: 'llm', metadata: {} }] } : {},
 })

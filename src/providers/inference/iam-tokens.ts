@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { Call } from '../../call.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { readAnswer } from './read-answer.ts'
-import { askUpstream } from './upstream-question.ts'
+import { parseReply } from './parse-reply.ts'
+import { fetchUpstreamJson } from './upstream-json.ts'
 
 interface Token {
   value: string
@@ -13,12 +13,12 @@ interface Token {
 }
 
 /** A token is not used in the last minute of its life. */
-const safety = 60_000
+const expiryMargin = 60_000
 /** Callers bring keys of their own: the oldest go when there are more. */
 const maxTokens = 1_000
 const exchangeTimeout = 30_000
 
-const answerSchema = z.looseObject({
+const tokenSchema = z.looseObject({
   access_token: z.string().min(1),
   /** Seconds since 1970. */
   expiration: z.number().optional(),
@@ -40,7 +40,7 @@ export class IamTokens {
   async for(key: string, call: Call): Promise<string> {
     const name = createHash('sha256').update(key).digest('base64')
     const kept = this.#tokens.get(name)
-    if (kept && Date.now() < kept.expires - safety) return kept.value
+    if (kept && Date.now() < kept.expires - expiryMargin) return kept.value
     const { value } = await untilAborted(this.#shared(name, key, call), call.signal)
     return value
   }
@@ -64,7 +64,7 @@ export class IamTokens {
   async #exchange(key: string, call: Call): Promise<Token> {
     const { url, network, deps } = this.#options
     const form = new URLSearchParams({ grant_type: 'urn:ibm:params:oauth:grant-type:apikey', apikey: key })
-    const answer = await askUpstream(
+    const reply = await fetchUpstreamJson(
       {
         url,
         method: 'POST',
@@ -78,7 +78,7 @@ export class IamTokens {
       deps,
       call,
     )
-    const { access_token, expiration, expires_in = 3_600 } = readAnswer(answerSchema, answer, 'a token of IBM Cloud IAM')
+    const { access_token, expiration, expires_in = 3_600 } = parseReply(tokenSchema, reply, 'a token of IBM Cloud IAM')
     return { value: access_token, expires: expiration === undefined ? Date.now() + expires_in * 1_000 : expiration * 1_000 }
   }
 }
@@ -86,8 +86,8 @@ export class IamTokens {
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason as Error)
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const leave = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', leave, { once: true })
-  work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  const onAbort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   return promise
 }

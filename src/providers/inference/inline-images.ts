@@ -7,10 +7,10 @@ import type { ProviderDeps } from '../provider.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
 /** What is fetched for one request. */
-const most = { images: 8, bytes: 20 * 1024 * 1024, milliseconds: 30_000 }
+const maxFetched = { images: 8, bytes: 20 * 1024 * 1024, milliseconds: 30_000 }
 
 /** The beginnings, in hex, of files of the types that models take. What the host says it is does not count. */
-const beginnings: Readonly<Record<string, RegExp>> = {
+const signatures: Readonly<Record<string, RegExp>> = {
   'image/png': /^89504e470d0a1a0a/,
   'image/jpeg': /^ffd8ff/,
   'image/gif': /^47494638(?:37|39)61/,
@@ -40,14 +40,14 @@ interface Fetching extends Pick<ProviderDeps, 'egress'> {
 }
 
 async function fetchAll(images: readonly ImageUrl[], fetching: Fetching): Promise<void> {
-  if (images.length > most.images) {
-    throw unfetched(
-      images[most.images]!.path,
-      `this provider takes images in the request itself, and no more than ${most.images} are fetched for one`,
+  if (images.length > maxFetched.images) {
+    throw imageNotFetched(
+      images[maxFetched.images]!.path,
+      `this provider takes images in the request itself, and no more than ${maxFetched.images} are fetched for one`,
     )
   }
-  const until = performance.now() + most.milliseconds
-  let left = most.bytes
+  const until = performance.now() + maxFetched.milliseconds
+  let left = maxFetched.bytes
   // One after the other, so that all together keep to the limit.
   for (const { url, path, replace } of images) {
     const bytes = await fetchOne(url, path, { ...fetching, maxBytes: left, timeout: Math.max(1, until - performance.now()) })
@@ -65,14 +65,14 @@ async function fetchOne(
     const { bytes } = await fetchDocument(egress, CallerUrl.parse(url, { source: `'${path}'` }), {
       ...limits,
       signal: call.signal,
-      headers: { accept: Object.keys(beginnings).join(', ') },
+      headers: { accept: Object.keys(signatures).join(', ') },
       checkHead(status) {
-        if (status !== 200) throw unfetched(path, `its host answered with status ${status}`)
+        if (status !== 200) throw imageNotFetched(path, `its host answered with status ${status}`)
       },
     })
     return bytes
   } catch (error) {
-    throw error instanceof EgressError ? unfetched(path, error.message, error) : error
+    throw error instanceof EgressError ? imageNotFetched(path, error.message, error) : error
   }
 }
 
@@ -87,13 +87,13 @@ function refuseImageWithoutUrl(param: string): never {
 
 function typeOf(bytes: Uint8Array): string | undefined {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 16)).toString('hex')
-  return Object.keys(beginnings).find((type) => beginnings[type]?.test(start))
+  return Object.keys(signatures).find((type) => signatures[type]?.test(start))
 }
 
 function wrongType(path: string): never {
-  throw unfetched(path, 'it is none of the types that are taken (PNG, JPEG, GIF, WebP)')
+  throw imageNotFetched(path, 'it is none of the types that are taken (PNG, JPEG, GIF, WebP)')
 }
 
-function unfetched(path: string, why: string, cause?: unknown): ApiError {
+function imageNotFetched(path: string, why: string, cause?: unknown): ApiError {
   return invalidRequest(`The image at ${path} could not be fetched: ${why}.`, { code: 'image_not_fetched', param: path, cause })
 }

@@ -8,7 +8,7 @@ export function isText(bytes: Uint8Array, at: number): boolean {
 }
 
 /** Whether a JSON value is a time in whole seconds after 1970. */
-export function isTime(bytes: Uint8Array, start: number, end: number): boolean {
+export function isTimestampAt(bytes: Uint8Array, start: number, end: number): boolean {
   return /^[1-9]\d{0,14}$/.test(textIn(bytes, start, end))
 }
 

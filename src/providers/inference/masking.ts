@@ -6,16 +6,16 @@ export interface Masker {
 }
 
 /** Shorter ones are no secrets, and would tear holes into ordinary words. */
-const shortestSecret = 4
+const minSecretLength = 4
 
 /** `secrets`: values of headers as they were sent; of `Bearer x` both the whole and `x` are hidden. */
-export function maskerOf(secrets: readonly string[]): Masker {
-  const spellings = [...new Set(secrets.flatMap(bare).flatMap(spelt))].toSorted((a, b) => b.length - a.length)
+export function createMasker(secrets: readonly string[]): Masker {
+  const spellings = [...new Set(secrets.flatMap(secretsOf).flatMap(spellingsOf))].toSorted((a, b) => b.length - a.length)
   const text = (plain: string): string => spellings.reduce((masked, spelling) => masked.replaceAll(spelling, '***'), plain)
   const value = (plain: unknown, depth = 0): unknown => {
     if (typeof plain === 'string') return text(plain)
     if (typeof plain !== 'object' || plain === null || spellings.length === 0) return plain
-    if (depth > deepest) return '…'
+    if (depth > maxDepth) return '…'
     if (Array.isArray(plain)) return plain.map((item) => value(item, depth + 1))
     return Object.fromEntries(Object.entries(plain).map(([key, item]) => [text(key), value(item, depth + 1)]))
   }
@@ -23,14 +23,14 @@ export function maskerOf(secrets: readonly string[]): Masker {
 }
 
 /** An error's body is never this deep; a hostile one is not followed. */
-const deepest = 100
+const maxDepth = 100
 
-function bare(secret: string): string[] {
+function secretsOf(secret: string): string[] {
   const scheme = /^[A-Za-z][\w-]* +(\S.*)$/.exec(secret)
-  return [secret.trim(), ...(scheme?.[1] ? [scheme[1].trim()] : [])].filter((candidate) => candidate.length >= shortestSecret)
+  return [secret.trim(), ...(scheme?.[1] ? [scheme[1].trim()] : [])].filter((candidate) => candidate.length >= minSecretLength)
 }
 
-function spelt(secret: string): string[] {
+function spellingsOf(secret: string): string[] {
   const escaped = JSON.stringify(secret).slice(1, -1)
   return [
     secret,

@@ -11,7 +11,7 @@ export const mistral = defineRemoteInference({
   capabilities: ['chat', 'embeddings'],
   pricing: { catalogue: 'mistral' },
   starter: hostedStarter('mistral', 'MISTRAL_API_KEY', { variable: 'MISTRAL_BASE_URL', default: baseUrl }),
-  differs: () => ({
+  overrides: () => ({
     // Usage comes with the last chunk unasked, and Mistral refuses fields that it does not know.
     streamUsage: false,
     typeOf: knownEmbeddings({ 'mistral-embed': [1024, 8192] }),

@@ -43,8 +43,8 @@ export const nvidia = defineRemoteInference({
     enabledBy: ['NVIDIA_API_KEY', 'NVIDIA_BASE_URL'],
     config: { base_url: `\${env.NVIDIA_BASE_URL:=${baseUrl}}`, api_key: '${env.NVIDIA_API_KEY:=}' },
   },
-  differs: () => ({ typeOf: embeddings }),
-  extend(provider, { config, root, ask }) {
+  overrides: () => ({ typeOf: embeddings }),
+  wrap(provider, { config, root, fetchJson: ask }) {
     const rerankers = config.rerank_model_to_url ?? (isHosted(root) ? hostedRerankers : {})
     const listed: ListedModel[] = Object.keys(rerankers).map((id) => ({ id, type: 'rerank', metadata: {} }))
     return {
@@ -57,8 +57,8 @@ export const nvidia = defineRemoteInference({
         const { query, items } = textsOf(body)
         const url = Object.hasOwn(rerankers, model) ? rerankers[model] : undefined
         const question = { model, query: { text: query }, passages: items.map((text) => ({ text })) }
-        const answer = await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call)
-        return fromRanking(answer, body.max_num_results, items.length)
+        const reply = await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call)
+        return fromRanking(reply, body.max_num_results, items.length)
       },
     }
   },

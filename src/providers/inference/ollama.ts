@@ -3,20 +3,20 @@ import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { localStarter } from './starter.ts'
 
-const usual = 'http://localhost:11434/v1'
+const defaultUrl = 'http://localhost:11434/v1'
 
 /** It takes images as `data:` URLs only: remote ones are fetched here, past the guard. A name without a tag means `:latest` to Ollama itself. */
 export const ollama = defineRemoteInference({
   type: 'remote::ollama',
   description: 'An Ollama server.',
-  baseUrl: usual,
+  baseUrl: defaultUrl,
   // Older files say `url: http://localhost:11434`.
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'ollama_api_key', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { local: true },
-  starter: localStarter('ollama', 'OLLAMA_URL', usual),
-  differs: ({ deps, network }) => ({
+  starter: localStarter('ollama', 'OLLAMA_URL', defaultUrl),
+  overrides: ({ deps, network }) => ({
     editRequest: inlineRemoteImages(deps, network),
     // It does not read tool_choice (ollama/ollama#17921).
     excludeToolsWhenNone: true,
@@ -28,7 +28,7 @@ export const ollama = defineRemoteInference({
       'nomic-embed-text:137m-v1.5-fp16': [768, 8192],
     }),
   }),
-  extend: (provider, { root, reach }) => ({
+  wrap: (provider, { root, ping: reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/api/ps` }, call),
   }),

@@ -1,7 +1,7 @@
 import type { Capability } from '../provider.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
-type Fields = Readonly<Record<string, unknown>>
+type MessageFields = Readonly<Record<string, unknown>>
 
 const none: readonly string[] = []
 const streamFields: readonly string[] = ['stream_options']
@@ -15,7 +15,7 @@ export function omittedFields(
   { streamUsage, excludeToolsWhenNone }: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>,
 ): readonly string[] {
   const stream = streamUsage === false ? streamFields : none
-  const { tool_choice: choice, messages } = body as Fields
+  const { tool_choice: choice, messages } = body as MessageFields
   if (excludeToolsWhenNone !== true || capability !== 'chat' || choice !== 'none' || holdsToolCalls(messages)) return stream
   return [...stream, ...toolFields]
 }
@@ -23,7 +23,7 @@ export function omittedFields(
 /** Whether a conversation has called tools: providers that check it (Anthropic, Bedrock) then require `tools`. */
 function holdsToolCalls(messages: unknown): boolean {
   if (!Array.isArray(messages)) return false
-  return (messages as Fields[]).some(({ role, tool_calls: calls, function_call: call, content }) => {
+  return (messages as MessageFields[]).some(({ role, tool_calls: calls, function_call: call, content }) => {
     if (role === 'tool' || role === 'function' || (call ?? undefined) !== undefined) return true
     if (Array.isArray(calls) && calls.length > 0) return true
     return (

@@ -20,7 +20,7 @@ export interface OpenAICompatibleOptions {
   /** What the upstream can do. */
   capabilities: readonly Exclude<Capability, 'rerank'>[]
   /** Fields by which this upstream takes another model than `model`, beside those that are looked at for every upstream. */
-  furtherModels?: Partial<FurtherModelFields>
+  fallbackModels?: Partial<FurtherModelFields>
   /** Paths that differ from OpenAI's, relative to the root. */
   paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
   /** Query parameters that every request carries; a function where they depend on the caller's data. */

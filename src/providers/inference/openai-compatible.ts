@@ -12,9 +12,9 @@ import type {
 } from '../provider.ts'
 import { toListedModels } from './listing.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
-import { isOpenrouter, openrouterModels } from './openrouter-models.ts'
-import { Relay } from './relay.ts'
-import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
+import { isOpenrouter, openrouterModels } from './openrouter-model-fields.ts'
+import { OpenAIRelay } from './relay.ts'
+import { fetchUpstreamJson, pingUpstream, type UpstreamRequest } from './upstream-json.ts'
 
 export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
@@ -25,14 +25,14 @@ const opaqueGatewayFields = ['context_window_fallbacks', 'content_policy_fallbac
 
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
-  const relay = new Relay(options, deps)
+  const relay = new OpenAIRelay(options, deps)
   const can = (capability: Capability): boolean => (options.capabilities as readonly Capability[]).includes(capability)
   const send =
     (capability: Capability) =>
     (request: ModelRequest<object>, call: Call): Promise<Reply> =>
       relay.send(capability, request, call)
 
-  const question = async (path: string, call: Call): Promise<Question> => {
+  const upstreamRequest = async (path: string, call: Call): Promise<UpstreamRequest> => {
     const authorization = await options.authorize(call)
     return {
       url: relay.url(path, call),
@@ -45,7 +45,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 
   const listModels = async (call: Call): Promise<ListedModel[]> => {
     if (options.parseModels === false) return [...(options.staticModels ?? [])]
-    return toListedModels(await askUpstream(await question(modelsPath, call), deps, call), options, deps)
+    return toListedModels(await fetchUpstreamJson(await upstreamRequest(modelsPath, call), deps, call), options, deps)
   }
 
   const checkHealth = async (call: Call): Promise<void> => {
@@ -55,7 +55,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
       return
     }
     try {
-      await reachUpstream(await question(path ?? modelsPath, call), deps, call)
+      await pingUpstream(await upstreamRequest(path ?? modelsPath, call), deps, call)
     } catch (error) {
       // No listing and no health path: that it answers at all, and does not refuse the key, is what can be known.
       const alive = path === undefined && error instanceof ApiError && error.provider && [400, 404, 405].includes(error.status)
@@ -76,7 +76,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 }
 
 /** The vendor's own fields, and those of the gateway that the operator's root leads to. */
-function furtherModelsOf({ baseUrl, furtherModels }: OpenAICompatibleOptions): FurtherModelFields {
+function furtherModelsOf({ baseUrl, fallbackModels: furtherModels }: OpenAICompatibleOptions): FurtherModelFields {
   const behind = typeof baseUrl === 'string' && isOpenrouter(baseUrl) ? openrouterModels : undefined
   return {
     named: [...gatewayFields, ...(furtherModels?.named ?? [])],

@@ -44,7 +44,7 @@ export const openai = defineRemoteInference({
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'openai' },
   starter: hostedStarter('openai', 'OPENAI_API_KEY', { variable: 'OPENAI_BASE_URL', default: baseUrl }),
-  differs: () => ({
+  overrides: () => ({
     editRequest: (request, capability) => (capability === 'embeddings' ? undefined : clampTokens(request.model, request.body)),
     typeOf(id) {
       const limit = outputLimit(id)

@@ -1,4 +1,4 @@
-import { openrouterModels } from './openrouter-models.ts'
+import { openrouterModels } from './openrouter-model-fields.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
 
@@ -10,7 +10,7 @@ export const openrouter = defineRemoteInference({
   baseUrl,
   key: { header: 'openrouter_api_key', variable: 'OPENROUTER_API_KEY' },
   // Wherever `base_url` leads: a mirror or a proxy of it is judged alike.
-  furtherModels: openrouterModels,
+  fallbackModels: openrouterModels,
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'openrouter', reportsCost: true },
   starter: hostedStarter('openrouter', 'OPENROUTER_API_KEY', { variable: 'OPENROUTER_BASE_URL', default: baseUrl }),

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { ListedModel } from '../provider.ts'
-import { bringsField } from './caller-credentials.ts'
+import { hasReadableField } from './caller-credentials.ts'
 import { forwardedHeaders, forwardHeaders } from './forwarded-headers.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const type = z.enum(['llm', 'embedding', 'rerank']).catch('llm')
 const metadata = z.record(z.string(), z.unknown()).nullish()
@@ -20,16 +20,16 @@ const entry = z.looseObject({
 const listing = z.looseObject({ data: z.array(entry) })
 
 /** The listing of another Corral, Llama Stack or OGX, old or new, or of anything that lists as OpenAI does. */
-export function parseListing(answer: unknown): ListedModel[] {
-  return readAnswer(listing, answer, 'a list of models').data.flatMap((model) => {
+export function parseListing(reply: unknown): ListedModel[] {
+  return parseReply(listing, reply, 'a list of models').data.flatMap((model) => {
     const id = model.identifier ?? model.id
     if (!id) return []
     const { model_type: kind, provider_id: _, provider_resource_id: __, ...custom } = model.custom_metadata ?? {}
-    const told = model.model_type ?? kind
+    const reported = model.model_type ?? kind
     return {
       id,
-      type: type.parse(told),
-      ...((told === null || told === undefined) && { typeIsGuess: true }),
+      type: type.parse(reported),
+      ...((reported === null || reported === undefined) && { typeIsGuess: true }),
       metadata: { ...custom, ...model.metadata },
       ...(model.created && { created: model.created }),
       ...(model.owned_by && { owned_by: model.owned_by }),
@@ -46,18 +46,18 @@ export const passthrough = defineRemoteInference({
   fields: {
     forward_headers: forwardHeaders.nullish().describe('Field of the provider data → header to send it as. Nothing else is forwarded.'),
   },
-  callerUrl: { field: 'passthrough_url', complete: withV1, refusedWithRoot: true },
+  callerUrl: { field: 'passthrough_url', complete: withV1, rejectedWithRoot: true },
   callerHeaders: (call, config) => forwardedHeaders(call, config.forward_headers),
   starter: {
     id: 'passthrough',
     enabledBy: ['PASSTHROUGH_URL'],
     config: { base_url: '${env.PASSTHROUGH_URL:=}', api_key: '${env.PASSTHROUGH_API_KEY:=}' },
   },
-  differs: ({ config }) => ({
+  overrides: ({ config }) => ({
     parseModels: parseListing,
     // Llama Stack ends its streams without [DONE].
     terminal: 'finish_reason',
     acceptsKeyOf: (call) =>
-      bringsField(call, 'passthrough_api_key') || Object.keys(forwardedHeaders(call, config.forward_headers)).length > 0,
+      hasReadableField(call, 'passthrough_api_key') || Object.keys(forwardedHeaders(call, config.forward_headers)).length > 0,
   }),
 })

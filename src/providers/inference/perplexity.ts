@@ -13,7 +13,7 @@ export const perplexity = defineRemoteInference({
   capabilities: ['chat'],
   pricing: { catalogue: 'perplexity', reportsCost: true },
   starter: hostedStarter('perplexity', 'PERPLEXITY_API_KEY', { variable: 'PERPLEXITY_BASE_URL', default: baseUrl }),
-  differs: () => ({
+  overrides: () => ({
     // Most of its models end their streams without [DONE], with usage on every chunk.
     terminal: 'finish_reason',
     streamUsage: false,

@@ -85,7 +85,7 @@ class RequestAdditions {
   /** Withdraws the additions that `error` names. False where it names none: the request is then not sent again. */
   withdraw(error: unknown): boolean {
     if (this.#active.size === 0 || !(error instanceof ApiError) || !isRefusal(error)) return false
-    const refused = [...this.#active].filter(([, { named }]) => mentions(error, named))
+    const refused = [...this.#active].filter(([, { mentionPattern }]) => mentions(error, mentionPattern))
     for (const [addition, { applied, withdrawn }] of refused) {
       this.#active.delete(addition)
       this.#withdrawn.push(addition)
@@ -168,8 +168,8 @@ function isRefusal({ status, provider }: ApiError): boolean {
   return status === 400 || status === 422 || (status === 502 && provider.status >= 200 && provider.status < 300)
 }
 
-function mentions({ message, param, provider }: ApiError, named: RegExp): boolean {
-  return named.test(message) || (param !== null && named.test(param)) || mentionedIn(provider?.body, named, 0)
+function mentions({ message, param, provider }: ApiError, mentionPattern: RegExp): boolean {
+  return mentionPattern.test(message) || (param !== null && mentionPattern.test(param)) || mentionedIn(provider?.body, mentionPattern, 0)
 }
 
 /** Members in which frameworks repeat the request that they refuse. */
@@ -177,9 +177,11 @@ const echoes = new Set(['input', 'request', 'ctx'])
 const maxDepth = 8
 
 /** Searches the names and texts of an error body of any form; it has at most 8 kB. */
-function mentionedIn(value: unknown, named: RegExp, depth: number): boolean {
-  if (typeof value === 'string') return named.test(value)
+function mentionedIn(value: unknown, mentionPattern: RegExp, depth: number): boolean {
+  if (typeof value === 'string') return mentionPattern.test(value)
   if (typeof value !== 'object' || value === null || depth > maxDepth) return false
-  if (Array.isArray(value)) return value.some((item) => mentionedIn(item, named, depth + 1))
-  return Object.entries(value).some(([key, inner]) => !echoes.has(key) && (named.test(key) || mentionedIn(inner, named, depth + 1)))
+  if (Array.isArray(value)) return value.some((item) => mentionedIn(item, mentionPattern, depth + 1))
+  return Object.entries(value).some(
+    ([key, inner]) => !echoes.has(key) && (mentionPattern.test(key) || mentionedIn(inner, mentionPattern, depth + 1)),
+  )
 }

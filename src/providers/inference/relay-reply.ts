@@ -4,10 +4,10 @@ import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
 import { textIn } from '../../wire/text-in.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
-import { isFault } from './fault.ts'
-import { isText, isTime } from './json-values.ts'
+import { isErrorBody } from './upstream-error-body.ts'
+import { isText, isTimestampAt } from './json-values.ts'
 import { makeId } from './frame-editor.ts'
-import { nonsense, toProviderError, type Upstream } from './upstream-error.ts'
+import { invalidResponse, toProviderError, type UpstreamIdentity } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
 
 const encoder = new TextEncoder()
@@ -35,11 +35,11 @@ const objects: Readonly<Partial<Record<Capability, Uint8Array>>> = {
   embeddings: encodeJson('list'),
 }
 
-export interface WholeReply {
-  upstream: Upstream
+export interface JsonReplyContext {
+  upstream: UpstreamIdentity
   /** The provider's HTTP status, for the fault that its body may be. */
   status: number
-  told: string
+  requestedModel: string
   capability: Capability
   /** Embeddings: how the caller wants the vectors; undefined: as they come. */
   encoding?: 'float' | 'base64' | undefined
@@ -50,19 +50,19 @@ export interface WholeReply {
  * the upstream left them out, and choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
  * disguise or no answer at all.
  */
-export function toJsonReply(body: Uint8Array, reply: WholeReply): JsonReply {
+export function toJsonReply(body: Uint8Array, reply: JsonReplyContext): JsonReply {
   const { upstream, capability } = reply
   const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
   const members = new Members()
   if (!scanObject(bytes, 0, bytes.length, members)) throw notJson(bytes, upstream)
   const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
-  if (main < 0) throw withoutMain(bytes, members, reply)
+  if (main < 0) throw missingMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
   const reported: unknown = usageAt < 0 ? undefined : JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt)))
   const usage = readUsage(reported)
-  const told = patched(bytes, members, reply)
-  if (capability !== 'embeddings') return { kind: 'json', bytes: told, usage, original: bytes }
-  return { kind: 'json', bytes: embeddingBytes(told, reply, countsInput(reported)), usage }
+  const requestedModel = patched(bytes, members, reply)
+  if (capability !== 'embeddings') return { kind: 'json', bytes: requestedModel, usage, original: bytes }
+  return { kind: 'json', bytes: embeddingBytes(requestedModel, reply, countsInput(reported)), usage }
 }
 
 /** Whether the usage of embeddings has the members that OpenAI's schema requires. */
@@ -72,23 +72,23 @@ function countsInput(usage: unknown): boolean {
   return typeof input === 'number' && typeof total === 'number'
 }
 
-function notJson(bytes: Uint8Array, upstream: Upstream): Error {
+function notJson(bytes: Uint8Array, upstream: UpstreamIdentity): Error {
   const start = decoder.decode(bytes.subarray(0, 200)).trimStart()
-  if (start === '') return nonsense(upstream, 'answered with an empty body')
-  return nonsense(
+  if (start === '') return invalidResponse(upstream, 'answered with an empty body')
+  return invalidResponse(
     upstream,
     start.startsWith('<') ? 'answered with an HTML page in place of JSON' : 'answered with something that is not a JSON object',
   )
 }
 
-function withoutMain(bytes: Uint8Array, members: Members, { upstream, status, capability }: WholeReply): Error {
+function missingMain(bytes: Uint8Array, members: Members, { upstream, status, capability }: JsonReplyContext): Error {
   const other = members.find(bytes, capability === 'embeddings' ? keys.choices : keys.data)
   const body = JSON.parse(decoder.decode(bytes)) as Record<string, unknown>
-  if (other < 0 && isFault(body)) return toProviderError(upstream, { status, body })
-  return nonsense(upstream, `answered without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
+  if (other < 0 && isErrorBody(body)) return toProviderError(upstream, { status, body })
+  return invalidResponse(upstream, `answered without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
 }
 
-interface Field {
+interface HeadField {
   key: Uint8Array
   value: Uint8Array
   /** Where it stands now; -1: nowhere. */
@@ -96,22 +96,22 @@ interface Field {
 }
 
 /** The fields at the top of an answer that must be another than they are. */
-function headOf(bytes: Uint8Array, members: Members, { told, capability }: WholeReply): Field[] {
-  const fields: Field[] = []
+function headOf(bytes: Uint8Array, members: Members, { requestedModel, capability }: JsonReplyContext): HeadField[] {
+  const fields: HeadField[] = []
   const object = objects[capability]
   if (capability === 'chat' || capability === 'completions') {
     const id = members.find(bytes, keys.id)
     const created = members.find(bytes, keys.created)
     const makeFrom = capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
     if (!hasText(bytes, members, id)) fields.push({ key: keys.id, value: encodeJson(makeId(makeFrom)), member: id })
-    if (created < 0 || !isTime(bytes, members.valueStart(created), members.valueEnd(created)))
+    if (created < 0 || !isTimestampAt(bytes, members.valueStart(created), members.valueEnd(created)))
       fields.push({ key: keys.created, value: encodeJson(Math.floor(Date.now() / 1000)), member: created })
   }
   if (object !== undefined) {
     const member = members.find(bytes, keys.object)
     if (member < 0 || !members.hasValue(member, bytes, object)) fields.push({ key: keys.object, value: object, member })
   }
-  fields.push({ key: keys.model, value: encodeJson(told), member: members.find(bytes, keys.model) })
+  fields.push({ key: keys.model, value: encodeJson(requestedModel), member: members.find(bytes, keys.model) })
   return fields
 }
 
@@ -120,7 +120,7 @@ function hasText(bytes: Uint8Array, members: Members, member: number): boolean {
 }
 
 /** Each field in its place, and at the object's start where it has none. The object is not empty. */
-function patched(bytes: Uint8Array, members: Members, reply: WholeReply): Uint8Array {
+function patched(bytes: Uint8Array, members: Members, reply: JsonReplyContext): Uint8Array {
   const patches = new JsonPatches()
   for (const { key, value, member } of headOf(bytes, members, reply)) {
     if (member >= 0) patches.replace(members.valueStart(member), members.valueEnd(member), value)
@@ -130,7 +130,7 @@ function patched(bytes: Uint8Array, members: Members, reply: WholeReply): Uint8A
   if (capability === 'chat' || capability === 'completions') {
     const repair = new ChoicesRepair(choicesForms[capability], patches)
     const choices = members.find(bytes, keys.choices)
-    if (!repair.examine(bytes, members.valueStart(choices))) throw nonsense(upstream, "sent a response whose 'choices' are invalid")
+    if (!repair.examine(bytes, members.valueStart(choices))) throw invalidResponse(upstream, "sent a response whose 'choices' are invalid")
   }
   const out = new Splice()
   out.add(bytes, patches.write(out, bytes, 0))
@@ -147,12 +147,12 @@ interface EmbeddingItem {
  * Vectors in the encoding that was asked for, each with its `object` and `index`, and usage even where the upstream counts none. Parsed only when
  * something must change; what the first vector is like, all are.
  */
-function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: WholeReply, hasUsage: boolean): Uint8Array {
+function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: JsonReplyContext, hasUsage: boolean): Uint8Array {
   const members = new Members()
   scanObject(bytes, 0, bytes.length, members)
   const data = members.find(bytes, keys.data)
   const start = members.valueStart(data)
-  if (bytes[start] !== openBracket) throw nonsense(upstream, "sent embeddings whose 'data' is not a list")
+  if (bytes[start] !== openBracket) throw invalidResponse(upstream, "sent embeddings whose 'data' is not a list")
   if (hasUsage && isEmbedding(bytes, start, encoding)) return bytes
   const body = JSON.parse(decoder.decode(bytes)) as { data: (EmbeddingItem | null)[]; usage?: unknown }
   for (const [at, item] of body.data.entries()) {
@@ -166,26 +166,26 @@ function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: WholeReply, h
 }
 
 /** Whether the first vector of the list is as the caller wants it; true, too, of what is no vector at all. */
-function isEmbedding(bytes: Uint8Array, dataStart: number, wanted: WholeReply['encoding']): boolean {
+function isEmbedding(bytes: Uint8Array, dataStart: number, encoding: JsonReplyContext['encoding']): boolean {
   const first = bytes.indexOf(0x7b, dataStart)
   const members = new Members()
   if (first < 0 || !scanObject(bytes, first, endOfValue(bytes, first), members)) return true
   const embedding = members.find(bytes, keys.embedding)
   if (embedding < 0) return true
   const start = bytes[members.valueStart(embedding)]
-  if (wanted && start === (wanted === 'float' ? quote : 0x5b)) return false
+  if (encoding && start === (encoding === 'float' ? quote : 0x5b)) return false
   const index = members.find(bytes, keys.index)
   return hasText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }
 
 /** Floats ↔ base64 of their little-endian 32-bit form; anything else, such as a list of vectors, is left alone. */
-function recoded(embedding: unknown, wanted: WholeReply['encoding']): unknown {
-  if (wanted === 'base64' && Array.isArray(embedding) && typeof embedding[0] === 'number') {
+function recoded(embedding: unknown, encoding: JsonReplyContext['encoding']): unknown {
+  if (encoding === 'base64' && Array.isArray(embedding) && typeof embedding[0] === 'number') {
     const view = new DataView(new ArrayBuffer(embedding.length * 4))
     for (const [at, value] of (embedding as number[]).entries()) view.setFloat32(at * 4, value, true)
     return Buffer.from(view.buffer).toString('base64')
   }
-  if (wanted === 'float' && typeof embedding === 'string') {
+  if (encoding === 'float' && typeof embedding === 'string') {
     const bytes = Buffer.from(embedding, 'base64')
     return Array.from({ length: Math.floor(bytes.length / 4) }, (_, at) => bytes.readFloatLE(at * 4))
   }

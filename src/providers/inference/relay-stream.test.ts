@@ -23,13 +23,13 @@ function bodyOf(pieces: readonly Uint8Array[]): EgressBody {
 async function relayed(pieces: readonly Uint8Array[]): Promise<{ text: string; failure: string | undefined }> {
   const stream = new RelayStream(bodyOf(pieces), {
     upstream: { id: 'up', secrets: [] },
-    told: 'up/m',
+    requestedModel: 'up/m',
     idPrefix: 'chatcmpl-',
     object: 'chat.completion.chunk',
     withholdUsage: true,
     terminal: 'done',
     choices: 1,
-    patience: 60_000,
+    keepAliveTimeout: 60_000,
     idleTimeout: 60_000,
     request: { capability: 'chat', body: {}, bytes: 2 },
     slab: new Slab(),

@@ -3,17 +3,17 @@ import { type Asked, likelyInput, likelyOutput } from '../../quota/estimate.ts'
 import type { Slab } from '../../wire/byte-writer.ts'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
-import { isFault } from './fault.ts'
+import { isErrorBody } from './upstream-error-body.ts'
 import { FrameEditor } from './frame-editor.ts'
 import { startTimer, type StartTimer } from './timer.ts'
-import { cutOff, nonsense, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { streamInterrupted, invalidResponse, toProviderError, toTransportError, type UpstreamIdentity } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
 
 /** Milliseconds without a frame after which a stream whose choices all have their finish reason is at its end. */
-const endPatience = 2_000
+const endTimeout = 2_000
 
 /** The largest frame that passes: an image or a long tool call can be megabytes. */
-const largestFrame = 16 * 1024 * 1024
+const maxFrameSize = 16 * 1024 * 1024
 
 /** A whole response as the frames of a stream. */
 export interface ConvertedReply {
@@ -22,10 +22,10 @@ export interface ConvertedReply {
   usage: Usage | undefined
 }
 
-export interface RelayOptions {
-  upstream: Upstream
+export interface RelayStreamOptions {
+  upstream: UpstreamIdentity
   /** The model as the caller knows it. */
-  told: string
+  requestedModel: string
   /** How the stream's id begins where the upstream has none. */
   idPrefix: string
   /** What its chunks are called where the upstream does not say. */
@@ -37,7 +37,7 @@ export interface RelayOptions {
   /** How many choices were requested. */
   choices: number
   /** Milliseconds that nothing but comments may come for: they show that the upstream lives, not that it works. */
-  patience: number
+  keepAliveTimeout: number
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number
   /** The request, for an estimate of its input tokens. */
@@ -62,15 +62,15 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   readonly frames = this
   readonly facts: StreamFacts
   readonly #body: EgressBody
-  readonly #options: RelayOptions
-  readonly #splitter = new FrameSplitter(largestFrame)
+  readonly #options: RelayStreamOptions
+  readonly #splitter = new FrameSplitter(maxFrameSize)
   readonly #editor: FrameEditor
   /** When the first comment since the last frame came. */
-  #quietSince: number | undefined
+  #keepAlivesSince: number | undefined
   /** Bytes handed out. */
   #bytes = 0
   /** Frames before the first with content. */
-  #silentFrames = 0
+  #emptyFrames = 0
   /** Stops the timer that runs while only the end is missing. */
   #stopEndTimer: (() => void) | undefined
   /** The upstream kept the connection open after the last finish reason. */
@@ -79,15 +79,15 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #hasEnded = false
   /** Thrown once what came before it has been handed out. */
   #failure: unknown
-  #over = false
+  #isOver = false
   /** The first byte of the body has been examined. */
-  #isJudged = false
+  #isExamined = false
 
-  constructor(body: EgressBody, options: RelayOptions) {
+  constructor(body: EgressBody, options: RelayStreamOptions) {
     this.#body = body
     this.#options = options
     this.facts = options.facts ?? { usage: undefined, firstTokenAt: undefined, frames: 0 }
-    this.#editor = new FrameEditor(options.told, options.idPrefix, options.object, options.slab)
+    this.#editor = new FrameEditor(options.requestedModel, options.idPrefix, options.object, options.slab)
   }
 
   get idleTimeout(): number {
@@ -96,55 +96,55 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
 
   async next(): Promise<IteratorResult<Uint8Array, void>> {
     for (;;) {
-      if (this.#over) return this.#last()
-      if (!this.#stopEndTimer && this.#editor.repairs.isFinished(this.#options.choices)) this.#awaitEnd()
+      if (this.#isOver) return this.#finalResult()
+      if (!this.#stopEndTimer && this.#editor.repairs.isFinished(this.#options.choices)) this.#startEndTimer()
       const { frames } = this.facts
       let pieces: readonly Uint8Array[] | undefined
       try {
         pieces = await this.#body.read()
       } catch (error) {
-        this.#cut(error)
+        this.#readFailed(error)
       }
-      const convert = this.#isJudged ? undefined : this.#judge(pieces)
+      const convert = this.#isExamined ? undefined : this.#examine(pieces)
       if (pieces && convert) return this.#converted(pieces, convert)
-      if (pieces && !this.#over) this.#take(pieces)
-      else if (!this.#over) this.#close()
-      if (this.#stopEndTimer && (this.#over || this.facts.frames !== frames)) this.#disarm()
+      if (pieces && !this.#isOver) this.#take(pieces)
+      else if (!this.#isOver) this.#close()
+      if (this.#stopEndTimer && (this.#isOver || this.facts.frames !== frames)) this.#clearEndTimer()
       if (this.#editor.written > 0) {
-        this.#quietSince = undefined
+        this.#keepAlivesSince = undefined
         const value = this.#editor.take()
         this.#bytes += value.length
         return { done: false, value }
       }
-      this.#checkPatience()
+      this.#checkKeepAliveTimeout()
     }
   }
 
   async return(): Promise<IteratorResult<Uint8Array, void>> {
-    this.#over = true
+    this.#isOver = true
     this.#failure = undefined
-    this.#disarm()
+    this.#clearEndTimer()
     this.#body.cancel()
     return { done: true, value: undefined }
   }
 
   /** JSON and HTML are recognized by their first byte. Returns how to convert the body where it is JSON. */
-  #judge(pieces: readonly Uint8Array[] | undefined): RelayOptions['convert'] {
+  #examine(pieces: readonly Uint8Array[] | undefined): RelayStreamOptions['convert'] {
     const { convert, upstream } = this.#options
     const first = convert ? firstByte(pieces ?? noPieces) : 0
-    this.#isJudged = first !== undefined
+    this.#isExamined = first !== undefined
     if (first === openBrace || first === openBracket) return convert
-    if (first === lessThan) this.#fail(nonsense(upstream, 'sent an HTML page instead of a stream'))
+    if (first === lessThan) this.#fail(invalidResponse(upstream, 'sent an HTML page instead of a stream'))
     return undefined
   }
 
   async #converted(
     pieces: readonly Uint8Array[],
-    convert: NonNullable<RelayOptions['convert']>,
+    convert: NonNullable<RelayStreamOptions['convert']>,
   ): Promise<IteratorResult<Uint8Array, void>> {
-    this.#over = true
+    this.#isOver = true
     try {
-      const rest = await this.#body.bytes(largestFrame)
+      const rest = await this.#body.bytes(maxFrameSize)
       const { frames, count, usage } = convert(Buffer.concat([...pieces, rest]))
       Object.assign(this.facts, { usage, firstTokenAt: performance.now(), frames: count, complete: true })
       return { done: false, value: frames }
@@ -154,20 +154,20 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   }
 
   /** Only usage and `[DONE]` may still arrive. A frame that arrives in time stops the timer. */
-  #awaitEnd(): void {
-    this.#stopEndTimer = (this.#options.startTimer ?? startTimer)(endPatience, () => {
+  #startEndTimer(): void {
+    this.#stopEndTimer = (this.#options.startTimer ?? startTimer)(endTimeout, () => {
       this.#endIsOverdue = true
       // The read that waits then ends as if the body did.
       this.#body.cancel()
     })
   }
 
-  #disarm(): void {
+  #clearEndTimer(): void {
     this.#stopEndTimer?.()
     this.#stopEndTimer = undefined
   }
 
-  #last(): IteratorResult<Uint8Array, void> {
+  #finalResult(): IteratorResult<Uint8Array, void> {
     const failure = this.#failure
     if (failure === undefined) return { done: true, value: undefined }
     this.#failure = undefined
@@ -175,45 +175,47 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   }
 
   /** After pieces without a frame: what comes often enough to be no silence is looked at only here. */
-  #checkPatience(): void {
-    if (this.#over) return
-    const { patience, upstream } = this.#options
+  #checkKeepAliveTimeout(): void {
+    if (this.#isOver) return
+    const { keepAliveTimeout, upstream } = this.#options
     const now = performance.now()
-    this.#quietSince ??= now
-    if (now - this.#quietSince < patience) return
-    this.#fail(toTransportError(upstream, new EgressError('timeout', `nothing but signs of life came for ${patience / 1000} s`)))
+    this.#keepAlivesSince ??= now
+    if (now - this.#keepAlivesSince < keepAliveTimeout) return
+    this.#fail(toTransportError(upstream, new EgressError('timeout', `nothing but signs of life came for ${keepAliveTimeout / 1000} s`)))
   }
 
   /** The upstream's body broke off, or the caller left. */
-  #cut(error: unknown): void {
-    if (error instanceof EgressError && this.#isWhole()) return
+  #readFailed(error: unknown): void {
+    if (error instanceof EgressError && this.#isComplete()) return
     const { upstream } = this.#options
-    this.#fail(error instanceof EgressError && error.reason === 'cut' ? cutOff(upstream, error) : toTransportError(upstream, error))
+    this.#fail(
+      error instanceof EgressError && error.reason === 'cut' ? streamInterrupted(upstream, error) : toTransportError(upstream, error),
+    )
   }
 
   #take(pieces: readonly Uint8Array[]): void {
     const splitter = this.#splitter
     try {
       for (const piece of pieces) {
-        const from = splitter.idle ? this.#skimAlike(piece, 0) : 0
+        const from = splitter.idle ? this.#relayAlike(piece, 0) : 0
         if (from === piece.length) continue
         splitter.push(piece, from)
         while (splitter.next()) {
           this.#frame()
           // After an error or the end nothing more is passed on, alike or not.
-          if (this.#over) return
+          if (this.#isOver) return
           const { boundary } = splitter
-          if (boundary >= 0) splitter.skipTo(this.#skimAlike(piece, boundary))
+          if (boundary >= 0) splitter.skipTo(this.#relayAlike(piece, boundary))
         }
       }
     } catch (error) {
       if (!(error instanceof FrameTooLarge)) throw error
-      this.#fail(nonsense(this.#options.upstream, `sent a frame of more than ${largestFrame} bytes`, error))
+      this.#fail(invalidResponse(this.#options.upstream, `sent a frame of more than ${maxFrameSize} bytes`, error))
     }
   }
 
   /** Most frames of a stream differ in their text alone: those go the short way, as many as there are in a row. Returns where they end. */
-  #skimAlike(piece: Uint8Array, from: number): number {
+  #relayAlike(piece: Uint8Array, from: number): number {
     const { facts } = this
     if (facts.firstTokenAt === undefined) return from
     const editor = this.#editor
@@ -228,9 +230,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     this.#hasEnded = true
     if (this.#endIsOverdue) this.#estimateUsage()
     else if (this.#splitter.flush()) this.#frame()
-    if (this.#over) return
-    if (!this.#endIsOverdue && !this.#isWhole()) return this.#fail(cutOff(this.#options.upstream))
-    this.#over = true
+    if (this.#isOver) return
+    if (!this.#endIsOverdue && !this.#isComplete()) return this.#fail(streamInterrupted(this.#options.upstream))
+    this.#isOver = true
     this.facts.complete = true
     this.#editor.writeData(doneData)
   }
@@ -241,7 +243,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     const { request, withholdUsage } = this.#options
     if (facts.usage) return
     const text = this.#bytes - facts.frames * this.#editor.envelope
-    const output = facts.firstTokenAt === undefined ? 0 : likelyOutput(facts.frames - this.#silentFrames, text)
+    const output = facts.firstTokenAt === undefined ? 0 : likelyOutput(facts.frames - this.#emptyFrames, text)
     const input = likelyInput(request)
     facts.usage = { input, output, estimated: true }
     if (withholdUsage) return
@@ -249,12 +251,12 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     this.#editor.writeChunk(encoder.encode(`"choices":[],"usage":${JSON.stringify(usage)}`))
   }
 
-  #isWhole(): boolean {
+  #isComplete(): boolean {
     return this.#options.terminal === 'finish_reason' && this.#editor.repairs.isFinished(this.#options.choices)
   }
 
   #fail(failure: unknown): void {
-    this.#over = true
+    this.#isOver = true
     this.#failure = failure
     this.#body.cancel()
   }
@@ -277,7 +279,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #data(bytes: Uint8Array, start: number, end: number): void {
     if (start >= end) return
     if (isDone(bytes, start, end)) {
-      this.#over = true
+      this.#isOver = true
       this.facts.complete = true
       this.#editor.writeData(doneData)
       this.#body.drain()
@@ -289,15 +291,15 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     if (editor.error !== 0) return this.#error(bytes.subarray(start, end))
     if (editor.choices === 0) {
       const frame = parse(bytes, start, end)
-      if (isFault(frame)) return this.#error(bytes.subarray(start, end))
+      if (isErrorBody(frame)) return this.#error(bytes.subarray(start, end))
     }
     facts.frames += 1
     if (facts.firstTokenAt === undefined && editor.choices !== 0 && hasContent(parse(bytes, editor.choices, editor.choicesEnd))) {
       facts.firstTokenAt = performance.now()
-      this.#silentFrames = facts.frames - 1
+      this.#emptyFrames = facts.frames - 1
     }
     if (editor.usage !== 0 && this.#usage(bytes)) return
-    if (!editor.repair()) return this.#fail(nonsense(this.#options.upstream, "sent a chunk whose 'choices' are invalid"))
+    if (!editor.repair()) return this.#fail(invalidResponse(this.#options.upstream, "sent a chunk whose 'choices' are invalid"))
     this.#noteFacts()
     editor.write()
   }
@@ -313,11 +315,11 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** For telemetry: why the model ended, and once what the stream is called. Frames that differ in their text alone do not come here. */
   #noteFacts(): void {
     const { facts } = this
-    const { finishReasons, told } = this.#editor
-    facts.id ??= textOf(told.id)
-    facts.model ??= textOf(told.model)
+    const { finishReasons, upstreamFacts: requestedModel } = this.#editor
+    facts.id ??= textOf(requestedModel.id)
+    facts.model ??= textOf(requestedModel.model)
     for (const reason of finishReasons) {
-      if ((facts.finishReasons?.length ?? 0) < mostReasons) (facts.finishReasons ??= []).push(reason)
+      if ((facts.finishReasons?.length ?? 0) < maxReasons) (facts.finishReasons ??= []).push(reason)
     }
   }
 
@@ -329,7 +331,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #malformed(): void {
     const { upstream } = this.#options
     // The last frame of a body that breaks off is incomplete.
-    this.#fail(this.#hasEnded ? cutOff(upstream) : nonsense(upstream, 'sent a frame in its stream that is not a JSON object'))
+    this.#fail(
+      this.#hasEnded ? streamInterrupted(upstream) : invalidResponse(upstream, 'sent a frame in its stream that is not a JSON object'),
+    )
   }
 }
 
@@ -345,7 +349,7 @@ function firstByte(pieces: readonly Uint8Array[]): number | undefined {
 }
 
 /** Of one stream. */
-const mostReasons = 16
+const maxReasons = 16
 
 /** The text that a JSON value is. */
 function textOf(json: Uint8Array | undefined): string | undefined {

@@ -13,23 +13,30 @@ import { Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
 import { base64Embeddings, usageInStreams } from './additions.ts'
-import { bodyOf, kindOf, lookAt } from './body-kind.ts'
-import { isFault } from './fault.ts'
+import { bodyOf, kindOf, detectKind } from './body-kind.ts'
+import { isErrorBody } from './upstream-error-body.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { omittedFields } from './omitted-fields.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
-import { toJsonReply, type WholeReply } from './relay-reply.ts'
-import { type ConvertedReply, type RelayOptions, RelayStream } from './relay-stream.ts'
+import { toJsonReply, type JsonReplyContext } from './relay-reply.ts'
+import { type ConvertedReply, type RelayStreamOptions, RelayStream } from './relay-stream.ts'
 import { toRequestBytes } from './request-bytes.ts'
-import { StreamFold } from './stream-to-whole.ts'
-import { cutOff, nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
-import { credentialsIn } from './upstream-question.ts'
+import { StreamFold } from './stream-to-json.ts'
+import {
+  streamInterrupted,
+  invalidResponse,
+  readProviderError,
+  toProviderError,
+  toTransportError,
+  type UpstreamIdentity,
+} from './upstream-error.ts'
+import { credentialsIn } from './upstream-json.ts'
 import { credentialsInUrl } from './url-credentials.ts'
 import { endpointOf, traceHeaders } from './trace-headers.ts'
-import { toChunks, type WholeCompletion } from './whole-to-stream.ts'
+import { toChunks, type JsonCompletion } from './json-to-stream.ts'
 
 /** The largest whole answer: embeddings of many texts are megabytes. */
-const largestReply = 64 * 1024 * 1024
+const maxReplySize = 64 * 1024 * 1024
 
 const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
 const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
@@ -46,40 +53,40 @@ interface RequestFields {
 }
 
 /** Whom a request went to. What of it is secret is put together only where there is something to hide it from. */
-class AskedUpstream implements Upstream {
+class RequestUpstream implements UpstreamIdentity {
   readonly id: string
   readonly #authorization: Readonly<Record<string, string>>
   readonly #extra: Readonly<Record<string, string>> | undefined
-  readonly #inUrl: readonly string[] | CallerUrl
+  readonly #url: readonly string[] | CallerUrl
 
   constructor(
     id: string,
     authorization: Readonly<Record<string, string>>,
     extra: Readonly<Record<string, string>> | undefined,
-    inUrl: readonly string[] | CallerUrl,
+    url: readonly string[] | CallerUrl,
   ) {
     this.id = id
     this.#authorization = authorization
     this.#extra = extra
-    this.#inUrl = inUrl
+    this.#url = url
   }
 
   get secrets(): readonly string[] {
-    const inUrl = 'url' in this.#inUrl ? credentialsInUrl(this.#inUrl) : this.#inUrl
-    return [...Object.values(this.#authorization), ...(this.#extra ? credentialsIn(this.#extra) : []), ...inUrl]
+    const url = 'url' in this.#url ? credentialsInUrl(this.#url) : this.#url
+    return [...Object.values(this.#authorization), ...(this.#extra ? credentialsIn(this.#extra) : []), ...url]
   }
 }
 
-interface Exchange {
+interface RelayExchange {
   capability: Capability
   request: ModelRequest<RequestFields>
-  upstream: Upstream
+  upstream: UpstreamIdentity
   /** Where the stream's facts are stored. Default: a new object. */
   facts?: StreamFacts | undefined
 }
 
 /** Sends requests to one upstream and hands its answers on. */
-export class Relay {
+export class OpenAIRelay {
   readonly #options: OpenAICompatibleOptions
   readonly #deps: ProviderDeps
   /** Undefined where it depends on the call. */
@@ -125,7 +132,7 @@ export class Relay {
     const extra = this.headers(call)
     const streams = request.body.stream === true && capability !== 'embeddings'
     const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
-    const upstream = new AskedUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
+    const upstream = new RequestUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
     const headers = { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization }
     const omitted = omittedFields(request.body, capability, options)
     return sendWithAdditions(this.#additions.for(request, capability), async (additions, facts) => {
@@ -153,37 +160,37 @@ export class Relay {
     return traceHeaders(call.trace, trace.spanId)
   }
 
-  async #stream(response: EgressResponse, exchange: Exchange): Promise<Reply> {
+  async #stream(response: EgressResponse, exchange: RelayExchange): Promise<Reply> {
     const { upstream } = exchange
     // `RelayStream` examines a declared event stream once its first bytes arrive: the caller gets the head before.
     if (isEventStream(response.headers)) {
-      const convert: RelayOptions['convert'] = (body) => toFrames(body, response, exchange)
+      const convert: RelayStreamOptions['convert'] = (body) => toFrames(body, response, exchange)
       return this.#relayed(response.content, exchange, { withholdUsage: !wantsUsage(exchange), convert })
     }
-    const { kind, content } = await lookAt(response.content)
+    const { kind, content } = await detectKind(response.content)
     if (kind === 'events') return this.#relayed(content, exchange, { withholdUsage: !wantsUsage(exchange) })
-    if (kind === 'json') return toStreamReply(toFrames(await content.bytes(largestReply), response, exchange))
+    if (kind === 'json') return toStreamReply(toFrames(await content.bytes(maxReplySize), response, exchange))
     content.cancel()
-    if (kind === 'empty') throw cutOff(upstream)
-    throw nonsense(upstream, `sent ${kind === 'html' ? 'an HTML page' : 'text'} instead of a stream`)
+    if (kind === 'empty') throw streamInterrupted(upstream)
+    throw invalidResponse(upstream, `sent ${kind === 'html' ? 'an HTML page' : 'text'} instead of a stream`)
   }
 
   #relayed(
     content: EgressBody,
-    exchange: Exchange,
-    { withholdUsage, convert }: Pick<RelayOptions, 'withholdUsage' | 'convert'>,
+    exchange: RelayExchange,
+    { withholdUsage, convert }: Pick<RelayStreamOptions, 'withholdUsage' | 'convert'>,
   ): RelayStream {
     const { capability, request, upstream, facts } = exchange
     return new RelayStream(content, {
       upstream,
-      told: request.requestedModel,
+      requestedModel: request.requestedModel,
       idPrefix: idPrefix(capability),
       object: capability === 'chat' ? 'chat.completion.chunk' : 'text_completion',
       withholdUsage,
       convert,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
-      patience: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
+      keepAliveTimeout: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
       request: { capability, body: request.body, bytes: request.bytes.length },
       startTimer: this.#options.startTimer,
@@ -192,63 +199,65 @@ export class Relay {
     })
   }
 
-  async #whole(response: EgressResponse, exchange: Exchange): Promise<Reply> {
+  async #whole(response: EgressResponse, exchange: RelayExchange): Promise<Reply> {
     const { status, headers } = response
     let { content } = response
     // A body of known length that is declared as JSON is read in one go: it ends. So are embeddings, which can be megabytes.
     if (isEventStream(headers) || (headers.get('content-length') === null && exchange.capability !== 'embeddings')) {
-      const looked = await lookAt(content)
-      content = looked.content
-      if (looked.kind === 'events') return this.#folded(content, exchange, status)
+      const examined = await detectKind(content)
+      content = examined.content
+      if (examined.kind === 'events') return this.#folded(content, exchange, status)
     }
-    const body = await content.bytes(largestReply)
-    return kindOf(body, true) === 'events' ? this.#folded(bodyOf(body), exchange, status) : toJsonReply(body, wholeReply(exchange, status))
+    const body = await content.bytes(maxReplySize)
+    return kindOf(body, true) === 'events'
+      ? this.#folded(bodyOf(body), exchange, status)
+      : toJsonReply(body, jsonReplyContext(exchange, status))
   }
 
   /** Folds a stream that was not requested into one response. */
-  async #folded(content: EgressBody, exchange: Exchange, status: number): Promise<Reply> {
+  async #folded(content: EgressBody, exchange: RelayExchange, status: number): Promise<Reply> {
     const { capability, upstream } = exchange
     if (capability === 'embeddings') {
       content.cancel()
-      throw nonsense(upstream, 'sent an event stream instead of embeddings')
+      throw invalidResponse(upstream, 'sent an event stream instead of embeddings')
     }
     const stream = this.#relayed(content, exchange, { withholdUsage: false })
     const fold = new StreamFold()
     let size = 0
     for (let item = await stream.next(); !item.done; item = await stream.next()) {
       size += item.value.length
-      if (size > largestReply) {
+      if (size > maxReplySize) {
         content.cancel()
-        throw new EgressError('too_large', `the stream is larger than ${largestReply} bytes`)
+        throw new EgressError('too_large', `the stream is larger than ${maxReplySize} bytes`)
       }
       fold.add(item.value)
     }
-    const reply = toJsonReply(encodeJson(fold.result()), wholeReply(exchange, status))
+    const reply = toJsonReply(encodeJson(fold.result()), jsonReplyContext(exchange, status))
     return { ...reply, usage: stream.facts.usage ?? reply.usage }
   }
 }
 
 /** Makes the frames of a stream from one document: a whole completion becomes a short stream. Throws when the document is an error or no completion. */
-function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchange: Exchange): ConvertedReply {
+function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchange: RelayExchange): ConvertedReply {
   const { upstream } = exchange
   const whole = parse(bytes)
   if (Array.isArray(whole?.['choices']) && whole['choices'].length > 0) {
-    const reply = toJsonReply(bytes, wholeReply(exchange, status))
+    const reply = toJsonReply(bytes, jsonReplyContext(exchange, status))
     const isText = exchange.capability === 'completions'
-    const chunks = toChunks(parse(reply.bytes) as WholeCompletion, { isText, wantsUsage: wantsUsage(exchange) })
+    const chunks = toChunks(parse(reply.bytes) as JsonCompletion, { isText, wantsUsage: wantsUsage(exchange) })
     const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
     return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
   }
-  if (whole && isFault(whole)) throw toProviderError(upstream, { status, headers, body: whole })
-  throw nonsense(upstream, 'sent JSON that is no completion instead of a stream')
+  if (whole && isErrorBody(whole)) throw toProviderError(upstream, { status, headers, body: whole })
+  throw invalidResponse(upstream, 'sent JSON that is no completion instead of a stream')
 }
 
-function wantsUsage({ request }: Exchange): boolean {
+function wantsUsage({ request }: RelayExchange): boolean {
   return request.body.stream_options?.include_usage === true
 }
 
-function wholeReply({ capability, request, upstream }: Exchange, status: number): WholeReply {
-  return { upstream, status, told: request.requestedModel, capability, encoding: encodingOf(request.body) }
+function jsonReplyContext({ capability, request, upstream }: RelayExchange, status: number): JsonReplyContext {
+  return { upstream, status, requestedModel: request.requestedModel, capability, encoding: encodingOf(request.body) }
 }
 
 function isEventStream(headers: Headers): boolean {

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
 import type { NetworkOptions } from '../../egress/egress.ts'
-import { extraHeaders, forForeignHost, toNetworkOptions } from '../network-config.ts'
+import { extraHeaders, forCallerSuppliedHost, toNetworkOptions } from '../network-config.ts'
 import type { ProviderPricing } from '../../quota/prices.ts'
 import type { Secret } from '../../secret.ts'
 import {
@@ -13,10 +13,10 @@ import {
   type ProviderDeps,
   type StarterEntry,
 } from '../provider.ts'
-import { bringsField, callerFields, fieldOf, missingKey, namesUrl, urlFieldOf } from './caller-credentials.ts'
+import { hasReadableField, callerFields, fieldOf, missingKey, hasUrl, urlFieldOf } from './caller-credentials.ts'
 import { openaiCompatibleConfig, withoutEndSlashes, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
 import { openaiCompatible, type OpenAICompatibleOptions } from './openai-compatible.ts'
-import { askUpstream, reachUpstream, type Question } from './upstream-question.ts'
+import { fetchUpstreamJson, pingUpstream, type UpstreamRequest } from './upstream-json.ts'
 
 /** A remote provider that speaks OpenAI's format, as data: what it is called, where it is, how it takes its key, and what it does its own way. */
 export interface RemoteVendor<Extra extends z.ZodRawShape> {
@@ -26,15 +26,15 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   baseUrl?: string | ((config: OpenAICompatibleConfig<Extra>) => string)
   urlRequired?: string
   /** The root where it is configured under a name of the vendor's own. */
-  namedUrl?(config: OpenAICompatibleConfig<Extra>): string | null | undefined
+  configuredUrl?(config: OpenAICompatibleConfig<Extra>): string | null | undefined
   /** The server's own key where it is configured under a name of the vendor's own. */
-  namedKey?(config: OpenAICompatibleConfig<Extra>): Secret | undefined | null
+  configuredKey?(config: OpenAICompatibleConfig<Extra>): Secret | undefined | null
   /** Completes a root that was configured. Default: slashes at its end go. */
   completeUrl?: (url: string, config: OpenAICompatibleConfig<Extra>) => string
   key: KeyRule
   capabilities: OpenAICompatibleOptions['capabilities']
   /** Fields by which it takes another model than `model`. */
-  furtherModels?: OpenAICompatibleOptions['furtherModels']
+  fallbackModels?: OpenAICompatibleOptions['fallbackModels']
   pricing?: ProviderPricing
   /** Fields of `config:` beside the common ones. */
   fields?: Extra
@@ -44,14 +44,14 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
    * The field in which a caller may name a root of its own. It is then called with the caller's own key or none, never with the server's.
    * `refusedWithRoot`: where a root is configured, naming another is a 400.
    */
-  callerUrl?: { field: string; complete(url: string): string; refusedWithRoot: boolean }
+  callerUrl?: { field: string; complete(url: string): string; rejectedWithRoot: boolean }
   starter?: StarterEntry
   /** Further headers that are made of the caller's own data. */
   callerHeaders?(call: Call, config: OpenAICompatibleConfig<Extra>): Record<string, string>
   /** Where it differs in what is sent and what comes back. */
-  differs?(context: VendorContext<OpenAICompatibleConfig<Extra>>): Partial<OpenAICompatibleOptions>
+  overrides?(context: VendorContext<OpenAICompatibleConfig<Extra>>): Partial<OpenAICompatibleOptions>
   /** Capabilities that are not OpenAI's, and others done its own way. */
-  extend?(provider: InferenceProvider, context: VendorContext<OpenAICompatibleConfig<Extra>>): InferenceProvider
+  wrap?(provider: InferenceProvider, context: VendorContext<OpenAICompatibleConfig<Extra>>): InferenceProvider
 }
 
 export interface KeyRule {
@@ -80,9 +80,9 @@ export interface VendorContext<Config> {
   /** The same as headers. */
   readonly authorize: (call: Call) => Record<string, string>
   /** Asks the vendor for one JSON document: `url` absolute, authorised as `call` is unless `anonymous`. Throws ApiError. */
-  readonly ask: (question: Question, call: Call) => Promise<unknown>
+  readonly fetchJson: (request: UpstreamRequest, call: Call) => Promise<unknown>
   /** The same where only an answer with a good status is wanted, whatever its body. */
-  readonly reach: (question: Question, call: Call) => Promise<void>
+  readonly ping: (request: UpstreamRequest, call: Call) => Promise<void>
   /** Options of the relay that the configuration sets; they override the vendor's. */
   readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>
 }
@@ -116,45 +116,44 @@ function createVendor<Extra extends z.ZodRawShape>(
 ): InferenceProvider {
   const context = contextOf(vendor, config, deps)
   const { root, network } = context
-  const differences = { ...vendor.differs?.(context), ...context.configured }
-  const ownHeaders = { ...context.headers, ...(differences.headers as Record<string, string> | undefined) }
+  const overrides = { ...vendor.overrides?.(context), ...context.configured }
+  const ownHeaders = { ...context.headers, ...(overrides.headers as Record<string, string> | undefined) }
   const callerHeaders = (call: Call): Record<string, string> => vendor.callerHeaders?.(call, config) ?? {}
   const options: OpenAICompatibleOptions = {
     baseUrl: root || noRoot(vendor),
     authorize: context.authorize,
     hasOwnKey: Boolean(root && (configuredKey(vendor, config) || !isRequired(vendor.key, root))),
-    acceptsKeyOf: (call) => fieldsOf(vendor.key).some((field) => bringsField(call, field)),
+    acceptsKeyOf: (call) => fieldsOf(vendor.key).some((field) => hasReadableField(call, field)),
     capabilities: vendor.capabilities,
-    ...(vendor.furtherModels && { furtherModels: vendor.furtherModels }),
+    ...(vendor.fallbackModels && { fallbackModels: vendor.fallbackModels }),
     network,
-    ...differences,
+    ...overrides,
     headers: vendor.callerHeaders ? (call) => ({ ...ownHeaders, ...callerHeaders(call) }) : ownHeaders,
   }
   const own = openaiCompatible(options, deps)
-  const provider = vendor.extend ? vendor.extend(own, context) : own
+  const provider = vendor.wrap ? vendor.wrap(own, context) : own
   const { callerUrl } = vendor
   if (!callerUrl) return provider
   const { field } = callerUrl
-  if (callerUrl.refusedWithRoot && root)
-    return chosenByCall(provider, (call) => (namesUrl(call, field) ? refuseCallerUrl(field) : provider))
-  const foreignOptions = {
+  if (callerUrl.rejectedWithRoot && root) return selectByCall(provider, (call) => (hasUrl(call, field) ? rejectCallerUrl(field) : provider))
+  const callerOptions = {
     ...options,
-    ...callersRoot(vendor, callerUrl),
+    ...callerRoot(vendor, callerUrl),
     headers: callerHeaders,
-    network: forForeignHost(network),
+    network: forCallerSuppliedHost(network),
   }
-  const foreign = openaiCompatible(foreignOptions, deps)
+  const callerProvider = openaiCompatible(callerOptions, deps)
   return {
-    ...chosenByCall(provider, (call) => (namesUrl(call, field) ? foreign : provider)),
-    acceptsKeyOf: (call) => namesUrl(call, field) || (provider.acceptsKeyOf?.(call) ?? false),
+    ...selectByCall(provider, (call) => (hasUrl(call, field) ? callerProvider : provider)),
+    acceptsKeyOf: (call) => hasUrl(call, field) || (provider.acceptsKeyOf?.(call) ?? false),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.()
-      await foreign[Symbol.asyncDispose]?.()
+      await callerProvider[Symbol.asyncDispose]?.()
     },
   }
 }
 
-function refuseCallerUrl(field: string): never {
+function rejectCallerUrl(field: string): never {
   throw invalidRequest(
     `The provider data's '${field}' is not accepted: this provider has a URL in the server's configuration. Leave '${field}' out.`,
     { code: 'provider_url_not_accepted', param: field },
@@ -167,16 +166,16 @@ function contextOf<Extra extends z.ZodRawShape>(
   deps: ProviderDeps,
 ): VendorContext<OpenAICompatibleConfig<Extra>> {
   const common = config as CommonConfig
-  const named = common.base_url ?? common.url ?? vendor.namedUrl?.(config)
+  const named = common.base_url ?? common.url ?? vendor.configuredUrl?.(config)
   const complete = vendor.completeUrl ?? withoutEndSlashes
-  const usual = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
-  const root = named ? complete(named, config) : usual
+  const defaultUrl = typeof vendor.baseUrl === 'function' ? vendor.baseUrl(config) : (vendor.baseUrl ?? '')
+  const root = named ? complete(named, config) : defaultUrl
   const network = toNetworkOptions(common.network, common)
   const headers = extraHeaders(common.network)
   const configured = configuredKey(vendor, config)
   const { header, variable, carry = bearer } = vendor.key
   const keyFor = (call: Call): string | undefined => {
-    const key = callersKey(call, vendor.key) ?? configured?.reveal()
+    const key = callerKey(call, vendor.key) ?? configured?.reveal()
     if (!key && isRequired(vendor.key, root)) throw missingKey(header, variable)
     return key
   }
@@ -184,10 +183,10 @@ function contextOf<Extra extends z.ZodRawShape>(
     const key = keyFor(call)
     return key ? carry(key) : {}
   }
-  const authorised = (question: Question, call: Call): Question => {
-    if (question.anonymous) return { network, ...question, headers: { ...headers, ...question.headers } }
+  const authorised = (request: UpstreamRequest, call: Call): UpstreamRequest => {
+    if (request.anonymous) return { network, ...request, headers: { ...headers, ...request.headers } }
     const key = keyFor(call)
-    return { network, secrets: [key ?? ''], ...question, headers: { ...headers, ...(key && carry(key)), ...question.headers } }
+    return { network, secrets: [key ?? ''], ...request, headers: { ...headers, ...(key && carry(key)), ...request.headers } }
   }
   return {
     config,
@@ -197,8 +196,8 @@ function contextOf<Extra extends z.ZodRawShape>(
     headers,
     keyFor,
     authorize,
-    ask: async (question, call) => askUpstream(authorised(question, call), deps, call),
-    reach: async (question, call) => reachUpstream(authorised(question, call), deps, call),
+    fetchJson: async (request, call) => fetchUpstreamJson(authorised(request, call), deps, call),
+    ping: async (request, call) => pingUpstream(authorised(request, call), deps, call),
     configured: configuredOptions(common),
   }
 }
@@ -222,7 +221,7 @@ function configuredKey<Extra extends z.ZodRawShape>(
   config: OpenAICompatibleConfig<Extra>,
 ): Secret | undefined {
   const { api_key, api_token } = config as CommonConfig
-  return api_key ?? api_token ?? vendor.namedKey?.(config) ?? undefined
+  return api_key ?? api_token ?? vendor.configuredKey?.(config) ?? undefined
 }
 
 function fieldsOf({ header, alternatives = [] }: KeyRule): readonly string[] {
@@ -230,7 +229,7 @@ function fieldsOf({ header, alternatives = [] }: KeyRule): readonly string[] {
 }
 
 /** The key that the caller brings. Throws ApiError 400 where it is no text that a header can carry. */
-function callersKey(call: Call, rule: KeyRule): string | undefined {
+function callerKey(call: Call, rule: KeyRule): string | undefined {
   for (const field of fieldsOf(rule)) {
     const key = fieldOf(call, field)
     if (key !== undefined) return key
@@ -253,7 +252,7 @@ function noRoot<Extra extends z.ZodRawShape>(vendor: RemoteVendor<Extra>): () =>
 }
 
 /** What is different when the caller named the root: its own key or none, and nothing that was meant for the operator's host. */
-function callersRoot<Extra extends z.ZodRawShape>(
+function callerRoot<Extra extends z.ZodRawShape>(
   vendor: RemoteVendor<Extra>,
   callerUrl: NonNullable<RemoteVendor<Extra>['callerUrl']>,
 ): Pick<OpenAICompatibleOptions, 'baseUrl' | 'authorize'> {
@@ -261,7 +260,7 @@ function callersRoot<Extra extends z.ZodRawShape>(
   return {
     baseUrl: (call) => urlFieldOf(call, callerUrl.field).withRoot((root) => callerUrl.complete(root)),
     authorize(call) {
-      const key = callersKey(call, vendor.key)
+      const key = callerKey(call, vendor.key)
       if (!key && isRequired(vendor.key, '')) throw missingKey(header, variable)
       return key ? carry(key) : {}
     },
@@ -269,7 +268,7 @@ function callersRoot<Extra extends z.ZodRawShape>(
 }
 
 /** `own`, with each call of a capability given to the provider that `pick` chooses. */
-function chosenByCall(own: InferenceProvider, pick: (call: Call) => InferenceProvider): InferenceProvider {
+function selectByCall(own: InferenceProvider, pick: (call: Call) => InferenceProvider): InferenceProvider {
   return {
     ...own,
     ...(own.chat && { chat: (request, call) => pick(call).chat!(request, call) }),

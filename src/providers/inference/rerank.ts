@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ApiError, invalidRequest } from '../../errors.ts'
 import type { RerankRequest } from '../../schemas/rerank.ts'
 import type { ModelRequest, Ranking } from '../provider.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 import { readRankingUsage } from './usage.ts'
 
 /** The text of the query or of an item; images are not for text rerankers. */
@@ -30,7 +30,7 @@ const scored = z.looseObject({
   score: z.number().optional(),
   logit: z.number().optional(),
 })
-const answerSchema = z.union([
+const rankingSchema = z.union([
   z.looseObject({ results: z.array(scored) }).transform(({ results }) => results),
   z.looseObject({ rankings: z.array(scored) }).transform(({ rankings }) => rankings),
   z.array(scored),
@@ -41,8 +41,8 @@ const answerSchema = z.union([
  * `logit`) or TEI's (a list, `score`). `items`: how many were sent. Throws ApiError 502 when it is none of
  * them, names an item that was not sent, or names one twice.
  */
-export function fromRanking(answer: unknown, limit: number | null | undefined, items = Infinity): Ranking {
-  const entries = readAnswer(answerSchema, answer, 'a ranking')
+export function fromRanking(reply: unknown, limit: number | null | undefined, items = Infinity): Ranking {
+  const entries = parseReply(rankingSchema, reply, 'a ranking')
   if (entries.some(({ index }) => index >= items)) {
     throw new ApiError('upstream_error', "The provider's ranking names a document that was not sent.", { code: 'upstream_nonsense' })
   }
@@ -53,6 +53,6 @@ export function fromRanking(answer: unknown, limit: number | null | undefined, i
     index,
     relevance_score: relevance_score ?? score ?? logit ?? 0,
   }))
-  const usage = readRankingUsage(answer)
+  const usage = readRankingUsage(reply)
   return { data: data.toSorted((a, b) => b.relevance_score - a.relevance_score).slice(0, limit ?? data.length), ...(usage && { usage }) }
 }

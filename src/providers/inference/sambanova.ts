@@ -11,6 +11,6 @@ export const sambanova = defineRemoteInference({
   baseUrl,
   key: { header: 'sambanova_api_key', variable: 'SAMBANOVA_API_KEY' },
   capabilities: ['chat', 'completions', 'embeddings'],
-  differs: ({ deps, network }) => ({ editRequest: inlineRemoteImages(deps, network) }),
+  overrides: ({ deps, network }) => ({ editRequest: inlineRemoteImages(deps, network) }),
   starter: hostedStarter('sambanova', 'SAMBANOVA_API_KEY', { variable: 'SAMBANOVA_BASE_URL', default: baseUrl }),
 })

@@ -10,6 +10,6 @@ export function hostedStarter(id: string, key: string, url: { variable: string; 
 }
 
 /** The usual starter entry of a server on this machine: on when its URL is in the environment, or when it answers at its usual port. */
-export function localStarter(id: string, variable: string, usual: string): StarterEntry {
-  return { id, enabledBy: [variable], config: { base_url: `\${env.${variable}:=${usual}}` }, probe: usual }
+export function localStarter(id: string, variable: string, defaultUrl: string): StarterEntry {
+  return { id, enabledBy: [variable], config: { base_url: `\${env.${variable}:=${defaultUrl}}` }, probe: defaultUrl }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ListedModel } from '../provider.ts'
 import { withoutV1, withPath } from './openai-compatible-config.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { fromRanking, textsOf } from './rerank.ts'
 
@@ -15,7 +15,7 @@ const info = z.looseObject({
 
 /** `GET /info`: the one model of the server. A classifier or a model of an unknown kind serves no route of Corral's. */
 export function parseInfo(document: unknown): ListedModel[] {
-  const { model_id: id, model_type: kind, max_input_length: length } = readAnswer(info, document, 'a description of its model')
+  const { model_id: id, model_type: kind, max_input_length: length } = parseReply(info, document, 'a description of its model')
   const kinds = typeof kind === 'string' ? [kind] : Object.keys(kind ?? {})
   const type = kinds.includes('embedding') ? 'embedding' : kinds.includes('reranker') ? 'rerank' : undefined
   return type ? [{ id, type, metadata: length ? { context_length: length } : {} }] : []
@@ -31,7 +31,7 @@ export const textEmbeddingsInference = defineRemoteInference({
   pricing: { local: true },
   // Its default port is llama.cpp's as well, so that it is not probed.
   starter: { id: 'text-embeddings-inference', enabledBy: ['TEI_URL'], config: { base_url: `\${env.TEI_URL:=${defaultUrl}}` } },
-  extend(provider, { root, ask, reach }) {
+  wrap(provider, { root, fetchJson: ask, ping: reach }) {
     const server = withoutV1(root)
     return {
       ...provider,
@@ -40,8 +40,8 @@ export const textEmbeddingsInference = defineRemoteInference({
       async rerank({ body }, call) {
         const { query, items } = textsOf(body)
         // It has no limit of its own: it returns every text.
-        const answer = await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call)
-        return fromRanking(answer, body.max_num_results, items.length)
+        const reply = await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call)
+        return fromRanking(reply, body.max_num_results, items.length)
       },
     }
   },

@@ -11,8 +11,8 @@ export const tgi = defineRemoteInference({
   pricing: { local: true },
   starter: { id: 'tgi', enabledBy: ['TGI_URL'], config: { base_url: '${env.TGI_URL:=}' } },
   // Versions differ in whether [DONE] is sent.
-  differs: () => ({ terminal: 'finish_reason' }),
-  extend: (provider, { root, reach }) => ({
+  overrides: () => ({ terminal: 'finish_reason' }),
+  wrap: (provider, { root, ping: reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
   }),

@@ -3,7 +3,7 @@ import { invalidRequest } from '../../errors.ts'
 import type { ListedModel } from '../provider.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const baseUrl = 'https://api.together.xyz/v1'
 
@@ -27,8 +27,8 @@ const listing = z.union([z.array(entry), z.looseObject({ data: z.array(entry) })
 const types: Readonly<Record<string, ListedModel['type']>> = { embedding: 'embedding', rerank: 'rerank' }
 
 /** Together's listing: a bare array whose entries tell their kind. Images, audio and moderation are not served here. */
-export function parseListing(answer: unknown): ListedModel[] {
-  return readAnswer(listing, answer, 'a list of models')
+export function parseListing(reply: unknown): ListedModel[] {
+  return parseReply(listing, reply, 'a list of models')
     .filter(({ type }) => !type || ['chat', 'language', 'code', 'embedding', 'rerank'].includes(type))
     .map(({ id, type, created, organization, context_length }) => {
       const known = embeddings(id)
@@ -51,12 +51,12 @@ export const together = defineRemoteInference({
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'together' },
   starter: hostedStarter('together', 'TOGETHER_API_KEY', { variable: 'TOGETHER_BASE_URL', default: baseUrl }),
-  differs: () => ({
+  overrides: () => ({
     parseModels: parseListing,
     editRequest({ body }, capability) {
-      const refused =
+      const unsupportedField =
         capability === 'embeddings' ? ['user', 'dimensions'].find((field) => (body[field] ?? undefined) !== undefined) : undefined
-      if (refused) throw invalidRequest(`Together's embeddings do not take '${refused}'.`, { param: refused })
+      if (unsupportedField) throw invalidRequest(`Together's embeddings do not take '${unsupportedField}'.`, { param: unsupportedField })
       return undefined
     },
   }),

@@ -2,7 +2,7 @@ import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
 import { skimArray, skimValue } from '../../wire/json-skim.ts'
 import { textIn } from '../../wire/text-in.ts'
 import { indexIn, isText } from './json-values.ts'
-import { maxToolCalls, type ToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
+import { maxToolCalls, type StreamedToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
 
 const encoder = new TextEncoder()
 const keys = {
@@ -95,7 +95,7 @@ export class ToolCallsRepair {
   }
 
   /** The first entry of a call has all of its members; only arguments may follow. */
-  #begin(call: ToolCall): void {
+  #begin(call: StreamedToolCall): void {
     this.isSteady = false
     const entry = this.#entry
     if (this.#isChunk) this.#index(call.at)
@@ -107,7 +107,7 @@ export class ToolCallsRepair {
   }
 
   /** openai-python joins texts that come twice, and openai-node takes a changed name or type for an error: an entry that continues a call has neither. */
-  #continue(call: ToolCall, given: ToolCallEntry): void {
+  #continue(call: StreamedToolCall, given: ToolCallEntry): void {
     const entry = this.#entry
     this.#index(call.at)
     call.upstreamId ??= given.id
@@ -125,7 +125,7 @@ export class ToolCallsRepair {
     if (!isRight || indexIn(entry.bytes, entry.valueStart(member), entry.valueEnd(member)) !== at) entry.set(member, 'index', String(at))
   }
 
-  #functionOf(call: ToolCall, { member, hasFunction, isNew }: { member: number; hasFunction: boolean; isNew: boolean }): void {
+  #functionOf(call: StreamedToolCall, { member, hasFunction, isNew }: { member: number; hasFunction: boolean; isNew: boolean }): void {
     if (!hasFunction) {
       this.#entry.set(member, 'function', isNew ? '{"name":"","arguments":""}' : '{}')
       return

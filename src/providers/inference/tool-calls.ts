@@ -12,7 +12,7 @@ export interface ToolCallEntry {
 }
 
 /** One tool call of a choice, as the caller knows it. */
-export interface ToolCall {
+export interface StreamedToolCall {
   /** Its `index` for the caller: calls are counted from 0 in the order in which they begin. */
   readonly at: number
   /** Its id for the caller. */
@@ -34,20 +34,20 @@ export const maxToolCalls = 1024
  * another number than 0, or send no id, a changing one, or the same for several calls.
  */
 export class ToolCalls {
-  readonly #calls: ToolCall[] = []
+  readonly #calls: StreamedToolCall[] = []
 
   /** The call that an entry continues; undefined when it begins one. */
-  find(entry: ToolCallEntry): ToolCall | undefined {
+  find(entry: ToolCallEntry): StreamedToolCall | undefined {
     const call = this.#candidate(entry)
     return call && !beginsAnother(call, entry) ? call : undefined
   }
 
   /** Undefined beyond `maxToolCalls`. */
-  begin({ index, id, name }: ToolCallEntry): ToolCall | undefined {
+  begin({ index, id, name }: ToolCallEntry): StreamedToolCall | undefined {
     const calls = this.#calls
     if (calls.length >= maxToolCalls) return undefined
     const isFree = id !== undefined && !calls.some((call) => call.id === id)
-    const call: ToolCall = {
+    const call: StreamedToolCall = {
       at: calls.length,
       id: isFree ? id : makeCallId(),
       upstreamIndex: index,
@@ -60,7 +60,7 @@ export class ToolCalls {
     return call
   }
 
-  #candidate({ index, id, name, position, entries, arguments: given }: ToolCallEntry): ToolCall | undefined {
+  #candidate({ index, id, name, position, entries, arguments: given }: ToolCallEntry): StreamedToolCall | undefined {
     const calls = this.#calls
     const byId = id === undefined ? undefined : calls.findLast((call) => call.upstreamId === id)
     if (index !== undefined) {
@@ -78,7 +78,7 @@ export class ToolCalls {
 }
 
 /** Whether an entry that could continue `call` begins another one with the same index or id. Only entries with a name do. */
-function beginsAnother(call: ToolCall, { id, name, arguments: given }: ToolCallEntry): boolean {
+function beginsAnother(call: StreamedToolCall, { id, name, arguments: given }: ToolCallEntry): boolean {
   if (name === undefined || call.name === undefined) return false
   if (name !== call.name) return true
   if (call.upstreamId !== undefined && id === undefined) return false

@@ -1,11 +1,11 @@
 import { ApiError, type ErrorType } from '../../errors.ts'
 import { EgressError, type EgressResponse } from '../../egress/egress.ts'
-import { readFault, type Fault } from './fault.ts'
-import { maskerOf, type Masker } from './masking.ts'
+import { readErrorBody, type UpstreamErrorBody } from './upstream-error-body.ts'
+import { createMasker, type Masker } from './masking.ts'
 import { outlineOf } from '../../wire/json-outline.ts'
 
 /** Whom a request went to, and what of it must never be shown. */
-export interface Upstream {
+export interface UpstreamIdentity {
   /** The provider's id in the configuration. */
   readonly id: string
   /** Values of the headers that carried credentials. */
@@ -13,7 +13,7 @@ export interface Upstream {
 }
 
 /** An answer, or a frame of one, that is an error. */
-export interface FailedAnswer {
+export interface FailedReply {
   /** The provider's HTTP status. */
   status: number
   headers?: Headers
@@ -21,14 +21,14 @@ export interface FailedAnswer {
   body: Uint8Array | object
 }
 
-const keptBody = 8_192
-const keptMessage = 4_096
-const readBody = 65_536
+const maxBodySize = 8_192
+const maxMessageLength = 4_096
+const maxReadSize = 65_536
 /** An error's body that takes longer than this is told without. */
-const readTime = 5_000
+const maxReadTime = 5_000
 
 /** Reads the rest of an answer whose status is not a success. */
-export async function readProviderError(upstream: Upstream, response: EgressResponse): Promise<ApiError> {
+export async function readProviderError(upstream: UpstreamIdentity, response: EgressResponse): Promise<ApiError> {
   return toProviderError(upstream, { status: response.status, headers: response.headers, body: await readStart(response) })
 }
 
@@ -36,41 +36,41 @@ export async function readProviderError(upstream: Upstream, response: EgressResp
  * The provider's error as the caller gets it: its status, message, type, code, param and Retry-After, the original under `error.provider`, all of it
  * without our credentials. An error inside a 200 has the status that its body names, else 502.
  */
-export function toProviderError(upstream: Upstream, { status, headers, body }: FailedAnswer): ApiError {
-  const mask = maskerOf(upstream.secrets)
+export function toProviderError(upstream: UpstreamIdentity, { status, headers, body }: FailedReply): ApiError {
+  const mask = createMasker(upstream.secrets)
   const content = mask.value(body instanceof Uint8Array ? parse(body) : body)
-  const fault = typeof content === 'string' ? readText(upstream.id, content) : readFault(content)
-  const shown = statusFor(status, fault)
-  return new ApiError(fault.type ?? typeFor(shown), messageFor(upstream.id, status, fault), {
-    status: shown,
-    code: fault.code ?? null,
-    param: fault.param ?? null,
+  const error = typeof content === 'string' ? readText(upstream.id, content) : readErrorBody(content)
+  const clientStatus = statusFor(status, error)
+  return new ApiError(error.type ?? typeFor(clientStatus), messageFor(upstream.id, status, error), {
+    status: clientStatus,
+    code: error.code ?? null,
+    param: error.param ?? null,
     headers: headers ? passedHeaders(headers, mask) : {},
     provider: { id: upstream.id, status, body: shortened(content) },
   })
 }
 
 /** What egress threw, as the caller gets it; anything else as it is. */
-export function toTransportError(upstream: Pick<Upstream, 'id'>, error: unknown): unknown {
+export function toTransportError(upstream: Pick<UpstreamIdentity, 'id'>, error: unknown): unknown {
   if (!(error instanceof EgressError)) return error
-  const [status, code, what] = transport[error.reason]
+  const [status, code, what] = transportErrors[error.reason]
   return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}: ${error.message}.`, { status, code, cause: error })
 }
 
 /** The provider answered, and what it said makes no sense. `what` completes "Provider 'x' …". */
-export function nonsense(upstream: Pick<Upstream, 'id'>, what: string, cause?: unknown): ApiError {
+export function invalidResponse(upstream: Pick<UpstreamIdentity, 'id'>, what: string, cause?: unknown): ApiError {
   return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, { code: 'upstream_nonsense', cause })
 }
 
 /** A stream that ended before it was whole. */
-export function cutOff(upstream: Pick<Upstream, 'id'>, cause?: unknown): ApiError {
+export function streamInterrupted(upstream: Pick<UpstreamIdentity, 'id'>, cause?: unknown): ApiError {
   return new ApiError('upstream_error', `Provider '${upstream.id}' broke off its answer before it was whole.`, {
     code: 'upstream_cut',
     cause,
   })
 }
 
-const transport: Readonly<Record<EgressError['reason'], readonly [status: number, code: string, what: string]>> = {
+const transportErrors: Readonly<Record<EgressError['reason'], readonly [status: number, code: string, what: string]>> = {
   unreachable: [502, 'upstream_unreachable', 'could not be reached'],
   timeout: [504, 'upstream_timeout', 'took too long'],
   cut: [502, 'upstream_cut', 'broke off'],
@@ -82,10 +82,10 @@ const transport: Readonly<Record<EgressError['reason'], readonly [status: number
 /** The start of a body, whatever becomes of the rest. */
 async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
-  const timer = setTimeout(() => content.cancel(), readTime)
+  const timer = setTimeout(() => content.cancel(), maxReadTime)
   try {
     let size = 0
-    for (let read = await content.read(); read && size < readBody; read = await content.read()) {
+    for (let read = await content.read(); read && size < maxReadSize; read = await content.read()) {
       for (const piece of read) {
         pieces.push(piece)
         size += piece.length
@@ -98,7 +98,7 @@ async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
     clearTimeout(timer)
     content.cancel()
   }
-  return Buffer.concat(pieces).subarray(0, readBody)
+  return Buffer.concat(pieces).subarray(0, maxReadSize)
 }
 
 /** Max nesting of an error's JSON; one that is deeper is treated as text, since reading it recursively would overflow the stack. */
@@ -115,15 +115,15 @@ function parse(body: Uint8Array): unknown {
   }
 }
 
-function readText(id: string, text: string): Fault {
-  if (!/^\s*(<!doctype|<html|<\?xml|<head|<body)/i.test(text)) return readFault(text)
+function readText(id: string, text: string): UpstreamErrorBody {
+  if (!/^\s*(<!doctype|<html|<\?xml|<head|<body)/i.test(text)) return readErrorBody(text)
   const title = (/<title[^<>]{0,200}>([^<]+)/i.exec(text) ?? /<h1[^<>]{0,200}>([^<]+)/i.exec(text))?.[1]?.replaceAll(/\s+/g, ' ').trim()
   return { message: `Provider '${id}' answered with an HTML page${title ? `: ${title}` : ''}.` }
 }
 
-function statusFor(status: number, fault: Fault): number {
+function statusFor(status: number, error: UpstreamErrorBody): number {
   if (status >= 400 && status <= 599) return status
-  return status >= 200 && status < 300 ? (fault.status ?? 502) : 502
+  return status >= 200 && status < 300 ? (error.status ?? 502) : 502
 }
 
 function typeFor(status: number): ErrorType {
@@ -139,20 +139,20 @@ const types: Readonly<Record<number, ErrorType>> = {
   503: 'service_unavailable_error',
 }
 
-function messageFor(id: string, status: number, { message }: Fault): string {
+function messageFor(id: string, status: number, { message }: UpstreamErrorBody): string {
   if (status >= 300 && status < 400) return `Provider '${id}' answered with a redirect (${status}); redirects are not followed.`
-  if (message !== undefined) return message.length > keptMessage ? `${message.slice(0, keptMessage)}…` : message
+  if (message !== undefined) return message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)}…` : message
   return `Provider '${id}' answered with status ${status} and no message.`
 }
 
 function shortened(content: unknown): unknown {
   const text = typeof content === 'string' ? content : JSON.stringify(content)
   const bytes = Buffer.from(text)
-  return bytes.length <= keptBody ? content : new TextDecoder().decode(bytes.subarray(0, keptBody - 3))
+  return bytes.length <= maxBodySize ? content : new TextDecoder().decode(bytes.subarray(0, maxBodySize - 3))
 }
 
 /** The longest wait that a client's own retry may sleep for, in seconds. */
-const longestPoliteWait = 60
+const maxRetryWait = 60
 
 /** Names that vendors are known to use: `x-ratelimit-remaining`, `x-ratelimit-limit-tokens-per-minute`, `x-ratelimit-reset-requests-day`. */
 const rateLimitName =
@@ -181,7 +181,7 @@ function passedHeaders(headers: Headers, mask: Masker): Record<string, string> {
   const milliseconds = pass('retry-after-ms', plainNumber)
   pass('x-should-retry', /^(?:true|false)$/)
   const wait = Math.max(retrySeconds(after), Number(milliseconds ?? 0) / 1000)
-  if (wait > longestPoliteWait) passed['x-should-retry'] = 'false'
+  if (wait > maxRetryWait) passed['x-should-retry'] = 'false'
   return passed
 }
 

@@ -15,7 +15,7 @@ export function readUsage(value: unknown): Usage | undefined {
  * OpenAI's form with counts that add up and details that are all zero: what most responses report, read at a tenth of the cost. Undefined for any
  * other.
  */
-function readPlainUsage(value: Fields): Usage | undefined {
+function readPlainUsage(value: UsageFields): Usage | undefined {
   const { prompt_tokens: input, completion_tokens: output, total_tokens: total } = value
   if (!isPlainCount(input) || !isPlainCount(output) || total !== input + output || total === 0) return undefined
   const usage: Usage = { input, output }
@@ -60,12 +60,12 @@ function isPlainCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= maxTokens
 }
 
-function readAnyUsage(value: Fields): Usage | undefined {
+function readAnyUsage(value: UsageFields): Usage | undefined {
   const counts = countsOf(value)
   if (!counts) return undefined
   const inputDetails = detailsOf(value, inputDetailNames)
   const outputDetails = detailsOf(value, outputDetailNames)
-  const reasoning = largest([...outputDetails.map((details) => details['reasoning_tokens']), value['reasoning_tokens']])
+  const reasoning = largestCount([...outputDetails.map((details) => details['reasoning_tokens']), value['reasoning_tokens']])
   const { input, cached, cacheWrite } = inputOf(value, inputDetails, { ...counts, reasoning: reasoning ?? 0 })
   // Some vendors (xAI, Gemini, Perplexity) count reasoning in the total only, or not at all: a part larger than its whole is beside it.
   const reported = reasoning !== undefined && reasoning > counts.output ? counts.output + reasoning : counts.output
@@ -73,9 +73,9 @@ function readAnyUsage(value: Fields): Usage | undefined {
   const parts = {
     cached,
     cacheWrite,
-    inputAudio: largest(inputDetails.map((details) => details['audio_tokens'])),
+    inputAudio: largestCount(inputDetails.map((details) => details['audio_tokens'])),
     reasoning,
-    outputAudio: largest(outputDetails.map((details) => details['audio_tokens'])),
+    outputAudio: largestCount(outputDetails.map((details) => details['audio_tokens'])),
     dollars: dollarsOf(value),
   }
   for (const name of partNames) {
@@ -97,7 +97,7 @@ export function readRankingUsage(document: unknown): Usage | undefined {
   if (!isFields(document)) return undefined
   const { usage: reported, meta } = document
   const reports = [reported, ...(isFields(meta) ? [meta['tokens'], meta['billed_units']] : [])].filter(isFields)
-  const input = largest(reports.flatMap((fields) => [fields['prompt_tokens'], fields['input_tokens'], fields['total_tokens']]))
+  const input = largestCount(reports.flatMap((fields) => [fields['prompt_tokens'], fields['input_tokens'], fields['total_tokens']]))
   const cost = isFields(reported) ? dollarsOf(reported) : undefined
   if (input === undefined) return undefined
   const usage: Usage = { input, output: 0, ...(cost !== undefined && { dollars: cost }) }
@@ -123,7 +123,7 @@ const cacheWriteNames = {
   beside: ['cache_creation_input_tokens'],
 }
 
-type Fields = Readonly<Record<string, unknown>>
+type UsageFields = Readonly<Record<string, unknown>>
 
 interface Counts {
   readonly input: number
@@ -132,7 +132,7 @@ interface Counts {
 }
 
 /** Embeddings report no output. A count that is reported and cannot be read is taken from the total, or the whole usage is unknown. */
-function countsOf(usage: Fields): Counts | undefined {
+function countsOf(usage: UsageFields): Counts | undefined {
   const total = count(usage['total_tokens'])
   const input = firstOf(usage, ['prompt_tokens', 'input_tokens'])
   const output = firstOf(usage, ['completion_tokens', 'output_tokens'])
@@ -141,7 +141,7 @@ function countsOf(usage: Fields): Counts | undefined {
   return { input: input.tokens ?? Math.max((total ?? 0) - (output.tokens ?? 0), 0), output: output.tokens ?? 0, total }
 }
 
-function firstOf(usage: Fields, names: readonly string[]): { tokens: number | undefined; isReported: boolean } {
+function firstOf(usage: UsageFields, names: readonly string[]): { tokens: number | undefined; isReported: boolean } {
   const values = names.map((name) => usage[name]).filter((value) => value !== undefined && value !== null)
   return { tokens: values.map(count).find((tokens) => tokens !== undefined), isReported: values.length > 0 }
 }
@@ -153,8 +153,8 @@ type InputParts = Pick<Usage, 'input'> & { cached?: number | undefined; cacheWri
  * proxies make of it, leave cached tokens out of the input; they are then added.
  */
 function inputOf(
-  usage: Fields,
-  details: readonly Fields[],
+  usage: UsageFields,
+  details: readonly UsageFields[],
   { input, output, reasoning, total }: Counts & { reasoning: number },
 ): InputParts {
   const cached = largestUpTo(input, valuesOf(usage, details, cachedNames))
@@ -171,25 +171,25 @@ function inputOf(
 }
 
 /** Anthropic's Messages form: `input_tokens` without OpenAI's details excludes what was read from a cache or written to one. */
-function isMessagesForm(usage: Fields, details: readonly Fields[]): boolean {
+function isMessagesForm(usage: UsageFields, details: readonly UsageFields[]): boolean {
   return count(usage['prompt_tokens']) === undefined && count(usage['input_tokens']) !== undefined && details.length === 0
 }
 
-function namesMessagesParts(usage: Fields): boolean {
+function namesMessagesParts(usage: UsageFields): boolean {
   return [usage['cache_read_input_tokens'], usage['cache_creation_input_tokens']].some((value) => (count(value) ?? 0) > 0)
 }
 
-function valuesOf(usage: Fields, details: readonly Fields[], names: typeof cachedNames): unknown[] {
+function valuesOf(usage: UsageFields, details: readonly UsageFields[], names: typeof cachedNames): unknown[] {
   return [...details.flatMap((fields) => names.inDetails.map((name) => fields[name])), ...names.beside.map((name) => usage[name])]
 }
 
 /** The largest count up to `max`; where only zeros fit, the largest of all. */
 function largestUpTo(max: number, values: readonly unknown[]): number | undefined {
-  const fitting = largest(values.filter((value) => (count(value) ?? 0) <= max))
-  return fitting !== undefined && fitting > 0 ? fitting : largest(values)
+  const fitting = largestCount(values.filter((value) => (count(value) ?? 0) <= max))
+  return fitting !== undefined && fitting > 0 ? fitting : largestCount(values)
 }
 
-function largest(values: readonly unknown[]): number | undefined {
+function largestCount(values: readonly unknown[]): number | undefined {
   const counts = values.map(count).filter((tokens) => tokens !== undefined)
   return counts.length === 0 ? undefined : Math.max(...counts)
 }
@@ -198,18 +198,24 @@ function largest(values: readonly unknown[]): number | undefined {
 const ticksPerDollar = 1e10
 
 /** What the response costs by the provider's own account: OpenRouter (with the account it goes to), Perplexity, DeepInfra, xAI. */
-function dollarsOf({ cost, cost_details: details, is_byok: isOwnAccount, estimated_cost: estimated, cost_in_usd_ticks: ticks }: Fields) {
+function dollarsOf({
+  cost,
+  cost_details: details,
+  is_byok: isOwnAccount,
+  estimated_cost: estimated,
+  cost_in_usd_ticks: ticks,
+}: UsageFields) {
   const total =
     dollars(cost) ?? (isFields(cost) ? dollars(cost['total_cost']) : undefined) ?? dollars(estimated) ?? dollars(ticks, ticksPerDollar)
   if (total === undefined || isOwnAccount !== true) return total
   return total + ((isFields(details) ? dollars(details['upstream_inference_cost']) : undefined) ?? 0)
 }
 
-function detailsOf(usage: Fields, names: readonly string[]): Fields[] {
+function detailsOf(usage: UsageFields, names: readonly string[]): UsageFields[] {
   return names.map((name) => usage[name]).filter(isFields)
 }
 
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is UsageFields {
   return typeof value === 'object' && value !== null
 }
 

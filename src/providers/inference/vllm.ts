@@ -4,7 +4,7 @@ import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { toDocumentsRequest, fromRanking } from './rerank.ts'
 
-const usual = 'http://localhost:8000/v1'
+const defaultUrl = 'http://localhost:8000/v1'
 
 export const vllm = defineRemoteInference({
   type: 'remote::vllm',
@@ -27,22 +27,22 @@ export const vllm = defineRemoteInference({
     id: 'vllm',
     enabledBy: ['VLLM_URL'],
     config: {
-      base_url: `\${env.VLLM_URL:=${usual}}`,
+      base_url: `\${env.VLLM_URL:=${defaultUrl}}`,
       max_tokens: '${env.VLLM_MAX_TOKENS:=4096}',
       api_token: '${env.VLLM_API_TOKEN:=fake}',
       network: { tls: { verify: '${env.VLLM_TLS_VERIFY:=true}' } },
     },
-    probe: usual,
+    probe: defaultUrl,
   },
-  differs: ({ config }) => ({
+  overrides: ({ config }) => ({
     additions: config.max_tokens === 0 ? [] : [defaultMaxTokens(config.max_tokens ?? 4096)],
   }),
-  extend: (provider, { root, ask, reach }) => ({
+  wrap: (provider, { root, fetchJson: ask, ping: reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
     async rerank(request, call) {
-      const answer = await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
-      return fromRanking(answer, request.body.max_num_results, request.body.items.length)
+      const reply = await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
+      return fromRanking(reply, request.body.max_num_results, request.body.items.length)
     },
   }),
 })

@@ -7,7 +7,7 @@ import { fieldOf } from './caller-credentials.ts'
 import { IamTokens } from './iam-tokens.ts'
 import { withoutEndSlashes } from './openai-compatible-config.ts'
 import { defineRemoteInference } from './remote-inference.ts'
-import { readAnswer } from './read-answer.ts'
+import { parseReply } from './parse-reply.ts'
 
 const version = '2023-10-25'
 const iamUrl = 'https://iam.cloud.ibm.com/identity/token'
@@ -17,8 +17,8 @@ const spec = z.looseObject({ model_id: z.string(), functions: z.array(z.looseObj
 const listing = z.looseObject({ resources: z.array(spec) })
 
 /** watsonx's foundation models: what each can do is told by its functions. */
-export function parseListing(answer: unknown): ListedModel[] {
-  return readAnswer(listing, answer, 'a list of models').resources.map(({ model_id, functions, model_limits }) => {
+export function parseListing(reply: unknown): ListedModel[] {
+  return parseReply(listing, reply, 'a list of models').resources.map(({ model_id, functions, model_limits }) => {
     const can = new Set(functions?.map(({ id }) => id))
     const { embedding_dimension, max_sequence_length } = model_limits ?? {}
     return {
@@ -80,7 +80,7 @@ export const watsonx = defineRemoteInference({
       project_id: '${env.WATSONX_PROJECT_ID:=}',
     },
   },
-  differs({ config, deps, network, keyFor }) {
+  overrides({ config, deps, network, keyFor }) {
     const tokens = new IamTokens({ url: config.iam_url ?? iamUrl, network, deps })
     return {
       authorize: async (call) => ({ authorization: `Bearer ${await tokens.for(keyFor(call) ?? '', call)}` }),
@@ -90,7 +90,7 @@ export const watsonx = defineRemoteInference({
       editRequest: ({ body }, _, call) => ({ ...scopeOf(call, config, body), parallel_tool_calls: undefined }),
     }
   },
-  extend(provider, { root, ask }) {
+  wrap(provider, { root, fetchJson: ask }) {
     // The specifications are public (a key that was not exchanged for a token would be refused), and tell what each model can do.
     const url = `${root}/foundation_model_specs?version=${version}&limit=200`
     const list = async (call: Call): Promise<ListedModel[]> => parseListing(await ask({ url, anonymous: true }, call))

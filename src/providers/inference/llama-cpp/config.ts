@@ -5,14 +5,14 @@ import type { Secret } from '../../../secret.ts'
 import { flag, httpUrl, secret } from '../../config-values.ts'
 
 /** A whole number that may come as text from a substituted variable. Empty is none. */
-function count(least: number) {
+function count(min: number) {
   return z.union([
-    z.number().int().min(least),
+    z.number().int().min(min),
     z
       .string()
       .regex(/^\d*$/)
       .transform((text) => (text === '' ? undefined : Number(text)))
-      .pipe(z.number().int().min(least).optional()),
+      .pipe(z.number().int().min(min).optional()),
   ])
 }
 

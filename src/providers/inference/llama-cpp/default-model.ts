@@ -6,11 +6,11 @@ import { modelFiles } from './store/paths.ts'
 import { PullError } from './store/pull-error.ts'
 import { pull } from './store/pull.ts'
 import type { Sources } from './store/sources.ts'
-import { listStored } from './store/store.ts'
+import { listLocalModels } from './store/store.ts'
 import type { Log } from '../../../telemetry/logger.ts'
 
 /** What the default model waits for. */
-export type Awaited =
+export type DefaultModelState =
   | { state: 'ready'; name: string }
   /** Nobody fetches it. */
   | { state: 'absent' }
@@ -25,14 +25,14 @@ export interface DefaultModelOptions {
   /** Catalogue names, best first. Default: the default model, then the one for networks without a hub. */
   candidates?: readonly string[]
   /** Where names are looked up. Default: the catalogue. */
-  known?: (name: string) => CatalogueModel | undefined
+  findModel?: (name: string) => CatalogueModel | undefined
   /** Milliseconds between two looks at what another process fetches. Default 1,000. */
-  lookEvery?: number
+  pollInterval?: number
   /** Milliseconds before the first new try after a failure; doubled up to ten minutes. Default 15,000. */
   retryAfter?: number
 }
 
-const longestRetry = 600_000
+const maxRetryDelay = 600_000
 
 /** The model that answers when nobody says which: looks for it, and fetches it when told to. */
 export class DefaultModel implements AsyncDisposable {
@@ -52,19 +52,19 @@ export class DefaultModel implements AsyncDisposable {
 
   /** The best of what is there: a candidate, else any model that answers. */
   async name(): Promise<string | undefined> {
-    const models = (await listStored(this.#options.folder)).filter(({ type }) => type === 'llm')
+    const models = (await listLocalModels(this.#options.folder)).filter(({ type }) => type === 'llm')
     const names = models.map(({ name }) => name)
     return this.candidates.find((name) => names.includes(name)) ?? names[0]
   }
 
-  async awaited(): Promise<Awaited> {
+  async state(): Promise<DefaultModelState> {
     const name = await this.name()
     if (name !== undefined) return { state: 'ready', name }
-    return this.waiting() ?? { state: 'absent' }
+    return this.pending() ?? { state: 'absent' }
   }
 
   /** The same without a look at the disk: undefined where nothing is under way. */
-  waiting(): Extract<Awaited, { state: 'fetching' | 'failed' }> | undefined {
+  pending(): Extract<DefaultModelState, { state: 'fetching' | 'failed' }> | undefined {
     if (this.#progress) return { state: 'fetching', ...this.#progress }
     if (this.#failure) {
       return {
@@ -98,7 +98,7 @@ export class DefaultModel implements AsyncDisposable {
       } catch (error) {
         this.#progress = undefined
         if (this.#stop.signal.aborted) return
-        const wait = Math.min(retryAfter * 2 ** failures, longestRetry)
+        const wait = Math.min(retryAfter * 2 ** failures, maxRetryDelay)
         const message = error instanceof Error ? error.message : String(error)
         const remedy = error instanceof PullError && error.remedy !== undefined ? ` ${error.remedy}` : ''
         this.#failure = { message: message + remedy, at: performance.now() + wait }
@@ -110,10 +110,10 @@ export class DefaultModel implements AsyncDisposable {
   }
 
   async #fetchOnce(): Promise<void> {
-    const { folder, sources, log, known = catalogueModel } = this.#options
+    const { folder, sources, log, findModel = catalogueModel } = this.#options
     let last: unknown
     for (const name of this.candidates) {
-      const model = known(name)
+      const model = findModel(name)
       if (!model)
         throw new PullError(`'${name}' is not in the catalogue.`, {
           remedy: 'Set `model` to a name of the catalogue, or put the file there.',
@@ -137,7 +137,7 @@ export class DefaultModel implements AsyncDisposable {
         return
       } catch (error) {
         if (!(error instanceof PullError)) throw error
-        if (error.reason === 'busy') return await this.#watchOther(name, model.size)
+        if (error.reason === 'busy') return await this.#waitForOther(name, model.size)
         if (error.reason !== 'unreachable') throw error
         last = error
         log.warn({ part: 'embedded model', model: name }, error.message)
@@ -147,12 +147,12 @@ export class DefaultModel implements AsyncDisposable {
   }
 
   /** Another process, a second worker perhaps, fetches it: waits until it has, or has given up. */
-  async #watchOther(name: string, total: number): Promise<void> {
-    const { folder, lookEvery = 1000 } = this.#options
+  async #waitForOther(name: string, total: number): Promise<void> {
+    const { folder, pollInterval = 1000 } = this.#options
     const files = modelFiles(folder, name)
     while (await isLocked(files.lock)) {
       this.#progress = { name, done: await sizeOf(files.part), total }
-      await sleep(lookEvery, undefined, { signal: this.#stop.signal })
+      await sleep(pollInterval, undefined, { signal: this.#stop.signal })
     }
     if ((await this.name()) === undefined) throw new PullError('Another process fetched it and gave up.')
   }

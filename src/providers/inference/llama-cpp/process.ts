@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startChild, type ChildProcess } from '../../../runtime/child.ts'
 import type { Log } from '../../../telemetry/logger.ts'
-import type { ChildOptions } from './child/serve.ts'
+import type { ModelChildOptions } from './child/serve.ts'
 import type { HostOptions } from './child/host.ts'
 
 export interface ModelProcessOptions extends HostOptions {
@@ -24,9 +24,9 @@ export interface ModelAddress {
   token?: string | undefined
 }
 
-const longestBackoff = 30_000
+const maxBackoff = 30_000
 /** A process that lived so many milliseconds was well: its end starts the count of crashes anew. */
-const wellAfter = 60_000
+const stableAfter = 60_000
 
 /**
  * The process that holds the models. It is started when it is first needed and again after a crash; it ends with this one, however that ends.
@@ -84,7 +84,7 @@ export class ModelProcess implements AsyncDisposable {
 
   async #start(): Promise<ModelAddress> {
     if (this.#crashes > 0) {
-      const wait = Math.min((this.#options.firstBackoff ?? 200) * 2 ** (this.#crashes - 1), longestBackoff)
+      const wait = Math.min((this.#options.firstBackoff ?? 200) * 2 ** (this.#crashes - 1), maxBackoff)
       await sleep(wait, undefined, { signal: this.#stopping.signal })
     }
     this.#starts++
@@ -109,7 +109,7 @@ export class ModelProcess implements AsyncDisposable {
   async #watch(child: ChildProcess, startedAt: number): Promise<void> {
     const reason = await child.ended
     if (this.#stopping.signal.aborted) return
-    this.#crashes = performance.now() - startedAt > wellAfter ? 1 : this.#crashes + 1
+    this.#crashes = performance.now() - startedAt > stableAfter ? 1 : this.#crashes + 1
     this.#options.log.error(
       { part: 'embedded model', crashes: this.#crashes },
       `The process of the embedded model ended: ${reason}. It is started again.`,
@@ -119,7 +119,7 @@ export class ModelProcess implements AsyncDisposable {
     this.#running.catch(() => undefined)
   }
 
-  #childOptions(): ChildOptions {
+  #childOptions(): ModelChildOptions {
     const { modelsDir, slots, contextSize, queue, threads, maxLoaded, advice } = this.#options
     return {
       modelsDir,

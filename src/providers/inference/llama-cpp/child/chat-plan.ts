@@ -19,10 +19,10 @@ export interface ChatPlan {
   choices: number
   thinking: boolean
   /** Tokens. */
-  thoughts: number
+  maxThinkingTokens: number
 }
 
-const mostChoices = 16
+const maxChoices = 16
 
 /** Throws ApiError 400 naming the field. */
 export function planChat(body: ChatCompletionRequest): ChatPlan {
@@ -52,7 +52,7 @@ export function planChat(body: ChatCompletionRequest): ChatPlan {
     parallelCalls: body.parallel_tool_calls !== false,
     shape,
     forcedCall: forced !== undefined,
-    maxTokens: mostTokens(body),
+    maxTokens: maxTokensOf(body),
     stop: typeof body.stop === 'string' ? [body.stop] : (body.stop ?? []).filter((text) => text !== ''),
     choices: choiceCount(body.n),
     ...thinkingOf(body.reasoning_effort, shape !== undefined),
@@ -72,7 +72,7 @@ function refuseUnsupported(body: ChatCompletionRequest): void {
   if (body.audio || body.modalities?.includes('audio')) throw unsupported('modalities', 'spoken answers')
 }
 
-function mostTokens(body: ChatCompletionRequest): number | undefined {
+function maxTokensOf(body: ChatCompletionRequest): number | undefined {
   const given = body.max_completion_tokens ?? body.max_tokens
   if (given === undefined || given === null) return undefined
   if (given < 1)
@@ -84,20 +84,20 @@ function mostTokens(body: ChatCompletionRequest): number | undefined {
 
 function choiceCount(n: unknown): number {
   if (n === undefined || n === null) return 1
-  if (typeof n === 'number' && Number.isInteger(n) && n >= 1 && n <= mostChoices) return n
-  throw invalidRequest(`n must be a whole number from 1 to ${mostChoices} here.`, { param: 'n' })
+  if (typeof n === 'number' && Number.isInteger(n) && n >= 1 && n <= maxChoices) return n
+  throw invalidRequest(`n must be a whole number from 1 to ${maxChoices} here.`, { param: 'n' })
 }
 
 /** A small model that thinks by default would make a newcomer wait and use up `max_tokens` before the first word: thinking is asked for. */
-function thinkingOf(effort: unknown, shaped: boolean): { thinking: boolean; thoughts: number } {
+function thinkingOf(effort: unknown, shaped: boolean): { thinking: boolean; maxThinkingTokens: number } {
   const budgets: Readonly<Record<string, number>> = { low: 512, medium: 2048, high: Infinity, xhigh: Infinity }
-  const thoughts = shaped || typeof effort !== 'string' ? 0 : (budgets[effort] ?? 0)
-  return { thinking: thoughts > 0, thoughts }
+  const maxThinkingTokens = shaped || typeof effort !== 'string' ? 0 : (budgets[effort] ?? 0)
+  return { thinking: maxThinkingTokens > 0, maxThinkingTokens }
 }
 
 function toFunctions({ tools }: ChatCompletionRequest): ChatModelFunctions | undefined {
   if (!tools || tools.length === 0) return undefined
-  const entries = (tools as Tool[]).map(({ type, function: called }, at): [string, ChatModelFunctions[string]] => {
+  const entries = (tools as ChatTool[]).map(({ type, function: called }, at): [string, ChatModelFunctions[string]] => {
     if (type !== 'function' || !called) {
       throw invalidRequest(`The embedded model knows tools of type 'function' only, not '${type}'.`, { param: `tools[${at}].type` })
     }
@@ -118,7 +118,7 @@ function toFunctions({ tools }: ChatCompletionRequest): ChatModelFunctions | und
   return Object.fromEntries(entries)
 }
 
-interface Tool {
+interface ChatTool {
   type: string
   function?: { name: string; description?: string | null; parameters?: Record<string, unknown> | null; strict?: boolean | null }
 }

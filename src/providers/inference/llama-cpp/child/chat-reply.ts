@@ -20,7 +20,7 @@ export function usageOf({ prompt, completion }: TokenCounts): object {
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion }
 }
 
-interface Delta {
+interface ChatDelta {
   role?: 'assistant'
   content?: string
   reasoning_content?: string
@@ -28,7 +28,7 @@ interface Delta {
 }
 
 /** One piece as the delta that says it. */
-export function toDelta(piece: Piece): Delta {
+export function toDelta(piece: Piece): ChatDelta {
   if (piece.kind === 'text') return { content: piece.text }
   if (piece.kind === 'reasoning') return { reasoning_content: piece.text }
   const { index } = piece
@@ -40,7 +40,7 @@ export function toChunk(head: ReplyHead, choices: readonly object[], usage?: obj
   return { ...shell(head, 'chat.completion.chunk'), choices, ...(usage !== undefined && { usage }) }
 }
 
-export function toChoice(index: number, delta: Delta, finish: FinishReason | null = null): object {
+export function toChoice(index: number, delta: ChatDelta, finish: FinishReason | null = null): object {
   return { index, delta, logprobs: null, finish_reason: finish }
 }
 
@@ -54,7 +54,7 @@ export class MessageFold {
   #reasoning = ''
   readonly #calls: { id: string; type: 'function'; function: { name: string; arguments: string } }[] = []
 
-  add({ content, reasoning_content: reasoning, tool_calls: calls }: Delta): void {
+  add({ content, reasoning_content: reasoning, tool_calls: calls }: ChatDelta): void {
     this.#content += content ?? ''
     this.#reasoning += reasoning ?? ''
     for (const { index, id, function: called } of calls ?? []) {

@@ -3,11 +3,11 @@ import { invalidRequest } from '../../../../errors.ts'
 import { chatCompletionRequest, type ChatCompletionRequest } from '../../../../schemas/chat.ts'
 import { planChat, type ChatPlan } from './chat-plan.ts'
 import { MessageFold, newId, toChoice, toChunk, toCompletion, toDelta, usageOf, type ReplyHead, type TokenCounts } from './chat-reply.ts'
-import { generateChat, promptOf, type ChatJob, type Outcome, type Piece } from './generate.ts'
+import { generateChat, promptOf, type ChatJob, type GenerationResult, type Piece } from './generate.ts'
 import type { LoadedModel, ModelHost } from './host.ts'
 import { parseBody } from './parse-body.ts'
 import { toSampling } from './sampling.ts'
-import { streamOrAnswer, type Answer } from './stream-or-answer.ts'
+import { streamOrJson, type ResponseWriter } from './stream-or-json.ts'
 
 /** Fields that the embedded model does not read may have any form. */
 const readRequest = chatCompletionRequest.omit({
@@ -28,21 +28,21 @@ const readRequest = chatCompletionRequest.omit({
 export async function chatCompletions(request: Request, host: ModelHost): Promise<Response> {
   const body = await parseBody(request, readRequest)
   const plan = planChat(body)
-  return streamOrAnswer(body.stream === true, request.signal, (answer) =>
+  return streamOrJson(body.stream === true, request.signal, (writer) =>
     host.with(body.model, async (model) => {
       const head: ReplyHead = { id: newId('chatcmpl-'), created: Math.floor(Date.now() / 1000), model: body.model }
-      const jobs = toJobs({ body, plan, model, signal: answer.signal })
+      const jobs = toJobs({ body, plan, model, signal: writer.signal })
       const { prompt } = jobs[0]!
-      using lease = await model.slot(answer.signal, (sequence) => sequence.compareContextTokens([...prompt]).firstDifferentIndex)
+      using lease = await model.slot(writer.signal, (sequence) => sequence.compareContextTokens([...prompt]).firstDifferentIndex)
       const counts: TokenCounts = { prompt: prompt.length, completion: 0 }
-      await (answer.frames
-        ? stream({ head, jobs, counts, body, plan }, lease.slot, answer)
-        : whole({ head, jobs, counts, body, plan }, lease.slot, answer))
+      await (writer.frames
+        ? stream({ head, jobs, counts, body, plan }, lease.slot, writer)
+        : whole({ head, jobs, counts, body, plan }, lease.slot, writer))
     }),
   )
 }
 
-interface Run {
+interface ChatRun {
   head: ReplyHead
   jobs: readonly ChatJob[]
   counts: TokenCounts
@@ -50,13 +50,13 @@ interface Run {
   plan: ChatPlan
 }
 
-async function stream({ head, jobs, counts, body, plan }: Run, slot: LlamaContextSequence, answer: Answer): Promise<void> {
-  const frames = answer.frames!
+async function stream({ head, jobs, counts, body, plan }: ChatRun, slot: LlamaContextSequence, writer: ResponseWriter): Promise<void> {
+  const frames = writer.frames!
   const withUsage = (body.stream_options as { include_usage?: boolean } | null | undefined)?.include_usage === true
   const push = (choice: object): void => frames.push(toChunk(head, [choice], withUsage ? null : undefined))
   for (const [index, job] of jobs.entries()) {
     push(toChoice(index, { role: 'assistant', content: '' }))
-    answer.begin()
+    writer.begin()
     const { finish, outputTokens } = await run(job, { plan, slot }, (piece) => push(toChoice(index, toDelta(piece))))
     counts.completion += outputTokens
     push(toChoice(index, {}, finish))
@@ -65,7 +65,7 @@ async function stream({ head, jobs, counts, body, plan }: Run, slot: LlamaContex
   frames.done()
 }
 
-async function whole({ head, jobs, counts, plan }: Run, slot: LlamaContextSequence, answer: Answer): Promise<void> {
+async function whole({ head, jobs, counts, plan }: ChatRun, slot: LlamaContextSequence, writer: ResponseWriter): Promise<void> {
   const choices: object[] = []
   for (const [index, job] of jobs.entries()) {
     const message = new MessageFold()
@@ -73,7 +73,7 @@ async function whole({ head, jobs, counts, plan }: Run, slot: LlamaContextSequen
     counts.completion += outputTokens
     choices.push(message.toChoice(index, finish))
   }
-  answer.json(toCompletion(head, choices, usageOf(counts)))
+  writer.json(toCompletion(head, choices, usageOf(counts)))
 }
 
 /** A call that was forced comes as JSON text and leaves as a call. */
@@ -81,7 +81,7 @@ async function run(
   job: ChatJob,
   { plan, slot }: { plan: ChatPlan; slot: LlamaContextSequence },
   emit: (piece: Piece) => void,
-): Promise<Outcome> {
+): Promise<GenerationResult> {
   if (!plan.forcedCall) return generateChat(job, slot, emit)
   let text = ''
   const outcome = await generateChat(job, slot, (piece) => {
@@ -107,7 +107,7 @@ interface JobParts {
 
 /** One job a choice. */
 function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
-  const { history, functions, parallelCalls, maxTokens, stop, thoughts } = plan
+  const { history, functions, parallelCalls, maxTokens, stop, maxThinkingTokens } = plan
   const wrapper = model.wrapper(plan.thinking)
   const prompt = promptOf({ history, wrapper, functions }, model)
   const grammar = plan.shape && toGrammar(plan.shape, model, plan.forcedCall ? 'tools' : 'response_format')
@@ -120,7 +120,7 @@ function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
     sampling: toSampling(body, { model: model.model, advice: model.advice, choice }),
     maxTokens,
     stop,
-    thoughts,
+    maxThinkingTokens: maxThinkingTokens,
     functions,
     parallelCalls,
     grammar,

@@ -3,37 +3,36 @@ import { invalidRequest } from '../../../../errors.ts'
 import { unsupported } from './error-body.ts'
 import { completionRequest, type CompletionRequest } from '../../../../schemas/completions.ts'
 import { newId, usageOf, type ReplyHead, type TokenCounts } from './chat-reply.ts'
-import { checkFits, mostTokens, readPrompt, type Room } from './generate.ts'
+import { checkFits, maxOutputTokens, readPrompt, type ContextSize } from './generate.ts'
 import type { LoadedModel, ModelHost } from './host.ts'
 import { parseBody } from './parse-body.ts'
 import { toSampling } from './sampling.ts'
-import { streamOrAnswer, type Answer } from './stream-or-answer.ts'
+import { streamOrJson, type ResponseWriter } from './stream-or-json.ts'
 import { toTokenLists } from './token-input.ts'
 
 /** OpenAI's own default for plain completions. */
-const usualMaxTokens = 16
-const mostChoices = 64
+const defaultMaxTokens = 16
+const maxChoices = 64
 
 /** `POST /v1/completions`: continues text as it stands, without a chat template. */
 export async function completions(request: Request, host: ModelHost): Promise<Response> {
   const body = await parseBody(request, completionRequest)
   refuseUnsupported(body)
-  return streamOrAnswer(body.stream === true, request.signal, (answer) =>
+  return streamOrJson(body.stream === true, request.signal, (writer) =>
     host.with(body.model, async (model) => {
       const prompts = toTokenLists(body.prompt ?? '', 'prompt', model).map((tokens) => withBeginning(tokens, model))
       for (const prompt of prompts) checkFits(prompt.length, model, 'prompt')
       const perPrompt = body.n ?? 1
-      if (prompts.length * perPrompt > mostChoices)
-        throw invalidRequest(`At most ${mostChoices} texts can be made at once.`, { param: 'n' })
-      using lease = await model.slot(answer.signal, (sequence) => sequence.compareContextTokens([...prompts[0]!]).firstDifferentIndex)
+      if (prompts.length * perPrompt > maxChoices) throw invalidRequest(`At most ${maxChoices} texts can be made at once.`, { param: 'n' })
+      using lease = await model.slot(writer.signal, (sequence) => sequence.compareContextTokens([...prompts[0]!]).firstDifferentIndex)
       const head: ReplyHead = { id: newId('cmpl-'), created: Math.floor(Date.now() / 1000), model: body.model }
       const counts: TokenCounts = { prompt: prompts.reduce((sum, { length }) => sum + length, 0), completion: 0 }
-      const write = answer.frames ? streamed({ head, body, counts, answer }) : folded({ head, counts, answer })
+      const write = writer.frames ? streamed({ head, body, counts, writer }) : folded({ head, counts, writer })
       for (let index = 0; index < prompts.length * perPrompt; index++) {
         const prompt = prompts[Math.floor(index / perPrompt)]!
         if (body.echo) write.text(index, textOfPrompt(body, index, { model, prompt, perPrompt }))
-        answer.begin()
-        const { finish, outputTokens } = await complete({ prompt, body, index, model, answer }, lease.slot, (text) =>
+        writer.begin()
+        const { finish, outputTokens } = await complete({ prompt, body, index, model, writer }, lease.slot, (text) =>
           write.text(index, text),
         )
         counts.completion += outputTokens
@@ -64,43 +63,43 @@ function textOfPrompt(
   return typeof text === 'string' ? text : model.model.detokenize(prompt)
 }
 
-interface Completion {
+interface CompletionJob {
   prompt: readonly Token[]
   body: CompletionRequest
   index: number
-  model: LoadedModel & Room
-  answer: Answer
+  model: LoadedModel & ContextSize
+  writer: ResponseWriter
 }
 
 async function complete(
-  { prompt, body, index, model, answer }: Completion,
+  { prompt, body, index, model, writer }: CompletionJob,
   sequence: LlamaContextSequence,
   emit: (text: string) => void,
 ): Promise<{ finish: 'stop' | 'length'; outputTokens: number }> {
-  const maxTokens = body.max_tokens ?? usualMaxTokens
+  const maxTokens = body.max_tokens ?? defaultMaxTokens
   if (maxTokens === 0) return { finish: 'length', outputTokens: 0 }
-  await readPrompt(prompt, sequence, answer.signal)
+  await readPrompt(prompt, sequence, writer.signal)
   const completion = new LlamaCompletion({ contextSequence: sequence })
   const before = sequence.tokenMeter.usedOutputTokens
   try {
     const { metadata } = await completion.generateCompletionWithMeta([...prompt], {
       ...toSampling(body, { model: model.model, advice: model.advice, choice: index }),
-      maxTokens: mostTokens(prompt.length, maxTokens, model),
+      maxTokens: maxOutputTokens(prompt.length, maxTokens, model),
       customStopTriggers: typeof body.stop === 'string' ? [body.stop] : (body.stop ?? []),
-      signal: answer.signal,
+      signal: writer.signal,
       disableContextShift: true,
       onTextChunk: emit,
     })
     return { finish: metadata.stopReason === 'maxTokens' ? 'length' : 'stop', outputTokens: sequence.tokenMeter.usedOutputTokens - before }
   } catch (error) {
-    if (answer.signal.aborted) throw answer.signal.reason
+    if (writer.signal.aborted) throw writer.signal.reason
     throw error
   } finally {
     completion.dispose()
   }
 }
 
-interface Writer {
+interface CompletionWriter {
   text(index: number, text: string): void
   finish(index: number, reason: string): void
   end(): void
@@ -109,11 +108,11 @@ interface Writer {
 interface WriterParts {
   head: ReplyHead
   counts: TokenCounts
-  answer: Answer
+  writer: ResponseWriter
 }
 
-function streamed({ head, body, counts, answer }: WriterParts & { body: CompletionRequest }): Writer {
-  const frames = answer.frames!
+function streamed({ head, body, counts, writer }: WriterParts & { body: CompletionRequest }): CompletionWriter {
+  const frames = writer.frames!
   const withUsage = (body.stream_options as { include_usage?: boolean } | null | undefined)?.include_usage === true
   const push = (index: number, text: string, finish: string | null): void =>
     frames.push({ ...shell(head), choices: [{ index, text, logprobs: null, finish_reason: finish }], ...(withUsage && { usage: null }) })
@@ -127,7 +126,7 @@ function streamed({ head, body, counts, answer }: WriterParts & { body: Completi
   }
 }
 
-function folded({ head, counts, answer }: WriterParts): Writer {
+function folded({ head, counts, writer }: WriterParts): CompletionWriter {
   const choices: { index: number; text: string; logprobs: null; finish_reason: string }[] = []
   const at = (index: number) => (choices[index] ??= { index, text: '', logprobs: null, finish_reason: 'stop' })
   return {
@@ -137,7 +136,7 @@ function folded({ head, counts, answer }: WriterParts): Writer {
     finish(index, reason) {
       at(index).finish_reason = reason
     },
-    end: () => answer.json({ ...shell(head), choices, usage: usageOf(counts) }),
+    end: () => writer.json({ ...shell(head), choices, usage: usageOf(counts) }),
   }
 }
 

@@ -6,7 +6,7 @@ import type { LoadedModel, ModelHost } from './host.ts'
 import { parseBody } from './parse-body.ts'
 import { toTokenLists } from './token-input.ts'
 
-const mostInputs = 2048
+const maxInputs = 2048
 
 /** `POST /v1/embeddings`: unit vectors, in the order of the inputs. */
 export async function embeddings(request: Request, host: ModelHost): Promise<Response> {
@@ -17,7 +17,7 @@ export async function embeddings(request: Request, host: ModelHost): Promise<Res
       throw invalidRequest(`This model's vectors have ${size} dimensions and cannot be shortened.`, { param: 'dimensions' })
     }
     const inputs = toTokenLists(body.input, 'input', model)
-    if (inputs.length > mostInputs) throw invalidRequest(`At most ${mostInputs} inputs fit in one request.`, { param: 'input' })
+    if (inputs.length > maxInputs) throw invalidRequest(`At most ${maxInputs} inputs fit in one request.`, { param: 'input' })
     let prompt = 0
     const data: object[] = []
     for (const [index, input] of inputs.entries()) {

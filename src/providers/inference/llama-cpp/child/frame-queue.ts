@@ -23,7 +23,7 @@ export class FrameQueue {
   }
 
   /** The answer; `onLeave` is called when the caller goes before the end. */
-  response(onLeave: () => void): Response {
+  response(onDisconnect: () => void): Response {
     const body = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         while (this.#waiting === '' && !this.#ended) {
@@ -38,7 +38,7 @@ export class FrameQueue {
         controller.enqueue(encoder.encode(this.#waiting))
         this.#waiting = ''
       },
-      cancel: onLeave,
+      cancel: onDisconnect,
     })
     return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' } })
   }

@@ -20,7 +20,7 @@ export type Piece =
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls'
 
-export interface Outcome {
+export interface GenerationResult {
   finish: FinishReason
   outputTokens: number
 }
@@ -35,7 +35,7 @@ export interface ChatJob {
   maxTokens: number | undefined
   stop: readonly string[]
   /** Tokens that may be spent on thinking. */
-  thoughts: number
+  maxThinkingTokens: number
   /** Not together with `functions`. */
   grammar?: LlamaGrammar | undefined
   functions?: ChatModelFunctions | undefined
@@ -47,27 +47,27 @@ export interface ChatJob {
 const promptStep = 256
 
 /** What bounds a prompt: a slot, or the model whose slots are all alike. */
-export interface Room {
+export interface ContextSize {
   readonly model: LlamaModel
   /** Tokens. */
   readonly contextSize: number
 }
 
 /** The prompt as the model will read it. Throws ApiError 400 where it does not fit into a slot. */
-export function promptOf(job: Pick<ChatJob, 'history' | 'wrapper' | 'functions'>, room: Room): Token[] {
+export function promptOf(job: Pick<ChatJob, 'history' | 'wrapper' | 'functions'>, context: ContextSize): Token[] {
   const chatHistory: ChatHistoryItem[] =
     job.history.at(-1)?.type === 'model' ? job.history : [...job.history, { type: 'model', response: [] }]
   const { contextText } = job.wrapper.generateContextState({ chatHistory, ...(job.functions && { availableFunctions: job.functions }) })
-  const tokens = contextText.tokenize(room.model.tokenizer)
-  checkFits(tokens.length, room)
+  const tokens = contextText.tokenize(context.model.tokenizer)
+  checkFits(tokens.length, context)
   return tokens
 }
 
 /** Throws ApiError 400 unless the prompt and one more token fit. */
-export function checkFits(promptTokens: number, room: Room, param = 'messages'): void {
-  if (promptTokens + reserve < room.contextSize) return
+export function checkFits(promptTokens: number, context: ContextSize, param = 'messages'): void {
+  if (promptTokens + reserve < context.contextSize) return
   throw invalidRequest(
-    `This model's context holds ${room.contextSize} tokens, but the request has ${promptTokens}. Shorten it, or raise context_size in the provider's configuration.`,
+    `This model's context holds ${context.contextSize} tokens, but the request has ${promptTokens}. Shorten it, or raise context_size in the provider's configuration.`,
     { code: 'context_length_exceeded', param },
   )
 }
@@ -76,7 +76,7 @@ export function checkFits(promptTokens: number, room: Room, param = 'messages'):
 const reserve = 4
 
 /** The most tokens that an answer may have. */
-export function mostTokens(promptTokens: number, maxTokens: number | undefined, { contextSize }: Room): number {
+export function maxOutputTokens(promptTokens: number, maxTokens: number | undefined, { contextSize }: ContextSize): number {
   const left = contextSize - promptTokens - reserve
   return Math.min(maxTokens ?? left, left)
 }
@@ -95,19 +95,19 @@ export async function readPrompt(prompt: readonly Token[], sequence: LlamaContex
 }
 
 /** Lets the model answer once, on a slot of its own. Rejects with the signal's reason once it aborts. */
-export async function generateChat(job: ChatJob, sequence: LlamaContextSequence, emit: (piece: Piece) => void): Promise<Outcome> {
+export async function generateChat(job: ChatJob, sequence: LlamaContextSequence, emit: (piece: Piece) => void): Promise<GenerationResult> {
   await readPrompt(job.prompt, sequence, job.signal)
   const chat = new LlamaChat({ contextSequence: sequence, chatWrapper: job.wrapper })
   const before = sequence.tokenMeter.usedOutputTokens
   const calls = new CallPieces(emit)
   const { sampling } = job
   try {
-    const answer = await chat.generateResponse(job.history, {
+    const response = await chat.generateResponse(job.history, {
       ...sampling,
-      maxTokens: mostTokens(job.prompt.length, job.maxTokens, sequence),
+      maxTokens: maxOutputTokens(job.prompt.length, job.maxTokens, sequence),
       signal: job.signal,
       customStopTriggers: [...job.stop],
-      budgets: { thoughtTokens: job.thoughts },
+      budgets: { thoughtTokens: job.maxThinkingTokens },
       contextShift: { size: 1, strategy: refuseShift },
       onResponseChunk: ({ type, text }) => {
         if (text !== '') emit({ kind: type === 'segment' ? 'reasoning' : 'text', text })
@@ -120,8 +120,8 @@ export async function generateChat(job: ChatJob, sequence: LlamaContextSequence,
           }
         : { ...(job.grammar && { grammar: job.grammar }) }),
     })
-    for (const [index, call] of (answer.functionCalls ?? []).entries()) calls.close(index, call)
-    const { stopReason } = answer.metadata
+    for (const [index, call] of (response.functionCalls ?? []).entries()) calls.close(index, call)
+    const { stopReason } = response.metadata
     const finish = calls.count > 0 ? 'tool_calls' : stopReason === 'maxTokens' ? 'length' : 'stop'
     return { finish, outputTokens: sequence.tokenMeter.usedOutputTokens - before }
   } catch (error) {

@@ -11,23 +11,23 @@ export function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
   for (const [at, message] of messages.entries()) {
     const param = `messages[${at}]`
     const { role } = message as { role: string }
-    if (role !== 'tool') refuseUnanswered(open)
+    if (role !== 'tool') requireToolResults(open)
     if (role === 'system' || role === 'developer') addText(history, 'system', textOf(message, param))
     else if (role === 'user') addText(history, 'user', textOf(message, param))
-    else if (role === 'assistant') addAnswer(history, message, { param, open })
+    else if (role === 'assistant') addAssistantTurn(history, message, { param, open })
     else if (role === 'tool') addResult(message, { param, open })
     else throw invalidRequest(`The embedded model does not take messages of role '${role}'.`, { param: `${param}.role` })
   }
-  refuseUnanswered(open)
+  requireToolResults(open)
   return history
 }
 
-interface Place {
+interface MessageContext {
   param: string
   open: Map<string, { call: ChatModelFunctionCall; param: string }>
 }
 
-function refuseUnanswered(open: Place['open']): void {
+function requireToolResults(open: MessageContext['open']): void {
   for (const [id, { param }] of open)
     throw invalidRequest(`The tool call '${id}' has no answer: a message of role 'tool' must follow.`, { param })
 }
@@ -39,11 +39,11 @@ export function addText(history: ChatHistoryItem[], type: 'system' | 'user', tex
   else history.push({ type, text })
 }
 
-function addAnswer(history: ChatHistoryItem[], message: Message, { param, open }: Place): void {
-  const turn = lastAnswer(history)
+function addAssistantTurn(history: ChatHistoryItem[], message: Message, { param, open }: MessageContext): void {
+  const turn = lastModelTurn(history)
   const text = textOf(message, param)
   if (text !== '') turn.response.push(text)
-  const { tool_calls: calls } = message as { tool_calls?: readonly ToolCall[] | null }
+  const { tool_calls: calls } = message as { tool_calls?: readonly HistoryToolCall[] | null }
   for (const [at, { id, type, function: called }] of (calls ?? []).entries()) {
     const path = `${param}.tool_calls[${at}]`
     if (type !== 'function' || !called)
@@ -60,13 +60,13 @@ function addAnswer(history: ChatHistoryItem[], message: Message, { param, open }
   }
 }
 
-interface ToolCall {
+interface HistoryToolCall {
   id: string
   type: string
   function?: { name: string; arguments: string }
 }
 
-function lastAnswer(history: ChatHistoryItem[]): ChatModelResponse {
+function lastModelTurn(history: ChatHistoryItem[]): ChatModelResponse {
   const last = history.at(-1)
   if (last?.type === 'model') return last
   const turn: ChatModelResponse = { type: 'model', response: [] }
@@ -74,7 +74,7 @@ function lastAnswer(history: ChatHistoryItem[]): ChatModelResponse {
   return turn
 }
 
-function addResult(message: Message, { param, open }: Place): void {
+function addResult(message: Message, { param, open }: MessageContext): void {
   const { tool_call_id: id } = message as { tool_call_id: string }
   const entry = open.get(id)
   if (!entry) throw invalidRequest(`No tool call of the message before has the id '${id}'.`, { param: `${param}.tool_call_id` })

@@ -14,7 +14,7 @@ import { notFound, unavailable } from '../../../../errors.ts'
 import { modelFile } from '../store/paths.ts'
 import type { SamplingAdvice } from './sampling.ts'
 import { TranscriptWrapper } from './transcript-wrapper.ts'
-import { SlotPool, type Lease, type SlotCounts } from './slots.ts'
+import { SlotPool, type SlotLease, type SlotCounts } from './slots.ts'
 
 export interface HostOptions {
   /** The folder that holds `NAME.gguf`. */
@@ -43,12 +43,12 @@ export interface LoadedModel {
   readonly contextSize: number
   /** The chat template; `thinking` only matters to models that can be told. */
   wrapper(thinking: boolean): ChatWrapper
-  slot(signal: AbortSignal, prefer?: (sequence: LlamaContextSequence) => number): Promise<Lease<LlamaContextSequence>>
+  slot(signal: AbortSignal, prefer?: (sequence: LlamaContextSequence) => number): Promise<SlotLease<LlamaContextSequence>>
   embedder(): Promise<LlamaEmbeddingContext>
   readonly counts: SlotCounts
 }
 
-interface Entry {
+interface HostedModel {
   readonly loading: Promise<Loaded>
   loaded: Loaded | undefined
   users: number
@@ -58,7 +58,7 @@ interface Entry {
 /** Loads models when they are asked for and keeps as many as allowed. */
 export class ModelHost {
   readonly #options: HostOptions
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, HostedModel>()
   #llama: Promise<Llama> | undefined
 
   constructor(options: HostOptions) {
@@ -82,7 +82,7 @@ export class ModelHost {
     }
   }
 
-  async #entry(name: string): Promise<Entry> {
+  async #entry(name: string): Promise<HostedModel> {
     const known = this.#entries.get(name)
     if (known) return known
     const path = modelFile(this.#options.modelsDir, name)
@@ -91,7 +91,7 @@ export class ModelHost {
     const again = this.#entries.get(name)
     if (again) return again
     const loading = this.#load(name, path)
-    const entry: Entry = { loading, loaded: undefined, users: 0, lastUse: performance.now() }
+    const entry: HostedModel = { loading, loaded: undefined, users: 0, lastUse: performance.now() }
     this.#entries.set(name, entry)
     loading.then(
       (loaded) => void (entry.loaded = loaded),
@@ -190,7 +190,7 @@ class Loaded implements LoadedModel {
     return wrapper
   }
 
-  slot(signal: AbortSignal, prefer?: (sequence: LlamaContextSequence) => number): Promise<Lease<LlamaContextSequence>> {
+  slot(signal: AbortSignal, prefer?: (sequence: LlamaContextSequence) => number): Promise<SlotLease<LlamaContextSequence>> {
     return this.#pool.acquire(signal, prefer)
   }
 

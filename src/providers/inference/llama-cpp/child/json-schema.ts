@@ -23,7 +23,7 @@ const unenforced = [
 ] as const
 
 const enforcedFormats = ['date-time', 'time', 'date']
-const deepest = 64
+const maxDepth = 64
 const scalarTypes = ['string', 'number', 'integer', 'boolean', 'null']
 
 // The library's own type follows literal schemas; ours come from callers.
@@ -76,7 +76,7 @@ class SchemaReader {
   }
 
   read(schema: unknown, param: string, depth: number): Grammar {
-    if (depth > deepest) throw invalidRequest(`The schema is nested deeper than ${deepest} levels.`, { param: this.#options.param })
+    if (depth > maxDepth) throw invalidRequest(`The schema is nested deeper than ${maxDepth} levels.`, { param: this.#options.param })
     if (schema === true || schema === undefined) return anything
     if (!isSchema(schema)) throw invalidRequest('A schema must be an object or true.', { param })
     this.#checkKeywords(schema, param)

@@ -32,7 +32,7 @@ interface SamplingRequest {
 }
 
 // llama.cpp's own defaults.
-const usual = { temperature: 0.8, topP: 0.95, topK: 40, minP: 0.05 }
+const defaults = { temperature: 0.8, topP: 0.95, topK: 40, minP: 0.05 }
 
 /** `choice`: the choice's index; each has a seed of its own. Throws ApiError 400. */
 export function toSampling(
@@ -40,13 +40,13 @@ export function toSampling(
   { model, advice, choice }: { model: LlamaModel; advice: SamplingAdvice; choice: number },
 ): Sampling {
   const seed = typeof request.seed === 'number' ? request.seed : Math.floor(Math.random() * 2 ** 32)
-  const topP = request.top_p ?? advice.topP ?? usual.topP
+  const topP = request.top_p ?? advice.topP ?? defaults.topP
   return {
-    temperature: request.temperature ?? advice.temperature ?? usual.temperature,
+    temperature: request.temperature ?? advice.temperature ?? defaults.temperature,
     // A caller that sets top_p means it to be the only cut.
     topP,
-    topK: request.top_p == null ? (advice.topK ?? usual.topK) : 0,
-    minP: request.top_p == null ? (advice.minP ?? usual.minP) : 0,
+    topK: request.top_p == null ? (advice.topK ?? defaults.topK) : 0,
+    minP: request.top_p == null ? (advice.minP ?? defaults.minP) : 0,
     seed: (seed + choice) >>> 0,
     repeatPenalty: toPenalty(request, advice),
     tokenBias: toBias(request.logit_bias, model),

@@ -8,7 +8,7 @@ import { parseBody } from './parse-body.ts'
 import { ModelHost, type HostOptions } from './host.ts'
 
 /** What the server in front writes to this process's standard input, as one line of JSON. */
-export interface ChildOptions extends HostOptions {
+export interface ModelChildOptions extends HostOptions {
   /** The Unix socket to listen on; absent: loopback, with `token` asked of every request. */
   socket?: string
   token?: string
@@ -19,7 +19,7 @@ export interface ChildOptions extends HostOptions {
 const loadRequest = z.looseObject({ model: z.string() })
 
 /** Answers OpenAI's requests from models in this process; never throws. */
-export function createHandler(options: ChildOptions): { fetch: (request: Request) => Promise<Response> } {
+export function createHandler(options: ModelChildOptions): { fetch: (request: Request) => Promise<Response> } {
   const host = new ModelHost(options)
   const routes: Readonly<Record<string, (request: Request) => Promise<Response>>> = {
     'POST /v1/chat/completions': (request) => chatCompletions(request, host),

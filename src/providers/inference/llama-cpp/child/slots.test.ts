@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../../../../errors.ts'
-import { SlotPool, type Lease } from './slots.ts'
+import { SlotPool, type SlotLease } from './slots.ts'
 
 const never = new AbortController().signal
 
@@ -48,7 +48,7 @@ describe('slots', () => {
             Array.from({ length: slots }, (_, at) => at),
             queue,
           )
-          const held: Lease<number>[] = []
+          const held: SlotLease<number>[] = []
           const callers: AbortController[] = []
           for (const { act, pick } of steps) {
             if (act === 'take') {

@@ -1,7 +1,7 @@
 import { ApiError } from '../../../../errors.ts'
 
 /** A slot in use; disposing it gives it back. */
-export interface Lease<Slot> extends Disposable {
+export interface SlotLease<Slot> extends Disposable {
   readonly slot: Slot
 }
 
@@ -11,7 +11,7 @@ export interface SlotCounts {
   waiting: number
 }
 
-interface Waiter<Slot> {
+interface SlotWaiter<Slot> {
   give(slot: Slot): void
   prefer: ((slot: Slot) => number) | undefined
 }
@@ -19,7 +19,7 @@ interface Waiter<Slot> {
 /** A fixed number of slots; who finds none waits in line, and the line has an end. */
 export class SlotPool<Slot> {
   readonly #free: Slot[]
-  readonly #waiting = new Set<Waiter<Slot>>()
+  readonly #waiting = new Set<SlotWaiter<Slot>>()
   readonly #slots: number
   readonly #queue: number
 
@@ -38,7 +38,7 @@ export class SlotPool<Slot> {
    * Takes the free slot with the highest preference, or waits for the next one.
    * Throws ApiError 429 where the line is full; rejects with the signal's reason once it aborts.
    */
-  async acquire(signal: AbortSignal, prefer?: (slot: Slot) => number): Promise<Lease<Slot>> {
+  async acquire(signal: AbortSignal, prefer?: (slot: Slot) => number): Promise<SlotLease<Slot>> {
     signal.throwIfAborted()
     if (this.#free.length > 0) return this.#lease(this.#take(prefer))
     if (this.#waiting.size >= this.#queue) {
@@ -54,25 +54,25 @@ export class SlotPool<Slot> {
     return this.#lease(await this.#wait(signal, prefer))
   }
 
-  #wait(signal: AbortSignal, prefer: Waiter<Slot>['prefer']): Promise<Slot> {
+  #wait(signal: AbortSignal, prefer: SlotWaiter<Slot>['prefer']): Promise<Slot> {
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
+      const onAbort = (): void => {
         this.#waiting.delete(waiter)
         reject(signal.reason as Error)
       }
-      const waiter: Waiter<Slot> = {
+      const waiter: SlotWaiter<Slot> = {
         prefer,
         give: (slot) => {
-          signal.removeEventListener('abort', leave)
+          signal.removeEventListener('abort', onAbort)
           resolve(slot)
         },
       }
       this.#waiting.add(waiter)
-      signal.addEventListener('abort', leave, { once: true })
+      signal.addEventListener('abort', onAbort, { once: true })
     })
   }
 
-  #take(prefer: Waiter<Slot>['prefer']): Slot {
+  #take(prefer: SlotWaiter<Slot>['prefer']): Slot {
     let best = 0
     if (prefer) {
       const marks = this.#free.map(prefer)
@@ -81,7 +81,7 @@ export class SlotPool<Slot> {
     return this.#free.splice(best, 1)[0]!
   }
 
-  #lease(slot: Slot): Lease<Slot> {
+  #lease(slot: Slot): SlotLease<Slot> {
     let given = false
     return {
       slot,

@@ -28,11 +28,11 @@ export class TranscriptWrapper extends ChatWrapper {
       if (item.type === 'system') parts.push(LlamaText.fromJSON(item.text), '\n\n')
       else if (item.type === 'user') parts.push('User: ', item.text, '\n')
       else {
-        const answer = this.generateModelResponseText(item.response)
+        const writer = this.generateModelResponseText(item.response)
         const isLast = at === history.length - 1
         // A space at the end would be half of the next token.
-        if (answer.values.length === 0) parts.push('Assistant:')
-        else parts.push('Assistant: ', answer, isLast ? '' : '\n')
+        if (writer.values.length === 0) parts.push('Assistant:')
+        else parts.push('Assistant: ', writer, isLast ? '' : '\n')
       }
     }
     return {

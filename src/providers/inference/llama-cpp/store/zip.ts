@@ -9,7 +9,7 @@ const localSignature = 0x04034b50
 /** The end record is 22 bytes and a comment of at most 65,535. */
 const endSearch = 22 + 65_535
 
-interface Entry {
+interface ZipEntry {
   /** 0 stored, 8 deflated. */
   method: number
   compressed: number
@@ -20,7 +20,7 @@ interface Entry {
 /** The bytes of one entry of a zip file (wheels are such), as they come out. Without zip64: no wheel is that large. Throws PullError. */
 export async function* readEntry(path: string, name: string): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await open(path)
-  let entry: Entry
+  let entry: ZipEntry
   let start: number
   try {
     entry = await findEntry(file, name)
@@ -43,7 +43,7 @@ export async function* readEntry(path: string, name: string): AsyncGenerator<Uin
   yield* inflate as AsyncIterable<Uint8Array>
 }
 
-async function findEntry(file: FileHandle, name: string): Promise<Entry> {
+async function findEntry(file: FileHandle, name: string): Promise<ZipEntry> {
   const { size } = await file.stat()
   const tail = await read(file, Math.max(0, size - endSearch), Math.min(size, endSearch))
   let at = tail.length - 22

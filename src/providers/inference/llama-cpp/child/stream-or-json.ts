@@ -2,7 +2,7 @@ import { FrameQueue } from './frame-queue.ts'
 import { toErrorBody } from './error-body.ts'
 
 /** Where an endpoint's work puts what it makes. */
-export interface Answer {
+export interface ResponseWriter {
   /** Aborts when the caller leaves. */
   readonly signal: AbortSignal
   /** Present when the caller asked for a stream. */
@@ -14,11 +14,15 @@ export interface Answer {
 }
 
 /** Runs `work` for one caller. What it throws before `begin` is thrown here; later it becomes an error event and the end of the stream. */
-export async function streamOrAnswer(stream: boolean, caller: AbortSignal, work: (answer: Answer) => Promise<void>): Promise<Response> {
+export async function streamOrJson(
+  stream: boolean,
+  requestSignal: AbortSignal,
+  work: (writer: ResponseWriter) => Promise<void>,
+): Promise<Response> {
   if (!stream) {
     let value: object = {}
     await work({
-      signal: caller,
+      signal: requestSignal,
       frames: undefined,
       begin: () => undefined,
       json: (result) => {
@@ -27,8 +31,8 @@ export async function streamOrAnswer(stream: boolean, caller: AbortSignal, work:
     })
     return Response.json(value)
   }
-  const leaving = new AbortController()
-  const signal = AbortSignal.any([caller, leaving.signal])
+  const disconnect = new AbortController()
+  const signal = AbortSignal.any([requestSignal, disconnect.signal])
   const frames = new FrameQueue()
   const begun = Promise.withResolvers<void>()
   work({ signal, frames, begin: begun.resolve, json: () => undefined }).then(begun.resolve, (error: unknown) => {
@@ -37,5 +41,5 @@ export async function streamOrAnswer(stream: boolean, caller: AbortSignal, work:
     frames.end()
   })
   await begun.promise
-  return frames.response(() => leaving.abort(new DOMException('The caller left.', 'AbortError')))
+  return frames.response(() => disconnect.abort(new DOMException('The caller left.', 'AbortError')))
 }

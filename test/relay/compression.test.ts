@@ -2,7 +2,7 @@ import { brotliCompressSync, constants, createGzip, deflateSync, gzipSync, zstdC
 import { describe, expect, test } from 'bun:test'
 import { createEgress, EgressError, type EgressRequest, type NetworkOptions } from '../../src/egress/egress.ts'
 import { chatFrames, chatReply, mockUpstream, splitAt, stall } from '../../src/testing/index.ts'
-import { asked, dataOf, question, stage } from './stage.ts'
+import { upstreamRequests, dataOf, chatBody, startRelay } from './relay-server.ts'
 
 const egress = createEgress()
 const limit = 1024 * 1024
@@ -106,34 +106,34 @@ describe('a bomb from a provider', () => {
   test.each(['gzip', 'br', 'zstd'])('in an error or in place of an answer (%s)', async (encoding) => {
     const bomb = pack(zeros, encoding)
     const headers = { 'content-encoding': encoding, 'content-type': 'application/json' }
-    await using on = await stage([
+    await using on = await startRelay([
       { status: 500, headers, body: bomb },
       { headers, body: bomb },
       { headers: { ...headers, 'content-type': 'text/event-stream' }, body: bomb },
     ])
-    const error = await on.post('/v1/chat/completions', question)
+    const error = await on.post('/v1/chat/completions', chatBody)
     expect(error.status).toBe(500)
     expect((await error.text()).length).toBeLessThan(100_000)
-    const whole = await on.post('/v1/chat/completions', question)
+    const whole = await on.post('/v1/chat/completions', chatBody)
     expect(whole.status).toBe(502)
     expect(await whole.json()).toMatchObject({ error: { code: 'upstream_too_large' } })
-    expect(await (await on.post('/v1/chat/completions', { ...question, stream: true })).text()).toContain('upstream_nonsense')
+    expect(await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()).toContain('upstream_nonsense')
     await on.upstream.quiet()
   })
 
   test('a packed error, a packed answer and a packed stream are read', async () => {
     const headers = { 'content-encoding': 'gzip', 'content-type': 'application/json' }
-    await using on = await stage([
+    await using on = await startRelay([
       { status: 429, headers, body: gzipSync('{"error":{"message":"Slow down"}}') },
       { headers, body: gzipSync(chatReply('Hi').body as string) },
       { headers: { ...headers, 'content-type': 'text/event-stream' }, body: gzipSync(chatFrames().join('')) },
     ])
-    expect(await (await on.post('/v1/chat/completions', question)).json()).toMatchObject({ error: { message: 'Slow down' } })
-    const whole = await on.post('/v1/chat/completions', question)
+    expect(await (await on.post('/v1/chat/completions', chatBody)).json()).toMatchObject({ error: { message: 'Slow down' } })
+    const whole = await on.post('/v1/chat/completions', chatBody)
     expect(whole.headers.get('content-encoding')).toBeNull()
     expect(await whole.json()).toMatchObject({ choices: [{ message: { content: 'Hi' } }] })
-    expect(dataOf(await (await on.post('/v1/chat/completions', { ...question, stream: true })).text()).at(-1)).toBe('[DONE]')
-    expect(asked(on).map(({ headers: sent }) => sent['accept-encoding'])).toEqual([
+    expect(dataOf(await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()).at(-1)).toBe('[DONE]')
+    expect(upstreamRequests(on).map(({ headers: sent }) => sent['accept-encoding'])).toEqual([
       ...Array<string>(2).fill('gzip, deflate, br, zstd'),
       'identity',
     ])

@@ -1,6 +1,6 @@
 import { textIn } from '../../wire/text-in.ts'
 
-type Fields = Record<string, unknown>
+type JsonFields = Record<string, unknown>
 
 /** Members whose texts are complete in each chunk; those of all others are joined. */
 const unjoined = new Set(['id', 'type', 'role', 'name', 'object', 'format', 'model'])
@@ -9,25 +9,25 @@ const maxDepth = 16
 /** Entries of a list among which one with the same `index` is looked for. */
 const maxSearched = 64
 
-interface Choice {
+interface CollectedChoice {
   readonly index: number
   /** Of a chat. */
-  message: Fields | undefined
+  message: JsonFields | undefined
   /** Of a text completion. */
   text: string | undefined
-  readonly others: Fields
+  readonly others: JsonFields
 }
 
 /** Folds the chunks of a stream, as the relay emits them, into one response with the same content. */
 export class StreamFold {
-  readonly #head: Fields = {}
-  readonly #choices = new Map<number, Choice>()
+  readonly #head: JsonFields = {}
+  readonly #choices = new Map<number, CollectedChoice>()
   #usage: unknown
 
   /** Takes whole frames. */
   add(frames: Uint8Array): void {
     for (const frame of textIn(frames, 0, frames.length).split('\n\n')) {
-      if (frame.startsWith('data: {')) this.#chunk(JSON.parse(frame.slice('data: '.length)) as Fields)
+      if (frame.startsWith('data: {')) this.#chunk(JSON.parse(frame.slice('data: '.length)) as JsonFields)
     }
   }
 
@@ -37,7 +37,7 @@ export class StreamFold {
     return { ...this.#head, choices, ...(isFields(this.#usage) && { usage: this.#usage }) }
   }
 
-  #chunk({ choices, usage, object, ...head }: Fields): void {
+  #chunk({ choices, usage, object, ...head }: JsonFields): void {
     if (object === 'text_completion') this.#head['object'] = object
     else this.#head['object'] ??= 'chat.completion'
     // Padding of single chunks.
@@ -45,10 +45,10 @@ export class StreamFold {
     for (const [name, value] of Object.entries(head))
       if (value !== null || get(this.#head, name) === undefined) set(this.#head, name, value)
     if (usage) this.#usage = usage
-    for (const choice of choices as (Fields & { index: number })[]) this.#choice(choice)
+    for (const choice of choices as (JsonFields & { index: number })[]) this.#choice(choice)
   }
 
-  #choice({ index, delta, text, ...others }: Fields & { index: number }): void {
+  #choice({ index, delta, text, ...others }: JsonFields & { index: number }): void {
     let choice = this.#choices.get(index)
     if (!choice) this.#choices.set(index, (choice = { index, message: undefined, text: undefined, others: {} }))
     if (isFields(delta)) choice.message = joinFields(choice.message ?? {}, delta, 0)
@@ -61,9 +61,9 @@ export class StreamFold {
   }
 }
 
-function toChoice({ index, message, text, others }: Choice): object {
+function toChoice({ index, message, text, others }: CollectedChoice): object {
   const calls = message?.['tool_calls']
-  if (Array.isArray(calls)) for (const call of calls as Fields[]) delete call['index']
+  if (Array.isArray(calls)) for (const call of calls as JsonFields[]) delete call['index']
   return { index, ...(message && { message }), ...(text !== undefined && { text }), ...others }
 }
 
@@ -98,7 +98,7 @@ function isTextPart(part: unknown): part is { type: 'text'; text: string } {
   return isFields(part) && part['type'] === 'text' && typeof part['text'] === 'string'
 }
 
-function joinFields(into: Fields, delta: Fields, depth: number): Fields {
+function joinFields(into: JsonFields, delta: JsonFields, depth: number): JsonFields {
   for (const [name, value] of Object.entries(delta)) set(into, name, joined(name, get(into, name), value, depth))
   return into
 }
@@ -108,14 +108,14 @@ function joinLists(into: unknown[], entries: readonly unknown[], depth: number):
   for (const entry of entries) {
     const index = isFields(entry) ? entry['index'] : undefined
     const known = typeof index === 'number' ? entryAt(into, index) : undefined
-    if (known && depth < maxDepth) joinFields(known, entry as Fields, depth + 1)
+    if (known && depth < maxDepth) joinFields(known, entry as JsonFields, depth + 1)
     else into.push(entry)
   }
   return into
 }
 
-function entryAt(list: readonly unknown[], index: number): Fields | undefined {
-  const has = (entry: unknown): entry is Fields => isFields(entry) && entry['index'] === index
+function entryAt(list: readonly unknown[], index: number): JsonFields | undefined {
+  const has = (entry: unknown): entry is JsonFields => isFields(entry) && entry['index'] === index
   const [there, last] = [list[index], list.at(-1)]
   if (has(there)) return there
   if (has(last)) return last
@@ -123,15 +123,15 @@ function entryAt(list: readonly unknown[], index: number): Fields | undefined {
 }
 
 /** An own member; members of the prototype are not found, `__proto__` included. */
-function get(from: Fields, name: string): unknown {
+function get(from: JsonFields, name: string): unknown {
   return Object.hasOwn(from, name) ? from[name] : undefined
 }
 
-function set(into: Fields, name: string, value: unknown): void {
+function set(into: JsonFields, name: string, value: unknown): void {
   // As a plain assignment it would set the prototype.
   if (name !== '__proto__') into[name] = value
 }
 
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is JsonFields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

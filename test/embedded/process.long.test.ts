@@ -5,7 +5,7 @@ import { llamaCppConfig } from '../../src/providers/inference/llama-cpp/config.t
 import { createModelProcess } from '../../src/providers/inference/llama-cpp.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { endless, tinyModel } from '../../src/testing/tiny-model.ts'
-import { eventsOf, question, stage, until, type ChatReply, type ErrorReply, type Stage } from './stage.ts'
+import { eventsOf, helloMessages, startEmbedded, until, type ChatReply, type ErrorReply, type EmbeddedServer } from './embedded-server.ts'
 
 // Each process of models takes a second to start, more on a busy machine.
 setDefaultTimeout(60_000)
@@ -14,13 +14,13 @@ setDefaultTimeout(60_000)
 const talker = { talker: { follow: endless } }
 const roomy = { context_size: 32_768, slots: 2, queue: 1 }
 
-async function busy(on: Stage): Promise<number> {
+async function busy(on: EmbeddedServer): Promise<number> {
   return (await on.slots())['talker']?.busy ?? 0
 }
 
 /** Begins a stream and resolves once the first words have come. */
-async function begin(on: Stage, signal?: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-  const response = await on.post('chat/completions', { messages: question, stream: true }, signal ? { signal } : {})
+async function begin(on: EmbeddedServer, signal?: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+  const response = await on.post('chat/completions', { messages: helloMessages, stream: true }, signal ? { signal } : {})
   expect(response.status).toBe(200)
   const reader = response.body!.getReader()
   await reader.read()
@@ -29,7 +29,7 @@ async function begin(on: Stage, signal?: AbortSignal): Promise<ReadableStreamDef
 
 describe('slots', () => {
   test('[EMB-4] a caller that leaves in the middle of a stream frees its slot', async () => {
-    await using on = await stage(talker, roomy)
+    await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
     await begin(on, leave.signal)
     expect(await busy(on)).toBe(1)
@@ -38,9 +38,9 @@ describe('slots', () => {
   })
 
   test('[EMB-4] a caller that leaves while it waits for a whole answer frees its slot', async () => {
-    await using on = await stage(talker, roomy)
+    await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
-    const gone = on.post('chat/completions', { messages: question }, { signal: leave.signal }).catch(() => 'left')
+    const gone = on.post('chat/completions', { messages: helloMessages }, { signal: leave.signal }).catch(() => 'left')
     await until(async () => (await busy(on)) === 1)
     leave.abort()
     expect(await gone).toBe('left')
@@ -48,14 +48,14 @@ describe('slots', () => {
   })
 
   test('are shared: as many answer at once as there are, the next waits, and beyond the line is 429 with Retry-After', async () => {
-    await using on = await stage(talker, roomy)
+    await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
     await begin(on, leave.signal)
     await begin(on)
-    const waits = on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 4 })
+    const waits = on.ask<ChatReply>('chat/completions', { messages: helloMessages, max_tokens: 4 })
     await until(async () => (await on.slots())['talker']?.waiting === 1)
     expect(await busy(on)).toBe(2)
-    const turnedAway = await on.post('chat/completions', { messages: question })
+    const turnedAway = await on.post('chat/completions', { messages: helloMessages })
     expect(turnedAway.status).toBe(429)
     expect(turnedAway.headers.get('retry-after')).toBe('2')
     leave.abort()
@@ -63,11 +63,11 @@ describe('slots', () => {
   })
 
   test('a caller that leaves the line is forgotten', async () => {
-    await using on = await stage(talker, roomy)
+    await using on = await startEmbedded(talker, roomy)
     await begin(on)
     await begin(on)
     const leave = new AbortController()
-    const gone = on.post('chat/completions', { messages: question }, { signal: leave.signal }).catch(() => 'left')
+    const gone = on.post('chat/completions', { messages: helloMessages }, { signal: leave.signal }).catch(() => 'left')
     await until(async () => (await on.slots())['talker']?.waiting === 1)
     leave.abort()
     expect(await gone).toBe('left')
@@ -75,8 +75,8 @@ describe('slots', () => {
   })
 
   test('an answer that fills its context ends with `length`', async () => {
-    await using on = await stage(talker, { context_size: 512 })
-    const reply = await on.ask<ChatReply>('chat/completions', { messages: question })
+    await using on = await startEmbedded(talker, { context_size: 512 })
+    const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages })
     expect(reply.choices[0]?.finish_reason).toBe('length')
     expect(reply.usage.total_tokens).toBeLessThanOrEqual(512)
     expect(reply.usage.total_tokens).toBeGreaterThan(480)
@@ -87,8 +87,8 @@ describe('a crash of the model process', () => {
   test.each(['SIGKILL', 'SIGSEGV'] as const)(
     'by %s in the middle of a stream is an error event, and the next request is answered',
     async (signal) => {
-      await using on = await stage(talker, roomy)
-      const response = await on.post('chat/completions', { messages: question, stream: true })
+      await using on = await startEmbedded(talker, roomy)
+      const response = await on.post('chat/completions', { messages: helloMessages, stream: true })
       const events = eventsOf(response)
       await until(async () => (await busy(on)) === 1)
       process.kill(on.process.pid!, signal)
@@ -96,7 +96,7 @@ describe('a crash of the model process', () => {
       expect(last.error.type).toBe('upstream_error')
       // The connection may be seen to close before the process is seen to be gone; what comes in between fails as well.
       await until(() => on.process.restarts === 1)
-      const reply = await on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 4 })
+      const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages, max_tokens: 4 })
       expect(reply.choices[0]?.message.content).toBe('abcd')
       expect(on.process.restarts).toBe(1)
       expect(on.log.some(({ message }) => message.includes(signal))).toBeTrue()
@@ -104,15 +104,15 @@ describe('a crash of the model process', () => {
   )
 
   test('[EMB-1] while a whole answer is made is 502; the server lives and the process comes back', async () => {
-    await using on = await stage(talker, roomy)
-    const answer = on.post('chat/completions', { messages: question })
+    await using on = await startEmbedded(talker, roomy)
+    const answer = on.post('chat/completions', { messages: helloMessages })
     await until(async () => (await busy(on)) === 1)
     process.kill(on.process.pid!, 'SIGKILL')
     const response = await answer
     expect(response.status).toBe(502)
     expect(((await response.json()) as ErrorReply).error.type).toBe('upstream_error')
     await until(() => on.process.restarts === 1)
-    expect((await on.ask<ChatReply>('chat/completions', { messages: question, max_tokens: 2 })).choices[0]?.message.content).toBe('ab')
+    expect((await on.ask<ChatReply>('chat/completions', { messages: helloMessages, max_tokens: 2 })).choices[0]?.message.content).toBe('ab')
   })
 })
 
@@ -148,28 +148,28 @@ describe('the model process', () => {
   })
 
   test('survives a file that is no model, and says what is wrong with it', async () => {
-    await using on = await stage({ tiny: {} })
+    await using on = await startEmbedded({ tiny: {} })
     const whole = tinyModel()
     writeFileSync(join(on.folder, 'cut.gguf'), whole.slice(0, whole.length / 2))
     writeFileSync(join(on.folder, 'text.gguf'), 'This is no model.')
     for (const name of ['cut', 'text']) {
-      const response = await on.post('chat/completions', { model: `llama-cpp/${name}`, messages: question })
+      const response = await on.post('chat/completions', { model: `llama-cpp/${name}`, messages: helloMessages })
       expect(response.status).toBe(503)
       expect(((await response.json()) as ErrorReply).error.message).toContain(`'${name}' could not be loaded`)
     }
-    expect((await on.ask<ChatReply>('chat/completions', { messages: question })).choices[0]?.message.content).toBe('Hi, you.')
+    expect((await on.ask<ChatReply>('chat/completions', { messages: helloMessages })).choices[0]?.message.content).toBe('Hi, you.')
     expect(on.process.restarts).toBe(0)
   })
 
   test('has the model in memory before anybody asks, where it is all that is served', async () => {
-    await using on = await stage({ tiny: {} }, { auto_pull: 'if_alone' })
+    await using on = await startEmbedded({ tiny: {} }, { auto_pull: 'if_alone' })
     await until(async () => Object.keys(await on.slots()).length === 1)
   })
 
   test('keeps as many models in memory as allowed', async () => {
-    await using on = await stage({ one: {}, two: {}, three: {} }, { max_loaded: 2 })
+    await using on = await startEmbedded({ one: {}, two: {}, three: {} }, { max_loaded: 2 })
     for (const name of ['one', 'two', 'three', 'one']) {
-      const reply = await on.ask<ChatReply>('chat/completions', { model: `llama-cpp/${name}`, messages: question })
+      const reply = await on.ask<ChatReply>('chat/completions', { model: `llama-cpp/${name}`, messages: helloMessages })
       expect(reply.choices[0]?.message.content).toBe('Hi, you.')
     }
     expect(Object.keys(await on.slots()).toSorted()).toEqual(['one', 'three'])

@@ -1,13 +1,13 @@
 import type { Call } from '../../call.ts'
 import { acceptEncoding, type CallerUrl, type EgressResponse, type NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
-import { isFault } from './fault.ts'
+import { isErrorBody } from './upstream-error-body.ts'
 import { traceHeaders } from './trace-headers.ts'
 import { credentialsInUrl } from './url-credentials.ts'
-import { nonsense, readProviderError, toProviderError, toTransportError, type Upstream } from './upstream-error.ts'
+import { invalidResponse, readProviderError, toProviderError, toTransportError, type UpstreamIdentity } from './upstream-error.ts'
 
 /** One request for one JSON document, beside the relay: listings, reranking, tokens. */
-export interface Question {
+export interface UpstreamRequest {
   /** Absolute. */
   url: string | CallerUrl
   method?: 'GET' | 'POST'
@@ -24,21 +24,21 @@ export interface Question {
 }
 
 /** Lists of some thousand models stay far below. */
-const largestAnswer = 16 * 1024 * 1024
+const maxReplySize = 16 * 1024 * 1024
 /** Milliseconds: what is asked here is quickly answered, or not at all. */
-const patience = 30_000
+const defaultTimeout = 30_000
 
 /**
  * Asks and answers with the parsed document. Throws ApiError: the provider's own error with its status, 502 or 504 when there is no answer, 502 when it
  * is no JSON; an abort rejects with its reason.
  */
-export async function askUpstream(question: Question, deps: ProviderDeps, call: Call): Promise<unknown> {
-  const upstream = upstreamOf(question, deps)
+export async function fetchUpstreamJson(request: UpstreamRequest, deps: ProviderDeps, call: Call): Promise<unknown> {
+  const upstream = upstreamOf(request, deps)
   try {
-    const response = await send(question, deps, call)
+    const response = await send(request, deps, call)
     if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
-    const document = parse(await response.content.bytes(largestAnswer), upstream)
-    if (isFields(document) && isFault(document) && !('data' in document)) {
+    const document = parse(await response.content.bytes(maxReplySize), upstream)
+    if (isFields(document) && isErrorBody(document) && !('data' in document)) {
       throw toProviderError(upstream, { status: response.status, headers: response.headers, body: document })
     }
     return document
@@ -48,10 +48,10 @@ export async function askUpstream(question: Question, deps: ProviderDeps, call: 
 }
 
 /** Asks, and is content with any success, whatever its body says. Throws as `askUpstream` does. */
-export async function reachUpstream(question: Question, deps: ProviderDeps, call: Call): Promise<void> {
-  const upstream = upstreamOf(question, deps)
+export async function pingUpstream(request: UpstreamRequest, deps: ProviderDeps, call: Call): Promise<void> {
+  const upstream = upstreamOf(request, deps)
   try {
-    const response = await send(question, deps, call)
+    const response = await send(request, deps, call)
     if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
     response.content.drain()
   } catch (error) {
@@ -59,7 +59,7 @@ export async function reachUpstream(question: Question, deps: ProviderDeps, call
   }
 }
 
-function upstreamOf({ url, secrets, headers }: Question, { id }: ProviderDeps): Upstream {
+function upstreamOf({ url, secrets, headers }: UpstreamRequest, { id }: ProviderDeps): UpstreamIdentity {
   return { id, secrets: [...(secrets ?? []), ...credentialsIn(headers ?? {}), ...credentialsInUrl(url)] }
 }
 
@@ -68,8 +68,8 @@ export function credentialsIn(headers: Readonly<Record<string, string>>): string
   return Object.entries(headers).flatMap(([name, value]) => (/auth|key|token|secret|cookie|password|credential/i.test(name) ? [value] : []))
 }
 
-function send(question: Question, deps: ProviderDeps, call: Call): Promise<EgressResponse> {
-  const { url, method = 'GET', headers, body, network, signal = call.signal } = question
+function send(request: UpstreamRequest, deps: ProviderDeps, call: Call): Promise<EgressResponse> {
+  const { url, method = 'GET', headers, body, network, signal = call.signal } = request
   const isText = typeof body === 'string'
   return deps.egress.request(url, {
     method,
@@ -85,17 +85,17 @@ function send(question: Question, deps: ProviderDeps, call: Call): Promise<Egres
     signal,
     network: {
       ...network,
-      firstByteTimeout: Math.min(network?.firstByteTimeout ?? patience, patience),
-      idleTimeout: Math.min(network?.idleTimeout ?? patience, patience),
+      firstByteTimeout: Math.min(network?.firstByteTimeout ?? defaultTimeout, defaultTimeout),
+      idleTimeout: Math.min(network?.idleTimeout ?? defaultTimeout, defaultTimeout),
     },
   })
 }
 
-function parse(bytes: Uint8Array, upstream: Upstream): unknown {
+function parse(bytes: Uint8Array, upstream: UpstreamIdentity): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(bytes)) as unknown
   } catch (error) {
-    throw nonsense(upstream, 'answered with something that is not JSON', error)
+    throw invalidResponse(upstream, 'answered with something that is not JSON', error)
   }
 }
 

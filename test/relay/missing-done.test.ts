@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { chatChunk, chatFrames, done, frame, stall, usageChunk, type Script, upstreamProvider } from '../../src/testing/index.ts'
 import { governed } from '../quota/stage.ts'
-import { asked, dataOf, question, stage, type ProviderOptions } from './stage.ts'
+import { upstreamRequests, dataOf, chatBody, startRelay, type ProviderOptions } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
-const streaming = { ...question, stream: true }
+const streaming = { ...chatBody, stream: true }
 const [role, ...words] = chatFrames(['Hello', ' there']).slice(0, -2)
 const finished = [role!, ...words]
 
@@ -43,12 +43,12 @@ interface Ended {
 /** Reads a stream whose clock runs out as soon as its end is awaited. */
 async function endOf(script: Script, body: object = streaming, options: ProviderOptions = {}): Promise<Ended> {
   const clock = timers()
-  await using on = await stage([script], { ...options, startTimer: clock.startTimer })
+  await using on = await startRelay([script], { ...options, startTimer: clock.startTimer })
   const [text] = await Promise.all([on.post(path, body).then((response) => response.text()), clock.elapse()])
   await on.upstream.quiet()
   return {
     data: dataOf(text),
-    aborted: asked(on)[0]!.aborted,
+    aborted: upstreamRequests(on)[0]!.aborted,
     timers: { started: clock.durations.length, running: clock.running.size },
   }
 }
@@ -70,7 +70,7 @@ describe('a stream whose choices are finished', () => {
   test('[MAL-4] waits two seconds, counts comments as nothing, and sends an estimate to a caller that requested usage', async () => {
     const clock = timers()
     const body = [...finished, ': ping\n\n', stall]
-    await using on = await stage([{ body }], { startTimer: clock.startTimer })
+    await using on = await startRelay([{ body }], { startTimer: clock.startTimer })
     const asking = on.post(path, { ...streaming, stream_options: { include_usage: true } })
     await clock.elapse()
     const data = dataOf(await (await asking).text())
@@ -94,7 +94,7 @@ describe('a stream whose choices are finished', () => {
 
   test('that sends its usage and no [DONE] keeps that usage', async () => {
     const clock = timers()
-    await using on = await stage([{ body: [[...finished, usageChunk].join(''), stall] }], { startTimer: clock.startTimer })
+    await using on = await startRelay([{ body: [[...finished, usageChunk].join(''), stall] }], { startTimer: clock.startTimer })
     const asking = on.post(path, { ...streaming, stream_options: { include_usage: true } }).then((response) => response.text())
     await clock.elapse()
     const data = dataOf(await asking)
@@ -104,7 +104,7 @@ describe('a stream whose choices are finished', () => {
 
   test('[MAL-4] waits for each choice that was requested, and for each that arrived', async () => {
     const clock = timers()
-    await using on = await stage(
+    await using on = await startRelay(
       [
         { body: [...finished, stall], end: 'cut' },
         { body: [second({ role: 'assistant', content: 'a' }, null), ...finished, second({}, 'stop'), done] },
@@ -122,7 +122,7 @@ describe('a stream whose choices are finished', () => {
   test('a usage frame and [DONE] that come in time pass, and no timer is left', async () => {
     const clock = timers()
     const late = [{ wait: 20 }, usageChunk, { wait: 20 }, done]
-    await using on = await stage([{ body: [...finished, ...late] }], { startTimer: clock.startTimer })
+    await using on = await startRelay([{ body: [...finished, ...late] }], { startTimer: clock.startTimer })
     const data = dataOf(await (await on.post(path, { ...streaming, stream_options: { include_usage: true } })).text())
     expect(data.slice(-2)).toEqual([expect.stringContaining('"total_tokens":12'), '[DONE]'])
     expect(clock.running.size).toBe(0)
@@ -130,7 +130,7 @@ describe('a stream whose choices are finished', () => {
 
   test('that the caller leaves has no timer left', async () => {
     const clock = timers()
-    await using on = await stage([{ body: [...finished, stall] }], { startTimer: clock.startTimer })
+    await using on = await startRelay([{ body: [...finished, stall] }], { startTimer: clock.startTimer })
     const leaving = new AbortController()
     const response = await on.post(path, streaming, { signal: leaving.signal })
     const reading = response.text().catch(() => 'left')
@@ -143,7 +143,7 @@ describe('a stream whose choices are finished', () => {
 
   test('before they are finished nothing ends it early', async () => {
     const clock = timers()
-    await using on = await stage([{ body: [role!, chatChunk({ content: 'a' }), stall] }], {
+    await using on = await startRelay([{ body: [role!, chatChunk({ content: 'a' }), stall] }], {
       startTimer: clock.startTimer,
       network: { idleTimeout: 40 },
     })

@@ -7,7 +7,7 @@ import type { ModelProcess } from '../../src/providers/inference/llama-cpp/proce
 import { providerEntry, recordedLog, testConfig, testServer, type RecordedLine, type TestServer } from '../../src/testing/index.ts'
 import { tinyModel, type TinyModelOptions } from '../../src/testing/tiny-model.ts'
 
-export interface Stage extends AsyncDisposable {
+export interface EmbeddedServer extends AsyncDisposable {
   readonly server: TestServer
   /** The process that holds the models. */
   readonly process: ModelProcess
@@ -22,10 +22,10 @@ export interface Stage extends AsyncDisposable {
   slots(): Promise<Record<string, { slots: number; busy: number; waiting: number }>>
 }
 
-export const question = [{ role: 'user', content: 'Hello?' }]
+export const helloMessages = [{ role: 'user', content: 'Hello?' }]
 
 /** The whole server on loopback, its embedded provider with these tiny models, which llama.cpp runs for real. */
-export async function stage(models: Readonly<Record<string, TinyModelOptions>>, config: object = {}): Promise<Stage> {
+export async function startEmbedded(models: Readonly<Record<string, TinyModelOptions>>, config: object = {}): Promise<EmbeddedServer> {
   const home = mkdtempSync(join(tmpdir(), 'corral-test-'))
   for (const [name, options] of Object.entries(models)) writeFileSync(join(home, `${name}.gguf`), tinyModel(options))
   const socket = join(home, 'models.sock')
@@ -56,7 +56,7 @@ export async function stage(models: Readonly<Record<string, TinyModelOptions>>, 
     },
     async slots() {
       const response = await fetch('http://models/health', { unix: socket })
-      return ((await response.json()) as { loaded: Awaited<ReturnType<Stage['slots']>> }).loaded
+      return ((await response.json()) as { loaded: Awaited<ReturnType<EmbeddedServer['slots']>> }).loaded
     },
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()

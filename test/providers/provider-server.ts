@@ -11,26 +11,26 @@ import {
   type MockUpstream,
   type Script,
 } from '../../src/testing/index.ts'
-import { patient } from './remote-providers.ts'
+import { patient } from './remote-cases.ts'
 
 /** What the mock answers; undefined: a listing to a GET, a chat completion to all else. */
-export type Answer = (request: MockRequest) => Script | undefined
+export type MockScript = (request: MockRequest) => Script | undefined
 
-export interface Scene extends AsyncDisposable {
+export interface ProviderServer extends AsyncDisposable {
   upstream: MockUpstream
   /** Requests other than listings. */
-  asked(): readonly MockRequest[]
+  requests(): readonly MockRequest[]
   get(path: string, headers?: Record<string, string>): Promise<Response>
   post(path: string, body: object, data?: object, signal?: AbortSignal): Promise<Response>
 }
 
 /** One provider, `p`, with the configuration that the mock's URL makes. Callers' URLs may lead to this machine, unless `egress` says otherwise. */
-export async function scene(
+export async function startProvider(
   type: string,
   config: (url: string) => Record<string, unknown>,
-  answer: Answer = () => undefined,
+  answer: MockScript = () => undefined,
   egress: EgressConfig = { allow: ['127.0.0.1'] },
-): Promise<Scene> {
+): Promise<ProviderServer> {
   const definition = providerDefinitions.find((candidate) => candidate.type === type)
   if (!definition) throw new Error(`no ${type}`)
   const upstream = await mockUpstream()
@@ -38,7 +38,7 @@ export async function scene(
   const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))], egress }), patient)
   return {
     upstream,
-    asked: () => upstream.requests.filter(({ method }) => method === 'POST'),
+    requests: () => upstream.requests.filter(({ method }) => method === 'POST'),
     get: (path, headers) => app.fetch(path, { ...(headers && { headers }) }),
     post: (path, body, data, signal) =>
       app.fetch(path, {
@@ -68,7 +68,7 @@ export async function errorOf(response: Response): Promise<{ message: string; pa
 }
 
 /** The types of the models that are listed, once any are. */
-export async function listedTypes(stage: Scene): Promise<Record<string, string>> {
+export async function listedTypes(stage: ProviderServer): Promise<Record<string, string>> {
   for (;;) {
     const { data } = (await (await stage.get('/v1/models')).json()) as { data: { id: string; model_type: string }[] }
     if (data.length > 0) return Object.fromEntries(data.map(({ id, model_type }) => [id, model_type]))

@@ -16,7 +16,7 @@ export function scriptedResolver(names: Readonly<Record<string, readonly string[
 }
 
 /** The way out for callers, with names that mean what the test says. */
-export function callersWay(options: EgressOptions & { names?: Parameters<typeof scriptedResolver>[0] } = {}) {
+export function callerEgress(options: EgressOptions & { names?: Parameters<typeof scriptedResolver>[0] } = {}) {
   const { names = {}, ...rest } = options
   const resolver = scriptedResolver(names)
   const egress = createEgress({ resolve: resolver.resolve, ownAddresses: () => [], ...rest })

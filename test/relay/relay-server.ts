@@ -6,7 +6,7 @@ import type { ServerConfig } from '../../src/config/config.ts'
 export type ProviderOptions = Partial<OpenAICompatibleOptions> & { key?: string }
 
 /** A whole server on a port in front of a scripted upstream, which it knows as the provider `up` with the model `m`. */
-export interface Stage extends AsyncDisposable {
+export interface RelayServer extends AsyncDisposable {
   readonly server: TestServer
   readonly upstream: MockUpstream
   readonly lines: readonly RecordedLine[]
@@ -14,13 +14,13 @@ export interface Stage extends AsyncDisposable {
 }
 
 export const key = 'sk-operator-0123456789'
-export const question = { model: 'up/m', messages: [{ role: 'user', content: 'Hello?' }] }
+export const chatBody = { model: 'up/m', messages: [{ role: 'user', content: 'Hello?' }] }
 
-export async function stage(
+export async function startRelay(
   answers: readonly Script[] = [],
   options: ProviderOptions = {},
   server: Partial<ServerConfig> = {},
-): Promise<Stage> {
+): Promise<RelayServer> {
   const upstream = await mockUpstream()
   const queue = [...answers]
   upstream.respond(({ path }) => (isListing(path) ? modelsReply(['m']) : queue.shift()))
@@ -45,7 +45,7 @@ export async function stage(
 }
 
 /** The requests that were no listing. */
-export function asked({ upstream }: Stage): MockUpstream['requests'] {
+export function upstreamRequests({ upstream }: RelayServer): MockUpstream['requests'] {
   return upstream.requests.filter(({ path }) => !isListing(path))
 }
 

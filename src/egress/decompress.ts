@@ -5,7 +5,7 @@ import type { PieceReader } from '../runtime/pieces.ts'
 /** Small enough that whoever stops reading has not paid for much that was not read. */
 const options = { chunkSize: 65_536 }
 
-const unpackers: Readonly<Record<string, () => Transform>> = {
+const decompressors: Readonly<Record<string, () => Transform>> = {
   gzip: () => zlib.createGunzip(options),
   'x-gzip': () => zlib.createGunzip(options),
   deflate: () => zlib.createInflate(options),
@@ -15,12 +15,12 @@ const unpackers: Readonly<Record<string, () => Transform>> = {
 }
 
 /** `accept-encoding` of a request whose answer may come packed: fetch does not ask by itself. */
-export const acceptEncoding = Object.keys(unpackers)
+export const acceptEncoding = Object.keys(decompressors)
   .filter((coding) => coding !== 'x-gzip')
   .join(', ')
 
 /** Whether a `content-encoding` says that a body must be unpacked. */
-export function isPacked(encoding: string | null): encoding is string {
+export function isCompressed(encoding: string | null): encoding is string {
   return encoding !== null && codingsOf(encoding).length > 0
 }
 
@@ -28,12 +28,12 @@ export function isPacked(encoding: string | null): encoding is string {
  * Unpacks a body while it is read, and no further: fetch's own unpacking runs ahead of its reader, so that some hundred bytes, well packed, take seconds
  * and gigabytes. Failures are the reader's own, or zlib's. An encoding that nobody asked for is left as it is.
  */
-export function unpack(reader: PieceReader, encoding: string): PieceReader {
+export function decompress(reader: PieceReader, encoding: string): PieceReader {
   const codings = codingsOf(encoding)
-  if (!codings.every((coding) => Object.hasOwn(unpackers, coding))) return reader
-  return new UnpackingReader(
+  if (!codings.every((coding) => Object.hasOwn(decompressors, coding))) return reader
+  return new DecompressingReader(
     reader,
-    codings.toReversed().map((coding) => (unpackers[coding] as () => Transform)()),
+    codings.toReversed().map((coding) => (decompressors[coding] as () => Transform)()),
   )
 }
 
@@ -46,7 +46,7 @@ function codingsOf(encoding: string): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity')
 }
 
-class UnpackingReader implements PieceReader {
+class DecompressingReader implements PieceReader {
   readonly #streams: readonly (Readable | Transform)[]
   readonly #pieces: AsyncIterator<Uint8Array>
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { runs } from '../../testing/sizes.ts'
-import { StreamFold } from './stream-to-whole.ts'
+import { StreamFold } from './stream-to-json.ts'
 
 const encoder = new TextEncoder()
 

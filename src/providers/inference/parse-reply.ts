@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import { ApiError } from '../../errors.ts'
 
 /** A provider's answer as `schema` reads it; `what` it should be, for the message. Throws ApiError 502 where it is something else. */
-export function readAnswer<T>(schema: z.ZodType<T>, answer: unknown, what: string): T {
-  const parsed = schema.safeParse(answer)
+export function parseReply<T>(schema: z.ZodType<T>, reply: unknown, what: string): T {
+  const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data
   throw new ApiError('upstream_error', `The provider's answer is not ${what}.`, { code: 'upstream_nonsense', cause: parsed.error })
 }

@@ -1,10 +1,10 @@
 import { heapStats } from 'bun:jsc'
 import { describe, expect, test } from 'bun:test'
 import { chatChunk, chatFrames, chatReply, chatStream, done, errorReply, stall, stallBeforeHead } from '../../src/testing/index.ts'
-import { asked, dataOf, question, stage } from './stage.ts'
+import { upstreamRequests, dataOf, chatBody, startRelay } from './relay-server.ts'
 
 const path = '/v1/chat/completions'
-const streaming = { ...question, stream: true }
+const streaming = { ...chatBody, stream: true }
 
 /** Reads until `enough` holds of all that was read. */
 async function readUntil(response: Response, enough: (text: string) => boolean): Promise<ReadableStreamDefaultReader<Uint8Array>> {
@@ -30,9 +30,9 @@ function alive(): number {
 
 describe('a caller that leaves ends the upstream’s work at once', () => {
   test('before the head of a plain answer', async () => {
-    await using on = await stage([stallBeforeHead])
+    await using on = await startRelay([stallBeforeHead])
     const caller = new AbortController()
-    const pending = on.post(path, question, { signal: caller.signal }).catch((error: Error) => error.name)
+    const pending = on.post(path, chatBody, { signal: caller.signal }).catch((error: Error) => error.name)
     const request = await on.upstream.received(2)
     caller.abort()
     expect(await pending).toBe('AbortError')
@@ -41,7 +41,7 @@ describe('a caller that leaves ends the upstream’s work at once', () => {
   })
 
   test('before the head of a stream', async () => {
-    await using on = await stage([stallBeforeHead])
+    await using on = await startRelay([stallBeforeHead])
     const caller = new AbortController()
     const pending = on.post(path, streaming, { signal: caller.signal }).catch((error: Error) => error.name)
     const request = await on.upstream.received(2)
@@ -52,7 +52,7 @@ describe('a caller that leaves ends the upstream’s work at once', () => {
   })
 
   test('before the head, while heartbeats are sent', async () => {
-    await using on = await stage([stallBeforeHead], {}, { streamHeadTimeout: 0.02, heartbeatInterval: 0.02 })
+    await using on = await startRelay([stallBeforeHead], {}, { streamHeadTimeout: 0.02, heartbeatInterval: 0.02 })
     const caller = new AbortController()
     const response = await on.post(path, streaming, { signal: caller.signal })
     await readUntil(response, (text) => text.includes(': ping'))
@@ -63,7 +63,7 @@ describe('a caller that leaves ends the upstream’s work at once', () => {
   })
 
   test('in the middle of a stream, and in its silence', async () => {
-    await using on = await stage([{ body: [chatFrames()[0]!, stall] }])
+    await using on = await startRelay([{ body: [chatFrames()[0]!, stall] }])
     const caller = new AbortController()
     const response = await on.post(path, streaming, { signal: caller.signal })
     await readUntil(response, (text) => text.includes('\n\n'))
@@ -74,12 +74,12 @@ describe('a caller that leaves ends the upstream’s work at once', () => {
   })
 
   test('and is no failure in the log', async () => {
-    await using on = await stage([stallBeforeHead, { body: [chatFrames()[0]!, stall] }])
-    for (const body of [question, streaming]) {
+    await using on = await startRelay([stallBeforeHead, { body: [chatFrames()[0]!, stall] }])
+    for (const body of [chatBody, streaming]) {
       const caller = new AbortController()
       const pending = on.post(path, body, { signal: caller.signal })
-      const before = asked(on).length
-      while (asked(on).length === before) await new Promise((resolve) => setTimeout(resolve, 2))
+      const before = upstreamRequests(on).length
+      while (upstreamRequests(on).length === before) await new Promise((resolve) => setTimeout(resolve, 2))
       if ('stream' in body) await readUntil(await pending, (text) => text.includes('\n\n'))
       caller.abort()
       await pending.catch(() => undefined)
@@ -90,7 +90,7 @@ describe('a caller that leaves ends the upstream’s work at once', () => {
   })
 
   test('in-process too, by cancelling the body', async () => {
-    await using on = await stage([{ body: [chatFrames()[0]!, stall] }])
+    await using on = await startRelay([{ body: [chatFrames()[0]!, stall] }])
     const response = await on.server.app.fetch(
       new Request(`http://127.0.0.1${path}`, {
         method: 'POST',
@@ -110,12 +110,12 @@ describe('an upstream that takes its time', () => {
   const quick = { streamHeadTimeout: 0.03, heartbeatInterval: 0.02 }
 
   test('its error is the status while the head has not been sent', async () => {
-    await using on = await stage([{ ...errorReply(401), before: { wait: 20 } }], {}, { streamHeadTimeout: 5 })
+    await using on = await startRelay([{ ...errorReply(401), before: { wait: 20 } }], {}, { streamHeadTimeout: 5 })
     expect((await on.post(path, streaming)).status).toBe(401)
   })
 
   test('heartbeats fill the silence before its head, then comes the stream', async () => {
-    await using on = await stage([{ ...chatStream(), before: { wait: 150 } }], {}, quick)
+    await using on = await startRelay([{ ...chatStream(), before: { wait: 150 } }], {}, quick)
     const response = await on.post(path, streaming)
     expect(response.status).toBe(200)
     const text = await response.text()
@@ -128,7 +128,7 @@ describe('an upstream that takes its time', () => {
     ['resets', { raw: '', end: 'reset', before: { wait: 150 } }, 'broke off'],
     ['never answers', stallBeforeHead, 'took too long'],
   ] as const)('when it then %s the caller gets an error event and the end', async (_, script, message) => {
-    await using on = await stage([script], { network: { firstByteTimeout: 300 } }, quick)
+    await using on = await startRelay([script], { network: { firstByteTimeout: 300 } }, quick)
     const response = await on.post(path, streaming)
     expect(response.status).toBe(200)
     const text = await response.text()
@@ -142,7 +142,7 @@ describe('an upstream that takes its time', () => {
     const frames = chatFrames()
     const [first, second] = [frames[0]!, frames[1]!]
     const halves = [second.slice(0, 20), { wait: 100 }, second.slice(20)]
-    await using on = await stage([{ body: [first, { wait: 100 }, ...halves, ...frames.slice(2)] }], {}, { heartbeatInterval: 0.02 })
+    await using on = await startRelay([{ body: [first, { wait: 100 }, ...halves, ...frames.slice(2)] }], {}, { heartbeatInterval: 0.02 })
     const text = await (await on.post(path, streaming)).text()
     const parts = text.split('\n\n').slice(0, -1)
     expect(parts.filter((part) => part === ': ping').length).toBeGreaterThan(1)
@@ -152,8 +152,8 @@ describe('an upstream that takes its time', () => {
   })
 
   test('a plain request just waits', async () => {
-    await using on = await stage([{ ...chatReply(), before: { wait: 100 } }], {}, quick)
-    const response = await on.post(path, question)
+    await using on = await startRelay([{ ...chatReply(), before: { wait: 100 } }], {}, quick)
+    const response = await on.post(path, chatBody)
     expect(await response.json()).toMatchObject({ model: 'up/m' })
   })
 })
@@ -162,7 +162,7 @@ describe('a caller that reads slowly', () => {
   test('holds the upstream back, and gets everything', async () => {
     const piece = chatChunk({ content: 'x'.repeat(64 * 1024) })
     const count = 600
-    await using on = await stage()
+    await using on = await startRelay()
     const body = Array<string>(count).fill(piece)
     on.upstream.respond(({ path: asking }) => (asking.endsWith('/models') ? undefined : { body: [...body, done] }))
     const response = await on.post(path, streaming)
@@ -178,9 +178,9 @@ describe('a caller that reads slowly', () => {
 
 describe('nothing is left behind', () => {
   test('connections are used again: plain answers, streams and errors', async () => {
-    await using on = await stage(Array.from({ length: 30 }, (_, at) => [chatReply(), chatStream(), errorReply(429)][at % 3]!))
+    await using on = await startRelay(Array.from({ length: 30 }, (_, at) => [chatReply(), chatStream(), errorReply(429)][at % 3]!))
     for (let round = 0; round < 30; round += 1) {
-      await (await on.post(path, round % 3 === 1 ? streaming : question)).text()
+      await (await on.post(path, round % 3 === 1 ? streaming : chatBody)).text()
       await on.upstream.quiet()
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
@@ -189,7 +189,7 @@ describe('nothing is left behind', () => {
 
   test('after streams that ended, failed and were left, no request is open and nothing of it lives on', async () => {
     const scripts = [chatStream(), { body: chatFrames().slice(0, 2), end: 'reset' }, { body: [chatFrames()[0]!, stall] }] as const
-    await using on = await stage()
+    await using on = await startRelay()
     let count = 0
     on.upstream.respond(({ path: asking }) => (asking.endsWith('/models') ? undefined : scripts[count++ % 3]))
     const round = async (): Promise<void> => {

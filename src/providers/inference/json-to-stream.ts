@@ -1,20 +1,20 @@
-type Fields = Readonly<Record<string, unknown>>
+type CompletionFields = Readonly<Record<string, unknown>>
 
 /** A whole completion as `toJsonReply` hands it out: with all that OpenAI's schema requires. */
-export interface WholeCompletion extends Fields {
-  readonly choices: readonly Fields[]
+export interface JsonCompletion extends CompletionFields {
+  readonly choices: readonly CompletionFields[]
 }
 
 /**
  * The chunks of a whole chat completion, or with `isText` of a text completion: one with all content, one with the finish reasons, one with usage where it is
  * wanted.
  */
-export function toChunks(whole: WholeCompletion, { isText, wantsUsage }: { isText: boolean; wantsUsage: boolean }): object[] {
+export function toChunks(whole: JsonCompletion, { isText, wantsUsage }: { isText: boolean; wantsUsage: boolean }): object[] {
   const { choices, usage, ...rest } = whole
   const head = isText ? rest : { ...rest, object: 'chat.completion.chunk' }
   const content = choices.map(({ message, ...choice }) => ({
     ...choice,
-    ...(isText ? {} : { delta: toDelta(message as Fields) }),
+    ...(isText ? {} : { delta: toDelta(message as CompletionFields) }),
     finish_reason: null,
   }))
   const finished = choices.map(({ index, finish_reason }) => ({
@@ -30,12 +30,12 @@ export function toChunks(whole: WholeCompletion, { isText, wantsUsage }: { isTex
   ]
 }
 
-function toDelta(message: Fields): Fields {
+function toDelta(message: CompletionFields): CompletionFields {
   const calls = message['tool_calls']
   if (!Array.isArray(calls)) return message
-  return { ...message, tool_calls: (calls as Fields[]).map((call, index) => ({ ...call, index })) }
+  return { ...message, tool_calls: (calls as CompletionFields[]).map((call, index) => ({ ...call, index })) }
 }
 
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is CompletionFields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

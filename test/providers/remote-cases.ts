@@ -19,7 +19,7 @@ import {
 } from '../../src/testing/index.ts'
 
 /** What the fold must know of a provider beside its definition: how it is set up against a mock, and how it carries its key. */
-interface Particulars {
+interface CaseOptions {
   /** The path of its root; default: that of the starter entry's URL. */
   path?: string
   config?(upstream: MockUpstream): Record<string, unknown>
@@ -32,7 +32,7 @@ interface Particulars {
   arrivesAt?: string
 }
 
-const particulars: Readonly<Record<string, Particulars>> = {
+const caseOptions: Readonly<Record<string, CaseOptions>> = {
   'remote::azure': { path: '/openai/v1', carried: (key) => ({ 'api-key': key }) },
   'remote::bedrock': { path: '/openai/v1' },
   'remote::databricks': { path: '/serving-endpoints', keyField: 'api_token' },
@@ -83,7 +83,7 @@ export interface RemoteCase {
 
 function toCase(definition: ProviderDefinition): RemoteCase {
   const { type, starter } = definition
-  const special = particulars[type] ?? {}
+  const special = caseOptions[type] ?? {}
   const starterUrl = /:=(http.*)}$/.exec(typeof starter?.config.base_url === 'string' ? starter.config.base_url : '')?.[1]
   const pathname = new URL(starterUrl ?? 'http://nowhere').pathname
   const path = special.path ?? pathname.replace(/\/$/, '')
@@ -139,7 +139,7 @@ export interface Stage extends AsyncDisposable {
   /** What the next requests of callers are answered with. */
   answer: Script | ((request: MockRequest) => Script)
   /** Requests that callers caused: no listings, no tokens. */
-  readonly asked: readonly MockRequest[]
+  readonly requests: readonly MockRequest[]
   post(path: string, body: object, headers?: Record<string, string>): Promise<Response>
 }
 
@@ -150,7 +150,7 @@ export async function stageFor(kase: RemoteCase, config: Record<string, unknown>
     upstream: mock,
     app,
     answer: jsonReply({}),
-    get asked() {
+    get requests() {
       return mock.requests.filter(({ method, path }) => method === 'POST' && path !== '/identity/token')
     },
     post: (path, body, headers = {}) =>

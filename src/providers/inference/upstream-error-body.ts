@@ -1,5 +1,5 @@
 /** What an upstream's error body says, whoever's form it is in. */
-export interface Fault {
+export interface UpstreamErrorBody {
   message?: string
   type?: string
   code?: string
@@ -8,15 +8,15 @@ export interface Fault {
   status?: number
 }
 
-type Fields = Readonly<Record<string, unknown>>
+type ErrorFields = Readonly<Record<string, unknown>>
 
 /**
  * Reads a parsed error body: OpenAI's and Google's `{error: {…}}` (Google's also in a list), Anthropic's `{type: "error", error}`, FastAPI's `{detail}`,
  * `{errors: […]}`, RFC 9457's `{title, detail, status}`, and flat ones such as `{message}`, `{error: "…"}`, `{error_code, message}`.
  */
-export function readFault(body: unknown): Fault {
+export function readErrorBody(body: unknown): UpstreamErrorBody {
   if (typeof body === 'string') return body.trim() ? { message: body.trim() } : {}
-  if (Array.isArray(body)) return body.length > 0 ? readFault(body[0]) : {}
+  if (Array.isArray(body)) return body.length > 0 ? readErrorBody(body[0]) : {}
   if (!isFields(body)) return {}
   const outer = readFields(body)
   const inner = readInner(body)
@@ -26,7 +26,7 @@ export function readFault(body: unknown): Fault {
 }
 
 /** Whether a 200's body, or a frame without choices, is an error in disguise. */
-export function isFault(body: Fields): boolean {
+export function isErrorBody(body: ErrorFields): boolean {
   if (body['error'] !== undefined && body['error'] !== null && body['error'] !== false) return true
   if (body['object'] === 'error' || body['type'] === 'error') return true
   if (Array.isArray(body['errors']) && body['errors'].length > 0) return true
@@ -34,12 +34,12 @@ export function isFault(body: Fields): boolean {
   return 'detail' in body || ('message' in body && typeof body['message'] === 'string')
 }
 
-function readInner(body: Fields): Fault {
+function readInner(body: ErrorFields): UpstreamErrorBody {
   const { error, errors } = body
   if (Array.isArray(error) || typeof error === 'string')
-    return Array.isArray(error) ? { message: error.map(toText).join('; ') } : readFault(error)
+    return Array.isArray(error) ? { message: error.map(toText).join('; ') } : readErrorBody(error)
   if (isFields(error)) return readFields(error)
-  return Array.isArray(errors) ? readFault(errors) : {}
+  return Array.isArray(errors) ? readErrorBody(errors) : {}
 }
 
 const messageKeys = [
@@ -55,7 +55,7 @@ const messageKeys = [
   'reason',
 ]
 
-function readFields(fields: Fields): Fault {
+function readFields(fields: ErrorFields): UpstreamErrorBody {
   const { type, error_type, code, error_code, status, param } = fields
   const detail = readDetail(fields['detail'])
   const found = messageKeys.map((key) => readMessage(fields[key])).find((text) => text !== undefined)
@@ -72,12 +72,12 @@ function readFields(fields: Fields): Fault {
 
 function readMessage(value: unknown): string | undefined {
   if (typeof value === 'string') return value.trim() || undefined
-  if (isFields(value)) return readFault(value).message ?? JSON.stringify(value)
+  if (isFields(value)) return readErrorBody(value).message ?? JSON.stringify(value)
   return Array.isArray(value) && value.length > 0 ? value.map(toText).join('; ') : undefined
 }
 
 /** FastAPI: a text, or a list of `{loc: ["body", "messages", 0], msg}`. */
-function readDetail(detail: unknown): Pick<Fault, 'message' | 'param'> {
+function readDetail(detail: unknown): Pick<UpstreamErrorBody, 'message' | 'param'> {
   if (!Array.isArray(detail) || detail.length === 0) return {}
   const places = detail.map((item) =>
     isFields(item) && Array.isArray(item['loc']) ? item['loc'].filter((part) => part !== 'body').join('.') : '',
@@ -92,7 +92,7 @@ function toText(item: unknown): string {
 }
 
 /** The first text that is a name: `error` says nothing, and `about:blank` is a link. */
-function pickType(...candidates: readonly unknown[]): Pick<Fault, 'type'> {
+function pickType(...candidates: readonly unknown[]): Pick<UpstreamErrorBody, 'type'> {
   const type = candidates.find(
     (candidate) => typeof candidate === 'string' && candidate !== '' && candidate !== 'error' && !/^\w+:/.test(candidate),
   )
@@ -100,19 +100,19 @@ function pickType(...candidates: readonly unknown[]): Pick<Fault, 'type'> {
 }
 
 /** Google's `code` is the HTTP status as a number, and its `status` the name that others call code. */
-function pickCode(code: unknown, errorCode: unknown, status: unknown): Pick<Fault, 'code'> {
+function pickCode(code: unknown, errorCode: unknown, status: unknown): Pick<UpstreamErrorBody, 'code'> {
   const name = [code, errorCode, status].find((candidate) => typeof candidate === 'string' && candidate !== '')
   if (typeof name === 'string') return { code: name }
   return typeof code === 'number' ? { code: String(code) } : {}
 }
 
-function pickStatus(fields: Fields): Pick<Fault, 'status'> {
+function pickStatus(fields: ErrorFields): Pick<UpstreamErrorBody, 'status'> {
   const status = ['status', 'status_code', 'statusCode', 'code', 'http_status']
     .map((key) => Number(fields[key]))
     .find((value) => value >= 400 && value <= 599)
   return status === undefined || !Number.isInteger(status) ? {} : { status }
 }
 
-function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is ErrorFields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,7 +5,7 @@ import { EgressError } from '../../src/egress/egress.ts'
 import { makeCertificate } from '../../src/testing/certificates.ts'
 import { jsonReply, mockUpstream, resetBeforeHead, stallBeforeHead } from '../../src/testing/index.ts'
 import { Secret } from '../../src/secret.ts'
-import { callersWay, callerUrl, get, refusalOf } from './stage.ts'
+import { callerEgress, callerUrl, get, refusalOf } from './test-egress.ts'
 
 const here = '127.0.0.1'
 
@@ -20,7 +20,7 @@ describe('the address that was judged is the one that is connected to', () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => jsonReply({ ok: true }))
     // The second answer would be refused; and `model.example` means nothing to the machine.
-    const { egress, asked } = callersWay({ names: { 'model.example': [[here], ['10.0.0.1']] }, allow: [here] })
+    const { egress, asked } = callerEgress({ names: { 'model.example': [[here], ['10.0.0.1']] }, allow: [here] })
     const url = callerUrl(`http://model.example:${upstream.port}/v1?a=b`)
     const { status, content } = await egress.request(url, get({ headers: { 'x-a': '1', Host: 'other.example' } }))
     content.cancel()
@@ -35,7 +35,7 @@ describe('the address that was judged is the one that is connected to', () => {
     await using upstream = await mockUpstream({ tls: { key, cert } })
     upstream.respond(() => jsonReply({ ok: true }))
     const names = { 'model.example': [here], 'model.example.': [here], 'other.example': [here] }
-    const { egress } = callersWay({ names, allow: [here], callersCa: cert })
+    const { egress } = callerEgress({ names, allow: [here], callerCa: cert })
     for (let round = 0; round < 5; round += 1) {
       const { content } = await egress.request(callerUrl(`https://model.example:${upstream.port}/`), get())
       expect(new TextDecoder().decode(await content.bytes(100))).toBe('{"ok":true}')
@@ -43,14 +43,14 @@ describe('the address that was judged is the one that is connected to', () => {
     expect(upstream.accepted).toBe(1)
     ;(await egress.request(callerUrl(`https://model.example.:${upstream.port}/`), get())).content.cancel()
     expect((await failureOf(egress.request(callerUrl(`https://other.example:${upstream.port}/`), get()))).reason).toBe('tls')
-    const { egress: usual } = callersWay({ names, allow: [here] })
+    const { egress: usual } = callerEgress({ names, allow: [here] })
     expect((await failureOf(usual.request(callerUrl(`https://model.example:${upstream.port}/`), get()))).reason).toBe('tls')
   })
 
   test('a plain connection is used again', async () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => jsonReply({ ok: true }))
-    const { egress } = callersWay({ names: { 'model.example': [here] }, allow: [here] })
+    const { egress } = callerEgress({ names: { 'model.example': [here] }, allow: [here] })
     for (let round = 0; round < 5; round += 1) {
       await (await egress.request(callerUrl(`http://model.example:${upstream.port}/`), get())).content.bytes(100)
     }
@@ -62,7 +62,7 @@ describe('the address that was judged is the one that is connected to', () => {
     await new Promise<void>((resolve) => server.listen(0, '::1', resolve))
     try {
       const { port } = server.address() as AddressInfo
-      const { egress } = callersWay({ names: { 'six.example': ['::1'] }, allow: ['::1'] })
+      const { egress } = callerEgress({ names: { 'six.example': ['::1'] }, allow: ['::1'] })
       for (const host of ['six.example', '[::1]', '[0:0::0:1]']) {
         const { content } = await egress.request(callerUrl(`http://${host}:${port}/`), get())
         const shown = host === 'six.example' ? host : '[::1]'
@@ -77,7 +77,7 @@ describe('the address that was judged is the one that is connected to', () => {
   test('where the first address takes no connection the next is tried, and the body arrives once', async () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => jsonReply({ ok: true }))
-    const { egress } = callersWay({ names: { 'two.example': ['127.0.0.2', '::1', here] }, allow: ['127.0.0.0/8', '::1'] })
+    const { egress } = callerEgress({ names: { 'two.example': ['127.0.0.2', '::1', here] }, allow: ['127.0.0.0/8', '::1'] })
     const request = get({ method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } })
     const { content } = await egress.request(callerUrl(`http://two.example:${upstream.port}/`), request)
     content.cancel()
@@ -87,13 +87,13 @@ describe('the address that was judged is the one that is connected to', () => {
   test('what was sent is not sent again to the next address', async () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => resetBeforeHead)
-    const { egress } = callersWay({ names: { 'two.example': [here, here] }, allow: [here] })
+    const { egress } = callerEgress({ names: { 'two.example': [here, here] }, allow: [here] })
     const failed = await failureOf(egress.request(callerUrl(`http://two.example:${upstream.port}/`), get({ method: 'POST', body: 'x' })))
     expect([failed.reason, failed.neverConnected, upstream.requests.length]).toEqual(['cut', false, 1])
   })
 
   test('the log names the host and the address', async () => {
-    const { egress } = callersWay({ names: { 'model.example': ['127.0.0.2'] }, allow: ['127.0.0.2'] })
+    const { egress } = callerEgress({ names: { 'model.example': ['127.0.0.2'] }, allow: ['127.0.0.2'] })
     const error = await failureOf(egress.request(callerUrl('http://model.example:1234/secret-path'), get()))
     expect(String(error.cause)).toContain('model.example:1234 at 127.0.0.2')
     expect(String(error.cause)).not.toContain('secret-path')
@@ -132,7 +132,7 @@ describe('behind a proxy', () => {
     upstream.respond(() => jsonReply({ ok: true }))
     const { url, asked, server } = await proxyTo(upstream.port)
     try {
-      const { egress, asked: resolved } = callersWay({ allow: ['model.example', '10.0.0.0/8'], callersCa: cert, ...environment(url) })
+      const { egress, asked: resolved } = callerEgress({ allow: ['model.example', '10.0.0.0/8'], callerCa: cert, ...environment(url) })
       for (const refused of ['http://public.example/', 'https://8.8.8.8/', 'http://169.254.169.254/', 'http://localhost/']) {
         expect((await refusalOf(egress.request(callerUrl(refused), get(network(url))))).code).toBe('url_not_allowed')
       }
@@ -163,7 +163,7 @@ describe('behind a proxy', () => {
     upstream.respond(() => jsonReply({ ok: true }))
     const nowhere = new Secret('http://127.0.0.1:1')
     const names = { 'a.direct.example': [here], 'b.direct.example': ['10.0.0.1'] }
-    const { egress } = callersWay({ names, allow: [here], proxies: { http: nowhere, none: 'other, .direct.example' } })
+    const { egress } = callerEgress({ names, allow: [here], proxies: { http: nowhere, none: 'other, .direct.example' } })
     const { status, content } = await egress.request(callerUrl(`http://a.direct.example:${upstream.port}/`), get())
     content.cancel()
     expect(status).toBe(200)
@@ -175,12 +175,12 @@ describe('nothing of the operator’s', () => {
   test('[EGR-6] neither its client certificate, nor its trust, nor its socket', async () => {
     const { key, cert } = makeCertificate({ name: 'a', authority: true, hosts: ['model.example'] })
     await using upstream = await mockUpstream({ tls: { key, cert, ca: cert, requestCert: true, rejectUnauthorized: true } })
-    const { egress } = callersWay({ names: { 'model.example': [here] }, allow: [here], callersCa: cert })
+    const { egress } = callerEgress({ names: { 'model.example': [here] }, allow: [here], callerCa: cert })
     const url = callerUrl(`https://model.example:${upstream.port}/`)
     expect((await failureOf(egress.request(url, get({ network: { tls: { cert, key, ca: cert } } })))).reason).toBe('tls')
 
     await using plain = await mockUpstream({ tls: { key, cert } })
-    const { egress: usual } = callersWay({ names: { 'model.example': [here] }, allow: [here] })
+    const { egress: usual } = callerEgress({ names: { 'model.example': [here] }, allow: [here] })
     const other = callerUrl(`https://model.example:${plain.port}/`)
     for (const tls of [{ verify: false }, { ca: cert }]) {
       expect((await failureOf(usual.request(other, get({ network: { tls } })))).reason).toBe('tls')
@@ -195,7 +195,7 @@ describe('a refusal tells nothing of what is inside', () => {
   test('[EGR-7] unknown, private, open and closed are told alike; the log is told why', async () => {
     await using open = await mockUpstream()
     const names = { 'private.example': ['10.0.0.1'], 'open.example': [here], 'nothing.example': [] }
-    const { egress } = callersWay({ names })
+    const { egress } = callerEgress({ names })
     const urls = [
       'http://no-such.example/',
       'http://nothing.example/',
@@ -226,16 +226,16 @@ describe('a refusal tells nothing of what is inside', () => {
 
   test('a resolver that fails is a failure of this server’s way out, one that is slow a timeout', async () => {
     const again = Object.assign(new Error('try again'), { code: 'EAI_AGAIN' })
-    const { egress } = callersWay({ names: { 'a.example': again } })
+    const { egress } = callerEgress({ names: { 'a.example': again } })
     expect(await failureOf(egress.request(callerUrl('http://a.example/'), get()))).toMatchObject({ reason: 'unreachable' })
-    const { egress: slow } = callersWay({ resolve: () => new Promise(() => undefined) })
+    const { egress: slow } = callerEgress({ resolve: () => new Promise(() => undefined) })
     const impatient = get({ network: { connectTimeout: 20 } })
     expect(await failureOf(slow.request(callerUrl('http://a.example/'), impatient))).toMatchObject({ reason: 'timeout' })
   })
 
   test('a caller who leaves is not waited for, at the resolver or at the host', async () => {
     const reason = new Error('left')
-    const { egress: slow } = callersWay({ resolve: () => new Promise(() => undefined) })
+    const { egress: slow } = callerEgress({ resolve: () => new Promise(() => undefined) })
     const atResolver = new AbortController()
     const pending = slow.request(callerUrl('http://a.example/'), get({ signal: atResolver.signal })).catch((error: unknown) => error)
     atResolver.abort(reason)
@@ -243,7 +243,7 @@ describe('a refusal tells nothing of what is inside', () => {
 
     await using upstream = await mockUpstream()
     upstream.enqueue(stallBeforeHead)
-    const { egress } = callersWay({ names: { 'a.example': [here] }, allow: [here] })
+    const { egress } = callerEgress({ names: { 'a.example': [here] }, allow: [here] })
     const atHost = new AbortController()
     const waiting = egress
       .request(callerUrl(`http://a.example:${upstream.port}/`), get({ signal: atHost.signal }))

@@ -2,17 +2,17 @@
  * Lets requests that are ready in the same turn of the event loop go out together. The runtime's HTTP client is a thread of its own: it is then woken
  * once for all of them, where waking it for each costs a busy server a tenth of its CPU (measured with 32 callers on one core).
  */
-export class Turns {
-  #end: Promise<void> | undefined
+export class DispatchBatch {
+  #pending: Promise<void> | undefined
 
   /** Resolves once everything that is ready now has run. */
-  get end(): Promise<void> {
-    this.#end ??= new Promise((resolve) => {
+  get flushed(): Promise<void> {
+    this.#pending ??= new Promise((resolve) => {
       setImmediate(() => {
-        this.#end = undefined
+        this.#pending = undefined
         resolve()
       })
     })
-    return this.#end
+    return this.#pending
   }
 }
