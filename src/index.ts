@@ -9,7 +9,7 @@ export {
   defineProvider,
   type InferenceProvider,
   type JsonReply,
-  type ListedModel,
+  type ProviderModel,
   type ModelRequest,
   type ProviderDefinition,
   type ProviderDeps,

@@ -1,7 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' }
 import type { ApiDeps } from './api/define.ts'
 import type { Authentication } from './auth/authenticator.ts'
-import { createReference } from './api/docs/reference.ts'
+import { createApiReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { createImageUrlCheck } from './api/chat/image-urls.ts'
 import { routes } from './api/index.ts'
@@ -13,7 +13,7 @@ import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { metered } from './registry/metered.ts'
 import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
-import { laterStoredModels } from './registry/later-stored-models.ts'
+import { lazyStoredModels } from './registry/lazy-stored-models.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import type { StoredModels } from './registry/stored-models.ts'
@@ -154,7 +154,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     models,
     routes,
     checkImageUrls: createImageUrlCheck(config.egress.deny),
-    reference: createReference(routes, version),
+    reference: createApiReference(routes, version),
     readiness,
     version,
     streams: {
@@ -169,7 +169,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
 
 /** Undefined: no traces are kept. */
 function traceQueriesOf({ telemetry, accessPolicy: policy }: Config, { store: take }: Tracing): TraceQueries | undefined {
-  return telemetry?.store && take ? new TraceQueries({ path: telemetry.store.path, policy, take }) : undefined
+  return telemetry?.store && take ? new TraceQueries({ path: telemetry.store.path, policy, storeSpans: take }) : undefined
 }
 
 /** Reports what a provider of one type answers. */
@@ -188,7 +188,7 @@ function isGoverned({ auth, routePolicy, quota, audit, storage, server }: Config
 
 function storedModelsOf(config: Config, events: Events): StoredModels {
   const { records } = config.storage
-  return laterStoredModels({
+  return lazyStoredModels({
     path: records.engine === 'sqlite' ? records.path : '',
     open: async () => (await import('./services/governed.ts')).openStoredModels(config, events),
     onFailure: (error) => events.unexpected('opening the database of the registered models', error),

@@ -5,7 +5,7 @@ import type { ProviderRegistry } from '../registry/providers.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
 import type { CheckImageUrls } from './chat/image-urls.ts'
-import type { Reference } from './docs/reference.ts'
+import type { ApiReference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { StreamTimes } from './reply.ts'
 import type { TraceQueries } from './telemetry/service.ts'
@@ -25,7 +25,7 @@ export interface ApiDeps {
   /** Every route that is served. */
   readonly routes: readonly AnyRoute<ApiDeps>[]
   /** What describes the routes to people and programs. */
-  readonly reference: Reference
+  readonly reference: ApiReference
   /** The server's own. */
   readonly version: string
   readonly log: Log

@@ -1,6 +1,6 @@
 import type { Call } from '../call.ts'
 import { notFound } from '../errors.ts'
-import type { LiveProvider, ProviderRegistry } from '../registry/providers.ts'
+import type { ProviderInstance, ProviderRegistry } from '../registry/providers.ts'
 import type { ProviderInfo } from '../schemas/inspect.ts'
 
 /** Every provider with its health, asked of all at once. */
@@ -15,7 +15,7 @@ export async function describeProvider(id: string, providers: ProviderRegistry, 
   return describe(live, providers, call)
 }
 
-async function describe(live: LiveProvider, providers: ProviderRegistry, call: Call): Promise<ProviderInfo> {
+async function describe(live: ProviderInstance, providers: ProviderRegistry, call: Call): Promise<ProviderInfo> {
   return {
     api: live.api,
     provider_id: live.id,

@@ -32,22 +32,22 @@ export interface ReplyOptions {
  */
 export async function toResponse(pending: Promise<Reply>, call: Call, options: ReplyOptions): Promise<Response> {
   const { times } = options
-  if (!options.stream) return answer(await pending, call, times)
+  if (!options.stream) return respond(await pending, call, times)
   const headTimeout = times?.headTimeout ?? defaultHeadTimeout
   const startedAt = performance.now()
-  const reply = await inTime(pending, headTimeout)
-  if (!reply) return stream(pending.then(framesOf), call, times)
-  return answer(reply, call, { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) })
+  const reply = await within(pending, headTimeout)
+  if (!reply) return respondWithStream(pending.then(framesOf), call, times)
+  return respond(reply, call, { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) })
 }
 
 /** `times.headTimeout`: what is left of it. */
-function answer(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
-  if (reply.kind === 'stream') return stream(reply.frames, call, times)
+function respond(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
+  if (reply.kind === 'stream') return respondWithStream(reply.frames, call, times)
   if (call.notes) call.notes.answerBytes = reply.bytes.length
   return new Response(reply.bytes as BodyInit, { headers: { 'content-type': 'application/json' } })
 }
 
-function stream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes | undefined): Response {
+function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes | undefined): Response {
   const { notes, signal, requestId } = call
   if (notes) notes.streaming = true
   return sseResponse(frames, {
@@ -74,7 +74,7 @@ function framesOf(reply: Reply): Frames {
 }
 
 /** Resolves with undefined when `milliseconds` pass first. */
-async function inTime<T>(pending: Promise<T>, milliseconds: number): Promise<T | undefined> {
+async function within<T>(pending: Promise<T>, milliseconds: number): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>()
   const timer = setTimeout(resolve, milliseconds, undefined)
   try {

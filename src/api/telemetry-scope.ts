@@ -5,7 +5,7 @@ import { ApiError } from '../errors.ts'
 export const readScope = 'telemetry.read'
 
 /** `resource`: what is to be read, for the log. Throws ApiError 403 where callers are authenticated and this one lacks the scope. */
-export function demandScope({ principal }: Pick<Call, 'principal'>, resource: string): void {
+export function requireScope({ principal }: Pick<Call, 'principal'>, resource: string): void {
   if (!principal || principal.attributes['scopes']?.includes(readScope)) return
   throw new ApiError('permission_error', `Reading telemetry takes the scope '${readScope}' in the attribute 'scopes'.`, {
     code: 'missing_scope',

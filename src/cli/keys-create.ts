@@ -39,7 +39,7 @@ export const keysCreate = defineCommand({
   async run({ options }, context) {
     const { name } = options
     if (name === undefined) throw usageError('corral keys create needs --name NAME: what the key is for.', 'See `corral help keys create`.')
-    const [{ withKeys }, { readWanted }, { toInfo, toWanted }] = await Promise.all([
+    const [{ withKeys }, { readWanted }, { toApiKeyInfo, toWanted }] = await Promise.all([
       import('./keys-access.ts'),
       import('./keys-wanted.ts'),
       import('../api/admin/keys.ts'),
@@ -55,7 +55,9 @@ export const keysCreate = defineCommand({
           `${stderr.yellow('warning:')} this configuration has no authentication, so nobody is asked for a key: set server.auth.provider_config, e.g. {type: api_key}.\n`,
         )
       }
-      stdout.write(options.json ? `${JSON.stringify({ ...toInfo(key, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`)
+      stdout.write(
+        options.json ? `${JSON.stringify({ ...toApiKeyInfo(key, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`,
+      )
     })
   },
 })

@@ -12,13 +12,13 @@ export const keysList = defineCommand({
     ['Which expire within a week?', "corral keys list --json | jq '.[] | select(.expires_at != null and .expires_at < now + 604800)'"],
   ],
   async run({ options }, context) {
-    const [{ withKeys }, { toInfo }] = await Promise.all([import('./keys-access.ts'), import('../api/admin/keys.ts')])
+    const [{ withKeys }, { toApiKeyInfo }] = await Promise.all([import('./keys-access.ts'), import('../api/admin/keys.ts')])
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call, place }) => {
       const all: ApiKeyInfo[] = []
       for (let after: string | undefined; ;) {
         const { rows, hasMore } = await keys.list(call, { limit: 500, order: 'asc', after })
-        all.push(...rows.map((key) => toInfo(key, Date.now())))
+        all.push(...rows.map((key) => toApiKeyInfo(key, Date.now())))
         after = rows.at(-1)?.cursor
         if (!hasMore) break
       }

@@ -19,7 +19,7 @@ export const keysRotate = defineCommand({
     ['The old one has leaked', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45'],
   ],
   async run({ args: [key = ''], options }, context) {
-    const [{ withKeys, keyIdOf }, { readDuration }, { toInfo }] = await Promise.all([
+    const [{ withKeys, keyIdOf }, { readDuration }, { toApiKeyInfo }] = await Promise.all([
       import('./keys-access.ts'),
       import('./times.ts'),
       import('../api/admin/keys.ts'),
@@ -33,7 +33,9 @@ export const keysRotate = defineCommand({
       const old =
         until === undefined ? 'The old token is refused from now on.' : `The old token works until ${new Date(until).toISOString()}.`
       stderr.write(`${stderr.green(rotated.id)} has a new token, shown this once. ${old}\n`)
-      stdout.write(options.json ? `${JSON.stringify({ ...toInfo(rotated, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`)
+      stdout.write(
+        options.json ? `${JSON.stringify({ ...toApiKeyInfo(rotated, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`,
+      )
     })
   },
 })

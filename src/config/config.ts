@@ -5,7 +5,7 @@ import type { QuotaConfig } from '../quota/config.ts'
 import type { Secret } from '../secret.ts'
 import type { StorageConfig } from '../storage/config.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
-import type { ListedModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
+import type { ProviderModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
 
 /** The configuration as the rest of the server reads it: substituted, validated, defaults filled in. */
 export interface Config {
@@ -70,7 +70,7 @@ export interface RegisteredModel {
   /** `auto`: the provider's first model of this type. Absent: the same as `modelId`. */
   readonly providerModelId?: string | undefined
   readonly type: ModelType
-  readonly metadata: ListedModel['metadata']
+  readonly metadata: ProviderModel['metadata']
 }
 
 export interface ServerConfig {

@@ -4,7 +4,7 @@ import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import { type Parser, parserOf } from '../schemas/parser.ts'
+import { type SchemaParser, parserOf } from '../schemas/parser.ts'
 import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadWatch } from './body.ts'
 import { parseQuery } from './query.ts'
 import { pathOf, rawPathOf } from './request-path.ts'
@@ -82,8 +82,8 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
 }
 
 /** Each made when it is first needed. */
-function createParsers(): (schema: z.ZodType) => Parser {
-  const known = new Map<z.ZodType, Parser>()
+function createParsers(): (schema: z.ZodType) => SchemaParser {
+  const known = new Map<z.ZodType, SchemaParser>()
   return (schema) => {
     let parser = known.get(schema)
     if (!parser) known.set(schema, (parser = parserOf(schema)))
@@ -169,7 +169,7 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status: response.status, headers })
 }
 
-function parse(parser: Parser, value: unknown): unknown {
+function parse(parser: SchemaParser, value: unknown): unknown {
   const result = parser(value)
   if (result.success) return result.data
   throw toInvalidRequest(result.error, value)

@@ -24,7 +24,7 @@ export type Api =
 export type ModelType = 'llm' | 'embedding' | 'rerank'
 
 /** A model as a provider lists it. */
-export interface ListedModel {
+export interface ProviderModel {
   /** The provider's own id. */
   id: string
   type: ModelType
@@ -50,13 +50,13 @@ export interface ModelRequest<Body> {
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
   readonly bytes: Uint8Array
   /** The models that it names beside `model`, each checked: set by the catalogue. */
-  readonly further?: readonly FurtherModel[] | undefined
+  readonly fallbacks?: readonly FallbackModel[] | undefined
   /** The trace's side of it, where there is one: set by the metering before the provider is asked. */
   trace?: UpstreamTrace | undefined
 }
 
 /** A model of the same provider that may answer in place of the one asked for. */
-export interface FurtherModel {
+export interface FallbackModel {
   /** The field of the request that names it. */
   readonly field: string
   /** The catalogue's id. */
@@ -65,13 +65,13 @@ export interface FurtherModel {
 }
 
 /** Top-level fields of a request by which the upstream takes another model than `model`. */
-export interface FurtherModelFields {
+export interface FallbackModelFields {
   /** An id of the provider's, or a list of them: the caller must be permitted each. */
   readonly named: readonly string[]
   /** Fields that do not tell which: always refused. */
-  readonly opaque: readonly string[]
+  readonly uncheckable: readonly string[]
   /** The field of a request by which this provider may take other models, where it takes a look inside to tell; refused as well. */
-  readonly chosenIn?: ((body: Readonly<Record<string, unknown>>) => string | undefined) | undefined
+  readonly findModelChoice?: ((body: Readonly<Record<string, unknown>>) => string | undefined) | undefined
 }
 
 /** What a trace knows of one request to a provider. */
@@ -157,17 +157,17 @@ export interface InferenceProvider {
   embeddings?(request: ModelRequest<RelayedEmbeddingsRequest>, call: Call): Promise<JsonReply>
   rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<Ranking>
   /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
-  listModels?(call: Call): Promise<ListedModel[]>
+  listModels?(call: Call): Promise<ProviderModel[]>
   /** Resolves when the provider answers, throws an error that says why it does not. */
   checkHealth?(call: Call): Promise<void>
   /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
   readonly hasOwnKey: boolean
   /** Absent: no field of a request but `model` decides which model answers. */
-  readonly furtherModels?: FurtherModelFields | undefined
+  readonly fallbackModels?: FallbackModelFields | undefined
   /** True when `call` carries credentials of its own for this provider. */
   acceptsKeyOf?(call: Call): boolean
   /** What it still waits for before it can answer, in words (`downloading qwen3-0.6b: 42 %`); undefined when nothing. `/readyz` tells it. */
-  awaits?(): string | undefined
+  pendingReason?(): string | undefined
   [Symbol.asyncDispose]?(): Promise<void>
 }
 
@@ -180,7 +180,7 @@ export interface ProviderDeps {
   readonly egress: Egress
   readonly log: Log
   /** True where no other provider of its API is configured. */
-  readonly isAlone?: boolean
+  readonly isOnlyProvider?: boolean
 }
 
 export interface ProviderDefinition<Config = unknown> {

@@ -23,7 +23,7 @@ export interface Target {
   /** As the caller spelt it: a limit that names it so holds, too. */
   readonly told?: string | undefined
   /** Models that may answer in place of it. */
-  readonly further?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
+  readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
 }
 
 /** One limit, ready to be counted. */

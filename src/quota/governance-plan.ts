@@ -134,10 +134,10 @@ export class Plan {
   /** Undefined where nothing is counted. Throws ApiError 400 where it would be counted otherwise if another model answered that the request names. */
   target(who: Who, target: Target): TargetPlan | undefined {
     const plan = this.#targetOf(who, target)
-    const { further, told } = target
-    if (!plan || !further) return plan
+    const { fallbacks, told } = target
+    if (!plan || !fallbacks) return plan
     const { provider } = target
-    for (const { field, model, upstreamModel } of further) {
+    for (const { field, model, upstreamModel } of fallbacks) {
       if (upstreamModel === target.upstreamModel) continue
       const other = this.#targetOf(who, { provider, model, upstreamModel, told })
       if (!plan.hasDollars && !other?.hasDollars && other && countAlike(plan, other)) continue

@@ -11,7 +11,7 @@ export interface InferenceFacts {
   /** As the caller spelt it. */
   readonly told?: string | undefined
   /** Models that may answer in place of it, and the fields that name them. */
-  readonly further?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
+  readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
   readonly capability: string
   /** The request's body as parsed. */
   readonly body: unknown

@@ -1,35 +1,35 @@
 import { createHash } from 'node:crypto'
 import type { Call, ProviderData } from '../call.ts'
-import { indexOffers, toOffers, type KnownBetter, type OfferIndex } from './offers.ts'
-import type { LiveProvider } from './providers.ts'
+import { indexEntries, toCatalogEntries, type ModelOverrides, type CatalogIndex } from './catalog-entries.ts'
+import type { ProviderInstance } from './providers.ts'
 
 /** How much is kept of what callers' own keys list, and for how long. Times in milliseconds. */
 export interface CallerListingLimits {
   /** Credentials, counted once for each provider. */
-  entries: number
+  maxEntries: number
   /** Models of all entries together. */
-  models: number
+  maxModels: number
   /** Listings that run at once; what is over is not listed. */
-  running: number
+  maxRunning: number
   /** How long a listing counts. */
-  fresh: number
+  freshFor: number
   /** How long a failure counts before the provider is asked again. */
-  failed: number
+  failureFor: number
   /** That one listing may take. */
-  attempt: number
+  timeout: number
 }
 
-export const usualCallerLimits: CallerListingLimits = {
-  entries: 1_000,
-  models: 50_000,
-  running: 64,
-  fresh: 300_000,
-  failed: 30_000,
-  attempt: 30_000,
+export const defaultCallerListingLimits: CallerListingLimits = {
+  maxEntries: 1_000,
+  maxModels: 50_000,
+  maxRunning: 64,
+  freshFor: 300_000,
+  failureFor: 30_000,
+  timeout: 30_000,
 }
 
-interface Entry {
-  index: OfferIndex | undefined
+interface CallerListing {
+  index: CatalogIndex | undefined
   /** `performance.now()` until which it counts. */
   until: number
   running: Promise<void> | undefined
@@ -41,11 +41,11 @@ interface Entry {
  */
 export interface CallerListings {
   /** What is known for this caller now. */
-  peek(live: LiveProvider, call: Call): OfferIndex | undefined
+  peek(instance: ProviderInstance, call: Call): CatalogIndex | undefined
   /** Whether asking may tell more than `peek` does. */
-  unsure(live: LiveProvider, call: Call): boolean
+  mayChange(instance: ProviderInstance, call: Call): boolean
   /** Asks the provider, or joins who does so already. Resolves when the answer is there or will not come; never rejects. Goes on when the caller leaves. */
-  ask(live: LiveProvider, call: Call): Promise<void>
+  refresh(instance: ProviderInstance, call: Call): Promise<void>
   readonly size: number
   stop(): Promise<void>
 }
@@ -54,29 +54,29 @@ export interface CallerListingsOptions {
   limits: CallerListingLimits
   /** For models whose provider does not say when they were created, Unix seconds. */
   created: number
-  knownBetter: (providerId: string) => KnownBetter | undefined
+  overrides: (providerId: string) => ModelOverrides | undefined
   /** A listing failed: often because the caller's key is not good. */
   onFailure: (providerId: string, error: unknown) => void
 }
 
-export function createCallerListings({ limits, created, knownBetter, onFailure }: CallerListingsOptions): CallerListings {
-  const entries = new Map<string, Entry>()
+export function createCallerListings({ limits, created, overrides, onFailure }: CallerListingsOptions): CallerListings {
+  const entries = new Map<string, CallerListing>()
   const stopped = new AbortController()
   const hashes = new WeakMap<ProviderData, string>()
   let running = 0
   let models = 0
 
-  function keyOf(live: LiveProvider, { providerData }: Call): string {
+  function keyOf(instance: ProviderInstance, { providerData }: Call): string {
     let hash = hashes.get(providerData)
     if (hash === undefined) {
       hash = createHash('sha256').update(JSON.stringify(providerData)).digest('hex')
       hashes.set(providerData, hash)
     }
-    return `${hash} ${live.id}`
+    return `${hash} ${instance.id}`
   }
 
   /** The entry, now the most recently used. */
-  function touch(key: string): Entry | undefined {
+  function touch(key: string): CallerListing | undefined {
     const entry = entries.get(key)
     if (!entry) return undefined
     entries.delete(key)
@@ -86,26 +86,26 @@ export function createCallerListings({ limits, created, knownBetter, onFailure }
 
   function evict(): void {
     for (const [key, entry] of entries) {
-      if (entries.size <= limits.entries && models <= limits.models) return
-      models -= entry.index?.offers.length ?? 0
+      if (entries.size <= limits.maxEntries && models <= limits.maxModels) return
+      models -= entry.index?.entries.length ?? 0
       entries.delete(key)
     }
   }
 
-  async function list(live: LiveProvider, call: Call, entry: Entry, key: string): Promise<void> {
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(limits.attempt)])
-    let index: OfferIndex | undefined
+  async function list(instance: ProviderInstance, call: Call, entry: CallerListing, key: string): Promise<void> {
+    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(limits.timeout)])
+    let index: CatalogIndex | undefined
     try {
       const own: Call = { requestId: call.requestId, signal, principal: call.principal, providerData: call.providerData }
-      const listed = (await live.provider?.listModels?.(own)) ?? []
-      index = indexOffers(toOffers({ source: live, models: listed, created, knownBetter: knownBetter(live.id) }))
+      const listed = (await instance.provider?.listModels?.(own)) ?? []
+      index = indexEntries(toCatalogEntries({ source: instance, models: listed, created, overrides: overrides(instance.id) }))
     } catch (error) {
-      if (!stopped.signal.aborted) onFailure(live.id, error)
+      if (!stopped.signal.aborted) onFailure(instance.id, error)
     }
     const kept = entries.get(key) === entry
-    if (kept) models += (index?.offers.length ?? 0) - (entry.index?.offers.length ?? 0)
+    if (kept) models += (index?.entries.length ?? 0) - (entry.index?.entries.length ?? 0)
     entry.index = index
-    entry.until = performance.now() + (index ? limits.fresh : limits.failed)
+    entry.until = performance.now() + (index ? limits.freshFor : limits.failureFor)
     entry.running = undefined
     running -= 1
     if (kept) evict()
@@ -115,20 +115,20 @@ export function createCallerListings({ limits, created, knownBetter, onFailure }
     get size() {
       return entries.size
     },
-    peek: (live, call) => touch(keyOf(live, call))?.index,
-    unsure(live, call) {
-      const entry = entries.get(keyOf(live, call))
+    peek: (instance, call) => touch(keyOf(instance, call))?.index,
+    mayChange(instance, call) {
+      const entry = entries.get(keyOf(instance, call))
       return !entry || entry.running !== undefined || entry.until <= performance.now()
     },
-    async ask(live, call) {
-      const key = keyOf(live, call)
+    async refresh(instance, call) {
+      const key = keyOf(instance, call)
       const known = touch(key)
       if (known && (known.running || known.until > performance.now())) return known.running
-      if (running >= limits.running || stopped.signal.aborted) return
+      if (running >= limits.maxRunning || stopped.signal.aborted) return
       const entry = known ?? { index: undefined, until: 0, running: undefined }
       entries.set(key, entry)
       running += 1
-      entry.running = list(live, call, entry, key)
+      entry.running = list(instance, call, entry, key)
       evict()
       await entry.running
     },

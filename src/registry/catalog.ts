@@ -7,7 +7,7 @@ import type { Events } from '../telemetry/events.ts'
 import type { CallerListingLimits } from './caller-listings.ts'
 import type { ListingTimes } from './listing.ts'
 import type { ProviderRegistry } from './providers.ts'
-import type { WantedModel } from './registration.ts'
+import type { RegisterModelInput } from './registration.ts'
 import type { StoredModels } from './stored-models.ts'
 
 /** A model that may be called: the capability, bound to its provider and metered, and the upstream's id. */
@@ -36,29 +36,29 @@ export interface ModelCatalog {
    * Registers a model for everybody whom the policy lets see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
    * use what it stands for), 409 (the caller sees one of that name already), 503 (there is no database, or it is out of reach).
    */
-  register(wanted: WantedModel, call: Call): Promise<Model>
+  register(input: RegisterModelInput, call: Call): Promise<Model>
   /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
   unregister(id: string, call: Call): Promise<void>
   /** The providers whose first listing is still awaited. */
   readonly awaited: readonly string[]
   /**
-   * The catalogue's id of what is called `told`; undefined: the catalogue that everybody shares has no such model, or several. What callers
+   * The catalogue's id of the model that requests call `requestedModel`; undefined: the catalogue that everybody shares has no such model, or several. What callers
    * have registered is not in it. Waits for nothing.
    */
-  catalogued(told: string): string | undefined
+  catalogueIdOf(requestedModel: string): string | undefined
   /**
    * The catalogue's id of a provider's model that is listed or configured, or, where the provider lists none, registered. Undefined for others. Waits
    * for nothing.
    */
-  cataloguedTarget(providerId: string, upstreamId: string): string | undefined
+  catalogueIdOfTarget(providerId: string, upstreamId: string): string | undefined
 }
 
 /** Milliseconds. */
 export interface CatalogTimes extends ListingTimes {
   /** How long a request waits for a first listing before it gets 503. */
-  firstListing: number
+  firstListingTimeout: number
   /** How long a request waits for what the caller's own keys list. */
-  callerListing: number
+  callerListingTimeout: number
 }
 
 export interface ModelCatalogOptions {

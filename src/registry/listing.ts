@@ -1,29 +1,29 @@
 import { systemCall } from '../call.ts'
-import type { ListedModel } from '../providers/provider.ts'
+import type { ProviderModel } from '../providers/provider.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { LiveProvider } from './providers.ts'
+import type { ProviderInstance } from './providers.ts'
 
 /** Milliseconds. */
 export interface ListingTimes {
   /** Between a failed listing and the next try, at first; doubles with every failure. */
-  firstRetry: number
-  longestRetry: number
+  initialRetryDelay: number
+  maxRetryDelay: number
   /** That one listing may take. */
-  attempt: number
+  timeout: number
   /** After which requests that name the provider go to it although its first listing still runs, so that one that stalls there serves all the same. */
-  patience: number
+  maxAwaited: number
 }
 
-export const usualListingTimes: ListingTimes = { firstRetry: 1_000, longestRetry: 60_000, attempt: 30_000, patience: 10_000 }
+export const defaultListingTimes: ListingTimes = { initialRetryDelay: 1_000, maxRetryDelay: 60_000, timeout: 30_000, maxAwaited: 10_000 }
 
 export interface ListingOptions {
-  live: LiveProvider
+  instance: ProviderInstance
   events: Events
   times: ListingTimes
   /** Milliseconds between two listings; undefined: one that succeeds is enough. */
   refreshEvery: number | undefined
   /** Called with each listing that succeeds. */
-  onListed: (models: readonly ListedModel[]) => void
+  onListed: (models: readonly ProviderModel[]) => void
 }
 
 /** The listing of one provider's models under the server's own key, in the background. */
@@ -39,16 +39,16 @@ export interface Listing {
 }
 
 /** What a provider has that is not asked: nothing to list with, or nothing that may be listed. */
-export function isListable({ provider }: LiveProvider): boolean {
+export function isListable({ provider }: ProviderInstance): boolean {
   return provider?.listModels !== undefined && provider.hasOwnKey
 }
 
 /** Starts at once and returns at once. A failure is told and tried again, with growing pauses, for as long as it takes. */
 export function startListing(options: ListingOptions): Listing {
-  const { live, times } = options
+  const { instance, times } = options
   const stopped = new AbortController()
   const first = Promise.withResolvers<void>()
-  let awaited = isListable(live)
+  let awaited = isListable(instance)
   let tried = !awaited
   const outlast = (): void => {
     awaited = false
@@ -58,8 +58,8 @@ export function startListing(options: ListingOptions): Listing {
     first.resolve()
     return { awaited, tried, notAwaited: first.promise, stop: async () => undefined }
   }
-  const patience = setTimeout(outlast, times.patience)
-  doNotHold(patience)
+  const patience = setTimeout(outlast, times.maxAwaited)
+  unref(patience)
   const settle = (): void => {
     tried = true
     outlast()
@@ -83,25 +83,25 @@ export function startListing(options: ListingOptions): Listing {
 }
 
 async function keepListing(options: ListingOptions, signal: AbortSignal, settle: () => void): Promise<void> {
-  const { live, events, times, refreshEvery, onListed } = options
+  const { instance, events, times, refreshEvery, onListed } = options
   let failures = 0
-  let told: number | undefined
+  let lastCount: number | undefined
   while (!signal.aborted) {
     let pause: number | undefined
     try {
-      const models = await listOnce(live, signal, times.attempt)
+      const models = await listOnce(instance, signal, times.timeout)
       onListed(models)
-      if (models.length !== told) events.listed(live.id, models.length)
-      told = models.length
+      if (models.length !== lastCount) events.listed(instance.id, models.length)
+      lastCount = models.length
       failures = 0
       pause = refreshEvery
     } catch (error) {
       if (signal.aborted) return
-      pause = retryAfter(failures, times)
+      pause = retryDelay(failures, times)
       failures += 1
-      told = undefined
+      lastCount = undefined
       // Told less and less often: the 1st, 2nd, 4th, 8th … failure in a row.
-      if (Number.isInteger(Math.log2(failures))) events.listingFailed(live.id, error, Math.round(pause))
+      if (Number.isInteger(Math.log2(failures))) events.listingFailed(instance.id, error, Math.round(pause))
     }
     settle()
     if (pause === undefined) return
@@ -109,14 +109,14 @@ async function keepListing(options: ListingOptions, signal: AbortSignal, settle:
   }
 }
 
-async function listOnce({ provider }: LiveProvider, signal: AbortSignal, limit: number): Promise<readonly ListedModel[]> {
+async function listOnce({ provider }: ProviderInstance, signal: AbortSignal, limit: number): Promise<readonly ProviderModel[]> {
   const attempt = AbortSignal.any([signal, AbortSignal.timeout(limit)])
   return (await provider?.listModels?.(systemCall(`list-${crypto.randomUUID()}`, attempt))) ?? []
 }
 
 /** Doubling, with a fifth of chance, so that several servers do not come back in step. */
-function retryAfter(failures: number, { firstRetry, longestRetry }: ListingTimes): number {
-  return Math.min(firstRetry * 2 ** failures, longestRetry) * (0.8 + 0.4 * Math.random())
+function retryDelay(failures: number, { initialRetryDelay, maxRetryDelay }: ListingTimes): number {
+  return Math.min(initialRetryDelay * 2 ** failures, maxRetryDelay) * (0.8 + 0.4 * Math.random())
 }
 
 /** Resolves after `milliseconds`, or as soon as `signal` aborts. Does not keep the process alive. */
@@ -125,7 +125,7 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
   if (signal.aborted) return Promise.resolve()
   const wake = (): void => resolve()
   const timer = setTimeout(wake, milliseconds)
-  doNotHold(timer)
+  unref(timer)
   signal.addEventListener('abort', wake)
   return promise.finally(() => {
     clearTimeout(timer)
@@ -134,6 +134,6 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
 }
 
 /** The process may end while this timer waits. */
-function doNotHold(timer: unknown): void {
+function unref(timer: unknown): void {
   ;(timer as { unref?: () => void }).unref?.()
 }

@@ -5,9 +5,9 @@ import { likelyOutput } from '../quota/estimate.ts'
 const bytesPerToken = 4
 
 /** Bytes around the text of a usual frame, where none could be looked at. */
-const usualEnvelope = 200
+const defaultEnvelopeBytes = 200
 /** Bytes of a stream that are kept to look at. */
-const longestSample = 4_096
+const maxSampleBytes = 4_096
 
 /**
  * Counts roughly how many tokens a stream has brought, for streams whose provider does not say: one for each frame after the first with
@@ -30,7 +30,7 @@ export class StreamMeter {
     const { frames, firstTokenAt } = this.#facts
     if (firstTokenAt === undefined) this.#silent = frames
     // The end of a stream (`[DONE]`) is no frame of the provider's.
-    else if (!this.#sample && frames > this.#framesBefore) this.#sample = item.slice(0, longestSample)
+    else if (!this.#sample && frames > this.#framesBefore) this.#sample = item.slice(0, maxSampleBytes)
     this.#framesBefore = frames
     this.#bytes += item.length
   }
@@ -39,7 +39,7 @@ export class StreamMeter {
   tokens(): number {
     const { frames, firstTokenAt } = this.#facts
     if (firstTokenAt === undefined) return 0
-    const text = this.#bytes - frames * (this.#sample ? envelopeOf(this.#sample) : usualEnvelope)
+    const text = this.#bytes - frames * (this.#sample ? envelopeOf(this.#sample) : defaultEnvelopeBytes)
     return likelyOutput(frames - this.#silent, text)
   }
 }
@@ -55,7 +55,7 @@ function envelopeOf(sample: Uint8Array): number {
     around += Buffer.byteLength(frame) + 2 - text
     count += 1
   }
-  return count === 0 ? usualEnvelope : around / count
+  return count === 0 ? defaultEnvelopeBytes : around / count
 }
 
 /** Bytes of text in one frame; undefined where it is none of a model's. */
@@ -66,7 +66,7 @@ function textOf(frame: string): number | undefined {
 
 const decoder = new TextDecoder()
 
-interface Choice {
+interface ReplyChoice {
   readonly message?: unknown
   readonly delta?: unknown
   readonly text?: unknown
@@ -78,10 +78,10 @@ export function tokensOfReply(bytes: Uint8Array, capability: Capability): number
   return Math.ceil(sizeOf(choicesOf(decoder.decode(bytes)) ?? []) / bytesPerToken)
 }
 
-function choicesOf(json: string): readonly (Choice | null)[] | undefined {
+function choicesOf(json: string): readonly (ReplyChoice | null)[] | undefined {
   try {
     const { choices } = JSON.parse(json) as { choices?: unknown }
-    return Array.isArray(choices) ? (choices as readonly (Choice | null)[]) : undefined
+    return Array.isArray(choices) ? (choices as readonly (ReplyChoice | null)[]) : undefined
   } catch {
     // The relay passes on what is nearly JSON: an estimate must not fail an answer.
     return undefined
@@ -89,7 +89,7 @@ function choicesOf(json: string): readonly (Choice | null)[] | undefined {
 }
 
 /** Bytes of what choices say: texts as they are, all else (calls of tools) as JSON. */
-function sizeOf(choices: readonly (Choice | null)[]): number {
+function sizeOf(choices: readonly (ReplyChoice | null)[]): number {
   let size = 0
   for (const choice of choices) {
     if (typeof choice?.text === 'string') size += Buffer.byteLength(choice.text)

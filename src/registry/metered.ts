@@ -6,7 +6,7 @@ import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
 import { StreamMeter, tokensOfReply } from './metered-tokens.ts'
 
-type Report = (event: InferenceFinished) => void
+type ReportInference = (event: InferenceFinished) => void
 
 /**
  * Wraps what a provider can do: each answer, whole or streamed, is reserved for before it is asked for (`governance`, absent: nothing is
@@ -15,7 +15,7 @@ type Report = (event: InferenceFinished) => void
 export function metered(
   provider: InferenceProvider,
   providerId: string,
-  report: Report,
+  report: ReportInference,
   governance?: Pick<Governance, 'admitInference'>,
 ): InferenceProvider {
   const meter = new Meter(provider, { providerId, report, governance })
@@ -23,34 +23,34 @@ export function metered(
     get hasOwnKey() {
       return provider.hasOwnKey
     },
-    ...(provider.furtherModels && { furtherModels: provider.furtherModels }),
+    ...(provider.fallbackModels && { fallbackModels: provider.fallbackModels }),
     ...(provider.acceptsKeyOf && { acceptsKeyOf: (call: Call) => provider.acceptsKeyOf?.(call) === true }),
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
-    ...(provider.awaits && { awaits: () => provider.awaits!() }),
+    ...(provider.pendingReason && { pendingReason: () => provider.pendingReason!() }),
     ...(provider.checkHealth && { checkHealth: (call: Call) => provider.checkHealth!(call) }),
-    ...(provider.chat && { chat: (request, call) => meter.answer('chat', request, call) }),
-    ...(provider.completions && { completions: (request, call) => meter.answer('completions', request, call) }),
-    ...(provider.embeddings && { embeddings: (request, call) => meter.answer('embeddings', request, call) }),
-    ...(provider.rerank && { rerank: (request, call) => meter.answer('rerank', request, call) }),
+    ...(provider.chat && { chat: (request, call) => meter.run('chat', request, call) }),
+    ...(provider.completions && { completions: (request, call) => meter.run('completions', request, call) }),
+    ...(provider.embeddings && { embeddings: (request, call) => meter.run('embeddings', request, call) }),
+    ...(provider.rerank && { rerank: (request, call) => meter.run('rerank', request, call) }),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.()
     },
   }
 }
 
-type Request = ModelRequest<unknown>
+type AnyModelRequest = ModelRequest<unknown>
 /** What a capability answers: `Reply`, `JsonReply`, or a value of its own. */
-type AnswerOf<C extends Capability> = Awaited<ReturnType<NonNullable<InferenceProvider[C]>>>
+type ResultOf<C extends Capability> = Awaited<ReturnType<NonNullable<InferenceProvider[C]>>>
 
 interface MeterOptions {
   readonly providerId: string
-  readonly report: Report
+  readonly report: ReportInference
   readonly governance: Pick<Governance, 'admitInference'> | undefined
 }
 
 class Meter {
   readonly providerId: string
-  readonly report: Report
+  readonly report: ReportInference
   readonly #provider: InferenceProvider
   readonly #governance: MeterOptions['governance']
 
@@ -62,7 +62,7 @@ class Meter {
   }
 
   /** Rejects where there is no room: then nothing has begun. Waits for nothing where the limits are at hand. */
-  answer<C extends Capability>(capability: C, request: Request, call: Call): Promise<AnswerOf<C>> {
+  run<C extends Capability>(capability: C, request: AnyModelRequest, call: Call): Promise<ResultOf<C>> {
     try {
       const admitted = this.#admit(capability, request, call)
       if (admitted instanceof Promise) return this.#afterWait(admitted, capability, request, call)
@@ -72,17 +72,17 @@ class Meter {
     }
   }
 
-  ask<C extends Capability>(capability: C, request: Request, call: Call): Promise<AnswerOf<C>> {
-    const asked = this.#provider[capability] as unknown as (request: Request, call: Call) => Promise<AnswerOf<C>>
+  invoke<C extends Capability>(capability: C, request: AnyModelRequest, call: Call): Promise<ResultOf<C>> {
+    const asked = this.#provider[capability] as unknown as (request: AnyModelRequest, call: Call) => Promise<ResultOf<C>>
     return asked.call(this.#provider, request, call)
   }
 
   async #afterWait<C extends Capability>(
     pending: Promise<Admitted | undefined>,
     capability: C,
-    request: Request,
+    request: AnyModelRequest,
     call: Call,
-  ): Promise<AnswerOf<C>> {
+  ): Promise<ResultOf<C>> {
     const admitted = await pending
     // Who has left meanwhile has used nothing.
     if (call.signal.aborted) admitted?.settle({ outcome: 'failed', usage: undefined })
@@ -90,7 +90,7 @@ class Meter {
     return this.#begin(capability, request, call, admitted)
   }
 
-  #admit(capability: Capability, request: Request, call: Call): Admitted | undefined | Promise<Admitted | undefined> {
+  #admit(capability: Capability, request: AnyModelRequest, call: Call): Admitted | undefined | Promise<Admitted | undefined> {
     const { providerId } = this
     const { notes } = call
     if (notes) {
@@ -105,7 +105,7 @@ class Meter {
       model: request.catalogueId ?? `${providerId}/${request.model}`,
       upstreamModel: request.model,
       told: request.requestedModel,
-      further: request.further,
+      fallbacks: request.fallbacks,
       capability,
       body: request.body,
       bytes: request.bytes.length,
@@ -113,16 +113,16 @@ class Meter {
     return this.#governance.admitInference(facts, notes?.answerHeaders)
   }
 
-  #begin<C extends Capability>(capability: C, request: Request, call: Call, admitted: Admitted | undefined): Promise<AnswerOf<C>> {
+  #begin<C extends Capability>(capability: C, request: AnyModelRequest, call: Call, admitted: Admitted | undefined): Promise<ResultOf<C>> {
     if (call.trace) request.trace = { spanId: call.trace.newSpanId() }
-    return new Measurement({ meter: this, capability, request, call, admitted }).answer() as Promise<AnswerOf<C>>
+    return new Measurement({ meter: this, capability, request, call, admitted }).run() as Promise<ResultOf<C>>
   }
 }
 
 interface Measured {
   readonly meter: Meter
   readonly capability: Capability
-  readonly request: Request
+  readonly request: AnyModelRequest
   readonly call: Call
   /** Absent: nothing is limited, and nothing is written down. */
   readonly admitted: Admitted | undefined
@@ -146,14 +146,14 @@ class Measurement {
     this.#measured = measured
   }
 
-  async answer(): Promise<unknown> {
+  async run(): Promise<unknown> {
     const { meter, capability, request, call } = this.#measured
     try {
-      const answer = await meter.ask(capability, request, call)
+      const reply = await meter.invoke(capability, request, call)
       // A rerank is a value of its own.
-      if ('kind' in answer) return answer.kind === 'json' ? this.#whole(answer) : this.#streamed(answer)
-      this.end('completed', { usage: answer.usage })
-      return answer
+      if ('kind' in reply) return reply.kind === 'json' ? this.#whole(reply) : this.#streamed(reply)
+      this.end('completed', { usage: reply.usage })
+      return reply
     } catch (error) {
       this.fail(error)
       throw error
@@ -210,7 +210,7 @@ class Measurement {
       endpoint: request.trace?.endpoint,
       resentWithout: request.trace?.resentWithout,
       asked: request.body,
-      answer: this.facts ?? this.#original,
+      reply: this.facts ?? this.#original,
       streamedContent: this.#content,
       ...(error !== undefined && { error }),
     })
@@ -223,11 +223,11 @@ function toTokensUsed(usage: Usage): TokensUsed {
 }
 
 /** Is given what a stream brings. */
-interface Listener {
+interface FrameListener {
   add(item: Uint8Array): void
 }
 
-function listenersOf(meter: StreamMeter | undefined, content: StreamedContent | undefined): Listener | undefined {
+function listenersOf(meter: StreamMeter | undefined, content: StreamedContent | undefined): FrameListener | undefined {
   if (!meter || !content) return meter ?? content
   return {
     add(item) {
@@ -240,9 +240,9 @@ function listenersOf(meter: StreamMeter | undefined, content: StreamedContent | 
 class MeteredFrames implements AsyncIterator<Uint8Array, void, undefined> {
   readonly #frames: StreamReply['frames']
   readonly #measurement: Measurement
-  readonly #stream: Listener | undefined
+  readonly #stream: FrameListener | undefined
 
-  constructor(frames: StreamReply['frames'], measurement: Measurement, stream: Listener | undefined) {
+  constructor(frames: StreamReply['frames'], measurement: Measurement, stream: FrameListener | undefined) {
     this.#frames = frames
     this.#measurement = measurement
     this.#stream = stream

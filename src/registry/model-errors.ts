@@ -1,22 +1,22 @@
 import { ApiError, type Denial, invalidRequest, notFound, shortened, unavailable } from '../errors.ts'
 
 /** Seconds after which a caller may try again what is not known yet. */
-const tryAgainIn = 2
+const notListedRetryAfter = 2
 /** And what only a changed configuration helps. */
-const tryStartedAgainIn = 60
+const notStartedRetryAfter = 60
 
 /** `param`: the field that names it. */
-export function absent(id: string, denial?: Denial, param = 'model') {
+export function modelNotFound(id: string, denial?: Denial, param = 'model') {
   return notFound('Model', id, { code: 'model_not_found', param, ...(denial && { denial }) })
 }
 
-export function notCapable(providerId: string, id: string, capability: string) {
+export function operationNotSupported(providerId: string, id: string, capability: string) {
   return invalidRequest(`Provider '${providerId}', which has the model '${shortened(id)}', does not support ${capability}.`, {
     param: 'model',
   })
 }
 
-export function alreadyThere(id: string) {
+export function modelAlreadyExists(id: string) {
   return invalidRequest(`Model '${shortened(id)}' is there already.`, {
     status: 409,
     code: 'already_exists',
@@ -25,7 +25,7 @@ export function alreadyThere(id: string) {
   })
 }
 
-export function notForKey(id: string, keyId: string) {
+export function notPermittedForKey(id: string, keyId: string) {
   return new ApiError('permission_error', `This API key may not use a model named '${shortened(id)}'.`, {
     code: 'model_not_permitted',
     param: 'model_id',
@@ -37,21 +37,21 @@ export function notListedYet(id: string, providerIds: readonly string[]) {
   const waiting = providerIds.map((one) => `'${one}'`).join(', ')
   return unavailable(
     `Whether there is a model '${shortened(id)}' is not known yet: the models of ${waiting} could not be listed yet.`,
-    tryAgainIn,
+    notListedRetryAfter,
     { code: 'models_not_listed_yet', param: 'model' },
   )
 }
 
-export function notStarted(providerId: string) {
-  return unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, tryStartedAgainIn)
+export function providerNotStarted(providerId: string) {
+  return unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, notStartedRetryAfter)
 }
 
 export function noDatabase() {
-  return unavailable('There is no database to keep registered models in.', tryStartedAgainIn, { code: 'database_unavailable' })
+  return unavailable('There is no database to keep registered models in.', notStartedRetryAfter, { code: 'database_unavailable' })
 }
 
 /** What the caller may not use cannot be given another name either. `target`: its id in the catalogue. */
-export function noTarget(target: string, denial: Denial | undefined) {
+export function targetNotFound(target: string, denial: Denial | undefined) {
   return notFound('Model', target, { code: 'model_not_found', param: 'provider_model_id', ...(denial && { denial }) })
 }
 

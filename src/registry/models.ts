@@ -4,26 +4,33 @@ import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
-import { createCallerListings, usualCallerLimits, type CallerListings } from './caller-listings.ts'
+import { createCallerListings, defaultCallerListingLimits, type CallerListings } from './caller-listings.ts'
 import type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
-import { isListable, sleep, startListing, usualListingTimes, type Listing } from './listing.ts'
-import { type CheckFurther, checkingFurther, type Invoker, type NamedFurther } from './further-models.ts'
-import { whatIsKnownBetter } from './known-better.ts'
+import { isListable, sleep, startListing, defaultListingTimes, type Listing } from './listing.ts'
+import { type CheckFallback, withFallbackCheck, type Invoker, type NamedFallback } from './fallback-models.ts'
+import { modelOverrides } from './model-overrides.ts'
 import { ModelAccess } from './model-access.ts'
 import {
-  absent,
-  alreadyThere,
+  modelNotFound,
+  modelAlreadyExists,
   noDatabase,
-  notCapable,
+  operationNotSupported,
   notDeletable,
-  notForKey,
+  notPermittedForKey,
   notListedYet,
-  notStarted,
-  noTarget,
+  providerNotStarted,
+  targetNotFound,
 } from './model-errors.ts'
-import { catalogueId, indexOffers, toOffers, type KnownBetter, type Offer, type OfferIndex } from './offers.ts'
-import type { LiveProvider } from './providers.ts'
-import { checkRegistration, type WantedModel } from './registration.ts'
+import {
+  catalogueId,
+  indexEntries,
+  toCatalogEntries,
+  type ModelOverrides,
+  type CatalogEntry,
+  type CatalogIndex,
+} from './catalog-entries.ts'
+import type { ProviderInstance } from './providers.ts'
+import { checkRegistration, type RegisterModelInput } from './registration.ts'
 import {
   resolveAlias,
   resolveId,
@@ -34,8 +41,8 @@ import {
   type Resolution,
   type ResolvableProvider,
 } from './resolve.ts'
-import { toModel } from './shown-model.ts'
-import { CallerSight } from './sight.ts'
+import { toModel } from './model-info.ts'
+import { VisibleModels } from './visible-models.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
 
 export type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
@@ -49,9 +56,9 @@ export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog &
 }
 
 class Catalog implements ModelCatalog, AsyncDisposable {
-  readonly #providers: ReadonlyMap<string, LiveProvider>
+  readonly #providers: ReadonlyMap<string, ProviderInstance>
   readonly #aliases: Aliases
-  readonly #knownBetter: ReadonlyMap<string, KnownBetter>
+  readonly #overrides: ReadonlyMap<string, ModelOverrides>
   readonly #created = Math.floor(Date.now() / 1000)
   readonly #times: CatalogTimes
   readonly #events: Events
@@ -63,52 +70,52 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   readonly #invokers = new WeakMap<InferenceProvider, Partial<Record<Capability, Invoker>>>()
   readonly #listings = new Map<string, Listing>()
   /** The shared catalogue's parts; replaced whole, each with its provider's next listing. */
-  readonly #offers = new Map<string, readonly Offer[]>()
+  readonly #entries = new Map<string, readonly CatalogEntry[]>()
   /** The shared catalogue. One assignment replaces it, so that no request meets a gap. */
-  #shared: OfferIndex = indexOffers([])
+  #shared: CatalogIndex = indexEntries([])
 
   constructor(options: ModelCatalogOptions) {
     this.#events = options.events
     this.#access = new ModelAccess(options.policy ?? defaultAccessPolicy)
     this.#stored = options.stored
     void this.#stored?.ready.then(() => (this.#storedIsRead = true))
-    this.#times = { ...usualListingTimes, firstListing: 1_000, callerListing: 1_000, ...options.times }
+    this.#times = { ...defaultListingTimes, firstListingTimeout: 1_000, callerListingTimeout: 1_000, ...options.times }
     const inference = options.providers.all.filter(({ api }) => api === 'inference')
-    this.#providers = new Map(inference.map((live) => [live.id, live]))
+    this.#providers = new Map(inference.map((instance) => [instance.id, instance]))
     this.#aliases = toAliases({
       registered: options.registered,
       providerIds: [...this.#providers.keys()],
       created: this.#created,
       warn: (message) => this.#events.warning(message),
     })
-    this.#knownBetter = whatIsKnownBetter(this.#aliases)
+    this.#overrides = modelOverrides(this.#aliases)
     this.#callers = createCallerListings({
-      limits: { ...usualCallerLimits, ...options.callerLimits },
+      limits: { ...defaultCallerListingLimits, ...options.callerLimits },
       created: this.#created,
-      knownBetter: (id) => this.#knownBetter.get(id),
+      overrides: (id) => this.#overrides.get(id),
       // A caller's bad key is the caller's to know, when it is used.
       onFailure: (provider, error) => {
         if (!(error instanceof ApiError && [401, 403].includes(error.status))) this.#events.listingFailed(provider, error)
       },
     })
-    for (const live of inference) this.#startListing(live, options.refreshInterval * 1000)
+    for (const instance of inference) this.#startListing(instance, options.refreshInterval * 1000)
   }
 
   get awaited(): readonly string[] {
     return [...this.#listings].filter(([, listing]) => listing.awaited).map(([id]) => id)
   }
 
-  catalogued(told: string): string | undefined {
-    const exact = this.#shared.byId(told) ?? this.#aliases.get(told)
+  catalogueIdOf(requestedModel: string): string | undefined {
+    const exact = this.#shared.byId(requestedModel) ?? this.#aliases.get(requestedModel)
     if (exact) return 'id' in exact ? exact.id : exact.model.modelId
-    const slash = told.indexOf('/')
-    const prefixed = slash > 0 ? this.#shared.ofProvider(told.slice(0, slash), told.slice(slash + 1)) : undefined
+    const slash = requestedModel.indexOf('/')
+    const prefixed = slash > 0 ? this.#shared.ofProvider(requestedModel.slice(0, slash), requestedModel.slice(slash + 1)) : undefined
     if (prefixed) return prefixed.id
-    const [only, ...others] = this.#shared.byUpstreamId(told)
+    const [only, ...others] = this.#shared.byUpstreamId(requestedModel)
     return others.length === 0 ? only?.id : undefined
   }
 
-  cataloguedTarget(providerId: string, upstreamId: string): string | undefined {
+  catalogueIdOfTarget(providerId: string, upstreamId: string): string | undefined {
     const listed = this.#shared.ofProvider(providerId, upstreamId)
     if (listed) return listed.id
     const isTarget = (alias: Alias): boolean =>
@@ -116,92 +123,93 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     const id = catalogueId(providerId, upstreamId)
     if (this.#aliases.all.some(isTarget)) return id
     // A provider that lists its models vouches for names; a caller who registers one of another provider is believed.
-    return !this.#offers.has(providerId) && this.#registeredNow().registered?.all.some(isTarget) ? id : undefined
+    return !this.#entries.has(providerId) && this.#registeredNow().registered?.all.some(isTarget) ? id : undefined
   }
 
   resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>> {
     if (call.notes) call.notes.model = id
-    const offer = this.#listed(id, call)
-    return offer ? this.#offered(offer, id, capability) : this.#resolveLater(id, capability, call)
+    const entry = this.#sharedEntry(id, call)
+    return entry ? this.#bindEntry(entry, id, capability) : this.#resolveAsync(id, capability, call)
   }
 
-  async #resolveLater<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
-    const found = await this.#find(id, call)
+  async #resolveAsync<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
+    const found = await this.#resolveEntry(id, call)
     if (found.kind === 'unlisted') return this.#bind(found.providerId, found.upstreamId, { id, capability })
-    return this.#offered(found.offer, id, capability)
+    return this.#bindEntry(found.entry, id, capability)
   }
 
-  #offered<C extends Capability>(offer: Offer, id: string, capability: C): ResolvedModel<C> {
+  #bindEntry<C extends Capability>(entry: CatalogEntry, id: string, capability: C): ResolvedModel<C> {
     const needed = typeFor[capability]
-    if (offer.type !== needed && !offer.typeIsGuess) {
-      throw invalidRequest(`Model '${shortened(id)}' is of type '${offer.type}'; ${capability} needs a model of type '${needed}'.`, {
+    if (entry.type !== needed && !entry.typeIsGuess) {
+      throw invalidRequest(`Model '${shortened(id)}' is of type '${entry.type}'; ${capability} needs a model of type '${needed}'.`, {
         param: 'model',
       })
     }
-    return this.#bind(offer.providerId, offer.upstreamId, { id, capability })
+    return this.#bind(entry.providerId, entry.upstreamId, { id, capability })
   }
 
   async list(call: Call): Promise<Model[]> {
-    const askable = this.#ofCaller(call)
-    await this.#atMost(
-      this.#times.callerListing,
+    const askable = this.#callerKeyProviders(call)
+    await this.#waitAtMost(
+      this.#times.callerListingTimeout,
       call,
-      askable.map((live) => this.#callers.ask(live, call)),
+      askable.map((instance) => this.#callers.refresh(instance, call)),
     )
-    await this.#readStored(call)
-    const { sight } = this.#sight(call, askable)
+    await this.#waitForStored(call)
+    const { view } = this.#viewOf(call, askable)
     const models = new Map<string, Model>()
     const add = (id: string): void => {
-      const found = resolveId(id, sight, false)
-      if (found.kind === 'offer' && !models.has(found.offer.id)) models.set(found.offer.id, toModel(found.offer))
+      const found = resolveId(id, view, false)
+      if (found.kind === 'entry' && !models.has(found.entry.id)) models.set(found.entry.id, toModel(found.entry))
     }
     for (const { model } of this.#aliases.all) add(model.modelId)
-    for (const index of sight.indices) {
-      for (const offer of index.offers) if (!models.has(offer.id) && sight.sees(offer.id)) models.set(offer.id, toModel(offer))
+    for (const index of view.indices) {
+      for (const entry of index.entries) if (!models.has(entry.id) && view.canAccess(entry.id)) models.set(entry.id, toModel(entry))
     }
-    for (const id of sight.storedIds) add(id)
+    for (const id of view.storedIds) add(id)
     return [...models.values()]
   }
 
   async get(id: string, call: Call): Promise<Model> {
-    const found = await this.#find(id, call)
-    if (found.kind === 'offer') return toModel(found.offer)
+    const found = await this.#resolveEntry(id, call)
+    if (found.kind === 'entry') return toModel(found.entry)
     // Only inference goes to a model that nobody has listed; but the caller's own key may still list it.
-    const live = this.#providers.get(found.providerId)
-    if (live && this.#ofCaller(call).includes(live)) {
-      await this.#atMost(this.#times.callerListing, call, [this.#callers.ask(live, call)])
-      const again = resolveId(id, this.#sight(call, [live]).sight, false)
-      if (again.kind === 'offer') return toModel(again.offer)
+    const instance = this.#providers.get(found.providerId)
+    if (instance && this.#callerKeyProviders(call).includes(instance)) {
+      await this.#waitAtMost(this.#times.callerListingTimeout, call, [this.#callers.refresh(instance, call)])
+      const again = resolveId(id, this.#viewOf(call, [instance]).view, false)
+      if (again.kind === 'entry') return toModel(again.entry)
     }
-    throw (this.#listings.get(found.providerId)?.tried ?? true) ? absent(id) : notListedYet(id, [found.providerId])
+    throw (this.#listings.get(found.providerId)?.tried ?? true) ? modelNotFound(id) : notListedYet(id, [found.providerId])
   }
 
-  async register(wanted: WantedModel, call: Call): Promise<Model> {
+  async register(input: RegisterModelInput, call: Call): Promise<Model> {
     const stored = this.#stored
     if (!stored) throw noDatabase()
-    const model = checkRegistration(wanted, [...this.#providers.keys()])
-    await this.#readStored(call)
-    const { sight, failure } = this.#sight(call, this.#ofCaller(call))
+    const model = checkRegistration(input, [...this.#providers.keys()])
+    await this.#waitForStored(call)
+    const { view, failure } = this.#viewOf(call, this.#callerKeyProviders(call))
     if (failure) throw failure
     const { modelId, providerId, providerModelId } = model
     const key = call.principal?.key
-    if (key && !this.#access.keyAllows(key, modelId)) throw notForKey(modelId, key.id)
-    if (!this.#providers.get(providerId)?.allows(providerModelId) || !sight.seesTarget(providerId, providerModelId)) {
-      throw noTarget(model.target, sight.denial)
+    if (key && !this.#access.keyAllows(key, modelId)) throw notPermittedForKey(modelId, key.id)
+    if (!this.#providers.get(providerId)?.allows(providerModelId) || !view.canAccessTarget(providerId, providerModelId)) {
+      throw targetNotFound(model.target, view.denial)
     }
     const alias = this.#aliases.get(modelId)
-    const [known] = sight.stored(modelId)
-    const isKnown = sight.indices.some((index) => index.byId(modelId) && sight.sees(modelId)) || (alias && sight.sees(alias.model.modelId))
-    if (isKnown || (known && known.owner?.id !== call.principal?.id)) throw alreadyThere(modelId)
-    const found = resolveAlias(await stored.create(call, model), sight, false)
-    if (found.kind !== 'offer') throw absent(modelId)
-    return toModel(found.offer)
+    const [known] = view.stored(modelId)
+    const isKnown =
+      view.indices.some((index) => index.byId(modelId) && view.canAccess(modelId)) || (alias && view.canAccess(alias.model.modelId))
+    if (isKnown || (known && known.owner?.id !== call.principal?.id)) throw modelAlreadyExists(modelId)
+    const found = resolveAlias(await stored.create(call, model), view, false)
+    if (found.kind !== 'entry') throw modelNotFound(modelId)
+    return toModel(found.entry)
   }
 
   async unregister(id: string, call: Call): Promise<void> {
-    await this.#readStored(call)
-    const { sight } = this.#sight(call, this.#ofCaller(call))
-    const [model] = sight.visible(id)
+    await this.#waitForStored(call)
+    const { view } = this.#viewOf(call, this.#callerKeyProviders(call))
+    const [model] = view.visible(id)
     if (!model || !this.#stored) {
       const shown = await this.get(id, call)
       throw notDeletable(shown.id)
@@ -210,7 +218,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
       await this.#stored.delete(call, model)
     } catch (error) {
       // Somebody else was quicker. Callers know models by name: the row's id is nobody's business.
-      throw error instanceof ApiError && error.status === 404 ? absent(id, error.denial) : error
+      throw error instanceof ApiError && error.status === 404 ? modelNotFound(id, error.denial) : error
     }
   }
 
@@ -219,32 +227,32 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     await this.#callers.stop()
   }
 
-  #startListing(live: LiveProvider, refreshInterval: number): void {
+  #startListing(instance: ProviderInstance, refreshInterval: number): void {
     // A provider that has no listing at all has what the operator allows.
-    if (live.provider && !live.provider.listModels && live.allowedModels) {
-      this.#take(live, toOffers({ ...this.#offerOptions(live), models: live.allowedModels.map(asGuess) }))
+    if (instance.provider && !instance.provider.listModels && instance.allowedModels) {
+      this.#replaceEntries(instance, toCatalogEntries({ ...this.#entryOptions(instance), models: instance.allowedModels.map(asGuess) }))
     }
     const listing = startListing({
-      live,
+      instance,
       events: this.#events,
       times: this.#times,
-      refreshEvery: live.refreshModels ? refreshInterval : undefined,
-      onListed: (models) => this.#take(live, toOffers({ ...this.#offerOptions(live), models })),
+      refreshEvery: instance.refreshModels ? refreshInterval : undefined,
+      onListed: (models) => this.#replaceEntries(instance, toCatalogEntries({ ...this.#entryOptions(instance), models })),
     })
-    this.#listings.set(live.id, listing)
+    this.#listings.set(instance.id, listing)
   }
 
-  #offerOptions(live: LiveProvider) {
-    return { source: live, created: this.#created, knownBetter: this.#knownBetter.get(live.id) }
+  #entryOptions(instance: ProviderInstance) {
+    return { source: instance, created: this.#created, overrides: this.#overrides.get(instance.id) }
   }
 
-  #take(live: LiveProvider, offers: readonly Offer[]): void {
-    this.#offers.set(live.id, offers)
-    this.#shared = indexOffers([...this.#providers.keys()].flatMap((id) => this.#offers.get(id) ?? []))
+  #replaceEntries(instance: ProviderInstance, entries: readonly CatalogEntry[]): void {
+    this.#entries.set(instance.id, entries)
+    this.#shared = indexEntries([...this.#providers.keys()].flatMap((id) => this.#entries.get(id) ?? []))
   }
 
   /** The providers whose models this caller's own keys list. */
-  #ofCaller(call: Call): LiveProvider[] {
+  #callerKeyProviders(call: Call): ProviderInstance[] {
     for (const _ in call.providerData) {
       return [...this.#providers.values()].filter(({ provider }) => provider?.listModels && provider.acceptsKeyOf?.(call))
     }
@@ -252,25 +260,25 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   /** `failure`: why it cannot be said what is registered. */
-  #sight(call: Call, ofCaller: readonly LiveProvider[]): { sight: CallerSight; failure: ApiError | undefined } {
-    const own = ofCaller.map((live) => this.#callers.peek(live, call)).filter((index) => index !== undefined)
+  #viewOf(call: Call, callerKeyProviders: readonly ProviderInstance[]): { view: VisibleModels; failure: ApiError | undefined } {
+    const own = callerKeyProviders.map((instance) => this.#callers.peek(instance, call)).filter((index) => index !== undefined)
     const providers = new Map<string, ResolvableProvider>()
-    for (const [id, live] of this.#providers) {
+    for (const [id, instance] of this.#providers) {
       const { awaited = false, tried = true } = this.#listings.get(id) ?? {}
       providers.set(id, {
         id,
-        allows: (upstreamId) => live.allows(upstreamId),
-        serves: live.provider?.hasOwnKey ?? false,
+        allows: (upstreamId) => instance.allows(upstreamId),
+        serves: instance.provider?.hasOwnKey ?? false,
         awaited,
-        unsure: !tried || (ofCaller.includes(live) && this.#callers.unsure(live, call)),
-        listed: this.#offers.has(id),
-        down: tried && !this.#offers.has(id) && isListable(live),
+        mayChange: !tried || (callerKeyProviders.includes(instance) && this.#callers.mayChange(instance, call)),
+        listed: this.#entries.has(id),
+        down: tried && !this.#entries.has(id) && isListable(instance),
       })
     }
     const { registered, failure } = this.#registeredNow()
     const indices = own.length > 0 ? [this.#shared, ...own] : [this.#shared]
     const { principal } = call
-    return { sight: new CallerSight({ providers, indices, aliases: this.#aliases, registered, access: this.#access, principal }), failure }
+    return { view: new VisibleModels({ providers, indices, aliases: this.#aliases, registered, access: this.#access, principal }), failure }
   }
 
   #registeredNow(): { registered?: StoredIndex; failure?: ApiError } {
@@ -283,30 +291,30 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     }
   }
 
-  async #readStored(call: Call): Promise<void> {
-    if (this.#stored && !this.#storedIsRead) await this.#atMost(this.#times.firstListing, call, [this.#stored.ready])
+  async #waitForStored(call: Call): Promise<void> {
+    if (this.#stored && !this.#storedIsRead) await this.#waitAtMost(this.#times.firstListingTimeout, call, [this.#stored.ready])
   }
 
   /** What nearly every request asks for: a model of the shared catalogue by its own id, which this caller may use. */
-  #listed(id: string, call: Call): Offer | undefined {
-    const offer = this.#shared.byId(id)
-    return offer && !this.#access.denial(call.principal, offer.id) ? offer : undefined
+  #sharedEntry(id: string, call: Call): CatalogEntry | undefined {
+    const entry = this.#shared.byId(id)
+    return entry && !this.#access.denial(call.principal, entry.id) ? entry : undefined
   }
 
   /** What an id means for this caller, after the waits that it takes to know. Throws unless there is exactly one answer. */
-  async #find(id: string, call: Call): Promise<Extract<Resolution, { kind: 'offer' | 'unlisted' }>> {
-    const offer = this.#listed(id, call)
-    if (offer) return { kind: 'offer', offer }
-    const ofCaller = this.#ofCaller(call)
-    await this.#readStored(call)
-    let { sight, failure } = this.#sight(call, ofCaller)
-    let found = resolveId(id, sight, true)
+  async #resolveEntry(id: string, call: Call): Promise<Extract<Resolution, { kind: 'entry' | 'unlisted' }>> {
+    const entry = this.#sharedEntry(id, call)
+    if (entry) return { kind: 'entry', entry }
+    const callerKeyProviders = this.#callerKeyProviders(call)
+    await this.#waitForStored(call)
+    let { view, failure } = this.#viewOf(call, callerKeyProviders)
+    let found = resolveId(id, view, true)
     if (found.kind === 'awaited') {
-      await this.#waitFor(found.providerIds, ofCaller, call)
-      ;({ sight, failure } = this.#sight(call, ofCaller))
-      found = resolveId(id, sight, false)
+      await this.#waitFor(found.providerIds, callerKeyProviders, call)
+      ;({ view, failure } = this.#viewOf(call, callerKeyProviders))
+      found = resolveId(id, view, false)
     }
-    if (found.kind === 'offer' || found.kind === 'unlisted') return found
+    if (found.kind === 'entry' || found.kind === 'unlisted') return found
     if (found.kind === 'ambiguous') {
       const ids = found.ids.map((one) => `'${shortened(one)}'`).join(', ')
       throw invalidRequest(`Several providers have a model '${shortened(id)}'. Ask for one of them by name: ${ids}.`, {
@@ -314,17 +322,20 @@ class Catalog implements ModelCatalog, AsyncDisposable {
         param: 'model',
       })
     }
-    if (found.kind === 'absent') throw failure ?? absent(id, sight.denial)
+    if (found.kind === 'absent') throw failure ?? modelNotFound(id, view.denial)
     throw notListedYet(id, found.providerIds)
   }
 
-  async #waitFor(providerIds: readonly string[], ofCaller: readonly LiveProvider[], call: Call): Promise<void> {
-    const own = ofCaller.filter(({ id }) => providerIds.includes(id)).map((live) => this.#callers.ask(live, call))
+  async #waitFor(providerIds: readonly string[], callerKeyProviders: readonly ProviderInstance[], call: Call): Promise<void> {
+    const own = callerKeyProviders.filter(({ id }) => providerIds.includes(id)).map((instance) => this.#callers.refresh(instance, call))
     const shared = providerIds.flatMap((id) => this.#listings.get(id)?.notAwaited ?? [])
-    await Promise.all([this.#atMost(this.#times.callerListing, call, own), this.#atMost(this.#times.firstListing, call, shared)])
+    await Promise.all([
+      this.#waitAtMost(this.#times.callerListingTimeout, call, own),
+      this.#waitAtMost(this.#times.firstListingTimeout, call, shared),
+    ])
   }
 
-  async #atMost(milliseconds: number, call: Call, work: readonly Promise<void>[]): Promise<void> {
+  async #waitAtMost(milliseconds: number, call: Call, work: readonly Promise<void>[]): Promise<void> {
     if (work.length === 0) return
     const over = new AbortController()
     await Promise.race([Promise.all(work), sleep(milliseconds, AbortSignal.any([call.signal, over.signal]))])
@@ -333,31 +344,31 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   #bind<C extends Capability>(providerId: string, upstreamId: string, asked: { id: string; capability: C }): ResolvedModel<C> {
-    const live = this.#providers.get(providerId)
-    if (!live?.provider) throw notStarted(providerId)
-    const invoke = this.#invokerOf(live, live.provider, asked.capability)
-    if (!invoke) throw notCapable(providerId, asked.id, asked.capability)
-    return { invoke, model: upstreamId, providerId, catalogueId: this.#cataloguedOf(providerId, upstreamId) }
+    const instance = this.#providers.get(providerId)
+    if (!instance?.provider) throw providerNotStarted(providerId)
+    const invoke = this.#invokerOf(instance, instance.provider, asked.capability)
+    if (!invoke) throw operationNotSupported(providerId, asked.id, asked.capability)
+    return { invoke, model: upstreamId, providerId, catalogueId: this.#catalogueIdOf(providerId, upstreamId) }
   }
 
-  #invokerOf(live: LiveProvider, provider: InferenceProvider, capability: Capability): Invoker | undefined {
+  #invokerOf(instance: ProviderInstance, provider: InferenceProvider, capability: Capability): Invoker | undefined {
     let invokers = this.#invokers.get(provider)
     if (!invokers) this.#invokers.set(provider, (invokers = {}))
     const known = invokers[capability]
     if (known) return known
     const invoke = provider[capability] as Invoker | undefined
     if (!invoke) return undefined
-    const check: CheckFurther = (named, call) => this.#checkFurther(live, named, call)
-    return (invokers[capability] = checkingFurther(invoke.bind(provider), provider.furtherModels, check))
+    const check: CheckFallback = (named, call) => this.#checkFallback(instance, named, call)
+    return (invokers[capability] = withFallbackCheck(invoke.bind(provider), provider.fallbackModels, check))
   }
 
-  #checkFurther(live: LiveProvider, { id, field }: NamedFurther, call: Call): string {
-    const { sight } = this.#sight(call, this.#ofCaller(call))
-    if (!live.allows(id) || !sight.seesTarget(live.id, id)) throw absent(id, sight.denial, field)
-    return this.#cataloguedOf(live.id, id)
+  #checkFallback(instance: ProviderInstance, { id, field }: NamedFallback, call: Call): string {
+    const { view } = this.#viewOf(call, this.#callerKeyProviders(call))
+    if (!instance.allows(id) || !view.canAccessTarget(instance.id, id)) throw modelNotFound(id, view.denial, field)
+    return this.#catalogueIdOf(instance.id, id)
   }
 
-  #cataloguedOf(providerId: string, upstreamId: string): string {
+  #catalogueIdOf(providerId: string, upstreamId: string): string {
     return this.#shared.ofProvider(providerId, upstreamId)?.id ?? catalogueId(providerId, upstreamId)
   }
 }

@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/logger.ts'
 import { redact, redactText } from '../config/redact.ts'
 
 /** A provider of the configuration, running or not. */
-export interface LiveProvider {
+export interface ProviderInstance {
   readonly id: string
   readonly type: string
   readonly api: string
@@ -27,20 +27,20 @@ export interface LiveProvider {
 }
 
 /** Health as `GET /v1/providers` shows it. */
-export interface ProviderHealth {
+export interface HealthCheckResult {
   status: 'OK' | 'Error' | 'Not Implemented'
   message?: string
 }
 
 export interface ProviderRegistry extends AsyncDisposable {
   /** In the configuration's order. */
-  readonly all: readonly LiveProvider[]
-  get(id: string): LiveProvider | undefined
+  readonly all: readonly ProviderInstance[]
+  get(id: string): ProviderInstance | undefined
   /**
    * Asks the provider now, with the caller's key where it brings one, else with the configured one.
    * Takes `healthTimeout` at most and never throws but for the caller's own leaving.
    */
-  health(live: LiveProvider, call: Call): Promise<ProviderHealth>
+  health(instance: ProviderInstance, call: Call): Promise<HealthCheckResult>
 }
 
 export interface ProviderRegistryOptions {
@@ -62,45 +62,45 @@ export interface ProviderRegistryOptions {
  */
 export function createProviderRegistry(options: ProviderRegistryOptions): ProviderRegistry {
   const { entries, events, healthTimeout = 2_000, disposeTimeout = 5_000 } = options
-  const all = entries.map((entry) => bringToLife(entry, options))
-  const byId = new Map<string, LiveProvider>()
+  const all = entries.map((entry) => createInstance(entry, options))
+  const byId = new Map<string, ProviderInstance>()
   const names = new Set<string>()
-  for (const live of all) {
-    const name = `${live.api}/${live.id}`
-    if (names.has(name)) throw new Error(`Two providers of the API '${live.api}' have the id '${live.id}': ids must differ.`)
+  for (const instance of all) {
+    const name = `${instance.api}/${instance.id}`
+    if (names.has(name)) throw new Error(`Two providers of the API '${instance.api}' have the id '${instance.id}': ids must differ.`)
     names.add(name)
-    if (!byId.has(live.id)) byId.set(live.id, live)
+    if (!byId.has(instance.id)) byId.set(instance.id, instance)
   }
-  const running = new Map<LiveProvider, Promise<ProviderHealth>>()
+  const running = new Map<ProviderInstance, Promise<HealthCheckResult>>()
   return {
     all,
     get: (id) => byId.get(id),
-    health(live, call) {
-      if (live.provider?.acceptsKeyOf?.(call)) return askHealth(live, call, healthTimeout)
+    health(instance, call) {
+      if (instance.provider?.acceptsKeyOf?.(call)) return checkHealth(instance, call, healthTimeout)
       // Checks under the server's own key are the same for everybody: those that ask while one runs share it.
-      let check = running.get(live)
+      let check = running.get(instance)
       if (!check) {
         const own = systemCall(call.requestId, new AbortController().signal)
-        check = askHealth(live, own, healthTimeout).finally(() => running.delete(live))
-        running.set(live, check)
+        check = checkHealth(instance, own, healthTimeout).finally(() => running.delete(instance))
+        running.set(instance, check)
       }
       return check
     },
     async [Symbol.asyncDispose]() {
-      for (const live of all.toReversed()) {
-        const close = live.provider?.[Symbol.asyncDispose]?.bind(live.provider)
+      for (const instance of all.toReversed()) {
+        const close = instance.provider?.[Symbol.asyncDispose]?.bind(instance.provider)
         if (!close) continue
         try {
-          await withLimit(close(), disposeTimeout, `Provider '${live.id}' did not close`)
+          await withTimeout(close(), disposeTimeout, `Provider '${instance.id}' did not close`)
         } catch (error) {
-          events.unexpected(`closing provider '${live.id}'`, error)
+          events.unexpected(`closing provider '${instance.id}'`, error)
         }
       }
     },
   }
 }
 
-function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap }: ProviderRegistryOptions): LiveProvider {
+function createInstance(entry: ProviderEntry, { entries, egress, log, events, wrap }: ProviderRegistryOptions): ProviderInstance {
   const { id, type, api, definition, config } = entry
   const settings = (typeof config === 'object' && config !== null ? config : {}) as Record<string, unknown>
   const allowed = Array.isArray(settings.allowed_models) ? settings.allowed_models.filter((name) => typeof name === 'string') : undefined
@@ -116,8 +116,13 @@ function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap 
     refreshModels: settings.refresh_models === true,
   }
   try {
-    const isAlone = entries.every((other) => other === entry || other.api !== api)
-    const created = definition.create(config, { id, egress, log: log.child({ category: 'providers', provider: id }), isAlone })
+    const isOnlyProvider = entries.every((other) => other === entry || other.api !== api)
+    const created = definition.create(config, {
+      id,
+      egress,
+      log: log.child({ category: 'providers', provider: id }),
+      isOnlyProvider,
+    })
     return { ...facts, provider: wrap ? wrap(created, id, type) : created, failure: undefined }
   } catch (error) {
     events.upstreamFailed(id, error)
@@ -125,7 +130,7 @@ function bringToLife(entry: ProviderEntry, { entries, egress, log, events, wrap 
   }
 }
 
-async function askHealth({ id, provider, failure }: LiveProvider, call: Call, limit: number): Promise<ProviderHealth> {
+async function checkHealth({ id, provider, failure }: ProviderInstance, call: Call, limit: number): Promise<HealthCheckResult> {
   if (!provider) return { status: 'Error', message: `The provider could not be started: ${failure ?? 'unknown cause'}` }
   if (!provider.checkHealth) return { status: 'Not Implemented', message: 'This provider has no health check.' }
   if (!provider.hasOwnKey && !provider.acceptsKeyOf?.(call)) {
@@ -137,25 +142,25 @@ async function askHealth({ id, provider, failure }: LiveProvider, call: Call, li
   const stop = new AbortController()
   const signal = AbortSignal.any([call.signal, stop.signal])
   try {
-    await withLimit(provider.checkHealth({ ...call, signal, abortNotice: undefined }), limit, 'No answer')
+    await withTimeout(provider.checkHealth({ ...call, signal, abortNotice: undefined }), limit, 'No answer')
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()
-    return { status: 'Error', message: redactText(whyUnwell(id, error)) }
+    return { status: 'Error', message: redactText(healthError(id, error)) }
   } finally {
     stop.abort()
   }
 }
 
 /** What a provider says of its refusal seldom says what its status does. */
-function whyUnwell(id: string, error: unknown): string {
+function healthError(id: string, error: unknown): string {
   const cause = causeOf(error)
   const status = error instanceof ApiError ? error.provider?.status : undefined
   return status === undefined || cause.includes(String(status)) ? cause : `Provider '${id}' answered ${status}: ${cause}`
 }
 
 /** `work`, or an Error once `limit` milliseconds are over. What then comes of the work is nobody's concern any more. */
-async function withLimit<T>(work: Promise<T>, limit: number, message: string): Promise<T> {
+async function withTimeout<T>(work: Promise<T>, limit: number, message: string): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Error(`${message} within ${limit / 1000} s.`)), limit)
   try {

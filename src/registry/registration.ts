@@ -1,9 +1,9 @@
 import { invalidRequest, shortened } from '../errors.ts'
 import type { ModelType } from '../providers/provider.ts'
-import { catalogueId } from './offers.ts'
+import { catalogueId } from './catalog-entries.ts'
 
 /** A model as a caller wants it registered: Llama Stack's body. */
-export interface WantedModel {
+export interface RegisterModelInput {
   readonly modelId: string
   readonly providerId?: string | undefined
   readonly providerModelId?: string | undefined
@@ -23,14 +23,14 @@ export interface CheckedModel {
 }
 
 /** Bytes of JSON. */
-const largestMetadata = 16_384
+const maxMetadataBytes = 16_384
 
 /** Fills in what Llama Stack fills in. Throws ApiError 400 for what cannot be. `providerIds`: the inference providers that there are. */
-export function checkRegistration(wanted: WantedModel, providerIds: readonly string[]): CheckedModel {
-  const { modelId, type = 'llm', metadata = {} } = wanted
+export function checkRegistration(input: RegisterModelInput, providerIds: readonly string[]): CheckedModel {
+  const { modelId, type = 'llm', metadata = {} } = input
   checkId(modelId)
-  const providerId = providerOf(wanted, providerIds)
-  const providerModelId = upstreamIdOf(wanted, providerId, providerIds)
+  const providerId = providerOf(input, providerIds)
+  const providerModelId = upstreamIdOf(input, providerId, providerIds)
   if (providerModelId === 'auto') {
     throw invalidRequest("'auto' stands for a provider's first model in the configuration alone: name the model.", {
       param: 'provider_model_id',
@@ -39,8 +39,8 @@ export function checkRegistration(wanted: WantedModel, providerIds: readonly str
   if (type === 'embedding' && typeof metadata['embedding_dimension'] !== 'number') {
     throw invalidRequest('Embedding model must have an embedding dimension in its metadata', { param: 'metadata.embedding_dimension' })
   }
-  if (Buffer.byteLength(JSON.stringify(metadata)) > largestMetadata) {
-    throw invalidRequest(`The metadata must be at most ${largestMetadata} bytes of JSON.`, { param: 'metadata' })
+  if (Buffer.byteLength(JSON.stringify(metadata)) > maxMetadataBytes) {
+    throw invalidRequest(`The metadata must be at most ${maxMetadataBytes} bytes of JSON.`, { param: 'metadata' })
   }
   return { modelId, providerId, providerModelId, type, metadata, target: catalogueId(providerId, providerModelId) }
 }
@@ -55,7 +55,7 @@ function checkId(modelId: string): void {
   }
 }
 
-function providerOf({ providerId }: WantedModel, providerIds: readonly string[]): string {
+function providerOf({ providerId }: RegisterModelInput, providerIds: readonly string[]): string {
   const [only, ...others] = providerIds
   if (providerId === undefined) {
     if (only !== undefined && others.length === 0) return only
@@ -78,7 +78,7 @@ function providerOf({ providerId }: WantedModel, providerIds: readonly string[])
  * The provider's own id. A `model_id` that begins with a provider's id and a slash already means that provider's model, with nothing
  * registered, and can mean nothing else.
  */
-function upstreamIdOf({ modelId, providerModelId }: WantedModel, providerId: string, providerIds: readonly string[]): string {
+function upstreamIdOf({ modelId, providerModelId }: RegisterModelInput, providerId: string, providerIds: readonly string[]): string {
   const slash = modelId.indexOf('/')
   const prefix = slash > 0 ? modelId.slice(0, slash) : undefined
   if (prefix === undefined || !providerIds.includes(prefix)) return providerModelId ?? modelId

@@ -1,15 +1,15 @@
 import type { Owner } from '../access/policy.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import { catalogueId, type Offer, type OfferIndex, type OfferSource } from './offers.ts'
+import { catalogueId, type CatalogEntry, type CatalogIndex, type EntrySource } from './catalog-entries.ts'
 
 /** A provider as resolution sees it. */
-export interface ResolvableProvider extends OfferSource {
+export interface ResolvableProvider extends EntrySource {
   /** Running, and with a key of its own where it needs one: `all` goes to such providers even when they cannot list. */
   readonly serves: boolean
   /** Its first listing has neither ended nor taken too long: requests that name it wait. */
   readonly awaited: boolean
   /** More of what it has for this caller may become known soon. True until its first listing has ended, so while `awaited` as well. */
-  readonly unsure: boolean
+  readonly mayChange: boolean
   /** A listing of it is known, so that what is not in there is not there. */
   readonly listed: boolean
   /** Its listings have failed so far, and are tried again. */
@@ -17,20 +17,20 @@ export interface ResolvableProvider extends OfferSource {
 }
 
 /** What one caller can see when it asks. */
-export interface Sight {
+export interface CallerView {
   /** In the configuration's order. */
   readonly providers: ReadonlyMap<string, ResolvableProvider>
   /** The shared catalogue, then what the caller's own keys have listed. */
-  readonly indices: readonly OfferIndex[]
+  readonly indices: readonly CatalogIndex[]
   readonly aliases: Aliases
   /** Models of this name that were registered over the API, those first that count first, and only what this caller may use. */
   stored(id: string): readonly Alias[]
   /** Whether the caller may see the model with this id of the catalogue: what it may not see is as if it were not there. */
-  sees(id: string, owner?: Owner): boolean
+  canAccess(id: string, owner?: Owner): boolean
 }
 
 export type Resolution =
-  | { kind: 'offer'; offer: Offer }
+  | { kind: 'entry'; entry: CatalogEntry }
   /** The prefix names a provider, and the rest is a model that it has not listed. */
   | { kind: 'unlisted'; providerId: string; upstreamId: string }
   /** Several providers have it. `ids` are theirs in the catalogue. */
@@ -53,26 +53,26 @@ export type Resolution =
  *
  * With `patient`, what cannot be told for sure before a provider has listed is `awaited`; without, it is decided by what is known.
  */
-export function resolveId(id: string, sight: Sight, patient: boolean): Resolution {
-  const exact = find(sight, (index) => index.byId(id))
-  if (exact && sight.sees(exact.id)) return { kind: 'offer', offer: exact }
-  const alias = sight.aliases.get(id)
-  if (alias && sight.sees(alias.model.modelId)) return resolveAlias(alias, sight, patient)
-  const [stored] = sight.stored(id)
-  if (stored) return resolveAlias(stored, sight, patient)
+export function resolveId(id: string, view: CallerView, patient: boolean): Resolution {
+  const exact = find(view, (index) => index.byId(id))
+  if (exact && view.canAccess(exact.id)) return { kind: 'entry', entry: exact }
+  const alias = view.aliases.get(id)
+  if (alias && view.canAccess(alias.model.modelId)) return resolveAlias(alias, view, patient)
+  const [stored] = view.stored(id)
+  if (stored) return resolveAlias(stored, view, patient)
   const slash = id.indexOf('/')
-  const named = slash > 0 && slash < id.length - 1 ? sight.providers.get(id.slice(0, slash)) : undefined
+  const named = slash > 0 && slash < id.length - 1 ? view.providers.get(id.slice(0, slash)) : undefined
   if (named) {
     const upstreamId = id.slice(slash + 1)
     // The same model may stand in the catalogue under a shorter id (`groq/compound` for `groq/groq/compound`): no way round what is said of that.
-    const listed = find(sight, (index) => index.ofProvider(named.id, upstreamId))
-    if (listed) return sight.sees(listed.id) ? { kind: 'offer', offer: listed } : { kind: 'absent' }
-    if (!seesUnlisted(named.id, upstreamId, sight)) return { kind: 'absent' }
+    const listed = find(view, (index) => index.ofProvider(named.id, upstreamId))
+    if (listed) return view.canAccess(listed.id) ? { kind: 'entry', entry: listed } : { kind: 'absent' }
+    if (!canAccessUnlisted(named.id, upstreamId, view)) return { kind: 'absent' }
     if (named.awaited) return { kind: 'awaited', providerIds: [named.id] }
     if (hasEmptyPart(upstreamId)) return { kind: 'absent' }
     return named.allows(upstreamId) ? { kind: 'unlisted', providerId: named.id, upstreamId } : { kind: 'absent' }
   }
-  return resolveUnprefixed(id, sight, patient)
+  return resolveUnprefixed(id, view, patient)
 }
 
 /**
@@ -84,40 +84,41 @@ export function hasEmptyPart(id: string): boolean {
 }
 
 /** Whether the caller may see a model that its provider has not listed, under whichever id it would be. */
-export function seesUnlisted(providerId: string, upstreamId: string, sight: Pick<Sight, 'sees'>): boolean {
+export function canAccessUnlisted(providerId: string, upstreamId: string, view: Pick<CallerView, 'canAccess'>): boolean {
   const full = `${providerId}/${upstreamId}`
   const short = catalogueId(providerId, upstreamId)
-  return sight.sees(full) && (short === full || sight.sees(short))
+  return view.canAccess(full) && (short === full || view.canAccess(short))
 }
 
-function resolveUnprefixed(id: string, sight: Sight, patient: boolean): Resolution {
-  const unsure = [...sight.providers.values()].filter((provider) => provider.unsure).map((provider) => provider.id)
+function resolveUnprefixed(id: string, view: CallerView, patient: boolean): Resolution {
+  const unsure = [...view.providers.values()].filter((provider) => provider.mayChange).map((provider) => provider.id)
   if (patient && unsure.length > 0) return { kind: 'awaited', providerIds: unsure }
-  const found = new Map<string, Offer>()
-  for (const index of sight.indices) {
-    for (const offer of index.byUpstreamId(id)) if (!found.has(offer.providerId) && sight.sees(offer.id)) found.set(offer.providerId, offer)
+  const found = new Map<string, CatalogEntry>()
+  for (const index of view.indices) {
+    for (const entry of index.byUpstreamId(id))
+      if (!found.has(entry.providerId) && view.canAccess(entry.id)) found.set(entry.providerId, entry)
   }
   const [first, ...others] = found.values()
   if (!first) return unsure.length > 0 ? { kind: 'awaited', providerIds: unsure } : { kind: 'absent' }
   return others.length === 0
-    ? { kind: 'offer', offer: first }
-    : { kind: 'ambiguous', ids: [first, ...others].map((offer) => offer.id).toSorted() }
+    ? { kind: 'entry', entry: first }
+    : { kind: 'ambiguous', ids: [first, ...others].map((entry) => entry.id).toSorted() }
 }
 
 /** Where an alias leads. */
-export function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Resolution {
+export function resolveAlias(alias: Alias, view: CallerView, patient: boolean): Resolution {
   const { model, providerId } = alias
   const candidates =
-    providerId === undefined ? [...sight.providers.values()] : [sight.providers.get(providerId)].filter((one) => one !== undefined)
+    providerId === undefined ? [...view.providers.values()] : [view.providers.get(providerId)].filter((one) => one !== undefined)
   const waitFor: string[] = []
   let lastResort: ResolvableProvider | undefined
   for (const provider of candidates) {
-    const offer = aliasTarget(alias, provider, sight)
-    if (offer) {
+    const entry = aliasTarget(alias, provider, view)
+    if (entry) {
       if (patient && waitFor.length > 0) break
-      return { kind: 'offer', offer }
+      return { kind: 'entry', entry }
     }
-    if (provider.unsure) waitFor.push(provider.id)
+    if (provider.mayChange) waitFor.push(provider.id)
     else if (!provider.listed && provider.serves && model.providerModelId !== 'auto' && provider.allows(upstreamOf(model)))
       lastResort ??= provider
   }
@@ -125,40 +126,40 @@ export function resolveAlias(alias: Alias, sight: Sight, patient: boolean): Reso
   // The operator says that there is such a model: it is not absent because its provider is down.
   const down = candidates.filter((provider) => provider.down)
   if (!lastResort && down.length > 0) return { kind: 'awaited', providerIds: down.map(({ id }) => id) }
-  return lastResort ? { kind: 'offer', offer: aliasOffer(alias, lastResort.id, undefined) } : { kind: 'absent' }
+  return lastResort ? { kind: 'entry', entry: aliasEntry(alias, lastResort.id, undefined) } : { kind: 'absent' }
 }
 
-function aliasTarget(alias: Alias, provider: ResolvableProvider, sight: Sight): Offer | undefined {
+function aliasTarget(alias: Alias, provider: ResolvableProvider, view: CallerView): CatalogEntry | undefined {
   const { model, providerId } = alias
   if (model.providerModelId === 'auto') {
-    const first = find(sight, (index) => index.firstOf(provider.id, model.type))
-    return first && aliasOffer(alias, provider.id, first)
+    const first = find(view, (index) => index.firstOf(provider.id, model.type))
+    return first && aliasEntry(alias, provider.id, first)
   }
   const upstreamId = upstreamOf(model)
   if (!provider.allows(upstreamId)) return undefined
-  const listed = find(sight, (index) => index.ofProvider(provider.id, upstreamId))
+  const listed = find(view, (index) => index.ofProvider(provider.id, upstreamId))
   // A registered model of a named provider is there because the operator says so, listed or not.
-  return listed || providerId !== undefined ? aliasOffer(alias, provider.id, listed) : undefined
+  return listed || providerId !== undefined ? aliasEntry(alias, provider.id, listed) : undefined
 }
 
-function aliasOffer({ model, created, registeredAt }: Alias, providerId: string, target: Offer | undefined): Offer {
-  const told = model.type !== 'llm' || !target
+function aliasEntry({ model, created, registeredAt }: Alias, providerId: string, target: CatalogEntry | undefined): CatalogEntry {
+  const isExplicit = model.type !== 'llm' || !target
   return {
     id: model.modelId,
     providerId,
     upstreamId: target?.upstreamId ?? upstreamOf(model),
-    type: told ? model.type : target.type,
-    typeIsGuess: told ? model.type === 'llm' : target.typeIsGuess,
+    type: isExplicit ? model.type : target.type,
+    typeIsGuess: isExplicit ? model.type === 'llm' : target.typeIsGuess,
     metadata: target ? { ...target.metadata, ...model.metadata } : model.metadata,
     created: registeredAt ?? target?.created ?? created,
     ownedBy: target?.ownedBy ?? providerId,
   }
 }
 
-function find(sight: Sight, look: (index: OfferIndex) => Offer | undefined): Offer | undefined {
-  for (const index of sight.indices) {
-    const offer = look(index)
-    if (offer) return offer
+function find(view: CallerView, look: (index: CatalogIndex) => CatalogEntry | undefined): CatalogEntry | undefined {
+  for (const index of view.indices) {
+    const entry = look(index)
+    if (entry) return entry
   }
   return undefined
 }

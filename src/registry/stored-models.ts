@@ -15,7 +15,7 @@ import type { CheckedModel } from './registration.ts'
 import type { Alias } from './resolve.ts'
 
 /** A model that somebody registered over the API. */
-export interface StoredModel extends Alias {
+export interface StoredAlias extends Alias {
   /** The row's. */
   readonly rowId: string
   /** Undefined: nobody's. */
@@ -27,9 +27,9 @@ export interface StoredModel extends Alias {
 /** What every replica knows of the registered models. Never changed: a change makes a new one. */
 export interface StoredIndex {
   /** The eldest first. */
-  readonly all: readonly StoredModel[]
+  readonly all: readonly StoredAlias[]
   /** All of one name, whoever they belong to, the eldest first. */
-  named(modelId: string): readonly StoredModel[]
+  named(modelId: string): readonly StoredAlias[]
 }
 
 export interface StoredModels extends AsyncDisposable {
@@ -38,9 +38,9 @@ export interface StoredModels extends AsyncDisposable {
   /** Resolves after the first reading, or its failure. */
   readonly ready: Promise<void>
   /** Gives the row. Throws ApiError 403, 409 (the caller has registered another of this name), 503. */
-  create(call: Asker, model: CheckedModel): Promise<StoredModel>
+  create(call: Asker, model: CheckedModel): Promise<StoredAlias>
   /** Throws ApiError 404, 403, 503. */
-  delete(call: Asker, model: StoredModel): Promise<void>
+  delete(call: Asker, model: StoredAlias): Promise<void>
 }
 
 export interface StoredModelsOptions {
@@ -53,13 +53,13 @@ export interface StoredModelsOptions {
 export const modelsScope = 'models'
 
 /** Of one owner: each replica holds all of them in memory. */
-export const mostOfOneOwner = 1_000
+export const maxModelsPerOwner = 1_000
 
 export function createStoredModels(options: StoredModelsOptions): StoredModels {
-  return new Stored(options)
+  return new DatabaseStoredModels(options)
 }
 
-class Stored implements StoredModels {
+class DatabaseStoredModels implements StoredModels {
   readonly #rows: OwnedRows<'models'>
   readonly #snapshot: Snapshot<StoredIndex>
   readonly #events: StoredModelsOptions['events']
@@ -95,7 +95,7 @@ class Stored implements StoredModels {
     return this.#snapshot.current()
   }
 
-  async create(call: Asker, model: CheckedModel): Promise<StoredModel> {
+  async create(call: Asker, model: CheckedModel): Promise<StoredAlias> {
     await this.#snapshot.ready
     const tenant = this.#tenantOf(call.principal)
     const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id && this.#tenantOf(owner) === tenant)
@@ -109,12 +109,12 @@ class Stored implements StoredModels {
       model_type: model.type,
       metadata: JSON.stringify(model.metadata),
     }
-    if (same && isSame(same, model)) {
+    if (same && isUnchanged(same, model)) {
       await this.#events.changesRecorded()
       return same
     }
-    if (owned.length >= mostOfOneOwner) {
-      throw invalidRequest(`One user can register ${mostOfOneOwner} models at most: delete some that are not used any more.`, {
+    if (owned.length >= maxModelsPerOwner) {
+      throw invalidRequest(`One user can register ${maxModelsPerOwner} models at most: delete some that are not used any more.`, {
         status: 409,
         code: 'too_many_models',
         headers: { 'x-should-retry': 'false' },
@@ -126,7 +126,7 @@ class Stored implements StoredModels {
     return toStored(made)
   }
 
-  async delete(call: Asker, { rowId }: StoredModel): Promise<void> {
+  async delete(call: Asker, { rowId }: StoredAlias): Promise<void> {
     await this.#rows.delete(call, rowId)
     await this.#catchUp()
   }
@@ -157,12 +157,12 @@ function rowIdOf({ principal }: Asker, modelId: string, tenant: string | undefin
   return `model_${createHash('sha256').update(whose).digest('hex').slice(0, 40)}`
 }
 
-function isSame({ model, providerId }: StoredModel, wanted: CheckedModel): boolean {
+function isUnchanged({ model, providerId }: StoredAlias, input: CheckedModel): boolean {
   return (
-    providerId === wanted.providerId &&
-    model.providerModelId === wanted.providerModelId &&
-    model.type === wanted.type &&
-    isDeepStrictEqual(model.metadata, wanted.metadata)
+    providerId === input.providerId &&
+    model.providerModelId === input.providerModelId &&
+    model.type === input.type &&
+    isDeepStrictEqual(model.metadata, input.metadata)
   )
 }
 
@@ -172,7 +172,7 @@ function indexOf(rows: readonly ModelRow[]): StoredIndex {
   return { all, named: (modelId) => byName.get(modelId) ?? [] }
 }
 
-function toStored(row: ModelRow): StoredModel {
+function toStored(row: ModelRow): StoredAlias {
   return {
     rowId: row.id,
     owner: ownerOf(row),

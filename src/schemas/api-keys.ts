@@ -1,11 +1,11 @@
 import { z } from 'zod'
 
 /** Text that both databases can hold and a line of a log can show. */
-const word = (most: number) =>
+const word = (max: number) =>
   z
     .string()
     .min(1)
-    .max(most)
+    .max(max)
     // oxlint-disable-next-line no-control-regex -- what a name must not hold
     .refine((text) => !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed(), 'must hold no control characters')
     .refine((text) => text.trim() !== '', 'must not be blank')

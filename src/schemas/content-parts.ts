@@ -45,10 +45,10 @@ export const refusalPart = z
   .meta({ id: 'ChatCompletionRequestMessageContentPartRefusal', title: 'Refusal content part' })
 
 const parts = [textPart, imagePart, audioPart, filePart, refusalPart] as const
-export type ContentPart = z.output<(typeof parts)[number]>
+export type MessageContentPart = z.output<(typeof parts)[number]>
 
 /** Parts as each role has them by the book; any role may carry any part here, since vendors differ. */
-function content(part: z.ZodType<ContentPart>) {
+function content(part: z.ZodType<MessageContentPart>) {
   return oneOf([z.string().meta({ title: 'Text content' }), list(part, { title: 'Array of content parts', minItems: 1 })])
 }
 

@@ -26,7 +26,7 @@ export const modelList = z.object({ object: z.literal('list'), data: z.array(mod
 /** What `regex` below checks, for the document: with neither `\p{…}` nor look-behind, so that Python's `re` and Go's RE2 compile it. */
 const portablePattern = '^[^\\s\\x00-\\x1f\\x7f-\\x9f](?:[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f])?$'
 
-const optionalText = (most: number) => z.string().min(1).max(most).nullish()
+const optionalText = (max: number) => z.string().min(1).max(max).nullish()
 
 /** Llama Stack's. Loose, as every client's body is. */
 export const registerModelRequest = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export type Parser = (value: unknown) => z.ZodSafeParseResult<unknown>
+export type SchemaParser = (value: unknown) => z.ZodSafeParseResult<unknown>
 
 /** Gives what a schema makes of a value, or `unsure`: then zod decides and reports. */
 type Quick = (value: unknown) => unknown
@@ -12,7 +12,7 @@ const unsure = Symbol('unsure')
  * has five out of forty. Whatever is not plainly right is left to zod, and so are all reports. Made once a schema, then kept; the first value that
  * comes pays for looking at the schema, so that a start does not.
  */
-export function parserOf(schema: z.ZodType): Parser {
+export function parserOf(schema: z.ZodType): SchemaParser {
   const quick = quickOf(schema)
   return (value) => {
     const data = quick(value)
@@ -92,10 +92,10 @@ function quickOfObject(schema: z.ZodObject): Quick | undefined {
   if (!(schema.def.catchall instanceof z.ZodUnknown)) return undefined
   const fields: [string, z.ZodType][] = Object.entries(schema.shape)
   const known = new Map(fields.map(([key, field]) => [key, quickOf(field)]))
-  const demanded = fields.filter(([, field]) => !mayBeAbsent(field)).map(([key]) => key)
+  const required = fields.filter(([, field]) => !mayBeAbsent(field)).map(([key]) => key)
   return (value) => {
     if (!isObject(value)) return unsure
-    for (const key of demanded) if (!Object.hasOwn(value, key)) return unsure
+    for (const key of required) if (!Object.hasOwn(value, key)) return unsure
     // Nearly always it is taken as it is; a copy of each message and tool would be garbage.
     let data = value
     for (const key in value) {

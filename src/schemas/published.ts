@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Accepter, accepterOf, acceptsPlainly, type Parser, parserOf } from './parser.ts'
+import { type Accepter, accepterOf, acceptsPlainly, type SchemaParser, parserOf } from './parser.ts'
 
 /**
  * Ways to say in one schema what is published and what is accepted. A client's body is read loosely: unknown keys and
@@ -102,7 +102,7 @@ export function mapOf<Value extends z.ZodType>(
 }
 
 /** Holds a part of a value to a schema of its own; false when it failed and was reported. */
-function check(parse: Parser, value: unknown, payload: z.core.ParsePayload, key?: PropertyKey): boolean {
+function check(parse: SchemaParser, value: unknown, payload: z.core.ParsePayload, key?: PropertyKey): boolean {
   const result = parse(value)
   if (result.success) return true
   for (const issue of result.error.issues) {

@@ -46,7 +46,7 @@ const customTool = z
   .meta({ id: 'CustomToolChatCompletions', title: 'Custom tool' })
 
 export const tool = openUnion([functionTool, customTool])
-export type Tool = z.output<typeof tool>
+export type ChatTool = z.output<typeof tool>
 
 const named = z.looseObject({ name })
 

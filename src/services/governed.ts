@@ -64,7 +64,7 @@ export async function buildGoverned(config: Config, deps: GovernedDeps): Promise
   const database = storage.records
   const apis = [...new Set(routes.map(({ api }) => api))]
   const keys = auth && (await openKeys({ database, policy, pepper, home, events, apis }).catch(refusePepper))
-  if (keys) readiness.demand('API keys cannot be read from the database', () => keys.authenticator.isReadable)
+  if (keys) readiness.addReadinessCheck('API keys cannot be read from the database', () => keys.authenticator.isReadable)
   if (keys && given.authentication) keep(keys.authenticator)
   const authentication = given.authentication ?? (auth && keep(createAuthentication(auth, { egress, events, keys: keys?.authenticator })))
   const governance = given.governance ?? (await governanceOf(config, { ...deps, storage, isAuthenticated: authentication !== undefined }))
@@ -90,7 +90,7 @@ async function governanceOf(config: Config, grounds: GovernanceGrounds): Promise
   const hasLedger = quota.ledger ?? hasLimits
   if (!hasLimits && !hasLedger) return undefined
   let isOut = false
-  readiness.demand('the quota store is out of reach', () => !isOut)
+  readiness.addReadinessCheck('the quota store is out of reach', () => !isOut)
   return keep(
     await openGovernance(quota, {
       events,

@@ -50,7 +50,7 @@ export interface InferenceFinished {
   /** The request as it was validated. */
   asked?: unknown
   /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
-  answer?: AnswerFacts | Uint8Array | undefined
+  reply?: AnswerFacts | Uint8Array | undefined
   /** What a stream said, where that is wanted. */
   streamedContent?: { answer(): unknown } | undefined
 }

@@ -65,7 +65,7 @@ describe('GET /readyz', () => {
       providerOf('slow', {
         listModels: ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
       }),
-      providerOf('loading', { awaits: () => 'downloading qwen3-0.6b: 42 %' }),
+      providerOf('loading', { pendingReason: () => 'downloading qwen3-0.6b: 42 %' }),
     ]
     await using app = await testApp(testConfig({ providers }))
     expect(await json(app, '/readyz')).toEqual({

@@ -110,7 +110,9 @@ describe('models that a caller’s own key lists', () => {
     await using upstream = await mockUpstream()
     const gate = Promise.withResolvers<void>()
     serve(upstream, () => ({ ...modelsReply(['m']), before: { until: gate.promise } }))
-    await using app = await testApp(testConfig({ providers: [upstreamProvider('p', upstream.url)] }), { times: { callerListing: 10 } })
+    await using app = await testApp(testConfig({ providers: [upstreamProvider('p', upstream.url)] }), {
+      times: { callerListingTimeout: 10 },
+    })
     const providerData = { p_api_key: 'one' }
     expect(await idsOf(app, providerData)).toEqual([])
     const early = await chat(app, 'm', providerData)
@@ -126,7 +128,7 @@ describe('models that a caller’s own key lists', () => {
     await using upstream = await mockUpstream()
     upstream.respond(({ path }) => (path === '/v1/models' ? stallBeforeHead : chatReply()))
     const config = testConfig({ providers: [upstreamProvider('p', upstream.url)] })
-    await using app = await testApp(config, { times: { callerListing: 600_000 } })
+    await using app = await testApp(config, { times: { callerListingTimeout: 600_000 } })
     expect((await chat(app, 'p/m', { p_api_key: 'one' })).status).toBe(200)
     expect(listings(upstream)).toBe(0)
   })
@@ -154,7 +156,7 @@ describe('models that a caller’s own key lists', () => {
         return [{ id: 'm', type: 'llm', metadata: {} }]
       },
     })
-    await using app = await testApp(testConfig({ providers: [provider] }), { callerLimits: { entries: 2 } })
+    await using app = await testApp(testConfig({ providers: [provider] }), { callerLimits: { maxEntries: 2 } })
     for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) expect(await idsOf(app, { p_api_key: key })).toEqual(['p/m'])
     expect(asked).toEqual(['a', 'b', 'c', 'b'])
   })
@@ -169,7 +171,7 @@ describe('models that a caller’s own key lists', () => {
         return asked === 1 ? [{ id: 'm', type: 'llm', metadata: {} }] : Promise.reject(new Error('revoked'))
       },
     })
-    await using app = await testApp(testConfig({ providers: [provider] }), { callerLimits: { fresh: 0 } })
+    await using app = await testApp(testConfig({ providers: [provider] }), { callerLimits: { freshFor: 0 } })
     expect(await idsOf(app, { p_api_key: 'k' })).toEqual(['p/m'])
     expect(await idsOf(app, { p_api_key: 'k' })).toEqual([])
     expect(asked).toBe(2)

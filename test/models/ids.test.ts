@@ -41,7 +41,7 @@ test('a name of megabytes comes back shortened, in the answer and in the log', a
   ]
   const log = recordedLog()
   await using app = await testApp(testConfig({ providers: providers.slice(0, 2) }), { log })
-  await using waiting = await testApp(testConfig({ providers }), { log, times: { firstListing: 5 } })
+  await using waiting = await testApp(testConfig({ providers }), { log, times: { firstListingTimeout: 5 } })
   const ask = (to: typeof app, model: string) =>
     to.fetch('/v1/chat/completions', {
       method: 'POST',

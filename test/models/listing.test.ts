@@ -17,7 +17,7 @@ import {
   type TestApp,
 } from '../../src/testing/index.ts'
 
-const quick = { firstRetry: 5, longestRetry: 20, firstListing: 20, callerListing: 1_000 }
+const quick = { initialRetryDelay: 5, maxRetryDelay: 20, firstListingTimeout: 20, callerListingTimeout: 1_000 }
 
 /** Lists `models` (or what they say at the time), and answers chats. */
 function serve(upstream: MockUpstream, models: readonly string[] | ((request: MockRequest) => Script)): void {
@@ -142,7 +142,7 @@ describe('listing in the background', () => {
     const gate = Promise.withResolvers<void>()
     serve(upstream, () => ({ ...modelsReply(['m']), before: { until: gate.promise } }))
     const config = testConfig({ providers: [upstreamProvider('p', upstream.url, { key: 'k' })] })
-    await using app = await start(config, { firstListing: 60_000 })
+    await using app = await start(config, { firstListingTimeout: 60_000 })
     const pending = chat(app, 'm')
     await upstream.received(1)
     gate.resolve()

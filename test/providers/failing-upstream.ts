@@ -41,7 +41,7 @@ export async function startFailingUpstream(
   const log = recordedLog()
   const server = await testServer(
     testConfig({ providers: [providerEntry(openaiCompatibleServer, 'mock', config)], server: options.server ?? {} }),
-    { log, times: { firstListing: 30_000 } },
+    { log, times: { firstListingTimeout: 30_000 } },
   )
   return {
     upstream,

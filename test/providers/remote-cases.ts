@@ -127,7 +127,7 @@ export const remoteCases: readonly RemoteCase[] = providerDefinitions
   .map((definition) => toCase(definition))
 
 /** Milliseconds: a busy machine must not turn a first listing into a 503. */
-export const patient = { times: { firstListing: 30_000 } }
+export const patient = { times: { firstListingTimeout: 30_000 } }
 
 export const operatorKey = 'operator-key-123456'
 export const callerKey = 'caller-key-654321'

@@ -24,7 +24,7 @@ const one = {
   params: z.object({ key_id: z.string().meta({ description: '`key_…`, not the token.' }) }),
 } as const
 
-const takesPermit =
+const requiresPermission =
   'Takes a rule of `server.auth.access_policy` that permits it on `api_key::…`; without authentication keys are made with `corral keys` only.'
 
 export const createApiKey = defineRoute({
@@ -32,10 +32,10 @@ export const createApiKey = defineRoute({
   method: 'POST',
   operationId: 'createApiKey',
   summary: 'Create an API key',
-  description: `The answer holds the token, this once. ${takesPermit}`,
+  description: `The answer holds the token, this once. ${requiresPermission}`,
   body: newApiKey,
   responses: { 200: { description: 'OK', json: issuedApiKey } },
-  handle: async ({ body, call }, { keys }) => issued(await keysOf(keys, call).create(call, toWanted(body))),
+  handle: async ({ body, call }, { keys }) => issuedKeyResponse(await requireKeyService(keys, call).create(call, toWanted(body))),
 })
 
 export const listApiKeys = defineRoute({
@@ -47,8 +47,8 @@ export const listApiKeys = defineRoute({
   query: apiKeyPage,
   responses: { 200: { description: 'OK', json: apiKeyList } },
   async handle({ query, call }, { keys }) {
-    const { rows, hasMore } = await keysOf(keys, call).list(call, query)
-    const data = rows.map((key) => toInfo(key, Date.now()))
+    const { rows, hasMore } = await requireKeyService(keys, call).list(call, query)
+    const data = rows.map((key) => toApiKeyInfo(key, Date.now()))
     return { object: 'list', data, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null, has_more: hasMore }
   },
 })
@@ -59,7 +59,7 @@ export const retrieveApiKey = defineRoute({
   operationId: 'retrieveApiKey',
   summary: 'Retrieve an API key',
   responses: { 200: { description: 'OK', json: apiKey } },
-  handle: async ({ params, call }, { keys }) => toInfo(await keysOf(keys, call).get(call, params.key_id), Date.now()),
+  handle: async ({ params, call }, { keys }) => toApiKeyInfo(await requireKeyService(keys, call).get(call, params.key_id), Date.now()),
 })
 
 export const revokeApiKey = defineRoute({
@@ -67,9 +67,9 @@ export const revokeApiKey = defineRoute({
   method: 'DELETE',
   operationId: 'revokeApiKey',
   summary: 'Revoke an API key',
-  description: `From then on it is refused, by every replica within a second. It stays in the list. ${takesPermit}`,
+  description: `From then on it is refused, by every replica within a second. It stays in the list. ${requiresPermission}`,
   responses: { 200: { description: 'OK', json: apiKey } },
-  handle: async ({ params, call }, { keys }) => toInfo(await keysOf(keys, call).revoke(call, params.key_id), Date.now()),
+  handle: async ({ params, call }, { keys }) => toApiKeyInfo(await requireKeyService(keys, call).revoke(call, params.key_id), Date.now()),
 })
 
 export const rotateApiKeyToken = defineRoute({
@@ -78,25 +78,25 @@ export const rotateApiKeyToken = defineRoute({
   method: 'POST',
   operationId: 'rotateApiKey',
   summary: 'Give an API key a new token',
-  description: `The answer holds the new token, this once. All else about the key stays. ${takesPermit}`,
+  description: `The answer holds the new token, this once. All else about the key stays. ${requiresPermission}`,
   body: rotateApiKey,
   responses: { 200: { description: 'OK', json: issuedApiKey } },
   // The key is revoked or has expired.
   errors: [409],
   handle: async ({ params, body, call }, { keys }) =>
-    issued(await keysOf(keys, call).rotate(call, params.key_id, { grace: Math.round(body.grace_seconds * 1000) })),
+    issuedKeyResponse(await requireKeyService(keys, call).rotate(call, params.key_id, { grace: Math.round(body.grace_seconds * 1000) })),
 })
 
 /** Who is not told apart from anybody hears that before anything else. */
-function keysOf(keys: KeyService | undefined, call: Call): KeyService {
+function requireKeyService(keys: KeyService | undefined, call: Call): KeyService {
   demandPrincipal(call)
   if (keys) return keys
   throw unavailable('This server has nowhere to keep API keys: its database could not be opened.', 60, { code: 'database_unavailable' })
 }
 
 /** The token is for the caller's eyes, not for a cache's. */
-function issued({ key, token }: IssuedKey): Response {
-  return Response.json({ ...toInfo(key, Date.now()), value: token.reveal() }, { headers: { 'cache-control': 'no-store' } })
+function issuedKeyResponse({ key, token }: IssuedKey): Response {
+  return Response.json({ ...toApiKeyInfo(key, Date.now()), value: token.reveal() }, { headers: { 'cache-control': 'no-store' } })
 }
 
 /** What a body asks for, as the service takes it. */
@@ -128,7 +128,7 @@ function toLimit(limit: KeyLimit): Limit {
 }
 
 /** A key as it is shown, at `time` (Unix milliseconds). */
-export function toInfo(key: ApiKey, time: number): ApiKeyInfo {
+export function toApiKeyInfo(key: ApiKey, time: number): ApiKeyInfo {
   const expired = key.expiresAt !== undefined && key.expiresAt <= time
   const grace = key.previousValidUntil !== undefined && key.previousValidUntil > time ? key.previousValidUntil : undefined
   return {

@@ -1,12 +1,12 @@
 import { createOpenApi } from '../../http/openapi.ts'
 import type { AnyRoute } from '../../http/route.ts'
 
-export interface Reference {
+export interface ApiReference {
   /** The OpenAPI document as JSON text. Made when it is first asked for, since that takes tens of milliseconds. */
   openApi(): string
 }
 
-export function createReference<Deps>(routes: readonly AnyRoute<Deps>[], version: string): Reference {
+export function createApiReference<Deps>(routes: readonly AnyRoute<Deps>[], version: string): ApiReference {
   let text: string | undefined
   return {
     openApi: () => (text ??= JSON.stringify(createOpenApi(routes, { title: 'Corral', version, description }))),

@@ -5,7 +5,7 @@ export interface Readiness {
   /** Makes the server unready for `reason` until the returned function is called. */
   block(reason: string): () => void
   /** Makes the server unready for `reason` whenever it is asked and `isReady` says no. */
-  demand(reason: string, isReady: () => boolean): void
+  addReadinessCheck(reason: string, isReady: () => boolean): void
 }
 
 export function createReadiness(): Readiness {
@@ -20,6 +20,6 @@ export function createReadiness(): Readiness {
       blocks.add(block)
       return () => void blocks.delete(block)
     },
-    demand: (reason, isReady) => void demands.push({ reason, isReady }),
+    addReadinessCheck: (reason, isReady) => void demands.push({ reason, isReady }),
   }
 }

@@ -22,7 +22,7 @@ export const getReadiness = defineRoute({
       reasons,
       awaiting: [
         ...models.awaited.map((id) => `the models of provider '${id}'`),
-        ...providers.all.flatMap(({ provider }) => provider?.awaits?.() ?? []),
+        ...providers.all.flatMap(({ provider }) => provider?.pendingReason?.() ?? []),
       ],
     }
     return Response.json(body, { status: reasons.length === 0 ? 200 : 503, headers: { 'cache-control': 'no-store' } })

@@ -1,7 +1,7 @@
 import { notFound } from '../../errors.ts'
 import { contentTypes, formatFor, toText } from '../../telemetry/metrics/prometheus.ts'
 import { defineRoute } from '../define.ts'
-import { demandScope } from '../telemetry-scope.ts'
+import { requireScope } from '../telemetry-scope.ts'
 
 export const getMetrics = defineRoute({
   method: 'GET',
@@ -15,7 +15,7 @@ export const getMetrics = defineRoute({
     'Prometheus’ text format 0.0.4, or OpenMetrics 1.0 where `accept` prefers that; of all processes of this server together. Takes the scope `telemetry.read`, where callers are authenticated, unless `telemetry.metrics.public` is set. 404 where metrics are switched off.',
   responses: { 200: { description: 'The metrics', text: 'text/plain' } },
   async handle({ headers, call }, { metrics }) {
-    demandScope(call, 'metrics::*')
+    requireScope(call, 'metrics::*')
     if (!metrics) throw notFound('route', '/metrics')
     const format = formatFor(headers.get('accept'))
     const text = toText(await metrics.scrape(), metrics.definitions, { format, info: metrics.resource })

@@ -4,16 +4,16 @@ import type { TelemetryEvent } from '../../schemas/telemetry.ts'
 import type { AttributeValue, SpanRecord } from '../../telemetry/traces/span.ts'
 
 /** Attributes of one event, and UTF-16 units of one text. */
-const mostAttributes = 64
-const longestText = 4_096
+const maxAttributes = 64
+const maxTextLength = 4_096
 
 /** Milliseconds that a caller's clock may be ahead: what lies further in the future would outlive everybody else's traces. */
-const mostAhead = 300_000
+const maxClockAhead = 300_000
 
 /** What a caller logs as a piece of a span of its own; the store puts the pieces together. Throws ApiError 400. */
 export function recordOf(event: TelemetryEvent, { requestId, principal }: Pick<Call, 'requestId' | 'principal'>, now: number): SpanRecord {
   const time = timeOf(event.timestamp)
-  if (time > now + mostAhead || time < 0)
+  if (time > now + maxClockAhead || time < 0)
     throw invalidRequest('This time has not come yet, or is too long ago.', { param: 'event.timestamp' })
   const attributes = boundedAttributes(event.attributes ?? {})
   const record = {
@@ -35,11 +35,11 @@ export function recordOf(event: TelemetryEvent, { requestId, principal }: Pick<C
     if (payload.type === 'span_end') return { ...record, attributes, status: payload.status }
     return { ...record, attributes, name: payload.name, ...(payload.parent_span_id != null && { parentSpanId: payload.parent_span_id }) }
   }
-  const told =
+  const fields =
     event.type === 'metric'
       ? { name: event.metric, attributes: { ...attributes, value: event.value, unit: event.unit } }
-      : { name: 'log', attributes: { ...attributes, message: shortened(event.message, longestText), severity: event.severity } }
-  return { ...record, events: [{ time, ...told }] }
+      : { name: 'log', attributes: { ...attributes, message: shortened(event.message, maxTextLength), severity: event.severity } }
+  return { ...record, events: [{ time, ...fields }] }
 }
 
 /** A time without a zone is UTC, as Python's clients send it. */
@@ -48,8 +48,10 @@ function timeOf(text: string): number {
 }
 
 function boundedAttributes(given: Readonly<Record<string, string | number | boolean | null>>): Record<string, AttributeValue> {
-  const entries = Object.entries(given).slice(0, mostAttributes)
+  const entries = Object.entries(given).slice(0, maxAttributes)
   return Object.fromEntries(
-    entries.flatMap(([name, value]) => (value === null ? [] : [[name, typeof value === 'string' ? shortened(value, longestText) : value]])),
+    entries.flatMap(([name, value]) =>
+      value === null ? [] : [[name, typeof value === 'string' ? shortened(value, maxTextLength) : value]],
+    ),
   )
 }

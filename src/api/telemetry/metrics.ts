@@ -2,13 +2,13 @@ import { invalidRequest } from '../../errors.ts'
 import type { MetricSeriesInfo, QueryMetrics } from '../../schemas/telemetry.ts'
 import type { StoredTrace } from '../../telemetry/store/reader.ts'
 
-interface Metric {
+interface StoredMetric {
   readonly unit: string
   of(trace: StoredTrace): number | null
 }
 
 /** What can be asked for, from what the store holds of requests. The first three are Llama Stack's. */
-const metrics: Readonly<Record<string, Metric>> = {
+const metrics: Readonly<Record<string, StoredMetric>> = {
   prompt_tokens: { unit: 'tokens', of: ({ inputTokens }) => inputTokens },
   completion_tokens: { unit: 'tokens', of: ({ outputTokens }) => outputTokens },
   total_tokens: {
@@ -24,19 +24,19 @@ const metrics: Readonly<Record<string, Metric>> = {
 export const metricNames = Object.keys(metrics)
 
 /** Points in one answer. */
-const mostPoints = 10_000
+const maxPoints = 10_000
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 }
 
 /** Sums up what is added to it, one series for each model of each provider. Throws ApiError 400 for a query that cannot be answered. */
 export class MetricSums {
   readonly #name: string
-  readonly #metric: Metric
+  readonly #metric: StoredMetric
   readonly #query: QueryMetrics
   /** Seconds; undefined: a point for each request. */
   readonly #step: number | undefined
-  readonly #matches: (labels: Labels) => boolean
-  readonly #series = new Map<string, { readonly labels: Labels; readonly points: Map<number, number> }>()
+  readonly #matches: (labels: MetricLabels) => boolean
+  readonly #series = new Map<string, { readonly labels: MetricLabels; readonly points: Map<number, number> }>()
   #points = 0
 
   constructor(name: string, query: QueryMetrics) {
@@ -51,15 +51,15 @@ export class MetricSums {
 
   add(trace: StoredTrace): void {
     const value = this.#metric.of(trace)
-    const labels: Labels = { model_id: trace.model ?? '', provider_id: trace.provider ?? '' }
+    const labels: MetricLabels = { model_id: trace.model ?? '', provider_id: trace.provider ?? '' }
     if (value === null || !this.#matches(labels)) return
     const key = JSON.stringify(labels)
     let series = this.#series.get(key)
     if (!series) this.#series.set(key, (series = { labels, points: new Map() }))
     const time = this.#timeOf(trace)
     const sum = series.points.get(time)
-    if (sum === undefined && (this.#points += 1) > mostPoints) {
-      throw invalidRequest(`That is more than ${mostPoints} points: ask for a shorter time, or a coarser granularity.`, {
+    if (sum === undefined && (this.#points += 1) > maxPoints) {
+      throw invalidRequest(`That is more than ${maxPoints} points: ask for a shorter time, or a coarser granularity.`, {
         param: 'granularity',
       })
     }
@@ -82,7 +82,7 @@ export class MetricSums {
   }
 }
 
-type Labels = Readonly<Record<string, string>>
+type MetricLabels = Readonly<Record<string, string>>
 
 function stepOf(granularity: string): number {
   const [, count, unit = ''] = /^(\d{1,6})([smhdw])$/.exec(granularity) ?? []
@@ -92,7 +92,7 @@ function stepOf(granularity: string): number {
 }
 
 /** Callers' regular expressions are not run: alternatives of plain texts are what is understood of them. */
-function matcherOf(matchers: NonNullable<QueryMetrics['label_matchers']>): (labels: Labels) => boolean {
+function matcherOf(matchers: NonNullable<QueryMetrics['label_matchers']>): (labels: MetricLabels) => boolean {
   const tests = matchers.map(({ name, value, operator }, index) => {
     const isPattern = operator === '=~' || operator === '!~'
     if (isPattern && /[\\^$.*+?()[\]{}]/.test(value)) {
@@ -102,7 +102,7 @@ function matcherOf(matchers: NonNullable<QueryMetrics['label_matchers']>): (labe
     }
     const values = new Set(isPattern ? value.split('|') : [value])
     const wanted = operator === '=' || operator === '=~'
-    return (labels: Labels) => values.has(labels[name] ?? '') === wanted
+    return (labels: MetricLabels) => values.has(labels[name] ?? '') === wanted
   })
   return (labels) => tests.every((test) => test(labels))
 }

@@ -31,10 +31,10 @@ export class ReadableTraces {
   async *all(filter: TraceFilter & { readonly order: 'newest' | 'oldest' }): AsyncGenerator<StoredTrace> {
     let after: StoredTrace | undefined
     for (;;) {
-      const batch = this.#store.list({ ...filter, after, limit: rowsAtOnce })
+      const batch = this.#store.list({ ...filter, after, limit: batchSize })
       for (const row of batch) if (this.#decide(row).allowed) yield row
       after = batch.at(-1)
-      if (batch.length < rowsAtOnce) return
+      if (batch.length < batchSize) return
       await breathe(undefined, { signal: this.#call.signal })
     }
   }
@@ -60,7 +60,7 @@ export class ReadableTraces {
 }
 
 /** Rows between which others get their turn. */
-const rowsAtOnce = 200
+const batchSize = 200
 
 function resourceOf({ traceId, principal, principalAttributes }: StoredTrace): Resource {
   return {

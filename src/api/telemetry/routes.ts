@@ -18,7 +18,7 @@ import { metricNames } from './metrics.ts'
 import type { TraceQueries } from './service.ts'
 
 const common = { api: 'telemetry', tag: 'Telemetry' } as const
-const takesScope =
+const requiresScope =
   'Takes the scope `telemetry.read`, where callers are authenticated; they see their own traces, and others’ as the access policy permits (`trace::…`).'
 
 const traceId = z.string().max(64)
@@ -31,10 +31,10 @@ export const queryTraces = defineRoute({
   aliases: ['/v1/telemetry/traces'],
   operationId: 'queryTraces',
   summary: 'Query traces',
-  description: `The traces of the store on this machine. ${takesScope}`,
+  description: `The traces of the store on this machine. ${requiresScope}`,
   body: queryTracesRequest,
   responses: { 200: { description: 'OK', json: traceList } },
-  handle: async ({ body, call }, { traces }) => ({ data: await kept(traces).traces(call, body) }),
+  handle: async ({ body, call }, { traces }) => ({ data: await requireTraces(traces).traces(call, body) }),
 })
 
 export const getTrace = defineRoute({
@@ -44,10 +44,10 @@ export const getTrace = defineRoute({
   aliases: ['/v1/telemetry/traces/{trace_id}'],
   operationId: 'getTrace',
   summary: 'Get a trace by its id',
-  description: takesScope,
+  description: requiresScope,
   params: z.object({ trace_id: traceId }),
   responses: { 200: { description: 'OK', json: trace } },
-  handle: ({ params, call }, { traces }) => kept(traces).trace(call, params.trace_id),
+  handle: ({ params, call }, { traces }) => requireTraces(traces).trace(call, params.trace_id),
 })
 
 export const getSpan = defineRoute({
@@ -57,10 +57,10 @@ export const getSpan = defineRoute({
   aliases: ['/v1/telemetry/traces/{trace_id}/spans/{span_id}'],
   operationId: 'getSpan',
   summary: 'Get a span by its id',
-  description: takesScope,
+  description: requiresScope,
   params: z.object({ trace_id: traceId, span_id: spanId }),
   responses: { 200: { description: 'OK', json: span } },
-  handle: ({ params, call }, { traces }) => kept(traces).span(call, params.trace_id, params.span_id),
+  handle: ({ params, call }, { traces }) => requireTraces(traces).span(call, params.trace_id, params.span_id),
 })
 
 export const querySpans = defineRoute({
@@ -70,10 +70,10 @@ export const querySpans = defineRoute({
   aliases: ['/v1/telemetry/spans'],
   operationId: 'querySpans',
   summary: 'Query spans',
-  description: `The spans of the newest hundred traces in which one meets the conditions; those that lack an attribute that is asked for are left out. ${takesScope}`,
+  description: `The spans of the newest hundred traces in which one meets the conditions; those that lack an attribute that is asked for are left out. ${requiresScope}`,
   body: querySpansRequest,
   responses: { 200: { description: 'OK', json: spanList } },
-  handle: async ({ body, call }, { traces }) => ({ data: await kept(traces).spans(call, body) }),
+  handle: async ({ body, call }, { traces }) => ({ data: await requireTraces(traces).spans(call, body) }),
 })
 
 export const getSpanTree = defineRoute({
@@ -83,11 +83,11 @@ export const getSpanTree = defineRoute({
   aliases: ['/v1/telemetry/spans/{span_id}/tree'],
   operationId: 'getSpanTree',
   summary: 'Get a span and what is under it',
-  description: takesScope,
+  description: requiresScope,
   params: z.object({ span_id: spanId }),
   body: spanTreeRequest,
   responses: { 200: { description: 'The spans by their ids.', json: spanTree } },
-  handle: async ({ params, body, call }, { traces }) => ({ data: await kept(traces).tree(call, params.span_id, body) }),
+  handle: async ({ params, body, call }, { traces }) => ({ data: await requireTraces(traces).tree(call, params.span_id, body) }),
 })
 
 export const queryMetrics = defineRoute({
@@ -97,11 +97,11 @@ export const queryMetrics = defineRoute({
   aliases: ['/v1/telemetry/metrics/{metric_name}'],
   operationId: 'queryMetrics',
   summary: 'Query metrics of stored traces',
-  description: `Sums of what the store holds, by \`model_id\` and \`provider_id\`: ${metricNames.map((name) => `\`${name}\``).join(', ')}. Where requests are sampled these are not all: see \`/metrics\` and \`corral usage\`. ${takesScope}`,
+  description: `Sums of what the store holds, by \`model_id\` and \`provider_id\`: ${metricNames.map((name) => `\`${name}\``).join(', ')}. Where requests are sampled these are not all: see \`/metrics\` and \`corral usage\`. ${requiresScope}`,
   params: z.object({ metric_name: z.string().max(128) }),
   body: queryMetricsRequest,
   responses: { 200: { description: 'OK', json: metricList } },
-  handle: async ({ params, body, call }, { traces }) => ({ data: await kept(traces).metrics(call, params.metric_name, body) }),
+  handle: async ({ params, body, call }, { traces }) => ({ data: await requireTraces(traces).metrics(call, params.metric_name, body) }),
 })
 
 export const logEvent = defineRoute({
@@ -115,12 +115,12 @@ export const logEvent = defineRoute({
   maxBodyBytes: 65_536,
   responses: { 200: { description: 'OK' } },
   handle({ body, call }, { traces }) {
-    kept(traces).log(call, body.event)
+    requireTraces(traces).log(call, body.event)
     return Response.json(null)
   },
 })
 
-function kept(traces: TraceQueries | undefined): TraceQueries {
+function requireTraces(traces: TraceQueries | undefined): TraceQueries {
   if (traces) return traces
   throw new ApiError('not_found_error', 'This server keeps no traces: its operator can switch the store on with telemetry.store.enabled.', {
     code: 'no_trace_store',

@@ -17,7 +17,7 @@ import { openTraceStore, type StoredTrace, type TraceStore } from '../../telemet
 import type { SpanRecord } from '../../telemetry/traces/span.ts'
 import { recordOf } from './log-event.ts'
 import { MetricSums } from './metrics.ts'
-import { demandScope } from '../telemetry-scope.ts'
+import { requireScope } from '../telemetry-scope.ts'
 import { ReadableTraces } from './readable.ts'
 import { below, meetsAll, type SpanOfTrace, toSpan, toSpanWithStatus, toTrace } from './spans.ts'
 
@@ -26,14 +26,14 @@ export interface TraceQueriesDeps {
   readonly path: string
   readonly policy: AccessPolicy
   /** Puts spans into the store. */
-  readonly take: (spans: readonly SpanRecord[]) => void
+  readonly storeSpans: (spans: readonly SpanRecord[]) => void
   /** Unix milliseconds. */
   readonly now?: (() => number) | undefined
 }
 
-const usualTraces = 100
+const defaultTraceLimit = 100
 
-type Sought = readonly [kind: string, id: string]
+type RequestedItem = readonly [kind: string, id: string]
 
 /**
  * Llama Stack's telemetry API over the trace store. Reading takes the scope `telemetry.read` (403), and the access policy's permission for each trace
@@ -57,7 +57,7 @@ export class TraceQueries {
         if (filters && filters.length > 0 && !store.spansOf(row).some((span) => meetsAll(span, filters))) continue
         seen.add(row.traceId)
         if (seen.size > first) found.push(toTrace(readable.ofTrace(row.traceId)))
-        if (found.length >= (limit ?? usualTraces)) break
+        if (found.length >= (limit ?? defaultTraceLimit)) break
       }
       return found
     })
@@ -115,22 +115,22 @@ export class TraceQueries {
 
   /** Takes no scope: whoever may call writes to what is its own. It is in the store within a second or two. */
   log(call: Call, event: TelemetryEvent): void {
-    const { take, now = Date.now } = this.#deps
-    take([recordOf(event, call, now())])
+    const { storeSpans, now = Date.now } = this.#deps
+    storeSpans([recordOf(event, call, now())])
   }
 
   /** `sought`: what is said to be missing where there is no store yet. */
   async #reading<T>(
     call: Call,
-    sought: Sought | undefined,
+    requested: RequestedItem | undefined,
     work: (readable: ReadableTraces, store: TraceStore) => Promise<T> | T,
   ): Promise<T> {
-    demandScope(call, 'trace::*')
+    requireScope(call, 'trace::*')
     const { path, policy } = this.#deps
     using store = await openTraceStore(path).catch((error: unknown) => {
       throw unreadable(error)
     })
-    if (!store && sought) throw hidden(sought[0], sought[1])
+    if (!store && requested) throw hidden(requested[0], requested[1])
     const reading = store ?? noStore
     try {
       return await work(new ReadableTraces(reading, policy, call), reading)

@@ -1,5 +1,5 @@
 import { systemCall } from '../../call.ts'
-import { createProviderRegistry, type ProviderHealth } from '../../registry/providers.ts'
+import { createProviderRegistry, type HealthCheckResult } from '../../registry/providers.ts'
 import { createEvents } from '../../telemetry/events.ts'
 import { silentLog } from '../../telemetry/logger.ts'
 import { type Check, failed, type Finding, ok } from './check.ts'
@@ -26,7 +26,7 @@ export const providers: Check = {
   },
 }
 
-function findingOf(id: string, { status, message = '' }: ProviderHealth): Finding {
+function findingOf(id: string, { status, message = '' }: HealthCheckResult): Finding {
   const subject = `provider ${id}`
   if (status === 'OK') return ok(subject, 'answers')
   return status === 'Error' ? failed(subject, message, remedyFor(id, message)) : ok(subject, message)

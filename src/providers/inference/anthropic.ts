@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Call } from '../../call.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
 import { parseReply } from './parse-reply.ts'
@@ -12,7 +12,7 @@ const page = z.looseObject({
 })
 
 /** Anthropic's own listing, which is not OpenAI's. */
-export function parseListing(reply: unknown): ListedModel[] {
+export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(page, reply, 'a list of models').data.map(({ id, created_at, display_name }) => {
     const created = created_at ? Math.floor(Date.parse(created_at) / 1000) : Number.NaN
     return {
@@ -34,7 +34,7 @@ export const anthropic = defineRemoteInference({
   pricing: { catalogue: 'anthropic' },
   starter: hostedStarter('anthropic', 'ANTHROPIC_API_KEY', { variable: 'ANTHROPIC_BASE_URL', default: baseUrl }),
   wrap(provider, { root, keyFor, fetchJson: ask }) {
-    const list = async (call: Call): Promise<ListedModel[]> => {
+    const list = async (call: Call): Promise<ProviderModel[]> => {
       // The listing belongs to Anthropic's own API, which takes the key in a header of its own.
       const headers = { 'x-api-key': keyFor(call) ?? '', 'anthropic-version': '2023-06-01' }
       return parseListing(await ask({ url: `${root}/models?limit=1000`, headers }, call))

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { ApiError, invalidRequest } from '../../errors.ts'
 import { secret, text } from '../config-values.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { hasReadableField } from './caller-credentials.ts'
 import { parseReply } from './parse-reply.ts'
 import { defineRemoteInference } from './remote-inference.ts'
@@ -37,7 +37,7 @@ const profileSummaries = z.looseObject({
  * The AWS API's `ListFoundationModels` and `ListInferenceProfiles`: the models that write text, by their own id where they are served on
  * demand, and by the ids of the inference profiles through which the others are reached. `profiles` undefined: the key may not list them.
  */
-export function parseBedrockModels(models: unknown, profiles: unknown): ListedModel[] {
+export function parseBedrockModels(models: unknown, profiles: unknown): ProviderModel[] {
   const written = parseReply(summaries, models, 'a list of models').modelSummaries.filter(({ outputModalities }) =>
     outputModalities?.includes('TEXT'),
   )
@@ -56,7 +56,7 @@ export function parseBedrockModels(models: unknown, profiles: unknown): ListedMo
   ]
 }
 
-function toListed(id: string, owner: string | undefined): ListedModel {
+function toListed(id: string, owner: string | undefined): ProviderModel {
   return { id, type: 'llm', metadata: {}, ...(owner && { owned_by: owner }) }
 }
 
@@ -127,9 +127,9 @@ export const bedrock = defineRemoteInference({
   },
   wrap(provider, { root, fetchJson: ask }) {
     const api = controlPlaneOf(root)
-    const list = async (call: Call): Promise<ListedModel[]> => {
+    const list = async (call: Call): Promise<ProviderModel[]> => {
       // A private endpoint of `bedrock-runtime` lists nothing; its models are used by their ids all the same.
-      if (api === undefined) return ((await unless([404], provider.listModels?.(call))) as ListedModel[] | undefined) ?? []
+      if (api === undefined) return ((await unless([404], provider.listModels?.(call))) as ProviderModel[] | undefined) ?? []
       const profiles = unless([403], ask({ url: `${api}/inference-profiles?maxResults=1000&type=SYSTEM_DEFINED` }, call))
       const [models, inferenceProfiles] = await Promise.all([ask({ url: `${api}/foundation-models` }, call), profiles])
       return parseBedrockModels(models, inferenceProfiles)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Call } from '../../call.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { parseReply } from './parse-reply.ts'
@@ -12,7 +12,7 @@ const listing = z.looseObject({
 })
 
 /** A workspace's serving endpoints as models; those that serve no language model are left out. */
-export function parseListing(reply: unknown): ListedModel[] {
+export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of serving endpoints')
     .endpoints.filter(({ task }) => !task || task.startsWith('llm/') || task.startsWith('agent/'))
     .map(({ name, task }) => {
@@ -37,7 +37,7 @@ export const databricks = defineRemoteInference({
   },
   wrap(provider, { root, fetchJson: ask }) {
     const workspace = root.replace(/\/serving-endpoints$/, '')
-    const list = async (call: Call): Promise<ListedModel[]> =>
+    const list = async (call: Call): Promise<ProviderModel[]> =>
       parseListing(await ask({ url: `${workspace}/api/2.0/serving-endpoints` }, call))
     return {
       ...provider,

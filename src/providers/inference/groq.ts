@@ -12,7 +12,7 @@ export const groq = defineRemoteInference({
   completeUrl: (url) => withPath(url, '/openai/v1'),
   key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
   // Compound systems may be told which models they are made of.
-  fallbackModels: { opaque: ['compound_custom'] },
+  fallbackModels: { uncheckable: ['compound_custom'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'groq' },
   // Models that are given tools call them all the same, which is then a 400: "Tool choice is none, but model called a tool".

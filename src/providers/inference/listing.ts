@@ -1,13 +1,13 @@
-import type { ListedModel, ModelType, ProviderDeps } from '../provider.ts'
+import type { ProviderModel, ModelType, ProviderDeps } from '../provider.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { invalidResponse } from './upstream-error.ts'
 
 /** Turns a provider's listing into models, and adds those that are known without asking. Throws ApiError 502 when it is no listing. */
-export function toListedModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+export function toListedModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   return withStatic(parsed(document, options, deps), options.staticModels ?? [])
 }
 
-function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   if (!options.parseModels) return openaiModels(document, options, deps)
   try {
     return options.parseModels(document)
@@ -17,7 +17,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
 }
 
 /** `{data: [{id, created, owned_by}]}`; some answer `{models: […]}` or the bare list, some name a model `name`. */
-function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ListedModel[] {
+function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   const { data, models } = (document ?? {}) as { data?: unknown; models?: unknown }
   const list = [data, models, document].find((candidate) => Array.isArray(candidate)) as unknown[] | undefined
   if (!list) throw invalidResponse(deps, 'answered with something that is not a list of models')
@@ -36,7 +36,7 @@ function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps:
   })
 }
 
-function typed(id: string, options: OpenAICompatibleOptions): Pick<ListedModel, 'type' | 'typeIsGuess' | 'metadata'> {
+function typed(id: string, options: OpenAICompatibleOptions): Pick<ProviderModel, 'type' | 'typeIsGuess' | 'metadata'> {
   const known = options.typeOf?.(id)
   if (known) return { type: known.type, metadata: known.metadata ?? {} }
   const type = typeByName(id)
@@ -49,7 +49,7 @@ export function typeByName(id: string): ModelType {
   return /embed/i.test(id) ? 'embedding' : 'llm'
 }
 
-function withStatic(listed: readonly ListedModel[], known: readonly ListedModel[]): ListedModel[] {
+function withStatic(listed: readonly ProviderModel[], known: readonly ProviderModel[]): ProviderModel[] {
   const byId = new Map(listed.map((model) => [model.id, model]))
   for (const model of known) {
     const other = byId.get(model.id)

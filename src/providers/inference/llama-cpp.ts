@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../../call.ts'
 import { ApiError, notFound, unavailable } from '../../errors.ts'
-import { defineProvider, type InferenceProvider, type ListedModel, type ModelRequest, type ProviderDeps } from '../provider.ts'
+import { defineProvider, type InferenceProvider, type ProviderModel, type ModelRequest, type ProviderDeps } from '../provider.ts'
 import { catalogue, catalogueModel, defaultModel } from './llama-cpp/catalogue.ts'
 import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
 import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
@@ -67,7 +67,8 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     log,
     ...(config.model !== undefined && { candidates: [config.model] }),
   })
-  if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isAlone === true)) void fallback.start().then(() => warmUp())
+  if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isOnlyProvider === true))
+    void fallback.start().then(() => warmUp())
 
   /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
   const resolve = async ({ model, requestedModel: told }: ModelRequest<object>): Promise<string> => {
@@ -173,7 +174,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
       if (ownProcess && ownProcess.pid === undefined) return
       await connect()
     },
-    awaits() {
+    pendingReason() {
       const pending = fallback.pending()
       return pending && describe(pending)
     },
@@ -212,7 +213,7 @@ function notPulled(name: string): Error {
   )
 }
 
-function toListed({ name, type, size, licence, sha256 }: LocalModel, id: string): ListedModel {
+function toListed({ name, type, size, licence, sha256 }: LocalModel, id: string): ProviderModel {
   const known = catalogueModel(name)
   return {
     id,

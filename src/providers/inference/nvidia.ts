@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { flag, httpUrl } from '../config-values.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { withoutEndSlashes, withPath } from './openai-compatible-config.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { fromRanking, textsOf } from './rerank.ts'
@@ -46,7 +46,7 @@ export const nvidia = defineRemoteInference({
   overrides: () => ({ typeOf: embeddings }),
   wrap(provider, { config, root, fetchJson: ask }) {
     const rerankers = config.rerank_model_to_url ?? (isHosted(root) ? hostedRerankers : {})
-    const listed: ListedModel[] = Object.keys(rerankers).map((id) => ({ id, type: 'rerank', metadata: {} }))
+    const listed: ProviderModel[] = Object.keys(rerankers).map((id) => ({ id, type: 'rerank', metadata: {} }))
     return {
       ...provider,
       async listModels(call) {

@@ -2,7 +2,7 @@ import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
 import type { Addition } from './additions.ts'
 import type { StartTimer } from './timer.ts'
-import type { Capability, FurtherModelFields, ListedModel, ModelRequest } from '../provider.ts'
+import type { Capability, FallbackModelFields, ProviderModel, ModelRequest } from '../provider.ts'
 
 /**
  * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
@@ -20,7 +20,7 @@ export interface OpenAICompatibleOptions {
   /** What the upstream can do. */
   capabilities: readonly Exclude<Capability, 'rerank'>[]
   /** Fields by which this upstream takes another model than `model`, beside those that are looked at for every upstream. */
-  fallbackModels?: Partial<FurtherModelFields>
+  fallbackModels?: Partial<FallbackModelFields>
   /** Paths that differ from OpenAI's, relative to the root. */
   paths?: Partial<Record<'chat' | 'completions' | 'embeddings' | 'models' | 'health', string>>
   /** Query parameters that every request carries; a function where they depend on the caller's data. */
@@ -45,11 +45,11 @@ export interface OpenAICompatibleOptions {
     call: Call,
   ): Record<string, unknown> | undefined | Promise<Record<string, unknown> | undefined>
   /** Models that are known without asking, added to the listing or in place of it. */
-  staticModels?: readonly ListedModel[]
+  staticModels?: readonly ProviderModel[]
   /** Turns the upstream's listing into models; absent: OpenAI's `{data: [{id}]}`, typed by `typeOf`. False: the upstream lists none. */
-  parseModels?: false | ((body: unknown) => ListedModel[])
+  parseModels?: false | ((body: unknown) => ProviderModel[])
   /** The type of a listed model; default by name ("embed", "rerank"), else llm. */
-  typeOf?(id: string): { type: ListedModel['type']; metadata?: Record<string, unknown> } | undefined
+  typeOf?(id: string): { type: ProviderModel['type']; metadata?: Record<string, unknown> } | undefined
   network?: NetworkOptions
   /** For tests: in place of `setTimeout`. */
   startTimer?: StartTimer

@@ -2,10 +2,10 @@ import type { Call } from '../../call.ts'
 import { ApiError } from '../../errors.ts'
 import type {
   Capability,
-  FurtherModelFields,
+  FallbackModelFields,
   InferenceProvider,
   JsonReply,
-  ListedModel,
+  ProviderModel,
   ModelRequest,
   ProviderDeps,
   Reply,
@@ -43,7 +43,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
   }
   const modelsPath = options.paths?.models ?? '/models'
 
-  const listModels = async (call: Call): Promise<ListedModel[]> => {
+  const listModels = async (call: Call): Promise<ProviderModel[]> => {
     if (options.parseModels === false) return [...(options.staticModels ?? [])]
     return toListedModels(await fetchUpstreamJson(await upstreamRequest(modelsPath, call), deps, call), options, deps)
   }
@@ -65,7 +65,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 
   return {
     hasOwnKey: options.hasOwnKey,
-    furtherModels: furtherModelsOf(options),
+    fallbackModels: fallbackModelsOf(options),
     ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
     ...(can('chat') && { chat: send('chat') }),
     ...(can('completions') && { completions: send('completions') }),
@@ -76,11 +76,11 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
 }
 
 /** The vendor's own fields, and those of the gateway that the operator's root leads to. */
-function furtherModelsOf({ baseUrl, fallbackModels: furtherModels }: OpenAICompatibleOptions): FurtherModelFields {
+function fallbackModelsOf({ baseUrl, fallbackModels }: OpenAICompatibleOptions): FallbackModelFields {
   const behind = typeof baseUrl === 'string' && isOpenrouter(baseUrl) ? openrouterModels : undefined
   return {
-    named: [...gatewayFields, ...(furtherModels?.named ?? [])],
-    opaque: [...new Set([...opaqueGatewayFields, ...(furtherModels?.opaque ?? []), ...(behind?.opaque ?? [])])],
-    chosenIn: behind?.chosenIn ?? furtherModels?.chosenIn,
+    named: [...gatewayFields, ...(fallbackModels?.named ?? [])],
+    uncheckable: [...new Set([...opaqueGatewayFields, ...(fallbackModels?.uncheckable ?? []), ...(behind?.uncheckable ?? [])])],
+    findModelChoice: behind?.findModelChoice ?? fallbackModels?.findModelChoice,
   }
 }

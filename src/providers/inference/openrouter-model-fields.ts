@@ -1,14 +1,14 @@
-import type { FurtherModelFields } from '../provider.ts'
+import type { FallbackModelFields } from '../provider.ts'
 
 /** Plugins and tools that ask no other model (https://openrouter.ai/docs/guides/features/plugins, …/server-tools). Fusion, routers, advisors do. */
 const plainPlugins = new Set(['web', 'web-fetch', 'file-parser', 'response-healing', 'context-compression', 'moderation'])
 const plainTools = new Set(['function', 'custom', ...['web_search', 'web_fetch', 'datetime'].map((name) => `openrouter:${name}`)])
 
 /** Fields by which OpenRouter takes other models, beside those of every gateway. */
-export const openrouterModels: Pick<FurtherModelFields, 'opaque' | 'chosenIn'> = {
+export const openrouterModels: Pick<FallbackModelFields, 'uncheckable' | 'findModelChoice'> = {
   // https://openrouter.ai/docs: `models` and `route` are fallbacks, a preset may bring models of its own.
-  opaque: ['route', 'preset'],
-  chosenIn,
+  uncheckable: ['route', 'preset'],
+  findModelChoice: modelChoiceField,
 }
 
 /** Whether a root is OpenRouter's, which whatever speaks OpenAI's format may be pointed at. */
@@ -17,7 +17,7 @@ export function isOpenrouter(root: string): boolean {
   return host === 'openrouter.ai' || host.endsWith('.openrouter.ai')
 }
 
-function chosenIn({ plugins, tools }: Readonly<Record<string, unknown>>): string | undefined {
+function modelChoiceField({ plugins, tools }: Readonly<Record<string, unknown>>): string | undefined {
   if (!allOf(plugins, ({ id }) => plainPlugins.has(id as string))) return 'plugins'
   return allOf(tools, ({ type }) => plainTools.has(type as string)) ? undefined : 'tools'
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { hasReadableField } from './caller-credentials.ts'
 import { forwardedHeaders, forwardHeaders } from './forwarded-headers.ts'
 import { withV1 } from './openai-compatible-config.ts'
@@ -20,7 +20,7 @@ const entry = z.looseObject({
 const listing = z.looseObject({ data: z.array(entry) })
 
 /** The listing of another Corral, Llama Stack or OGX, old or new, or of anything that lists as OpenAI does. */
-export function parseListing(reply: unknown): ListedModel[] {
+export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of models').data.flatMap((model) => {
     const id = model.identifier ?? model.id
     if (!id) return []

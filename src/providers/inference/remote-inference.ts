@@ -8,7 +8,7 @@ import type { Secret } from '../../secret.ts'
 import {
   defineProvider,
   type InferenceProvider,
-  type ListedModel,
+  type ProviderModel,
   type ProviderDefinition,
   type ProviderDeps,
   type StarterEntry,
@@ -281,7 +281,7 @@ function selectByCall(own: InferenceProvider, pick: (call: Call) => InferencePro
 
 /** A table of models whose type or size the vendor's listing does not tell, as `typeOf` takes it. */
 export function knownModels(
-  table: Readonly<Record<string, { type?: ListedModel['type']; metadata?: Record<string, unknown> }>>,
+  table: Readonly<Record<string, { type?: ProviderModel['type']; metadata?: Record<string, unknown> }>>,
 ): NonNullable<OpenAICompatibleOptions['typeOf']> {
   return (id) => {
     const known = Object.hasOwn(table, id) ? table[id] : undefined

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { withoutV1, withPath } from './openai-compatible-config.ts'
 import { parseReply } from './parse-reply.ts'
 import { defineRemoteInference } from './remote-inference.ts'
@@ -14,7 +14,7 @@ const info = z.looseObject({
 })
 
 /** `GET /info`: the one model of the server. A classifier or a model of an unknown kind serves no route of Corral's. */
-export function parseInfo(document: unknown): ListedModel[] {
+export function parseInfo(document: unknown): ProviderModel[] {
   const { model_id: id, model_type: kind, max_input_length: length } = parseReply(info, document, 'a description of its model')
   const kinds = typeof kind === 'string' ? [kind] : Object.keys(kind ?? {})
   const type = kinds.includes('embedding') ? 'embedding' : kinds.includes('reranker') ? 'rerank' : undefined

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { invalidRequest } from '../../errors.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { defineRemoteInference, knownEmbeddings } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
 import { parseReply } from './parse-reply.ts'
@@ -24,10 +24,10 @@ const entry = z.looseObject({
 })
 const listing = z.union([z.array(entry), z.looseObject({ data: z.array(entry) }).transform(({ data }) => data)])
 
-const types: Readonly<Record<string, ListedModel['type']>> = { embedding: 'embedding', rerank: 'rerank' }
+const types: Readonly<Record<string, ProviderModel['type']>> = { embedding: 'embedding', rerank: 'rerank' }
 
 /** Together's listing: a bare array whose entries tell their kind. Images, audio and moderation are not served here. */
-export function parseListing(reply: unknown): ListedModel[] {
+export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of models')
     .filter(({ type }) => !type || ['chat', 'language', 'code', 'embedding', 'rerank'].includes(type))
     .map(({ id, type, created, organization, context_length }) => {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { invalidRequest } from '../../errors.ts'
 import { httpUrl, text } from '../config-values.ts'
-import type { ListedModel } from '../provider.ts'
+import type { ProviderModel } from '../provider.ts'
 import { fieldOf } from './caller-credentials.ts'
 import { IamTokens } from './iam-tokens.ts'
 import { withoutEndSlashes } from './openai-compatible-config.ts'
@@ -17,7 +17,7 @@ const spec = z.looseObject({ model_id: z.string(), functions: z.array(z.looseObj
 const listing = z.looseObject({ resources: z.array(spec) })
 
 /** watsonx's foundation models: what each can do is told by its functions. */
-export function parseListing(reply: unknown): ListedModel[] {
+export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of models').resources.map(({ model_id, functions, model_limits }) => {
     const can = new Set(functions?.map(({ id }) => id))
     const { embedding_dimension, max_sequence_length } = model_limits ?? {}
@@ -93,7 +93,7 @@ export const watsonx = defineRemoteInference({
   wrap(provider, { root, fetchJson: ask }) {
     // The specifications are public (a key that was not exchanged for a token would be refused), and tell what each model can do.
     const url = `${root}/foundation_model_specs?version=${version}&limit=200`
-    const list = async (call: Call): Promise<ListedModel[]> => parseListing(await ask({ url, anonymous: true }, call))
+    const list = async (call: Call): Promise<ProviderModel[]> => parseListing(await ask({ url, anonymous: true }, call))
     return {
       ...provider,
       listModels: list,

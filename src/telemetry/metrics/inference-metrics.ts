@@ -117,7 +117,7 @@ export class InferenceMetrics {
   #addCapability(capability: string): ByModel<ClientSeries> {
     const { models } = this.#options
     const added = new ByModel(
-      (provider, upstream) => (models().cataloguedTarget(provider, upstream) === undefined ? undefined : upstream),
+      (provider, upstream) => (models().catalogueIdOfTarget(provider, upstream) === undefined ? undefined : upstream),
       (provider, label) => this.#series(capability, provider, label),
     )
     this.#byCapability.set(capability, added)
@@ -165,6 +165,6 @@ function count(counters: readonly Count[], tokens: number | undefined): void {
   for (const counter of counters) counter.add(tokens)
 }
 
-function chunksOf({ answer }: InferenceFinished): number {
-  return answer && 'frames' in answer && typeof answer.frames === 'number' ? answer.frames : 0
+function chunksOf({ reply }: InferenceFinished): number {
+  return reply && 'frames' in reply && typeof reply.frames === 'number' ? reply.frames : 0
 }

@@ -3,12 +3,12 @@ import { other } from './instruments.ts'
 /** What the catalogue knows of models: only its own names become labels, never a caller's. */
 export interface KnownModels {
   /** The catalogue's id of what a caller calls `told`; undefined: the catalogue has no such model, or several. */
-  catalogued(told: string): string | undefined
+  catalogueIdOf(told: string): string | undefined
   /** The catalogue's id of a provider's model; undefined: it is not known. */
-  cataloguedTarget(providerId: string, upstreamId: string): string | undefined
+  catalogueIdOfTarget(providerId: string, upstreamId: string): string | undefined
 }
 
-export const knowsNothing: KnownModels = { catalogued: () => undefined, cataloguedTarget: () => undefined }
+export const knowsNothing: KnownModels = { catalogueIdOf: () => undefined, catalogueIdOfTarget: () => undefined }
 
 /** Names that are kept with their handles; more are looked up each time. */
 const mostKept = 4_000

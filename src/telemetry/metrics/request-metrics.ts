@@ -150,8 +150,8 @@ export class RequestMetrics {
       }
     }
     return {
-      models: new ByModel((_provider, requested) => models().catalogued(requested), make),
-      targets: new ByModel((provider, upstream) => models().cataloguedTarget(provider, upstream), make),
+      models: new ByModel((_provider, requested) => models().catalogueIdOf(requested), make),
+      targets: new ByModel((provider, upstream) => models().catalogueIdOfTarget(provider, upstream), make),
     }
   }
 }

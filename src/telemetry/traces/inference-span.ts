@@ -51,7 +51,7 @@ export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFact
   }
 }
 
-function answerOf({ answer, streamedContent }: InferenceFinished): unknown {
+function answerOf({ reply: answer, streamedContent }: InferenceFinished): unknown {
   return streamedContent ? streamedContent.answer() : answer instanceof Uint8Array ? parsed(answer) : undefined
 }
 
@@ -122,7 +122,7 @@ function addAsked(attributes: Record<string, AttributeValue>, { asked, streamed 
   if (names.reasoningLevel !== undefined && typeof effort === 'string') attributes[names.reasoningLevel] = shortened(effort, 32)
 }
 
-function addAnswer(attributes: Record<string, AttributeValue>, { answer, capability }: InferenceFinished): void {
+function addAnswer(attributes: Record<string, AttributeValue>, { reply: answer, capability }: InferenceFinished): void {
   const facts = answer instanceof Uint8Array ? readAnswer(answer, capability) : answer
   if (!facts) return
   const { id, model, finishReasons } = facts

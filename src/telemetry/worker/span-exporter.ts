@@ -12,9 +12,9 @@ export interface SpanExporterOptions {
   readonly batchSize: number
   /** Milliseconds that spans wait for others. */
   readonly delay: number
-  /** Milliseconds after the first failure of one in a row; doubles up to `longestRetry`. Default 1 s and 30 s. */
-  readonly firstRetry?: number
-  readonly longestRetry?: number
+  /** Milliseconds after the first failure of one in a row; doubles up to `maxRetryDelay`. Default 1 s and 30 s. */
+  readonly initialRetryDelay?: number
+  readonly maxRetryDelay?: number
   readonly now?: () => number
 }
 
@@ -129,8 +129,8 @@ export class SpanExporter {
 
   /** Between half and all of it, so that many servers do not come back at once. */
   #backoff(): number {
-    const { firstRetry = 1_000, longestRetry = 30_000 } = this.#options
-    return Math.min(firstRetry * 2 ** (this.#failures - 1), longestRetry) * (0.5 + Math.random() / 2)
+    const { initialRetryDelay = 1_000, maxRetryDelay = 30_000 } = this.#options
+    return Math.min(initialRetryDelay * 2 ** (this.#failures - 1), maxRetryDelay) * (0.5 + Math.random() / 2)
   }
 }
 

@@ -93,8 +93,8 @@ test('[TRC-6] an exporter keeps no more than its queue, and sends each span once
     queueSize: 10,
     batchSize: 4,
     delay: 1,
-    firstRetry: 1,
-    longestRetry: 2,
+    initialRetryDelay: 1,
+    maxRetryDelay: 2,
   })
   for (let count = 0; count < 13; count++) exporter.add([span(`${count}`)])
   await until(() => told.some((message) => message.kind === 'failed'))

@@ -130,7 +130,7 @@ test('[TRC-6] whatever an event holds, nothing is thrown', () => {
     fc.property(fc.anything(), fc.anything(), fc.uint8Array(), (error, asked, answer) => {
       const { sink, request, inference, failures } = world()
       sink.inferenceFinished(inference({ error, asked, outcome: 'failed' }))
-      sink.inferenceFinished(inference({ asked, answer }))
+      sink.inferenceFinished(inference({ asked, reply: answer }))
       sink.requestFinished(request({ error, status: 500 }))
       expect(failures.length).toBeLessThanOrEqual(1)
     }),

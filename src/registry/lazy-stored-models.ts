@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { unavailable } from '../errors.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
 
-export interface LaterOptions {
+export interface LazyStoredModelsOptions {
   /** The database's file. As long as there is none, nobody has registered a model. */
   readonly path: string
   readonly open: () => Promise<StoredModels>
@@ -13,30 +13,30 @@ export interface LaterOptions {
 }
 
 /** The start is over by then, and loading what a database takes keeps no port from being listened on. */
-const usualTimes = { start: 20, look: 1_000 }
+const defaultTimes = { start: 20, look: 1_000 }
 
 /**
  * Registered models in a database that nobody asked for: its file in Corral's home is opened soon after the start where it is there, else when
  * the first model is registered, here or by another process. So a server without it starts without loading any of that.
  */
-export function laterStoredModels(options: LaterOptions): StoredModels {
-  return new Later(options)
+export function lazyStoredModels(options: LazyStoredModelsOptions): StoredModels {
+  return new LazyStoredModels(options)
 }
 
-const nothing: StoredIndex = { all: [], named: () => [] }
+const emptyIndex: StoredIndex = { all: [], named: () => [] }
 
-class Later implements StoredModels {
+class LazyStoredModels implements StoredModels {
   readonly ready: Promise<void>
-  readonly #options: LaterOptions
+  readonly #options: LazyStoredModelsOptions
   readonly #timers: ReturnType<typeof setTimeout>[] = []
   #opening: Promise<StoredModels> | undefined
   #opened: StoredModels | undefined
   #isThere: boolean
   #isDisposed = false
 
-  constructor(options: LaterOptions) {
+  constructor(options: LazyStoredModelsOptions) {
     this.#options = options
-    const { start, look } = options.times ?? usualTimes
+    const { start, look } = options.times ?? defaultTimes
     this.#isThere = existsSync(options.path)
     if (!this.#isThere) {
       this.ready = Promise.resolve()
@@ -52,19 +52,19 @@ class Later implements StoredModels {
 
   current(): StoredIndex {
     if (this.#opened) return this.#opened.current()
-    if (!this.#isThere) return nothing
+    if (!this.#isThere) return emptyIndex
     if (!this.#opening) this.#openInBackground()
     throw unavailable('The server has not read the registered models from its database yet.', 1, { code: 'database_unavailable' })
   }
 
-  async create(...wanted: Parameters<StoredModels['create']>): ReturnType<StoredModels['create']> {
+  async create(...input: Parameters<StoredModels['create']>): ReturnType<StoredModels['create']> {
     const stored = await this.#open()
-    return stored.create(...wanted)
+    return stored.create(...input)
   }
 
-  async delete(...wanted: Parameters<StoredModels['delete']>): Promise<void> {
+  async delete(...input: Parameters<StoredModels['delete']>): Promise<void> {
     const stored = await this.#open()
-    return stored.delete(...wanted)
+    return stored.delete(...input)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,10 @@
 import type { RegisteredModel } from '../config/config.ts'
 import type { ModelType } from '../providers/provider.ts'
-import type { KnownBetter } from './offers.ts'
+import type { ModelOverrides } from './catalog-entries.ts'
 import { upstreamOf, type Aliases } from './resolve.ts'
 
 /** What registered models say of models that their provider lists as well. */
-export function whatIsKnownBetter(aliases: Aliases): Map<string, KnownBetter> {
+export function modelOverrides(aliases: Aliases): Map<string, ModelOverrides> {
   const known = new Map<string, Map<string, { type: ModelType; metadata: RegisteredModel['metadata'] }>>()
   for (const { model, providerId } of aliases.all) {
     if (providerId === undefined || model.providerModelId === 'auto') continue

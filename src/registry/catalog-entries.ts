@@ -1,7 +1,7 @@
-import type { ListedModel, ModelType } from '../providers/provider.ts'
+import type { ProviderModel, ModelType } from '../providers/provider.ts'
 
 /** A model as one provider offers it, under its id in the catalogue. */
-export interface Offer {
+export interface CatalogEntry {
   /** `provider_id/model`; the provider's own id where that begins so already. */
   readonly id: string
   readonly providerId: string
@@ -16,20 +16,20 @@ export interface Offer {
 }
 
 /** What is needed of a provider to turn its listing into offers. */
-export interface OfferSource {
+export interface EntrySource {
   readonly id: string
   allows(upstreamId: string): boolean
 }
 
 /** What the operator's configuration knows better than a listing: the type and metadata of a model, by the provider's own id. */
-export type KnownBetter = ReadonlyMap<string, { readonly type: ModelType; readonly metadata: Readonly<Record<string, unknown>> }>
+export type ModelOverrides = ReadonlyMap<string, { readonly type: ModelType; readonly metadata: Readonly<Record<string, unknown>> }>
 
-export interface OfferOptions {
-  readonly source: OfferSource
-  readonly models: readonly ListedModel[]
+export interface EntryOptions {
+  readonly source: EntrySource
+  readonly models: readonly ProviderModel[]
   /** For models whose provider does not say when they were created, Unix seconds. */
   readonly created: number
-  readonly knownBetter?: KnownBetter | undefined
+  readonly overrides?: ModelOverrides | undefined
 }
 
 /** Under which id a provider's model stands in the catalogue, as far as its own id tells. */
@@ -39,59 +39,59 @@ export function catalogueId(providerId: string, upstreamId: string): string {
 }
 
 /** A listing as offers: filtered by `allowed_models`, each upstream id once, each catalogue id once. */
-export function toOffers({ source, models, created, knownBetter }: OfferOptions): Offer[] {
-  const offers = new Map<string, Offer>()
+export function toCatalogEntries({ source, models, created, overrides }: EntryOptions): CatalogEntry[] {
+  const entries = new Map<string, CatalogEntry>()
   const own = new Set(models.map(({ id }) => id))
   const prefix = `${source.id}/`
   for (const model of models) {
-    if (model.id === '' || offers.has(model.id) || !source.allows(model.id)) continue
+    if (model.id === '' || entries.has(model.id) || !source.allows(model.id)) continue
     // Not doubled: Groq's own `groq/compound` stays so. Unless the provider has `compound` as well, which then needs the short form.
     const prefixed = model.id.startsWith(prefix) && model.id !== prefix && !own.has(model.id.slice(prefix.length))
-    const known = knownBetter?.get(model.id)
-    const told = known && known.type !== 'llm'
-    offers.set(model.id, {
+    const known = overrides?.get(model.id)
+    const isExplicit = known && known.type !== 'llm'
+    entries.set(model.id, {
       id: prefixed ? model.id : prefix + model.id,
       providerId: source.id,
       upstreamId: model.id,
-      type: told ? known.type : model.type,
-      typeIsGuess: !told && model.typeIsGuess === true,
+      type: isExplicit ? known.type : model.type,
+      typeIsGuess: !isExplicit && model.typeIsGuess === true,
       metadata: known ? { ...model.metadata, ...known.metadata } : model.metadata,
       created: Number.isFinite(model.created) ? Math.floor(model.created as number) : created,
       ownedBy: model.owned_by ?? source.id,
     })
   }
-  return [...offers.values()]
+  return [...entries.values()]
 }
 
 /** Offers, found by every way that resolution goes. Never changed: a new listing makes a new index. */
-export interface OfferIndex {
-  readonly offers: readonly Offer[]
-  byId(id: string): Offer | undefined
+export interface CatalogIndex {
+  readonly entries: readonly CatalogEntry[]
+  byId(id: string): CatalogEntry | undefined
   /** Every provider's offer whose own id is this. */
-  byUpstreamId(id: string): readonly Offer[]
-  ofProvider(providerId: string, upstreamId: string): Offer | undefined
+  byUpstreamId(id: string): readonly CatalogEntry[]
+  ofProvider(providerId: string, upstreamId: string): CatalogEntry | undefined
   /** A provider's first model of a type, in the provider's order. */
-  firstOf(providerId: string, type: ModelType): Offer | undefined
+  firstOf(providerId: string, type: ModelType): CatalogEntry | undefined
 }
 
 /** Where two providers' catalogue ids are the same, the first one's counts. */
-export function indexOffers(offers: readonly Offer[]): OfferIndex {
-  const byId = new Map<string, Offer>()
-  const byUpstreamId = new Map<string, Offer[]>()
-  const firsts = new Map<string, Offer>()
-  for (const offer of offers) {
-    if (!byId.has(offer.id)) byId.set(offer.id, offer)
-    const alike = byUpstreamId.get(offer.upstreamId)
-    if (alike) alike.push(offer)
-    else byUpstreamId.set(offer.upstreamId, [offer])
-    const first = `${offer.type}:${offer.providerId}`
-    if (!firsts.has(first)) firsts.set(first, offer)
+export function indexEntries(entries: readonly CatalogEntry[]): CatalogIndex {
+  const byId = new Map<string, CatalogEntry>()
+  const byUpstreamId = new Map<string, CatalogEntry[]>()
+  const firsts = new Map<string, CatalogEntry>()
+  for (const entry of entries) {
+    if (!byId.has(entry.id)) byId.set(entry.id, entry)
+    const alike = byUpstreamId.get(entry.upstreamId)
+    if (alike) alike.push(entry)
+    else byUpstreamId.set(entry.upstreamId, [entry])
+    const first = `${entry.type}:${entry.providerId}`
+    if (!firsts.has(first)) firsts.set(first, entry)
   }
   return {
-    offers,
+    entries,
     byId: (id) => byId.get(id),
     byUpstreamId: (id) => byUpstreamId.get(id) ?? [],
-    ofProvider: (providerId, upstreamId) => byUpstreamId.get(upstreamId)?.find((offer) => offer.providerId === providerId),
+    ofProvider: (providerId, upstreamId) => byUpstreamId.get(upstreamId)?.find((entry) => entry.providerId === providerId),
     firstOf: (providerId, type) => firsts.get(`${type}:${providerId}`),
   }
 }

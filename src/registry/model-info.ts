@@ -1,14 +1,14 @@
 import type { Model } from '../schemas/models.ts'
-import type { Offer } from './offers.ts'
+import type { CatalogEntry } from './catalog-entries.ts'
 
 /** With OpenAI's keys and Llama Stack's, old and new, side by side. */
-export function toModel(offer: Offer): Model {
-  const { id, providerId, upstreamId, type, metadata } = offer
+export function toModel(entry: CatalogEntry): Model {
+  const { id, providerId, upstreamId, type, metadata } = entry
   return {
     id,
     object: 'model',
-    created: offer.created,
-    owned_by: offer.ownedBy,
+    created: entry.created,
+    owned_by: entry.ownedBy,
     identifier: id,
     provider_id: providerId,
     provider_resource_id: upstreamId,

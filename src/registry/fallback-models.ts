@@ -1,50 +1,50 @@
 import type { Call } from '../call.ts'
 import { type ApiError, invalidRequest } from '../errors.ts'
-import type { FurtherModelFields, ModelRequest } from '../providers/provider.ts'
+import type { FallbackModelFields, ModelRequest } from '../providers/provider.ts'
 
 /** A model that a request names beside its `model`, and the field that names it. */
-export interface NamedFurther {
+export interface NamedFallback {
   readonly field: string
   /** The provider's own id: it goes to the provider as it stands. */
   readonly id: string
 }
 
 /** Most ids in one field: each is looked up, and judged by the access policy. */
-const maxFurther = 100
+const maxFallbacks = 100
 
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
-export type CheckFurther = (named: NamedFurther, call: Call) => string
+export type CheckFallback = (named: NamedFallback, call: Call) => string
 
 /** Asks a provider's model. */
 export type Invoker = (request: ModelRequest<never>, call: Call) => Promise<never>
 
 /** `invoke`, once every further model of a request was checked. The same function where the provider knows of none. */
-export function checkingFurther(invoke: Invoker, fields: FurtherModelFields | undefined, check: CheckFurther): Invoker {
+export function withFallbackCheck(invoke: Invoker, fields: FallbackModelFields | undefined, check: CheckFallback): Invoker {
   if (!fields) return invoke
-  const all: readonly string[] = [...fields.named, ...fields.opaque]
+  const all: readonly string[] = [...fields.named, ...fields.uncheckable]
   const checked: Invoker = async (request, call) => {
-    const named = furtherModelsIn(request.body, fields)
+    const named = fallbackModelsIn(request.body, fields)
     if (named.length === 0) return invoke(request, call)
-    const further = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
-    return invoke({ ...request, further }, call)
+    const fallbacks = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
+    return invoke({ ...request, fallbacks }, call)
   }
-  const { chosenIn } = fields
+  const { findModelChoice } = fields
   return (request, call) => {
-    const field = chosenIn?.(request.body)
-    if (field !== undefined) return Promise.reject(unchecked(field))
-    return all.some((one) => isGiven(request.body[one])) ? checked(request, call) : invoke(request, call)
+    const field = findModelChoice?.(request.body)
+    if (field !== undefined) return Promise.reject(uncheckableField(field))
+    return all.some((one) => isPresent(request.body[one])) ? checked(request, call) : invoke(request, call)
   }
 }
 
 /** Throws ApiError 400 for fields of which it cannot be told which models they mean. */
-function furtherModelsIn(body: Readonly<Record<string, unknown>>, { named, opaque }: FurtherModelFields): NamedFurther[] {
-  for (const field of opaque) if (isGiven(body[field])) throw unchecked(field)
+function fallbackModelsIn(body: Readonly<Record<string, unknown>>, { named, uncheckable }: FallbackModelFields): NamedFallback[] {
+  for (const field of uncheckable) if (isPresent(body[field])) throw uncheckableField(field)
   return named.flatMap((field) => {
     const value = body[field]
-    if (!isGiven(value)) return []
+    if (!isPresent(value)) return []
     const ids: readonly unknown[] = Array.isArray(value) ? value : [value]
-    if (ids.length > maxFurther) {
-      throw invalidRequest(`'${field}' names ${ids.length} models; the maximum is ${maxFurther}.`, {
+    if (ids.length > maxFallbacks) {
+      throw invalidRequest(`'${field}' names ${ids.length} models; the maximum is ${maxFallbacks}.`, {
         code: 'array_above_max_length',
         param: field,
       })
@@ -56,11 +56,11 @@ function furtherModelsIn(body: Readonly<Record<string, unknown>>, { named, opaqu
   })
 }
 
-function isGiven(value: unknown): boolean {
+function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-function unchecked(field: string): ApiError {
+function uncheckableField(field: string): ApiError {
   return invalidRequest(`'${field}' lets the provider choose another model, which cannot be checked here: leave it out.`, {
     code: 'model_choice_not_allowed',
     param: field,

@@ -2,10 +2,10 @@ import type { Owner } from '../access/policy.ts'
 import type { Principal } from '../call.ts'
 import type { Denial } from '../errors.ts'
 import type { ModelAccess } from './model-access.ts'
-import { hasEmptyPart, seesUnlisted, upstreamOf, type Sight } from './resolve.ts'
-import type { StoredIndex, StoredModel } from './stored-models.ts'
+import { hasEmptyPart, canAccessUnlisted, upstreamOf, type CallerView } from './resolve.ts'
+import type { StoredIndex, StoredAlias } from './stored-models.ts'
 
-export interface SightOptions extends Pick<Sight, 'providers' | 'indices' | 'aliases'> {
+export interface VisibleModelsOptions extends Pick<CallerView, 'providers' | 'indices' | 'aliases'> {
   /** What is registered; undefined where it cannot be known now. */
   readonly registered: StoredIndex | undefined
   readonly access: ModelAccess
@@ -13,17 +13,17 @@ export interface SightOptions extends Pick<Sight, 'providers' | 'indices' | 'ali
 }
 
 /** What one caller can see when it asks, and what was kept from it. */
-export class CallerSight implements Sight {
-  readonly providers: Sight['providers']
-  readonly indices: Sight['indices']
-  readonly aliases: Sight['aliases']
+export class VisibleModels implements CallerView {
+  readonly providers: CallerView['providers']
+  readonly indices: CallerView['indices']
+  readonly aliases: CallerView['aliases']
   /** The first refusal that was met: what the log is told where the caller is told that there is nothing. */
   denial: Denial | undefined
   readonly #registered: StoredIndex | undefined
   readonly #access: ModelAccess
   readonly #principal: Principal | undefined
 
-  constructor({ providers, indices, aliases, registered, access, principal }: SightOptions) {
+  constructor({ providers, indices, aliases, registered, access, principal }: VisibleModelsOptions) {
     this.providers = providers
     this.indices = indices
     this.aliases = aliases
@@ -32,7 +32,7 @@ export class CallerSight implements Sight {
     this.#principal = principal
   }
 
-  sees(id: string, owner?: Owner): boolean {
+  canAccess(id: string, owner?: Owner): boolean {
     const denial = this.#access.denial(this.#principal, id, owner)
     this.denial ??= denial
     return denial === undefined
@@ -42,16 +42,16 @@ export class CallerSight implements Sight {
    * A registered model is no way round the policy: who uses it must be permitted what it stands for as well. (A configured alias is the
    * operator's word.)
    */
-  stored(id: string): readonly StoredModel[] {
-    return this.visible(id).filter((one) => this.seesTarget(one.providerId, upstreamOf(one.model)))
+  stored(id: string): readonly StoredAlias[] {
+    return this.visible(id).filter((one) => this.canAccessTarget(one.providerId, upstreamOf(one.model)))
   }
 
   /** Of that name, the caller's own first, then the eldest: one that somebody registers later changes nothing for those who see an elder one. */
-  visible(id: string): readonly StoredModel[] {
+  visible(id: string): readonly StoredAlias[] {
     const named = this.#registered?.named(id) ?? []
     if (named.length === 0) return named
-    const mine = (one: StoredModel): boolean => one.owner?.id === this.#principal?.id
-    const visible = named.filter((one) => this.sees(one.model.modelId, one.owner))
+    const mine = (one: StoredAlias): boolean => one.owner?.id === this.#principal?.id
+    const visible = named.filter((one) => this.canAccess(one.model.modelId, one.owner))
     return visible.length < 2 ? visible : [...visible.filter(mine), ...visible.filter((one) => !mine(one))]
   }
 
@@ -62,11 +62,11 @@ export class CallerSight implements Sight {
   }
 
   /** Whether the caller may see a provider's model, under the id that it has in the catalogue. */
-  seesTarget(providerId: string, upstreamId: string): boolean {
+  canAccessTarget(providerId: string, upstreamId: string): boolean {
     for (const index of this.indices) {
       const listed = index.ofProvider(providerId, upstreamId)
-      if (listed) return this.sees(listed.id)
+      if (listed) return this.canAccess(listed.id)
     }
-    return !hasEmptyPart(upstreamId) && seesUnlisted(providerId, upstreamId, this)
+    return !hasEmptyPart(upstreamId) && canAccessUnlisted(providerId, upstreamId, this)
   }
 }

@@ -20,9 +20,9 @@ const entry = (id: string, base_url = `${upstream.url}/v1`) => {
   return providerEntry(definition, id, { base_url, api_key: `${id}-key` })
 }
 /** By which fields a provider of this type takes other models, with its root there. */
-function furtherModelsAt(id: string, root: string) {
+function fallbackModelsAt(id: string, root: string) {
   const { definition, config } = entry(id, root)
-  return definition.create(config, { id, egress: undefined as never, log: silentLog }).furtherModels
+  return definition.create(config, { id, egress: undefined as never, log: silentLog }).fallbackModels
 }
 
 beforeAll(async () => {
@@ -120,8 +120,8 @@ describe('models that a request names beside its model', () => {
 
   test('every field of a provider that names models is a governed one', async () => {
     for (const id of ['openrouter', 'groq', 'lmstudio', 'openai']) {
-      const { named = [], opaque = [] } = furtherModelsAt(id, 'http://127.0.0.1/v1') ?? {}
-      for (const field of [...named, ...opaque]) expect(governedFields).toContain(field)
+      const { named = [], uncheckable = [] } = fallbackModelsAt(id, 'http://127.0.0.1/v1') ?? {}
+      for (const field of [...named, ...uncheckable]) expect(governedFields).toContain(field)
     }
   })
 
@@ -129,17 +129,17 @@ describe('models that a request names beside its model', () => {
 
   test.each(speaking)('OpenRouter’s fields count wherever base_url leads to it: remote::%s', (id) => {
     for (const root of ['https://openrouter.ai/api/v1', 'https://EU.OpenRouter.ai./api/v1', 'http://openrouter.ai:8080/']) {
-      const further = furtherModelsAt(id, root)
-      expect(further?.opaque).toEqual(expect.arrayContaining(['route', 'preset', 'context_window_fallbacks']))
-      expect(further?.chosenIn?.({ plugins: [{ id: 'fusion' }] })).toBe('plugins')
-      expect(further?.chosenIn?.({ tools: [{ type: 'openrouter:advisor' }] })).toBe('tools')
-      expect(further?.chosenIn?.({ plugins: [{ id: 'web' }], tools: [{ type: 'function' }] })).toBeUndefined()
+      const fallbacks = fallbackModelsAt(id, root)
+      expect(fallbacks?.uncheckable).toEqual(expect.arrayContaining(['route', 'preset', 'context_window_fallbacks']))
+      expect(fallbacks?.findModelChoice?.({ plugins: [{ id: 'fusion' }] })).toBe('plugins')
+      expect(fallbacks?.findModelChoice?.({ tools: [{ type: 'openrouter:advisor' }] })).toBe('tools')
+      expect(fallbacks?.findModelChoice?.({ plugins: [{ id: 'web' }], tools: [{ type: 'function' }] })).toBeUndefined()
     }
     for (const root of ['https://notopenrouter.ai/v1', 'https://openrouter.ai.example.com/v1', 'https://example.com/openrouter.ai']) {
-      const further = furtherModelsAt(id, root)
-      expect(further?.opaque).not.toContain('route')
-      expect(further?.chosenIn).toBeUndefined()
+      const fallbacks = fallbackModelsAt(id, root)
+      expect(fallbacks?.uncheckable).not.toContain('route')
+      expect(fallbacks?.findModelChoice).toBeUndefined()
     }
-    expect(furtherModelsAt('groq', 'https://openrouter.ai/api/v1')?.opaque).toContain('compound_custom')
+    expect(fallbackModelsAt('groq', 'https://openrouter.ai/api/v1')?.uncheckable).toContain('compound_custom')
   })
 })
