@@ -1,4 +1,5 @@
 import { additions } from './requirements/additions.ts'
+import { architecture } from './requirements/architecture.ts'
 import { auth } from './requirements/auth.ts'
 import { bounds } from './requirements/bounds.ts'
 import { egress } from './requirements/egress.ts'
@@ -44,4 +45,5 @@ export const requirements: Requirements = {
   ...fairness,
   ...processes,
   ...releasedConfigs,
+  ...architecture,
 }

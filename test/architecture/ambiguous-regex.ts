@@ -1,5 +1,5 @@
 import { parseRegex, type CharacterSet, type RegexNode } from '../../src/wire/regex-syntax.ts'
-import type { RegexLiteral } from './regex-literals.ts'
+import type { RegexLiteral } from './source-parts.ts'
 
 /** How the time of a backtracking engine can grow with the length of the text that it fails to match. */
 export type Growth = 'linear' | 'polynomial' | 'exponential'

@@ -1,4 +1,4 @@
-import type { RegexLiteral } from './regex-literals.ts'
+import type { RegexLiteral } from './source-parts.ts'
 
 const endSlashes = String.raw`\/+$`
 const theOperators = "the operator's own text"

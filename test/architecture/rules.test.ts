@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { boundedRegexes } from './bounded-regex.ts'
 import { growthOf } from './ambiguous-regex.ts'
-import { regexLiterals } from './regex-literals.ts'
+import { regexLiterals } from './source-parts.ts'
 import { rules } from './rules.ts'
 import { codeOnly, shipped, sourceFile, sources } from './source.ts'
 

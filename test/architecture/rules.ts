@@ -1,6 +1,6 @@
 import { growthOf } from './ambiguous-regex.ts'
 import { isBounded } from './bounded-regex.ts'
-import { regexLiterals } from './regex-literals.ts'
+import { regexLiterals } from './source-parts.ts'
 import { codeOnly, withoutComments, type SourceFile } from './source.ts'
 
 /** A rule of the house that a file can break. */

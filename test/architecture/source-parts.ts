@@ -1,4 +1,4 @@
-/** A regular expression as it stands in a source file. */
+/** A regular expression of a source file. */
 export interface RegexLiteral {
   readonly source: string
   readonly flags: string
@@ -8,14 +8,35 @@ export interface RegexLiteral {
 const beforeRegex = /[([{,;:=!&|?+\-*%<>~^\n]/
 const wordsBefore = /\b(?:return|typeof|case|of|in|await|yield|else|do)$/
 
-/** Every regular expression literal of a TypeScript file, comments, texts and templates left out. */
-export function regexLiterals(text: string): RegexLiteral[] {
+/** A string literal, or one piece of a template between its expressions. */
+export interface StringLiteral {
+  readonly text: string
+  /** The end of the code before it, where other strings are empty. */
+  readonly before: string
+}
+
+/** A TypeScript file without comments, in its parts. */
+export interface SourceParts {
+  /** The code, with `''` for each string or piece of a template, and nothing for regular expressions. */
+  readonly code: string
+  readonly strings: readonly StringLiteral[]
+  readonly regexes: readonly RegexLiteral[]
+}
+
+/** Every regular expression literal of a TypeScript file, except in comments and strings. */
+export function regexLiterals(text: string): readonly RegexLiteral[] {
+  return sourceParts(text).regexes
+}
+
+export function sourceParts(text: string): SourceParts {
   return new Scanner(text).scan()
 }
 
 class Scanner {
   readonly #text: string
-  readonly #found: RegexLiteral[] = []
+  readonly #regexes: RegexLiteral[] = []
+  readonly #strings: StringLiteral[] = []
+  readonly #pieces: string[] = []
   #at = 0
   /** The code so far on this line, or before it, without blanks at its end. */
   #before = '\n'
@@ -24,9 +45,9 @@ class Scanner {
     this.#text = text
   }
 
-  scan(): RegexLiteral[] {
+  scan(): SourceParts {
     this.#code(() => false)
-    return this.#found
+    return { code: this.#pieces.join(''), strings: this.#strings, regexes: this.#regexes }
   }
 
   /** Reads code until `ends` says so, or the end. */
@@ -45,9 +66,15 @@ class Scanner {
       else {
         if (/\S/.test(character)) this.#before = (this.#before + character).slice(-12)
         else if (!/\s$/.test(this.#before)) this.#before += ' '
+        this.#pieces.push(character)
         this.#at += 1
       }
     }
+  }
+
+  #string(begin: number, end: number): void {
+    this.#strings.push({ text: this.#text.slice(begin, end), before: this.#pieces.slice(-80).join('') })
+    this.#pieces.push("''")
   }
 
   #mayBegin(): boolean {
@@ -61,22 +88,30 @@ class Scanner {
   }
 
   #quoted(quote: string): void {
+    const begin = this.#at + 1
     for (this.#at += 1; this.#at < this.#text.length && this.#text[this.#at] !== quote; this.#at += 1)
       if (this.#text[this.#at] === '\\') this.#at += 1
+    this.#string(begin, this.#at)
     this.#at += 1
     this.#before = 'x'
   }
 
   #template(): void {
+    let begin = this.#at + 1
     for (this.#at += 1; this.#at < this.#text.length && this.#text[this.#at] !== '`';) {
       if (this.#text[this.#at] === '\\') this.#at += 2
       else if (this.#text.startsWith('${', this.#at)) {
+        this.#string(begin, this.#at)
         this.#at += 2
         this.#before = '{'
+        this.#pieces.push(' ')
         this.#code((character) => character === '}')
+        this.#pieces.push(' ')
         this.#at += 1
+        begin = this.#at
       } else this.#at += 1
     }
+    this.#string(begin, this.#at)
     this.#at += 1
     this.#before = 'x'
   }
@@ -95,6 +130,7 @@ class Scanner {
     const flags = /^[a-z]*/.exec(this.#text.slice(this.#at + 1, this.#at + 10))![0]
     this.#at += 1 + flags.length
     this.#before = 'x'
-    this.#found.push({ source, flags })
+    this.#pieces.push(' ')
+    this.#regexes.push({ source, flags })
   }
 }

@@ -1,0 +1,15 @@
+import type { Requirements } from './requirement.ts'
+
+/** Rules for the source code itself. */
+export const architecture: Requirements = {
+  'ARC-1': {
+    source: 'docs/glossary.md',
+    when: 'an identifier, message, help text, test title or page title is written',
+    observed: 'it has no word of the rejected list, except where the list of exceptions, which only shrinks, counts it',
+  },
+  'ARC-2': {
+    source: 'design §3',
+    when: 'a type is declared in src/',
+    observed: 'no other file declares one of the same name, except where the list of exceptions, which only shrinks, counts it',
+  },
+}
