@@ -12,16 +12,16 @@ import { findRoute } from './http/middleware/find-route.ts'
 import { hostCheck, validHost } from './http/middleware/host-check.ts'
 import { compose, type Middleware } from './http/middleware/middleware.ts'
 import { originCheck } from './http/middleware/origin-check.ts'
-import { olderClients } from './http/middleware/older-clients.ts'
+import { legacyClients } from './http/middleware/legacy-clients.ts'
 import { providerData } from './http/middleware/provider-data.ts'
 import { requestQuota } from './http/middleware/request-quota.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { allowedApis, routePolicy } from './http/middleware/route-policy.ts'
-import { runningLimit } from './http/middleware/running-limit.ts'
-import { RunningRequests, settle } from './http/middleware/settle.ts'
+import { activeRequestLimit } from './http/middleware/active-request-limit.ts'
+import { ActiveRequests, requestLifecycle } from './http/middleware/request-lifecycle.ts'
 import { strictTransport } from './http/middleware/strict-transport.ts'
 import { trace } from './http/middleware/trace.ts'
-import { findRoutes, mount } from './http/mount.ts'
+import { createRouteFinder, mount } from './http/mount.ts'
 import type { Services } from './services.ts'
 
 /** The whole server as a function; needs no port. */
@@ -29,9 +29,9 @@ export interface App {
   /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
   readonly fetch: (request: Request, connections?: Connections) => Promise<Response>
   /** Requests that are not over, streams included. */
-  readonly running: number
+  readonly activeRequests: number
   /** From now on every answer asks its caller to close the connection. */
-  lastAnswers(): void
+  closeConnections(): void
   /** Gives up on requests whose body is not there yet: they answer with `reason`. */
   abortUploads(reason: ApiError): void
   /** Gives up on what still runs: it answers with `reason`, or ends its stream with it. */
@@ -42,18 +42,18 @@ export interface App {
 export function createApp(services: Services): App {
   const { config, events, authentication, governance } = services
   const { server } = config
-  const find = findRoutes(routes)
-  const running = new RunningRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
+  const finder = createRouteFinder(routes)
+  const active = new ActiveRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   const layers = [
     requestId(),
     strictTransport(server),
     trace(services.traceContexts),
-    findRoute(find),
+    findRoute(finder),
     validHost(),
     clientAddress(server.trustedProxies),
     // The access line, the spans and the headers that a layer asks for are `settle`'s, around all of these.
     cors(server.cors),
-    runningLimit(server.maxRunningRequests, () => running.count),
+    activeRequestLimit(server.maxRunningRequests, () => active.count),
     hostCheck(server),
     originCheck(server.cors),
     bodyLimits(server.maxBodyBytes),
@@ -64,29 +64,29 @@ export function createApp(services: Services): App {
     requestQuota(governance),
     providerData(),
     clientVersion(server.clientVersions),
-    olderClients(),
+    legacyClients(),
   ].filter((layer): layer is Middleware => layer !== undefined)
 
-  services.metrics?.observe('http.server.active_requests', () => [{ labels: [server.tls ? 'https' : 'http'], value: running.count }])
-  services.metrics?.observe('corral.streams.open', () => [{ labels: [], value: running.streams }])
-  let last = false
-  const route = mount(routes, services, { find, maxBodyBytes: server.maxBodyBytes, maxJsonMembers: server.maxJsonMembers })
-  const handle = settle(compose(layers, route), {
+  services.metrics?.observe('http.server.active_requests', () => [{ labels: [server.tls ? 'https' : 'http'], value: active.count }])
+  services.metrics?.observe('corral.streams.open', () => [{ labels: [], value: active.streams }])
+  let draining = false
+  const route = mount(routes, services, { find: finder, maxBodyBytes: server.maxBodyBytes, maxJsonMembers: server.maxJsonMembers })
+  const handle = requestLifecycle(compose(layers, route), {
     events,
-    running,
+    active,
     bodies: new BodyBudget(server.maxBufferedBodyBytes),
-    stopping: () => last,
+    stopping: () => draining,
   })
   return {
     fetch: (request, connections) => handle(request, new RequestContext(request, connections)),
-    get running() {
-      return running.count
+    get activeRequests() {
+      return active.count
     },
-    lastAnswers() {
-      last = true
+    closeConnections() {
+      draining = true
     },
-    abortUploads: (reason) => running.abortUploads(reason),
-    abort: (reason) => running.abort(reason),
+    abortUploads: (reason) => active.abortUploads(reason),
+    abort: (reason) => active.abort(reason),
   }
 }
 

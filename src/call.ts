@@ -50,7 +50,7 @@ export type ProviderData = Readonly<Record<string, unknown>>
  * What becomes known of a request on its way, for its line in the log (and its metrics): filled by whoever learns it, read once it is over.
  * All of it may stay absent.
  */
-export interface RequestNotes {
+export interface RequestRecord {
   /** The route's path as it was defined, e.g. `/v1/models/{model_id}`; set by the mount. */
   route?: string
   /** The model as the caller named it. */
@@ -62,7 +62,7 @@ export interface RequestNotes {
   /** Of the body, unpacked; absent where none was read. */
   requestBytes?: number | undefined
   /** Of a model's answer, or of its frames in a stream without heartbeats and errors; absent for other answers. */
-  answerBytes?: number | undefined
+  responseBytes?: number | undefined
   inputTokens?: number
   outputTokens?: number
   /** Billionths of a US dollar, once priced. */
@@ -72,15 +72,15 @@ export interface RequestNotes {
   /** What failed after the head of the answer was on its way: the caller got it as an event. */
   failure?: unknown
   /** The JSON of the body, of a request that was answered with an error. */
-  asked?: unknown
+  failedBody?: unknown
   /** Headers of the answer, names and values in turn; they reach the caller as long as its head is not sent. */
-  readonly answerHeaders?: string[]
+  readonly responseHeaders?: string[]
   /** Set by whoever answers with a stream that outlives the handler: the request is over when `over` is called, not when its head is sent. */
   streaming?: boolean
   /** The caller does not read: its connection is closed without waiting until it does. */
   closesConnection?: boolean
   /** Set by the server; to be called once by whoever set `streaming`, however the stream ended. Further calls do nothing. */
-  over?(): void
+  complete?(): void
 }
 
 /** Where a request stands in a trace: ids alone; spans are made of what is known at its end. */
@@ -107,7 +107,7 @@ export interface CallTrace {
  * As much of an AbortSignal as it takes to be told of an abort. Every AbortSignal is one. Each listener is told once, one after the other, and must not
  * throw: those after it would not be told.
  */
-export interface AbortNotice {
+export interface AbortListenable {
   readonly aborted: boolean
   readonly reason: unknown
   throwIfAborted(): void
@@ -127,7 +127,7 @@ export interface Call {
    * Tells the same, at a fraction of what a signal costs to make: for what comes with every request, and only listens. It counts more than `signal`
    * where both are there: whoever replaces `signal` replaces this as well, by another or by `undefined`.
    */
-  readonly abortNotice?: AbortNotice | undefined
+  readonly abortListenable?: AbortListenable | undefined
   /** Absent when no authentication is configured. */
   readonly principal?: Principal | undefined
   /** The caller's IP address: the connection's, or what configured trusted proxies say. Absent where there is no connection. */
@@ -137,7 +137,7 @@ export interface Call {
   /** Absent for work that no request asked for. */
   readonly trace?: CallTrace | undefined
   /** Absent for work that no request asked for. */
-  readonly notes?: RequestNotes | undefined
+  readonly record?: RequestRecord | undefined
 }
 
 /** The call under which the server's own work (listing models, health checks) runs. */

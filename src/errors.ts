@@ -59,7 +59,7 @@ export class ApiError extends Error {
   readonly denial: Denial | undefined
 
   constructor(type: ErrorType | (string & {}), message: string, detail: ErrorDetail = {}) {
-    super(withoutTokens(message), { cause: detail.cause })
+    super(maskApiKeys(message), { cause: detail.cause })
     this.name = 'ApiError'
     this.type = type
     this.status = detail.status ?? (Object.hasOwn(errorStatus, type) ? errorStatus[type as ErrorType] : 500)
@@ -72,26 +72,26 @@ export class ApiError extends Error {
 }
 
 /** Characters of a caller's own text that a message repeats. */
-const longestRepeated = 200
+const maxQuotedLength = 200
 
 /** Beyond what is shown of a text, characters that are looked at: a token at the cut is masked whole. */
-const longestToken = 128
+const maxTokenLength = 128
 
 /**
  * A text as it may stand in a message or a log line, API keys of ours masked: whole, or cut after `most` characters. What callers send may be
  * megabytes long.
  */
-export function shortened(text: string, most = longestRepeated): string {
-  if (text.length <= most) return withoutTokens(text)
-  const masked = withoutTokens(text.slice(0, most + longestToken))
-  return masked.length > most ? `${masked.slice(0, most)}…` : `${masked}…`
+export function shortened(text: string, maxLength = maxQuotedLength): string {
+  if (text.length <= maxLength) return maskApiKeys(text)
+  const masked = maskApiKeys(text.slice(0, maxLength + maxTokenLength))
+  return masked.length > maxLength ? `${masked.slice(0, maxLength)}…` : `${masked}…`
 }
 
 /** Also as URLs spell the underscore. Shorter ones hold nothing of the secret. */
 const tokens = /crl(?:_|%5f)[0-9a-z_%]{8,}/gi
 
 /** A text in which API keys of ours (`crl_…`) are masked: callers put them where an id belongs, and messages and log lines repeat that. */
-export function withoutTokens(text: string): string {
+export function maskApiKeys(text: string): string {
   return text.includes('crl') || text.includes('CRL') ? text.replaceAll(tokens, 'crl_***') : text
 }
 

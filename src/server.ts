@@ -55,9 +55,9 @@ export interface RunningServer extends AsyncDisposable {
 
 /** Builds the services of a configuration and serves them. Throws StartError; installs no signal handlers (`serve` in supervisor.ts does). */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
-  refuseToBeOpen(config)
+  assertNotOpen(config)
   const tls = await readTls(config.server)
-  const services = await buildOrExplain(config, options)
+  const services = await buildServicesOrExplain(config, options)
   try {
     // Nothing between here and `bind` waits: a port never opens after the signal.
     options.signal?.throwIfAborted()
@@ -82,7 +82,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   }
 }
 
-async function buildOrExplain(config: Config, { log, name }: StartOptions): Promise<Services> {
+async function buildServicesOrExplain(config: Config, { log, name }: StartOptions): Promise<Services> {
   try {
     return await buildServices(config, { ...(log && { log }), ...(name !== undefined && { name }) })
   } catch (error) {
@@ -93,7 +93,7 @@ async function buildOrExplain(config: Config, { log, name }: StartOptions): Prom
 }
 
 /** Who listens for others without authentication must say that it is meant. */
-function refuseToBeOpen({ auth, server: { host, allowUnauthenticated } }: Config): void {
+function assertNotOpen({ auth, server: { host, allowUnauthenticated } }: Config): void {
   if (auth || isLoopback(host) || allowUnauthenticated) return
   throw new StartError(
     `server.host is '${host}', where others reach this server, and no authentication is configured.`,
@@ -139,11 +139,11 @@ export function listenOrExplain(options: ListenOptions): Listener {
   try {
     return listen(options)
   } catch (error) {
-    throw explained(error, options)
+    throw toStartError(error, options)
   }
 }
 
-function explained(error: unknown, { port, hostname, tls }: ListenOptions): unknown {
+function toStartError(error: unknown, { port, hostname, tls }: ListenOptions): unknown {
   if (!isSystemError(error)) return error
   switch (error.code) {
     case 'EADDRINUSE':
@@ -175,39 +175,39 @@ function isSystemError(error: unknown): error is Error & { code: string } {
 }
 
 /** Seconds that aborted requests get to send their last event, and services to close. */
-const lastMoments = 3
+const abortGrace = 3
 
 async function drain(parts: { services: Services; app: App; listeners: readonly Listener[] }, how: DrainOptions): Promise<number> {
   const { services, app, listeners } = parts
   const { server } = services.config
   const limit = how.limit ?? server.drainTimeout
   services.readiness.block('draining')
-  app.lastAnswers()
-  services.events.draining(how.why, app.running, limit)
+  app.closeConnections()
+  services.events.draining(how.why, app.activeRequests, limit)
   await sleep(how.grace ?? server.drainGrace ?? 1)
 
   const reason = new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' })
-  const finished = allAnswered(app, listeners)
+  const finished = allComplete(app, listeners)
   // Nobody knows when the rest of it will come, and nothing has been done for it.
   app.abortUploads(reason)
   let aborted = 0
   if (!(await within(limit, finished))) {
-    aborted = app.running
+    aborted = app.activeRequests
     app.abort(reason)
-    await within(lastMoments, finished)
+    await within(abortGrace, finished)
   }
   await Promise.all(listeners.map((listener) => listener.stop()))
   services.events.drained(aborted)
-  await within(lastMoments, services[Symbol.asyncDispose]())
+  await within(abortGrace, services[Symbol.asyncDispose]())
   return aborted
 }
 
 /** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
-async function allAnswered(app: App, listeners: readonly Listener[]): Promise<void> {
+async function allComplete(app: App, listeners: readonly Listener[]): Promise<void> {
   const closed = Promise.all(listeners.map((listener) => listener.finish()))
   for (let quiet = 0; quiet < 3;) {
     if (await within(0.05, closed)) return
-    quiet = app.running === 0 && listeners.every(({ running }) => running === 0) ? quiet + 1 : 0
+    quiet = app.activeRequests === 0 && listeners.every(({ running }) => running === 0) ? quiet + 1 : 0
   }
 }
 

@@ -43,13 +43,13 @@ export async function toResponse(pending: Promise<Reply>, call: Call, options: R
 /** `times.headTimeout`: what is left of it. */
 function respond(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
   if (reply.kind === 'stream') return respondWithStream(reply.frames, call, times)
-  if (call.notes) call.notes.answerBytes = reply.bytes.length
+  if (call.record) call.record.responseBytes = reply.bytes.length
   return new Response(reply.bytes as BodyInit, { headers: { 'content-type': 'application/json' } })
 }
 
 function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes | undefined): Response {
-  const { notes, signal, requestId } = call
-  if (notes) notes.streaming = true
+  const { record, signal, requestId } = call
+  if (record) record.streaming = true
   return sseResponse(frames, {
     requestId,
     traceId: call.trace?.traceId,
@@ -59,11 +59,11 @@ function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: 
     headTimeout: times?.headTimeout,
     ticker: times?.ticker,
     onEnd(failure, bytes) {
-      if (!notes) return
-      notes.answerBytes = bytes
-      notes.closesConnection = failure instanceof ApiError && failure.code === responseNotRead
-      if (failure !== undefined) notes.failure = failure
-      notes.over?.()
+      if (!record) return
+      record.responseBytes = bytes
+      record.closesConnection = failure instanceof ApiError && failure.code === responseNotRead
+      if (failure !== undefined) record.failure = failure
+      record.complete?.()
     },
   })
 }

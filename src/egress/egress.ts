@@ -1,4 +1,4 @@
-import type { AbortNotice } from '../call.ts'
+import type { AbortListenable } from '../call.ts'
 import { createAllowList, createDenyList } from './allow-list.ts'
 import { requestForCaller } from './caller-request.ts'
 import { CallerUrl } from './caller-url.ts'
@@ -33,7 +33,7 @@ export interface EgressRequest {
   /** Bytes are not copied: they must not be changed until the head of the answer is there, or the request has failed. */
   body?: Uint8Array | string
   /** Ends the request at any time, the reading of its answer included. */
-  signal: AbortNotice
+  signal: AbortListenable
   /** Absent: the defaults. Treated as unchanging: hand in the same object every time. */
   network?: NetworkOptions | undefined
 }

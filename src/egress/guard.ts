@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import type { AbortNotice } from '../call.ts'
+import type { AbortListenable } from '../call.ts'
 import { ApiError, shortened } from '../errors.ts'
 import { type IpAddress, parseAddress, whyNotPublic, unmapped } from './address.ts'
 import type { HostList } from './allow-list.ts'
@@ -17,7 +17,7 @@ export interface GuardOptions {
 }
 
 export interface AdmitOptions {
-  readonly signal: AbortNotice
+  readonly signal: AbortListenable
   /** Milliseconds for the resolver. */
   readonly timeout: number
 }

@@ -3,29 +3,29 @@ import { unavailable } from '../errors.ts'
 /** Counts the bytes of the request bodies that all running requests hold in memory, decompressed. */
 export class BodyBudget {
   readonly limit: number
-  #held = 0
+  #used = 0
 
   /** `limit`: bytes. */
   constructor(limit: number) {
     this.limit = limit
   }
 
-  get held(): number {
-    return this.#held
+  get used(): number {
+    return this.#used
   }
 
   /** Throws ApiError 503 when these bytes do not fit; then nothing is counted. */
-  take(bytes: number): void {
-    if (this.#held + bytes > this.limit) {
+  reserve(bytes: number): void {
+    if (this.#used + bytes > this.limit) {
       throw unavailable('The request bodies that this server is processing fill the memory set aside for them. Try again.', 1, {
         code: 'too_many_request_bytes',
         headers: { connection: 'close' },
       })
     }
-    this.#held += bytes
+    this.#used += bytes
   }
 
   release(bytes: number): void {
-    this.#held -= bytes
+    this.#used -= bytes
   }
 }

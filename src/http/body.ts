@@ -1,8 +1,8 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import { refuseOtherReadings } from './governed-fields.ts'
-import { refuseLargeFields } from './large-fields.ts'
+import { rejectAmbiguousFields } from './governed-fields.ts'
+import { rejectLargeFields } from './large-fields.ts'
 import { outlineOf } from '../wire/json-outline.ts'
-import { refuseRepeatedMembers } from './repeated-members.ts'
+import { rejectRepeatedMembers } from './repeated-members.ts'
 
 /** Largest request body in bytes, unless a route or the server says otherwise. */
 export const defaultMaxBodyBytes = 32 * 1024 * 1024
@@ -27,32 +27,32 @@ export interface JsonBody {
 }
 
 /** Watches over a body that comes in, so that a caller who stops sending is not waited for. */
-export interface UploadWatch {
+export interface UploadObserver {
   /** `giveUp` ends the wait with an error. */
-  uploadBegins(giveUp: (reason: Error) => void): void
+  uploadStarted(giveUp: (reason: Error) => void): void
   /** Some of it came. */
-  uploadMoves(): void
-  uploadEnds(): void
+  uploadProgressed(): void
+  uploadFinished(): void
   /** So many more bytes of the body are held in memory until the request is over. Throws ApiError 503 when all requests hold too many. */
-  holds(bytes: number): void
+  reserveBytes(bytes: number): void
 }
 
 /** Reads a JSON body. Throws ApiError 400, 413, 415, and the error with which the watch gives up. */
-export async function readJsonBody(request: Request, limits: BodyLimits, watch?: UploadWatch): Promise<JsonBody> {
+export async function readJsonBody(request: Request, limits: BodyLimits, observer?: UploadObserver): Promise<JsonBody> {
   checkContentType(request.headers)
   try {
-    const bytes = withoutByteOrderMark(await (watch ? readWatched(request, limits.bytes, watch) : readBytes(request, limits.bytes)))
+    const bytes = withoutByteOrderMark(await (observer ? readObserved(request, limits.bytes, observer) : readBytes(request, limits.bytes)))
     return { value: parseJson(bytes, limits.members), bytes }
   } finally {
-    watch?.uploadEnds()
+    observer?.uploadFinished()
   }
 }
 
 /** What is left of the reading when it is given up ends with the connection. */
-function readWatched(request: Request, limit: number, watch: UploadWatch): Promise<Uint8Array> {
+function readObserved(request: Request, limit: number, observer: UploadObserver): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    watch.uploadBegins(reject)
-    readBytes(request, limit, watch).then(resolve, reject)
+    observer.uploadStarted(reject)
+    readBytes(request, limit, observer).then(resolve, reject)
   })
 }
 
@@ -64,17 +64,17 @@ function checkContentType(headers: Headers): void {
   const header = headers.get('content-type')
   if (header === 'application/json') return
   if (header === null) {
-    if (headers.has('origin') || headers.has('sec-fetch-site')) throw notJson('a body without content-type')
+    if (headers.has('origin') || headers.has('sec-fetch-site')) throw unsupportedMediaType('a body without content-type')
     return
   }
   const [type = '', ...parameters] = header.toLowerCase().split(';')
   const charset = parameters.map((parameter) => parameter.trim().match(/^charset="?([^"]*)"?$/)?.[1]).find((name) => name !== undefined)
   const isJson = /^\s*(application\/([\w.-]+\+)?json|text\/json)\s*$/.test(type)
   if (isJson && (charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii')) return
-  throw notJson(`'${shortened(header, 100)}'`)
+  throw unsupportedMediaType(`'${shortened(header, 100)}'`)
 }
 
-function notJson(given: string): ApiError {
+function unsupportedMediaType(given: string): ApiError {
   return invalidRequest(`The request body must be JSON in UTF-8 (content-type: application/json), not ${given}.`, {
     status: 415,
     code: 'unsupported_media_type',
@@ -83,37 +83,37 @@ function notJson(given: string): ApiError {
 }
 
 /** Bytes up to which a body is awaited as a whole, which is cheaper: it then has to be there within the time in which any byte has to come. */
-const readAsWhole = 262_144
+const maxWholeRead = 262_144
 
 /**
  * Refuses a body by what its headers say, before any of it is read: an encoding that is not known (throws 415), a length above the limit
  * (rejects with 413). Undefined where there is nothing against it.
  */
-export function refuseUnreadable(request: Request, limit: number): Promise<never> | undefined {
+export function rejectUnreadable(request: Request, limit: number): Promise<never> | undefined {
   const encoding = request.headers.get('content-encoding')
   if (encoding !== null && encoding !== 'identity') decoderOf(encoding)
   const length = request.headers.get('content-length')
-  return length !== null && Number(length) > limit ? refuseTooLarge(request, limit) : undefined
+  return length !== null && Number(length) > limit ? rejectTooLarge(request, limit) : undefined
 }
 
-async function refuseTooLarge(request: Request, limit: number): Promise<never> {
-  if (request.body) await linger(request.body.getReader())
+async function rejectTooLarge(request: Request, limit: number): Promise<never> {
+  if (request.body) await discardRemainder(request.body.getReader())
   throw tooLarge(limit)
 }
 
-async function readBytes(request: Request, limit: number, watch?: UploadWatch): Promise<Uint8Array> {
+async function readBytes(request: Request, limit: number, observer?: UploadObserver): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding')
   const length = request.headers.get('content-length')
-  if (length !== null && Number(length) > limit) await refuseTooLarge(request, limit)
+  if (length !== null && Number(length) > limit) await rejectTooLarge(request, limit)
   try {
     if (encoding !== null && encoding !== 'identity')
-      return await readUpTo(limit, decompressed(request.body, encoding), { letGo: (reader) => reader.cancel(), watch })
+      return await readUpTo(limit, decompressed(request.body, encoding), { discard: (reader) => reader.cancel(), observer })
     // The server holds the caller to the length it announced.
-    if (length !== null && (!watch || Number(length) <= readAsWhole)) {
-      watch?.holds(Number(length))
+    if (length !== null && (!observer || Number(length) <= maxWholeRead)) {
+      observer?.reserveBytes(Number(length))
       return Buffer.from(await request.arrayBuffer())
     }
-    return await readUpTo(limit, request.body, { letGo: linger, watch })
+    return await readUpTo(limit, request.body, { discard: discardRemainder, observer })
   } catch (error) {
     if (error instanceof ApiError) throw error
     const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${shortened(encoding, 40)}'.`
@@ -140,15 +140,15 @@ function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string)
   return body && body.pipeThrough(decoder)
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>
+type BodyReader = ReadableStreamDefaultReader<Uint8Array>
 
-interface Reading {
+interface ReadOptions {
   /** Gets the reader of a body that is too large. */
-  letGo: (reader: Reader) => Promise<void>
-  watch: UploadWatch | undefined
+  discard: (reader: BodyReader) => Promise<void>
+  observer: UploadObserver | undefined
 }
 
-async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, { letGo, watch }: Reading): Promise<Uint8Array> {
+async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, { discard, observer }: ReadOptions): Promise<Uint8Array> {
   if (!body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -156,15 +156,15 @@ async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, 
   for (;;) {
     const { done, value } = await reader.read()
     if (done) break
-    watch?.uploadMoves()
+    observer?.uploadProgressed()
     size += value.length
     chunks.push(value)
     try {
       if (size > limit) throw tooLarge(limit)
-      watch?.holds(value.length)
+      observer?.reserveBytes(value.length)
     } catch (error) {
       chunks.length = 0
-      await letGo(reader)
+      await discard(reader)
       throw error
     }
   }
@@ -180,18 +180,18 @@ async function readUpTo(limit: number, body: ReadableStream<Uint8Array> | null, 
 }
 
 /** How much more of a body that is refused is taken in and thrown away, in bytes and milliseconds. */
-const lingering = { bytes: 128 * 1024 * 1024, time: 5_000 }
+const discardLimits = { bytes: 128 * 1024 * 1024, time: 5_000 }
 
 /**
  * Most clients send everything before they read, and see a broken pipe instead of the 413 when the connection is closed on them:
  * so the rest is taken in for a while and dropped.
  */
-async function linger(reader: Reader): Promise<void> {
+async function discardRemainder(reader: BodyReader): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<{ done: true; value?: undefined }>()
-  const timer = setTimeout(resolve, lingering.time, { done: true })
+  const timer = setTimeout(resolve, discardLimits.time, { done: true })
   try {
     let taken = 0
-    while (taken < lingering.bytes) {
+    while (taken < discardLimits.bytes) {
       const { done, value } = await Promise.race([reader.read(), late])
       if (done) return
       taken += value.length
@@ -237,13 +237,13 @@ function parseJson(bytes: Uint8Array, maxMembers: number): unknown {
   }
   let value: unknown
   try {
-    refuseLargeFields(bytes, outline.top)
+    rejectLargeFields(bytes, outline.top)
     value = JSON.parse(text)
   } catch (error) {
     if (error instanceof ApiError) throw error
     throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
   }
-  refuseOtherReadings(bytes, outline.top)
-  refuseRepeatedMembers(value, bytes, outline)
+  rejectAmbiguousFields(bytes, outline.top)
+  rejectRepeatedMembers(value, bytes, outline)
   return value
 }

@@ -7,13 +7,13 @@ export function toErrorBody(error: ApiError): object {
 }
 
 /** The longest wait that a client's own retry is allowed to sleep for, in seconds. */
-const longestPoliteWait = 60
+const maxClientRetryWait = 60
 
 /** The whole answer to a failed request. */
 export function toErrorResponse(error: ApiError): Response {
   const headers = new Headers({ 'content-type': 'application/json', ...error.headers })
   if (error.provider) headers.set('x-corral-error-source', 'provider')
-  if (error.status === 409 || Number(headers.get('retry-after')) > longestPoliteWait) headers.set('x-should-retry', 'false')
+  if (error.status === 409 || Number(headers.get('retry-after')) > maxClientRetryWait) headers.set('x-should-retry', 'false')
   return new Response(JSON.stringify(toErrorBody(error)), { status: error.status, headers })
 }
 

@@ -54,7 +54,7 @@ const exact: ReadonlySet<string> = new Set(governedFields)
 const byFolded: ReadonlyMap<string, string> = new Map(governedFields.map((name) => [folded(name), name]))
 
 /** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */
-const beginsNone: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
+const cannotBegin: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
   const character = String.fromCharCode(byte)
   return /^[a-z0-9]$/i.test(character) && !governedFields.some((name) => name.startsWith(character.toLowerCase())) ? 1 : 0
 })
@@ -63,12 +63,12 @@ const beginsNone: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
  * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `members`: where its own members
  * stand in the valid JSON `bytes`. Throws ApiError 400.
  */
-export function refuseOtherReadings(bytes: Uint8Array, members: Members): void {
+export function rejectAmbiguousFields(bytes: Uint8Array, members: Members): void {
   const seen: string[] = []
   for (let member = 0; member < members.count; member++) {
     const start = members.at[member * 4] as number
     const end = members.at[member * 4 + 1] as number
-    if (end === start || beginsNone[bytes[start] as number] === 1) continue
+    if (end === start || cannotBegin[bytes[start] as number] === 1) continue
     const key = decoded(bytes, start, end)
     if (exact.has(key)) {
       if (seen.includes(key)) throw ambiguous(key, `The field '${key}' stands more than once in the request body.`)
@@ -84,7 +84,7 @@ export function refuseOtherReadings(bytes: Uint8Array, members: Members): void {
 
 /** The governed field whose name stands there in valid JSON, quotes left out; undefined for every other name. */
 export function governedFieldAt(bytes: Uint8Array, start: number, end: number): string | undefined {
-  if (beginsNone[bytes[start] as number] === 1) return undefined
+  if (cannotBegin[bytes[start] as number] === 1) return undefined
   const name = decoded(bytes, start, end)
   return exact.has(name) ? name : undefined
 }

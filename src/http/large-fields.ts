@@ -10,7 +10,7 @@ const encoder = new TextEncoder()
 const smallFields = ['metadata', 'models'].map((name) => ({ name, bytes: encoder.encode(name) }))
 
 /** Refuses a body in which a small field is large, before it is parsed. `members`: those of the outermost object in `json`. Throws ApiError 400. */
-export function refuseLargeFields(json: Uint8Array, members: Members): void {
+export function rejectLargeFields(json: Uint8Array, members: Members): void {
   for (let member = 0; member < members.count; member++) {
     const size = members.valueEnd(member) - members.valueStart(member)
     if (size <= maxSmallFieldBytes) continue

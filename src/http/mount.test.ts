@@ -73,11 +73,11 @@ const routes = [
 function server() {
   const deps: Deps = { streams: { open: 0 } }
   const dispatch = mount(routes, deps)
-  const notes: { route?: string } = {}
+  const record: { route?: string } = {}
   const fetch = async (method: string, path: string, body?: string) => {
     const request = new Request(`http://corral.test${path}`, { method, ...(body !== undefined && { body }) })
     try {
-      return await dispatch(request, { requestId: 'r', signal: request.signal, providerData: {}, notes })
+      return await dispatch(request, { requestId: 'r', signal: request.signal, providerData: {}, record })
     } catch (error) {
       if (error instanceof ApiError) return toErrorResponse(error)
       throw error
@@ -85,14 +85,14 @@ function server() {
   }
   return {
     deps,
-    notes,
+    record,
     fetch,
     json: async (method: string, path: string, body?: string) => (await fetch(method, path, body)).json() as Promise<unknown>,
   }
 }
 
 describe('paths', () => {
-  const { fetch, json, notes } = server()
+  const { fetch, json, record } = server()
 
   test('ids with slashes, encoded or not', async () => {
     expect(await json('GET', '/v1/things/groq/openai/gpt-oss-120b')).toEqual({ read: 'groq/openai/gpt-oss-120b' })
@@ -105,7 +105,7 @@ describe('paths', () => {
       for (const prefix of ['/v1/things/', '//v1/things/', '/v1///things/']) expect(await json('GET', prefix + id)).toEqual({ read: id })
     expect(await json('GET', '/v1//boxes//a')).toEqual({ box: 'a' })
     expect((await fetch('GET', '/v1/boxes/a/b')).status).toBe(404)
-    expect(notes.route).toBe('/v1/boxes/{id}')
+    expect(record.route).toBe('/v1/boxes/{id}')
   })
 
   test('a path that is not validly encoded is the caller’s mistake', async () => {

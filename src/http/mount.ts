@@ -5,14 +5,14 @@ import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type SchemaParser, parserOf } from '../schemas/parser.ts'
-import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadWatch } from './body.ts'
+import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadObserver } from './body.ts'
 import { parseQuery } from './query.ts'
-import { pathOf, rawPathOf } from './request-path.ts'
+import { routingPath, rawPathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
 /** A route that answers on a path. */
-export interface FoundRoute<Deps = never> {
+export interface RouteMatch<Deps = never> {
   readonly route: AnyRoute<Deps>
   /** As they stand in the path, not decoded. */
   readonly params: Readonly<Record<string, string>>
@@ -24,12 +24,12 @@ export interface FoundRoute<Deps = never> {
  * Finds the route of a request; HEAD is served by GET's route. Pure, and the one place that decides it. `path` has single slashes; `rawPath` is as it was sent,
  * for a parameter at the end that takes several segments: the id of a model may hold doubled slashes (`vllm//models/llama`, `hf://owner/model`).
  */
-export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?: string) => FoundRoute<Deps> | undefined
+export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?: string) => RouteMatch<Deps> | undefined
 
 export interface DispatchedCall extends Call {
-  readonly uploadWatch?: UploadWatch
+  readonly uploadObserver?: UploadObserver
   /** What the finder said, where it has been asked before; null: there is no such route. */
-  readonly found?: FoundRoute | null | undefined
+  readonly match?: RouteMatch | null | undefined
 }
 
 /** Answers one request whose `call` is known. Throws ApiError. */
@@ -49,22 +49,25 @@ const noBytes = new Uint8Array()
 
 /** Turns the list of routes into a function from request to answer: the one file that knows the router. */
 export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
-  const find = options.find ?? findRoutes(routes)
+  const find = options.find ?? createRouteFinder(routes)
   const limits = { bytes: options.maxBodyBytes ?? defaultMaxBodyBytes, members: options.maxJsonMembers ?? defaultMaxMembers }
   const parserFor = createParsers()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
     const found =
-      call.found === undefined ? find(request.method, pathOf(request.url), rawPathOf(request.url)) : (call.found as FoundRoute<Deps> | null)
-    if (!found) return answerWithoutRoute(request, find)
+      call.match === undefined
+        ? find(request.method, routingPath(request.url), rawPathOf(request.url))
+        : (call.match as RouteMatch<Deps> | null)
+    if (!found) return respondWithoutRoute(request, find)
     const { route } = found
     const isHead = request.method === 'HEAD'
-    if (call.notes) call.notes.route = route.path
+    if (call.record) call.record.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
     const json =
-      route.body && (await readJsonBody(request, route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits, call.uploadWatch))
-    if (json && call.notes) call.notes.requestBytes = json.bytes.length
+      route.body &&
+      (await readJsonBody(request, route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits, call.uploadObserver))
+    if (json && call.record) call.record.requestBytes = json.bytes.length
     try {
       const body = route.body && parse(parserFor(route.body), json?.value)
       const result = await route.handle(
@@ -75,7 +78,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
       return isHead ? withoutBody(response) : response
     } catch (error) {
       // What did not get as far as a provider can be explained all the same.
-      if (json && call.notes) call.notes.asked = json.value
+      if (json && call.record) call.record.failedBody = json.value
       throw error
     }
   }
@@ -91,17 +94,17 @@ function createParsers(): (schema: z.ZodType) => SchemaParser {
   }
 }
 
-interface Entry<Deps> {
+interface RouteEntry<Deps> {
   readonly route: AnyRoute<Deps>
   readonly path: string
   readonly deprecated: boolean
 }
 
-export function findRoutes<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder<Deps> {
-  const router = new SmartRouter<Entry<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
+export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder<Deps> {
+  const router = new SmartRouter<RouteEntry<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
   const entries = routes.flatMap((route) => pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated })))
   // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
-  entries.sort((a, b) => variableness(a.path) - variableness(b.path))
+  entries.sort((a, b) => parameterWeight(a.path) - parameterWeight(b.path))
   for (const entry of entries) router.add(entry.route.method, toRouterPath(entry.path), entry)
   return (method, path, rawPath = path) => {
     const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
@@ -130,7 +133,7 @@ function lastParamIn(rawPath: string, routePath: string): Record<string, string>
   return { [name]: rawPath.slice(start) }
 }
 
-function variableness(path: string): number {
+function parameterWeight(path: string): number {
   return (path.match(/\{/g)?.length ?? 0) + (path.includes('+}') ? 100 : 0)
 }
 
@@ -150,8 +153,8 @@ function decodeParams(params: Readonly<Record<string, string>>): Record<string, 
   return decoded
 }
 
-function answerWithoutRoute({ method, url }: Request, find: RouteFinder<unknown>): Response {
-  const path = pathOf(url)
+function respondWithoutRoute({ method, url }: Request, find: RouteFinder<unknown>): Response {
+  const path = routingPath(url)
   const served = methods.filter((one) => find(one, path))
   const shown = shortened(path)
   if (served.length === 0) throw new ApiError('not_found_error', `There is no ${method} ${shown} here.`, { code: 'unknown_url' })

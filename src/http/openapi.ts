@@ -10,7 +10,7 @@ export interface OpenApiInfo {
 }
 
 /** Deprecated paths stand together at the end of the reference page, not between the others. */
-const olderTag = 'Older paths'
+const legacyTag = 'Older paths'
 
 type AnyRoutes = readonly AnyRoute<never>[]
 
@@ -23,11 +23,11 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
       const operation = toOperation(route, schemas)
       const at = (paths[path.replaceAll('+}', '}')] ??= {})
       const operationId = path === route.path ? route.operationId : `${route.operationId}_${nameOf(path)}`
-      at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { tags: [olderTag], deprecated }) }
+      at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { tags: [legacyTag], deprecated }) }
     }
   }
   const errors = Object.fromEntries(
-    Object.entries(errorAnswers).map(([status, { name, description }]) => [
+    Object.entries(errorResponses).map(([status, { name, description }]) => [
       name,
       { description: `${description} (${status})`, content: { 'application/json': { schema: schemas.add(errorResponse, 'output') } } },
     ]),
@@ -38,7 +38,7 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
     info,
     // Relative to the document's own address, so that it holds behind a proxy that serves this server under a path.
     servers: [{ url: '.' }],
-    tags: [...new Set(routes.map(({ tag }) => tag)), olderTag].map((name) => ({ name })),
+    tags: [...new Set(routes.map(({ tag }) => tag)), legacyTag].map((name) => ({ name })),
     security: [{ bearer: [] }, { apiKey: [] }, { googleApiKey: [] }, {}],
     paths,
     components: { schemas: schemas.reachable({ paths, components }), ...components },
@@ -108,7 +108,7 @@ function propertiesOf(
 }
 
 /** The errors a caller can meet; each has the same envelope. */
-const errorAnswers: Readonly<Record<string, { name: string; description: string }>> = {
+const errorResponses: Readonly<Record<string, { name: string; description: string }>> = {
   400: { name: 'InvalidRequest', description: 'The request is not as the schema says; `param` names the field.' },
   401: { name: 'Unauthenticated', description: 'A missing or bad credential: the caller’s here, or the one used at the provider.' },
   403: { name: 'PermissionDenied', description: 'Known, and not permitted.' },
@@ -136,7 +136,7 @@ function errorsOf(route: AnyRoute<never>): Record<string, object> {
     ...(route.errors ?? []).map(String),
     '500',
   ]
-  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${errorAnswers[status]?.name ?? ''}` }]))
+  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${errorResponses[status]?.name ?? ''}` }]))
 }
 
 const securitySchemes = {

@@ -6,17 +6,17 @@ import { closingQuote, isBeforeColon, type Outline } from '../wire/json-outline.
  * Refuses a body in which a member stands twice in one object anywhere inside of a governed field: JSON.parse takes the last, some readers take the
  * first, and policy, limits and reservation must judge what the upstream reads. `value` is what the valid JSON `bytes` say. Throws ApiError 400.
  */
-export function refuseRepeatedMembers(value: unknown, bytes: Uint8Array, { top, nested }: Pick<Outline, 'top' | 'nested'>): void {
+export function rejectRepeatedMembers(value: unknown, bytes: Uint8Array, { top, nested }: Pick<Outline, 'top' | 'nested'>): void {
   // Nearly always it is enough to count.
   for (let member = 0; member < top.count; member++) {
     if (nested[member] === 0) continue
     const field = governedFieldAt(bytes, top.at[member * 4] as number, top.at[member * 4 + 1] as number)
-    if (field === undefined || membersOf((value as Record<string, unknown>)[field]) === nested[member]) continue
-    refuseFirstRepeated(bytes)
+    if (field === undefined || countMembers((value as Record<string, unknown>)[field]) === nested[member]) continue
+    rejectFirstRepeated(bytes)
   }
 }
 
-function refuseFirstRepeated(bytes: Uint8Array): void {
+function rejectFirstRepeated(bytes: Uint8Array): void {
   const repeated = firstRepeated(bytes)
   if (!repeated) return
   const { field, name } = repeated
@@ -27,18 +27,18 @@ function refuseFirstRepeated(bytes: Uint8Array): void {
 }
 
 /** Members of all objects in a value. */
-function membersOf(value: unknown): number {
+function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
   if (Array.isArray(value)) {
-    for (const item of value as unknown[]) if (typeof item === 'object') count += membersOf(item)
+    for (const item of value as unknown[]) if (typeof item === 'object') count += countMembers(item)
     return count
   }
   const fields = value as Record<string, unknown>
   for (const name in fields) {
     count++
     const field = fields[name]
-    if (typeof field === 'object') count += membersOf(field)
+    if (typeof field === 'object') count += countMembers(field)
   }
   return count
 }

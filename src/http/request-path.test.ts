@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { pathOf } from './request-path.ts'
+import { routingPath } from './request-path.ts'
 
 test('the path of a URL, whole or (as HTTP/1.0 without Host has it) without an authority', () => {
   for (const [url, path] of [
@@ -17,6 +17,6 @@ test('the path of a URL, whole or (as HTTP/1.0 without Host has it) without an a
     ['/', '/'],
     ['//a/b/', '/a/b'],
   ] as const) {
-    expect([url, pathOf(url)]).toEqual([url, path])
+    expect([url, routingPath(url)]).toEqual([url, path])
   }
 })

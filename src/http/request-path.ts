@@ -1,7 +1,7 @@
 import { withSingleSlashes } from '../access/path-pattern.ts'
 
 /** The path by which a request is routed: `rawPathOf` with single slashes. */
-export function pathOf(url: string): string {
+export function routingPath(url: string): string {
   return withSingleSlashes(rawPathOf(url))
 }
 

@@ -90,10 +90,10 @@ export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'equivalents' | 'a
   const paths = new Map([[route.path as string, route.deprecated ?? false]])
   for (const path of route.equivalents ?? []) paths.set(path, route.deprecated ?? false)
   for (const alias of route.aliases ?? []) paths.set(alias, true)
-  const current = [...paths.keys()].filter((path) => path.startsWith('/v1/') && !path.startsWith(olderPrefix))
+  const current = [...paths.keys()].filter((path) => path.startsWith('/v1/') && !path.startsWith(legacyPrefix))
   for (const path of current) paths.set(`/v1/openai${path}`, true)
   return [...paths].map(([path, deprecated]) => ({ path, deprecated }))
 }
 
 /** What Llama Stack's older paths of OpenAI's routes begin with. */
-export const olderPrefix = '/v1/openai/v1/'
+export const legacyPrefix = '/v1/openai/v1/'

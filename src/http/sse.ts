@@ -63,7 +63,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   #unread = false
   #unreadTicks = 0
   #silent = false
-  #over = false
+  #ended = false
   #bytes = 0
 
   constructor(source: Frames | Promise<Frames>, options: SseOptions) {
@@ -85,7 +85,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       this.#silent = true
     }, this.#options.heartbeatInterval)
     const { maxDuration, headTimeout } = this.#options
-    if (maxDuration !== undefined) this.#deadline = setTimeout(() => this.#giveUp(controller, tooLong(maxDuration)), maxDuration)
+    if (maxDuration !== undefined) this.#deadline = setTimeout(() => this.#abort(controller, streamTooLong(maxDuration)), maxDuration)
     if (headTimeout !== undefined && !this.#pending) this.#headTimer = setTimeout(() => this.#sendHead(controller), headTimeout)
   }
 
@@ -95,9 +95,9 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       this.#frames ??= (await this.#pending) as Frames
       this.#unreadTicker ??= this.#watchReading(controller, this.#frames)
       // Whoever ended it while the head was awaited stops the source as well.
-      if (this.#over) return
+      if (this.#ended) return
       const { done, value } = await this.#frames.next()
-      if (this.#over) return
+      if (this.#ended) return
       if (!done) {
         if (this.#bytes === 0) clearTimeout(this.#headTimer)
         this.#silent = false
@@ -109,21 +109,21 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       }
       this.#end()
     } catch (error) {
-      if (this.#over) return
+      if (this.#ended) return
       const { signal } = this.#options
       // An abort with an ApiError is the server's own, and the caller is still there to be told.
       if (signal?.aborted && error === signal.reason && !(error instanceof ApiError)) {
         this.#end()
       } else {
-        this.#tell(controller, error)
+        this.#fail(controller, error)
       }
     }
     controller.close()
   }
 
   async cancel(): Promise<void> {
-    if (this.#over) return
-    this.#over = true
+    if (this.#ended) return
+    this.#ended = true
     this.#stopTimers()
     const stopped = this.#stopSource()
     // The source notes what it took as it stops, which its request's end tells: at once, or once the head that was awaited has failed.
@@ -134,24 +134,24 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
 
   /** The runtime sends the head together with the first bytes. */
   #sendHead(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    if (!this.#over && this.#bytes === 0) controller.enqueue(heartbeat)
+    if (!this.#ended && this.#bytes === 0) controller.enqueue(heartbeat)
   }
 
   #watchReading(controller: ReadableStreamDefaultController<Uint8Array>, { idleTimeout }: Frames): ReturnType<Ticker> | undefined {
-    if (idleTimeout === undefined || this.#over) return undefined
+    if (idleTimeout === undefined || this.#ended) return undefined
     const { ticker = systemTicker } = this.#options
     const tick = (): void => {
       if (!this.#unread) return
       this.#unreadTicks += 1
-      if (this.#unreadTicks > idleTicks) this.#giveUp(controller, notRead(idleTimeout))
+      if (this.#unreadTicks > idleTicks) this.#abort(controller, responseNotReadError(idleTimeout))
     }
     return ticker(tick, idleTimeout / idleTicks)
   }
 
   /** Ends the stream with `error`, independently of its source, and whether or not the caller reads it. */
-  #giveUp(controller: ReadableStreamDefaultController<Uint8Array>, error: ApiError): void {
-    if (this.#over) return
-    this.#over = true
+  #abort(controller: ReadableStreamDefaultController<Uint8Array>, error: ApiError): void {
+    if (this.#ended) return
+    this.#ended = true
     this.#enqueueError(controller, error)
     controller.close()
     // Nobody waits for the source any more, and what its end says, no one would hear; but it notes what it took, which the request's end tells.
@@ -159,7 +159,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#end(error)
   }
 
-  #tell(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+  #fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
     this.#enqueueError(controller, error)
     this.#end(error)
   }
@@ -182,7 +182,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #end(failure?: unknown): void {
-    this.#over = true
+    this.#ended = true
     this.#stopTimers()
     this.#options.onEnd?.(failure, this.#bytes)
   }
@@ -195,7 +195,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 }
 
-function tooLong(milliseconds: number): ApiError {
+function streamTooLong(milliseconds: number): ApiError {
   return new ApiError(
     'service_unavailable_error',
     `The answer took longer than the ${milliseconds / 1000} s that a stream may take here.`,
@@ -208,7 +208,7 @@ function tooLong(milliseconds: number): ApiError {
 /** The code of the error with which a stream ends whose caller does not read it. */
 export const responseNotRead = 'response_not_read'
 
-function notRead(milliseconds: number): ApiError {
+function responseNotReadError(milliseconds: number): ApiError {
   return invalidRequest(`The response was not read for ${milliseconds / 1000} s and was ended.`, { status: 408, code: responseNotRead })
 }
 

@@ -1,13 +1,13 @@
 import type { z } from 'zod'
 import { type ApiError, invalidRequest } from '../errors.ts'
 
-type Issue = z.core.$ZodIssue
+type ValidationIssue = z.core.$ZodIssue
 
 /** The 400 that says what is wrong with `value`, and where: `param` is the path, e.g. `messages[0].role`. */
 export function toInvalidRequest(error: z.core.$ZodError, value: unknown): ApiError {
   const [first] = error.issues
   if (!first) return invalidRequest('The request is not valid.')
-  const issue = mostHelpful(first)
+  const issue = bestIssue(first)
   const path = issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : issue.path
   const param = toParam(path)
   const { message, code } = explain(issue, param, valueAt(value, path))
@@ -20,12 +20,12 @@ export function toParam(path: readonly PropertyKey[]): string {
 }
 
 /** A union fails in every branch; the branch that came furthest is the one that was meant. */
-function mostHelpful(issue: Issue): Issue {
+function bestIssue(issue: ValidationIssue): ValidationIssue {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return issue
-  let best: Issue | undefined
+  let best: ValidationIssue | undefined
   for (const [first] of issue.errors) {
     if (!first) continue
-    const candidate = mostHelpful(first)
+    const candidate = bestIssue(first)
     if (best ? isFurther(candidate.path, best.path) : candidate.path.length > 0 || candidate.code !== 'invalid_type') best = candidate
   }
   return best ? { ...best, path: [...issue.path, ...best.path] } : issue
@@ -38,21 +38,24 @@ function isFurther(path: readonly PropertyKey[], other: readonly PropertyKey[]):
   return at >= 0 && Number(path[at]) > Number(other[at])
 }
 
-interface Explanation {
+interface ValidationExplanation {
   message: string
   code: string
 }
 
-function explain(issue: Issue, param: string, value: unknown): Explanation {
+function explain(issue: ValidationIssue, param: string, value: unknown): ValidationExplanation {
   const where = param ? `'${param}'` : 'the request body'
   if (value === undefined && param) return { message: `Missing required parameter: ${where}.`, code: 'missing_required_parameter' }
   switch (issue.code) {
     case 'invalid_type':
-      if (typeof value === 'string' && isOfNumberRead(issue)) {
+      if (typeof value === 'string' && isParsedNumber(issue)) {
         const expected = issue.expected === 'int' ? 'a whole number' : 'a number'
-        return { message: `Invalid type for ${where}: expected ${expected}, but got ${shown(value)}.`, code: 'invalid_type' }
+        return { message: `Invalid type for ${where}: expected ${expected}, but got ${printable(value)}.`, code: 'invalid_type' }
       }
-      return { message: `Invalid type for ${where}: expected ${article(issue.expected)}, but got ${kindOf(value)}.`, code: 'invalid_type' }
+      return {
+        message: `Invalid type for ${where}: expected ${withArticle(issue.expected)}, but got ${kindOf(value)}.`,
+        code: 'invalid_type',
+      }
     case 'invalid_union':
       return issue.discriminator === undefined
         ? { message: `Invalid type for ${where}: expected ${expectedOf(issue)}, but got ${kindOf(value)}.`, code: 'invalid_type' }
@@ -71,7 +74,7 @@ function explain(issue: Issue, param: string, value: unknown): Explanation {
 }
 
 /** A query holds texts: what is wrong is then the number that one was read as. */
-function isOfNumberRead(issue: Issue): boolean {
+function isParsedNumber(issue: ValidationIssue): boolean {
   return ('received' in issue && (issue.received === 'NaN' || issue.received === 'Infinity')) || 'format' in issue
 }
 
@@ -85,7 +88,7 @@ interface Bounds {
 }
 
 /** With OpenAI's codes: `string_below_min_length`, `empty_array`, `integer_above_max_value`, `decimal_below_min_value` … */
-function outOfBounds({ where, value, origin, bound, side }: Bounds): Explanation {
+function outOfBounds({ where, value, origin, bound, side }: Bounds): ValidationExplanation {
   if (Array.isArray(value)) {
     const code = value.length === 0 ? 'empty_array' : `array_${side}_length`
     return { message: `Invalid ${where}: expected an array of ${bound} item(s), but got one of ${value.length}.`, code }
@@ -96,22 +99,22 @@ function outOfBounds({ where, value, origin, bound, side }: Bounds): Explanation
   }
   const code = origin === 'int' || Number.isInteger(Number(value)) ? `integer_${side}_value` : `decimal_${side}_value`
   return {
-    message: `Invalid ${where}: expected a value of ${bound}, but got ${typeof value === 'string' && value !== '' ? value.slice(0, 60) : shown(value)}.`,
+    message: `Invalid ${where}: expected a value of ${bound}, but got ${typeof value === 'string' && value !== '' ? value.slice(0, 60) : printable(value)}.`,
     code,
   }
 }
 
-function unsupported(where: string, value: unknown, options: readonly unknown[]): Explanation {
+function unsupported(where: string, value: unknown, options: readonly unknown[]): ValidationExplanation {
   const list = options.map((option) => `'${String(option)}'`).join(', ')
-  return { message: `Invalid value for ${where}: ${shown(value)}. Supported values are: ${list}.`, code: 'invalid_value' }
+  return { message: `Invalid value for ${where}: ${printable(value)}. Supported values are: ${list}.`, code: 'invalid_value' }
 }
 
-function expectedOf(issue: Issue & { code: 'invalid_union' }): string {
-  const kinds = issue.errors.flatMap(([first]) => (first?.code === 'invalid_type' ? [article(first.expected)] : []))
+function expectedOf(issue: ValidationIssue & { code: 'invalid_union' }): string {
+  const kinds = issue.errors.flatMap(([first]) => (first?.code === 'invalid_type' ? [withArticle(first.expected)] : []))
   return [...new Set(kinds)].join(' or ') || 'another value'
 }
 
-function article(kind: string): string {
+function withArticle(kind: string): string {
   if (kind === 'record') return 'an object'
   return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`
 }
@@ -119,11 +122,11 @@ function article(kind: string): string {
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'number' && !Number.isFinite(value)) return 'one that is not finite'
-  return article(Array.isArray(value) ? 'array' : typeof value)
+  return withArticle(Array.isArray(value) ? 'array' : typeof value)
 }
 
 /** A value as it may stand in a message: short, and never the whole of something large. */
-function shown(value: unknown): string {
+function printable(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `'${value.slice(0, 60)}…'` : `'${value}'`
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value)
 }

@@ -58,11 +58,11 @@ export class Running implements Admitted {
     const cost = used ? costOfUse(this.price, used) : 0
     this.held?.settle(this.#unitsOf(used, cost ?? 0))
     if (!used) return
-    const { notes } = this.facts.call
-    if (notes) {
-      notes.inputTokens = used.input
-      notes.outputTokens = used.output
-      if (cost !== undefined) notes.costNanoDollars = cost
+    const { record } = this.facts.call
+    if (record) {
+      record.inputTokens = used.input
+      record.outputTokens = used.output
+      if (cost !== undefined) record.costNanoDollars = cost
     }
     this.#ledger?.record(this.#entryOf(used, cost, end.outcome))
   }

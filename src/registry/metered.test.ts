@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { Call, RequestNotes } from '../call.ts'
+import type { Call, RequestRecord } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { InferenceProvider, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
@@ -13,14 +13,14 @@ const request = { model: 'm', requestedModel: 'up/m', body: {}, bytes: new Uint8
 interface Run {
   provider: InferenceProvider
   events: InferenceFinished[]
-  call: Call & { notes: RequestNotes }
+  call: Call & { record: RequestRecord }
   caller: AbortController
 }
 
 function run(chat: (call: Call) => Promise<Reply>): Run {
   const events: InferenceFinished[] = []
   const caller = new AbortController()
-  const call = { requestId: 'r', signal: caller.signal, providerData: {}, notes: {} }
+  const call = { requestId: 'r', signal: caller.signal, providerData: {}, record: {} }
   const provider = metered({ hasOwnKey: true, chat: (_, asked) => chat(asked) }, 'up', (event) => events.push(event))
   return { provider, events, call, caller }
 }
@@ -70,7 +70,7 @@ describe('an answer is reported once, when it is over', () => {
     await it.provider.chat!(request, it.call)
     expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
-    expect(it.call.notes).toEqual({ model: 'up/m', provider: 'up', upstreamModel: 'm', inputTokens: 9, outputTokens: 3 })
+    expect(it.call.record).toEqual({ model: 'up/m', provider: 'up', upstreamModel: 'm', inputTokens: 9, outputTokens: 3 })
   })
 
   test('a stream, with its first token', async () => {
@@ -82,7 +82,7 @@ describe('an answer is reported once, when it is over', () => {
     await frames.return?.()
     expect(it.events).toMatchObject([{ streamed: true, outcome: 'completed', usage }])
     expect(it.events[0]?.firstToken).toBeGreaterThanOrEqual(0)
-    expect(it.call.notes.firstTokenAt).toBeGreaterThan(0)
+    expect(it.call.record.firstTokenAt).toBeGreaterThan(0)
   })
 
   test.each([
@@ -132,7 +132,7 @@ test('what a provider cannot do stays absent, and the rest is its own', async ()
 
 const caller = () => {
   const stop = new AbortController()
-  return { stop, call: { requestId: 'r', signal: stop.signal, providerData: {}, notes: { answerHeaders: [] as string[] } } }
+  return { stop, call: { requestId: 'r', signal: stop.signal, providerData: {}, record: { responseHeaders: [] as string[] } } }
 }
 const failed = (work: Promise<unknown>) => work.catch((error: unknown) => error)
 const tokens = (text: string) => tokensOfReply(new TextEncoder().encode(text), 'chat')
@@ -167,7 +167,7 @@ describe('an answer is reserved for before it is asked for', () => {
       { provider: 'up', model: 'the/model', upstreamModel: 'm', told: 'up/m', capability: 'chat', bytes: 0 },
       { model: 'up/m' },
     ])
-    expect(seen.headers[0]).toBe(call.notes.answerHeaders)
+    expect(seen.headers[0]).toBe(call.record.responseHeaders)
     expect(seen.ends).toMatchObject([
       { outcome: 'completed', usage },
       { outcome: 'completed', usage },

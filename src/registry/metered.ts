@@ -92,11 +92,11 @@ class Meter {
 
   #admit(capability: Capability, request: AnyModelRequest, call: Call): Admitted | undefined | Promise<Admitted | undefined> {
     const { providerId } = this
-    const { notes } = call
-    if (notes) {
-      notes.model = request.requestedModel
-      notes.provider = providerId
-      notes.upstreamModel = request.model
+    const { record } = call
+    if (record) {
+      record.model = request.requestedModel
+      record.provider = providerId
+      record.upstreamModel = request.model
     }
     if (!this.#governance) return undefined
     const facts = {
@@ -110,7 +110,7 @@ class Meter {
       body: request.body,
       bytes: request.bytes.length,
     }
-    return this.#governance.admitInference(facts, notes?.answerHeaders)
+    return this.#governance.admitInference(facts, record?.responseHeaders)
   }
 
   #begin<C extends Capability>(capability: C, request: AnyModelRequest, call: Call, admitted: Admitted | undefined): Promise<ResultOf<C>> {
@@ -188,12 +188,12 @@ class Measurement {
     this.#over = true
     const { meter, capability, request, call, admitted } = this.#measured
     const firstTokenAt = this.facts?.firstTokenAt
-    const { notes } = call
-    if (notes && usage) {
-      notes.inputTokens = usage.input
-      notes.outputTokens = usage.output
+    const { record } = call
+    if (record && usage) {
+      record.inputTokens = usage.input
+      record.outputTokens = usage.output
     }
-    if (notes && firstTokenAt !== undefined) notes.firstTokenAt = firstTokenAt
+    if (record && firstTokenAt !== undefined) record.firstTokenAt = firstTokenAt
     admitted?.settle({ outcome, usage: usage && toTokensUsed(usage), came: came ?? this.#stream?.tokens() })
     meter.report({
       call,

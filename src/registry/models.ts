@@ -127,7 +127,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>> {
-    if (call.notes) call.notes.model = id
+    if (call.record) call.record.model = id
     const entry = this.#sharedEntry(id, call)
     return entry ? this.#bindEntry(entry, id, capability) : this.#resolveAsync(id, capability, call)
   }

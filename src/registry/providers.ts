@@ -142,7 +142,7 @@ async function checkHealth({ id, provider, failure }: ProviderInstance, call: Ca
   const stop = new AbortController()
   const signal = AbortSignal.any([call.signal, stop.signal])
   try {
-    await withTimeout(provider.checkHealth({ ...call, signal, abortNotice: undefined }), limit, 'No answer')
+    await withTimeout(provider.checkHealth({ ...call, signal, abortListenable: undefined }), limit, 'No answer')
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()

@@ -1,12 +1,12 @@
-import type { Call, Principal, RequestNotes } from '../call.ts'
-import { ApiError, shortened, withoutTokens } from '../errors.ts'
+import type { Call, Principal, RequestRecord } from '../call.ts'
+import { ApiError, shortened, maskApiKeys } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
 import type { Log } from './logger.ts'
 import type { MetricSink } from './metrics/metric-sink.ts'
 import type { SpanSink } from './traces/span-sink.ts'
 
 /** A request that is over: answered, streamed to its end, or left by its caller. */
-export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestNotes {
+export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestRecord {
   readonly request: Pick<Request, 'method'> & Partial<Pick<Request, 'url' | 'headers'>>
   /** Without the query: queries carry keys. */
   readonly path: string
@@ -160,9 +160,9 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
         ...who(event),
         status: event.status,
         denied_by: by,
-        reason: withoutTokens(reason),
+        reason: maskApiKeys(reason),
         action: action ?? asked,
-        resource: resource && withoutTokens(resource),
+        resource: resource && maskApiKeys(resource),
       })
     },
     async resourceChanged({ call, event, resource, detail }) {
@@ -270,7 +270,7 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     key_id: event.principal?.key?.id,
     ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
     request_bytes: event.requestBytes,
-    answer_bytes: event.answerBytes,
+    answer_bytes: event.responseBytes,
     input_tokens: event.inputTokens,
     output_tokens: event.outputTokens,
     cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,

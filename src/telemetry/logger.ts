@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import { shortened, withoutTokens } from '../errors.ts'
+import { shortened, maskApiKeys } from '../errors.ts'
 import { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
 
@@ -176,7 +176,7 @@ class LineLog implements Log {
 
   #write(level: string, fields: object, message: string): void {
     const line = `{"level":"${level}","time":"${this.#sink.time()}",${this.#prefix}${inner(fields)}"msg":${JSON.stringify(message)}}\n`
-    this.#sink.write(withoutTokens(line))
+    this.#sink.write(maskApiKeys(line))
   }
 }
 

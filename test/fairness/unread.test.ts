@@ -62,7 +62,7 @@ test('[FAI-2] a caller that reads nothing ends its stream: upstream closed, sett
   expect(JSON.stringify(lines[0]?.fields['cause'])).toContain('The response was not read for 300 s and was ended.')
   const inferences = log.lines.filter(({ message }) => message === 'inference finished')
   expect(inferences.map(({ fields }) => fields['outcome'])).toEqual(['cancelled'])
-  expect(server.app.running).toBe(0)
+  expect(server.app.activeRequests).toBe(0)
   caller.destroy()
 })
 
@@ -95,7 +95,7 @@ test('[FAI-2] the connection of a caller that did not read is not kept for its n
     const context = new RequestContext(new Request('http://localhost/'), connections)
     context.status = 200
     context.closesConnection = closes
-    context.over()
+    context.complete()
   }
   expect(told).toEqual(['may idle', 'closed'])
 })

@@ -52,7 +52,7 @@ const objectOf = (count: number) => Object.fromEntries(Array.from({ length: coun
 const sized = (bytes: number, more: object = {}) => chat({ user: 'x'.repeat(bytes - chat({ user: '', ...more }).length), ...more })
 const refused = { status: 503, code: 'too_many_request_bytes', param: null }
 const over = async () => {
-  while (server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  while (server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 const chunked = (text: string) =>
   new ReadableStream({
@@ -143,7 +143,7 @@ describe('bodies in flight', () => {
     expect(((await response.json()) as Refusal).error.code).toBe('too_many_request_bytes')
     expect(await post(sized(50_000))).toEqual({ status: 200 })
     callers[0]?.abort()
-    while (server.app.running > 1) await new Promise((resolve) => setTimeout(resolve, 2))
+    while (server.app.activeRequests > 1) await new Promise((resolve) => setTimeout(resolve, 2))
     expect(await post(sized(150_000))).toEqual({ status: 200 })
     callers[1]?.abort()
     await over()
@@ -165,7 +165,7 @@ describe('bodies in flight', () => {
     const cutOff = async (head: string) => {
       const socket = createConnection(Number(new URL(server.url).port), '127.0.0.1')
       socket.write(`${json}${head}\r\n\r\n5\r\n{"mod`)
-      while (server.app.running === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      while (server.app.activeRequests === 0) await new Promise((resolve) => setTimeout(resolve, 2))
       socket.destroy()
       await over()
     }
@@ -194,12 +194,12 @@ describe('bodies in flight', () => {
         for (const [takes, bytes] of steps) {
           const held = taken.reduce((sum, one) => sum + one, 0)
           if (!takes) bodies.release(taken.pop() ?? 0)
-          else if (held + bytes > 100) expect(() => bodies.take(bytes)).toThrow()
+          else if (held + bytes > 100) expect(() => bodies.reserve(bytes)).toThrow()
           else {
-            bodies.take(bytes)
+            bodies.reserve(bytes)
             taken.push(bytes)
           }
-          expect(bodies.held).toBe(taken.reduce((sum, one) => sum + one, 0))
+          expect(bodies.used).toBe(taken.reduce((sum, one) => sum + one, 0))
         }
       }),
     )

@@ -60,7 +60,7 @@ const ended = async (on: RelayServer, response: Response): Promise<void> => {
   const request = await on.upstream.received(2)
   await request.finished
   expect(request.aborted).toBe(true)
-  while (on.server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  while (on.server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 2))
   expect(on.lines.find(({ fields }) => fields['route'] === path)?.fields).toMatchObject({
     status: 200,
     error_type: 'service_unavailable_error',
@@ -118,7 +118,7 @@ describe('too many requests at once', () => {
     expect((await fetch(`${on.server.url}/no/such/path`)).status).toBe(503)
     caller.abort()
     await first.text().catch(() => undefined)
-    while (on.server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    while (on.server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 2))
     expect((await on.post(path, streaming)).status).toBe(200)
   })
 
@@ -130,7 +130,7 @@ describe('too many requests at once', () => {
       expect([200, 503]).toContain(answer.status)
       await answer.arrayBuffer()
     }
-    while (server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    while (server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 2))
     expect((await fetch(`${server.url}/v1/models`)).status).toBe(200)
   })
 })

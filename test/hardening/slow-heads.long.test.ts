@@ -22,5 +22,5 @@ test('[HRD-2] a head that never ends is given up, however it drips, and so is a 
   await using server = await testServer(testConfig())
   const half = 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n'
   expect(await Promise.all([drip(server, half), drip(server, `${half}x-b: `), drip(server, '')])).toEqual(['', '', ''])
-  expect(server.app.running).toBe(0)
+  expect(server.app.activeRequests).toBe(0)
 }, 60_000)

@@ -69,7 +69,7 @@ describe('bodies that stop coming', () => {
       expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
         error: { type: 'invalid_request_error', code: 'request_timeout' },
       })
-      expect(impatient.app.running).toBe(0)
+      expect(impatient.app.activeRequests).toBe(0)
     })
   }
 

@@ -109,7 +109,7 @@ describe('GET /v1/providers', () => {
   test('[OPS-5] a health check that hangs is an error after its time, and its signal is aborted', async () => {
     const aborted = Promise.withResolvers<void>()
     const hanging = providerOf('hanging', {
-      checkHealth({ signal, abortNotice = signal }) {
+      checkHealth({ signal, abortListenable: abortNotice = signal }) {
         abortNotice.addEventListener('abort', () => aborted.resolve())
         return Promise.withResolvers<void>().promise
       },
@@ -125,7 +125,7 @@ describe('GET /v1/providers', () => {
     const aborted = Promise.withResolvers<void>()
     const hanging = providerOf('hanging', {
       acceptsKeyOf: () => true,
-      checkHealth({ signal, abortNotice = signal }) {
+      checkHealth({ signal, abortListenable: abortNotice = signal }) {
         abortNotice.addEventListener('abort', () => aborted.resolve())
         return Promise.withResolvers<void>().promise
       },

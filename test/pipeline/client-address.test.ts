@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { trustedPeers } from '../../src/auth/trusted-peers.ts'
-import { createAddressBehind } from '../../src/http/middleware/client-address.ts'
+import { createClientAddressResolver } from '../../src/http/middleware/client-address.ts'
 import { RequestContext } from '../../src/http/middleware/context.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const proxies = ['10.0.0.0/8', 'fd00::/8', '192.0.2.1']
-const behind = createAddressBehind(proxies)
+const behind = createClientAddressResolver(proxies)
 const xff = (value: string, peer = '10.0.0.1') => behind(new Headers({ 'x-forwarded-for': value }), peer)
 const forwarded = (value: string, peer = '10.0.0.1') => behind(new Headers({ forwarded: value }), peer)
 
@@ -90,7 +90,7 @@ test('[PIP-13] no header of a stranger changes anything, and no header throws', 
     fc.property(text, text, anyAddress, (one, other, peer) => {
       const headers = new Headers({ 'x-forwarded-for': one, forwarded: other })
       expect(typeof behind(headers, '10.0.0.1')).toBe('string')
-      expect(createAddressBehind(['203.0.113.200'])(headers, peer)).toBe(peer)
+      expect(createClientAddressResolver(['203.0.113.200'])(headers, peer)).toBe(peer)
     }),
     { numRuns: runs(1000) },
   )

@@ -84,7 +84,7 @@ export function contentOf(text: string): string {
 /** Nothing runs on: not here, not at the upstream; and the log has one line for the request, with the cause. */
 export async function expectQuietEnd({ upstream, server, lines }: FailingUpstream, cause?: RegExp): Promise<void> {
   await upstream.quiet()
-  while (server.app.running > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 1))
   const written = lines.filter(({ fields }) => fields.route === '/v1/chat/completions')
   expect(written).toHaveLength(1)
   if (cause) expect(String(written[0]?.fields.cause)).toMatch(cause)

@@ -122,7 +122,7 @@ class World {
       signal: new AbortController().signal,
       providerData: {},
       principal: user,
-      notes: {},
+      record: {},
     }
     const facts = { call, provider: 'up', model: 'up/m', upstreamModel: 'm', capability: 'chat', body, bytes: JSON.stringify(body).length }
     const { input, output } = mostTokens(facts, { defaultMaxTokens: 1, inputBytesPerToken: 1 })
@@ -161,7 +161,7 @@ class World {
     expect(used.tokens).toBeLessThanOrEqual(answer.input + answer.output)
     if (line) {
       expect(line.cost_nano_dollars).toBe(cost(line.input_tokens, line.output_tokens))
-      expect(answer.call.notes).toMatchObject({
+      expect(answer.call.record).toMatchObject({
         inputTokens: line.input_tokens,
         outputTokens: line.output_tokens,
         costNanoDollars: line.cost_nano_dollars as number,

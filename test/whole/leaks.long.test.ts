@@ -45,7 +45,7 @@ test('nothing of a request stays: whole answers, streams, errors and callers tha
   }
   const rounds = async (count: number): Promise<void> => {
     for (let done = 0; done < count; done++) await round()
-    while (app.running > 0 || upstream.active > 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (app.activeRequests > 0 || upstream.active > 0) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
   await rounds(100)
@@ -55,7 +55,7 @@ test('nothing of a request stays: whole answers, streams, errors and callers tha
   // 2,500 requests: what grows with them would stand far above what the collector has not come to yet.
   const grown = kinds.filter((kind) => (after[kind] ?? 0) - (before[kind] ?? 0) > 250)
   expect({ grown, before, after }).toEqual({ grown: [], before, after })
-  expect(app.running).toBe(0)
+  expect(app.activeRequests).toBe(0)
 })
 
 /** Asks for a stream and leaves in the middle. */

@@ -23,7 +23,7 @@ export function authenticate({ authentication, docsNeedAuth, metricsNeedAuth }: 
   if (!metricsNeedAuth) open.add('metrics')
   return (request, context, next) => {
     // Methods without a route are not public either: only a route can be marked public.
-    if (open.has(context.found?.route.public)) return next(request, context)
+    if (open.has(context.match?.route.public)) return next(request, context)
     const principal = authentication.authenticate(context)
     if (principal instanceof Promise) return authenticated(principal, context, next)
     context.principal = principal

@@ -1,4 +1,4 @@
-import { refuseUnreadable } from '../body.ts'
+import { rejectUnreadable } from '../body.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
@@ -7,8 +7,8 @@ import type { Middleware } from './middleware.ts'
  */
 export function bodyLimits(maxBytes: number): Middleware {
   return (request, context, next) => {
-    const route = context.found?.route
+    const route = context.match?.route
     if (route && !route.body) return next(request, context)
-    return refuseUnreadable(request, route?.maxBodyBytes ?? maxBytes) ?? next(request, context)
+    return rejectUnreadable(request, route?.maxBodyBytes ?? maxBytes) ?? next(request, context)
   }
 }

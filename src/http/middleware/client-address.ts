@@ -1,10 +1,10 @@
 import { trustedPeers } from '../../auth/trusted-peers.ts'
 import { type IpAddress, parseAddress, unmapped } from '../../egress/address.ts'
-import type { AddressBehind } from './context.ts'
+import type { ClientAddressResolver } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
 /** Addresses of proxies that are looked at of one request; who sends more is not looked through further. */
-const mostHops = 32
+const maxHops = 32
 
 /**
  * Lets `context.clientAddress` be what trusted proxies say (`x-forwarded-for`, or `forwarded`, RFC 7239): the last address on the way here
@@ -12,22 +12,22 @@ const mostHops = 32
  */
 export function clientAddress(trusted: readonly string[]): Middleware | undefined {
   if (trusted.length === 0) return undefined
-  const addressOf = createAddressBehind(trusted)
+  const addressOf = createClientAddressResolver(trusted)
   return (request, context, next) => {
-    context.addressBehind = addressOf
+    context.resolveClientAddress = addressOf
     return next(request, context)
   }
 }
 
-export function createAddressBehind(trusted: readonly string[]): AddressBehind {
+export function createClientAddressResolver(trusted: readonly string[]): ClientAddressResolver {
   const isTrusted = trustedPeers(trusted)
   return (headers, peerAddress) => {
     const peer = read(peerAddress)
     if (!peer || !isTrusted(peerAddress)) return peerAddress
     const forwardedFor = headers.get('x-forwarded-for')
     const forwarded = headers.get('forwarded')
-    const first = forwardedFor === null ? undefined : nearestStranger(forwardedFor.split(','), peer, isTrusted)
-    const second = forwarded === null ? undefined : nearestStranger(hopsOf(forwarded), peer, isTrusted)
+    const first = forwardedFor === null ? undefined : nearestUntrusted(forwardedFor.split(','), peer, isTrusted)
+    const second = forwarded === null ? undefined : nearestUntrusted(hopsOf(forwarded), peer, isTrusted)
     // A proxy that writes the one header lets the other pass as the caller wrote it. Which of them is the caller's cannot be told.
     if (first !== undefined && second !== undefined && first !== second) return peer.toString()
     return first ?? second ?? peer.toString()
@@ -37,9 +37,9 @@ export function createAddressBehind(trusted: readonly string[]): AddressBehind {
 type IsTrusted = ReturnType<typeof trustedPeers>
 
 /** Goes back from the peer as long as whoever named the address is trusted. What is no address ends the way. */
-function nearestStranger(hops: readonly string[], peer: IpAddress, isTrusted: IsTrusted): string {
+function nearestUntrusted(hops: readonly string[], peer: IpAddress, isTrusted: IsTrusted): string {
   let nearest = peer
-  for (const hop of hops.slice(-mostHops).toReversed()) {
+  for (const hop of hops.slice(-maxHops).toReversed()) {
     const address = read(hop)
     if (!address) break
     nearest = address

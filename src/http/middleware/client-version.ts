@@ -14,8 +14,8 @@ export function clientVersion(served: readonly string[]): Middleware | undefined
   return (request, context, next) => {
     for (const name of names) {
       const version = request.headers.get(name)
-      const wanted = version === null ? undefined : majorMinor(version)
-      if (version === null || wanted === undefined || known.has(wanted)) continue
+      const requested = version === null ? undefined : majorMinor(version)
+      if (version === null || requested === undefined || known.has(requested)) continue
       const text = `Client version ${shortened(version, 40)} is not compatible with server version ${served.join(', ')}.`
       throw invalidRequest(`${text} Please update your client.`, { status: 426, code: 'client_version_mismatch' })
     }

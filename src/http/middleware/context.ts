@@ -1,9 +1,9 @@
-import type { AbortNotice, CallTrace, Principal, ProviderData, RequestNotes } from '../../call.ts'
-import type { UploadWatch } from '../body.ts'
+import type { AbortListenable, CallTrace, Principal, ProviderData, RequestRecord } from '../../call.ts'
+import type { UploadObserver } from '../body.ts'
 import type { BodyBudget } from '../body-budget.ts'
-import { Departure } from './departure.ts'
-import type { DispatchedCall, FoundRoute } from '../mount.ts'
-import { pathOf } from '../request-path.ts'
+import { ClientDisconnect } from './client-disconnect.ts'
+import type { DispatchedCall, RouteMatch } from '../mount.ts'
+import { routingPath } from '../request-path.ts'
 
 /** The connections that requests come in on. */
 export interface Connections {
@@ -16,39 +16,39 @@ export interface Connections {
 }
 
 /** The caller's own address, given the request and the connection's. */
-export type AddressBehind = (headers: Headers, peerAddress: string) => string
+export type ClientAddressResolver = (headers: Headers, peerAddress: string) => string
 
-const nothing: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
+const noProviderData: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
 
 /**
  * One request as the middleware sees it; what comes behind gets the same object as its `Call`, and once more as the call's notes: on the
  * hot path one object of one shape costs less than three.
  */
-export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch {
+export class RequestContext implements DispatchedCall, RequestRecord, UploadObserver {
   requestId = ''
   trace: CallTrace | undefined = undefined
   principal: Principal | undefined = undefined
   /** Which route answers; null: none; undefined: not looked for yet. */
-  found: FoundRoute | null | undefined = undefined
+  match: RouteMatch | null | undefined = undefined
   /** Tells the caller's address from the connection's, where there are trusted proxies. */
-  addressBehind: AddressBehind | undefined = undefined
-  providerData: ProviderData = nothing
+  resolveClientAddress: ClientAddressResolver | undefined = undefined
+  providerData: ProviderData = noProviderData
   readonly startedAt = performance.now()
   /** Names and values in turn; set on the answer whatever it becomes. */
-  readonly answerHeaders: string[] = []
+  readonly responseHeaders: string[] = []
 
   route: string | undefined = undefined
   model: string | undefined = undefined
   provider: string | undefined = undefined
   upstreamModel: string | undefined = undefined
   requestBytes: number | undefined = undefined
-  answerBytes: number | undefined = undefined
+  responseBytes: number | undefined = undefined
   inputTokens: number | undefined = undefined
   outputTokens: number | undefined = undefined
   costNanoDollars: number | undefined = undefined
   firstTokenAt: number | undefined = undefined
   failure: unknown = undefined
-  asked: unknown = undefined
+  failedBody: unknown = undefined
   streaming = false
   closesConnection = false
 
@@ -57,27 +57,27 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
   /** What was thrown in the place of an answer. */
   error: unknown = undefined
   /** Whoever streams has said that it is over. */
-  ended = false
+  streamEnded = false
   /** What is to happen once it is over and answered. */
-  whenOver: ((context: RequestContext) => void) | undefined = undefined
+  onComplete: ((context: RequestContext) => void) | undefined = undefined
   /** The same, before that: gives back what the request held of limits. */
   settleQuota: ((context: RequestContext) => void) | undefined = undefined
 
   /** Counts the bytes of its body that are in memory. */
   bodyBudget: BodyBudget | undefined = undefined
-  #heldBytes = 0
+  #bufferedBytes = 0
 
   /** Where it stands among the running requests. */
   slot = -1
   readonly request: Request
   #controller: AbortController | undefined = undefined
-  #departure: Departure | undefined = undefined
-  #abortedWith: unknown = undefined
-  #giveUp: ReturnType<typeof setTimeout> | undefined = undefined
+  #disconnect: ClientDisconnect | undefined = undefined
+  #abortReason: unknown = undefined
+  #completionTimer: ReturnType<typeof setTimeout> | undefined = undefined
   /** Ends the wait for the body while that is being read. */
-  #giveUpUpload: ((reason: Error) => void) | undefined = undefined
+  #abandonUpload: ((reason: Error) => void) | undefined = undefined
   /** `performance.now()` when the last of the body so far came. */
-  #uploadMovedAt = 0
+  #lastUploadAt = 0
   readonly #connections: Connections | undefined
   #path: string | undefined = undefined
 
@@ -88,7 +88,7 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
 
   /** Not decoded, without query and slashes at its end, with single slashes. */
   get path(): string {
-    return (this.#path ??= pathOf(this.request.url))
+    return (this.#path ??= routingPath(this.request.url))
   }
 
   /** The IP address of who is at the other end of the connection, whatever headers say. Looked up when asked for: few requests need it. */
@@ -98,65 +98,65 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
 
   get clientAddress(): string | undefined {
     const peer = this.peerAddress
-    return peer === undefined || !this.addressBehind ? peer : this.addressBehind(this.request.headers, peer)
+    return peer === undefined || !this.resolveClientAddress ? peer : this.resolveClientAddress(this.request.headers, peer)
   }
 
-  get uploadWatch(): UploadWatch {
+  get uploadObserver(): UploadObserver {
     return this
   }
 
-  uploadBegins(giveUp: (reason: Error) => void): void {
-    this.#giveUpUpload = giveUp
-    this.#uploadMovedAt = this.startedAt
+  uploadStarted(abandon: (reason: Error) => void): void {
+    this.#abandonUpload = abandon
+    this.#lastUploadAt = this.startedAt
   }
 
-  uploadMoves(): void {
-    this.#uploadMovedAt = performance.now()
+  uploadProgressed(): void {
+    this.#lastUploadAt = performance.now()
   }
 
-  uploadEnds(): void {
-    this.#giveUpUpload = undefined
+  uploadFinished(): void {
+    this.#abandonUpload = undefined
   }
 
-  holds(bytes: number): void {
+  reserveBytes(bytes: number): void {
     // What still arrives of a body that was given up is not counted: nothing would release it.
-    if (!this.#giveUpUpload) throw new Error('the body is no longer waited for')
+    if (!this.#abandonUpload) throw new Error('the body is no longer waited for')
     try {
-      this.bodyBudget?.take(bytes)
+      this.bodyBudget?.reserve(bytes)
     } catch (error) {
       this.#releaseBody()
       throw error
     }
-    this.#heldBytes += bytes
+    this.#bufferedBytes += bytes
   }
 
   #releaseBody(): void {
-    this.bodyBudget?.release(this.#heldBytes)
-    this.#heldBytes = 0
+    this.bodyBudget?.release(this.#bufferedBytes)
+    this.#bufferedBytes = 0
   }
 
   /** Gives up on a body of which nothing has come since `time` (`performance.now()`); absent: on any that is not there yet. */
   abortUpload(reason: Error, time = Infinity): void {
-    if (this.#giveUpUpload && this.#uploadMovedAt <= time) this.#giveUpUpload(reason)
+    if (this.#abandonUpload && this.#lastUploadAt <= time) this.#abandonUpload(reason)
   }
 
-  get notes(): RequestNotes {
+  get record(): RequestRecord {
     return this
   }
 
   /** A short stream may be over before its head has been answered. */
-  over(): void {
-    this.ended = true
+  complete(): void {
+    this.streamEnded = true
     if (this.status === 0) return
-    clearTimeout(this.#giveUp)
+    clearTimeout(this.#completionTimer)
     this.#releaseBody()
     if (this.closesConnection) this.#connections?.closeUnread?.(this.request)
     else this.#connections?.mayIdle(this.request)
-    const { whenOver, settleQuota } = this
-    this.whenOver = undefined
+    const { onComplete, settleQuota } = this
+    this.onComplete = undefined
     this.settleQuota = undefined
     settleQuota?.(this)
-    whenOver?.(this)
+    onComplete?.(this)
   }
 
   /**
@@ -168,28 +168,28 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
     const controller = new AbortController()
     this.#controller = controller
     const { signal } = this.request
-    if (this.#abortedWith !== undefined) controller.abort(this.#abortedWith)
+    if (this.#abortReason !== undefined) controller.abort(this.#abortReason)
     else if (signal.aborted) controller.abort(signal.reason)
     else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true })
     return controller.signal
   }
 
-  get abortNotice(): AbortNotice {
-    if (this.#departure) return this.#departure
-    this.#departure = new Departure(this.request.signal, this.#abortedWith)
-    return this.#departure
+  get abortListenable(): AbortListenable {
+    if (this.#disconnect) return this.#disconnect
+    this.#disconnect = new ClientDisconnect(this.request.signal, this.#abortReason)
+    return this.#disconnect
   }
 
   /** True once the caller has closed the connection, as far as anybody asked for the signal or the notice. */
-  get callerLeft(): boolean {
-    return (this.#controller !== undefined || this.#departure !== undefined) && this.request.signal.aborted
+  get disconnected(): boolean {
+    return (this.#controller !== undefined || this.#disconnect !== undefined) && this.request.signal.aborted
   }
 
   /** Ends it by itself when the caller has left and whoever streams has not said so after `patience` milliseconds. */
-  endAfterCaller(patience: number): void {
+  completeAfterDisconnect(grace: number): void {
     const { signal } = this
     const watch = (): void => {
-      if (this.callerLeft && this.whenOver) this.#giveUp = setTimeout(() => this.over(), patience)
+      if (this.disconnected && this.onComplete) this.#completionTimer = setTimeout(() => this.complete(), grace)
     }
     if (signal.aborted) watch()
     else signal.addEventListener('abort', watch, { once: true })
@@ -197,9 +197,9 @@ export class RequestContext implements DispatchedCall, RequestNotes, UploadWatch
 
   abort(reason: Error): void {
     // Whichever came first counts.
-    if (!this.request.signal.aborted) this.#abortedWith ??= reason
+    if (!this.request.signal.aborted) this.#abortReason ??= reason
     this.#controller?.abort(reason)
-    this.#departure?.abort(reason)
+    this.#disconnect?.abort(reason)
     this.abortUpload(reason)
   }
 }

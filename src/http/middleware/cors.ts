@@ -27,9 +27,9 @@ export function originMatcher(policy: CorsPolicy | undefined): (origin: string) 
   if (!policy) return () => false
   if (policy.allowOrigins.includes('*')) return () => true
   const origins = new Set(policy.allowOrigins)
-  const { allowOriginRegex: given } = policy
+  const { allowOriginRegex: pattern } = policy
   // Anybody may send any `Origin`: no pattern may take long over one.
-  const regex = given && new LinearRegex(`${given.ignoreCase ? '(?i)' : ''}(?:${given.source})$`)
+  const regex = pattern && new LinearRegex(`${pattern.ignoreCase ? '(?i)' : ''}(?:${pattern.source})$`)
   return (origin) => origins.has(origin) || regex?.matches(origin) === true
 }
 
@@ -40,10 +40,10 @@ export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
   const sameForAll = anyOrigin && !policy.allowCredentials
   const allows = originMatcher(policy)
   const exposed = policy.exposeHeaders.join(', ')
-  const answerPreflight = preflight(policy)
+  const respondToPreflight = preflight(policy)
 
   return (request, context, next) => {
-    const headers = context.answerHeaders
+    const headers = context.responseHeaders
     if (!sameForAll) headers.push('vary', 'Origin')
     const origin = request.headers.get('origin')
     if (origin === null) return next(request, context)
@@ -55,8 +55,8 @@ export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
     }
     if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return next(request, context)
     headers.push('vary', 'Access-Control-Request-Method, Access-Control-Request-Headers')
-    if (!allowed) throw refused(`Origin '${shortened(origin, 100)}'`, 'allow_origins')
-    return Promise.resolve(answerPreflight(request, context))
+    if (!allowed) throw corsDenied(`Origin '${shortened(origin, 100)}'`, 'allow_origins')
+    return Promise.resolve(respondToPreflight(request, context))
   }
 }
 
@@ -69,22 +69,22 @@ function preflight(policy: CorsPolicy): (request: Request, context: RequestConte
 
   return (request, context) => {
     const method = request.headers.get('access-control-request-method') ?? ''
-    const asked = request.headers.get('access-control-request-headers') ?? ''
-    if (!anyMethod && !methods.has(method.toUpperCase())) throw refused(`Method '${shortened(method, 30)}'`, 'allow_methods')
+    const requestedHeaders = request.headers.get('access-control-request-headers') ?? ''
+    if (!anyMethod && !methods.has(method.toUpperCase())) throw corsDenied(`Method '${shortened(method, 30)}'`, 'allow_methods')
     if (!anyHeader) {
-      const strange = asked.split(',').find((name) => name.trim() !== '' && !known.has(name.trim().toLowerCase()))
-      if (strange !== undefined) throw refused(`Header '${shortened(strange.trim(), 100)}'`, 'allow_headers')
+      const disallowed = requestedHeaders.split(',').find((name) => name.trim() !== '' && !known.has(name.trim().toLowerCase()))
+      if (disallowed !== undefined) throw corsDenied(`Header '${shortened(disallowed.trim(), 100)}'`, 'allow_headers')
     }
-    const headers = context.answerHeaders
+    const headers = context.responseHeaders
     headers.push('access-control-allow-methods', anyMethod ? method : [...methods].join(', '))
-    headers.push('access-control-allow-headers', anyHeader ? asked || '*' : names.join(', '))
+    headers.push('access-control-allow-headers', anyHeader ? requestedHeaders || '*' : names.join(', '))
     headers.push('access-control-max-age', String(policy.maxAge))
     return new Response(null, { status: 204 })
   }
 }
 
 /** The browser blocks the call whatever we say; this is for whoever looks into its network panel. */
-function refused(what: string, option: string): ApiError {
+function corsDenied(what: string, option: string): ApiError {
   const message = `${what} is not allowed by server.cors.${option}`
   return new ApiError('permission_error', `${message}.`, { code: 'cors_not_allowed', denial: { by: 'origin', reason: message } })
 }

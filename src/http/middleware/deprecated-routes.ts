@@ -1,33 +1,33 @@
 import type { Call } from '../../call.ts'
 import type { Events } from '../../telemetry/events.ts'
-import { olderPrefix } from '../route.ts'
+import { legacyPrefix } from '../route.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
 /** 2025-11-03, when Llama Stack removed its older paths: Unix seconds, as RFC 9745 §2 writes them. */
 const deprecatedSince = '@1762128000'
 /** Callers that are remembered; whoever was told longest ago is forgotten first. */
-const remembered = 1000
+const maxRemembered = 1000
 
 /**
  * Tells callers of deprecated paths so, by `deprecation` (RFC 9745) and, where there is one, `link` to what takes the path's place; and the log once
  * for each caller and route. Stands behind authentication: who it is is known.
  */
 export function deprecatedRoutes(events: Pick<Events, 'warning'>): Middleware {
-  const told = new Set<string>()
+  const warned = new Set<string>()
   return (request, context, next) => {
-    if (context.found?.deprecated) tell(context)
+    if (context.match?.deprecated) warn(context)
     return next(request, context)
   }
 
-  function tell(context: RequestContext): void {
+  function warn(context: RequestContext): void {
     const successor = successorOf(context)
-    context.answerHeaders.push('deprecation', deprecatedSince)
-    if (successor !== undefined) context.answerHeaders.push('link', `<${successor}>; rel="successor-version"`)
+    context.responseHeaders.push('deprecation', deprecatedSince)
+    if (successor !== undefined) context.responseHeaders.push('link', `<${successor}>; rel="successor-version"`)
     const key = `${callerOf(context)} ${context.route}`
-    if (told.has(key)) return
-    if (told.size >= remembered) for (const first of told) if (told.delete(first)) break
-    told.add(key)
+    if (warned.has(key)) return
+    if (warned.size >= maxRemembered) for (const first of warned) if (warned.delete(first)) break
+    warned.add(key)
     const { requestId, principal, clientAddress, route } = context
     const fields = { request_id: requestId, route, principal: principal?.id, client_address: clientAddress, successor: successor && route }
     events.warning('a deprecated route is used', fields)
@@ -39,8 +39,8 @@ function callerOf({ principal, clientAddress }: Pick<Call, 'principal' | 'client
 }
 
 /** The path that answers alike; undefined where there is none that could be written down. */
-function successorOf({ path, found }: RequestContext): string | undefined {
-  if (path.startsWith(olderPrefix)) return path.slice('/v1/openai'.length)
+function successorOf({ path, match: found }: RequestContext): string | undefined {
+  if (path.startsWith(legacyPrefix)) return path.slice('/v1/openai'.length)
   const route = found?.route
   return route && !route.deprecated && !route.path.includes('{') ? route.path : undefined
 }

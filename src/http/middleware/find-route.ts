@@ -9,7 +9,7 @@ import type { Middleware } from './middleware.ts'
 export function findRoute(find: RouteFinder): Middleware {
   return (request, context, next) => {
     const found = find(request.method, context.path, rawPathOf(request.url)) ?? null
-    context.found = found
+    context.match = found
     if (found) context.route = found.route.path
     return next(request, context)
   }

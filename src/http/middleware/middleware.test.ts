@@ -9,23 +9,23 @@ import { hostCheck, isLoopback } from './host-check.ts'
 import { compose, type Middleware, type Next } from './middleware.ts'
 import { parseProviderData, providerData } from './provider-data.ts'
 import { requestId } from './request-id.ts'
-import { RunningRequests, settle } from './settle.ts'
+import { ActiveRequests, requestLifecycle } from './request-lifecycle.ts'
 
 /** The layers around `innermost`, as the app puts them together; `finished` collects what the access log is told. */
 function around(layers: (Middleware | undefined)[], innermost: Next) {
   const finished: RequestFinished[] = []
-  const running = new RunningRequests()
+  const active = new ActiveRequests()
   const events = { requestStarted: () => undefined, requestFinished: (event: RequestFinished) => void finished.push(event) }
   const chain = compose(
     layers.filter((layer) => layer !== undefined),
     innermost,
   )
-  const handle = settle(chain, { events, running, bodies: new BodyBudget(1_000_000), stopping: () => false })
+  const handle = requestLifecycle(chain, { events, active, bodies: new BodyBudget(1_000_000), stopping: () => false })
   const call = (headers: Record<string, string> = {}, init: RequestInit = {}) => {
     const request = new Request('http://localhost/v1/models?key=secret', { ...init, headers })
     return handle(request, new RequestContext(request))
   }
-  return { call, finished, running }
+  return { call, finished, active }
 }
 
 const ok: Next = async () => Response.json({ ok: true })
@@ -59,7 +59,7 @@ describe('request id', () => {
 describe('answers', () => {
   test('an unknown failure is opaque, names the request and is told to the log once, with its cause', async () => {
     const boom = new Error('the password is hunter2')
-    const { call, finished, running } = around([requestId()], () => Promise.reject(boom))
+    const { call, finished, active } = around([requestId()], () => Promise.reject(boom))
     const answer = await call({ 'x-request-id': 'r-1' })
     expect(answer.status).toBe(500)
     expect(await answer.json()).toEqual({
@@ -67,7 +67,7 @@ describe('answers', () => {
     })
     expect(finished).toHaveLength(1)
     expect(finished[0]).toMatchObject({ status: 500, error: boom, requestId: 'r-1' })
-    expect(running.count).toBe(0)
+    expect(active.count).toBe(0)
   })
 
   test('headers come onto answers that cannot be written to', async () => {
@@ -82,37 +82,37 @@ describe('answers', () => {
 
   test('a stream is over when whoever streams says so, and only once', async () => {
     const contexts: RequestContext[] = []
-    const { call, finished, running } = around([], async (_request, context) => {
+    const { call, finished, active } = around([], async (_request, context) => {
       contexts.push(context)
-      context.notes.streaming = true
+      context.record.streaming = true
       return new Response('data: 1\n\n')
     })
     await call()
-    expect([running.count, finished.length]).toEqual([1, 0])
+    expect([active.count, finished.length]).toEqual([1, 0])
     const failure = new ApiError('upstream_error', 'cut')
-    for (const { notes } of contexts) {
-      notes.failure = failure
-      notes.over?.()
-      notes.over?.()
+    for (const { record } of contexts) {
+      record.failure = failure
+      record.complete?.()
+      record.complete?.()
     }
-    expect([running.count, finished.length]).toEqual([0, 1])
+    expect([active.count, finished.length]).toEqual([0, 1])
   })
 
   test('a stream that ends before its head is out is over all the same', async () => {
-    const { call, finished, running } = around([], async (_request, { notes }) => {
-      notes.streaming = true
-      notes.over?.()
+    const { call, finished, active } = around([], async (_request, { record }) => {
+      record.streaming = true
+      record.complete?.()
       return new Response('data: 1\n\n')
     })
     await call()
-    expect([running.count, finished.length]).toEqual([0, 1])
+    expect([active.count, finished.length]).toEqual([0, 1])
   })
 
   test('giving up on what runs reaches the signal, whether it was asked for before or after', async () => {
     const contexts: RequestContext[] = []
-    const { call, running } = around([], async (_request, context) => {
+    const { call, active } = around([], async (_request, context) => {
       contexts.push(context)
-      context.notes.streaming = true
+      context.record.streaming = true
       return new Response('')
     })
     await call()
@@ -120,7 +120,7 @@ describe('answers', () => {
     const [early, late] = contexts as [RequestContext, RequestContext]
     const before = early.signal
     const reason = new ApiError('service_unavailable_error', 'The server is shutting down.')
-    running.abort(reason)
+    active.abort(reason)
     expect([before.reason, late.signal.reason]).toEqual([reason, reason])
   })
 
@@ -132,7 +132,7 @@ describe('answers', () => {
       throw signal.reason
     })
     await call({}, { signal: caller.signal })
-    expect(finished[0]).toMatchObject({ status: 499, callerLeft: true })
+    expect(finished[0]).toMatchObject({ status: 499, disconnected: true })
   })
 })
 

@@ -17,10 +17,10 @@ export function originCheck(policy: CorsPolicy | undefined): Middleware {
     if (origin === null && site === null) return next(request, context)
     // A proxy in front may have given the request another Host; pages cannot set this header.
     if (site === 'same-origin') return next(request, context)
-    const fromElsewhere = site === 'cross-site' || site === 'same-site'
-    if (origin === null ? site === 'none' : allows(origin) || (!fromElsewhere && isOwn(origin, request))) return next(request, context)
-    const whose = origin === null ? 'Pages of other sites' : `Pages of '${shortened(origin, 100)}'`
-    throw new ApiError('permission_error', `${whose} may not call this server; server.cors.allow_origins says whose may.`, {
+    const isCrossOrigin = site === 'cross-site' || site === 'same-site'
+    if (origin === null ? site === 'none' : allows(origin) || (!isCrossOrigin && isOwn(origin, request))) return next(request, context)
+    const pages = origin === null ? 'Pages of other sites' : `Pages of '${shortened(origin, 100)}'`
+    throw new ApiError('permission_error', `${pages} may not call this server; server.cors.allow_origins says whose may.`, {
       code: 'origin_not_allowed',
       denial: { by: 'origin', reason: origin === null ? 'a page of another site' : `a page of '${shortened(origin, 100)}'` },
     })

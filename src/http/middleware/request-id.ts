@@ -12,7 +12,7 @@ export function requestId(): Middleware {
   return (request, context, next) => {
     const given = request.headers.get('x-request-id')
     context.requestId = given !== null && wellFormed.test(given) ? given : `req_${process}${(++count).toString(36)}`
-    context.answerHeaders.push('x-request-id', context.requestId)
+    context.responseHeaders.push('x-request-id', context.requestId)
     return next(request, context)
   }
 }

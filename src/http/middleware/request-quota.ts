@@ -12,9 +12,9 @@ import type { Middleware, Next } from './middleware.ts'
 export function requestQuota(governance: Pick<Governance, 'admitRequest'> | undefined): Middleware | undefined {
   if (!governance) return undefined
   return (request, context, next) => {
-    if (request.method === 'OPTIONS' || !isCounted(context.found)) return next(request, context)
-    const admitted = governance.admitRequest(context, context.answerHeaders)
-    if (admitted instanceof Promise) return afterWait(admitted, context, next)
+    if (request.method === 'OPTIONS' || !isCounted(context.match)) return next(request, context)
+    const admitted = governance.admitRequest(context, context.responseHeaders)
+    if (admitted instanceof Promise) return proceedWhenAdmitted(admitted, context, next)
     if (admitted) settleAtEnd(context, admitted)
     return next(request, context)
   }
@@ -24,13 +24,13 @@ export function requestQuota(governance: Pick<Governance, 'admitRequest'> | unde
  * Not what no route answers, and not public routes. Nor what an operator works with: a used-up limit must keep nobody from revoking a key, and no
  * monitor from seeing that it is used up. Policies say who may use those.
  */
-function isCounted(found: RequestContext['found']): boolean {
+function isCounted(found: RequestContext['match']): boolean {
   if (!found || found.route.public) return false
   const { path } = found.route
   return !path.startsWith('/v1alpha/admin/')
 }
 
-async function afterWait(pending: Promise<AdmittedRequest | undefined>, context: RequestContext, next: Next): Promise<Response> {
+async function proceedWhenAdmitted(pending: Promise<AdmittedRequest | undefined>, context: RequestContext, next: Next): Promise<Response> {
   const admitted = await pending
   if (admitted) settleAtEnd(context, admitted)
   return next(context.request, context)

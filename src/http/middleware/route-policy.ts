@@ -28,7 +28,7 @@ export function allowedApis(isAuthenticated: boolean): Middleware | undefined {
   if (!isAuthenticated) return undefined
   return (request, context, next) => {
     const allowed = context.principal?.key?.allowedApis
-    const api = context.found?.route.api
+    const api = context.match?.route.api
     if (allowed && api !== undefined && !allowed.includes(api)) {
       const which = allowed.length === 0 ? 'none' : allowed.join(', ')
       throw new ApiError('permission_error', `This API key may not use the API '${api}'; those it may use: ${which}.`, {

@@ -14,7 +14,7 @@ export function strictTransport({
   if (!tls || !hstsMaxAge) return undefined
   const value = `max-age=${hstsMaxAge}; includeSubDomains`
   return (request, context, next) => {
-    context.answerHeaders.push('strict-transport-security', value)
+    context.responseHeaders.push('strict-transport-security', value)
     return next(request, context)
   }
 }

@@ -10,7 +10,7 @@ export function trace(contexts: TraceContexts): Middleware {
     const { headers } = request
     const place = contexts(headers.get('traceparent'), headers)
     context.trace = place
-    context.answerHeaders.push('x-trace-id', place.traceId)
+    context.responseHeaders.push('x-trace-id', place.traceId)
     return next(request, context)
   }
 }

@@ -141,7 +141,7 @@ export class OpenAIRelay {
           method: 'POST',
           headers,
           body: toRequestBytes(request, { edits, additions, omitted }),
-          signal: call.abortNotice ?? call.signal,
+          signal: call.abortListenable ?? call.signal,
           network: options.network,
         })
         if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)

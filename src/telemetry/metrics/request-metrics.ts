@@ -78,7 +78,7 @@ export class RequestMetrics {
     const http = this.#httpSeries(route, event)
     http.duration.observe(seconds)
     if (event.requestBytes !== undefined) http.requestBody.observe(event.requestBytes)
-    if (event.answerBytes !== undefined) http.responseBody.observe(event.answerBytes)
+    if (event.responseBytes !== undefined) http.responseBody.observe(event.responseBytes)
     if (event.callerLeft) this.#left.add(1)
     const error = event.callerLeft ? undefined : (event.error ?? event.failure)
     if (error instanceof ApiError && error.denial) this.#countRefusal(error)

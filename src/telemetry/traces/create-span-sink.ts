@@ -75,7 +75,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
       owner: ownerOf(event.call),
       wall,
       names,
-      cost: event.call.notes?.costNanoDollars,
+      cost: event.call.record?.costNanoDollars,
       contentLength,
     })
   }

@@ -28,7 +28,7 @@ export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, e
   const method = methods.has(event.request.method) ? event.request.method : 'HTTP'
   const failed = event.status >= 500 || event.failure !== undefined
   const attributes = attributesOf(event, owner, error)
-  if (alone && error !== undefined && event.asked !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.asked)
+  if (alone && error !== undefined && event.failedBody !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.failedBody)
   return {
     traceId: trace.traceId,
     spanId: trace.spanId,

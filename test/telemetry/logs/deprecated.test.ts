@@ -40,7 +40,7 @@ test('[OPS-2] whoever was told longest ago is forgotten first', async () => {
     const context = new RequestContext(request)
     context.principal = { id, attributes: {} }
     context.route = '/v1/models'
-    context.found = { route: { path: '/v1/models' } as never, params: {}, deprecated: true }
+    context.match = { route: { path: '/v1/models' } as never, params: {}, deprecated: true }
     return layer(request, context, () => Promise.resolve(new Response()))
   }
   for (let count = 0; count <= 1000; count++) await ask(`user-${count}`)

@@ -9,7 +9,7 @@ import type { Next } from './middleware.ts'
  * The requests that are not over yet, streams included. Slots that are used again, not a Set: objects that go in and out of a long-lived
  * Set or Map cost Bun 1.4 some 20 µs of garbage collection each, a third of a whole request.
  */
-export class RunningRequests {
+export class ActiveRequests {
   readonly #slots: (RequestContext | undefined)[] = []
   readonly #free: number[] = []
   #uploadIdle: number
@@ -48,7 +48,7 @@ export class RunningRequests {
 
   /** Gives up on bodies that are not there yet, and from now on soon on those that stop coming. */
   abortUploads(reason: ApiError): void {
-    this.#uploadIdle = Math.min(this.#uploadIdle, lastUploadIdle)
+    this.#uploadIdle = Math.min(this.#uploadIdle, drainUploadIdle)
     for (const context of this.#slots) context?.abortUpload(reason)
     this.#planSweep()
   }
@@ -56,7 +56,7 @@ export class RunningRequests {
   /** One timer for all, not one a request. It runs as long as anything does. */
   #planSweep(): void {
     clearTimeout(this.#sweep)
-    this.#sweep = setTimeout(() => this.#sweepUploads(), Math.min(this.#uploadIdle / 4, longestSweep))
+    this.#sweep = setTimeout(() => this.#sweepUploads(), Math.min(this.#uploadIdle / 4, maxSweepInterval))
     this.#sweep.unref()
   }
 
@@ -64,74 +64,74 @@ export class RunningRequests {
     this.#sweep = undefined
     if (this.count === 0) return
     const since = performance.now() - this.#uploadIdle
-    for (const context of this.#slots) context?.abortUpload(tooSlow, since)
+    for (const context of this.#slots) context?.abortUpload(uploadTimeout, since)
     this.#planSweep()
   }
 }
 
 /** Milliseconds. */
-const longestSweep = 5_000
-const lastUploadIdle = 1_000
+const maxSweepInterval = 5_000
+const drainUploadIdle = 1_000
 
-const tooSlow = invalidRequest('The request body stopped coming.', {
+const uploadTimeout = invalidRequest('The request body stopped coming.', {
   status: 408,
   code: 'request_timeout',
   headers: { connection: 'close' },
 })
 
-export interface SettleOptions {
+export interface RequestLifecycleOptions {
   readonly events: Pick<Events, 'requestStarted' | 'requestFinished'>
-  readonly running: RunningRequests
+  readonly active: ActiveRequests
   readonly bodies: BodyBudget
   /** True once the server is about to stop: callers are told to close their connections. */
   readonly stopping: () => boolean
 }
 
 /** Milliseconds that whoever streams gets to report the end by itself after its caller has left. */
-const patience = 1000
+const disconnectGrace = 1000
 
 /**
  * The outermost layer, and the only one that waits for the answer: turns what was thrown into an error answer, puts the headers
  * that the layers asked for on it, and tells when the request is over, which for a stream is its end.
  */
-export function settle(next: Next, { events, running, bodies, stopping }: SettleOptions) {
+export function requestLifecycle(next: Next, { events, active, bodies, stopping }: RequestLifecycleOptions) {
   const finish = (context: RequestContext): void => {
-    running.delete(context)
+    active.delete(context)
     events.requestFinished(context)
   }
   return async (request: Request, context: RequestContext): Promise<Response> => {
-    running.add(context)
+    active.add(context)
     events.requestStarted()
-    context.whenOver = finish
+    context.onComplete = finish
     context.bodyBudget = bodies
-    let answer: Response
+    let response: Response
     try {
-      answer = await next(request, context)
+      response = await next(request, context)
     } catch (thrown) {
-      context.error = context.callerLeft ? new ApiError('client_left', 'The caller left.', { status: 499 }) : thrown
-      answer = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId))
+      context.error = context.disconnected ? new ApiError('client_left', 'The caller left.', { status: 499 }) : thrown
+      response = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId))
     }
-    context.status = answer.status
-    if (!context.streaming || context.ended || context.error !== undefined) context.over()
-    else context.endAfterCaller(patience)
-    if (stopping() || neverEnds(request)) context.answerHeaders.push('connection', 'close')
-    return withHeaders(answer, context.answerHeaders)
+    context.status = response.status
+    if (!context.streaming || context.streamEnded || context.error !== undefined) context.complete()
+    else context.completeAfterDisconnect(disconnectGrace)
+    if (stopping() || isUnreadChunked(request)) context.responseHeaders.push('connection', 'close')
+    return withHeaders(response, context.responseHeaders)
   }
 }
 
 /** A body of unknown length that nobody has read: the runtime would take it in and drop it for as long as the caller cares to send. */
-function neverEnds({ headers, bodyUsed }: Request): boolean {
+function isUnreadChunked({ headers, bodyUsed }: Request): boolean {
   return headers.get('transfer-encoding') !== null && !bodyUsed
 }
 
-function withHeaders(answer: Response, pairs: readonly string[]): Response {
+function withHeaders(response: Response, pairs: readonly string[]): Response {
   try {
-    setHeaders(answer.headers, pairs)
-    return answer
+    setHeaders(response.headers, pairs)
+    return response
   } catch (error) {
     // The headers of `Response.redirect()` and of fetched answers cannot be written.
     if (!(error instanceof TypeError)) throw error
-    const copy = new Response(answer.body, answer)
+    const copy = new Response(response.body, response)
     setHeaders(copy.headers, pairs)
     return copy
   }

@@ -21,7 +21,7 @@ test('whoever listens for a departure hears what the signal says, once, and not 
     fc.property(steps, fc.boolean(), (all, isAskedEarly) => {
       const { context, leave } = asked()
       const { signal } = context
-      const early = isAskedEarly ? context.abortNotice : undefined
+      const early = isAskedEarly ? context.abortListenable : undefined
       const heard: string[] = []
       const expected: string[] = []
       const notices = [0, 1, 2, 3].map((who) => ({ handleEvent: () => void heard.push(`notice ${who}`) }))
@@ -29,19 +29,19 @@ test('whoever listens for a departure hears what the signal says, once, and not 
       for (const step of all) {
         const { who } = step
         if (step.do === 'listen') {
-          context.abortNotice.removeEventListener('abort', notices[who]!)
-          context.abortNotice.addEventListener('abort', notices[who]!, { once: true })
+          context.abortListenable.removeEventListener('abort', notices[who]!)
+          context.abortListenable.addEventListener('abort', notices[who]!, { once: true })
           signal.removeEventListener('abort', signals[who]!)
           signal.addEventListener('abort', signals[who]!, { once: true })
         } else if (step.do === 'stop') {
-          context.abortNotice.removeEventListener('abort', notices[who]!)
+          context.abortListenable.removeEventListener('abort', notices[who]!)
           signal.removeEventListener('abort', signals[who]!)
         } else if (step.do === 'leave') leave(new Error(`left ${who}`))
         else context.abort(new Error(`stopped ${who}`))
       }
       expect(heard).toEqual(expected)
-      const notice = early ?? context.abortNotice
-      expect(notice).toBe(context.abortNotice)
+      const notice = early ?? context.abortListenable
+      expect(notice).toBe(context.abortListenable)
       expect(notice.aborted).toBe(signal.aborted)
       expect(notice.reason).toBe(signal.reason)
       if (signal.aborted) expect(() => notice.throwIfAborted()).toThrow((signal.reason as Error).message)
@@ -52,10 +52,10 @@ test('whoever listens for a departure hears what the signal says, once, and not 
 })
 
 test('a caller that has left is known to have, whichever was asked for', () => {
-  for (const ask of ['signal', 'abortNotice'] as const) {
+  for (const ask of ['signal', 'abortListenable'] as const) {
     const { context, leave } = asked()
     expect(context[ask].aborted).toBe(false)
     leave(new Error('left'))
-    expect(context.callerLeft).toBe(true)
+    expect(context.disconnected).toBe(true)
   }
 })

@@ -1,19 +1,19 @@
 import type { Middleware } from './middleware.ts'
 
-const parsesEveryEvent = /^(Async)?LlamaStackClient\//
+const withoutDoneClients = /^(Async)?LlamaStackClient\//
 
 /**
  * Llama Stack never sent `data: [DONE]`, and its clients parse every event as JSON (seen with 0.2.23, which throws at the end of every
  * stream that has one). They get streams without.
  */
-export function olderClients(): Middleware {
+export function legacyClients(): Middleware {
   return (request, context, next) => {
     const client = request.headers.get('user-agent')
-    return client !== null && parsesEveryEvent.test(client) ? answerWithoutDone(next(request, context)) : next(request, context)
+    return client !== null && withoutDoneClients.test(client) ? respondWithoutDone(next(request, context)) : next(request, context)
   }
 }
 
-async function answerWithoutDone(pending: Promise<Response>): Promise<Response> {
+async function respondWithoutDone(pending: Promise<Response>): Promise<Response> {
   const response = await pending
   if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) return response
   return new Response(withoutDone(response.body), response)

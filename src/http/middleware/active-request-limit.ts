@@ -5,9 +5,9 @@ import type { Middleware } from './middleware.ts'
  * Refuses what would run beside `most` others, streams included, so that a flood ends in quick answers and not in a process without memory.
  * Bun has no limit on connections of its own. Public routes are answered all the same: a busy server is alive, and must not be restarted for it.
  */
-export function runningLimit(most: number, running: () => number): Middleware {
+export function activeRequestLimit(limit: number, activeRequests: () => number): Middleware {
   return (request, context, next) => {
-    if (running() > most && context.found?.route.public !== true) {
+    if (activeRequests() > limit && context.match?.route.public !== true) {
       throw unavailable('Too many requests run on this server at the moment.', 1, { code: 'too_many_running_requests' })
     }
     return next(request, context)

@@ -1,16 +1,16 @@
-import type { AbortListener, AbortNotice } from '../../call.ts'
+import type { AbortListener, AbortListenable } from '../../call.ts'
 
 /** Tells of a caller that leaves, or a server that stops waiting: a call's signal for those who only listen, of whom there is mostly one. */
-export class Departure implements AbortNotice {
+export class ClientDisconnect implements AbortListenable {
   aborted = false
   reason: unknown = undefined
   readonly #signal: AbortSignal
   readonly #listeners: AbortListener[] = []
 
   /** `signal`: the request's own. `abortedWith`: why the server has stopped waiting already. */
-  constructor(signal: AbortSignal, abortedWith: unknown) {
+  constructor(signal: AbortSignal, abortReason: unknown) {
     this.#signal = signal
-    if (abortedWith !== undefined) this.abort(abortedWith)
+    if (abortReason !== undefined) this.abort(abortReason)
     else if (signal.aborted) this.handleEvent()
     else signal.addEventListener('abort', this, { once: true })
   }
