@@ -148,7 +148,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     if (where) query = query.where(where)
     const mayRead = filter.exact ? undefined : (row: Tables[T]) => this.decide(call, 'read', row).allowed
     const both = mayRead && keep ? (row: Tables[T]) => mayRead(row) && keep(row) : (mayRead ?? keep)
-    const page = await pageOf(query, request, { table: this.#table, keep: both as ((row: OwnedColumns) => boolean) | undefined })
+    const page = await pageOf(query, request, { table: this.#table, filter: both as ((row: OwnedColumns) => boolean) | undefined })
     return page as unknown as Page<Tables[T]>
   }
 

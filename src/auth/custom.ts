@@ -6,7 +6,7 @@ import { hostOf, jsonObjectOf, type IdentityService } from './identity-service.t
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './remembering.ts'
+import type { Found, LookUp } from './caching-authenticator.ts'
 
 /** Headers that say nothing about who is asking, and so may go to an endpoint of somebody else's making. */
 const harmlessHeaders: readonly string[] = [

@@ -4,7 +4,7 @@ import type { GitHubTokenConfig } from './config.ts'
 import { jsonObjectOf, type IdentityService, type ServiceAnswer } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
-import type { Found, LookUp } from './remembering.ts'
+import type { Found, LookUp } from './caching-authenticator.ts'
 
 export const publicGitHub = 'https://api.github.com'
 

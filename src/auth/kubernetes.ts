@@ -5,7 +5,7 @@ import { jsonObjectOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './remembering.ts'
+import type { Found, LookUp } from './caching-authenticator.ts'
 
 /** Kubernetes 1.28 and later. */
 const reviewPath = '/apis/authentication.k8s.io/v1/selfsubjectreviews'

@@ -17,7 +17,7 @@ import { hostOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './remembering.ts'
+import type { Found, LookUp } from './caching-authenticator.ts'
 
 export interface IntrospectionDeps {
   readonly service: IdentityService

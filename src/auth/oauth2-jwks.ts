@@ -7,7 +7,7 @@ import { KeySetSource } from './key-set-source.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused, type RefusalDetail } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './remembering.ts'
+import type { Found, LookUp } from './caching-authenticator.ts'
 import { knownAlgorithms, type VerificationKey } from './verification-keys.ts'
 
 export interface JwksDeps {

@@ -1,4 +1,4 @@
-import { isOutOfReach } from '../storage/errors.ts'
+import { isDatabaseUnavailable } from '../storage/errors.ts'
 import type { Storage } from '../storage/open.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { QuotaConfig } from './config.ts'
@@ -65,7 +65,7 @@ async function openStore({ store }: QuotaConfig, { storage, events, isShared }: 
   const options = {
     failed(error: unknown) {
       // A store that is out of reach is told of once, by itself.
-      if (!isOutOfReach(error)) events.unexpected('deleting counts of windows that are over', error)
+      if (!isDatabaseUnavailable(error)) events.unexpected('deleting counts of windows that are over', error)
     },
   }
   if (!store) {

@@ -7,7 +7,7 @@ import { invalidRequest } from '../errors.ts'
 import type { ModelType } from '../providers/provider.ts'
 import type { Database } from '../storage/database.ts'
 import { bumpRevision } from '../storage/revisions.ts'
-import { createSnapshot, type Snapshot } from '../storage/snapshot.ts'
+import { createSnapshot, type DatabaseSnapshot } from '../storage/snapshot.ts'
 import type { ModelRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
 import { modelType } from './model-access.ts'
@@ -61,7 +61,7 @@ export function createStoredModels(options: StoredModelsOptions): StoredModels {
 
 class DatabaseStoredModels implements StoredModels {
   readonly #rows: OwnedRows<'models'>
-  readonly #snapshot: Snapshot<StoredIndex>
+  readonly #snapshot: DatabaseSnapshot<StoredIndex>
   readonly #events: StoredModelsOptions['events']
   readonly #tenantAttribute: string | undefined
 

@@ -36,7 +36,9 @@ export async function backupSqlite(from: string, to: string, { replace }: { repl
 export function pgDumpCommand(backend: PostgresBackend, to: string): string {
   const { host, port, database, user, schema, sslMode, caCertPath } = backend
   const parts = { host, port, dbname: database, user, sslmode: sslMode, sslrootcert: caCertPath }
-  const connection = Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${inConnection(String(value))}`]))
+  const connection = Object.entries(parts).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}=${quoteConnectionValue(String(value))}`],
+  )
   const words = [
     'pg_dump',
     '--format=custom',
@@ -44,14 +46,14 @@ export function pgDumpCommand(backend: PostgresBackend, to: string): string {
     `--file=${to}`,
     connection.join(' '),
   ]
-  return words.map(inShell).join(' ')
+  return words.map(quoteShellWord).join(' ')
 }
 
-function inConnection(value: string): string {
+function quoteConnectionValue(value: string): string {
   return /^[\w./:-]+$/.test(value) ? value : `'${value.replaceAll(/['\\]/g, String.raw`\$&`)}'`
 }
 
-function inShell(word: string): string {
+function quoteShellWord(word: string): string {
   return /^[\w./:=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 

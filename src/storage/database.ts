@@ -4,15 +4,15 @@ import type { Isolation } from './session.ts'
 import type { Tables } from './tables.ts'
 
 /** A database that only reads. */
-export type Reader = Pick<Kysely<Tables>, 'selectFrom' | 'with' | 'withRecursive' | 'fn' | 'getExecutor'>
+export type DatabaseReader = Pick<Kysely<Tables>, 'selectFrom' | 'with' | 'withRecursive' | 'fn' | 'getExecutor'>
 
 /** One transaction of a database that may write. */
 export type Transaction = KyselyTransaction<Tables>
 
 /** What is watched until it is disposed of. */
-export interface Watching extends Disposable {
+export interface RevisionSubscription extends Disposable {
   /** Looks now. Resolves once a look that began after this call is over, whether or not it worked. */
-  look(): Promise<void>
+  poll(): Promise<void>
 }
 
 /** One open database, SQLite or PostgreSQL, its tables up to date. */
@@ -20,7 +20,7 @@ export interface Database extends AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres'
   /** For messages, without secrets: the file, or `postgres://host:port/database`. */
   readonly place: string
-  readonly read: Reader
+  readonly read: DatabaseReader
   /**
    * Runs `work` as one transaction and resolves once it is durable: what was acknowledged survives `kill -9` and a loss of power. Transactions
    * that lose a race (a deadlock, a serialisation failure) are run again, so `work` has no effect but on the database.
@@ -41,12 +41,15 @@ export interface Database extends AsyncDisposable {
    */
   add<T extends keyof Tables>(table: T, texts: RowTexts<T>): Promise<void>
   /**
-   * Tells when the revision of `scope` has changed, in this process or another: on PostgreSQL at once (LISTEN) and within a second where
-   * the notification is lost, within a quarter of a second on SQLite. `changed` is told once at first too, so that whoever loads upon it misses
-   * nothing, and is given what to read by: connections that answer or fail soon. `failed` is told when looking fails, and `changed` again after
-   * that; `looked` after each look that worked.
+   * Calls `onChange` when the revision of `scope` has changed, in this process or another: on PostgreSQL at once (LISTEN) and within a second where
+   * the notification is lost, within a quarter of a second on SQLite. `onChange` is also called once at first, so that a subscriber that loads on it
+   * misses nothing; it receives a reader whose connections answer or fail soon. `onError` is called when polling fails, and `onChange` again after
+   * that; `onPolled` after each successful poll.
    */
-  watch(scope: string, watcher: { changed(read?: Reader): void; failed(error: unknown): void; looked?(): void }): Watching
+  watch(
+    scope: string,
+    watcher: { onChange(read?: DatabaseReader): void; onError(error: unknown): void; onPolled?(): void },
+  ): RevisionSubscription
 }
 
 /** To be called in the transaction that changes what `scope` names: whoever watches it is told after the commit. */

@@ -1,22 +1,22 @@
 import type { Sessions } from './session.ts'
 
 /** Told of by an engine without being asked: revisions of these scopes may have changed. Undefined: of any. */
-export type Hint = (scope?: string) => void
+export type ChangeHint = (scope?: string) => void
 
 export interface EngineOptions {
-  readonly times?: DatabaseTimes | undefined
+  readonly timeouts?: DatabaseTimeouts | undefined
   /** False: what is not there is not made. Default true. */
-  readonly make?: boolean | undefined
+  readonly create?: boolean | undefined
 }
 
 /** Milliseconds. */
-export interface DatabaseTimes {
+export interface DatabaseTimeouts {
   /** SQLite: after which a transaction that asks for nothing is rolled back. Default 10 000. */
-  readonly longestSilence?: number | undefined
+  readonly idleTransaction?: number | undefined
   /** PostgreSQL: that a statement may take. Default 15 000. */
   readonly statement?: number | undefined
   /** Between two looks for changes. Default 200 on SQLite, 400 on PostgreSQL. */
-  readonly watch?: number | undefined
+  readonly pollInterval?: number | undefined
 }
 
 /** The file that was open has been deleted, or another one put in its place: what is written to it would be nowhere. */
@@ -39,20 +39,20 @@ export interface Engine {
   open(): Promise<void>
   readonly reading: Sessions
   /** For looking for changes and reading them: answers or fails soon, whatever the others wait for. Absent: `reading` does. */
-  readonly looking?: Sessions | undefined
+  readonly polling?: Sessions | undefined
   readonly writing: Sessions
   /** For migrations: without the limits of time that others have. */
-  readonly upkeep: Sessions
+  readonly maintenance: Sessions
   /** ApiError 503 where the error means that the database is out of reach; any other error as it is. */
   translate(error: unknown): unknown
   /** Whether a transaction that failed with this error lost a race, and may well succeed when it is run again. */
-  isLostRace(error: unknown): boolean
+  isRetryable(error: unknown): boolean
   /** How watchers learn of changes. `hint` is called at once where that is possible, else looking has to do. */
-  watch(hint: Hint): Watch
+  watch(hint: ChangeHint): ChangeWatch
   close(): Promise<void>
 }
 
-export interface Watch extends Disposable {
+export interface ChangeWatch extends Disposable {
   /** Milliseconds between two looks. */
   readonly interval: number
   /** Cheap: false where certainly nothing has changed since it was last asked. Throws DatabaseReplaced where it has to be opened anew. */

@@ -15,11 +15,11 @@ export class StorageError extends Error {
 const retryAfter = 5
 
 /** The database cannot be reached now. */
-export function outOfReach(cause: unknown): ApiError {
+export function databaseUnavailable(cause: unknown): ApiError {
   return unavailable('The database is out of reach.', retryAfter, { code: 'database_unavailable', cause })
 }
 
-export function isOutOfReach(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   return error instanceof ApiError && error.code === 'database_unavailable'
 }
 

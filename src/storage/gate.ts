@@ -1,13 +1,13 @@
 import type { Events } from '../telemetry/events.ts'
-import { isOutOfReach, outOfReach, StorageError } from './errors.ts'
+import { isDatabaseUnavailable, databaseUnavailable, StorageError } from './errors.ts'
 
 /** Milliseconds between two tries to open a database that is out of reach, or that somebody has to put right first. */
-const pause = { outOfReach: 1000, unusable: 10_000 }
+const retryDelay = { unavailable: 1000, unusable: 10_000 }
 
 /** Where reading works and writing does not, each is told by itself. */
-export type Way = 'reading' | 'writing' | 'all'
+export type AccessMode = 'reading' | 'writing' | 'all'
 
-export interface GateOptions {
+export interface DatabaseGateOptions {
   /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
   open(): Promise<void>
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
@@ -17,16 +17,16 @@ export interface GateOptions {
  * Stands before a database until it is open: whoever comes waits for the try that is under way, or is refused at once when one has just failed.
  * Also knows whether the database is in reach, and tells when that changes.
  */
-export class Gate {
-  readonly #options: GateOptions
+export class DatabaseGate {
+  readonly #options: DatabaseGateOptions
   #state: 'closed' | 'open' | 'disposed' = 'closed'
   #opening: Promise<void> | undefined
   #failure: { readonly error: unknown; readonly at: number } | undefined
   /** What does not work: a full or read-only disk can still be read. */
-  readonly #down = new Set<Way>()
+  readonly #down = new Set<AccessMode>()
   #retry: ReturnType<typeof setTimeout> | undefined
 
-  constructor(options: GateOptions) {
+  constructor(options: DatabaseGateOptions) {
     this.#options = options
   }
 
@@ -35,57 +35,57 @@ export class Gate {
   }
 
   /** Resolves once the database is open. Throws ApiError 503. */
-  async pass(): Promise<void> {
+  async whenOpen(): Promise<void> {
     if (this.#state === 'open') return
     try {
       await this.open()
     } catch (error) {
-      throw isOutOfReach(error) ? error : outOfReach(error)
+      throw isDatabaseUnavailable(error) ? error : databaseUnavailable(error)
     }
   }
 
   /** The same with the error as it is. */
   async open(): Promise<void> {
     if (this.#state === 'open') return
-    if (this.#state === 'disposed') throw outOfReach(new Error('it has been closed'))
+    if (this.#state === 'disposed') throw databaseUnavailable(new Error('it has been closed'))
     const failure = this.#failure
-    if (failure && !this.#opening && performance.now() - failure.at < pauseAfter(failure.error)) throw failure.error
+    if (failure && !this.#opening && performance.now() - failure.at < retryDelayAfter(failure.error)) throw failure.error
     this.#opening ??= this.#try()
     await this.#opening
   }
 
   /** Tries again and again, in the background, until it is open. */
-  keepTrying(): void {
+  retryInBackground(): void {
     if (this.#state !== 'closed') return
     this.open().catch((error: unknown) => {
-      this.failed(error)
+      this.reportFailure(error)
       clearTimeout(this.#retry)
-      this.#retry = setTimeout(() => this.keepTrying(), pauseAfter(error))
+      this.#retry = setTimeout(() => this.retryInBackground(), retryDelayAfter(error))
       this.#retry.unref()
     })
   }
 
   /** To be told of every failure to reach the database, and of every success. */
-  failed(error: unknown, way: Way = 'all'): void {
+  reportFailure(error: unknown, mode: AccessMode = 'all'): void {
     if (this.#state === 'disposed') return
-    this.#down.add(way)
-    this.#options.events?.dependencyFailed('database', error instanceof Error && isOutOfReach(error) ? error.cause : error)
+    this.#down.add(mode)
+    this.#options.events?.dependencyFailed('database', error instanceof Error && isDatabaseUnavailable(error) ? error.cause : error)
   }
 
   /** What was open is not there any more (told to whoever comes, as out of reach): it is opened anew, in the background. */
-  lost(error: unknown): void {
+  reopen(error: unknown): void {
     if (this.#state !== 'open') return
     this.#state = 'closed'
     this.#failure = { error, at: performance.now() }
-    this.failed(error)
-    this.keepTrying()
+    this.reportFailure(error)
+    this.retryInBackground()
   }
 
   /** It is back once all works again that has failed. */
-  reached(way: Way = 'all'): void {
+  reportSuccess(mode: AccessMode = 'all'): void {
     if (this.#down.size === 0 || this.#state === 'closed') return
-    if (way === 'all') this.#down.clear()
-    else for (const one of ['all', way] as const) this.#down.delete(one)
+    if (mode === 'all') this.#down.clear()
+    else for (const one of ['all', mode] as const) this.#down.delete(one)
     if (this.#down.size > 0) return
     this.#options.events?.dependencyBack('database')
   }
@@ -99,11 +99,11 @@ export class Gate {
     try {
       await this.#options.open()
       if (this.#state === 'closed') this.#state = 'open'
-      this.reached()
+      this.reportSuccess()
     } catch (error) {
       this.#failure = { error, at: performance.now() }
       // What the operator has to put right is told by whoever opens it.
-      if (!(error instanceof StorageError)) this.failed(error)
+      if (!(error instanceof StorageError)) this.reportFailure(error)
       throw error
     } finally {
       this.#opening = undefined
@@ -111,6 +111,6 @@ export class Gate {
   }
 }
 
-function pauseAfter(error: unknown): number {
-  return error instanceof StorageError ? pause.unusable : pause.outOfReach
+function retryDelayAfter(error: unknown): number {
+  return error instanceof StorageError ? retryDelay.unusable : retryDelay.unavailable
 }

@@ -5,7 +5,7 @@ import { kyselyOver } from './driver.ts'
 import type { Engine } from './engine.ts'
 import { hasTable, ownTables, versionOf } from './migrate.ts'
 import { migrations } from './migrations/index.ts'
-import { engineOf } from './open-engine.ts'
+import { engineOf } from './lazy-database.ts'
 import type { Tables } from './tables.ts'
 
 /** A database as it is, looked at without changing anything. */
@@ -26,9 +26,9 @@ export interface DatabaseStatus {
 
 /** Throws ApiError 503 or StorageError where it cannot be opened. */
 export async function inspectDatabase(backend: SqliteBackend | PostgresBackend): Promise<DatabaseStatus> {
-  const engine = engineOf(backend, { make: false })
+  const engine = engineOf(backend, { create: false })
   try {
-    if (backend.engine === 'sqlite' && !(await isThere(backend.path))) return statusOf(engine, 0, { tables: [], size: 0 })
+    if (backend.engine === 'sqlite' && !(await exists(backend.path))) return statusOf(engine, 0, { tables: [], size: 0 })
     await engine.open()
     const db = kyselyOver(engine.name, engine.reading)
     return statusOf(engine, await versionOf(db, engine.name), {
@@ -68,7 +68,7 @@ async function sizeOf(db: Kysely<Tables>, engine: 'sqlite' | 'postgres'): Promis
   return rows[0]?.size ?? 0
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   if (path === ':memory:') return true
   return await stat(path).then(
     () => true,

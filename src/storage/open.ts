@@ -4,17 +4,17 @@ import type { Events } from '../telemetry/events.ts'
 import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
 import type { Database } from './database.ts'
 import { codeOf, StorageError } from './errors.ts'
-import { databaseOver, type DatabaseDeps, type OpeningDatabase } from './open-engine.ts'
+import { createDatabase, type DatabaseDeps, type LazyDatabase } from './lazy-database.ts'
 
 export { isUniqueViolation, StorageError } from './errors.ts'
-export type { DatabaseDeps } from './open-engine.ts'
+export type { DatabaseDeps } from './lazy-database.ts'
 
 /**
  * Opens one database and brings its tables up to date. Throws ApiError 503 where it is out of reach, and StorageError where trying again does not
  * help: no database, no permission, made by a newer version.
  */
 export async function openDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): Promise<Database> {
-  const database = databaseOver(backend, deps)
+  const database = createDatabase(backend, deps)
   try {
     await database.open()
     return database
@@ -46,12 +46,12 @@ export interface StorageDeps {
  * Nor does the default file, which nobody asked for. Throws StorageError for a configured one that cannot be used.
  */
 export async function openStorage(config: StorageConfig, deps: StorageDeps = {}): Promise<Storage> {
-  const opened = new Map<string, OpeningDatabase>()
-  const databaseFor = (backend: SqliteBackend | PostgresBackend): OpeningDatabase => {
+  const opened = new Map<string, LazyDatabase>()
+  const databaseFor = (backend: SqliteBackend | PostgresBackend): LazyDatabase => {
     const key = identityOf(backend)
     const known = opened.get(key)
     if (known) return known
-    const database = databaseOver(backend, deps)
+    const database = createDatabase(backend, deps)
     opened.set(key, database)
     return database
   }
@@ -59,7 +59,7 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
   const close = async (): Promise<void> => {
     await Promise.all([...opened.values()].map((database) => database[Symbol.asyncDispose]()))
   }
-  if (!config.recordsConfigured) openDefault(records, deps)
+  if (!config.recordsConfigured) openDefaultInBackground(records, deps)
   else {
     try {
       await openConfigured(records)
@@ -81,12 +81,12 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
   }
 }
 
-async function openConfigured(database: OpeningDatabase): Promise<void> {
+async function openConfigured(database: LazyDatabase): Promise<void> {
   try {
     await database.open()
   } catch (error) {
     if (error instanceof StorageError || database.engine === 'sqlite') throw error
-    database.keepTrying()
+    database.retryInBackground()
   }
 }
 
@@ -105,12 +105,12 @@ async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events
 }
 
 /** In the background, so that a server that needs nothing of it starts as fast as before. */
-function openDefault(database: OpeningDatabase, { events }: StorageDeps): void {
+function openDefaultInBackground(database: LazyDatabase, { events }: StorageDeps): void {
   database.open().catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error)
     const remedy = error instanceof StorageError ? error.remedy : ''
     events?.warning(`${why} What would be kept there (keys, registered models, the ledger) answers 503. ${remedy}`.trim())
-    database.keepTrying()
+    database.retryInBackground()
   })
 }
 

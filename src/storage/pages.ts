@@ -23,7 +23,7 @@ export interface Page<R> {
 
 export interface PageOptions<R> {
   /** The part of a policy that SQL cannot say. What it does not keep is as if it were not there; reading goes on until the page is full. */
-  readonly keep?: ((row: R) => boolean) | undefined
+  readonly filter?: ((row: R) => boolean) | undefined
   /** The table whose `created_at` and `id` count, where the query has several. */
   readonly table?: string | undefined
 }
@@ -35,7 +35,7 @@ export interface PageRow {
 }
 
 /** Rows read at once where `keep` may leave some out. */
-const largestBatch = 500
+const maxBatchSize = 500
 
 /**
  * Reads one page. Going through a list page by page shows every row that is there the whole time exactly once, and no row twice, whatever comes and
@@ -49,54 +49,54 @@ export async function pageOf<DB, TB extends keyof DB, R extends PageRow>(
   const { limit, order } = request
   const columns = options.table === undefined ? '' : `${options.table}.`
   const [createdAt, id] = [sql.ref<number>(`${columns}created_at`), sql.ref<string>(`${columns}id`)]
-  const locate = async (param: 'after' | 'before') => {
+  const positionAt = async (param: 'after' | 'before') => {
     const cursor = request[param]
     if (cursor === undefined) return undefined
     const [row] = await query
       .where(sql<boolean>`${id} = ${cursor}`)
       .limit(1)
       .execute()
-    const position = row && (options.keep?.(row) ?? true) ? row : positionOf(cursor)
+    const position = row && (options.filter?.(row) ?? true) ? row : positionOf(cursor)
     if (position) return position
     throw invalidRequest(`There is no '${shortened(cursor)}' to list ${param}: it may have been deleted. Begin again without a cursor.`, {
       param,
     })
   }
-  const [after, before] = [await locate('after'), await locate('before')]
+  const [after, before] = [await positionAt('after'), await positionAt('before')]
   const backwards = before !== undefined && after === undefined
   const direction = (order === 'asc') === backwards ? 'desc' : 'asc'
 
-  const read = async (behind: PageRow | undefined, most: number): Promise<R[]> => {
+  const read = async (previous: PageRow | undefined, count: number): Promise<R[]> => {
     let rows = query
     const end = backwards ? undefined : before
-    if (behind) rows = rows.where(beyondPosition(direction, behind))
-    if (end) rows = rows.where(beyondPosition(direction === 'asc' ? 'desc' : 'asc', end))
-    return await rows.orderBy(createdAt, direction).orderBy(id, direction).limit(most).execute()
+    if (previous) rows = rows.where(isPast(direction, previous))
+    if (end) rows = rows.where(isPast(direction === 'asc' ? 'desc' : 'asc', end))
+    return await rows.orderBy(createdAt, direction).orderBy(id, direction).limit(count).execute()
   }
-  const beyondPosition = (towards: 'asc' | 'desc', row: PageRow) =>
-    towards === 'asc'
+  const isPast = (ordering: 'asc' | 'desc', row: PageRow) =>
+    ordering === 'asc'
       ? sql<boolean>`(${createdAt}, ${id}) > (${row.created_at}, ${row.id})`
       : sql<boolean>`(${createdAt}, ${id}) < (${row.created_at}, ${row.id})`
 
-  const found = await readUntilFull((behind, most) => read(behind ?? (backwards ? before : after), most), limit, options.keep)
+  const found = await readUntilFull((previous, count) => read(previous ?? (backwards ? before : after), count), limit, options.filter)
   const rows = found.slice(0, limit)
   return { rows: backwards ? rows.toReversed() : rows, hasMore: found.length > limit }
 }
 
 /** One row more than the limit, where there is one. */
 async function readUntilFull<R extends PageRow>(
-  read: (behind: R | undefined, most: number) => Promise<R[]>,
+  read: (previous: R | undefined, count: number) => Promise<R[]>,
   limit: number,
-  keep: PageOptions<R>['keep'],
+  filter: PageOptions<R>['filter'],
 ): Promise<R[]> {
-  if (!keep) return await read(undefined, limit + 1)
+  if (!filter) return await read(undefined, limit + 1)
   const found: R[] = []
   let last: R | undefined
-  for (let most = limit + 1; ; most = Math.min(most * 2, Math.max(largestBatch, limit + 1))) {
-    const rows = await read(last, most)
-    for (const row of rows) if (found.length <= limit && keep(row)) found.push(row)
+  for (let count = limit + 1; ; count = Math.min(count * 2, Math.max(maxBatchSize, limit + 1))) {
+    const rows = await read(last, count)
+    for (const row of rows) if (found.length <= limit && filter(row)) found.push(row)
     last = rows.at(-1)
-    if (found.length > limit || rows.length < most) return found
+    if (found.length > limit || rows.length < count) return found
   }
 }
 

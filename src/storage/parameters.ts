@@ -14,11 +14,11 @@ function checkParameter(value: unknown): void {
       if (value.includes('\0')) throw invalidRequest('Text with the character U+0000 cannot be stored.')
       return
     case 'bigint':
-      if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) throw beyond(value)
+      if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) throw outOfRange(value)
       return
     case 'number':
       if (!Number.isFinite(value)) throw new RangeError(`${value} cannot be stored`)
-      if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw beyond(value)
+      if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw outOfRange(value)
       return
     default:
       if (value === null || value instanceof Uint8Array) return
@@ -27,6 +27,6 @@ function checkParameter(value: unknown): void {
 }
 
 /** Throws RangeError: the number would be rounded. */
-export function beyond(value: bigint | number | string): RangeError {
+export function outOfRange(value: bigint | number | string): RangeError {
   return new RangeError(`the whole number ${value} is beyond 2^53 and would be rounded`)
 }

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import type { ClientBase, ClientConfig, PoolConfig } from 'pg'
 import type { PostgresBackend } from './config.ts'
 import { codeOf, StorageError } from './errors.ts'
-import { beyond } from './parameters.ts'
+import { outOfRange } from './parameters.ts'
 
 /** Milliseconds. */
-const times = { connect: 5000, statement: 15_000, idle: 30_000 }
+const connectionTimeouts = { connect: 5000, statement: 15_000, idle: 30_000 }
 
 /** Without secrets. */
 export function placeOf({ host, port, database, schema }: PostgresBackend): string {
@@ -13,7 +13,11 @@ export function placeOf({ host, port, database, schema }: PostgresBackend): stri
   return `postgres://${where}:${port}/${database ?? ''}${schema ? ` (schema ${schema})` : ''}`
 }
 
-export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ssl'], statement = times.statement): ClientConfig {
+export function connectionConfig(
+  backend: PostgresBackend,
+  ssl: ClientConfig['ssl'],
+  statement = connectionTimeouts.statement,
+): ClientConfig {
   const { host, port, database, user, password } = backend
   return {
     host,
@@ -24,7 +28,7 @@ export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ss
     ssl: ssl ?? false,
     application_name: 'corral',
     keepAlive: true,
-    connectionTimeoutMillis: times.connect,
+    connectionTimeoutMillis: connectionTimeouts.connect,
     // A server that has gone without a word does not heed its own limit.
     query_timeout: statement * 1.2,
     types: { getTypeParser },
@@ -36,7 +40,11 @@ export function connectionConfig(backend: PostgresBackend, ssl: ClientConfig['ss
  * made. By a statement, not by the parameters of the connection: poolers refuse those that they do not know.
  * @param statement milliseconds; 0: no limit
  */
-export async function settle(client: ClientBase, { schema }: PostgresBackend, statement = times.statement): Promise<void> {
+export async function configureSession(
+  client: ClientBase,
+  { schema }: PostgresBackend,
+  statement = connectionTimeouts.statement,
+): Promise<void> {
   const path = schema === undefined ? null : `"${schema.replaceAll('"', '""')}"`
   await client.query(
     `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false),
@@ -60,13 +68,13 @@ const parsers: Readonly<Record<number, (text: string) => unknown>> = {
 
 function wholeNumber(text: string): number {
   const number = Number(text)
-  if (!Number.isSafeInteger(number)) throw beyond(text)
+  if (!Number.isSafeInteger(number)) throw outOfRange(text)
   return number
 }
 
-const asItIs = (value: unknown): unknown => value
+const identity = (value: unknown): unknown => value
 
-const getTypeParser = ((oid: number) => parsers[oid] ?? asItIs) as NonNullable<ClientConfig['types']>['getTypeParser']
+const getTypeParser = ((oid: number) => parsers[oid] ?? identity) as NonNullable<ClientConfig['types']>['getTypeParser']
 
 /**
  * What a connection must do for TLS, by libpq's rules: `require` encrypts, and checks the certificate only where a CA is named; `verify-ca`
@@ -79,25 +87,25 @@ export async function tlsOptions(
   // A socket of this machine has no TLS.
   const mode = backend.host.startsWith('/') ? 'disable' : (backend.sslMode ?? 'prefer')
   const ca = backend.caCertPath === undefined ? undefined : await readCa(backend.caCertPath)
-  const unchecked = { rejectUnauthorized: false }
-  const chainOnly = { rejectUnauthorized: true, ...(ca !== undefined && { ca }), checkServerIdentity: () => undefined }
+  const unverified = { rejectUnauthorized: false }
+  const chainVerified = { rejectUnauthorized: true, ...(ca !== undefined && { ca }), checkServerIdentity: () => undefined }
   switch (mode) {
     case 'disable':
       return false
     case 'require':
-      return ca === undefined ? unchecked : chainOnly
+      return ca === undefined ? unverified : chainVerified
     case 'verify-ca':
-      return chainOnly
+      return chainVerified
     case 'verify-full':
       return { rejectUnauthorized: true, ...(ca !== undefined && { ca }) }
     case 'allow':
-      return await firstThatWorks([false, unchecked], probe)
+      return await firstSuccessful([false, unverified], probe)
     default:
-      return await firstThatWorks([unchecked, false], probe)
+      return await firstSuccessful([unverified, false], probe)
   }
 }
 
-async function firstThatWorks(
+async function firstSuccessful(
   choices: readonly ClientConfig['ssl'][],
   probe: (ssl: ClientConfig['ssl']) => Promise<void>,
 ): Promise<ClientConfig['ssl']> {
@@ -106,14 +114,14 @@ async function firstThatWorks(
       await probe(ssl)
       return ssl
     } catch (error) {
-      if (!isAboutTls(error)) throw error
+      if (!isTlsError(error)) throw error
     }
   }
   return choices.at(-1)
 }
 
 /** The server has no TLS, or wants it (28000: no line of pg_hba.conf for a connection without, or with). */
-function isAboutTls(error: unknown): boolean {
+function isTlsError(error: unknown): boolean {
   return codeOf(error) === '28000' || (error instanceof Error && /does not support SSL|SSL connection/i.test(error.message))
 }
 
@@ -129,13 +137,13 @@ async function readCa(path: string): Promise<string> {
   }
 }
 
-export function poolConfig(backend: PostgresBackend, statement = times.statement): PoolConfig {
+export function poolConfig(backend: PostgresBackend, statement = connectionTimeouts.statement): PoolConfig {
   return {
     max: backend.poolSize,
-    idleTimeoutMillis: times.idle,
+    idleTimeoutMillis: connectionTimeouts.idle,
     // A command that is done does not wait for connections that lie idle.
     allowExitOnIdle: true,
     // oxlint-disable-next-line typescript/no-misused-promises -- the pool waits for it, whatever its types say
-    onConnect: (client) => settle(client, backend, statement),
+    onConnect: (client) => configureSession(client, backend, statement),
   }
 }

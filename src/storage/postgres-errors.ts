@@ -1,10 +1,10 @@
-import { codeOf, outOfReach } from './errors.ts'
+import { codeOf, databaseUnavailable } from './errors.ts'
 
 /**
  * SQLSTATE classes and codes (PostgreSQL, appendix A) that mean that nothing is wrong with the statement: 08 connection, 53 resources,
  * 57P0x shutting down, 58 system error; 28, 3D000: not let in; 57014: took too long; 25006: a standby that does not take writes.
  */
-const states = /^(08...|53...|57P0[1-5]|58...|28...|3D000|57014|25006|XX...)$/
+const sqlStates = /^(08...|53...|57P0[1-5]|58...|28...|3D000|57014|25006|XX...)$/
 
 /** Failures of sockets and names. */
 const systemErrors =
@@ -18,7 +18,7 @@ export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = codeOf(error)
   if (error instanceof AggregateError) return error.errors.some(isUnreachable)
-  return (code !== undefined && (states.test(code) || systemErrors.test(code))) || messages.test(error.message)
+  return (code !== undefined && (sqlStates.test(code) || systemErrors.test(code))) || messages.test(error.message)
 }
 
 /** The connection itself is gone, so that another one may do. */
@@ -29,11 +29,11 @@ export function isDisconnected(error: unknown): boolean {
 }
 
 export function translate(error: unknown): unknown {
-  return isUnreachable(error) ? outOfReach(error) : error
+  return isUnreachable(error) ? databaseUnavailable(error) : error
 }
 
 /** 40001 serialization_failure, 40P01 deadlock_detected. */
-export function isLostRace(error: unknown): boolean {
+export function isSerializationFailure(error: unknown): boolean {
   const code = codeOf(error)
   return code === '40001' || code === '40P01'
 }

@@ -1,20 +1,20 @@
 import type { Client, ClientConfig } from 'pg'
-import type { Hint, Watch } from './engine.ts'
+import type { ChangeHint, ChangeWatch } from './engine.ts'
 import { revisionChannel } from './revisions.ts'
 
 /** Milliseconds between two looks for changes, which no notification can take the place of: a connection that is half open tells nothing. */
-const lookAgain = 400
+const defaultPollInterval = 400
 
 /** Milliseconds between two looks whether the connection that listens still answers, and that it may take to. */
-const checkAgain = 5000
+const healthCheckInterval = 5000
 
 /** Milliseconds before the connection that listens is made anew. */
-const listenAgain = 1000
+const reconnectDelay = 1000
 
-export interface ListenOptions {
+export interface RevisionListenOptions {
   /** Undefined until the database has been reached for the first time. */
   config(): ClientConfig | undefined
-  readonly hint: Hint
+  readonly hint: ChangeHint
   /** Milliseconds between two looks. Default 400. */
   readonly interval?: number | undefined
 }
@@ -23,35 +23,35 @@ export interface ListenOptions {
  * LISTEN on a connection of its own, made anew whenever it is lost. It only makes looking faster: poolers take LISTEN and deliver nothing, and
  * a connection may be dead long before that is noticed.
  */
-export function listen(options: ListenOptions): Watch {
-  const listener = new Listener(options)
+export function listenForRevisions(options: RevisionListenOptions): ChangeWatch {
+  const listener = new RevisionListener(options)
   listener.start()
   return {
-    interval: options.interval ?? lookAgain,
+    interval: options.interval ?? defaultPollInterval,
     mayHaveChanged: () => Promise.resolve(true),
     [Symbol.dispose]: () => listener.dispose(),
   }
 }
 
-class Listener {
-  readonly #options: ListenOptions
+class RevisionListener {
+  readonly #options: RevisionListenOptions
   #client: Client | undefined
-  #again: ReturnType<typeof setTimeout> | undefined
-  #check: ReturnType<typeof setInterval> | undefined
+  #reconnectTimer: ReturnType<typeof setTimeout> | undefined
+  #healthCheckTimer: ReturnType<typeof setInterval> | undefined
   #disposed = false
 
-  constructor(options: ListenOptions) {
+  constructor(options: RevisionListenOptions) {
     this.#options = options
   }
 
   start(): void {
-    this.#connect().catch(() => this.#later())
+    this.#connect().catch(() => this.#scheduleReconnect())
   }
 
   dispose(): void {
     this.#disposed = true
-    clearTimeout(this.#again)
-    if (this.#client) this.#lost(this.#client)
+    clearTimeout(this.#reconnectTimer)
+    if (this.#client) this.#onDisconnect(this.#client)
   }
 
   async #connect(): Promise<void> {
@@ -59,9 +59,9 @@ class Listener {
     if (this.#disposed) return
     if (!config) throw new Error('the database has not been reached yet')
     const pg = await import('pg')
-    const client = new pg.Client({ ...config, query_timeout: checkAgain })
-    client.on('error', () => this.#lost(client))
-    client.on('end', () => this.#lost(client))
+    const client = new pg.Client({ ...config, query_timeout: healthCheckInterval })
+    client.on('error', () => this.#onDisconnect(client))
+    client.on('end', () => this.#onDisconnect(client))
     client.on('notification', ({ payload }) => this.#options.hint(payload))
     try {
       await client.connect()
@@ -73,27 +73,27 @@ class Listener {
       throw error
     }
     this.#client = client
-    if (this.#disposed) return this.#lost(client)
-    this.#check = setInterval(() => void client.query('select 1').catch(() => this.#lost(client)), checkAgain)
-    this.#check.unref()
+    if (this.#disposed) return this.#onDisconnect(client)
+    this.#healthCheckTimer = setInterval(() => void client.query('select 1').catch(() => this.#onDisconnect(client)), healthCheckInterval)
+    this.#healthCheckTimer.unref()
     // Changes that came while nobody listened.
     this.#options.hint()
   }
 
-  #lost(client: Client): void {
+  #onDisconnect(client: Client): void {
     if (this.#client !== client) return
     this.#client = undefined
-    clearInterval(this.#check)
+    clearInterval(this.#healthCheckTimer)
     client.end().catch(() => undefined)
-    this.#later()
+    this.#scheduleReconnect()
   }
 
-  #later(): void {
-    if (this.#disposed || this.#again) return
-    this.#again = setTimeout(() => {
-      this.#again = undefined
+  #scheduleReconnect(): void {
+    if (this.#disposed || this.#reconnectTimer) return
+    this.#reconnectTimer = setTimeout(() => {
+      this.#reconnectTimer = undefined
       this.start()
-    }, listenAgain)
-    this.#again.unref()
+    }, reconnectDelay)
+    this.#reconnectTimer.unref()
   }
 }

@@ -1,29 +1,29 @@
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from 'pg'
 import type { PostgresBackend } from './config.ts'
 import type { Engine, EngineOptions } from './engine.ts'
-import { isUniqueViolation, outOfReach } from './errors.ts'
-import { connectionConfig, placeOf, poolConfig, settle, tlsOptions } from './postgres-connection.ts'
-import { listen } from './postgres-listen.ts'
-import { LookingConnection } from './postgres-look.ts'
-import { isDisconnected, isLostRace, isUnreachable, translate } from './postgres-errors.ts'
-import type { Executed, Isolation, Session, Sessions } from './session.ts'
+import { isUniqueViolation, databaseUnavailable } from './errors.ts'
+import { connectionConfig, placeOf, poolConfig, configureSession, tlsOptions } from './postgres-connection.ts'
+import { listenForRevisions } from './postgres-listen.ts'
+import { PollingConnection } from './postgres-poll.ts'
+import { isDisconnected, isSerializationFailure, isUnreachable, translate } from './postgres-errors.ts'
+import type { StatementResult, Isolation, Session, Sessions } from './session.ts'
 
-export function postgresEngine(backend: PostgresBackend, { times, make = true }: EngineOptions = {}): Engine {
-  const statement = times?.statement
+export function postgresEngine(backend: PostgresBackend, { timeouts, create: make = true }: EngineOptions = {}): Engine {
+  const statement = timeouts?.statement
   let pool: Pool | undefined
   let config: ClientConfig | undefined
   let closed = false
 
   const sessions: Sessions = {
     async acquire() {
-      if (!pool || closed) throw outOfReach(new Error('it has been closed'))
+      if (!pool || closed) throw databaseUnavailable(new Error('it has been closed'))
       return new PostgresSession(pool, await pool.connect())
     },
   }
-  const looking = new LookingConnection(async () => {
+  const polling = new PollingConnection(async () => {
     const pg = (await import('pg')).default
     const client: Client = await connected(pg.Client, config ?? connectionConfig(backend, false, statement))
-    await settle(client, backend, statement)
+    await configureSession(client, backend, statement)
     return client
   })
   return {
@@ -43,7 +43,7 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
       try {
         const client = await opened.connect()
         try {
-          if (make && backend.schema !== undefined) await makeSchema(client, backend.schema)
+          if (make && backend.schema !== undefined) await createSchema(client, backend.schema)
         } finally {
           client.release()
         }
@@ -55,21 +55,21 @@ export function postgresEngine(backend: PostgresBackend, { times, make = true }:
       pool = opened
     },
     reading: sessions,
-    looking,
+    polling,
     writing: sessions,
-    upkeep: { acquire: () => patientSession(backend, config) },
+    maintenance: { acquire: () => sessionWithTimeout(backend, config) },
     translate,
-    isLostRace,
-    watch: (hint) => listen({ hint, config: () => config, interval: times?.watch }),
+    isRetryable: isSerializationFailure,
+    watch: (hint) => listenForRevisions({ hint, config: () => config, interval: timeouts?.pollInterval }),
     async close() {
       closed = true
-      looking.close()
+      polling.close()
       await pool?.end()
     },
   }
 }
 
-async function makeSchema(client: PoolClient, schema: string): Promise<void> {
+async function createSchema(client: PoolClient, schema: string): Promise<void> {
   const { rows } = await client.query('select 1 from pg_catalog.pg_namespace where nspname = $1', [schema])
   if (rows.length > 0) return
   try {
@@ -98,7 +98,7 @@ class PostgresSession implements Session {
     this.#broken = error
   }
 
-  async execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+  async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const isFirst = this.#isFresh
     this.#isFresh = false
     try {
@@ -112,7 +112,7 @@ class PostgresSession implements Session {
     }
   }
 
-  async #run(sql: string, parameters: readonly unknown[]): Promise<Executed> {
+  async #run(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     try {
       const { rows, rowCount } = await this.#query(sql, parameters)
       return { rows, changes: rowCount ?? 0 }
@@ -166,7 +166,7 @@ class PostgresSession implements Session {
     this.#running = promise
     await before
     try {
-      if (!this.#client) throw outOfReach(this.#broken ?? new Error('the connection has been given back'))
+      if (!this.#client) throw databaseUnavailable(this.#broken ?? new Error('the connection has been given back'))
       return await this.#client.query<Record<string, unknown>>(sql, parameters as unknown[])
     } finally {
       resolve()
@@ -175,7 +175,7 @@ class PostgresSession implements Session {
 }
 
 /** One connection outside of the pool, which may take as long as it needs. */
-async function patientSession(backend: PostgresBackend, config: ClientConfig | undefined): Promise<Session> {
+async function sessionWithTimeout(backend: PostgresBackend, config: ClientConfig | undefined): Promise<Session> {
   const pg = await import('pg')
   const single = new pg.Pool({ ...config, ...poolConfig(backend, 0), max: 1, query_timeout: 0 })
   single.on('error', () => undefined)

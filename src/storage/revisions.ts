@@ -1,8 +1,8 @@
 import { PostgresAdapter, sql } from 'kysely'
-import type { BumpRevision, Reader, Watching } from './database.ts'
+import type { BumpRevision, DatabaseReader, RevisionSubscription } from './database.ts'
 import { DatabaseReplaced, type Engine } from './engine.ts'
-import { outOfReach } from './errors.ts'
-import type { Gate } from './gate.ts'
+import { databaseUnavailable } from './errors.ts'
+import type { DatabaseGate } from './gate.ts'
 
 /** The channel of PostgreSQL's NOTIFY; the payload is the scope. */
 export const revisionChannel = 'corral_revisions'
@@ -18,50 +18,50 @@ export const bumpRevision: BumpRevision = async (transaction, scope) => {
   }
 }
 
-export interface Watcher {
+export interface RevisionWatcher {
   /** Told once at first, so that whoever loads upon it misses nothing, then after each change; with what to read the change by. */
-  changed(read?: Reader): void
-  failed(error: unknown): void
+  onChange(read?: DatabaseReader): void
+  onError(error: unknown): void
   /** Told after each look that worked, whether or not anything had changed. */
-  looked?(): void
+  onPolled?(): void
 }
 
 /** Milliseconds that one look may take. */
-const longestLook = 5000
+const pollTimeout = 5000
 
 /** Looks for changed revisions while anybody watches, and tells whom they concern. */
 export class RevisionWatch {
   readonly #engine: Engine
-  readonly #read: Reader
-  readonly #gate: Pick<Gate, 'pass' | 'lost'>
+  readonly #read: DatabaseReader
+  readonly #gate: Pick<DatabaseGate, 'whenOpen' | 'reopen'>
   readonly #scopes = new Map<string, Set<Watched>>()
   #watch: ReturnType<Engine['watch']> | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
-  #looking: Promise<void> | undefined
+  #polling: Promise<void> | undefined
   /** Of the look that is to follow the one under way. */
-  #again: PromiseWithResolvers<void> | undefined
+  #followUp: PromiseWithResolvers<void> | undefined
   #disposed = false
 
   /**
    * @param read for the looks, and for whoever is told of a change
    * @param gate passed before each look, and told where the database has to be opened anew
    */
-  constructor(engine: Engine, read: Reader, gate: Pick<Gate, 'pass' | 'lost'>) {
+  constructor(engine: Engine, read: DatabaseReader, gate: Pick<DatabaseGate, 'whenOpen' | 'reopen'>) {
     this.#engine = engine
     this.#read = read
     this.#gate = gate
   }
 
-  add(scope: string, watcher: Watcher): Watching {
+  add(scope: string, watcher: RevisionWatcher): RevisionSubscription {
     const watched: Watched = { watcher, seen: undefined, isFailing: false }
     const all = this.#scopes.get(scope) ?? new Set()
     this.#scopes.set(scope, all.add(watched))
     if (!this.#disposed) {
-      this.#watch ??= this.#engine.watch(() => this.look())
-      this.look()
+      this.#watch ??= this.#engine.watch(() => this.poll())
+      this.poll()
     }
     return {
-      look: () => this.#soon(false),
+      poll: () => this.#pollSoon(false),
       [Symbol.dispose]: () => {
         all.delete(watched)
         if (all.size === 0 && this.#scopes.get(scope) === all) this.#scopes.delete(scope)
@@ -71,8 +71,8 @@ export class RevisionWatch {
   }
 
   /** Looks now; a look that is under way is followed by another. */
-  look(): void {
-    void this.#soon(true)
+  poll(): void {
+    void this.#pollSoon(true)
   }
 
   dispose(): void {
@@ -86,48 +86,48 @@ export class RevisionWatch {
     this.#watch = undefined
   }
 
-  /** @param certainly also where the engine says that nothing can have changed */
-  async #soon(certainly: boolean): Promise<void> {
+  /** @param force also where the engine says that nothing can have changed */
+  async #pollSoon(force: boolean): Promise<void> {
     if (this.#disposed || this.#scopes.size === 0) return
-    if (!this.#looking) return await this.#begin(certainly)
+    if (!this.#polling) return await this.#startPoll(force)
     // What is under way may have read before the change.
-    this.#again ??= Promise.withResolvers()
-    await this.#again.promise
+    this.#followUp ??= Promise.withResolvers()
+    await this.#followUp.promise
   }
 
-  #begin(certainly: boolean): Promise<void> {
+  #startPoll(force: boolean): Promise<void> {
     clearTimeout(this.#timer)
-    this.#looking = this.#lookOnce(certainly).finally(() => {
-      this.#looking = undefined
+    this.#polling = this.#pollOnce(force).finally(() => {
+      this.#polling = undefined
       this.#schedule()
     })
-    return this.#looking
+    return this.#polling
   }
 
   #schedule(): void {
-    const again = this.#again
-    this.#again = undefined
-    if (this.#disposed || !this.#watch) again?.resolve()
-    else if (again) void this.#begin(true).finally(again.resolve)
+    const followUp = this.#followUp
+    this.#followUp = undefined
+    if (this.#disposed || !this.#watch) followUp?.resolve()
+    else if (followUp) void this.#startPoll(true).finally(followUp.resolve)
     else {
-      this.#timer = setTimeout(() => void this.#begin(false), this.#watch.interval)
+      this.#timer = setTimeout(() => void this.#startPoll(false), this.#watch.interval)
       this.#timer.unref()
     }
   }
 
-  async #lookOnce(certainly: boolean): Promise<void> {
+  async #pollOnce(force: boolean): Promise<void> {
     try {
-      await this.#gate.pass()
+      await this.#gate.whenOpen()
       const mayHaveChanged = await this.#watch?.mayHaveChanged()
       const isAwaited = [...this.#scopes.values()].some((all) => [...all].some(({ seen, isFailing }) => seen === undefined || isFailing))
-      if (certainly || mayHaveChanged || isAwaited) this.#compare(await within(longestLook, this.#values()))
-      this.#each(({ watcher }) => watcher.looked?.())
+      if (force || mayHaveChanged || isAwaited) this.#compare(await withTimeout(pollTimeout, this.#values()))
+      this.#each(({ watcher }) => watcher.onPolled?.())
     } catch (thrown) {
-      const error = thrown instanceof DatabaseReplaced ? outOfReach(thrown) : thrown
-      if (thrown instanceof DatabaseReplaced) this.#gate.lost(error)
+      const error = thrown instanceof DatabaseReplaced ? databaseUnavailable(thrown) : thrown
+      if (thrown instanceof DatabaseReplaced) this.#gate.reopen(error)
       this.#each((watched) => {
         watched.isFailing = true
-        watched.watcher.failed(error)
+        watched.watcher.onError(error)
       })
     }
   }
@@ -145,31 +145,31 @@ export class RevisionWatch {
     for (const [scope, all] of this.#scopes) {
       const value = values.get(scope) ?? 0
       for (const watched of all) {
-        const isNews = watched.isFailing || watched.seen !== value
+        const hasChanged = watched.isFailing || watched.seen !== value
         watched.seen = value
         watched.isFailing = false
-        if (isNews) watched.watcher.changed(this.#read)
+        if (hasChanged) watched.watcher.onChange(this.#read)
       }
     }
   }
 
-  #each(tell: (watched: Watched) => void): void {
-    for (const all of this.#scopes.values()) for (const watched of all) tell(watched)
+  #each(notify: (watched: Watched) => void): void {
+    for (const all of this.#scopes.values()) for (const watched of all) notify(watched)
   }
 }
 
 interface Watched {
-  readonly watcher: Watcher
+  readonly watcher: RevisionWatcher
   /** The revision that it was last told of; undefined before the first look. */
   seen: number | undefined
   isFailing: boolean
 }
 
-async function within<T>(milliseconds: number, pending: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
+async function withTimeout<T>(milliseconds: number, pending: Promise<T>): Promise<T> {
+  const { promise: timedOut, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
   try {
-    return await Promise.race([pending, late])
+    return await Promise.race([pending, timedOut])
   } finally {
     clearTimeout(timer)
   }

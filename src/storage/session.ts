@@ -1,5 +1,5 @@
 /** What a statement gave. `changes` counts the rows that it inserted, updated or deleted. */
-export interface Executed {
+export interface StatementResult {
   readonly rows: Record<string, unknown>[]
   readonly changes: number
 }
@@ -9,7 +9,7 @@ export type Isolation = 'read committed' | 'serializable'
 
 /** One connection, in one pair of hands. */
 export interface Session {
-  execute(sql: string, parameters: readonly unknown[]): Promise<Executed>
+  execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
   /** Runs a statement once for each list of parameters (JSON: a list of lists), all runs or none, in one message. Absent on PostgreSQL. */
   executeEach?(sql: string, parameters: string): Promise<void>
   begin(isolation: Isolation): Promise<void>

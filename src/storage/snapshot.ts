@@ -1,11 +1,11 @@
 import { unavailable } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { Database, Reader, Watching } from './database.ts'
-import { EarlyLooks } from './early-looks.ts'
-import { isOutOfReach } from './errors.ts'
+import type { Database, DatabaseReader, RevisionSubscription } from './database.ts'
+import { OnDemandPoll } from './on-demand-poll.ts'
+import { isDatabaseUnavailable } from './errors.ts'
 
 /** What every replica holds in memory of something stored, swapped whole when its revision changes. */
-export interface Snapshot<T> extends Disposable {
+export interface DatabaseSnapshot<T> extends Disposable {
   /** The latest known. Throws ApiError 503 (Retry-After) before the first load, and once the store has been out of reach for more than a minute. */
   current(): T
   /** Loads anew now; for the process that made a change itself and wants to see it at once. Throws what loading throws. */
@@ -31,27 +31,27 @@ export interface SnapshotOptions<T> {
   /** Milliseconds, of any clock that only goes forward. Default: `performance.now`. */
   readonly now?: (() => number) | undefined
   /** Milliseconds between two looks that `catchUp` causes. Default 50. */
-  readonly looksApart?: number | undefined
+  readonly minPollInterval?: number | undefined
 }
 
 /** Milliseconds for which what is known stays good while the store is out of reach. */
-const longestStale = 60_000
+const maxStaleness = 60_000
 
 /** Milliseconds before a load that failed is tried again. */
-const loadAgain = 1000
+const retryDelay = 1000
 
 /** Loads at once, in the background, and after each change. */
-export function createSnapshot<T>(options: SnapshotOptions<T>): Snapshot<T> {
+export function createSnapshot<T>(options: SnapshotOptions<T>): DatabaseSnapshot<T> {
   return new LoadedSnapshot(options)
 }
 
-class LoadedSnapshot<T> implements Snapshot<T> {
+class LoadedSnapshot<T> implements DatabaseSnapshot<T> {
   readonly ready: Promise<void>
   readonly #options: SnapshotOptions<T>
   readonly #now: () => number
-  readonly #watching: Watching
-  readonly #earlyLooks: EarlyLooks
-  readonly #firstDone: () => void
+  readonly #subscription: RevisionSubscription
+  readonly #onDemandPoll: OnDemandPoll
+  readonly #resolveReady: () => void
   #value: { readonly of: T } | undefined
   /** When it was last certain that the value is the latest. */
   #confirmedAt: number
@@ -59,11 +59,11 @@ class LoadedSnapshot<T> implements Snapshot<T> {
   /** The load that a change or a failure caused last: whether it worked. */
   #loading: Promise<boolean> | undefined
   /** Looks at the revision that worked. */
-  #looks = 0
+  #pollsDone = 0
   /** Loads are numbered as they begin: a slow one never replaces what a later one has read. */
-  #begun = 0
-  #swapped = 0
-  #again: ReturnType<typeof setTimeout> | undefined
+  #loadsStarted = 0
+  #loadedNumber = 0
+  #retryTimer: ReturnType<typeof setTimeout> | undefined
   #disposed = false
 
   constructor(options: SnapshotOptions<T>) {
@@ -72,31 +72,31 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     this.#confirmedAt = this.#now()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ready = promise
-    this.#firstDone = resolve
-    this.#watching = options.database.watch(options.scope, {
-      changed: (read) => {
-        this.#looks++
+    this.#resolveReady = resolve
+    this.#subscription = options.database.watch(options.scope, {
+      onChange: (read) => {
+        this.#pollsDone++
         this.#loading = this.#loadInBackground(read)
       },
-      failed: () => {
+      onError: () => {
         this.#isStale = true
         resolve()
       },
-      looked: () => {
-        this.#looks++
+      onPolled: () => {
+        this.#pollsDone++
         if (!this.#isStale) this.#confirmedAt = this.#now()
       },
     })
-    this.#earlyLooks = new EarlyLooks(() => this.#lookEarly(), {
-      failed: (error) => options.events?.unexpected(`looking for changes of ${options.scope}`, error),
-      apart: options.looksApart,
+    this.#onDemandPoll = new OnDemandPoll(() => this.#pollAndLoad(), {
+      onError: (error) => options.events?.unexpected(`looking for changes of ${options.scope}`, error),
+      minInterval: options.minPollInterval,
     })
   }
 
   current(): T {
     const value = this.#value
     if (!value) throw unavailable('The server has not read this from its database yet.', 1, { code: 'database_unavailable' })
-    if (this.#isStale && this.#now() - this.#confirmedAt > longestStale) {
+    if (this.#isStale && this.#now() - this.#confirmedAt > maxStaleness) {
       throw unavailable('The database is out of reach, and what was last read from it is too old.', 5, { code: 'database_unavailable' })
     }
     return value.of
@@ -107,24 +107,24 @@ class LoadedSnapshot<T> implements Snapshot<T> {
   }
 
   catchUp(): Promise<boolean> {
-    return this.#earlyLooks.ask()
+    return this.#onDemandPoll.request()
   }
 
-  async #lookEarly(): Promise<boolean> {
-    const before = this.#looks
-    await this.#watching.look()
-    if (this.#looks === before) return false
+  async #pollAndLoad(): Promise<boolean> {
+    const before = this.#pollsDone
+    await this.#subscription.poll()
+    if (this.#pollsDone === before) return false
     // What the look has found, or what an earlier one found and is still being read.
     return (await this.#loading) ?? false
   }
 
-  async #load(read: Reader): Promise<void> {
-    const number = ++this.#begun
+  async #load(read: DatabaseReader): Promise<void> {
+    const number = ++this.#loadsStarted
     // What it reads is as old as this at most; it may be read much later that it was so.
     const asOf = this.#now()
     const value = await this.#options.load(read)
-    if (number < this.#swapped || this.#disposed) return
-    this.#swapped = number
+    if (number < this.#loadedNumber || this.#disposed) return
+    this.#loadedNumber = number
     this.#value = { of: value }
     this.#confirmedAt = Math.max(this.#confirmedAt, asOf)
     this.#isStale = false
@@ -133,7 +133,7 @@ class LoadedSnapshot<T> implements Snapshot<T> {
 
   /** Whether it worked. */
   async #loadInBackground(read = this.#options.database.read): Promise<boolean> {
-    clearTimeout(this.#again)
+    clearTimeout(this.#retryTimer)
     // What has changed is not known until it has been read.
     this.#isStale = true
     try {
@@ -142,19 +142,19 @@ class LoadedSnapshot<T> implements Snapshot<T> {
     } catch (error) {
       if (this.#disposed) return false
       this.#isStale = true
-      if (!isOutOfReach(error)) this.#options.events?.unexpected(`reading ${this.#options.scope}`, error)
-      this.#again = setTimeout(() => void (this.#loading = this.#loadInBackground(read)), loadAgain)
-      this.#again.unref()
+      if (!isDatabaseUnavailable(error)) this.#options.events?.unexpected(`reading ${this.#options.scope}`, error)
+      this.#retryTimer = setTimeout(() => void (this.#loading = this.#loadInBackground(read)), retryDelay)
+      this.#retryTimer.unref()
       return false
     } finally {
-      this.#firstDone()
+      this.#resolveReady()
     }
   }
 
   [Symbol.dispose](): void {
     this.#disposed = true
-    clearTimeout(this.#again)
-    this.#watching[Symbol.dispose]()
-    this.#firstDone()
+    clearTimeout(this.#retryTimer)
+    this.#subscription[Symbol.dispose]()
+    this.#resolveReady()
   }
 }

@@ -3,8 +3,8 @@ import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
 import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
-import { DatabaseReplaced, type DatabaseTimes, type Engine, type EngineOptions, type Watch } from './engine.ts'
-import { codeOf, isOutOfReach, outOfReach, StorageError } from './errors.ts'
+import { DatabaseReplaced, type DatabaseTimeouts, type Engine, type EngineOptions, type ChangeWatch } from './engine.ts'
+import { codeOf, isDatabaseUnavailable, databaseUnavailable, StorageError } from './errors.ts'
 import type { Session, Sessions } from './session.ts'
 import { type WriteChannel, WriteQueue } from './write-queue.ts'
 
@@ -12,17 +12,21 @@ import { type WriteChannel, WriteQueue } from './write-queue.ts'
 const busyTimeout = 2000
 
 /** Milliseconds that a transaction under way gets when the database is closed. */
-const longestEnd = 3000
+const closeTimeout = 3000
 
 /** Milliseconds between two looks for what other processes have changed. */
-const watchInterval = 200
+const defaultPollInterval = 200
 
 /** A SQLite file: written by a thread, read here. Or one in memory, which there is nothing to wait for. */
-export function sqliteEngine(path: string, { times = {}, make = true }: EngineOptions = {}): Engine {
-  return path === ':memory:' ? memoryEngine(times) : fileEngine(path, times, make)
+export function sqliteEngine(path: string, { timeouts = {}, create = true }: EngineOptions = {}): Engine {
+  return path === ':memory:' ? memoryEngine(timeouts) : fileEngine(path, timeouts, create)
 }
 
-function fileEngine(path: string, { longestSilence, watch = watchInterval }: DatabaseTimes, make: boolean): Engine {
+function fileEngine(
+  path: string,
+  { idleTransaction: longestSilence, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts,
+  create: boolean,
+): Engine {
   let thread: Promise<SqliteThread> | undefined
   let reader: SqliteConnection | undefined
   let closed = false
@@ -46,8 +50,8 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
   }
 
   const writer = async (): Promise<WriteChannel> => {
-    if (closed) throw outOfReach(new Error('it has been closed'))
-    if (isReplaced) throw outOfReach(new DatabaseReplaced(path))
+    if (closed) throw databaseUnavailable(new Error('it has been closed'))
+    if (isReplaced) throw databaseUnavailable(new DatabaseReplaced(path))
     const running = await thread
     if (running && !running.gone) return running
     thread = startSqliteThread(path, { busyTimeout })
@@ -62,26 +66,26 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
     place: path,
     async open() {
       try {
-        if (opened !== undefined && identityOf(path) === undefined) throw outOfReach(new DatabaseReplaced(path))
+        if (opened !== undefined && identityOf(path) === undefined) throw databaseUnavailable(new DatabaseReplaced(path))
         // An empty one in the place of one that was deleted would forget every key without a word.
-        if (make && opened === undefined) await makeFile(path)
+        if (create && opened === undefined) await createFile(path)
         reader?.close()
         reader = await openSqlite(path, { mode: 'query', busyTimeout })
         opened = identityOf(path)
         isReplaced = false
       } catch (error) {
-        throw isOutOfReach(error) ? error : unopenable(path, error)
+        throw isDatabaseUnavailable(error) ? error : openFailure(path, error)
       }
     },
     reading: { acquire: () => Promise.resolve(readingSession(reader)) },
     writing: queue,
-    upkeep: queue,
+    maintenance: queue,
     translate,
     // One transaction runs at a time, and each waits for other processes before it begins.
-    isLostRace: () => false,
+    isRetryable: () => false,
     watch: () => watchFile(path, { interval: watch, check: checked }),
     async close() {
-      await queue.close(longestEnd)
+      await queue.close(closeTimeout)
       closed = true
       // First, so that the thread's connection is the last one, which tidies the write-ahead log up.
       reader?.close()
@@ -92,7 +96,7 @@ function fileEngine(path: string, { longestSilence, watch = watchInterval }: Dat
   }
 }
 
-function memoryEngine({ longestSilence, watch = watchInterval }: DatabaseTimes): Engine {
+function memoryEngine({ idleTransaction: longestSilence, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts): Engine {
   let connection: SqliteConnection | undefined
   const channel: WriteChannel = {
     async execute(sql, parameters, options) {
@@ -116,9 +120,9 @@ function memoryEngine({ longestSilence, watch = watchInterval }: DatabaseTimes):
     },
     reading: { acquire: () => memoryReading(queue) },
     writing: queue,
-    upkeep: queue,
+    maintenance: queue,
     translate,
-    isLostRace: () => false,
+    isRetryable: () => false,
     watch: () => ({
       interval: watch,
       mayHaveChanged: () => {
@@ -129,7 +133,7 @@ function memoryEngine({ longestSilence, watch = watchInterval }: DatabaseTimes):
       [Symbol.dispose]() {},
     }),
     async close() {
-      await queue.close(longestEnd)
+      await queue.close(closeTimeout)
       connection?.close()
       connection = undefined
     },
@@ -139,12 +143,12 @@ function memoryEngine({ longestSilence, watch = watchInterval }: DatabaseTimes):
 function readingSession(reader: SqliteConnection | undefined): Session {
   return {
     async execute(sql, parameters) {
-      if (!reader) throw outOfReach(new Error('it has been closed'))
+      if (!reader) throw databaseUnavailable(new Error('it has been closed'))
       return reader.execute(sql, parameters)
     },
-    begin: onlyReads,
-    commit: onlyReads,
-    rollback: onlyReads,
+    begin: rejectWrites,
+    commit: rejectWrites,
+    rollback: rejectWrites,
     release() {},
   }
 }
@@ -155,14 +159,14 @@ async function memoryReading(queue: Sessions): Promise<Session> {
   await turn.begin('serializable')
   return {
     execute: (sql, parameters) => turn.execute(sql, parameters),
-    begin: onlyReads,
-    commit: onlyReads,
-    rollback: onlyReads,
+    begin: rejectWrites,
+    commit: rejectWrites,
+    rollback: rejectWrites,
     release: () => void turn.rollback(),
   }
 }
 
-function onlyReads(): Promise<never> {
+function rejectWrites(): Promise<never> {
   return Promise.reject(new Error('`read` only reads: use `write` for a transaction'))
 }
 
@@ -176,7 +180,7 @@ function identityOf(path: string): string | undefined {
  * A connection of its own, which sees every commit of any other, by `PRAGMA data_version`.
  * @param check throws where the path leads to another file than before, so that the connection is none to that file
  */
-function watchFile(path: string, { interval, check }: { interval: number; check: () => void }): Watch {
+function watchFile(path: string, { interval, check }: { interval: number; check: () => void }): ChangeWatch {
   let connection: SqliteConnection | undefined
   let seen: unknown
   let disposed = false
@@ -209,7 +213,7 @@ function watchFile(path: string, { interval, check }: { interval: number; check:
 }
 
 /** Folders and the file are the user's own: nobody else may read the keys' hashes, or put a file in their place. */
-async function makeFile(path: string): Promise<void> {
+async function createFile(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const isThere = await stat(path).then(
     () => true,
@@ -227,8 +231,8 @@ async function makeFile(path: string): Promise<void> {
   await folder.close()
 }
 
-function unopenable(path: string, error: unknown): unknown {
-  if (error instanceof SqliteFailure && error.code === 'SQLITE_BUSY') return outOfReach(error)
+function openFailure(path: string, error: unknown): unknown {
+  if (error instanceof SqliteFailure && error.code === 'SQLITE_BUSY') return databaseUnavailable(error)
   if (error instanceof SqliteFailure && error.code === 'SQLITE_NOTADB') {
     return new StorageError(`The file ${path} is no SQLite database.`, 'Name another file as `db_path`, or move this one away.', error)
   }
@@ -244,6 +248,6 @@ function unopenable(path: string, error: unknown): unknown {
 const broken = /^SQLITE_(BUSY|LOCKED|CANTOPEN|IOERR|FULL|CORRUPT|NOTADB|READONLY|PROTOCOL|NOMEM)/
 
 function translate(error: unknown): unknown {
-  if (error instanceof SqliteThreadGone) return outOfReach(error)
-  return broken.test(codeOf(error) ?? '') ? outOfReach(error) : error
+  if (error instanceof SqliteThreadGone) return databaseUnavailable(error)
+  return broken.test(codeOf(error) ?? '') ? databaseUnavailable(error) : error
 }

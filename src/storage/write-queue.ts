@@ -1,7 +1,7 @@
 import type { ApiError } from '../errors.ts'
 import type { SqliteParameters } from '../runtime/sqlite.ts'
-import { codeOf, outOfReach } from './errors.ts'
-import type { Executed, Session } from './session.ts'
+import { codeOf, databaseUnavailable } from './errors.ts'
+import type { StatementResult, Session } from './session.ts'
 
 /** The connection that writes: a thread, or, for a database in memory, one that answers at once. */
 export interface WriteChannel {
@@ -9,18 +9,18 @@ export interface WriteChannel {
     sql: string,
     parameters: SqliteParameters,
     options?: { inside?: boolean },
-  ): Promise<Executed & { readonly inTransaction: boolean }>
+  ): Promise<StatementResult & { readonly inTransaction: boolean }>
 }
 
 /** Transactions that share a commit at most, and milliseconds after which a commit takes no further ones. */
-const largestGroup = 100
-const longestGroup = 10
+const maxGroupSize = 100
+const maxGroupDuration = 10
 
 /** Milliseconds that another process may keep the database locked. */
-const longestLock = 20_000
+const lockTimeout = 20_000
 
 /** What one commit makes durable together. */
-interface Group {
+interface CommitGroup {
   readonly since: number
   /** Transactions that are complete and wait for the commit. */
   readonly members: PromiseWithResolvers<void>[]
@@ -34,24 +34,24 @@ interface Group {
  */
 export class WriteQueue {
   readonly #channel: () => Promise<WriteChannel>
-  readonly #waiting: PromiseWithResolvers<Turn>[] = []
+  readonly #waiting: PromiseWithResolvers<QueuedTransaction>[] = []
   #busy = false
   #closed: PromiseWithResolvers<void> | undefined
-  #group: Group | undefined
+  #group: CommitGroup | undefined
   /** Commits so far: tells readers of a database in memory that something may have changed. */
   commits = 0
-  readonly longestSilence: number
+  readonly idleTransactionTimeout: number
 
-  /** @param longestSilence milliseconds after which a transaction that asks for nothing is rolled back: every other one waits for it */
-  constructor(channel: () => Promise<WriteChannel>, longestSilence = 10_000) {
+  /** @param idleTransactionTimeout milliseconds after which a transaction that asks for nothing is rolled back: every other one waits for it */
+  constructor(channel: () => Promise<WriteChannel>, idleTransactionTimeout = 10_000) {
     this.#channel = channel
-    this.longestSilence = longestSilence
+    this.idleTransactionTimeout = idleTransactionTimeout
   }
 
   /** Refuses whoever waits or comes later. Resolves once the transaction under way has ended, or after `limit` milliseconds. */
   async close(limit: number): Promise<void> {
     const idle = (this.#closed ??= Promise.withResolvers<void>())
-    for (const turn of this.#waiting.splice(0)) turn.reject(closedError())
+    for (const queued of this.#waiting.splice(0)) queued.reject(closedError())
     if (!this.#busy) return
     const timer = setTimeout(idle.resolve, limit)
     await idle.promise
@@ -61,21 +61,21 @@ export class WriteQueue {
   async acquire(): Promise<Session> {
     if (this.#closed) throw closedError()
     if (this.#busy) {
-      const turn = Promise.withResolvers<Turn>()
-      this.#waiting.push(turn)
-      return await turn.promise
+      const queued = Promise.withResolvers<QueuedTransaction>()
+      this.#waiting.push(queued)
+      return await queued.promise
     }
     this.#busy = true
-    return new Turn(this)
+    return new QueuedTransaction(this)
   }
 
   /** @internal Begins a transaction, or joins the open one with a savepoint. */
-  async open(): Promise<{ channel: WriteChannel; nested: boolean; group: Group }> {
+  async open(): Promise<{ channel: WriteChannel; nested: boolean; group: CommitGroup }> {
     const channel = await this.#channel()
     const open = this.#group
     if (!open) {
-      await patiently(() => channel.execute('BEGIN IMMEDIATE', []))
-      const group: Group = { since: performance.now(), members: [] }
+      await retryWhileBusy(() => channel.execute('BEGIN IMMEDIATE', []))
+      const group: CommitGroup = { since: performance.now(), members: [] }
       this.#group = group
       return { channel, nested: false, group }
     }
@@ -93,16 +93,16 @@ export class WriteQueue {
    * @internal One statement that commits by itself. Undefined, and nothing done, where others wait: then a transaction that shares their commit is
    * cheaper.
    */
-  async alone(sql: string, parameters: SqliteParameters): Promise<Executed | undefined> {
+  async executeAutocommit(sql: string, parameters: SqliteParameters): Promise<StatementResult | undefined> {
     if (this.#group || this.#waiting.length > 0) return undefined
     const channel = await this.#channel()
-    const executed = await patiently(() => channel.execute(sql, parameters))
+    const executed = await retryWhileBusy(() => channel.execute(sql, parameters))
     this.commits++
     return executed
   }
 
   /** @internal The turn is complete: commits, or hands the open transaction on to whoever waits. Resolves after the commit. */
-  async complete({ channel, group }: { channel: WriteChannel; group: Group }): Promise<void> {
+  async complete({ channel, group }: { channel: WriteChannel; group: CommitGroup }): Promise<void> {
     const member = Promise.withResolvers<void>()
     group.members.push(member)
     if (this.#mayGrow(group)) this.next()
@@ -111,18 +111,18 @@ export class WriteQueue {
   }
 
   /** @internal The turn was rolled back; what came before it in the group is kept. */
-  async undone({ channel, group }: { channel: WriteChannel; group: Group }): Promise<void> {
+  async rolledBack({ channel, group }: { channel: WriteChannel; group: CommitGroup }): Promise<void> {
     if (group.members.length === 0) this.#group = undefined
     else if (!this.#mayGrow(group)) await this.#commit(channel, group)
     this.next()
   }
 
-  #mayGrow(group: Group): boolean {
-    const isFull = group.members.length >= largestGroup || performance.now() - group.since >= longestGroup
+  #mayGrow(group: CommitGroup): boolean {
+    const isFull = group.members.length >= maxGroupSize || performance.now() - group.since >= maxGroupDuration
     return this.#waiting.length > 0 && !isFull && group.lost === undefined
   }
 
-  async #commit(channel: WriteChannel, group: Group): Promise<void> {
+  async #commit(channel: WriteChannel, group: CommitGroup): Promise<void> {
     this.#group = undefined
     try {
       if (group.lost !== undefined) throw group.lost
@@ -137,31 +137,31 @@ export class WriteQueue {
 
   /** @internal Whoever waits longest may begin. */
   next(): void {
-    const turn = this.#waiting.shift()
-    if (turn) turn.resolve(new Turn(this))
+    const queued = this.#waiting.shift()
+    if (queued) queued.resolve(new QueuedTransaction(this))
     else this.#busy = false
     if (!this.#busy) this.#closed?.resolve()
   }
 }
 
 function closedError(): ApiError {
-  return outOfReach(new Error('it has been closed'))
+  return databaseUnavailable(new Error('it has been closed'))
 }
 
 /** Another process may be writing: each try waits for the connection's busy timeout. Throws ApiError 503. */
-async function patiently<T>(run: () => Promise<T>): Promise<T> {
+async function retryWhileBusy<T>(run: () => Promise<T>): Promise<T> {
   const since = performance.now()
   for (;;) {
     try {
       return await run()
     } catch (error) {
-      if (codeOf(error) !== 'SQLITE_BUSY' || performance.now() - since > longestLock) throw error
+      if (codeOf(error) !== 'SQLITE_BUSY' || performance.now() - since > lockTimeout) throw error
     }
   }
 }
 
 /** One transaction on the connection that writes. */
-class Turn implements Session {
+class QueuedTransaction implements Session {
   readonly #queue: WriteQueue
   #transaction: Awaited<ReturnType<WriteQueue['open']>> | undefined
   #state: 'fresh' | 'open' | 'over' = 'fresh'
@@ -180,8 +180,8 @@ class Turn implements Session {
     this.#watch()
   }
 
-  async execute(sql: string, parameters: SqliteParameters): Promise<Executed> {
-    if (this.#state === 'fresh') return await this.#alone(sql, parameters)
+  async execute(sql: string, parameters: SqliteParameters): Promise<StatementResult> {
+    if (this.#state === 'fresh') return await this.#executeAutocommit(sql, parameters)
     const transaction = this.#transaction
     if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
     if (this.#failure !== undefined)
@@ -205,8 +205,8 @@ class Turn implements Session {
   }
 
   /** A statement outside of any transaction. */
-  async #alone(sql: string, parameters: SqliteParameters): Promise<Executed> {
-    const executed = await this.#queue.alone(sql, parameters)
+  async #executeAutocommit(sql: string, parameters: SqliteParameters): Promise<StatementResult> {
+    const executed = await this.#queue.executeAutocommit(sql, parameters)
     if (executed) return executed
     await this.begin()
     try {
@@ -242,7 +242,7 @@ class Turn implements Session {
         })
       }
     }
-    await this.#queue.undone(transaction)
+    await this.#queue.rolledBack(transaction)
   }
 
   release(): void {
@@ -251,7 +251,7 @@ class Turn implements Session {
     this.#state = 'over'
   }
 
-  async #savepoint({ channel, group }: { channel: WriteChannel; group: Group }, sql: string): Promise<void> {
+  async #savepoint({ channel, group }: { channel: WriteChannel; group: CommitGroup }, sql: string): Promise<void> {
     try {
       await channel.execute(sql, [], { inside: true })
     } catch (error) {
@@ -269,7 +269,7 @@ class Turn implements Session {
   #watch(): void {
     clearTimeout(this.#watchdog)
     if (this.#running > 0 || this.#state !== 'open') return
-    this.#watchdog = setTimeout(() => void this.rollback(), this.#queue.longestSilence)
+    this.#watchdog = setTimeout(() => void this.rollback(), this.#queue.idleTransactionTimeout)
     this.#watchdog.unref()
   }
 }

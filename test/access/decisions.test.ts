@@ -5,7 +5,7 @@ import type { Owner, Question } from '../../src/access/policy.ts'
 import { accessPolicySchema, type AccessRule } from '../../src/access/schema.ts'
 import { accessDenied } from '../../src/access/refusal.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
-import { byTheBook } from './by-the-book.ts'
+import { byTheBook } from './reference-policy.ts'
 import { action, anyRules, owner, resource, user } from './generate.ts'
 import { runs } from '../../src/testing/sizes.ts'
 

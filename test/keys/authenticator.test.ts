@@ -72,15 +72,15 @@ for (const engine of engines) {
         watch(scope, watcher) {
           let wasAway = false
           const tell = (otherwise: () => void): void => {
-            if (away) watcher.failed(new Error('away'))
-            else if (wasAway) watcher.changed()
+            if (away) watcher.onError(new Error('away'))
+            else if (wasAway) watcher.onChange()
             else otherwise()
             wasAway = away
           }
           return database.watch(scope, {
-            changed: () => tell(() => watcher.changed()),
-            failed: (error) => watcher.failed(error),
-            looked: () => tell(() => watcher.looked?.()),
+            onChange: () => tell(() => watcher.onChange()),
+            onError: (error) => watcher.onError(error),
+            onPolled: () => tell(() => watcher.onPolled?.()),
           })
         },
       }

@@ -149,7 +149,7 @@ describe('a SQLite file', () => {
 
 describe('in memory', () => {
   test('a transaction that waits for something else than its statements is rolled back, and does not block the rest', async () => {
-    await using database = await openDatabase({ engine: 'sqlite', path: ':memory:' }, { times: { longestSilence: 100 } })
+    await using database = await openDatabase({ engine: 'sqlite', path: ':memory:' }, { timeouts: { idleTransaction: 100 } })
     const stuck = database.write(async (transaction) => {
       await transaction.insertInto('revisions').values({ scope: 'stuck', value: 1 }).execute()
       // In memory there is one connection: this waits for the very transaction that it stands in.

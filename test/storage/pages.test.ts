@@ -36,7 +36,7 @@ const remove = (database: Database, ids: readonly string[]) =>
   database.write((transaction) => transaction.deleteFrom('models').where('id', 'in', ids).execute())
 
 const page = (database: Database, request: PageRequest, keep?: (row: Row) => boolean) =>
-  pageOf(database.read.selectFrom('models').select(['id', 'created_at']), request, { keep })
+  pageOf(database.read.selectFrom('models').select(['id', 'created_at']), request, { filter: keep })
 
 const inOrder = (rows: readonly Row[], order: 'asc' | 'desc'): Row[] => {
   const ascending = rows.toSorted((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))

@@ -36,7 +36,7 @@ for (const engine of engines) {
     if (engine.name === 'postgres') {
       test('[STO-17] notifications tell of it: nobody has to look', async () => {
         await using place = await engine.fresh()
-        await using database = await openDatabase(place.backend, { times: { watch: 3_600_000 } })
+        await using database = await openDatabase(place.backend, { timeouts: { pollInterval: 3_600_000 } })
         await using other = await openDatabase(place.backend)
         using snapshot = createSnapshot({ database, scope: 'watched', load: revisionOf })
         await snapshot.ready
@@ -49,12 +49,12 @@ for (const engine of engines) {
     }
 
     test('[STO-17] nobody is told of what was rolled back, nor of other scopes', async () => {
-      await using database = await engine.open({ times: { watch: 100 } })
+      await using database = await engine.open({ timeouts: { pollInterval: 100 } })
       let told = 0
-      using watched = database.watch('watched', { changed: () => void told++, failed: () => undefined })
+      using watched = database.watch('watched', { onChange: () => void told++, onError: () => undefined })
       await until(() => told === 1)
       let looks = 0
-      using looking = database.watch('other', { changed: () => undefined, failed: () => undefined, looked: () => void looks++ })
+      using looking = database.watch('other', { onChange: () => undefined, onError: () => undefined, onPolled: () => void looks++ })
       await failureOf(
         database.write(async (transaction) => {
           await bumpRevision(transaction, 'watched')
@@ -86,7 +86,7 @@ for (const engine of engines) {
     test('watching stops with its disposal', async () => {
       await using database = await engine.open()
       let told = 0
-      const watching = database.watch('watched', { changed: () => void told++, failed: () => undefined })
+      const watching = database.watch('watched', { onChange: () => void told++, onError: () => undefined })
       await until(() => told === 1)
       watching[Symbol.dispose]()
       await bump(database)
@@ -106,14 +106,14 @@ function scripted(looking = () => Promise.resolve()) {
     read: undefined as never,
     watch(_scope, given) {
       watcher = given
-      return { look: () => looking(), [Symbol.dispose]: () => void (disposed = true) }
+      return { poll: () => looking(), [Symbol.dispose]: () => void (disposed = true) }
     },
   }
   return {
     database,
-    changed: () => watcher?.changed(),
-    failed: () => watcher?.failed(new Error('out of reach')),
-    looked: () => watcher?.looked?.(),
+    onChange: () => watcher?.onChange(),
+    onError: () => watcher?.onError(new Error('out of reach')),
+    onPolled: () => watcher?.onPolled?.(),
     get disposed() {
       return disposed
     },
@@ -136,7 +136,7 @@ describe('a snapshot', () => {
       }
     }
     expect(status()).toEqual([503, { 'retry-after': '1' }])
-    source.changed()
+    source.onChange()
     expect(status()).toEqual([503, { 'retry-after': '1' }])
     loading.resolve('here')
     await snapshot.ready
@@ -149,25 +149,25 @@ describe('a snapshot', () => {
     let stored: string | Error = 'first'
     const load = () => (stored instanceof Error ? Promise.reject(stored) : Promise.resolve(stored))
     using snapshot = createSnapshot({ database: source.database, scope: 's', load, now: () => now })
-    source.changed()
+    source.onChange()
     await snapshot.ready
     // An hour without a change is no failure, as long as it was looked.
     now += 3_600_000
     expect(snapshot.current()).toBe('first')
-    source.looked()
-    source.failed()
+    source.onPolled()
+    source.onError()
     now += 60_000
     expect(snapshot.current()).toBe('first')
     now += 1
     expect(() => snapshot.current()).toThrow('too old')
     // The store answers, and yet reading fails: it stays too old.
     stored = new Error('still starting')
-    source.changed()
+    source.onChange()
     await turn()
-    source.looked()
+    source.onPolled()
     expect(() => snapshot.current()).toThrow('too old')
     stored = 'second'
-    source.changed()
+    source.onChange()
     await turn()
     expect(snapshot.current()).toBe('second')
     now += 3_600_000
@@ -178,12 +178,12 @@ describe('a snapshot', () => {
     const source = scripted()
     let now = 0
     using snapshot = createSnapshot({ database: source.database, scope: 's', load: () => Promise.resolve('x'), now: () => now })
-    source.changed()
+    source.onChange()
     await snapshot.ready
     now = 100_000
-    source.looked()
+    source.onPolled()
     now = 130_000
-    source.failed()
+    source.onError()
     now = 160_000
     expect(snapshot.current()).toBe('x')
     now = 160_001
@@ -196,11 +196,11 @@ describe('a snapshot', () => {
     const loading = Promise.withResolvers<string>()
     using snapshot = createSnapshot({ database: source.database, scope: 's', load: () => loading.promise, now: () => now })
     now = 1000
-    source.changed()
+    source.onChange()
     now = 50_000
     loading.resolve('x')
     await snapshot.ready
-    source.failed()
+    source.onError()
     now = 61_000
     expect(snapshot.current()).toBe('x')
     now = 61_001
@@ -216,8 +216,8 @@ describe('a snapshot', () => {
       return one.promise
     }
     using snapshot = createSnapshot({ database: source.database, scope: 's', load })
-    source.changed()
-    source.changed()
+    source.onChange()
+    source.onChange()
     loads[1]?.resolve('newer')
     await turn()
     loads[0]?.resolve('older')
@@ -235,7 +235,7 @@ describe('a snapshot', () => {
       load: () => (++tries === 1 ? Promise.reject(new Error('bad row')) : Promise.resolve('good')),
       events: { unexpected: (where) => void told.push(where) },
     })
-    source.changed()
+    source.onChange()
     await snapshot.ready
     expect(() => snapshot.current()).toThrow('not read')
     await until(() => tries === 2)
@@ -261,13 +261,13 @@ describe('a snapshot', () => {
         await turn()
         return text
       },
-      looksApart: 3_600_000,
+      minPollInterval: 3_600_000,
     })
     const ask = async (who: string) => {
       await snapshot.catchUp()
       told.push(`${who}: ${snapshot.current()}`)
     }
-    source.changed()
+    source.onChange()
     await snapshot.ready
     const [one, two] = [ask('one'), ask('two')]
     await turn()
@@ -275,7 +275,7 @@ describe('a snapshot', () => {
     // The look has begun: it may have been too early for this one.
     const three = ask('three')
     stored.text = 'second'
-    source.changed()
+    source.onChange()
     looks[0]?.resolve()
     await Promise.all([one, two])
     expect(told).toEqual(['one: second', 'two: second'])
@@ -296,13 +296,13 @@ describe('a snapshot', () => {
       scope: 's',
       load: () => (stored instanceof Error ? Promise.reject(stored) : Promise.resolve(stored)),
       events: { unexpected: (where) => void told.push(where) },
-      looksApart: 0,
+      minPollInterval: 0,
     })
-    source.changed()
+    source.onChange()
     await snapshot.ready
-    look = () => source.looked()
+    look = () => source.onPolled()
     expect(await snapshot.catchUp()).toBe(true)
-    look = () => source.failed()
+    look = () => source.onError()
     expect(await snapshot.catchUp()).toBe(false)
     // As where the database has been closed.
     look = undefined
@@ -313,10 +313,10 @@ describe('a snapshot', () => {
     expect(await snapshot.catchUp()).toBe(false)
     expect(told).toEqual(['looking for changes of s'])
     stored = new Error('cannot be read')
-    look = () => source.changed()
+    look = () => source.onChange()
     expect(await snapshot.catchUp()).toBe(false)
     // Nothing is new, and yet the latest has not been read.
-    look = () => source.looked()
+    look = () => source.onPolled()
     expect(await snapshot.catchUp()).toBe(false)
     stored = 'second'
     await until(() => snapshot.catchUp())

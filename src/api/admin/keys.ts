@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ApiKey, IssuedKey, KeyService, WantedKey } from '../../auth/keys/key-service.ts'
-import { demandPrincipal } from '../../auth/keys/rights.ts'
+import { demandPrincipal } from '../../auth/keys/permissions.ts'
 import type { Call, Limit } from '../../call.ts'
 import { unavailable } from '../../errors.ts'
 import {

@@ -1,5 +1,5 @@
 import type { KeyGrant, Limit, Principal } from '../../call.ts'
-import type { Reader } from '../../storage/database.ts'
+import type { DatabaseReader } from '../../storage/database.ts'
 import type { ApiKeyRow } from '../../storage/tables.ts'
 import { readHash, type StoredHash } from './hash.ts'
 
@@ -31,7 +31,7 @@ export interface KeyRing {
 }
 
 /** Reads all keys. Records of rows that `before` knows already are taken over. */
-export async function loadKeyRing(read: Reader, before?: KeyRing): Promise<KeyRing> {
+export async function loadKeyRing(read: DatabaseReader, before?: KeyRing): Promise<KeyRing> {
   const rows = await read
     .selectFrom('api_keys')
     .select([

@@ -13,10 +13,10 @@ import type { Events } from '../../telemetry/events.ts'
 import { KeyHasher } from './hash.ts'
 import { keysScope } from './key-ring.ts'
 import type { ApiKey, IssuedKey, KeyService, WantedKey } from './key-service.ts'
-import { demandMayHold, demandPermit, demandPrincipal, keyResource, type KeyPower } from './rights.ts'
+import { demandMayHold, demandPermit, demandPrincipal, keyResource, type KeyPower } from './permissions.ts'
 import { toApiKey } from './rows.ts'
 import { hintOf, idPrefix, makeToken } from './token.ts'
-import { checkWanted } from './wanted.ts'
+import { checkWanted } from './create-input.ts'
 
 export interface KeyServiceDeps {
   readonly database: Database

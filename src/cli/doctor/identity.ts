@@ -1,5 +1,5 @@
 import type { AuthenticatorConfig } from '../../auth/config.ts'
-import { addressOf, askIdentityService, type RemoteAuthenticator } from '../../auth/reach.ts'
+import { addressOf, askIdentityService, type RemoteAuthenticator } from '../../auth/reachability.ts'
 import { EgressError } from '../../egress/egress-error.ts'
 import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'

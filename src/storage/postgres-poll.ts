@@ -1,17 +1,17 @@
 import type { Client, QueryConfig } from 'pg'
-import { outOfReach } from './errors.ts'
+import { databaseUnavailable } from './errors.ts'
 import { isUnreachable } from './postgres-errors.ts'
-import type { Executed, Session, Sessions } from './session.ts'
+import type { StatementResult, Session, Sessions } from './session.ts'
 
 /** Milliseconds that a connection which has answered before gets to answer again; and one that has just been made. */
-const longestSilence = { known: 300, fresh: 5000 }
+const responseTimeout = { current: 300, fresh: 5000 }
 
 /**
  * One connection beside the pool, for looking for changes and reading them. It waits neither for a full pool nor for a connection that stands still:
  * one that does not answer soon is given up, and the same is asked again on a new one. Statements run one after the other, so that the time of each
  * is its own; they may run twice, and must only read.
  */
-export class LookingConnection implements Sessions {
+export class PollingConnection implements Sessions {
   readonly #connect: () => Promise<Client>
   #client: Client | undefined
   #running: Promise<unknown> = Promise.resolve()
@@ -25,9 +25,9 @@ export class LookingConnection implements Sessions {
   acquire(): Promise<Session> {
     return Promise.resolve({
       execute: (sql, parameters) => this.#inTurn(() => this.#execute(sql, parameters)),
-      begin: onlyReads,
-      commit: onlyReads,
-      rollback: onlyReads,
+      begin: rejectWrites,
+      commit: rejectWrites,
+      rollback: rejectWrites,
       release() {},
     })
   }
@@ -38,29 +38,29 @@ export class LookingConnection implements Sessions {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#running.then(work)
-    this.#running = mine.catch(() => undefined)
-    return await mine
+    const result = this.#running.then(work)
+    this.#running = result.catch(() => undefined)
+    return await result
   }
 
-  async #execute(sql: string, parameters: readonly unknown[]): Promise<Executed> {
-    const known = this.#client
-    if (known) {
+  async #execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    const current = this.#client
+    if (current) {
       try {
-        return await ask(known, { sql, parameters, limit: longestSilence.known })
+        return await runTimedQuery(current, { sql, parameters, timeout: responseTimeout.current })
       } catch (error) {
         if (!isUnreachable(error)) throw error
         this.#drop()
       }
     }
-    if (this.#closed) throw outOfReach(new Error('it has been closed'))
+    if (this.#closed) throw databaseUnavailable(new Error('it has been closed'))
     const fresh = await this.#connect()
     // Lost while nobody asks: the next one finds none.
     fresh.on('error', () => this.#drop(fresh))
     fresh.on('end', () => this.#drop(fresh))
     this.#client = fresh
     try {
-      return await ask(fresh, { sql, parameters, limit: longestSilence.fresh })
+      return await runTimedQuery(fresh, { sql, parameters, timeout: responseTimeout.fresh })
     } catch (error) {
       if (isUnreachable(error)) this.#drop(fresh)
       throw error
@@ -78,17 +78,17 @@ export class LookingConnection implements Sessions {
   }
 }
 
-interface Question {
+interface TimedQuery {
   readonly sql: string
   readonly parameters: readonly unknown[]
   /** Milliseconds. */
-  readonly limit: number
+  readonly timeout: number
 }
 
-async function ask(client: Client, { sql, parameters, limit }: Question): Promise<Executed> {
+async function runTimedQuery(client: Client, { sql, parameters, timeout }: TimedQuery): Promise<StatementResult> {
   // `query_timeout` is missing in the types of `pg`, which has it: https://node-postgres.com/apis/client
-  const question: QueryConfig & { query_timeout: number } = { text: sql, values: [...parameters], query_timeout: limit }
-  const { rows, rowCount } = await client.query<Record<string, unknown>>(question)
+  const query: QueryConfig & { query_timeout: number } = { text: sql, values: [...parameters], query_timeout: timeout }
+  const { rows, rowCount } = await client.query<Record<string, unknown>>(query)
   return { rows, changes: rowCount ?? 0 }
 }
 
@@ -97,6 +97,6 @@ function destroy(client: Client): void {
   connection?.stream?.destroy?.()
 }
 
-function onlyReads(): Promise<never> {
+function rejectWrites(): Promise<never> {
   return Promise.reject(new Error('changes are only read here'))
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { PostgresBackend, StorageConfig } from '../../src/storage/config.ts'
-import { Gate } from '../../src/storage/gate.ts'
+import { DatabaseGate } from '../../src/storage/gate.ts'
 import { openDatabase, openStorage } from '../../src/storage/open.ts'
 import { bumpRevision } from '../../src/storage/revisions.ts'
 import { createSnapshot } from '../../src/storage/snapshot.ts'
@@ -95,7 +95,7 @@ if (postgres) {
 
     test('[STO-19] a server that goes on without a word is a 503 too', async () => {
       await using place = await behindProxy()
-      await using database = await openDatabase(place.backend, { times: { statement: 200 } })
+      await using database = await openDatabase(place.backend, { timeouts: { statement: 200 } })
       const read = () => database.read.selectFrom('revisions').selectAll().execute()
       await read()
       place.proxy.block()
@@ -192,9 +192,9 @@ if (postgres) {
       await using place = await behindProxy()
       await using direct = await openDatabase(place.direct)
       // Whatever is asked on a connection of the pool that stands still waits for longer than the test.
-      await using database = await openDatabase(place.backend, { times: { statement: 3_600_000 } })
+      await using database = await openDatabase(place.backend, { timeouts: { statement: 3_600_000 } })
       let looked = 0
-      using watching = database.watch('b', { changed: () => undefined, failed: () => undefined, looked: () => void looked++ })
+      using watching = database.watch('b', { onChange: () => undefined, onError: () => undefined, onPolled: () => void looked++ })
       using snapshot = createSnapshot({
         database,
         scope: 'a',
@@ -244,12 +244,12 @@ describe('SQLite', () => {
 
   test('[STO-19] reading that works does not say that writing does again', async () => {
     const { told, events } = recorded()
-    const gate = new Gate({ open: () => Promise.resolve(), events })
+    const gate = new DatabaseGate({ open: () => Promise.resolve(), events })
     await gate.open()
-    gate.failed(new Error('read-only'), 'writing')
-    gate.reached('reading')
+    gate.reportFailure(new Error('read-only'), 'writing')
+    gate.reportSuccess('reading')
     expect(told).toEqual(['database failed'])
-    gate.reached('writing')
+    gate.reportSuccess('writing')
     expect(told).toEqual(['database failed', 'database back'])
   })
 
@@ -272,7 +272,7 @@ describe('SQLite', () => {
     try {
       const path = join(folder, 'x.db')
       const { told, events } = recorded()
-      await using database = await openDatabase({ engine: 'sqlite', path }, { events, times: { watch: 50 } })
+      await using database = await openDatabase({ engine: 'sqlite', path }, { events, timeouts: { pollInterval: 50 } })
       using snapshot = createSnapshot({
         database,
         scope: 'a',

@@ -2,9 +2,9 @@ import { hash } from 'node:crypto'
 import type { Principal } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { Attempt, Authenticator, Credential } from './authenticator.ts'
-import { VerdictCache } from './cache.ts'
+import { VerdictCache } from './verdict-cache.ts'
 import type { CacheConfig } from './config.ts'
-import type { LookUpGate } from './look-up-gate.ts'
+import type { LookUpGate } from './lookup-limiter.ts'
 import { CredentialRefused } from './refusal.ts'
 
 /** Whom a credential belongs to, and until when that may be believed (milliseconds of the epoch; absent: the TTL says). */

@@ -1,54 +1,54 @@
 /** Milliseconds from the beginning of one look that was asked for to the next. */
-const usuallyApart = 50
+const defaultMinInterval = 50
 
 /** Milliseconds that whoever asked waits at most. */
-const longestWait = 1000
+const maxWait = 1000
 
-interface Options {
+interface OnDemandPollOptions {
   /** Told what a look rejects with; it counts as one that did not work. */
-  failed(error: unknown): void
+  onError(error: unknown): void
   /** Milliseconds from the beginning of one look to the next. Default 50. */
-  readonly apart?: number | undefined
+  readonly minInterval?: number | undefined
 }
 
 /**
  * Looks that somebody asks for who knows of something that has not been seen here: one at a time, at most one in 50 ms, each shared by all who
  * asked before it began, so that any number of them costs no more.
  */
-export class EarlyLooks {
-  readonly #look: () => Promise<boolean>
-  readonly #options: Options
+export class OnDemandPoll {
+  readonly #poll: () => Promise<boolean>
+  readonly #options: OnDemandPollOptions
   /** The look that has not begun. */
   #next: Promise<boolean> | undefined
   /** Until the next one may. */
-  #rest: Promise<unknown> = Promise.resolve()
+  #earliestNext: Promise<unknown> = Promise.resolve()
 
-  /** @param look tells whether it worked */
-  constructor(look: () => Promise<boolean>, options: Options) {
-    this.#look = look
+  /** @param poll tells whether it worked */
+  constructor(poll: () => Promise<boolean>, options: OnDemandPollOptions) {
+    this.#poll = poll
     this.#options = options
   }
 
   /** Whether a look that began after this call has worked. False after a second of one's own, where looking takes longer. Never rejects. */
-  ask(): Promise<boolean> {
-    return within(longestWait, (this.#next ??= this.#inTurn()))
+  request(): Promise<boolean> {
+    return within(maxWait, (this.#next ??= this.#pollInTurn()))
   }
 
-  async #inTurn(): Promise<boolean> {
-    await this.#rest
+  async #pollInTurn(): Promise<boolean> {
+    await this.#earliestNext
     // Whoever asks from now on may know of something that this look is too early for.
     this.#next = undefined
-    const look = this.#lookSafely()
-    this.#rest = Promise.all([look, pause(this.#options.apart ?? usuallyApart)])
-    return await look
+    const poll = this.#pollSafely()
+    this.#earliestNext = Promise.all([poll, pause(this.#options.minInterval ?? defaultMinInterval)])
+    return await poll
   }
 
   /** The next looks wait for this one: a rejection would be theirs too. */
-  async #lookSafely(): Promise<boolean> {
+  async #pollSafely(): Promise<boolean> {
     try {
-      return await this.#look()
+      return await this.#poll()
     } catch (error) {
-      this.#options.failed(error)
+      this.#options.onError(error)
       return false
     }
   }
@@ -56,11 +56,11 @@ export class EarlyLooks {
 
 /** False where it takes longer. */
 async function within(milliseconds: number, work: Promise<boolean>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>()
+  const { promise: timedOut, resolve } = Promise.withResolvers<boolean>()
   const timer = setTimeout(resolve, milliseconds, false)
   timer.unref()
   try {
-    return await Promise.race([work, late])
+    return await Promise.race([work, timedOut])
   } finally {
     clearTimeout(timer)
   }

@@ -3,9 +3,9 @@ import { insertAll, insertEach } from './add-rows.ts'
 import type { PostgresBackend, SqliteBackend } from './config.ts'
 import type { Database } from './database.ts'
 import { kyselyOver } from './driver.ts'
-import type { DatabaseTimes, Engine, EngineOptions } from './engine.ts'
-import { isOutOfReach } from './errors.ts'
-import { Gate, type Way } from './gate.ts'
+import type { DatabaseTimeouts, Engine, EngineOptions } from './engine.ts'
+import { isDatabaseUnavailable } from './errors.ts'
+import { DatabaseGate, type AccessMode } from './gate.ts'
 import { migrate } from './migrate.ts'
 import type { Migration } from './migration.ts'
 import { postgresEngine } from './postgres.ts'
@@ -17,15 +17,15 @@ export interface DatabaseDeps {
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
   /** Default: all of this version. */
   readonly migrations?: readonly Migration[] | undefined
-  readonly times?: DatabaseTimes | undefined
+  readonly timeouts?: DatabaseTimeouts | undefined
 }
 
 /** A database that need not be open yet. */
-export interface OpeningDatabase extends Database {
+export interface LazyDatabase extends Database {
   /** Resolves once it is open and its tables are up to date. Throws ApiError 503, or StorageError where trying again does not help. */
   open(): Promise<void>
   /** Tries in the background until it is open. */
-  keepTrying(): void
+  retryInBackground(): void
 }
 
 export function engineOf(backend: SqliteBackend | PostgresBackend, options: EngineOptions): Engine {
@@ -33,19 +33,19 @@ export function engineOf(backend: SqliteBackend | PostgresBackend, options: Engi
 }
 
 /** How often a transaction that has lost a race is run again. */
-const mostTries = 8
+const maxTries = 8
 
-export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): OpeningDatabase {
+export function createDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): LazyDatabase {
   const engine = engineOf(backend, deps)
-  const gate = new Gate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
+  const gate = new DatabaseGate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
   // A file is read and written by different means; a server that answers does both.
-  const ways =
+  const modes =
     engine.name === 'sqlite' ? ({ reading: 'reading', writing: 'writing' } as const) : ({ reading: 'all', writing: 'all' } as const)
-  const read = kyselyOver(engine.name, guarded(engine.reading, { engine, gate, way: ways.reading }))
-  const writing = guarded(engine.writing, { engine, gate, way: ways.writing })
+  const read = kyselyOver(engine.name, guarded(engine.reading, { engine, gate, mode: modes.reading }))
+  const writing = guarded(engine.writing, { engine, gate, mode: modes.writing })
   const writer = kyselyOver(engine.name, writing)
-  const soon = engine.looking ? kyselyOver(engine.name, guarded(engine.looking, { engine, gate, way: ways.reading })) : read
-  const revisions = new RevisionWatch(engine, soon, gate)
+  const polling = engine.polling ? kyselyOver(engine.name, guarded(engine.polling, { engine, gate, mode: modes.reading })) : read
+  const revisions = new RevisionWatch(engine, polling, gate)
   return {
     engine: engine.name,
     place: engine.place,
@@ -56,7 +56,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
           const transaction = writer.transaction()
           return await (options?.isolation ? transaction.setIsolationLevel(options.isolation) : transaction).execute(work)
         } catch (error) {
-          if (!engine.isLostRace(error) || tries === mostTries) throw error
+          if (!engine.isRetryable(error) || tries === maxTries) throw error
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** tries))
         }
       }
@@ -69,7 +69,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
     statement: async (statement) => (await statement.execute(writer)).rows,
     watch: (scope, watcher) => revisions.add(scope, watcher),
     open: () => gate.open(),
-    keepTrying: () => gate.keepTrying(),
+    retryInBackground: () => gate.retryInBackground(),
     async [Symbol.asyncDispose]() {
       revisions.dispose()
       gate.dispose()
@@ -81,7 +81,7 @@ export function databaseOver(backend: SqliteBackend | PostgresBackend, deps: Dat
 async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Promise<void> {
   try {
     await engine.open()
-    const { name, place, reading, upkeep } = engine
+    const { name, place, reading, maintenance: upkeep } = engine
     await migrate({ read: kyselyOver(name, reading), write: kyselyOver(name, upkeep) }, { engine: name, place, migrations })
   } catch (error) {
     throw engine.translate(error)
@@ -89,28 +89,28 @@ async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Pro
 }
 
 /** Sessions behind the gate, their errors translated, and failures to reach the database told. */
-function guarded(sessions: Sessions, { engine, gate, way }: { engine: Engine; gate: Gate; way: Way }): Sessions {
-  const watched = async <T>(work: Promise<T>): Promise<T> => {
+function guarded(sessions: Sessions, { engine, gate, mode }: { engine: Engine; gate: DatabaseGate; mode: AccessMode }): Sessions {
+  const observed = async <T>(work: Promise<T>): Promise<T> => {
     try {
       const result = await work
-      gate.reached(way)
+      gate.reportSuccess(mode)
       return result
     } catch (error) {
       const translated = engine.translate(error)
-      if (isOutOfReach(translated)) gate.failed(translated, way)
+      if (isDatabaseUnavailable(translated)) gate.reportFailure(translated, mode)
       throw translated
     }
   }
   return {
     async acquire(): Promise<Session> {
-      if (!gate.isOpen) await gate.pass()
-      const session = await watched(sessions.acquire())
+      if (!gate.isOpen) await gate.whenOpen()
+      const session = await observed(sessions.acquire())
       const each = session.executeEach?.bind(session)
       return {
-        execute: (sql, parameters) => watched(session.execute(sql, parameters)),
-        ...(each && { executeEach: (sql, parameters) => watched(each(sql, parameters)) }),
-        begin: (isolation) => watched(session.begin(isolation)),
-        commit: () => watched(session.commit()),
+        execute: (sql, parameters) => observed(session.execute(sql, parameters)),
+        ...(each && { executeEach: (sql, parameters) => observed(each(sql, parameters)) }),
+        begin: (isolation) => observed(session.begin(isolation)),
+        commit: () => observed(session.commit()),
         rollback: () => session.rollback(),
         release: () => session.release(),
       }

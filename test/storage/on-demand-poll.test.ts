@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from 'bun:test'
-import { EarlyLooks } from '../../src/storage/early-looks.ts'
+import { OnDemandPoll } from '../../src/storage/on-demand-poll.ts'
 
 beforeEach(() => void jest.useFakeTimers())
 afterEach(() => void jest.useRealTimers())
@@ -13,7 +13,7 @@ function scripted() {
     begun.push(one)
     return one.promise
   }
-  return { begun, failures, looks: new EarlyLooks(look, { failed: (error) => void failures.push(error) }) }
+  return { begun, failures, looks: new OnDemandPoll(look, { onError: (error) => void failures.push(error) }) }
 }
 
 /** Lets go on what waits for nothing but promises. */
@@ -23,9 +23,9 @@ async function settle(): Promise<void> {
 
 test('[STO-17] whoever asks is told whether a look has worked that began after that', async () => {
   const { begun, looks } = scripted()
-  const one = looks.ask()
+  const one = looks.request()
   await settle()
-  const [two, three] = [looks.ask(), looks.ask()]
+  const [two, three] = [looks.request(), looks.request()]
   begun[0]?.resolve(true)
   expect(await one).toBe(true)
   await settle()
@@ -40,7 +40,7 @@ test('[STO-17] whoever asks is told whether a look has worked that began after t
 test('[STO-17] the second of whoever asks begins with the question, not with that of somebody else', async () => {
   const { begun, looks } = scripted()
   const told: string[] = []
-  const ask = async (who: string) => void told.push(`${who}: ${await looks.ask()}`)
+  const ask = async (who: string) => void told.push(`${who}: ${await looks.request()}`)
   void ask('one')
   await settle()
   // These share the look that is to follow.
@@ -60,13 +60,13 @@ test('[STO-17] the second of whoever asks begins with the question, not with tha
 
 test('[STO-17] a look that rejects counts as one that did not work, and the next goes on', async () => {
   const { begun, failures, looks } = scripted()
-  const one = looks.ask()
+  const one = looks.request()
   await settle()
   const error = new Error('no such scope')
   begun[0]?.reject(error)
   expect(await one).toBe(false)
   expect(failures).toEqual([error])
-  const two = looks.ask()
+  const two = looks.request()
   jest.advanceTimersByTime(50)
   await settle()
   begun[1]?.resolve(true)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { VerdictCache } from '../../src/auth/cache.ts'
+import { VerdictCache } from '../../src/auth/verdict-cache.ts'
 import { failureOf, jsonReply, mockUpstream } from '../../src/testing/index.ts'
 import { chainOf, guarded, outcome, standingClock, until, whoIs } from './guarded.ts'
 import { runs } from '../../src/testing/sizes.ts'

@@ -52,9 +52,9 @@ function counted(database: Database) {
     watch(scope, watcher) {
       const watching = database.watch(scope, watcher)
       return {
-        look() {
+        poll() {
           looks++
-          return watching.look()
+          return watching.poll()
         },
         [Symbol.dispose]: () => watching[Symbol.dispose](),
       }
@@ -87,7 +87,7 @@ for (const engine of engines) {
       await using elsewhere = await engine.open()
       await using place = await engine.fresh()
       await using other = await openDatabase(place.backend)
-      await using database = await openDatabase(place.backend, { times: { watch: 3_600_000 } })
+      await using database = await openDatabase(place.backend, { timeouts: { pollInterval: 3_600_000 } })
       await using authenticator = createKeyAuthenticator({ database, pepper })
       await authenticator.ready
       const keys = keysIn(elsewhere)
