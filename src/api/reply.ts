@@ -70,7 +70,9 @@ function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: 
 
 function framesOf(reply: Reply): Frames {
   if (reply.kind === 'stream') return reply.frames
-  throw new ApiError('upstream_error', 'The provider answered a request for a stream with a whole answer.', { code: 'upstream_nonsense' })
+  throw new ApiError('upstream_error', 'The provider answered a request for a stream with a whole answer.', {
+    code: 'upstream_invalid_response',
+  })
 }
 
 /** Resolves with undefined when `milliseconds` pass first. */

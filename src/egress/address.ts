@@ -29,7 +29,7 @@ const translated = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
  */
 export function whyNotPublic(address: IpAddress): string | undefined {
   if (address instanceof ipaddr.IPv4) {
-    if (platformServices.some((range) => address.match(range))) return "a cloud platform's own"
+    if (platformServices.some((range) => address.match(range))) return 'a cloud platform service'
     const range = address.range()
     return range === 'unicast' ? undefined : toWords(range)
   }

@@ -69,9 +69,9 @@ function contains([network, bits]: [IpAddress, number], address: IpAddress): boo
 }
 
 function parseRange(text: string): [IpAddress, number] {
-  if (!ipaddr.isValidCIDR(text)) throw new TypeError(`'${text}' is no range of addresses such as 10.0.0.0/8 or fd00::/8`)
+  if (!ipaddr.isValidCIDR(text)) throw new TypeError(`'${text}' is not an address range such as 10.0.0.0/8 or fd00::/8`)
   const [network, bits] = ipaddr.parseCIDR(text)
-  if (bits === 0) throw new TypeError(`'${text}' is every address: name those that are meant`)
+  if (bits === 0) throw new TypeError(`'${text}' matches every address; list specific ranges`)
   return [network, bits]
 }
 
@@ -88,6 +88,6 @@ function isBareIPv6(text: string): boolean {
 function hostOf(host: string, text: string, before = ''): string {
   const shape = /^(?:\[[0-9a-f:.]+\]|[^\s*/?#@:[\]\\%]+)$/i.test(host)
   const url = shape && URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined
-  if (!url) throw new TypeError(`'${text}' is neither a host name, nor *.suffix, nor an address or range of addresses`)
+  if (!url) throw new TypeError(`'${text}' is not a host name, *.suffix, IP address or address range`)
   return before + url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 }

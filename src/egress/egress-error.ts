@@ -1,6 +1,6 @@
 /** Why there is no (whole) answer. The message names no host and no URL, so that it may be shown to callers; `cause` names the host. */
 export class EgressError extends Error {
-  readonly reason: 'unreachable' | 'timeout' | 'cut' | 'tls' | 'nonsense' | 'too_large'
+  readonly reason: 'unreachable' | 'timeout' | 'interrupted' | 'tls' | 'invalid_response' | 'too_large'
   /** No connection came about: nothing was sent, and another address may be tried. */
   readonly neverConnected: boolean
 
@@ -18,17 +18,17 @@ const refused: Explanation = ['unreachable', 'the connection was refused']
 const unknownHost: Explanation = ['unreachable', 'the host name could not be resolved']
 const noRoute: Explanation = ['unreachable', 'there is no route to the host']
 const timedOut: Explanation = ['timeout', 'the connection timed out']
-const cut: Explanation = ['cut', 'the connection was closed before the answer was whole']
+const cut: Explanation = ['interrupted', 'the connection was closed before the response was complete']
 /** fetch tells of it once some 16 bytes have come: a shorter text that is not HTTP, on a connection that stays open, looks like a head on its way. */
-const notHttp: Explanation = ['nonsense', 'what it sent is not HTTP']
-const badEncoding: Explanation = ['nonsense', 'the answer could not be decompressed']
+const notHttp: Explanation = ['invalid_response', 'the response is not valid HTTP']
+const badEncoding: Explanation = ['invalid_response', 'the response could not be decompressed']
 
 /** What fetch says (Bun's names, Node's where it differs) → what it means. */
 const explanations: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: refused,
   ConnectionRefused: refused,
   FailedToOpenSocket: refused,
-  ENOENT: ['unreachable', 'there is no such socket'],
+  ENOENT: ['unreachable', 'the Unix socket does not exist'],
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,
   EAI_NODATA: unknownHost,
@@ -37,7 +37,7 @@ const explanations: Readonly<Record<string, Explanation>> = {
   EADDRNOTAVAIL: noRoute,
   EACCES: ['unreachable', 'the connection is not permitted'],
   EPERM: ['unreachable', 'the connection is not permitted'],
-  EMFILE: ['unreachable', 'this server has run out of file handles'],
+  EMFILE: ['unreachable', 'this server has no free file descriptors'],
   ERR_PROXY_TUNNEL: ['unreachable', 'the tunnel to the host was refused'],
   ETIMEDOUT: timedOut,
   UND_ERR_CONNECT_TIMEOUT: timedOut,

@@ -191,7 +191,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
 
   #tooLargeError(limit: number): EgressError {
     this.cancel()
-    return new EgressError('too_large', `the answer is larger than ${limit} bytes`)
+    return new EgressError('too_large', `the response is larger than ${limit} bytes`)
   }
 
   #idleTimeout(): number {
@@ -199,7 +199,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
   }
 
   #idleError(): EgressError {
-    return new EgressError('timeout', `nothing more came for ${seconds(this.#idleTimeout())}`, new Error(`idle (${this.#host()})`))
+    return new EgressError('timeout', `no data received for ${seconds(this.#idleTimeout())}`, new Error(`idle (${this.#host()})`))
   }
 
   /** Watches over the time until the head: fetch does not tell when it is connected, so that is found out by a probe once it has taken long. */
@@ -219,7 +219,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
 
   static readonly #headTimedOut = (exchange: EgressExchange): void => {
     const waited = seconds(exchange.#headTimeouts().firstByteTimeout)
-    exchange.#abort(new EgressError('timeout', `no answer came within ${waited}`, new Error(`no head (${exchange.#host()})`)))
+    exchange.#abort(new EgressError('timeout', `no response within ${waited}`, new Error(`no head (${exchange.#host()})`)))
   }
 
   static readonly #idleTimedOut = (exchange: EgressExchange): void => {

@@ -31,7 +31,7 @@ const uncredentialedHeaders = new Set(['accept', 'accept-encoding', 'accept-lang
 
 /**
  * Fetches a document from a URL that a caller chose. Redirects are followed, each judged as the URL itself was: no credential goes to another origin,
- * and none leads from https to http. Throws as `Egress.request` does; EgressError `too_large`, `timeout`, and `nonsense` where redirects do not end.
+ * and none leads from https to http. Throws as `Egress.request` does; EgressError `too_large`, `timeout`, and `invalid_response` where redirects do not end.
  */
 export async function fetchDocument(egress: Pick<Egress, 'request'>, url: CallerUrl, request: DocumentRequest): Promise<FetchedDocument> {
   const { signal, maxBytes, timeout = defaultTimeout, checkHead } = request
@@ -64,7 +64,7 @@ async function follow(egress: Pick<Egress, 'request'>, start: CallerUrl, request
     if (response.status < 300 || response.status > 399 || response.status === 304 || location === null || maxRedirects === 0)
       return response
     response.content.cancel()
-    if (hop >= maxRedirects) throw new EgressError('nonsense', `it redirects more than ${maxRedirects} times`)
+    if (hop >= maxRedirects) throw new EgressError('invalid_response', `it redirects more than ${maxRedirects} times`)
     const next = url.redirectedTo(location)
     if (url.url.protocol === 'https:' && next.url.protocol !== 'https:') throw downgraded(next)
     if (next.url.origin !== url.url.origin) headers = withoutCredentials(headers)

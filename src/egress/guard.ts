@@ -73,7 +73,7 @@ export function createGuard({ allow, deny, resolve, ownAddresses = addressesOfIn
       refuseBlockedPort(target, hostPort)
       refuseDenied(target, hostPort, deny)
       if (isListed(allow, hostPort)) return
-      throw refusal(target, hostPort, 'not on the list, and a proxy would resolve it')
+      throw refusal(target, hostPort, 'not on the allow list, and a proxy would resolve it')
     },
   }
 }
@@ -104,7 +104,7 @@ export function isListed(list: HostList, { host, port }: HostAndPort): boolean {
 }
 
 function refuseBlockedPort(target: CallerUrl, hostPort: HostAndPort): void {
-  if (blockedPorts.has(hostPort.port)) throw refusal(target, hostPort, 'the port of another protocol')
+  if (blockedPorts.has(hostPort.port)) throw refusal(target, hostPort, 'a port that the Fetch standard blocks')
 }
 
 async function addressesOf(
@@ -119,7 +119,7 @@ async function addressesOf(
   })
   // An address that cannot be read cannot be judged.
   const addresses = found.map(
-    (text) => parseAddress(text) ?? refuse(target, hostPort, `resolves to '${shortened(text)}', which is no address`),
+    (text) => parseAddress(text) ?? refuse(target, hostPort, `resolves to '${shortened(text)}', which is not an IP address`),
   )
   return addresses.length > 0 ? addresses : refuse(target, hostPort, 'no such host')
 }
@@ -155,8 +155,8 @@ function refuse(target: CallerUrl, hostPort: HostAndPort, why: string): never {
 function refusal({ source }: CallerUrl, { host, port }: HostAndPort, why: string, cause?: unknown): ApiError {
   return new ApiError(
     'invalid_request_error',
-    `This server does not go to the host that ${source} names: it is unknown, or not on the public internet. ` +
-      'Whoever runs the server can let it through in server.egress.allow.',
+    `Requests to the host of ${source} are not allowed: the host is unknown or not on the public internet. ` +
+      'The operator can allow it in server.egress.allow.',
     {
       code: 'url_not_allowed',
       denial: { by: 'egress', reason: `${shortened(host)}: ${why}`, action: 'connect', resource: `host::${shortened(host)}:${port}` },

@@ -111,7 +111,7 @@ function readPem(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`The file '${path}' that the provider's network settings name cannot be read.`, { cause: error })
+    throw new Error(`Cannot read the file '${path}' that is named in the provider's network settings.`, { cause: error })
   }
 }
 

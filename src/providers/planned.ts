@@ -7,7 +7,7 @@ function types(api: string, names: readonly string[], planned: string = notServe
   return names.map((type) => ({ api, type, planned }))
 }
 
-const removedUpstream = 'Llama Stack itself has removed this; it is accepted so that older files load, and not served.'
+const removedUpstream = 'Removed from Llama Stack; accepted so that older files load, but not served.'
 
 /** Every other type that Llama Stack's and OGX's registries name, old and new: a file that uses them loads, and is told what does not work. */
 export const plannedProviders: readonly PlannedProvider[] = [
@@ -16,18 +16,14 @@ export const plannedProviders: readonly PlannedProvider[] = [
   ...types(
     'inference',
     ['inline::sentence-transformers', 'inline::transformers'],
-    'runs in Python only; inline::llama-cpp, a local server or a hosted provider embeds in its place.',
+    'runs in Python only; inline::llama-cpp, a local server or a hosted provider can be used instead.',
   ),
-  ...types(
-    'inference',
-    ['inline::meta-reference', 'inline::vllm'],
-    'runs in Python only; remote::vllm or remote::ollama serves in its place.',
-  ),
+  ...types('inference', ['inline::meta-reference', 'inline::vllm'], 'runs in Python only; use remote::vllm or remote::ollama instead.'),
   ...['groq', 'together', 'fireworks', 'cerebras', 'sambanova'].flatMap((vendor) =>
     types(
       'inference',
       [`remote::${vendor}-openai-compat`],
-      `Llama Stack itself has removed this; remote::${vendor} serves the same models.`,
+      `Removed from Llama Stack; use remote::${vendor}, which serves the same models.`,
     ),
   ),
   ...types('vector_io', [
@@ -85,7 +81,11 @@ export const plannedProviders: readonly PlannedProvider[] = [
   ...types('interactions', ['inline::builtin']),
   ...types('skills', ['inline::builtin']),
   ...types('agents', ['inline::meta-reference', 'inline::builtin']),
-  ...types('telemetry', ['inline::meta-reference'], 'Llama Stack itself has removed this; OpenTelemetry is set up by its usual variables.'),
+  ...types(
+    'telemetry',
+    ['inline::meta-reference'],
+    'Removed from Llama Stack; configure OpenTelemetry by its standard environment variables.',
+  ),
   ...types('eval', ['inline::meta-reference', 'inline::builtin', 'remote::nvidia'], removedUpstream),
   ...types('scoring', ['inline::basic', 'inline::llm-as-judge', 'inline::braintrust'], removedUpstream),
   ...types('datasetio', ['inline::localfs', 'remote::huggingface', 'remote::nvidia'], removedUpstream),

@@ -87,7 +87,7 @@ describe('an answer is reported once, when it is over', () => {
 
   test.each([
     ['failed', new ApiError('upstream_error', 'no')],
-    ['truncated', new ApiError('upstream_error', 'cut', { code: 'upstream_cut' })],
+    ['truncated', new ApiError('upstream_error', 'cut', { code: 'upstream_interrupted' })],
   ])('a stream that is %s', async (outcome, failure) => {
     const it = run(async () => streamOf(noFacts(), failure))
     expect(await drain(await streamed(it))).toBe(failure)
@@ -95,7 +95,7 @@ describe('an answer is reported once, when it is over', () => {
   })
 
   test('a request that fails', async () => {
-    const failure = new ApiError('upstream_error', 'cut', { code: 'upstream_cut' })
+    const failure = new ApiError('upstream_error', 'cut', { code: 'upstream_interrupted' })
     const it = run(() => Promise.reject(failure))
     expect(await it.provider.chat!(request, it.call).catch((error: unknown) => error)).toBe(failure)
     expect(it.events).toMatchObject([{ outcome: 'failed', error: failure, streamed: false }])

@@ -179,7 +179,7 @@ class Measurement {
   fail(error: unknown): void {
     const usage = this.facts?.usage
     if (this.#measured.call.signal.aborted) this.end('cancelled', { usage })
-    else if (this.facts && error instanceof ApiError && error.code === 'upstream_cut') this.end('truncated', { usage, error })
+    else if (this.facts && error instanceof ApiError && error.code === 'upstream_interrupted') this.end('truncated', { usage, error })
     else this.end('failed', { usage, error })
   }
 

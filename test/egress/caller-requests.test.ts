@@ -89,7 +89,7 @@ describe('the address that was judged is the one that is connected to', () => {
     upstream.respond(() => resetBeforeHead)
     const { egress } = callerEgress({ names: { 'two.example': [here, here] }, allow: [here] })
     const failed = await failureOf(egress.request(callerUrl(`http://two.example:${upstream.port}/`), get({ method: 'POST', body: 'x' })))
-    expect([failed.reason, failed.neverConnected, upstream.requests.length]).toEqual(['cut', false, 1])
+    expect([failed.reason, failed.neverConnected, upstream.requests.length]).toEqual(['interrupted', false, 1])
   })
 
   test('the log names the host and the address', async () => {
@@ -219,7 +219,7 @@ describe('a refusal tells nothing of what is inside', () => {
       'open.example: resolves to 127.0.0.1, loopback',
       '127.0.0.1: loopback',
       '::1: loopback',
-      'open.example: the port of another protocol',
+      'open.example: a port that the Fetch standard blocks',
     ])
     expect(open.accepted).toBe(0)
   })

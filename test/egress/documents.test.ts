@@ -96,7 +96,7 @@ describe('redirects of what is fetched for a caller', () => {
     upstream.respond(() => ({ status: 302, headers: { location: '/again' } }))
     const url = callerUrl(`http://a.example:${upstream.port}/`)
     expect(await failureOf(fetchDocument(way(), url, wanted()))).toMatchObject({
-      reason: 'nonsense',
+      reason: 'invalid_response',
       message: 'it redirects more than 3 times',
     })
     expect(upstream.requests).toHaveLength(4)

@@ -85,7 +85,7 @@ describe('a model in packages', () => {
 })
 
 describe('the default model', () => {
-  const settings = { log: silentLog, candidates: ['thing'], known: found, lookEvery: 5, retryAfter: 5 }
+  const settings = { log: silentLog, candidates: ['thing'], findModel: found, pollInterval: 5, retryAfter: 5 }
 
   test('is fetched in the background, says how far it is, and tries again after a failure', async () => {
     let attempts = 0

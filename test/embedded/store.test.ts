@@ -67,7 +67,7 @@ describe('a model of the hub', () => {
 
   test('that nobody knows is checked by what the hub says of it', async () => {
     using lies = tagged('0'.repeat(64))
-    expect((await failure(pull(fromHub, options(folder(), { hub: lies.url })))).message).toContain('hub says')
+    expect((await failure(pull(fromHub, options(folder(), { hub: lies.url })))).message).toContain('checksum of the hub')
     using at = tagged(sha256)
     expect(await pull(fromHub, options(folder(), { hub: at.url }))).toMatchObject({ name: 'thing', sha256 })
   })
@@ -82,8 +82,8 @@ describe('a model of the hub', () => {
 
   test.each([
     [404, 'has no'],
-    [401, 'does not hand out'],
-    [403, 'does not hand out'],
+    [401, 'refuses access to'],
+    [403, 'refuses access to'],
   ])('that answers %d is explained', async (status, text) => {
     using at = hub(() => new Response('no', { status }))
     const error = await failure(pull(known, options(folder(), { hub: at.url })))
@@ -94,7 +94,7 @@ describe('a model of the hub', () => {
   test('must be a GGUF file', async () => {
     const page = new TextEncoder().encode('<html>log in</html>')
     using at = hub((_, seen) => part(seen, page))
-    expect((await failure(pull(fromHub, options(folder(), { hub: at.url })))).message).toContain('no GGUF')
+    expect((await failure(pull(fromHub, options(folder(), { hub: at.url })))).message).toContain('not in the GGUF format')
     expect(readdirSync(folder())).toEqual([])
   })
 
@@ -151,7 +151,7 @@ describe('a model of the hub', () => {
     })
     const error = await failure(pull(fromHub, options(folder(), { hub: `http://127.0.0.1:${server.port}` })))
     server.stop(true)
-    expect(error.message).toContain('not enough room')
+    expect(error.message).toContain('Not enough disk space')
     expect(error.remedy).toContain('CORRAL_HOME')
   })
 
@@ -176,7 +176,7 @@ describe('a model on this machine', () => {
   })
 
   test.each([
-    ['nothing', 'There is no'],
+    ['nothing', 'does not exist'],
     ['no model', 'no GGUF file in'],
     ['several', 'several GGUF files'],
   ])('is refused with a reason: %s', async (name, text) => {

@@ -180,6 +180,6 @@ test('[HST-7] a field that is ranked by counts once, and the number of fields is
 
 test('[HST-7] a ranking that names a document twice is a 502', async () => {
   reply = { results: [results[0], results[0]] }
-  expect(await ask({ return_documents: true })).toMatchObject({ status: 502, json: { error: { code: 'upstream_nonsense' } } })
+  expect(await ask({ return_documents: true })).toMatchObject({ status: 502, json: { error: { code: 'upstream_invalid_response' } } })
   reply = { results }
 })

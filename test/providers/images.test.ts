@@ -81,9 +81,9 @@ describe.each([
   })
 
   test.each([
-    ['what is no image, whatever it is called', '/html', 'none of the types'],
-    ['SVG', '/svg', 'none of the types'],
-    ['one that is not there', '/none', 'answered with status 404'],
+    ['what is no image, whatever it is called', '/html', 'type is not supported'],
+    ['SVG', '/svg', 'type is not supported'],
+    ['one that is not there', '/none', 'host returned status 404'],
   ])('%s: 400, and nothing goes to the provider', async (_, path, message) => {
     await using stage = await startProvider(type, config)
     await using host = await mockUpstream()

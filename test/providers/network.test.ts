@@ -43,7 +43,7 @@ describe('TLS', () => {
     await using upstream = await mockUpstream({ tls })
     const { status, text } = await ask(upstream, upstream.url, {})
     expect(status).toBe(502)
-    expect(text).toContain('upstream_tls')
+    expect(text).toContain('upstream_tls_error')
     expect(text).toContain('certificate')
   })
 

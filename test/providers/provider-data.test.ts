@@ -35,6 +35,6 @@ test('a key of another type is refused with a message that names the field, not 
   })
   expect(response.status).toBe(400)
   const text = await response.text()
-  expect(text).toContain("'groq_api_key' must be a text, and is a number")
+  expect(text).toContain("'groq_api_key' must be a string, not a number")
   expect(text + JSON.stringify(log.lines)).not.toContain('987654321')
 })

@@ -125,8 +125,8 @@ describe('an upstream that takes its time', () => {
 
   test.each([
     ['answers 401', { ...errorReply(401, { error: { message: 'Invalid API Key' } }), before: { wait: 150 } }, 'Invalid API Key'],
-    ['resets', { raw: '', end: 'reset', before: { wait: 150 } }, 'broke off'],
-    ['never answers', stallBeforeHead, 'took too long'],
+    ['resets', { raw: '', end: 'reset', before: { wait: 150 } }, 'did not complete its response'],
+    ['never answers', stallBeforeHead, 'timed out'],
   ] as const)('when it then %s the caller gets an error event and the end', async (_, script, message) => {
     await using on = await startRelay([script], { network: { firstByteTimeout: 300 } }, quick)
     const response = await on.post(path, streaming)

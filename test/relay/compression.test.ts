@@ -58,7 +58,7 @@ test.each(['gzip', 'deflate', 'br'])('a body that says it is %s and is not, or n
   for (const body of [Buffer.from('plain text that is not packed'), bytes.subarray(0, -4)]) {
     upstream.respond(() => ({ body, headers: { 'content-encoding': encoding } }))
     const error = await failure(fetchText(upstream.url, get()))
-    expect(error).toMatchObject({ reason: 'nonsense', message: 'the answer could not be decompressed' })
+    expect(error).toMatchObject({ reason: 'invalid_response', message: 'the response could not be decompressed' })
     await upstream.quiet()
   }
 })
@@ -68,7 +68,7 @@ test.each(['gzip', 'br', 'zstd'])('a packed body (%s) that is cut or stalls is w
   const half = pack(crypto.getRandomValues(Buffer.alloc(1000)), encoding).subarray(0, 500)
   const headers = { 'content-encoding': encoding }
   upstream.enqueue({ body: [half, { wait: 20 }], headers, end: 'cut' }, { body: [half, stall], headers })
-  expect((await failure(fetchText(upstream.url, get()))).reason).toBe('cut')
+  expect((await failure(fetchText(upstream.url, get()))).reason).toBe('interrupted')
   expect((await failure(fetchText(upstream.url, get({ idleTimeout: 40 })))).reason).toBe('timeout')
   await upstream.quiet({ closed: true })
 })
@@ -116,8 +116,8 @@ describe('a bomb from a provider', () => {
     expect((await error.text()).length).toBeLessThan(100_000)
     const whole = await on.post('/v1/chat/completions', chatBody)
     expect(whole.status).toBe(502)
-    expect(await whole.json()).toMatchObject({ error: { code: 'upstream_too_large' } })
-    expect(await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()).toContain('upstream_nonsense')
+    expect(await whole.json()).toMatchObject({ error: { code: 'upstream_response_too_large' } })
+    expect(await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()).toContain('upstream_invalid_response')
     await on.upstream.quiet()
   })
 

@@ -88,11 +88,11 @@ describe.each(types)('a body that is declared as %s', (type) => {
       for (const script of scripts(body, type)) {
         const refused = await ask(script, false)
         expect(refused.status).toBe(502)
-        expect(refused.text).toContain('upstream_nonsense')
+        expect(refused.text).toContain('upstream_invalid_response')
         const streamed = await ask(script, true)
         // An event stream's head has been sent before its body comes; lines of text in one are fields that a client skips.
         expect(streamed.status).toBe(head)
-        expect(streamed.text).toContain(isText && head === 200 ? 'upstream_cut' : 'upstream_nonsense')
+        expect(streamed.text).toContain(isText && head === 200 ? 'upstream_interrupted' : 'upstream_invalid_response')
         expect(streamed.text).not.toContain('[DONE]')
       }
     }
@@ -169,9 +169,9 @@ describe('a stream that was not requested', () => {
   })
 
   test.each([
-    ['breaks off', { body: chatFrames().slice(0, 3) }, 'upstream_cut'],
+    ['breaks off', { body: chatFrames().slice(0, 3) }, 'upstream_interrupted'],
     ['says nothing more', { body: [chatFrames()[0]!, stall] }, 'upstream_timeout'],
-    ['arrives instead of embeddings', undefined, 'upstream_nonsense'],
+    ['arrives instead of embeddings', undefined, 'upstream_invalid_response'],
   ] as const)('that %s is an error with a status', async (_, script, code) => {
     await using on = await startRelay([(script as Script | undefined) ?? { body: chatFrames() }], { network: { idleTimeout: 40 } })
     const response = script ? await on.post(path, chatBody) : await on.post('/v1/embeddings', { model: 'up/m', input: 'a' })

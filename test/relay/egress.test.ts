@@ -64,9 +64,9 @@ describe('what goes wrong before the head', () => {
   })
 
   test.each([
-    ['closed', closeBeforeHead, 'cut'],
-    ['reset', resetBeforeHead, 'cut'],
-    ['not HTTP', { raw: 'SSH-2.0-OpenSSH_9.9\r\n\r\n' }, 'nonsense'],
+    ['closed', closeBeforeHead, 'interrupted'],
+    ['reset', resetBeforeHead, 'interrupted'],
+    ['not HTTP', { raw: 'SSH-2.0-OpenSSH_9.9\r\n\r\n' }, 'invalid_response'],
   ] as const)('an answer that is %s', async (_, script, reason) => {
     await using upstream = await mockUpstream()
     upstream.respond(() => script)
@@ -77,7 +77,7 @@ describe('what goes wrong before the head', () => {
     await using upstream = await mockUpstream()
     upstream.enqueue(stallBeforeHead)
     const error = await failure(fetchText(upstream.url, get({ firstByteTimeout: 50 })))
-    expect(error).toMatchObject({ reason: 'timeout', message: 'no answer came within 0.05 s' })
+    expect(error).toMatchObject({ reason: 'timeout', message: 'no response within 0.05 s' })
     await upstream.quiet({ closed: true })
   })
 
@@ -108,8 +108,8 @@ describe('what goes wrong before the head', () => {
 
 describe('what goes wrong in the body', () => {
   test.each([
-    ['cut', 'cut'],
-    ['reset', 'cut'],
+    ['cut', 'interrupted'],
+    ['reset', 'interrupted'],
   ] as const)('a body that is %s', async (end, reason) => {
     await using upstream = await mockUpstream()
     upstream.respond(() => ({ body: ['abc'], end }))
@@ -125,7 +125,7 @@ describe('what goes wrong in the body', () => {
     await using upstream = await mockUpstream()
     upstream.enqueue(script)
     const error = await failure(fetchText(upstream.url, get({ idleTimeout: 40 })))
-    expect(error).toMatchObject({ reason: 'timeout', message: 'nothing more came for 0.04 s' })
+    expect(error).toMatchObject({ reason: 'timeout', message: 'no data received for 0.04 s' })
     await upstream.quiet({ closed: true })
   })
 

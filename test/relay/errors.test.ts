@@ -99,13 +99,13 @@ describe('a body in the form of', () => {
     [
       'HTML',
       '<!DOCTYPE html><html><head><title>503  Service\nUnavailable</title></head></html>',
-      "Provider 'up' answered with an HTML page: 503 Service Unavailable.",
+      "Provider 'up' returned an HTML page: 503 Service Unavailable.",
     ],
-    ['HTML without a title', '<html><body>oops</body></html>', "Provider 'up' answered with an HTML page."],
+    ['HTML without a title', '<html><body>oops</body></html>', "Provider 'up' returned an HTML page."],
     ['plain text', ' upstream connect error\n', 'upstream connect error'],
-    ['nothing', '', "Provider 'up' answered with status 503 and no message."],
-    ['a bare number', '12', "Provider 'up' answered with status 503 and no message."],
-    ['an empty object', '{}', "Provider 'up' answered with status 503 and no message."],
+    ['nothing', '', "Provider 'up' returned status 503 without a message."],
+    ['a bare number', '12', "Provider 'up' returned status 503 without a message."],
+    ['an empty object', '{}', "Provider 'up' returned status 503 without a message."],
   ])('%s', async (_, body, message) => {
     const { status, error } = await ask({ status: 503, body, headers: { 'content-type': 'text/plain' } })
     expect(status).toBe(503)
@@ -251,11 +251,11 @@ describe('[SEC-5] headers of an error', () => {
 
 describe('no answer', () => {
   test.each([
-    ['reset', resetBeforeHead, 502, 'upstream_cut'],
-    ['closed', closeBeforeHead, 502, 'upstream_cut'],
-    ['not HTTP', { raw: 'SSH-2.0-OpenSSH_9.9\r\n\r\n' }, 502, 'upstream_nonsense'],
+    ['reset', resetBeforeHead, 502, 'upstream_interrupted'],
+    ['closed', closeBeforeHead, 502, 'upstream_interrupted'],
+    ['not HTTP', { raw: 'SSH-2.0-OpenSSH_9.9\r\n\r\n' }, 502, 'upstream_invalid_response'],
     ['silence', stallBeforeHead, 504, 'upstream_timeout'],
-    ['cut in the middle', { body: '{"choices":', headers: { 'content-length': '99' }, end: 'cut' }, 502, 'upstream_cut'],
+    ['cut in the middle', { body: '{"choices":', headers: { 'content-length': '99' }, end: 'cut' }, 502, 'upstream_interrupted'],
     ['silent in the middle', { body: '{"choices":', headers: { 'content-length': '99' }, end: 'stall' }, 504, 'upstream_timeout'],
   ] as const)('%s', async (_, script, status, code) => {
     const told = await ask(script, { network: { firstByteTimeout: 60, idleTimeout: 60 } })
@@ -283,7 +283,7 @@ test('an answer larger than what is kept of one is a 502', async () => {
   await using on = await startRelay([{ headers: { 'content-length': String(65 * 1024 * 1024) }, body: '{', end: 'stall' }])
   const response = await on.post('/v1/chat/completions', chatBody)
   expect(response.status).toBe(502)
-  expect(await response.json()).toMatchObject({ error: { code: 'upstream_too_large' } })
+  expect(await response.json()).toMatchObject({ error: { code: 'upstream_response_too_large' } })
   await on.upstream.quiet()
 })
 

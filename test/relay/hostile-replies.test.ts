@@ -23,13 +23,13 @@ describe('nesting and numbers without bound', () => {
     const body = JSON.stringify({ choices: [choice], x: 'DEEP' }).replace('"DEEP"', deep(5_000))
     for (const stream of [true, false]) {
       const { status, text } = await ask({ body }, stream)
-      expect({ status, text }).toMatchObject({ status: 502, text: expect.stringContaining('upstream_nonsense') })
+      expect({ status, text }).toMatchObject({ status: 502, text: expect.stringContaining('upstream_invalid_response') })
     }
   })
 
   test('[HST-1] a chunk that is too deep ends the stream with an error', async () => {
     const script = { body: [frames[0]!, `data: {"choices":[{"index":0,"delta":{"content":"a","x":${deep(5_000)}}}]}\n\n`, done] }
-    expect(dataOf((await ask(script, true)).text).at(-1)).toContain('upstream_nonsense')
+    expect(dataOf((await ask(script, true)).text).at(-1)).toContain('upstream_invalid_response')
     expect((await ask(script, false)).status).toBe(502)
   })
 
@@ -109,7 +109,7 @@ describe('usage that says nothing', () => {
 test('[HST-5] a stream that breaks off within a frame has broken off', async () => {
   const { text } = await ask({ body: [frames[0]!, frames[1]!.slice(0, 40)] }, true)
   const { error } = JSON.parse(dataOf(text).at(-1)!)
-  expect(error.code).toBe('upstream_cut')
+  expect(error.code).toBe('upstream_interrupted')
 })
 
 test('[HST-6] parts and text of one message are folded into parts', () => {

@@ -110,6 +110,6 @@ describe('a whole response', () => {
     await using on = await startRelay([jsonReply(body)])
     const response = await on.post(path, chatBody)
     expect(response.status).toBe(502)
-    expect(await response.json()).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_nonsense' } })
+    expect(await response.json()).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_invalid_response' } })
   })
 })

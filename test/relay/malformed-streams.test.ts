@@ -294,7 +294,7 @@ describe('a stream', () => {
     await using on = await startRelay([{ body: [chatChunk({ content: 'good' }), frame(chunk), done] }])
     const data = dataOf(await (await on.post(path, { ...chatBody, stream: true })).text())
     expect(data).toHaveLength(2)
-    expect(JSON.parse(data[1]!)).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_nonsense' } })
+    expect(JSON.parse(data[1]!)).toMatchObject({ error: { type: 'upstream_error', code: 'upstream_invalid_response' } })
   })
 
   test('of a text completion gets what its choices lack', async () => {

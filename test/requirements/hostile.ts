@@ -27,7 +27,7 @@ export const hostile: Requirements = {
   'HST-5': {
     source: 'design §6',
     when: 'a stream breaks off within a frame',
-    observed: 'the error is upstream_cut, as between two frames, and the outcome is `truncated`',
+    observed: 'the error is upstream_interrupted, as between two frames, and the outcome is `truncated`',
   },
   'HST-6': {
     source: 'the Mistral API reference, "Reasoning"',

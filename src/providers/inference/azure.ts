@@ -70,7 +70,7 @@ export const azure = defineRemoteInference({
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'azure' },
   fields: {
-    api_base: httpUrl().nullish().describe('The older name of base_url.'),
+    api_base: httpUrl().nullish().describe('Deprecated alias of base_url.'),
     api_version: text()
       .nullish()
       .describe(

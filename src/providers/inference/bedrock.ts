@@ -10,7 +10,7 @@ import { defineRemoteInference } from './remote-inference.ts'
 const keyFields = ['aws_bearer_token_bedrock', 'aws_bedrock_bearer_token']
 
 const signingUnsupported =
-  'Signing requests with AWS credentials (SigV4) is not served yet: use a Bedrock API key, from AWS_BEARER_TOKEN_BEDROCK or the caller.'
+  'Request signing with AWS credentials (SigV4) is not supported yet. Use a Bedrock API key, from AWS_BEARER_TOKEN_BEDROCK or the provider data header.'
 
 const summaries = z.looseObject({
   modelSummaries: z.array(
@@ -93,7 +93,7 @@ export const bedrock = defineRemoteInference({
       .regex(/^[a-z0-9-]+$/, 'must be an AWS region, such as us-east-2')
       .nullish()
       .describe('Default us-east-2.'),
-    aws_bedrock_bearer_token: secret().nullish().describe("OGX's name of api_key."),
+    aws_bedrock_bearer_token: secret().nullish().describe("OGX's alias of api_key."),
     aws_access_key_id: text().nullish(),
     aws_secret_access_key: secret().nullish(),
     aws_session_token: secret().nullish(),
@@ -120,7 +120,7 @@ export const bedrock = defineRemoteInference({
     return {
       authorize(call) {
         if (signsOnly && !keyFields.some((field) => hasReadableField(call, field)))
-          throw invalidRequest(signingUnsupported, { code: 'not_served_yet' })
+          throw invalidRequest(signingUnsupported, { code: 'not_supported_yet' })
         return authorize(call)
       },
     }

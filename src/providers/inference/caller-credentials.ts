@@ -36,7 +36,7 @@ export function fieldOf(call: Call, name: string): string | undefined {
   if (value === undefined || (typeof value === 'string' && value.trim() === '')) return undefined
   const text = readable(value)
   if (text !== undefined) return text
-  const kind = typeof value === 'string' ? 'must be a text of visible ASCII characters' : `must be a text, and is ${kindOf(value)}`
+  const kind = typeof value === 'string' ? 'must be a string of visible ASCII characters' : `must be a string, not ${kindOf(value)}`
   throw invalidRequest(`The provider data's '${name}' ${kind}.`, { code: 'invalid_provider_data', param: name })
 }
 

@@ -43,7 +43,7 @@ async function fetchAll(images: readonly ImageUrl[], fetching: Fetching): Promis
   if (images.length > maxFetched.images) {
     throw imageNotFetched(
       images[maxFetched.images]!.path,
-      `this provider takes images in the request itself, and no more than ${maxFetched.images} are fetched for one`,
+      `this provider accepts images only inside the request, and at most ${maxFetched.images} are fetched for a request`,
     )
   }
   const until = performance.now() + maxFetched.milliseconds
@@ -67,7 +67,7 @@ async function fetchOne(
       signal: call.signal,
       headers: { accept: Object.keys(signatures).join(', ') },
       checkHead(status) {
-        if (status !== 200) throw imageNotFetched(path, `its host answered with status ${status}`)
+        if (status !== 200) throw imageNotFetched(path, `its host returned status ${status}`)
       },
     })
     return bytes
@@ -91,7 +91,7 @@ function typeOf(bytes: Uint8Array): string | undefined {
 }
 
 function wrongType(path: string): never {
-  throw imageNotFetched(path, 'it is none of the types that are taken (PNG, JPEG, GIF, WebP)')
+  throw imageNotFetched(path, 'its type is not supported (PNG, JPEG, GIF or WebP)')
 }
 
 function imageNotFetched(path: string, why: string, cause?: unknown): ApiError {

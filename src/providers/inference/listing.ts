@@ -12,7 +12,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
   try {
     return options.parseModels(document)
   } catch (error) {
-    throw invalidResponse(deps, 'answered with a list of models that cannot be read', error)
+    throw invalidResponse(deps, 'returned a model list that cannot be parsed', error)
   }
 }
 
@@ -20,7 +20,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
 function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   const { data, models } = (document ?? {}) as { data?: unknown; models?: unknown }
   const list = [data, models, document].find((candidate) => Array.isArray(candidate)) as unknown[] | undefined
-  if (!list) throw invalidResponse(deps, 'answered with something that is not a list of models')
+  if (!list) throw invalidResponse(deps, 'returned an invalid model list')
   return list.flatMap((entry) => {
     const { id, name, created, owned_by } = (entry ?? {}) as Record<string, unknown>
     const own = typeof id === 'string' && id !== '' ? id : name

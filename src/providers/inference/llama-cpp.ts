@@ -99,7 +99,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
       if (reply.status !== 200) log.warn({ part: 'embedded model', model: name }, `The model could not be loaded: ${text}`)
     } catch (error) {
       // The first request tries again, and gets the error if there still is one.
-      if (!stopping.signal.aborted) log.warn({ part: 'embedded model', err: error }, 'The model could not be loaded beforehand')
+      if (!stopping.signal.aborted) log.warn({ part: 'embedded model', err: error }, 'The model could not be preloaded')
     }
   }
 
@@ -111,7 +111,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     try {
       now = await connect()
     } catch (error) {
-      throw unavailable(`The process of the embedded model does not run: ${error instanceof Error ? error.message : String(error)}`, 5, {
+      throw unavailable(`The embedded model process is not running: ${error instanceof Error ? error.message : String(error)}`, 5, {
         cause: error,
       })
     }
@@ -189,7 +189,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
 type PendingState = NonNullable<ReturnType<DefaultModel['pending']>>
 
 function describe(pending: PendingState): string {
-  if (pending.state === 'failed') return `The embedded model could not be fetched: ${pending.message}`
+  if (pending.state === 'failed') return `The embedded model could not be downloaded: ${pending.message}`
   const { name, done, total } = pending
   const share = total ? ` (${Math.floor((done / total) * 100)} % of ${Math.ceil(total / 1e6)} MB)` : ''
   return `downloading the embedded model ${name}${share}`

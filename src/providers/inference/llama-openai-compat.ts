@@ -10,7 +10,7 @@ export const llamaOpenaiCompat = defineRemoteInference({
   baseUrl,
   key: { header: 'llama_api_key', variable: 'LLAMA_API_KEY' },
   capabilities: ['chat'],
-  fields: { openai_compat_api_base: httpUrl().nullish().describe('The older name of base_url.') },
+  fields: { openai_compat_api_base: httpUrl().nullish().describe('Deprecated alias of base_url.') },
   configuredUrl: (config) => config.openai_compat_api_base,
   starter: hostedStarter('llama-openai-compat', 'LLAMA_API_KEY', { variable: 'LLAMA_BASE_URL', default: baseUrl }),
 })

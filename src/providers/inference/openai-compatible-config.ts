@@ -5,9 +5,9 @@ import { networkConfig } from '../network-config.ts'
 /** What every provider that speaks OpenAI's format may be told in `config:`. */
 const commonFields = {
   base_url: httpUrl().nullish().describe("The root of the provider's API."),
-  url: httpUrl().nullish().describe('The older name of base_url.'),
+  url: httpUrl().nullish().describe('Deprecated alias of base_url.'),
   api_key: secret().nullish().describe("The server's own key. A caller's, sent in the provider-data header, goes before it."),
-  api_token: secret().nullish().describe('Another name of api_key.'),
+  api_token: secret().nullish().describe('Alias of api_key.'),
   allowed_models: z.array(z.string()).nullish().describe("The provider's own ids of the models that callers may use. Absent: all."),
   refresh_models: flag().nullish().describe('Whether the models are listed again from time to time. Default false.'),
   stream_usage: flag()
@@ -23,8 +23,8 @@ const commonFields = {
         'Default: false, unless the provider type is known to call tools all the same.',
     ),
   network: networkConfig.nullish(),
-  tls_verify: z.union([flag(), z.string()]).nullish().describe('The older name of network.tls.verify.'),
-  timeout: z.number().positive().nullish().describe('The older name of network.timeout. Seconds.'),
+  tls_verify: z.union([flag(), z.string()]).nullish().describe('Deprecated alias of network.tls.verify.'),
+  timeout: z.number().positive().nullish().describe('Deprecated alias of network.timeout. Seconds.'),
 }
 
 /** The schema of `config:`: the common fields and a provider's own. With `urlRequired` one of base_url and url must be there. */

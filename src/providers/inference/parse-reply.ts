@@ -5,5 +5,8 @@ import { ApiError } from '../../errors.ts'
 export function parseReply<T>(schema: z.ZodType<T>, reply: unknown, what: string): T {
   const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data
-  throw new ApiError('upstream_error', `The provider's answer is not ${what}.`, { code: 'upstream_nonsense', cause: parsed.error })
+  throw new ApiError('upstream_error', `The provider's response is not ${what}.`, {
+    code: 'upstream_invalid_response',
+    cause: parsed.error,
+  })
 }

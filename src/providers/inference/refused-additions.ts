@@ -44,7 +44,7 @@ export class Additions {
     const lasting = remembers ? withdrawn.filter(({ remember }) => remember) : []
     const fields = withdrawn.map(({ field }) => field)
     const context = { model: request.model.slice(0, 256), fields, remembered: lasting.length > 0 }
-    const message = 'the provider refused fields that Corral added: the request was sent again without them'
+    const message = 'the provider refused fields that Corral added: the request was retried without them'
     if (lasting.length === 0) return log.debug(context, message)
     log.info(context, message)
     const known = this.#refused.get(request.model)

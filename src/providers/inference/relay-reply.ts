@@ -74,10 +74,10 @@ function countsInput(usage: unknown): boolean {
 
 function notJson(bytes: Uint8Array, upstream: UpstreamIdentity): Error {
   const start = decoder.decode(bytes.subarray(0, 200)).trimStart()
-  if (start === '') return invalidResponse(upstream, 'answered with an empty body')
+  if (start === '') return invalidResponse(upstream, 'returned an empty body')
   return invalidResponse(
     upstream,
-    start.startsWith('<') ? 'answered with an HTML page in place of JSON' : 'answered with something that is not a JSON object',
+    start.startsWith('<') ? 'returned an HTML page instead of JSON' : 'returned a response that is not a JSON object',
   )
 }
 
@@ -85,7 +85,7 @@ function missingMain(bytes: Uint8Array, members: Members, { upstream, status, ca
   const other = members.find(bytes, capability === 'embeddings' ? keys.choices : keys.data)
   const body = JSON.parse(decoder.decode(bytes)) as Record<string, unknown>
   if (other < 0 && isErrorBody(body)) return toProviderError(upstream, { status, body })
-  return invalidResponse(upstream, `answered without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
+  return invalidResponse(upstream, `returned a response without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
 }
 
 interface HeadField {

@@ -181,7 +181,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     const now = performance.now()
     this.#keepAlivesSince ??= now
     if (now - this.#keepAlivesSince < keepAliveTimeout) return
-    this.#fail(toTransportError(upstream, new EgressError('timeout', `nothing but signs of life came for ${keepAliveTimeout / 1000} s`)))
+    this.#fail(
+      toTransportError(upstream, new EgressError('timeout', `no data received for ${keepAliveTimeout / 1000} s (keep-alives only)`)),
+    )
   }
 
   /** The upstream's body broke off, or the caller left. */
@@ -189,7 +191,9 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     if (error instanceof EgressError && this.#isComplete()) return
     const { upstream } = this.#options
     this.#fail(
-      error instanceof EgressError && error.reason === 'cut' ? streamInterrupted(upstream, error) : toTransportError(upstream, error),
+      error instanceof EgressError && error.reason === 'interrupted'
+        ? streamInterrupted(upstream, error)
+        : toTransportError(upstream, error),
     )
   }
 

@@ -249,7 +249,7 @@ function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchan
     return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
   }
   if (whole && isErrorBody(whole)) throw toProviderError(upstream, { status, headers, body: whole })
-  throw invalidResponse(upstream, 'sent JSON that is no completion instead of a stream')
+  throw invalidResponse(upstream, 'sent JSON that is not a completion instead of a stream')
 }
 
 function wantsUsage({ request }: RelayExchange): boolean {

@@ -247,7 +247,7 @@ function noRoot<Extra extends z.ZodRawShape>(vendor: RemoteVendor<Extra>): () =>
     ? `Pass it in the header X-LlamaStack-Provider-Data (or X-OGX-Provider-Data) as {"${callerUrl.field}": "<URL>"}, or set base_url in the server's configuration.`
     : "Set base_url in the server's configuration."
   return () => {
-    throw invalidRequest(`No URL is known for this provider. ${remedy}`, { code: 'missing_provider_url' })
+    throw invalidRequest(`No URL is configured for this provider. ${remedy}`, { code: 'missing_provider_url' })
   }
 }
 

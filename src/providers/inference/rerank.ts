@@ -44,10 +44,12 @@ const rankingSchema = z.union([
 export function fromRanking(reply: unknown, limit: number | null | undefined, items = Infinity): Ranking {
   const entries = parseReply(rankingSchema, reply, 'a ranking')
   if (entries.some(({ index }) => index >= items)) {
-    throw new ApiError('upstream_error', "The provider's ranking names a document that was not sent.", { code: 'upstream_nonsense' })
+    throw new ApiError('upstream_error', "The provider's ranking names a document that was not sent.", {
+      code: 'upstream_invalid_response',
+    })
   }
   if (new Set(entries.map(({ index }) => index)).size < entries.length) {
-    throw new ApiError('upstream_error', "The provider's ranking names a document more than once.", { code: 'upstream_nonsense' })
+    throw new ApiError('upstream_error', "The provider's ranking names a document more than once.", { code: 'upstream_invalid_response' })
   }
   const data = entries.map(({ index, relevance_score, score, logit }) => ({
     index,

@@ -56,7 +56,7 @@ export const together = defineRemoteInference({
     editRequest({ body }, capability) {
       const unsupportedField =
         capability === 'embeddings' ? ['user', 'dimensions'].find((field) => (body[field] ?? undefined) !== undefined) : undefined
-      if (unsupportedField) throw invalidRequest(`Together's embeddings do not take '${unsupportedField}'.`, { param: unsupportedField })
+      if (unsupportedField) throw invalidRequest(`Together's embeddings do not support '${unsupportedField}'.`, { param: unsupportedField })
       return undefined
     },
   }),

@@ -59,24 +59,24 @@ export function toTransportError(upstream: Pick<UpstreamIdentity, 'id'>, error: 
 
 /** The provider answered, and what it said makes no sense. `what` completes "Provider 'x' …". */
 export function invalidResponse(upstream: Pick<UpstreamIdentity, 'id'>, what: string, cause?: unknown): ApiError {
-  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, { code: 'upstream_nonsense', cause })
+  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, { code: 'upstream_invalid_response', cause })
 }
 
 /** A stream that ended before it was whole. */
 export function streamInterrupted(upstream: Pick<UpstreamIdentity, 'id'>, cause?: unknown): ApiError {
-  return new ApiError('upstream_error', `Provider '${upstream.id}' broke off its answer before it was whole.`, {
-    code: 'upstream_cut',
+  return new ApiError('upstream_error', `Provider '${upstream.id}' closed the connection before the response was complete.`, {
+    code: 'upstream_interrupted',
     cause,
   })
 }
 
 const transportErrors: Readonly<Record<EgressError['reason'], readonly [status: number, code: string, what: string]>> = {
   unreachable: [502, 'upstream_unreachable', 'could not be reached'],
-  timeout: [504, 'upstream_timeout', 'took too long'],
-  cut: [502, 'upstream_cut', 'broke off'],
-  tls: [502, 'upstream_tls', 'could not be reached safely'],
-  nonsense: [502, 'upstream_nonsense', 'did not answer as it should'],
-  too_large: [502, 'upstream_too_large', 'answered too much'],
+  timeout: [504, 'upstream_timeout', 'timed out'],
+  interrupted: [502, 'upstream_interrupted', 'did not complete its response'],
+  tls: [502, 'upstream_tls_error', 'failed the TLS handshake'],
+  invalid_response: [502, 'upstream_invalid_response', 'returned an invalid response'],
+  too_large: [502, 'upstream_response_too_large', 'returned a response that exceeds the size limit'],
 }
 
 /** The start of a body, whatever becomes of the rest. */
@@ -118,7 +118,7 @@ function parse(body: Uint8Array): unknown {
 function readText(id: string, text: string): UpstreamErrorBody {
   if (!/^\s*(<!doctype|<html|<\?xml|<head|<body)/i.test(text)) return readErrorBody(text)
   const title = (/<title[^<>]{0,200}>([^<]+)/i.exec(text) ?? /<h1[^<>]{0,200}>([^<]+)/i.exec(text))?.[1]?.replaceAll(/\s+/g, ' ').trim()
-  return { message: `Provider '${id}' answered with an HTML page${title ? `: ${title}` : ''}.` }
+  return { message: `Provider '${id}' returned an HTML page${title ? `: ${title}` : ''}.` }
 }
 
 function statusFor(status: number, error: UpstreamErrorBody): number {
@@ -140,9 +140,9 @@ const types: Readonly<Record<number, ErrorType>> = {
 }
 
 function messageFor(id: string, status: number, { message }: UpstreamErrorBody): string {
-  if (status >= 300 && status < 400) return `Provider '${id}' answered with a redirect (${status}); redirects are not followed.`
+  if (status >= 300 && status < 400) return `Provider '${id}' returned a redirect (${status}); redirects are not followed.`
   if (message !== undefined) return message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)}…` : message
-  return `Provider '${id}' answered with status ${status} and no message.`
+  return `Provider '${id}' returned status ${status} without a message.`
 }
 
 function shortened(content: unknown): unknown {

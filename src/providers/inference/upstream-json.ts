@@ -95,7 +95,7 @@ function parse(bytes: Uint8Array, upstream: UpstreamIdentity): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(bytes)) as unknown
   } catch (error) {
-    throw invalidResponse(upstream, 'answered with something that is not JSON', error)
+    throw invalidResponse(upstream, 'returned a response that is not JSON', error)
   }
 }
 

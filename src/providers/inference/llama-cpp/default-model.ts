@@ -102,7 +102,7 @@ export class DefaultModel implements AsyncDisposable {
         const message = error instanceof Error ? error.message : String(error)
         const remedy = error instanceof PullError && error.remedy !== undefined ? ` ${error.remedy}` : ''
         this.#failure = { message: message + remedy, at: performance.now() + wait }
-        log.warn({ part: 'embedded model', retry_in: wait / 1000 }, `The embedded model could not be fetched: ${message}${remedy}`)
+        log.warn({ part: 'embedded model', retry_in: wait / 1000 }, `The embedded model could not be downloaded: ${message}${remedy}`)
         // Stopping wakes it.
         await sleep(wait, undefined, { signal: this.#stop.signal }).catch(() => undefined)
       }
@@ -119,7 +119,7 @@ export class DefaultModel implements AsyncDisposable {
           remedy: 'Set `model` to a name of the catalogue, or put the file there.',
         })
       this.#progress = { name, done: 0, total: model.size }
-      log.info({ part: 'embedded model', model: name, licence: model.licence, bytes: model.size }, `Fetching ${name} in the background`)
+      log.info({ part: 'embedded model', model: name, licence: model.licence, bytes: model.size }, `Downloading ${name} in the background`)
       try {
         await pull(
           { kind: 'catalogue', model },
@@ -133,7 +133,7 @@ export class DefaultModel implements AsyncDisposable {
             onNote: (note) => log.info({ part: 'embedded model' }, note),
           },
         )
-        log.info({ part: 'embedded model', model: name }, `${name} is there`)
+        log.info({ part: 'embedded model', model: name }, `${name} is downloaded`)
         return
       } catch (error) {
         if (!(error instanceof PullError)) throw error
@@ -154,6 +154,6 @@ export class DefaultModel implements AsyncDisposable {
       this.#progress = { name, done: await sizeOf(files.part), total }
       await sleep(pollInterval, undefined, { signal: this.#stop.signal })
     }
-    if ((await this.name()) === undefined) throw new PullError('Another process fetched it and gave up.')
+    if ((await this.name()) === undefined) throw new PullError('Another process failed to download it.')
   }
 }

@@ -69,7 +69,7 @@ export class ModelProcess implements AsyncDisposable {
 
   /** Starts it where it does not run, and resolves when it listens. Rejects where it cannot be started. */
   ready(): Promise<ModelAddress> {
-    if (this.#stopping.signal.aborted) return Promise.reject(new Error('The process of the embedded model was stopped.'))
+    if (this.#stopping.signal.aborted) return Promise.reject(new Error('The embedded model process was stopped.'))
     this.#running ??= this.#start()
     return this.#running
   }
@@ -112,7 +112,7 @@ export class ModelProcess implements AsyncDisposable {
     this.#crashes = performance.now() - startedAt > stableAfter ? 1 : this.#crashes + 1
     this.#options.log.error(
       { part: 'embedded model', crashes: this.#crashes },
-      `The process of the embedded model ended: ${reason}. It is started again.`,
+      `The embedded model process exited: ${reason}. It is being restarted.`,
     )
     this.#running = this.#start()
     // Whoever asks next gets the failure; nobody may be asking now.

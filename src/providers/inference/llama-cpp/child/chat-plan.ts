@@ -39,7 +39,7 @@ export function planChat(body: ChatCompletionRequest): ChatPlan {
     instruct(history, callInstruction(forced))
   } else if (format && format.type !== 'text') {
     if (offered) {
-      throw invalidRequest('The embedded model takes either tools or a response_format, not both at once.', { param: 'response_format' })
+      throw invalidRequest('The embedded model supports either tools or response_format, not both.', { param: 'response_format' })
     }
     shape = formatShape(format)
     if (format.type === 'json_schema')
@@ -69,7 +69,7 @@ function refuseUnsupported(body: ChatCompletionRequest): void {
   if (body.functions) throw unsupported('functions', 'the old functions field; use tools')
   if (body.function_call) throw unsupported('function_call', 'the old function_call field; use tool_choice')
   if (body.web_search_options) throw unsupported('web_search_options', 'web search')
-  if (body.audio || body.modalities?.includes('audio')) throw unsupported('modalities', 'spoken answers')
+  if (body.audio || body.modalities?.includes('audio')) throw unsupported('modalities', 'audio output')
 }
 
 function maxTokensOf(body: ChatCompletionRequest): number | undefined {
@@ -85,7 +85,7 @@ function maxTokensOf(body: ChatCompletionRequest): number | undefined {
 function choiceCount(n: unknown): number {
   if (n === undefined || n === null) return 1
   if (typeof n === 'number' && Number.isInteger(n) && n >= 1 && n <= maxChoices) return n
-  throw invalidRequest(`n must be a whole number from 1 to ${maxChoices} here.`, { param: 'n' })
+  throw invalidRequest(`n must be an integer from 1 to ${maxChoices}.`, { param: 'n' })
 }
 
 /** A small model that thinks by default would make a newcomer wait and use up `max_tokens` before the first word: thinking is asked for. */
@@ -99,10 +99,12 @@ function toFunctions({ tools }: ChatCompletionRequest): ChatModelFunctions | und
   if (!tools || tools.length === 0) return undefined
   const entries = (tools as ChatTool[]).map(({ type, function: called }, at): [string, ChatModelFunctions[string]] => {
     if (type !== 'function' || !called) {
-      throw invalidRequest(`The embedded model knows tools of type 'function' only, not '${type}'.`, { param: `tools[${at}].type` })
+      throw invalidRequest(`The embedded model supports only tools of type 'function', not '${type}'.`, { param: `tools[${at}].type` })
     }
     if (!/^[\w-]{1,64}$/.test(called.name)) {
-      throw invalidRequest('A name has 1 to 64 letters, digits, underscores and dashes.', { param: `tools[${at}].function.name` })
+      throw invalidRequest('A function name must have 1 to 64 letters, digits, underscores and dashes.', {
+        param: `tools[${at}].function.name`,
+      })
     }
     const { parameters } = called
     const hasParameters = parameters && Object.keys((parameters['properties'] as object | undefined) ?? parameters).length > 0

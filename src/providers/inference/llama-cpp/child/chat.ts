@@ -134,7 +134,7 @@ function toGrammar(shape: GbnfJsonSchema, { llama }: LoadedModel, param: string)
     // The library's type follows literal schemas.
     return new LlamaJsonSchemaGrammar(llama, shape as never)
   } catch (error) {
-    throw invalidRequest(`The schema cannot be made into a grammar: ${error instanceof Error ? error.message : String(error)}`, {
+    throw invalidRequest(`The schema cannot be converted into a grammar: ${error instanceof Error ? error.message : String(error)}`, {
       param,
       cause: error,
     })

@@ -23,7 +23,8 @@ export async function completions(request: Request, host: ModelHost): Promise<Re
       const prompts = toTokenLists(body.prompt ?? '', 'prompt', model).map((tokens) => withBeginning(tokens, model))
       for (const prompt of prompts) checkFits(prompt.length, model, 'prompt')
       const perPrompt = body.n ?? 1
-      if (prompts.length * perPrompt > maxChoices) throw invalidRequest(`At most ${maxChoices} texts can be made at once.`, { param: 'n' })
+      if (prompts.length * perPrompt > maxChoices)
+        throw invalidRequest(`At most ${maxChoices} completions can be requested at once.`, { param: 'n' })
       using lease = await model.slot(writer.signal, (sequence) => sequence.compareContextTokens([...prompts[0]!]).firstDifferentIndex)
       const head: ReplyHead = { id: newId('cmpl-'), created: Math.floor(Date.now() / 1000), model: body.model }
       const counts: TokenCounts = { prompt: prompts.reduce((sum, { length }) => sum + length, 0), completion: 0 }

@@ -17,7 +17,7 @@ export async function embeddings(request: Request, host: ModelHost): Promise<Res
       throw invalidRequest(`This model's vectors have ${size} dimensions and cannot be shortened.`, { param: 'dimensions' })
     }
     const inputs = toTokenLists(body.input, 'input', model)
-    if (inputs.length > maxInputs) throw invalidRequest(`At most ${maxInputs} inputs fit in one request.`, { param: 'input' })
+    if (inputs.length > maxInputs) throw invalidRequest(`A request may have at most ${maxInputs} inputs.`, { param: 'input' })
     let prompt = 0
     const data: object[] = []
     for (const [index, input] of inputs.entries()) {
@@ -37,7 +37,7 @@ export async function embeddings(request: Request, host: ModelHost): Promise<Res
 
 async function embed(input: readonly Token[], index: number, model: LoadedModel): Promise<{ vector: Float32Array; tokens: number }> {
   const param = `input[${index}]`
-  if (input.length === 0) throw invalidRequest('There is nothing to embed in an empty text.', { param })
+  if (input.length === 0) throw invalidRequest('The input is empty.', { param })
   const embedder = await model.embedder()
   const tokens = embedder.calculateInputLength([...input])
   if (tokens >= model.contextSize) {

@@ -133,7 +133,7 @@ export async function generateChat(job: ChatJob, sequence: LlamaContextSequence,
 }
 
 function refuseShift(): never {
-  throw new ApiError('server_error', 'The context of the embedded model ran full.')
+  throw new ApiError('server_error', 'The context of the embedded model is full.')
 }
 
 /** Puts the library's pieces of calls into ours: name first, arguments always JSON. */

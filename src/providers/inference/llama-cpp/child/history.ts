@@ -16,7 +16,7 @@ export function toHistory(messages: readonly Message[]): ChatHistoryItem[] {
     else if (role === 'user') addText(history, 'user', textOf(message, param))
     else if (role === 'assistant') addAssistantTurn(history, message, { param, open })
     else if (role === 'tool') addResult(message, { param, open })
-    else throw invalidRequest(`The embedded model does not take messages of role '${role}'.`, { param: `${param}.role` })
+    else throw invalidRequest(`The embedded model does not support messages of role '${role}'.`, { param: `${param}.role` })
   }
   requireToolResults(open)
   return history
@@ -29,7 +29,7 @@ interface MessageContext {
 
 function requireToolResults(open: MessageContext['open']): void {
   for (const [id, { param }] of open)
-    throw invalidRequest(`The tool call '${id}' has no answer: a message of role 'tool' must follow.`, { param })
+    throw invalidRequest(`The tool call '${id}' has no result: a message of role 'tool' must follow.`, { param })
 }
 
 /** Two messages of one role in a row are one turn: templates know no other. */
@@ -47,7 +47,7 @@ function addAssistantTurn(history: ChatHistoryItem[], message: Message, { param,
   for (const [at, { id, type, function: called }] of (calls ?? []).entries()) {
     const path = `${param}.tool_calls[${at}]`
     if (type !== 'function' || !called)
-      throw invalidRequest(`The embedded model knows calls of functions only, not '${type}'.`, { param: path })
+      throw invalidRequest(`The embedded model supports only function calls, not '${type}'.`, { param: path })
     const call: ChatModelFunctionCall = {
       type: 'functionCall',
       name: called.name,
@@ -77,7 +77,7 @@ function lastModelTurn(history: ChatHistoryItem[]): ChatModelResponse {
 function addResult(message: Message, { param, open }: MessageContext): void {
   const { tool_call_id: id } = message as { tool_call_id: string }
   const entry = open.get(id)
-  if (!entry) throw invalidRequest(`No tool call of the message before has the id '${id}'.`, { param: `${param}.tool_call_id` })
+  if (!entry) throw invalidRequest(`The preceding message has no tool call with the id '${id}'.`, { param: `${param}.tool_call_id` })
   entry.call.result = parsed(textOf(message, param))
   open.delete(id)
 }
@@ -97,12 +97,12 @@ function textOf(message: Message, param: string): string {
   const { content } = message as { content?: unknown }
   if (content === undefined || content === null) return ''
   if (typeof content === 'string') return content
-  if (!Array.isArray(content)) throw invalidRequest('content must be text or a list of parts.', { param: `${param}.content` })
+  if (!Array.isArray(content)) throw invalidRequest('content must be a string or a list of parts.', { param: `${param}.content` })
   return content
     .map((part: { type: string; text?: string; refusal?: string }, at) => {
       const text = part.type === 'text' ? part.text : part.type === 'refusal' ? part.refusal : undefined
       if (typeof text === 'string') return text
-      throw invalidRequest(`The embedded model reads text only; parts of type '${part.type}' are not supported.`, {
+      throw invalidRequest(`The embedded model supports only text; parts of type '${part.type}' are not supported.`, {
         param: `${param}.content[${at}]`,
         code: 'unsupported_content',
       })

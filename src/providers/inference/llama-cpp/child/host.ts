@@ -104,7 +104,7 @@ export class ModelHost {
   async #makeWay(): Promise<void> {
     while (this.#entries.size >= this.#options.maxLoaded) {
       const idle = [...this.#entries].filter(([, { users }]) => users === 0).toSorted(([, a], [, b]) => a.lastUse - b.lastUse)[0]
-      if (!idle) throw unavailable('The embedded models in memory are all busy; no other can be loaded now.', 5)
+      if (!idle) throw unavailable('All loaded embedded models are busy; no other can be loaded now.', 5)
       const [name, entry] = idle
       this.#entries.delete(name)
       await (await entry.loading).model.dispose()

@@ -157,7 +157,7 @@ class SchemaReader {
     }
     const name = /^#\/(?:\$defs|definitions)\/([^/]+)$/.exec(target)?.[1]
     if (name === undefined)
-      throw invalidRequest(`Only references into the schema's own $defs are known, not '${target}'.`, { param: `${param}.$ref` })
+      throw invalidRequest(`Only references to the schema's own $defs are supported, not '${target}'.`, { param: `${param}.$ref` })
     this.references.add(name)
     return { $ref: `#/$defs/${name}` } as unknown as Grammar
   }
@@ -173,7 +173,7 @@ class SchemaReader {
       const count = schema[key]
       if (count === undefined) continue
       if (typeof count !== 'number' || !Number.isInteger(count) || count < 0) {
-        throw invalidRequest(`${key} must be a whole number.`, { param: `${param}.${key}` })
+        throw invalidRequest(`${key} must be an integer.`, { param: `${param}.${key}` })
       }
       counts[key] = count
     }
@@ -184,7 +184,7 @@ class SchemaReader {
     if (!this.#options.strict) return
     const keyword = unenforced.find((key) => key in schema)
     if (keyword !== undefined) {
-      throw invalidRequest(`The embedded model cannot hold its answer to '${keyword}'. Leave it out, or set strict to false.`, {
+      throw invalidRequest(`The embedded model cannot enforce '${keyword}'. Leave it out, or set strict to false.`, {
         param: `${param}.${keyword}`,
       })
     }

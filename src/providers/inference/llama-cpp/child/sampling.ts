@@ -73,7 +73,7 @@ function toBias(biases: unknown, model: LlamaModel): TokenBias | undefined {
       token >= model.fileInfo.metadata.tokenizer.ggml.tokens.length ||
       typeof value !== 'number'
     ) {
-      throw invalidRequest(`'${key}' is no token of this model.`, { param: 'logit_bias' })
+      throw invalidRequest(`'${key}' is not a token of this model.`, { param: 'logit_bias' })
     }
     bias.set(token as Token, value <= -100 ? 'never' : { logit: value })
   }

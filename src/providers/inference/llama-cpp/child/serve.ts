@@ -36,7 +36,7 @@ export function createHandler(options: ModelChildOptions): { fetch: (request: Re
     fetch: async (request) => {
       try {
         if (options.token !== undefined && request.headers.get('authorization') !== `Bearer ${options.token}`) {
-          throw new ApiError('authentication_error', 'This is the inside of another server.')
+          throw new ApiError('authentication_error', 'The token is invalid.')
         }
         const route = routes[`${request.method} ${new URL(request.url).pathname}`]
         if (!route) throw notFound('Path', request.url)

@@ -44,7 +44,7 @@ export class SlotPool<Slot> {
     if (this.#waiting.size >= this.#queue) {
       throw new ApiError(
         'rate_limit_error',
-        `All ${this.#slots} slots of the embedded model are busy and ${this.#queue} requests wait already.`,
+        `All ${this.#slots} slots of the embedded model are busy and ${this.#queue} requests are already queued.`,
         {
           headers: { 'retry-after': '2' },
           code: 'slots_busy',

@@ -8,7 +8,7 @@ export function toTokenLists(input: string | readonly unknown[], param: string, 
   const tokens = (list: readonly unknown[], path: string): Token[] =>
     list.map((token, at) => {
       if (typeof token === 'number' && Number.isInteger(token) && token >= 0 && token < vocabulary) return token as Token
-      throw invalidRequest(`${String(token)} is no token of this model.`, { param: `${path}[${at}]` })
+      throw invalidRequest(`${String(token)} is not a token of this model.`, { param: `${path}[${at}]` })
     })
   if (typeof input === 'string') return [model.tokenize(input)]
   if (input.length === 0) return [[]]

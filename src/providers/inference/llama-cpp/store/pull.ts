@@ -113,7 +113,7 @@ async function store(name: string, options: PullOptions, bring: (fetch: Fetch) =
   await using _ = await takeLock(files.lock)
   const there = await findLocalModel(options.folder, name)
   if (there) {
-    options.onNote(`${name} is there already.`)
+    options.onNote(`${name} is already downloaded.`)
     return there
   }
   const origin = await bring({ path: files.part, signal: options.signal, onProgress: options.onProgress })
@@ -130,7 +130,7 @@ async function copyIn(path: string, { path: target, sha256: expected, onProgress
   const sha256 = await hashOf(target)
   if (expected === undefined || sha256 === expected) return sha256
   await rm(target, { force: true })
-  throw new PullError(`${path} is not the model it should be: its SHA-256 is ${sha256}, not ${expected}.`)
+  throw new PullError(`${path} does not match the catalogue: its SHA-256 is ${sha256}, not ${expected}.`)
 }
 
 async function checkMagic(path: string): Promise<void> {
@@ -143,13 +143,13 @@ async function checkMagic(path: string): Promise<void> {
   }
   if (head.toString('latin1') === 'GGUF') return
   await rm(path, { force: true })
-  throw new PullError('This is no GGUF file.', { remedy: 'llama.cpp reads models in the GGUF format only.' })
+  throw new PullError('The file is not in the GGUF format.', { remedy: 'llama.cpp reads models in the GGUF format only.' })
 }
 
 /** The file itself, or the one GGUF file in a folder. */
 async function onlyModelIn(path: string): Promise<string> {
   const info = await stat(path).catch(() => undefined)
-  if (!info) throw new PullError(`There is no ${path}.`)
+  if (!info) throw new PullError(`${path} does not exist.`)
   if (info.isFile()) return path
   const models = (await readdir(path)).filter((file) => file.endsWith('.gguf'))
   if (models.length === 1) return join(path, models[0]!)
@@ -175,6 +175,6 @@ function nameOf(file: string): string {
     .replace(/\.gguf$/i, '')
     .toLowerCase()
     .replaceAll(/[^a-z0-9._-]+/g, '-')
-  if (!isModelName(name)) throw new PullError(`'${file}' makes no usable name.`)
+  if (!isModelName(name)) throw new PullError(`Cannot derive a model name from '${file}'.`)
   return name
 }

@@ -48,7 +48,7 @@ export async function fetchFromHub(source: HubSource, fetch: Fetch, { egress, hu
   })
   if (fetch.sha256 === undefined && linked !== undefined && linked !== sha256) {
     await rm(fetch.path, { force: true })
-    throw new PullError(`What was fetched is not what the hub says it is: its SHA-256 is ${sha256}, not ${linked}.`, {
+    throw new PullError(`The download does not match the checksum of the hub: its SHA-256 is ${sha256}, not ${linked}.`, {
       remedy: 'It was deleted. Try again.',
     })
   }
@@ -127,7 +127,7 @@ async function findArchive(
     })
     const text = new TextDecoder().decode(await response.content.bytes(maxIndexBytes))
     if (response.status !== 200)
-      throw new PullError(`${page.host} answered ${response.status} for the package '${name}'.`, {
+      throw new PullError(`${page.host} returned status ${response.status} for the package '${name}'.`, {
         reason: response.status >= 500 ? 'unreachable' : 'failed',
       })
     const prefix = `${name.replaceAll('-', '_')}-${version}-`

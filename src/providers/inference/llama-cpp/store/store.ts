@@ -52,7 +52,7 @@ export async function addLocalModel(folder: string, name: string, facts: Manifes
 export async function removeLocalModel(folder: string, name: string): Promise<boolean> {
   if (!isModelName(name)) return false
   const files = modelFiles(folder, name)
-  if (await isLocked(files.lock)) throw new PullError(`'${name}' is being fetched right now.`, { reason: 'busy' })
+  if (await isLocked(files.lock)) throw new PullError(`'${name}' is being downloaded.`, { reason: 'busy' })
   const mine = (await entriesOf(folder)).filter((file) => file === `${name}.gguf` || file.startsWith(`${name}.gguf.`))
   for (const file of mine) await rm(`${folder}/${file}`, { force: true })
   await rm(files.manifest, { force: true })

@@ -36,7 +36,7 @@ export async function* readEntry(path: string, name: string): AsyncGenerator<Uin
     yield* raw as AsyncIterable<Uint8Array>
     return
   }
-  if (entry.method !== 8) throw new PullError(`'${name}' is packed in a way that is not known (${entry.method}).`)
+  if (entry.method !== 8) throw new PullError(`'${name}' uses an unsupported compression method (${entry.method}).`)
   const inflate = createInflateRaw()
   raw.on('error', (error) => inflate.destroy(error))
   raw.pipe(inflate)
@@ -62,16 +62,16 @@ async function findEntry(file: FileHandle, name: string): Promise<ZipEntry> {
     }
     place += 46 + nameLength + directory.readUInt16LE(place + 30) + directory.readUInt16LE(place + 32)
   }
-  throw new PullError(`The package holds no '${name}'.`)
+  throw new PullError(`The package does not contain '${name}'.`)
 }
 
 async function read(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length)
   const { bytesRead } = await file.read(buffer, 0, length, position)
-  if (bytesRead < length) throw new PullError('The package ends too soon.')
+  if (bytesRead < length) throw new PullError('The package is truncated.')
   return buffer
 }
 
 function broken(name: string): PullError {
-  return new PullError(`The package that should hold '${name}' is no zip file.`)
+  return new PullError(`The package of '${name}' is not a zip file.`)
 }
