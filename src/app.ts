@@ -5,7 +5,7 @@ import { authenticate } from './http/middleware/authenticate.ts'
 import { bodyLimits } from './http/middleware/body-limits.ts'
 import { clientAddress } from './http/middleware/client-address.ts'
 import { clientVersion } from './http/middleware/client-version.ts'
-import { type Connections, RequestContext } from './http/middleware/context.ts'
+import { type ConnectionControl, RequestContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { deprecatedRoutes } from './http/middleware/deprecated-routes.ts'
 import { findRoute } from './http/middleware/find-route.ts'
@@ -27,7 +27,7 @@ import type { Services } from './services.ts'
 /** The whole server as a function; needs no port. */
 export interface App {
   /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
-  readonly fetch: (request: Request, connections?: Connections) => Promise<Response>
+  readonly fetch: (request: Request, connections?: ConnectionControl) => Promise<Response>
   /** Requests that are not over, streams included. */
   readonly activeRequests: number
   /** From now on every answer asks its caller to close the connection. */

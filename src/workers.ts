@@ -24,7 +24,7 @@ export interface SuperviseOptions {
 /** A worker that lived for so many milliseconds was well: its death starts the count of failures anew. */
 const wellAfter = 10_000
 /** So many deaths one after another, none of them after a life that was well, and the supervisor gives up. */
-const mostFailures = 5
+const maxFailures = 5
 /** Milliseconds before the first restart; doubled each time. */
 const firstBackoff = 100
 /** Milliseconds between the arrival of one signal in two processes. */
@@ -135,8 +135,8 @@ class Crew {
     if (this.#stopping) return this.#endIfAlone()
     const how = signal ?? `exit code ${code}`
     this.#failures = performance.now() - startedAt > wellAfter ? 1 : this.#failures + 1
-    if (this.#failures >= mostFailures) {
-      events.workerDied(index, `${how}; ${mostFailures} in a row did not live: giving up`)
+    if (this.#failures >= maxFailures) {
+      events.workerDied(index, `${how}; ${maxFailures} in a row did not live: giving up`)
       return this.#stop('SIGTERM')
     }
     const pause = firstBackoff * 2 ** (this.#failures - 1)
@@ -146,7 +146,7 @@ class Crew {
   }
 
   #endIfAlone(): void {
-    if (this.#alive.size === 0) this.#over.resolve(this.#failures >= mostFailures ? 1 : 0)
+    if (this.#alive.size === 0) this.#over.resolve(this.#failures >= maxFailures ? 1 : 0)
   }
 
   #stop(signal: 'SIGTERM' | 'SIGINT'): void {

@@ -1,4 +1,4 @@
-import { LinearRegex } from '../wire/linear-regex.ts'
+import { LinearRegex } from '../text/linear-regex.ts'
 
 /** What a policy's resource or path must be. */
 export type TextPattern =

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LinearRegex } from '../wire/linear-regex.ts'
+import { LinearRegex } from '../text/linear-regex.ts'
 import { tenantPattern } from '../auth/tenant.ts'
 import { trustedPeers } from '../auth/trusted-peers.ts'
 import { egressSchema } from '../egress/schema.ts'

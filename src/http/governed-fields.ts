@@ -1,7 +1,7 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
 import { answerFields, mostFields } from '../quota/output-fields.ts'
 import type { Members } from '../wire/json-scan.ts'
-import { textIn } from '../wire/text-in.ts'
+import { decodeText } from '../wire/decode-text.ts'
 
 /**
  * The top-level fields that policy, reservation, pricing and relaying decide by, those with which vendors choose further models included.
@@ -91,7 +91,7 @@ export function governedFieldAt(bytes: Uint8Array, start: number, end: number): 
 
 /** What the string says that stands there in valid JSON, quotes left out. */
 export function decoded(bytes: Uint8Array, start: number, end: number): string {
-  const text = textIn(bytes, start, end)
+  const text = decodeText(bytes, start, end)
   return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
 }
 

@@ -9,8 +9,8 @@ interface Deps {
   streams: { open: number }
 }
 const defineRoute = routesFor<Deps>()
-const answer = { 200: { description: 'OK' } }
-const common = { api: 'test', tag: 'Test', summary: 'For tests', responses: answer }
+const responses = { 200: { description: 'OK' } }
+const common = { api: 'test', tag: 'Test', summary: 'For tests', responses: responses }
 const idParams = z.object({ id: z.string() })
 
 const routes = [

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { errorResponse } from '../schemas/errors.ts'
-import { type JsonSchema, SchemaCollector } from './json-schema.ts'
+import { type OpenApiSchema, SchemaCollector } from './json-schema.ts'
 import { type AnyRoute, pathsOf, type ResponseSpec } from './route.ts'
 
 export interface OpenApiInfo {
@@ -90,7 +90,7 @@ function queryParameters(route: AnyRoute<never>, schemas: SchemaCollector): obje
   return Object.entries(properties).map(([name, schema]) => parameter('query', name, schema, required.includes(name)))
 }
 
-function parameter(place: 'path' | 'query', name: string, schema: JsonSchema = { type: 'string' }, required: boolean): object {
+function parameter(place: 'path' | 'query', name: string, schema: OpenApiSchema = { type: 'string' }, required: boolean): object {
   const { description, deprecated, ...rest } = schema
   return { in: place, name, required, ...(description ? { description } : {}), ...(deprecated ? { deprecated } : {}), schema: rest }
 }
@@ -98,10 +98,10 @@ function parameter(place: 'path' | 'query', name: string, schema: JsonSchema = {
 function propertiesOf(
   schema: z.ZodType | undefined,
   schemas: SchemaCollector,
-): { properties: Record<string, JsonSchema>; required: string[] } {
+): { properties: Record<string, OpenApiSchema>; required: string[] } {
   if (!schema) return { properties: {}, required: [] }
   const { properties = {}, required = [] } = schemas.add(schema, 'input') as {
-    properties?: Record<string, JsonSchema>
+    properties?: Record<string, OpenApiSchema>
     required?: string[]
   }
   return { properties, required }

@@ -1,6 +1,6 @@
 import { invalidRequest, shortened } from '../errors.ts'
 import { decoded, governedFieldAt } from './governed-fields.ts'
-import { closingQuote, isBeforeColon, type Outline } from '../wire/json-outline.ts'
+import { closingQuote, isFollowedByColon, type Outline } from '../wire/json-outline.ts'
 
 /**
  * Refuses a body in which a member stands twice in one object anywhere inside of a governed field: JSON.parse takes the last, some readers take the
@@ -56,8 +56,8 @@ function firstRepeated(bytes: Uint8Array): { field: string; name: string } | und
         const start = at + 1
         at = closingQuote(bytes, start)
         if (depth === 1) {
-          if (isBeforeColon(bytes, at + 1)) field = governedFieldAt(bytes, start, at)
-        } else if (field !== undefined && isBeforeColon(bytes, at + 1)) {
+          if (isFollowedByColon(bytes, at + 1)) field = governedFieldAt(bytes, start, at)
+        } else if (field !== undefined && isFollowedByColon(bytes, at + 1)) {
           const name = decoded(bytes, start, at)
           const seen = open.at(-1)
           if (seen?.has(name)) return { field, name }

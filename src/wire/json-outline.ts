@@ -32,7 +32,7 @@ export interface Outline {
  */
 export function outlineOf(json: Uint8Array, limits: OutlineLimits): Outline {
   const outline = scan(json, limits)
-  if (json.length >= large) membersOf.set(json, outline.top)
+  if (json.length >= minRememberedBytes) membersOf.set(json, outline.top)
   return outline
 }
 
@@ -44,26 +44,26 @@ export function topMembersOf(json: Uint8Array): Members {
 const unlimited: OutlineLimits = { depth: Infinity, members: Infinity }
 
 /** Bytes from which on a scan costs more than to remember what it found. */
-const large = 65_536
+const minRememberedBytes = 65_536
 
 /** Of large texts: they are checked when they arrive, and edited when they are sent on. */
 const membersOf = new WeakMap<Uint8Array, Members>()
 
 function scan(json: Uint8Array, limits: OutlineLimits): Outline {
   const top = new Members()
-  const ahead = new Ahead(json)
+  const search = new StructureSearch(json)
   let depth = 0
   let inObject = false
   const nested: number[] = []
   let colons = 0
   /** After the last byte that structures the text. */
-  let plainFrom = 0
+  let plainStart = 0
   const { length } = json
   for (let at = 0; at < length; at++) {
     const byte = json[at] as number
     if (structural[byte] === 0) {
       // So many plain bytes in a row are likely numbers, with more to come.
-      if (at - plainFrom >= 8 && depth > 1) at = ahead.next(at + 1) - 1
+      if (at - plainStart >= 8 && depth > 1) at = search.next(at + 1) - 1
       continue
     }
     if (byte === quote) {
@@ -87,7 +87,7 @@ function scan(json: Uint8Array, limits: OutlineLimits): Outline {
     } else if (depth-- === 1 && inObject) {
       endMembers(top, json, at)
     }
-    plainFrom = at + 1
+    plainStart = at + 1
   }
   // So far how many colons stand before each member; its own is not among those within its value.
   for (let member = 0; member < nested.length; member++) nested[member] = (nested[member + 1] ?? colons) - (nested[member] as number) - 1
@@ -128,7 +128,7 @@ function endMembers(top: Members, json: Uint8Array, close: number): void {
 const structural = Uint8Array.from({ length: 256 }, (_, byte) => ('"{}[]:'.includes(String.fromCharCode(byte)) ? 1 : 0))
 
 /** Where the next byte stands that structures the text: a native search for each kind, repeated only once the scan has passed what it found. */
-class Ahead {
+class StructureSearch {
   readonly #json: Uint8Array
   readonly #kinds = [quote, openBrace, closeBrace, openBracket, closeBracket]
   /** Where the next of each kind stands; -1: not looked for yet. */
@@ -166,7 +166,7 @@ function skipSpace(json: Uint8Array, from: number): number {
   return at
 }
 
-export function isBeforeColon(json: Uint8Array, from: number): boolean {
+export function isFollowedByColon(json: Uint8Array, from: number): boolean {
   return json[skipSpace(json, from)] === colon
 }
 

@@ -2,7 +2,7 @@ import { Members } from './json-scan.ts'
 import { skimObject } from './json-skim.ts'
 
 /** Where patched bytes go: `ByteWriter` and `Splice`. */
-interface Output {
+interface ByteSink {
   add(source: Uint8Array, start?: number, end?: number): void
 }
 
@@ -37,7 +37,7 @@ export class JsonPatches {
   }
 
   /** Writes the bytes from `from` to the last patch's end, patched; returns where that is. */
-  write(out: Output, bytes: Uint8Array, from: number): number {
+  write(out: ByteSink, bytes: Uint8Array, from: number): number {
     let at = from
     for (let patch = 0; patch < this.#count; patch += 1) {
       const start = this.#starts[patch] as number
@@ -111,11 +111,11 @@ export class ObjectPatcher {
       this.#patches.replace(members.open, members.open, encoder.encode(this.#inserted))
       if (members.count > removed.length) this.#patches.replace(members.open, members.open, comma)
     }
-    if (removed.length > 0) this.#takeOut(removed.toSorted((a, b) => a - b))
+    if (removed.length > 0) this.#removeMembers(removed.toSorted((a, b) => a - b))
   }
 
   /** Members at the object's end go with the comma before them, others with the one behind. */
-  #takeOut(removed: readonly number[]): void {
+  #removeMembers(removed: readonly number[]): void {
     const { members } = this
     let tail = members.count
     let left = removed.length

@@ -4,7 +4,7 @@ import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import { routePolicySchema } from '../../src/access/schema.ts'
 import { providerOf, testConfig, testServer, type TestServer } from '../../src/testing/index.ts'
-import { known } from '../pipeline/stage.ts'
+import { known } from '../pipeline/servers.ts'
 
 let server: TestServer
 

@@ -1,4 +1,4 @@
-import { parseRegex, type CharacterSet, type RegexNode } from '../../src/wire/regex-syntax.ts'
+import { parseRegex, type CharacterSet, type RegexNode } from '../../src/text/regex-syntax.ts'
 import type { RegexLiteral } from './source-parts.ts'
 
 /** How the time of a backtracking engine can grow with the length of the text that it fails to match. */
@@ -220,7 +220,7 @@ class Automaton {
   }
 
   /** Bounded repeats are written out, a few times at most: they are no loops. */
-  #repeat({ part, least, most }: Extract<RegexNode, { kind: 'repeat' }>): Part {
+  #repeat({ part, min: least, max: most }: Extract<RegexNode, { kind: 'repeat' }>): Part {
     const copies = most === Infinity ? Math.max(1, Math.min(least, 2)) : Math.min(most, 3)
     let whole: Part = { nullable: true, first: [], last: [] }
     for (let copy = 0; copy < copies; copy += 1) {

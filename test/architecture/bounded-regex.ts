@@ -17,7 +17,7 @@ const bounded: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'src/auth/kubernetes.ts': { [endSlashes]: theOperators },
   'src/auth/github-token.ts': { [endSlashes]: theOperators },
   'src/auth/schema.ts': { [String.raw`^https?:\/\/[^\s/?#]+[^\s]*$`]: theOperators },
-  'src/wire/regex-syntax.ts': { [String.raw`^\{(\d*)(,?)(\d*)\}`]: 'sees 16 characters' },
+  'src/text/regex-syntax.ts': { [String.raw`^\{(\d*)(,?)(\d*)\}`]: 'sees 16 characters' },
   'src/quota/governance-limits.ts': { '0+$': 'the digits of an amount' },
   'src/storage/postgres-errors.ts': {
     [String.raw`^(ECONNREFUSED|ECONNRESET|ECONNABORTED|ENOTFOUND|EAI_\w+|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ENOENT|EACCES|ERR_TLS\w*|\w*CERT\w*|DEPTH_ZERO\w+|UNABLE_TO_\w+|ERR_SSL\w*)$`]:

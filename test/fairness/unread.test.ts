@@ -89,13 +89,13 @@ test('[FAI-2] a caller that reads on keeps its stream, however much time passes 
 })
 
 test('[FAI-2] the connection of a caller that did not read is not kept for its next request', () => {
-  const told: string[] = []
-  const connections = { mayIdle: () => void told.push('may idle'), closeUnread: () => void told.push('closed') }
+  const reported: string[] = []
+  const connections = { mayIdle: () => void reported.push('may idle'), closeUnread: () => void reported.push('closed') }
   for (const closes of [false, true]) {
     const context = new RequestContext(new Request('http://localhost/'), connections)
     context.status = 200
     context.closesConnection = closes
     context.complete()
   }
-  expect(told).toEqual(['may idle', 'closed'])
+  expect(reported).toEqual(['may idle', 'closed'])
 })

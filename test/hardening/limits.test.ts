@@ -43,9 +43,9 @@ const heads = [
 describe('the head of a request', () => {
   test.each(heads)('[HRD-1] %s', async (_, request, status) => {
     await using server = await testServer(testConfig())
-    const answer = await raw(server, request)
-    expect(answer).toStartWith(`HTTP/1.1 ${status} `)
-    expect(answer.split('HTTP/1.1 ')).toHaveLength(2)
+    const response = await raw(server, request)
+    expect(response).toStartWith(`HTTP/1.1 ${status} `)
+    expect(response.split('HTTP/1.1 ')).toHaveLength(2)
   })
 })
 
@@ -125,10 +125,10 @@ describe('too many requests at once', () => {
   test('[HRD-4] a flood leaves nothing behind', async () => {
     const log = recordedLog()
     await using server = await testServer(testConfig({ server: { maxRunningRequests: 5 } }), { log })
-    const answers = await Promise.all(Array.from({ length: 200 }, () => fetch(`${server.url}/v1/models`)))
-    for (const answer of answers) {
-      expect([200, 503]).toContain(answer.status)
-      await answer.arrayBuffer()
+    const responses = await Promise.all(Array.from({ length: 200 }, () => fetch(`${server.url}/v1/models`)))
+    for (const response of responses) {
+      expect([200, 503]).toContain(response.status)
+      await response.arrayBuffer()
     }
     while (server.app.activeRequests > 0) await new Promise((resolve) => setTimeout(resolve, 2))
     expect((await fetch(`${server.url}/v1/models`)).status).toBe(200)

@@ -126,9 +126,9 @@ describe('[ERR-8] bad bodies', () => {
       socket.write(Buffer.alloc(size, ' '), () => resolve())
     })
     await sent
-    let answer = ''
-    for await (const chunk of socket) answer += String(chunk)
-    expect(answer).toStartWith('HTTP/1.1 413')
+    let response = ''
+    for await (const chunk of socket) response += String(chunk)
+    expect(response).toStartWith('HTTP/1.1 413')
   })
 })
 

@@ -41,10 +41,10 @@ async function ask(at: TestServer, headers: Record<string, string>): Promise<num
   const before = upstream.requests.filter(({ path }) => path.endsWith('/chat/completions')).length
   const response = await at.fetch('/v1/chat/completions', { method: 'POST', headers, body })
   const after = upstream.requests.filter(({ path }) => path.endsWith('/chat/completions')).length
-  const answer = (await response.json()) as { error?: { code: string } }
+  const reply = (await response.json()) as { error?: { code: string } }
   // What is refused reaches no provider.
   expect(after - before).toBe(response.status === 200 ? 1 : 0)
-  return answer.error?.code ?? response.status
+  return reply.error?.code ?? response.status
 }
 
 describe('pages of other sites spend nobody’s keys', () => {

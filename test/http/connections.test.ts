@@ -19,9 +19,9 @@ async function raw(to: TestServer, request: string, body?: Uint8Array): Promise<
   const socket = connect(Number(new URL(to.url).port), '127.0.0.1')
   socket.write(request)
   if (body) socket.write(body)
-  let answer = ''
-  for await (const data of socket) answer += String(data)
-  return answer
+  let response = ''
+  for await (const data of socket) response += String(data)
+  return response
 }
 
 describe('HTTP/1.0 without Host, as load balancers check health', () => {
@@ -63,10 +63,10 @@ describe('bodies that stop coming', () => {
     ['packed', postHead('content-length: 100\r\ncontent-encoding: gzip'), gzipSync('{"model":"m"}').subarray(0, 15)],
   ] as const) {
     test(`${name}: 408, and the connection is closed`, async () => {
-      const answer = await raw(impatient, head, body)
-      expect(answer).toStartWith('HTTP/1.1 408')
-      expect(answer.toLowerCase()).toContain('connection: close')
-      expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
+      const response = await raw(impatient, head, body)
+      expect(response).toStartWith('HTTP/1.1 408')
+      expect(response.toLowerCase()).toContain('connection: close')
+      expect(JSON.parse(response.slice(response.indexOf('\r\n\r\n')))).toMatchObject({
         error: { type: 'invalid_request_error', code: 'request_timeout' },
       })
       expect(impatient.app.activeRequests).toBe(0)
@@ -83,9 +83,9 @@ describe('bodies that stop coming', () => {
       socket.write(body.slice(at, at + piece))
       await new Promise((resolve) => setTimeout(resolve, 300))
     }
-    const [answer] = (await once(socket, 'data')) as [Buffer]
+    const [response] = (await once(socket, 'data')) as [Buffer]
     socket.destroy()
-    expect(String(answer)).toStartWith('HTTP/1.1 400')
-    expect(String(answer)).toContain('missing_required_parameter')
+    expect(String(response)).toStartWith('HTTP/1.1 400')
+    expect(String(response)).toContain('missing_required_parameter')
   })
 })

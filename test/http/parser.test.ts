@@ -64,7 +64,7 @@ function bodiesOf(schema: z.ZodObject): fc.Arbitrary<unknown> {
 }
 
 /** What a parse gave, comparable. */
-function told(result: z.ZodSafeParseResult<unknown>): unknown {
+function outcome(result: z.ZodSafeParseResult<unknown>): unknown {
   return result.success ? { data: result.data } : { issues: result.error.issues }
 }
 
@@ -79,7 +79,7 @@ describe('a parser that looks at what is there', () => {
         fc.property(bodiesOf(schema as unknown as z.ZodObject), (body) => {
           const expected = schema.safeParse(body)
           seen[expected.success ? 'right' : 'wrong'] += 1
-          expect(told(parse(body))).toEqual(told(expected))
+          expect(outcome(parse(body))).toEqual(outcome(expected))
         }),
         { numRuns: runs(1500) },
       )
@@ -106,7 +106,7 @@ describe('a parser that looks at what is there', () => {
         null,
         JSON.parse('{"a":"y","__proto__":{"b":2}}'),
       ]) {
-        expect(told(parse(value))).toEqual(told(schema.safeParse(value)))
+        expect(outcome(parse(value))).toEqual(outcome(schema.safeParse(value)))
       }
     }
   })

@@ -15,7 +15,7 @@ import {
   type MockUpstream,
   type TestApp,
 } from '../../src/testing/index.ts'
-import { known } from '../pipeline/stage.ts'
+import { known } from '../pipeline/servers.ts'
 
 /** What the providers `groq` and `openai` list. */
 export const listed = { groq: ['llama', 'groq/compound', 'shared'], openai: ['gpt', 'shared'] }

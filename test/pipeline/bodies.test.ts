@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createConnection } from 'node:net'
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { chatReply, mockUpstream, upstreamProvider, type MockUpstream, type TestServer } from '../../src/testing/index.ts'
-import { asking, known, outcome, serve } from './stage.ts'
+import { asking, known, outcome, serve } from './servers.ts'
 
 let upstream: MockUpstream
 let server: TestServer
@@ -67,9 +67,9 @@ test('[PIP-1] nobody waits for the body of a caller who is refused', async () =>
   const head =
     'POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n{"model"'
   socket.write(head)
-  const answer = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+  const response = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
   socket.destroy()
-  expect(answer).toStartWith('HTTP/1.1 401')
+  expect(response).toStartWith('HTTP/1.1 401')
 })
 
 test('a caller who is refused, or has nothing to say, cannot send for ever', async () => {
@@ -79,10 +79,10 @@ test('a caller who is refused, or has nothing to say, cannot send for ever', asy
     socket.on('error', () => undefined)
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
     socket.write(`${head} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`)
-    const answer = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+    const response = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
     const piece = Buffer.from(`2710\r\n${'x'.repeat(10_000)}\r\n`)
     const sending = setInterval(() => socket.write(piece), 1)
-    expect((await answer).toLowerCase()).toContain('connection: close')
+    expect((await response).toLowerCase()).toContain('connection: close')
     await closed
     clearInterval(sending)
   }
@@ -95,6 +95,6 @@ test('a connection whose body has been read is kept', async () => {
       controller.close()
     },
   })
-  const answer = await post(body, {}, 'alice')
-  expect([answer.status, answer.headers.get('connection')]).toEqual([200, null])
+  const response = await post(body, {}, 'alice')
+  expect([response.status, response.headers.get('connection')]).toEqual([200, null])
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
 import { chatReply, mockUpstream, testServer, upstreamProvider, type MockUpstream, type TestServer } from '../../src/testing/index.ts'
-import { asking, known } from './stage.ts'
+import { asking, known } from './servers.ts'
 
 let home: string
 let upstream: MockUpstream
@@ -41,13 +41,13 @@ for (const origin of ['http://localhost:5173', 'https://localhost', 'http://127.
   test(`[PIP-11] a page of ${origin} may send what clients send`, async () => {
     for (const header of theirs) {
       const preflight = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': header }
-      const answer = await server.fetch('/v1/chat/completions', { method: 'OPTIONS', headers: preflight })
-      expect([header, answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([header, 204, origin])
-      expect(answer.headers.get('access-control-allow-headers')?.toLowerCase()).toContain(header)
+      const response = await server.fetch('/v1/chat/completions', { method: 'OPTIONS', headers: preflight })
+      expect([header, response.status, response.headers.get('access-control-allow-origin')]).toEqual([header, 204, origin])
+      expect(response.headers.get('access-control-allow-headers')?.toLowerCase()).toContain(header)
     }
   })
   test(`[PIP-11] a page of ${origin} sends its key and reads the answer with what it has left`, async () => {
-    const answer = await server.fetch(
+    const response = await server.fetch(
       '/v1/chat/completions',
       asking('alice', {
         method: 'POST',
@@ -55,9 +55,9 @@ for (const origin of ['http://localhost:5173', 'https://localhost', 'http://127.
         body: JSON.stringify({ model: 'mock/m', messages: [{ role: 'user', content: 'hi' }] }),
       }),
     )
-    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, origin])
+    expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([200, origin])
     expect(upstream.requests.at(-1)?.headers).toMatchObject({ authorization: 'Bearer its-own' })
-    const exposed = answer.headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? []
+    const exposed = response.headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? []
     const limits = ['limit', 'remaining', 'reset'].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`])
     for (const header of ['x-request-id', 'retry-after', 'www-authenticate', ...limits]) expect(exposed).toContain(header)
   })
@@ -75,15 +75,15 @@ test('[PIP-11] a page reads every header of ours, whatever is answered', async (
     headers: { origin: page, 'content-type': 'application/json' },
     body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hi' }] }),
   })
-  const answers = [
+  const responses = [
     await server.fetch('/v1/chat/completions', asking('alice', chat('mock/m'))),
     await server.fetch('/v1/chat/completions', asking('alice', chat('nowhere/m'))),
     await server.fetch('/v1/chat/completions', chat('mock/m')),
     await server.fetch('/v1/openai/v1/models', asking('alice', { headers: { origin: page } })),
   ]
-  expect(answers.map(({ status }) => status)).toEqual([200, 404, 401, 200])
+  expect(responses.map(({ status }) => status)).toEqual([200, 404, 401, 200])
   const read = new Set<string>()
-  for (const { headers } of answers) {
+  for (const { headers } of responses) {
     const exposed = headers.get('access-control-expose-headers')?.toLowerCase().split(', ') ?? []
     for (const name of headers.keys()) {
       if (forBrowsers.test(name)) continue
@@ -95,7 +95,7 @@ test('[PIP-11] a page reads every header of ours, whatever is answered', async (
   // The list for those who configure their own says the same.
   const [, documented = ''] =
     /^`\[(x-request-id, [^\]]+)\]`/m.exec(await Bun.file(`${import.meta.dir}/../../docs/configuration.md`).text()) ?? []
-  const exposed = answers[0]?.headers.get('access-control-expose-headers')?.toLowerCase().split(', ')
+  const exposed = responses[0]?.headers.get('access-control-expose-headers')?.toLowerCase().split(', ')
   expect(documented.split(', ').toSorted()).toEqual((exposed ?? []).toSorted())
 })
 
@@ -108,7 +108,7 @@ test('[PIP-11] pages of other machines may not, whatever their name looks like',
     'null',
   ]) {
     const preflight = { origin, 'access-control-request-method': 'POST' }
-    const answer = await server.fetch('/v1/chat/completions', { method: 'OPTIONS', headers: preflight })
-    expect([origin, answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([origin, 403, null])
+    const response = await server.fetch('/v1/chat/completions', { method: 'OPTIONS', headers: preflight })
+    expect([origin, response.status, response.headers.get('access-control-allow-origin')]).toEqual([origin, 403, null])
   }
 })

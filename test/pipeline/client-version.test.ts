@@ -25,10 +25,10 @@ const table: [string, string, number][] = [
 for (const [name, version, status] of table) {
   test(`[PIP-10] ${name}: '${version}' is ${status}`, async () => {
     await using app = await testApp(testConfig({ server: { clientVersions: ['0.2', '0.7'] } }))
-    const answer = await app.fetch('/v1/models', { headers: { [name]: version } })
-    expect(answer.status).toBe(status)
+    const response = await app.fetch('/v1/models', { headers: { [name]: version } })
+    expect(response.status).toBe(status)
     if (status !== 426) return
-    const { error } = (await answer.json()) as { error: { message: string; type: string; code: string } }
+    const { error } = (await response.json()) as { error: { message: string; type: string; code: string } }
     expect(error).toMatchObject({ type: 'invalid_request_error', code: 'client_version_mismatch' })
     expect(error.message).toBe(`Client version ${version} is not compatible with server version 0.2, 0.7. Please update your client.`)
   })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { array, assert, asyncProperty, constantFrom, integer } from 'fast-check'
 import { compileRoutePolicy } from '../../src/access/route-policy.ts'
-import { asking, known, outcome, serve } from './stage.ts'
+import { asking, known, outcome, serve } from './servers.ts'
 
 let server: Awaited<ReturnType<typeof serve>>
 beforeAll(async () => {

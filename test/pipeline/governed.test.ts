@@ -72,9 +72,9 @@ function tokenOf(subject: string, team = 'none'): Promise<string> {
 async function until(expected: unknown, ask: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + 10_000
   for (;;) {
-    const answer = await ask()
-    if (answer === expected) return
-    if (performance.now() > deadline) expect(answer).toBe(expected)
+    const response = await ask()
+    if (response === expected) return
+    if (performance.now() > deadline) expect(response).toBe(expected)
     await Bun.sleep(20)
   }
 }
@@ -93,7 +93,7 @@ describe.each(stores)('two governed servers %s, and the official client', (_name
   let server: TestServer
   let replica: TestServer
   /** Answers of models so far, all of the same size. */
-  let answered = 0
+  let responded = 0
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'corral-governed-'))
@@ -123,22 +123,22 @@ describe.each(stores)('two governed servers %s, and the official client', (_name
 
   async function chat(openai: OpenAI, model = 'mock/small'): Promise<string | null | undefined> {
     const completion = await openai.chat.completions.create({ model, ...hello })
-    answered += 1
+    responded += 1
     return completion.choices[0]?.message.content
   }
 
   /** As an administrator of the identity provider asks. */
   async function administer(path: string, method: string, body?: object): Promise<Record<string, string>> {
     const headers = { authorization: `Bearer ${await tokenOf('admin')}`, 'content-type': 'application/json' }
-    const answer = await server.fetch(`/v1alpha/admin/keys${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
-    expect(answer.status).toBe(200)
-    return (await answer.json()) as Record<string, string>
+    const response = await server.fetch(`/v1alpha/admin/keys${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) })
+    expect(response.status).toBe(200)
+    return (await response.json()) as Record<string, string>
   }
 
   test('a token of the identity provider chats, streamed and whole, and sees what it has left', async () => {
     const openai = client(await tokenOf('alice', 'research'))
     const { data, response } = await openai.chat.completions.create({ model: 'mock/small', ...hello }).withResponse()
-    answered += 1
+    responded += 1
     expect(data.choices[0]?.message.content).toBe('Hello there.')
     expect(response.headers.get('x-ratelimit-limit-requests')).toBe('100')
     expect(Number(response.headers.get('x-ratelimit-remaining-tokens'))).toBeLessThan(100_000)
@@ -200,7 +200,7 @@ describe.each(stores)('two governed servers %s, and the official client', (_name
     await using database = await openDatabase(place.backend)
     const rows = await database.read.selectFrom('ledger').selectAll().execute()
     const whole = rows.filter(({ input_tokens, output_tokens }) => input_tokens === 10 && output_tokens === 5)
-    expect(whole.map(({ cost_nano_dollars }) => cost_nano_dollars)).toEqual(Array.from({ length: answered }, () => 20_000_000))
-    expect([rows.length, new Set(rows.map(({ principal }) => principal))]).toEqual([answered + 1, new Set(['alice', 'ci'])])
+    expect(whole.map(({ cost_nano_dollars }) => cost_nano_dollars)).toEqual(Array.from({ length: responded }, () => 20_000_000))
+    expect([rows.length, new Set(rows.map(({ principal }) => principal))]).toEqual([responded + 1, new Set(['alice', 'ci'])])
   })
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import type { Call } from '../../src/call.ts'
 import { providerOf, recordedLog } from '../../src/testing/index.ts'
-import { asking, known, serve } from './stage.ts'
+import { asking, known, serve } from './servers.ts'
 
 const forged = JSON.stringify({
   __authenticated_user: { principal: 'root', attributes: { roles: ['admin'] } },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { CorsConfig } from '../../src/config/config.ts'
 import { ApiError, unavailable } from '../../src/errors.ts'
 import { recordedLog, testConfig, testServer, providerOf } from '../../src/testing/index.ts'
-import { asking, known, outcome, routesBeginning, serve } from './stage.ts'
+import { asking, known, outcome, routesBeginning, serve } from './servers.ts'
 
 const cors: CorsConfig = {
   allowOrigins: ['https://app.example'],
@@ -111,22 +111,22 @@ describe('an error carries CORS headers, whichever layer it comes from', () => {
       const parts = { providers: [failing], routePolicy: policy, server: { cors, clientVersions: ['0.7'], maxBodyBytes: 2000 } }
       await using server = await serve(parts, authentication)
       const headers = { ...(init.headers as Record<string, string>), origin: 'https://app.example' }
-      const answer = await server.fetch(path, { ...init, headers })
+      const response = await server.fetch(path, { ...init, headers })
       expect([
-        answer.status,
-        answer.headers.get('access-control-allow-origin'),
-        answer.headers.get('access-control-expose-headers'),
+        response.status,
+        response.headers.get('access-control-allow-origin'),
+        response.headers.get('access-control-expose-headers'),
       ]).toEqual([status, 'https://app.example', 'X-Request-Id'])
-      expect(answer.headers.get('x-request-id')).toMatch(/^req_/)
-      expect(answer.headers.get('vary')).toContain('Origin')
+      expect(response.headers.get('x-request-id')).toMatch(/^req_/)
+      expect(response.headers.get('vary')).toContain('Origin')
     })
   }
   test('[PIP-2] 429 of the quota', async () => {
     await using server = await serve({ quota: perDay(1), server: { cors } }, late)
     const ask = () => server.fetch('/v1/models', asking('alice', { headers: { origin: 'https://app.example' } }))
     await ask()
-    const answer = await ask()
-    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([429, 'https://app.example'])
+    const response = await ask()
+    expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([429, 'https://app.example'])
   })
 })
 
@@ -137,12 +137,12 @@ test('[PIP-3] a preflight is answered without a credential, whatever the policie
       method: 'OPTIONS',
       headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-api-key' },
     })
-  const answer = await ask('/v1/chat/completions', 'https://app.example')
-  expect([answer.status, answer.headers.get('access-control-allow-origin'), answer.headers.get('access-control-allow-headers')]).toEqual([
-    204,
-    'https://app.example',
-    'x-api-key',
-  ])
+  const response = await ask('/v1/chat/completions', 'https://app.example')
+  expect([
+    response.status,
+    response.headers.get('access-control-allow-origin'),
+    response.headers.get('access-control-allow-headers'),
+  ]).toEqual([204, 'https://app.example', 'x-api-key'])
   expect(await outcome(await ask('/v1/chat/completions', 'https://evil.example'))).toBe('403 cors_not_allowed')
   // An OPTIONS that is no preflight is a request like any other.
   expect((await server.fetch('/v1/models', { method: 'OPTIONS' })).status).toBe(401)

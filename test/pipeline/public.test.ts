@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { routes } from '../../src/api/index.ts'
 import { pathsOf } from '../../src/http/route.ts'
 import type { TestServer } from '../../src/testing/index.ts'
-import { asking, known, outcome, serve } from './stage.ts'
+import { asking, known, outcome, serve } from './servers.ts'
 
 let server: TestServer
 let open: TestServer

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { makeToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
-import { asking, outcome } from './stage.ts'
+import { asking, outcome } from './servers.ts'
 
 const keysOnly = { auth: { authenticators: [{ type: 'api_key' }] }, keyPepper: new Secret('not-to-be-guessed-at-all') } as const
 /** Of the right form, and made by nobody. */
@@ -19,8 +19,8 @@ async function closedPort(): Promise<number> {
 }
 
 const readiness = async (server: { fetch(path: string): Promise<Response> }) => {
-  const answer = await server.fetch('/readyz')
-  return [answer.status, ((await answer.json()) as { reasons: string[] }).reasons] as const
+  const response = await server.fetch('/readyz')
+  return [response.status, ((await response.json()) as { reasons: string[] }).reasons] as const
 }
 
 test('[PIP-16] a server whose keys cannot be read starts, says so, and answers 503', async () => {
@@ -29,8 +29,8 @@ test('[PIP-16] a server whose keys cannot be read starts, says so, and answers 5
   const config = testConfig({ ...keysOnly, storage: { backends: {}, records, recordsConfigured: true } })
   await using server = await testServer(config, { log })
   expect(await readiness(server)).toEqual([503, ['API keys cannot be read from the database']])
-  const answer = await server.fetch('/v1/models', asking(token))
-  expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true])
+  const response = await server.fetch('/v1/models', asking(token))
+  expect([response.status, response.headers.has('retry-after')]).toEqual([503, true])
   expect((await server.fetch('/v1/health')).status).toBe(200)
   expect(log.lines.filter(({ message }) => message === 'a dependency is out of reach')).toHaveLength(1)
 })
@@ -49,8 +49,8 @@ test('[PIP-16] a quota store that is out of reach is told; open or closed by con
   const quota = (onStoreFailure: 'open' | 'closed') => ({ limits: [], requests, store: { backend: 'counters' }, onStoreFailure }) as const
 
   await using closed = await testServer(testConfig({ storage, quota: quota('closed') }))
-  const answer = await closed.fetch('/v1/models')
-  expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true])
+  const response = await closed.fetch('/v1/models')
+  expect([response.status, response.headers.has('retry-after')]).toEqual([503, true])
   expect(await readiness(closed)).toEqual([503, ['the quota store is out of reach']])
 
   await using open = await testServer(testConfig({ storage, quota: quota('open') }))

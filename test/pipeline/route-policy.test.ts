@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import type { RoutePolicy } from '../../src/access/policy.ts'
 import { providerOf } from '../../src/testing/index.ts'
-import { asking, known, outcome, routesBeginning, serve } from './stage.ts'
+import { asking, known, outcome, routesBeginning, serve } from './servers.ts'
 
 test('[PIP-7] what is not permitted is 403 in Llama Stack’s words, without authentication too', async () => {
   await using server = await serve({ routePolicy: routesBeginning('/v1/models') })

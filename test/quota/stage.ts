@@ -22,7 +22,7 @@ import {
 import { createEvents } from '../../src/telemetry/events.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import type { BuildOptions } from '../../src/services.ts'
-import { known } from '../pipeline/stage.ts'
+import { known } from '../pipeline/servers.ts'
 
 /** A Sunday at noon. */
 export const noon = Date.UTC(2026, 10, 22, 12)

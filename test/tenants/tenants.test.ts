@@ -16,7 +16,7 @@ import {
   type MockUpstream,
   type TestApp,
 } from '../../src/testing/index.ts'
-import { known } from '../pipeline/stage.ts'
+import { known } from '../pipeline/servers.ts'
 import { sources } from '../architecture/source.ts'
 import { tenantResources, type TenantRequest } from './resources.ts'
 

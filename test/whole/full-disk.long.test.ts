@@ -18,9 +18,9 @@ if (linux && !mounting)
 
 /** What it asks at once, whole and streamed: all of it is answered as ever. */
 async function served({ url }: Program): Promise<void> {
-  const answers = await Promise.all([false, true, false].map((stream) => askForChat(url, { stream })))
-  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
-  const [whole = '', streamed = ''] = await Promise.all(answers.map((answer) => answer.text()))
+  const responses = await Promise.all([false, true, false].map((stream) => askForChat(url, { stream })))
+  expect(responses.map(({ status }) => status)).toEqual([200, 200, 200])
+  const [whole = '', streamed = ''] = await Promise.all(responses.map((response) => response.text()))
   expect([whole.includes('Hello'), streamed.endsWith('data: [DONE]\n\n')]).toEqual([true, true])
 }
 
@@ -43,7 +43,7 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 /** Lines of the log that tell that something is out of reach, or back. */
-function told(program: Program, dependency: string): string[] {
+function reported(program: Program, dependency: string): string[] {
   return program.log.filter((line) => line['dependency'] === dependency).map(({ msg }) => msg)
 }
 
@@ -90,11 +90,11 @@ describe('the trace store', () => {
       expect(await dropped(program, 'spans')).toBe(0)
       disk.fill(program.pid)
       const lost = await servedUntilDropped(program, 'spans', 30)
-      await program.until(() => told(program, 'trace store').length > 0)
-      expect(told(program, 'trace store')).toEqual([gone])
+      await program.until(() => reported(program, 'trace store').length > 0)
+      expect(reported(program, 'trace store')).toEqual([gone])
       disk.empty(program.pid)
-      while (!told(program, 'trace store').includes(back)) await served(program)
-      expect(told(program, 'trace store')).toEqual([gone, back])
+      while (!reported(program, 'trace store').includes(back)) await served(program)
+      expect(reported(program, 'trace store')).toEqual([gone, back])
       const after = await dropped(program, 'spans')
       expect(after).toBeGreaterThanOrEqual(lost)
       await served(program)
@@ -108,8 +108,8 @@ describe('the trace store', () => {
     await using running = await start(join(disk.path, 'traces.db'), { within: disk.within })
     const { program } = running
     await servedUntilDropped(program, 'spans', 30)
-    await program.until(() => told(program, 'trace store').length > 0)
-    expect(told(program, 'trace store')).toEqual([gone])
+    await program.until(() => reported(program, 'trace store').length > 0)
+    expect(reported(program, 'trace store')).toEqual([gone])
   })
 
   test.if(linux)('[TST-3] where its file may not grow: the same', async () => {
@@ -120,11 +120,11 @@ describe('the trace store', () => {
       await using running = await start(join(folder, 'traces.db'), { within })
       const { program } = running
       await servedUntilDropped(program, 'spans', 30)
-      await program.until(() => told(program, 'trace store').length > 0)
-      expect(told(program, 'trace store')).toEqual([gone])
+      await program.until(() => reported(program, 'trace store').length > 0)
+      expect(reported(program, 'trace store')).toEqual([gone])
       limitFiles(program, 'unlimited')
-      while (!told(program, 'trace store').includes(back)) await served(program)
-      expect(told(program, 'trace store')).toEqual([gone, back])
+      while (!reported(program, 'trace store').includes(back)) await served(program)
+      expect(reported(program, 'trace store')).toEqual([gone, back])
       expect(textIn(join(folder, 'traces.db'), 'pragma integrity_check')).toBe('ok')
     } finally {
       rmSync(folder, { recursive: true })
@@ -159,14 +159,14 @@ describe('the database', () => {
       const seen = join(`/proc/${program.pid}/root`, disk.path, 'corral.db')
       disk.fill(program.pid)
       let count = 0
-      while (!told(program, name).includes(gone)) {
+      while (!reported(program, name).includes(gone)) {
         await served(program)
         count += 3
       }
       await served(program)
       disk.empty(program.pid)
-      await program.until(() => told(program, name).includes(back))
-      expect(told(program, name)).toEqual([gone, back])
+      await program.until(() => reported(program, name).includes(back))
+      expect(reported(program, name)).toEqual([gone, back])
       // In batches, of which the first is there.
       const lines = () => Number(textIn(seen, 'select count(*) from ledger'))
       await until(() => lines() >= count + 3)
@@ -187,13 +187,13 @@ describe('the database', () => {
       const { program } = running
       limitFiles(program, '4096')
       let count = 0
-      while (!told(program, name).includes(gone)) {
+      while (!reported(program, name).includes(gone)) {
         await served(program)
         count += 3
       }
       limitFiles(program, 'unlimited')
       const lines = () => Number(textIn(join(folder, 'corral.db'), 'select count(*) from ledger'))
-      await program.until(() => told(program, name).includes(back))
+      await program.until(() => reported(program, name).includes(back))
       await until(() => lines() >= count)
       expect([lines(), await dropped(program, 'ledger')]).toEqual([count, 0])
     } finally {
@@ -211,7 +211,7 @@ describe('the database', () => {
     })
     const { program } = running
     disk.fill(program.pid)
-    while (!told(program, name).includes(gone)) await served(program)
+    while (!reported(program, name).includes(gone)) await served(program)
     program.signal('SIGTERM')
     expect(await program.exited).toBe(0)
     const line = program.log.find(({ msg }) => msg.startsWith('The ledger has lost lines'))
@@ -229,9 +229,9 @@ describe('the database', () => {
       })
       const { program } = running
       expect(program.log.some(({ msg }) => msg.startsWith(`The database file ${join(disk.path, 'corral.db')} cannot be opened`))).toBe(true)
-      while (!told(program, name).includes(gone)) await served(program)
-      await program.until(() => told(program, name).length > 0)
-      expect(told(program, name)).toEqual([gone])
+      while (!reported(program, name).includes(gone)) await served(program)
+      await program.until(() => reported(program, name).length > 0)
+      expect(reported(program, name)).toEqual([gone])
       expect(await dropped(program, 'ledger')).toBe(0)
     },
   )

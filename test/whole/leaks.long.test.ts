@@ -36,10 +36,10 @@ test('nothing of a request stays: whole answers, streams, errors and callers tha
 
   const round = async (): Promise<void> => {
     await Promise.all([
-      askForChat(url).then((answer) => answer.arrayBuffer()),
-      askForChat(url, { stream: true }).then((answer) => answer.arrayBuffer()),
-      askForChat(url, { temperature: 1 }).then((answer) => answer.arrayBuffer()),
-      askForChat(url, { model: 'nobody/has-this' }).then((answer) => answer.arrayBuffer()),
+      askForChat(url).then((response) => response.arrayBuffer()),
+      askForChat(url, { stream: true }).then((response) => response.arrayBuffer()),
+      askForChat(url, { temperature: 1 }).then((response) => response.arrayBuffer()),
+      askForChat(url, { model: 'nobody/has-this' }).then((response) => response.arrayBuffer()),
       leave(url),
     ])
   }
@@ -61,7 +61,7 @@ test('nothing of a request stays: whole answers, streams, errors and callers tha
 /** Asks for a stream and leaves in the middle. */
 async function leave(url: string): Promise<void> {
   const caller = new AbortController()
-  const answer = await askForChat(url, { stream: true, temperature: 2 }, { signal: caller.signal })
-  await answer.body?.getReader().read()
+  const response = await askForChat(url, { stream: true, temperature: 2 }, { signal: caller.signal })
+  await response.body?.getReader().read()
   caller.abort()
 }

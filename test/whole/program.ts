@@ -155,9 +155,9 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Progra
 }
 
 /** An upstream that lists `some-model` and answers everything else with `answer`. */
-export async function upstreamThat(answer: (request: MockRequest) => Script): Promise<MockUpstream> {
+export async function upstreamThat(response: (request: MockRequest) => Script): Promise<MockUpstream> {
   const upstream = await mockUpstream()
-  upstream.respond((request) => (request.path.endsWith('/models') ? modelsReply(['some-model']) : answer(request)))
+  upstream.respond((request) => (request.path.endsWith('/models') ? modelsReply(['some-model']) : response(request)))
   return upstream
 }
 

@@ -7,7 +7,7 @@ import { askForChat, Program, startProgram, upstreamThat } from './program.ts'
 setDefaultTimeout(60_000)
 
 /** A body that is no JSON. */
-function postNonsense(url: string, headers: Record<string, string> = {}): Promise<Response> {
+function postInvalidBody(url: string, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -20,9 +20,9 @@ async function raw(url: string, request: string): Promise<string> {
   const { port } = new URL(url)
   const socket = connect(Number(port), '127.0.0.1')
   socket.end(request)
-  let answer = ''
-  for await (const data of socket) answer += String(data)
-  return answer
+  let response = ''
+  for await (const data of socket) response += String(data)
+  return response
 }
 
 const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))
@@ -41,9 +41,9 @@ describe('a running server', () => {
 
   test('tells its address and answers there, on 127.0.0.1', async () => {
     expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
-    const answer = await askForChat(program.url)
-    expect(answer.status).toBe(200)
-    expect(((await answer.json()) as { model: string }).model).toBe('mock/some-model')
+    const response = await askForChat(program.url)
+    expect(response.status).toBe(200)
+    expect(((await response.json()) as { model: string }).model).toBe('mock/some-model')
   })
 
   test.if(hasIpv6)('and on ::1, which `localhost` is for some', async () => {
@@ -57,8 +57,8 @@ describe('a running server', () => {
     const allowed = await ask('http://localhost:5173')
     expect([allowed.status, allowed.headers.get('access-control-allow-headers')]).toEqual([204, names])
     expect((await ask('https://evil.example')).status).toBe(403)
-    expect((await postNonsense(program.url, { origin: 'http://localhost:5173' })).status).toBe(400)
-    expect((await postNonsense(program.url, { origin: 'https://evil.example' })).status).toBe(403)
+    expect((await postInvalidBody(program.url, { origin: 'http://localhost:5173' })).status).toBe(400)
+    expect((await postInvalidBody(program.url, { origin: 'https://evil.example' })).status).toBe(403)
   })
 
   test('writes one line a request: who asked what, which model of which provider answered, how it went', async () => {
@@ -80,8 +80,8 @@ describe('a running server', () => {
 
   test('the line of a failed request names the cause, and never a key', async () => {
     upstream.enqueue({ status: 401, body: JSON.stringify({ error: { message: 'Incorrect API key provided: key-of-the-operator.' } }) })
-    const answer = await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-2' } })
-    expect(answer.status).toBe(401)
+    const response = await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-2' } })
+    expect(response.status).toBe(401)
     const line = await program.logged(({ request_id }) => request_id === 'line-2')
     expect(line).toMatchObject({ status: 401 })
     expect(String(line.cause)).toContain('Incorrect API key provided')
@@ -89,35 +89,35 @@ describe('a running server', () => {
   })
 
   test('every answer carries a request id: errors, unknown paths and bodies that are no JSON too', async () => {
-    const answers = [
+    const responses = [
       await fetch(`${program.url}/v1/health`),
       await fetch(`${program.url}/nowhere`),
       await fetch(`${program.url}/v1/chat/completions`),
-      await postNonsense(program.url),
+      await postInvalidBody(program.url),
       await askForChat(program.url, { model: 'nobody/has-this' }),
     ]
-    expect(answers.map(({ status }) => status)).toEqual([200, 404, 405, 400, 404])
-    for (const { headers } of answers) expect(headers.get('x-request-id')).toMatch(/^req_\w+$/)
+    expect(responses.map(({ status }) => status)).toEqual([200, 404, 405, 400, 404])
+    for (const { headers } of responses) expect(headers.get('x-request-id')).toMatch(/^req_\w+$/)
     const own = await fetch(`${program.url}/nowhere`, { headers: { 'x-request-id': 'mine' } })
     expect(own.headers.get('x-request-id')).toBe('mine')
   })
 
   test('[ERR-7] browsers may read errors as well: CORS headers are on every answer', async () => {
     const origin = 'http://localhost:5173'
-    const answers = [
+    const responses = [
       await fetch(`${program.url}/v1/health`, { headers: { origin } }),
       await fetch(`${program.url}/nowhere`, { headers: { origin } }),
       await fetch(`${program.url}/v1/chat/completions`, { headers: { origin } }),
-      await postNonsense(program.url, { origin }),
+      await postInvalidBody(program.url, { origin }),
     ]
     upstream.enqueue({ status: 500, body: 'broken' })
-    answers.push(await askForChat(program.url, {}, { headers: { origin } }))
-    expect(answers.map(({ status }) => status)).toEqual([200, 404, 405, 400, 500])
-    for (const { headers } of answers) expect(headers.get('access-control-allow-origin')).toBe(origin)
+    responses.push(await askForChat(program.url, {}, { headers: { origin } }))
+    expect(responses.map(({ status }) => status)).toEqual([200, 404, 405, 400, 500])
+    for (const { headers } of responses) expect(headers.get('access-control-allow-origin')).toBe(origin)
   })
 
   test("a preflight is answered, with Llama Stack's and Corral's own headers allowed in the development default", async () => {
-    const answer = await fetch(`${program.url}/v1/chat/completions`, {
+    const response = await fetch(`${program.url}/v1/chat/completions`, {
       method: 'OPTIONS',
       headers: {
         origin: 'http://localhost:5173',
@@ -126,22 +126,22 @@ describe('a running server', () => {
           'authorization,content-type,x-corral-provider-data,x-llamastack-provider-data,x-ogx-provider-data',
       },
     })
-    expect(answer.status).toBe(204)
-    expect(answer.headers.get('access-control-allow-origin')).toBe('http://localhost:5173')
-    expect(answer.headers.get('access-control-max-age')).toBe('600')
-    expect(answer.headers.get('vary')).toContain('Origin')
-    expect(await answer.text()).toBe('')
+    expect(response.status).toBe(204)
+    expect(response.headers.get('access-control-allow-origin')).toBe('http://localhost:5173')
+    expect(response.headers.get('access-control-max-age')).toBe('600')
+    expect(response.headers.get('vary')).toContain('Origin')
+    expect(await response.text()).toBe('')
   })
 
   test('an OPTIONS without Origin goes to the routes', async () => {
-    const answer = await fetch(`${program.url}/v1/chat/completions`, { method: 'OPTIONS' })
-    expect(answer.headers.get('allow')).toContain('POST')
+    const response = await fetch(`${program.url}/v1/chat/completions`, { method: 'OPTIONS' })
+    expect(response.headers.get('allow')).toContain('POST')
   })
 
   test('[SRV-5] a page that points its own name here gets nothing', async () => {
-    const answer = await raw(program.url, 'GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
-    expect(answer).toStartWith('HTTP/1.1 403')
-    expect(answer).toContain('host_not_allowed')
+    const response = await raw(program.url, 'GET /v1/models HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+    expect(response).toStartWith('HTTP/1.1 403')
+    expect(response).toContain('host_not_allowed')
     const own = await raw(program.url, 'GET /v1/health HTTP/1.1\r\nHost: localhost:1234\r\nConnection: close\r\n\r\n')
     expect(own).toStartWith('HTTP/1.1 200')
   })
@@ -154,13 +154,13 @@ describe('a running server', () => {
   })
 
   test('[GUA-6] provider data that is malformed is a 400 that does not repeat it, nor does the log', async () => {
-    const answer = await askForChat(
+    const response = await askForChat(
       program.url,
       {},
       { headers: { 'x-ogx-provider-data': '{"groq_api_key": sk-oops', 'x-request-id': 'data-1' } },
     )
-    expect(answer.status).toBe(400)
-    expect(await answer.text()).not.toContain('sk-oops')
+    expect(response.status).toBe(400)
+    expect(await response.text()).not.toContain('sk-oops')
     const line = await program.logged(({ request_id }) => request_id === 'data-1')
     expect(line).toMatchObject({ cause: expect.stringContaining('The header x-ogx-provider-data is not JSON.') })
     expect(program.output).not.toContain('sk-oops')

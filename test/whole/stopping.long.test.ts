@@ -16,8 +16,8 @@ test('[SRV-1] SIGTERM: not ready first, no new connections then, and a running s
   await using program = await startProgram({ upstream: `${upstream.url}/v1`, server: { drain_grace_seconds: 1 } })
   expect((await fetch(`${program.url}/readyz`)).status).toBe(200)
 
-  const answer = await askForChat(program.url, { stream: true })
-  const reader = answer.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>
+  const response = await askForChat(program.url, { stream: true })
+  const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>
   const decoder = new TextDecoder()
   let text = decoder.decode((await reader.read()).value)
   program.signal('SIGTERM')
@@ -58,9 +58,9 @@ test('what does not finish in time ends with an error event, never as if it were
     upstream: `${upstream.url}/v1`,
     server: { drain_grace_seconds: 0, drain_timeout_seconds: 0.5 },
   })
-  const answer = await askForChat(program.url, { stream: true })
+  const response = await askForChat(program.url, { stream: true })
   program.signal('SIGTERM')
-  const text = await answer.text()
+  const text = await response.text()
   expect(text).toContain('"Hel"')
   expect(text).toContain('The server is shutting down.')
   expect(text).not.toContain('[DONE]')
@@ -71,25 +71,25 @@ test('what does not finish in time ends with an error event, never as if it were
 test('a second signal, later, ends it at once', async () => {
   await using upstream = await upstreamThat(() => ({ body: [chatChunk({ content: 'Hel' }), stall] }))
   await using program = await startProgram({ upstream: `${upstream.url}/v1` })
-  const answer = await askForChat(program.url, { stream: true })
+  const response = await askForChat(program.url, { stream: true })
   program.signal('SIGINT')
   await program.logged(({ msg }) => msg.startsWith('SIGINT'))
   // Within a second it would count as the same Ctrl+C, which reaches the whole process group.
   await new Promise((resolve) => setTimeout(resolve, 1100))
   program.signal('SIGINT')
   expect(await program.exited).toBe(130)
-  await answer.body?.cancel().catch(() => undefined)
+  await response.body?.cancel().catch(() => undefined)
 })
 
 test('Ctrl+C, which reaches launcher and server both, still lets a stream end', async () => {
   const more = Promise.withResolvers<void>()
   await using upstream = await upstreamThat(() => paused(more.promise))
   await using program = await startProgram({ upstream: `${upstream.url}/v1` })
-  const answer = await askForChat(program.url, { stream: true })
+  const response = await askForChat(program.url, { stream: true })
   program.signalAll('SIGINT')
   await program.logged(({ msg }) => msg.startsWith('SIGINT'))
   more.resolve()
-  expect(await answer.text()).toEndWith('data: [DONE]\n\n')
+  expect(await response.text()).toEndWith('data: [DONE]\n\n')
   expect(await program.exited).toBe(0)
 })
 
@@ -106,8 +106,8 @@ test('a caller that leaves in the middle of a stream stops the upstream', async 
   await using upstream = await upstreamThat(() => ({ body: [chatChunk({ content: 'Hel' }), stall] }))
   await using program = await startProgram({ upstream: `${upstream.url}/v1` })
   const caller = new AbortController()
-  const answer = await askForChat(program.url, { stream: true }, { signal: caller.signal })
-  const reader = answer.body?.getReader()
+  const response = await askForChat(program.url, { stream: true }, { signal: caller.signal })
+  const reader = response.body?.getReader()
   await reader?.read()
   const request = await upstream.received(2)
   caller.abort()
@@ -120,15 +120,15 @@ test('a caller that leaves in the middle of a stream stops the upstream', async 
 test('callers who stopped sending are not waited for: a body, a head, a body that nobody reads', async () => {
   await using program = await startProgram({ server: { drain_grace_seconds: 0, drain_timeout_seconds: 600 } })
   const { port } = new URL(program.url)
-  const answers: string[] = []
+  const responses: string[] = []
   const closed = [
     'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"mod',
     'POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"mod',
     'GET /readyz HTTP/1.1\r\nhost: loc',
   ].map(async (bytes, index) => {
     const socket = connect(Number(port), '127.0.0.1')
-    answers[index] = ''
-    socket.on('data', (data) => (answers[index] += String(data)))
+    responses[index] = ''
+    socket.on('data', (data) => (responses[index] += String(data)))
     // The server may have closed it before it was read.
     socket.on('error', () => undefined)
     socket.write(bytes)
@@ -140,8 +140,8 @@ test('callers who stopped sending are not waited for: a body, a head, a body tha
   program.signal('SIGTERM')
   expect(await program.exited).toBe(0)
   await Promise.all(closed)
-  expect(answers[0]).toStartWith('HTTP/1.1 503')
-  expect(answers[0]).toContain('shutting_down')
-  expect(answers[1]).toStartWith('HTTP/1.1 404')
+  expect(responses[0]).toStartWith('HTTP/1.1 503')
+  expect(responses[0]).toContain('shutting_down')
+  expect(responses[1]).toStartWith('HTTP/1.1 404')
   expect(program.log.some(({ msg }) => msg === 'all requests finished')).toBe(true)
 })

@@ -37,8 +37,8 @@ describe('TLS', () => {
   test('a certificate and its key serve HTTPS, and plain HTTP gets no answer', async () => {
     await using program = await startProgram({ server: pair })
     expect(program.url).toStartWith('https://')
-    const answer = await fetch(`${program.url}/v1/health`, { tls: { ca: authority.cert } })
-    expect(answer.status).toBe(200)
+    const response = await fetch(`${program.url}/v1/health`, { tls: { ca: authority.cert } })
+    expect(response.status).toBe(200)
     expect(await outcome(fetch(`${program.url}/v1/health`.replace('https', 'http')))).toBe('no answer')
     expect(await outcome(fetch(`${program.url}/v1/health`, { tls: { ca: stranger.cert } }))).toBe('no answer')
   })

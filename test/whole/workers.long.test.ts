@@ -47,7 +47,7 @@ test.if(severalProcesses)('SIGTERM drains them all, and the exit code is 0', asy
 test.if(severalProcesses)('a second signal ends the supervisor and its workers at once', async () => {
   await using upstream = await upstreamThat(() => ({ body: [chatChunk({ content: 'Hel' }), stall] }))
   await using program = await startProgram({ upstream: `${upstream.url}/v1`, server: { workers: 2 } })
-  const answers = await Promise.all(Array.from({ length: 8 }, () => askForChat(program.url, { stream: true })))
+  const responses = await Promise.all(Array.from({ length: 8 }, () => askForChat(program.url, { stream: true })))
   program.signalAll('SIGINT')
   await program.logged(({ msg }) => msg.startsWith('SIGINT'))
   // Within a second it would count as the same Ctrl+C.
@@ -55,7 +55,7 @@ test.if(severalProcesses)('a second signal ends the supervisor and its workers a
   program.signal('SIGINT')
   expect(await program.exited).toBe(130)
   await gone(workersOf(program))
-  for (const { body } of answers) await body?.cancel().catch(() => undefined)
+  for (const { body } of responses) await body?.cancel().catch(() => undefined)
 })
 
 test.if(severalProcesses)('kill -9 of the supervisor leaves no worker behind', async () => {

@@ -6,7 +6,7 @@ import type { DispatchedCall, RouteMatch } from '../mount.ts'
 import { routingPath } from '../request-path.ts'
 
 /** The connections that requests come in on. */
-export interface Connections {
+export interface ConnectionControl {
   /** The request is over: its connection may be closed once nothing comes on it for a while. */
   mayIdle(request: Request): void
   /** The connection is closed within seconds unless its caller reads. */
@@ -78,10 +78,10 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   #abandonUpload: ((reason: Error) => void) | undefined = undefined
   /** `performance.now()` when the last of the body so far came. */
   #lastUploadAt = 0
-  readonly #connections: Connections | undefined
+  readonly #connections: ConnectionControl | undefined
   #path: string | undefined = undefined
 
-  constructor(request: Request, connections?: Connections) {
+  constructor(request: Request, connections?: ConnectionControl) {
     this.request = request
     this.#connections = connections
   }

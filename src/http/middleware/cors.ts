@@ -1,4 +1,4 @@
-import { LinearRegex } from '../../wire/linear-regex.ts'
+import { LinearRegex } from '../../text/linear-regex.ts'
 import { ApiError, shortened } from '../../errors.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'

@@ -36,8 +36,8 @@ const fails: Next = async () => {
 describe('request id', () => {
   test("the caller's own is told back, on errors too", async () => {
     for (const innermost of [ok, fails]) {
-      const answer = await around([requestId()], innermost).call({ 'x-request-id': 'abc.1-2_3' })
-      expect(answer.headers.get('x-request-id')).toBe('abc.1-2_3')
+      const response = await around([requestId()], innermost).call({ 'x-request-id': 'abc.1-2_3' })
+      expect(response.headers.get('x-request-id')).toBe('abc.1-2_3')
     }
   })
 
@@ -60,9 +60,9 @@ describe('answers', () => {
   test('an unknown failure is opaque, names the request and is told to the log once, with its cause', async () => {
     const boom = new Error('the password is hunter2')
     const { call, finished, active } = around([requestId()], () => Promise.reject(boom))
-    const answer = await call({ 'x-request-id': 'r-1' })
-    expect(answer.status).toBe(500)
-    expect(await answer.json()).toEqual({
+    const response = await call({ 'x-request-id': 'r-1' })
+    expect(response.status).toBe(500)
+    expect(await response.json()).toEqual({
       error: { message: 'Something went wrong on our side. Request id: r-1.', type: 'server_error', code: null, param: null },
     })
     expect(finished).toHaveLength(1)
@@ -72,8 +72,8 @@ describe('answers', () => {
 
   test('headers come onto answers that cannot be written to', async () => {
     const redirect = Response.redirect('http://localhost/docs', 302)
-    const answer = await around([requestId()], async () => redirect).call({ 'x-request-id': 'r-2' })
-    expect([answer.status, answer.headers.get('x-request-id'), answer.headers.get('location')]).toEqual([
+    const response = await around([requestId()], async () => redirect).call({ 'x-request-id': 'r-2' })
+    expect([response.status, response.headers.get('x-request-id'), response.headers.get('location')]).toEqual([
       302,
       'r-2',
       'http://localhost/docs',
@@ -178,20 +178,20 @@ describe('CORS', () => {
 
   test('answers a preflight without asking the routes', async () => {
     const { call } = around([cors(policy)], fails)
-    const answer = await call({ origin: 'https://app.example', ...preflight }, asPreflight)
-    expect(answer.status).toBe(204)
-    expect(answer.headers.get('access-control-allow-methods')).toBe('GET, POST')
-    expect(answer.headers.get('access-control-allow-headers')).toContain('x-corral-provider-data')
-    expect(answer.headers.get('access-control-max-age')).toBe('600')
-    expect(answer.headers.get('vary')).toBe('Origin, Access-Control-Request-Method, Access-Control-Request-Headers')
+    const response = await call({ origin: 'https://app.example', ...preflight }, asPreflight)
+    expect(response.status).toBe(204)
+    expect(response.headers.get('access-control-allow-methods')).toBe('GET, POST')
+    expect(response.headers.get('access-control-allow-headers')).toContain('x-corral-provider-data')
+    expect(response.headers.get('access-control-max-age')).toBe('600')
+    expect(response.headers.get('vary')).toBe('Origin, Access-Control-Request-Method, Access-Control-Request-Headers')
   })
 
   test('refuses a preflight with the option that would allow it', async () => {
     const { call } = around([cors(policy)], ok)
     const message = async (headers: Record<string, string>) => {
-      const answer = await call({ origin: 'https://app.example', ...preflight, ...headers }, asPreflight)
-      expect(answer.status).toBe(403)
-      return ((await answer.json()) as { error: { message: string } }).error.message
+      const response = await call({ origin: 'https://app.example', ...preflight, ...headers }, asPreflight)
+      expect(response.status).toBe(403)
+      return ((await response.json()) as { error: { message: string } }).error.message
     }
     expect(await message({ origin: 'https://evil.example' })).toContain('server.cors.allow_origins')
     expect(await message({ 'access-control-request-method': 'DELETE' })).toContain('server.cors.allow_methods')

@@ -1,6 +1,6 @@
 import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
 import { skimArray } from '../../wire/json-skim.ts'
-import { textIn } from '../../wire/text-in.ts'
+import { decodeText } from '../../wire/decode-text.ts'
 import { indexIn, isText } from './json-values.ts'
 import { ToolCallsRepair } from './tool-calls-repair.ts'
 import { ToolCalls } from './tool-calls.ts'
@@ -149,7 +149,7 @@ export class ChoicesRepair {
     const start = choice.valueStart(member)
     const end = choice.valueEnd(member)
     if (end - start <= maxReason && this.reasons.length < maxReasons)
-      this.reasons.push(JSON.parse(textIn(this.#bytes, start, end)) as string)
+      this.reasons.push(JSON.parse(decodeText(this.#bytes, start, end)) as string)
   }
 
   /** Of a text completion. */

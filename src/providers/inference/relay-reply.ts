@@ -1,7 +1,7 @@
 import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
-import { textIn } from '../../wire/text-in.ts'
+import { decodeText } from '../../wire/decode-text.ts'
 import type { Capability, JsonReply } from '../provider.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { isErrorBody } from './upstream-error-body.ts'
@@ -58,7 +58,7 @@ export function toJsonReply(body: Uint8Array, reply: JsonReplyContext): JsonRepl
   const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
   if (main < 0) throw missingMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
-  const reported: unknown = usageAt < 0 ? undefined : JSON.parse(textIn(bytes, members.valueStart(usageAt), members.valueEnd(usageAt)))
+  const reported: unknown = usageAt < 0 ? undefined : JSON.parse(decodeText(bytes, members.valueStart(usageAt), members.valueEnd(usageAt)))
   const usage = readUsage(reported)
   const requestedModel = patched(bytes, members, reply)
   if (capability !== 'embeddings') return { kind: 'json', bytes: requestedModel, usage, original: bytes }

@@ -1,4 +1,4 @@
-import { textIn } from '../../wire/text-in.ts'
+import { decodeText } from '../../wire/decode-text.ts'
 
 type JsonFields = Record<string, unknown>
 
@@ -26,7 +26,7 @@ export class StreamFold {
 
   /** Takes whole frames. */
   add(frames: Uint8Array): void {
-    for (const frame of textIn(frames, 0, frames.length).split('\n\n')) {
+    for (const frame of decodeText(frames, 0, frames.length).split('\n\n')) {
       if (frame.startsWith('data: {')) this.#chunk(JSON.parse(frame.slice('data: '.length)) as JsonFields)
     }
   }

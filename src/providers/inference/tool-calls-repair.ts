@@ -1,6 +1,6 @@
 import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
 import { skimArray, skimValue } from '../../wire/json-skim.ts'
-import { textIn } from '../../wire/text-in.ts'
+import { decodeText } from '../../wire/decode-text.ts'
 import { indexIn, isText } from './json-values.ts'
 import { maxToolCalls, type StreamedToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
 
@@ -141,7 +141,7 @@ export class ToolCallsRepair {
       if (isNew) fn.set(given, 'arguments', '""')
     } else if (fn.firstByte(given) === letterN) fn.set(given, 'arguments', '""')
     else if (fn.firstByte(given) !== quote)
-      fn.set(given, 'arguments', JSON.stringify(textIn(fn.bytes, fn.valueStart(given), fn.valueEnd(given))))
+      fn.set(given, 'arguments', JSON.stringify(decodeText(fn.bytes, fn.valueStart(given), fn.valueEnd(given))))
     fn.leave()
   }
 }
@@ -149,7 +149,7 @@ export class ToolCallsRepair {
 /** A member's value where it is a text that is not empty. */
 function textOf(object: ObjectPatcher, member: number): string | undefined {
   if (member < 0 || !isText(object.bytes, object.valueStart(member))) return undefined
-  return JSON.parse(textIn(object.bytes, object.valueStart(member), object.valueEnd(member))) as string
+  return JSON.parse(decodeText(object.bytes, object.valueStart(member), object.valueEnd(member))) as string
 }
 
 /** Beside a name it matters whether a text is a part of the arguments or all of them. */
@@ -159,7 +159,7 @@ function kindOf(fn: ObjectPatcher, member: number, isNamed: boolean): ToolCallEn
   if (first !== quote) return 'whole'
   if (!isText(fn.bytes, fn.valueStart(member))) return 'none'
   if (!isNamed) return 'fragment'
-  const text = textIn(fn.bytes, fn.valueStart(member) + 1, fn.valueEnd(member) - 1)
+  const text = decodeText(fn.bytes, fn.valueStart(member) + 1, fn.valueEnd(member) - 1)
   if (!/^(?:\s|\\[nrt])*\{/.test(text)) return 'fragment'
   return isObject(`"${text}"`) ? 'whole' : 'beginning'
 }

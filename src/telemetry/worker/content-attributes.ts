@@ -1,5 +1,5 @@
 import type { SpanRecord } from '../traces/span.ts'
-import { createRedactor } from '../../wire/redactor.ts'
+import { createRedactor } from '../../text/redactor.ts'
 
 /** Longer by this than what is told: what stands at the cut may be half of something that is to be masked. */
 export const cutMargin = 1_024

@@ -4,7 +4,7 @@ import { RequestContext } from '../../../src/http/middleware/context.ts'
 import { deprecatedRoutes } from '../../../src/http/middleware/deprecated-routes.ts'
 import { buildServices } from '../../../src/services.ts'
 import { recordedLog, testConfig } from '../../../src/testing/index.ts'
-import { known } from '../../pipeline/stage.ts'
+import { known } from '../../pipeline/servers.ts'
 
 const used = (log: ReturnType<typeof recordedLog>) => log.lines.filter(({ message }) => message === 'a deprecated route is used')
 

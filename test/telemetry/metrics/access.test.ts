@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { providerOf, recordedLog } from '../../../src/testing/index.ts'
-import { asking, known, outcome, routesBeginning, serve } from '../../pipeline/stage.ts'
+import { asking, known, outcome, routesBeginning, serve } from '../../pipeline/servers.ts'
 import { parseText, valuesOf } from './parse-text.ts'
 
 const reader = { attributes: { scopes: ['profile', 'telemetry.read'] } }

@@ -5,7 +5,7 @@ import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import type { SpanRecord } from '../../../src/telemetry/traces/span.ts'
 import { openTraceStoreWriter } from '../../../src/telemetry/store/writer.ts'
 import { testConfig, testServer, type TestServer } from '../../../src/testing/index.ts'
-import { known } from '../../pipeline/stage.ts'
+import { known } from '../../pipeline/servers.ts'
 import { temporary } from './records.ts'
 
 const reader = ['telemetry.read']

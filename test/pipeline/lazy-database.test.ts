@@ -24,9 +24,9 @@ const idsOf = async (server: TestServer) =>
 async function until(expected: string[], ask: () => Promise<string[]>): Promise<void> {
   const deadline = performance.now() + 10_000
   for (;;) {
-    const answer = await ask()
-    if (Bun.deepEquals(answer, expected)) return
-    if (performance.now() > deadline) expect(answer).toEqual(expected)
+    const response = await ask()
+    if (Bun.deepEquals(response, expected)) return
+    if (performance.now() > deadline) expect(response).toEqual(expected)
     await Bun.sleep(20)
   }
 }

@@ -11,7 +11,7 @@ export type RegexNode =
   | { readonly kind: 'assertion'; readonly assertion: Assertion }
   | { readonly kind: 'sequence'; readonly parts: readonly RegexNode[] }
   | { readonly kind: 'choice'; readonly choices: readonly RegexNode[] }
-  | { readonly kind: 'repeat'; readonly part: RegexNode; readonly least: number; readonly most: number }
+  | { readonly kind: 'repeat'; readonly part: RegexNode; readonly min: number; readonly max: number }
 
 export interface ParsedRegex {
   readonly root: RegexNode
@@ -26,9 +26,9 @@ export class RegexError extends Error {
   }
 }
 
-const longestPattern = 1_000
-const deepestGroup = 50
-const mostRepeats = 1_000
+const maxPatternLength = 1_000
+const maxGroupDepth = 50
+const maxRepeats = 1_000
 
 /**
  * Reads a regular expression in the syntax that Python's `re` and JavaScript share: literals, `.` (any character, line breaks too), `[…]`,
@@ -37,15 +37,15 @@ const mostRepeats = 1_000
  * backtracking (look-around, back-references, possessive and conditional groups) is refused by name.
  */
 export function parseRegex(pattern: string): ParsedRegex {
-  if (pattern.length > longestPattern) throw new RegexError(`longer than ${longestPattern} characters`)
+  if (pattern.length > maxPatternLength) throw new RegexError(`longer than ${maxPatternLength} characters`)
   const flags = /^\(\?([a-z]+)\)/.exec(pattern)
   const unknown = flags?.[1]?.replaceAll(/[isu]/g, '')
   if (unknown) throw new RegexError(`the flag '${unknown}' is not supported`)
-  const parser = new Parser(Array.from(pattern.slice(flags?.[0].length ?? 0)))
+  const parser = new RegexParser(Array.from(pattern.slice(flags?.[0].length ?? 0)))
   return { root: parser.whole(), ignoreCase: flags?.[1]?.includes('i') ?? false }
 }
 
-class Parser {
+class RegexParser {
   readonly #characters: readonly string[]
   #at = 0
   #depth = 0
@@ -91,10 +91,10 @@ class Parser {
     if (this.#peek() === '+') throw new RegexError('possessive quantifiers are not supported')
     this.#take('?')
     if (this.#quantifier()) throw new RegexError('two quantifiers in a row')
-    return { kind: 'repeat', part, least: range[0], most: range[1] }
+    return { kind: 'repeat', part, min: range[0], max: range[1] }
   }
 
-  #quantifier(): readonly [least: number, most: number] | undefined {
+  #quantifier(): readonly [min: number, max: number] | undefined {
     if (this.#take('*')) return [0, Infinity]
     if (this.#take('+')) return [1, Infinity]
     if (this.#take('?')) return [0, 1]
@@ -102,11 +102,11 @@ class Parser {
     const counted = /^\{(\d*)(,?)(\d*)\}/.exec(this.#characters.slice(this.#at, this.#at + 16).join(''))
     if (!counted || (counted[1] === '' && counted[3] === '')) return undefined
     this.#at += counted[0].length
-    const least = Number(counted[1])
-    const most = counted[2] === '' ? least : counted[3] === '' ? Infinity : Number(counted[3])
-    if (least > most) throw new RegexError(`${counted[0]} ends before it begins`)
-    if (least > mostRepeats || (most > mostRepeats && most !== Infinity)) throw new RegexError(`${counted[0]} repeats too often`)
-    return [least, most]
+    const min = Number(counted[1])
+    const max = counted[2] === '' ? min : counted[3] === '' ? Infinity : Number(counted[3])
+    if (min > max) throw new RegexError(`${counted[0]} ends before it begins`)
+    if (min > maxRepeats || (max > maxRepeats && max !== Infinity)) throw new RegexError(`${counted[0]} repeats too often`)
+    return [min, max]
   }
 
   #atom(next: string): RegexNode {
@@ -136,7 +136,7 @@ class Parser {
   #group(): RegexNode {
     if (this.#take('?')) this.#groupKind()
     this.#depth += 1
-    if (this.#depth > deepestGroup) throw new RegexError(`groups are nested more than ${deepestGroup} deep`)
+    if (this.#depth > maxGroupDepth) throw new RegexError(`groups are nested more than ${maxGroupDepth} deep`)
     const inner = this.#choice()
     this.#depth -= 1
     if (!this.#take(')')) throw new RegexError("a '(' without its ')'")

@@ -1,11 +1,11 @@
 import { type Assertion, type CharacterSet, isWordCharacter, parseRegex, RegexError, type RegexNode } from './regex-syntax.ts'
 
 /** Text longer than this is not matched at all: policies then decide against the caller. In UTF-16 units. */
-export const longestMatched = 1_024
+export const maxMatchedLength = 1_024
 
 /** Steps of one automaton; counted repeats are written out. */
-const mostSteps = 1_000
-const mostParts = 20_000
+const maxSteps = 1_000
+const maxParts = 20_000
 
 type Step =
   | { readonly kind: 'characters'; readonly set: CharacterSet }
@@ -14,7 +14,7 @@ type Step =
   | { readonly kind: 'found' }
 
 /** A way through the pattern that began at `start`. */
-interface Thread {
+interface MatchThread {
   readonly state: number
   readonly start: number
 }
@@ -22,7 +22,7 @@ interface Thread {
 interface Round {
   readonly codes: readonly number[]
   readonly at: number
-  readonly next: Thread[]
+  readonly next: MatchThread[]
   readonly note: (start: number, end: number) => void
 }
 
@@ -49,7 +49,7 @@ export class LinearRegex {
     const { root, ignoreCase } = parseRegex(source)
     this.source = source
     this.#ignoreCase = ignoreCase
-    const builder = new Builder()
+    const builder = new RegexCompiler()
     builder.build(root)
     this.#steps = [...builder.steps, { kind: 'found' }]
     this.#marks = new Uint32Array(this.#steps.length)
@@ -57,7 +57,7 @@ export class LinearRegex {
 
   /** Whether some beginning of `text` matches; undefined where the text is too long to be asked about. */
   matches(text: string): boolean | undefined {
-    if (text.length > longestMatched) return undefined
+    if (text.length > maxMatchedLength) return undefined
     const codes = Array.from(text, (character) => character.codePointAt(0)!)
     let states: number[] = []
     this.#newRound()
@@ -85,10 +85,10 @@ export class LinearRegex {
     const note = (start: number, end: number): void => {
       if (end > start && start <= found.start) Object.assign(found, { start, end })
     }
-    let threads: Thread[] = []
+    let threads: MatchThread[] = []
     for (let at = from; at <= codes.length; at++) {
       // Earlier beginnings come first, and a state is entered once a round: the earliest keeps it.
-      const round = { codes, at, next: [] as Thread[], note }
+      const round = { codes, at, next: [] as MatchThread[], note }
       this.#newRound()
       if (at > from) for (const thread of threads) this.#advance(thread, round)
       if (found.end === 0) this.#spread(0, at, round)
@@ -99,7 +99,7 @@ export class LinearRegex {
   }
 
   /** `at` is behind the character that the thread takes. */
-  #advance({ state, start }: Thread, round: Round): void {
+  #advance({ state, start }: MatchThread, round: Round): void {
     const step = this.#steps[state]!
     if (step.kind === 'characters' && this.#takes(step.set, round.codes[round.at - 1]!)) this.#spread(state + 1, start, round)
   }
@@ -144,14 +144,14 @@ export class LinearRegex {
 }
 
 /** Writes out a pattern as steps; each part leads to the step that follows it. */
-class Builder {
+class RegexCompiler {
   readonly steps: Step[] = []
   #parts = 0
 
   build(node: RegexNode): void {
     // Counted apart: a part that matches nothing adds no step, however often it is repeated.
     this.#parts += 1
-    if (this.steps.length > mostSteps || this.#parts > mostParts) throw new RegexError('too large: its counted repeats multiply')
+    if (this.steps.length > maxSteps || this.#parts > maxParts) throw new RegexError('too large: its counted repeats multiply')
     switch (node.kind) {
       case 'characters':
       case 'assertion':
@@ -186,16 +186,16 @@ class Builder {
     for (const end of ends) end.to = [this.steps.length]
   }
 
-  #repeat({ part, least, most }: Extract<RegexNode, { kind: 'repeat' }>): void {
-    for (let count = 0; count < least; count++) this.build(part)
+  #repeat({ part, min, max }: Extract<RegexNode, { kind: 'repeat' }>): void {
+    for (let count = 0; count < min; count++) this.build(part)
     const again = this.steps.length
     const forks: { fork: Fork; inner: number }[] = []
-    const optional = most === Infinity ? 1 : most - least
+    const optional = max === Infinity ? 1 : max - min
     for (let count = 0; count < optional; count++) {
       forks.push({ fork: this.#fork(), inner: this.steps.length })
       this.build(part)
     }
-    if (most === Infinity) this.#fork().to = [again]
+    if (max === Infinity) this.#fork().to = [again]
     for (const { fork, inner } of forks) fork.to = [inner, this.steps.length]
   }
 }
