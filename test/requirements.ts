@@ -5,6 +5,7 @@ import { bounds } from './requirements/bounds.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
+import { jobs } from './requirements/jobs.ts'
 import { keys } from './requirements/keys.ts'
 import { hostile } from './requirements/hostile.ts'
 import { malformed } from './requirements/malformed.ts'
@@ -46,4 +47,5 @@ export const requirements: Requirements = {
   ...processes,
   ...releasedConfigs,
   ...architecture,
+  ...jobs,
 }

@@ -93,6 +93,7 @@ export const ownTables = Object.keys({
   quota_counters: true,
   quota_holders: true,
   ledger: true,
+  jobs: true,
 } satisfies Record<keyof Tables, true>)
 
 function toolsOf(transaction: MigrationTools['transaction'], engine: 'sqlite' | 'postgres'): MigrationTools {

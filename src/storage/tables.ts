@@ -9,6 +9,7 @@ export interface Tables {
   quota_counters: QuotaCounterRow
   quota_holders: QuotaHolderRow
   ledger: LedgerRow
+  jobs: JobRow
 }
 
 /** The columns of every table whose rows belong to somebody (`access/owned-rows.ts`). */
@@ -110,4 +111,31 @@ export interface LedgerRow {
   estimated: number
   /** Billionths of a US dollar; null: no price is known. */
   cost_nano_dollars: number | null
+}
+
+/** Work to be done once, by whichever process takes it (`jobs/`). */
+export interface JobRow {
+  id: string
+  created_at: number
+  kind: string
+  /** Of all queued or running jobs of a kind, at most one has this key; null: any number. */
+  key: string | null
+  /** JSON. */
+  payload: string
+  state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+  /** Not started before. */
+  run_at: number
+  /** Attempts so far. With `lease_owner` the fencing token: every write of an attempt names both. */
+  attempts: number
+  /** Goes up by one where an attempt was given back unfinished, which does not count. */
+  max_attempts: number
+  lease_owner: string | null
+  /** Another process may take the job over from then on. */
+  lease_until: number | null
+  /** 1: the running attempt is to stop. */
+  cancel_requested: number
+  last_error: string | null
+  /** What the attempts have recorded of their progress, JSON. */
+  progress: string | null
+  finished_at: number | null
 }

@@ -63,6 +63,23 @@ const rows: { readonly [T in keyof Tables]: Tables[T] } = {
     estimated: 0,
     cost_nano_dollars: null,
   },
+  jobs: {
+    id: 'job_1',
+    created_at: 1,
+    kind: 'file.parse',
+    key: null,
+    payload: '{}',
+    state: 'running',
+    run_at: 2,
+    attempts: 1,
+    max_attempts: 5,
+    lease_owner: 'process',
+    lease_until: 3,
+    cancel_requested: 0,
+    last_error: null,
+    progress: '[1]',
+    finished_at: null,
+  },
 }
 
 const tables = Object.keys(rows) as (keyof Tables)[]
