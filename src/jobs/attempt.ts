@@ -1,7 +1,7 @@
 import { type Call, systemCall } from '../call.ts'
 import { shortened } from '../errors.ts'
 import type { Database, Transaction } from '../storage/database.ts'
-import { isOutOfReach } from '../storage/errors.ts'
+import { isDatabaseUnavailable } from '../storage/errors.ts'
 import type { JobRow } from '../storage/tables.ts'
 import { retryDelay } from './backoff.ts'
 import {
@@ -176,7 +176,7 @@ export class JobAttempt implements JobContext {
         if (!(await write())) this.#lost()
         return
       } catch (error) {
-        if (!isOutOfReach(error) || performance.now() >= this.#leaseUntil) {
+        if (!isDatabaseUnavailable(error) || performance.now() >= this.#leaseUntil) {
           this.#deps.onFailure?.(this, error, 'its outcome could not be recorded, so it will be attempted again')
           return
         }

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Database, Transaction, Watching } from '../storage/database.ts'
+import type { Database, Transaction, RevisionSubscription } from '../storage/database.ts'
 import type { JobRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
 import { JobAttempt } from './attempt.ts'
@@ -57,7 +57,7 @@ export interface JobQueue extends AsyncDisposable {
 }
 
 export function createJobQueue(options: JobQueueOptions): JobQueue {
-  return new Queue(options)
+  return new DatabaseJobQueue(options)
 }
 
 const defaultConcurrency = 4
@@ -66,7 +66,7 @@ const defaultLease = 30_000
 /** Milliseconds. */
 const pause = {
   /** Between two looks at most, while jobs wait: the clocks of two machines need not agree on how long that is. */
-  longest: 60_000,
+  max: 60_000,
   /** After a look that found a job which another process was just taking. */
   contended: 100,
   /** After one that failed. */
@@ -77,7 +77,7 @@ const pause = {
 
 const deleteOldAgain = 3_600_000
 
-class Queue implements JobQueue {
+class DatabaseJobQueue implements JobQueue {
   readonly #options: JobQueueOptions
   readonly #definitions: ReadonlyMap<string, AnyJobDefinition>
   readonly #kinds: readonly string[]
@@ -87,7 +87,7 @@ class Queue implements JobQueue {
   readonly #owner = crypto.randomUUID()
   readonly #running = new Map<JobAttempt, Promise<void>>()
   #state: 'idle' | 'started' | 'draining' = 'idle'
-  #watching: Watching[] = []
+  #watching: RevisionSubscription[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #heartbeat: ReturnType<typeof setInterval> | undefined
   #looking: Promise<void> | undefined
@@ -140,10 +140,10 @@ class Queue implements JobQueue {
     if (this.#state !== 'idle' || this.#kinds.length === 0) return
     this.#state = 'started'
     const { database } = this.#options
-    // `changed` is called once at first too: that is the first look.
+    // `onChange` is called once at first too: that is the first look.
     this.#watching = [
-      database.watch(jobScopes.queued, { changed: () => this.#look(), failed: ignored }),
-      database.watch(jobScopes.cancelled, { changed: () => void this.#renew(), failed: ignored }),
+      database.watch(jobScopes.queued, { onChange: () => this.#look(), onError: ignored }),
+      database.watch(jobScopes.cancelled, { onChange: () => void this.#renew(), onError: ignored }),
     ]
   }
 
@@ -174,7 +174,7 @@ class Queue implements JobQueue {
         next = pause.failed
       }
       if (next === undefined || this.#state !== 'started') continue
-      this.#timer = setTimeout(() => this.#look(), Math.min(next, pause.longest))
+      this.#timer = setTimeout(() => this.#look(), Math.min(next, pause.max))
       this.#timer.unref()
     }
   }
@@ -316,5 +316,5 @@ function shown(row: JobRow | undefined): Job | undefined {
   )
 }
 
-/** That the database is out of reach is reported where it is opened; `changed` follows once it is back. */
+/** That the database is out of reach is reported where it is opened; `onChange` follows once it is back. */
 function ignored(): void {}

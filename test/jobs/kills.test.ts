@@ -15,7 +15,7 @@ for (const engine of engines) {
       await jobsSurvive(engine, { runs: 1, jobs: 15, workers: 2, blows: 4 })
     }, 60_000)
 
-    test('[JOB-2] a process that was stopped past its lease is refused, and told', async () => {
+    test('[JOB-2] a process that was stopped past its lease is refused and aborted', async () => {
       await using place = await engine.fresh()
       await using database = await openDatabase(place.backend)
       await using first = startWorker(place.backend, 1500)

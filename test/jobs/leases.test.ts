@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { type JobContext, JobLeaseLostError } from '../../src/jobs/definition.ts'
 import type { Database, Transaction } from '../../src/storage/database.ts'
-import { outOfReach } from '../../src/storage/errors.ts'
+import { databaseUnavailable } from '../../src/storage/errors.ts'
 import { bumpRevision } from '../../src/storage/revisions.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
@@ -132,8 +132,8 @@ for (const engine of engines) {
       const failing: Database = {
         ...database,
         read: database.read,
-        statement: (statement) => (isDown ? Promise.reject(outOfReach(new Error('down'))) : database.statement(statement)),
-        write: (work) => (isDown ? Promise.reject(outOfReach(new Error('down'))) : database.write(work)),
+        statement: (statement) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.statement(statement)),
+        write: (work) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.write(work)),
       }
       const release = Promise.withResolvers<void>()
       const runs: number[] = []
@@ -157,7 +157,7 @@ for (const engine of engines) {
       const failing: Database = {
         ...database,
         read: database.read,
-        statement: (statement) => (isDown ? Promise.reject(outOfReach(new Error('down'))) : database.statement(statement)),
+        statement: (statement) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.statement(statement)),
       }
       let reason: unknown
       const one = job(async ({ signal, attempt }) => {

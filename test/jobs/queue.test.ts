@@ -186,11 +186,11 @@ for (const engine of engines) {
     test('[JOB-11] no more run at once than the queue and the kind permit', async () => {
       await using database = await engine.open()
       const running = new Map<string, number>()
-      const most = new Map<string, number>()
+      const peak = new Map<string, number>()
       const enter = (kind: string, by: number) => {
         const now = (running.get(kind) ?? 0) + by
         running.set(kind, now)
-        most.set(kind, Math.max(most.get(kind) ?? 0, now))
+        peak.set(kind, Math.max(peak.get(kind) ?? 0, now))
       }
       const limited = (kind: string, concurrency?: number) =>
         job(
@@ -206,8 +206,8 @@ for (const engine of engines) {
       const ids: string[] = []
       for (let n = 0; n < 12; n++) for (const kind of kinds) ids.push((await queue.enqueue(kind, { n })).id)
       for (const id of ids) await ended(database, id)
-      expect(most.get('test.one')).toBe(1)
-      expect(most.get('all')).toBeLessThanOrEqual(3)
+      expect(peak.get('test.one')).toBe(1)
+      expect(peak.get('all')).toBeLessThanOrEqual(3)
     })
 
     test('[JOB-12] jobs of a kind that this process does not know are left to those that do', async () => {
