@@ -1,6 +1,6 @@
 /** The public door: Corral as a library. Everything else may change from one release to the next. */
 export { createApp, fetchFrom, type App } from './app.ts'
-export type { Attempt, Authentication } from './auth/authenticator.ts'
+export type { AuthenticationRequest as Attempt, Authentication } from './auth/authenticator.ts'
 export type { Call, KeyGrant, Limit, Principal, ProviderData } from './call.ts'
 export type { Config, ProviderEntry, RegisteredModel, ServerConfig } from './config/config.ts'
 export { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'

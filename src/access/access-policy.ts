@@ -1,14 +1,14 @@
 import { systemPrincipal } from '../call.ts'
 import { allHold, formatCondition, holds, parseCondition } from './conditions.ts'
-import type { AccessPolicy, AccessRule, Decision, Question, Resource, RuleMode } from './policy.ts'
+import type { AccessPolicy, CompiledAccessRule, Decision, AccessRequest, Resource, RuleMode } from './policy.ts'
 import { actions as allActions } from './policy.ts'
 import type { AccessRule as ConfiguredRule } from './schema.ts'
 import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
 
-const authenticationIsOff: Decision = { allowed: true, explicit: false, reason: 'nobody has to authenticate' }
-const serverItself: Decision = { allowed: true, explicit: false, reason: 'the server itself asks' }
-const noRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
-const notByDefault: Decision = {
+const allowedUnauthenticated: Decision = { allowed: true, explicit: false, reason: 'nobody has to authenticate' }
+const allowedToSystem: Decision = { allowed: true, explicit: false, reason: 'the server itself asks' }
+const noMatchingRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
+const deniedByDefault: Decision = {
   allowed: false,
   explicit: false,
   reason: "the default policy: neither the caller's own, nor shared with one of its roles, teams, projects or namespaces",
@@ -26,8 +26,8 @@ export function compileAccessPolicy(rules: readonly ConfiguredRule[]): AccessPol
  * The same policy among tenants: what belongs to another tenant is refused before any rule is evaluated. `attribute` names the tenant, of callers and
  * owners. Resources without an owner (of the configuration, of the providers) are shared by all tenants, as far as `policy` permits it.
  */
-export function amongTenants(policy: AccessPolicy, attribute: string): AccessPolicy {
-  const rule: AccessRule = {
+export function withTenantIsolation(policy: AccessPolicy, attribute: string): AccessPolicy {
+  const rule: CompiledAccessRule = {
     index: undefined,
     allows: false,
     actions: allActions,
@@ -43,19 +43,19 @@ export function amongTenants(policy: AccessPolicy, attribute: string): AccessPol
   return { ...policyOf([rule, ...(policy.rules ?? [])], policy.isDefault), tenantAttribute: attribute }
 }
 
-function policyOf(rules: readonly AccessRule[], isDefault: boolean): AccessPolicy {
-  const otherwise = isDefault ? notByDefault : noRule
+function policyOf(rules: readonly CompiledAccessRule[], isDefault: boolean): AccessPolicy {
+  const defaultDecision = isDefault ? deniedByDefault : noMatchingRule
   return {
     isDefault,
     rules,
-    decide(question) {
-      const { principal } = question
-      if (principal === undefined) return authenticationIsOff
+    decide(request) {
+      const { principal } = request
+      if (principal === undefined) return allowedUnauthenticated
       // By identity: whoever is only called so is somebody else.
-      if (principal === systemPrincipal) return serverItself
-      const name = nameOf(question.resource)
-      for (const rule of rules) if (applies(rule, question, name)) return rule.decision
-      return otherwise
+      if (principal === systemPrincipal) return allowedToSystem
+      const name = nameOf(request.resource)
+      for (const rule of rules) if (applies(rule, request, name)) return rule.decision
+      return defaultDecision
     },
   }
 }
@@ -65,7 +65,7 @@ function nameOf({ type, id }: Resource): string {
   return `${type}::${id}`
 }
 
-function compileRule(rule: ConfiguredRule, index: number): AccessRule {
+function compileRule(rule: ConfiguredRule, index: number): CompiledAccessRule {
   const scope = rule.permit ?? rule.forbid
   if (!scope) throw new Error('one of permit and forbid is required')
   const allows = Boolean(rule.permit)
@@ -80,7 +80,7 @@ function compileRule(rule: ConfiguredRule, index: number): AccessRule {
   }
 }
 
-export function readConditions(rule: Pick<ConfiguredRule, 'when' | 'unless'>): Pick<AccessRule, 'conditions' | 'mode'> {
+export function readConditions(rule: Pick<ConfiguredRule, 'when' | 'unless'>): Pick<CompiledAccessRule, 'conditions' | 'mode'> {
   const texts = rule.when ?? rule.unless
   const mode: RuleMode = rule.when ? 'when' : rule.unless ? 'unless' : 'always'
   return { conditions: texts ? [texts].flat().map(parseCondition) : [], mode }
@@ -99,7 +99,7 @@ function resourcePattern(text: string | undefined): TextPattern {
 }
 
 /** `principal` is there. What cannot be told decides against the caller: a rule that permits does not apply, one that forbids does. */
-function applies(rule: AccessRule, { principal, action, resource }: Question, name: string): boolean {
+function applies(rule: CompiledAccessRule, { principal, action, resource }: AccessRequest, name: string): boolean {
   if (!principal || !rule.actions.includes(action)) return false
   if (rule.principal !== undefined && rule.principal !== principal.id) return false
   const matches = matchesText(rule.resource, name) ?? !rule.allows
@@ -110,10 +110,10 @@ function applies(rule: AccessRule, { principal, action, resource }: Question, na
 }
 
 /** Why `rule` does not apply, for people; undefined: it does. */
-export function whyNotApplied(rule: AccessRule, question: Question): string | undefined {
-  const { principal, action, resource } = question
+export function explainMismatch(rule: CompiledAccessRule, request: AccessRequest): string | undefined {
+  const { principal, action, resource } = request
   const name = nameOf(resource)
-  if (!principal || applies(rule, question, name)) return undefined
+  if (!principal || applies(rule, request, name)) return undefined
   if (!rule.actions.includes(action)) return `it is about ${rule.actions.join(', ')}`
   if (rule.principal !== undefined && rule.principal !== principal.id) return `it is about the user '${rule.principal}'`
   if (matchesText(rule.resource, name) !== true) return 'it is about other resources'

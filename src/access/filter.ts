@@ -2,10 +2,10 @@ import { type RawBuilder, sql, type SqlBool } from 'kysely'
 import { type Principal, systemPrincipal } from '../call.ts'
 import { type Condition, holds, valuesOf } from './conditions.ts'
 import { isStorable } from './owner.ts'
-import type { AccessPolicy, AccessRule, Action } from './policy.ts'
+import type { AccessPolicy, CompiledAccessRule, Action } from './policy.ts'
 
 /** Which rows of one table: those on which `principal` may take `action`. */
-export interface FilterQuestion {
+export interface FilterRequest {
   /** Absent: authentication is off. */
   readonly principal: Principal | undefined
   readonly action: Action
@@ -29,28 +29,28 @@ export interface AccessFilter {
 }
 
 /** What can be said of a row: always, never, or what SQL finds out. Never SQL's NULL, so that `not` means the opposite. */
-type Claim = boolean | RawBuilder<SqlBool>
+type Predicate = boolean | RawBuilder<SqlBool>
 
 /**
  * The policy as a condition of SQL, for one caller: what is known of caller, action and type is worked out here, what depends on the row is left to
  * SQL. Both engines can say everything alike but regular expressions; those become what is sure to hold: `exact` is false then.
  */
-export function accessFilter(policy: AccessPolicy, question: FilterQuestion, table: FilterTable): AccessFilter {
-  const { principal } = question
+export function accessFilter(policy: AccessPolicy, request: FilterRequest, table: FilterTable): AccessFilter {
+  const { principal } = request
   if (principal === undefined || principal === systemPrincipal) return { where: asSql(true), exact: true }
   if (!policy.rules) return { where: asSql(true), exact: false }
-  const rows = new Rows(principal, question, table)
-  let allowed: Claim = false
+  const rows = new PolicyTranslator(principal, request, table)
+  let allowed: Predicate = false
   let exact = true
   // From the last rule to the first: each says what it can and leaves the rest to those behind it.
   for (const rule of policy.rules.toReversed()) {
-    const applies = rows.claimOf(rule)
+    const applies = rows.predicateOf(rule)
     if (applies === false) continue
     if (rule.resource.kind === 'regex') {
       // Whether the rule applies is not known; the most that may be allowed is what it permits, or what it would not forbid.
-      const most: Claim = rule.allows ? or(applies, allowed) : allowed
+      const upperBound: Predicate = rule.allows ? or(applies, allowed) : allowed
       if (allowed !== rule.allows) exact = false
-      allowed = most
+      allowed = upperBound
       continue
     }
     if (applies === true) exact = true
@@ -60,18 +60,18 @@ export function accessFilter(policy: AccessPolicy, question: FilterQuestion, tab
 }
 
 /** The rows of one table, as one caller's rules see them. */
-class Rows {
+class PolicyTranslator {
   readonly #principal: Principal
-  readonly #question: FilterQuestion
+  readonly #request: FilterRequest
   readonly #engine: FilterTable['engine']
   readonly #ownerId: RawBuilder<unknown>
   readonly #ownerAttributes: RawBuilder<unknown>
   readonly #id: RawBuilder<unknown>
 
-  constructor(principal: Principal, question: FilterQuestion, { engine, table, idColumn = 'id' }: FilterTable) {
+  constructor(principal: Principal, request: FilterRequest, { engine, table, idColumn = 'id' }: FilterTable) {
     const column = (name: string) => sql.ref(table === undefined ? name : `${table}.${name}`)
     this.#principal = principal
-    this.#question = question
+    this.#request = request
     this.#engine = engine
     this.#ownerId = column('owner_id')
     this.#ownerAttributes = column('owner_attributes')
@@ -79,8 +79,8 @@ class Rows {
   }
 
   /** When `rule` applies to a row, its regular expression left out. */
-  claimOf(rule: AccessRule): Claim {
-    if (!rule.actions.includes(this.#question.action)) return false
+  predicateOf(rule: CompiledAccessRule): Predicate {
+    if (!rule.actions.includes(this.#request.action)) return false
     if (rule.principal !== undefined && rule.principal !== this.#principal.id) return false
     const inScope = this.#resource(rule.resource)
     if (rule.mode === 'always') return inScope
@@ -88,9 +88,9 @@ class Rows {
     return and(inScope, rule.mode === 'when' ? all : not(all))
   }
 
-  #resource(pattern: AccessRule['resource']): Claim {
+  #resource(pattern: CompiledAccessRule['resource']): Predicate {
     if (pattern.kind === 'any' || pattern.kind === 'regex') return true
-    const before = `${this.#question.type}::`
+    const before = `${this.#request.type}::`
     if (!pattern.text.startsWith(before)) return pattern.kind === 'prefix' && before.startsWith(pattern.text)
     const rest = pattern.text.slice(before.length)
     if (!isStorable(rest)) return false
@@ -99,7 +99,7 @@ class Rows {
     return rest === '' || sql<SqlBool>`substr(${this.#id}, 1, ${Array.from(rest).length}) = ${rest}`
   }
 
-  #condition(condition: Condition): Claim {
+  #condition(condition: Condition): Predicate {
     switch (condition.kind) {
       case 'value':
         return holds(condition, this.#principal, undefined)
@@ -112,13 +112,13 @@ class Rows {
     }
   }
 
-  #isOwner(): Claim {
+  #isOwner(): Predicate {
     if (!isStorable(this.#principal.id)) return false
     return sql<SqlBool>`(${this.#ownerId} is not null and ${this.#ownerId} = ${this.#principal.id})`
   }
 
   /** Whether a value of the caller's attribute is one of the owner's: as members of JSON lists, not as text. */
-  #shares(attribute: string): Claim {
+  #shares(attribute: string): Predicate {
     const values = valuesOf(this.#principal.attributes, attribute).filter(isStorable)
     if (values.length === 0 || !isStorable(attribute)) return false
     const list = sql.join(values)
@@ -130,23 +130,23 @@ class Rows {
   }
 }
 
-function and(one: Claim, other: Claim): Claim {
+function and(one: Predicate, other: Predicate): Predicate {
   if (one === false || other === false) return false
   if (one === true) return other
   return other === true ? one : sql<SqlBool>`(${one} and ${other})`
 }
 
-function or(one: Claim, other: Claim): Claim {
+function or(one: Predicate, other: Predicate): Predicate {
   if (one === true || other === true) return true
   if (one === false) return other
   return other === false ? one : sql<SqlBool>`(${one} or ${other})`
 }
 
-function not(claim: Claim): Claim {
-  return typeof claim === 'boolean' ? !claim : sql<SqlBool>`(not ${claim})`
+function not(predicate: Predicate): Predicate {
+  return typeof predicate === 'boolean' ? !predicate : sql<SqlBool>`(not ${predicate})`
 }
 
-function asSql(claim: Claim): RawBuilder<SqlBool> {
-  if (typeof claim !== 'boolean') return claim
-  return claim ? sql<SqlBool>`true` : sql<SqlBool>`false`
+function asSql(predicate: Predicate): RawBuilder<SqlBool> {
+  if (typeof predicate !== 'boolean') return predicate
+  return predicate ? sql<SqlBool>`true` : sql<SqlBool>`false`
 }

@@ -9,13 +9,13 @@ import type { Events } from '../telemetry/events.ts'
 import { accessFilter } from './filter.ts'
 import { isStorable, ownerColumns, ownerOf } from './owner.ts'
 import type { AccessPolicy, Action, Decision, Owner, Resource } from './policy.ts'
-import { accessDenied, denialOf, hidden } from './refusal.ts'
+import { accessDenied, denialOf, notVisible } from './refusal.ts'
 
 /** The tables whose rows have owners. */
 export type OwnedTable = { [T in keyof Tables]: Tables[T] extends OwnedColumns ? T : never }[keyof Tables]
 
 /** Who asks: what every function of a store wants first, so that none can be called without. */
-export type Asker = Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
+export type AccessSubject = Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
 
 /** What is given for a new row: all but whose it is. */
 export type NewRow<T extends OwnedTable> = Omit<Tables[T], 'owner_id' | 'owner_attributes'>
@@ -40,19 +40,19 @@ export interface OwnedRowsOptions<T extends OwnedTable> {
 }
 
 /** How a change is told, and of what. */
-export interface ChangeNote {
+export interface ChangeRecord {
   /** E.g. `api_key.revoked`. Default: `<type>.created`, `.updated`, `.deleted`. */
   readonly event?: string | undefined
   /** What is new, for the audit log, without secrets. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined
 }
 
-export interface UpdateOptions extends ChangeNote {
+export interface UpdateOptions extends ChangeRecord {
   /** What it takes, where a change is more than a change: revoking a key takes the right to `delete` it. Default `update`. */
   readonly action?: Extract<Action, 'update' | 'delete'> | undefined
 }
 
-export interface InsertOptions extends ChangeNote {
+export interface InsertOptions extends ChangeRecord {
   /** For work of the server itself, which must say whose the row is (null: nobody's, and so everybody's); nobody else can. */
   readonly owner?: Owner | null | undefined
 }
@@ -61,7 +61,7 @@ export interface ListOptions<R> {
   /** Which rows are meant, besides those that the caller may see. */
   readonly where?: Expression<SqlBool> | undefined
   /** The same for what SQL cannot say. */
-  readonly keep?: ((row: R) => boolean) | undefined
+  readonly filter?: ((row: R) => boolean) | undefined
 }
 
 /**
@@ -71,17 +71,22 @@ export interface ListOptions<R> {
  */
 export interface OwnedRows<T extends OwnedTable> {
   /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row belongs to the caller; without authentication it has no owner. */
-  insert(call: Asker, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
+  insert(call: AccessSubject, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
   /** Throws ApiError 404. */
-  get(call: Asker, id: string): Promise<Tables[T]>
+  get(call: AccessSubject, id: string): Promise<Tables[T]>
   /** One page of what the caller may read, full as long as there is enough. Throws ApiError 400 for a bad cursor. */
-  list(call: Asker, request: PageRequest, options?: ListOptions<Tables[T]>): Promise<Page<Tables[T]>>
+  list(call: AccessSubject, request: PageRequest, options?: ListOptions<Tables[T]>): Promise<Page<Tables[T]>>
   /** Gives the row as it is then. `change` may go by the row as it was, and may refuse by throwing. Throws ApiError 404, 403. */
-  update(call: Asker, id: string, change: Changes<T> | ((row: Tables[T]) => Changes<T>), options?: UpdateOptions): Promise<Tables[T]>
+  update(
+    call: AccessSubject,
+    id: string,
+    change: Changes<T> | ((row: Tables[T]) => Changes<T>),
+    options?: UpdateOptions,
+  ): Promise<Tables[T]>
   /** Gives the row as it was. Throws ApiError 404, 403. */
-  delete(call: Asker, id: string, note?: ChangeNote): Promise<Tables[T]>
+  delete(call: AccessSubject, id: string, record?: ChangeRecord): Promise<Tables[T]>
   /** Whether the caller may do this to a row: for checks that go before a change. */
-  decide(call: Pick<Asker, 'principal'>, action: Action, row: Tables[T]): Decision
+  decide(call: Pick<AccessSubject, 'principal'>, action: Action, row: Tables[T]): Decision
 }
 
 /** Any owned table, as far as the queries here go. */
@@ -90,10 +95,10 @@ interface AnyOwned {
 }
 
 export function ownedRows<T extends OwnedTable>(options: OwnedRowsOptions<T>): OwnedRows<T> {
-  return new Rows(options)
+  return new PolicyCheckedRows(options)
 }
 
-class Rows<T extends OwnedTable> implements OwnedRows<T> {
+class PolicyCheckedRows<T extends OwnedTable> implements OwnedRows<T> {
   readonly #options: OwnedRowsOptions<T>
   readonly #table: 'owned'
 
@@ -103,15 +108,15 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     this.#table = options.table as string as 'owned'
   }
 
-  async insert(call: Asker, row: NewRow<T>, { owner, event, detail }: InsertOptions = {}): Promise<Tables[T]> {
-    const made = { ...row, ...ownerColumns(ownerFor(call, owner)) } as unknown as Tables[T]
+  async insert(call: AccessSubject, row: NewRow<T>, { owner, event, detail }: InsertOptions = {}): Promise<Tables[T]> {
+    const inserted = { ...row, ...ownerColumns(ownerFor(call, owner)) } as unknown as Tables[T]
     // What is not there yet has no owner: so Llama Stack asks too.
-    const resource = { type: this.#options.type, id: this.#idOf(made) }
+    const resource = { type: this.#options.type, id: this.#idOf(inserted) }
     const decision = this.#decide(call, 'create', resource)
     if (!decision.allowed) throw accessDenied({ principal: call.principal, action: 'create', resource }, decision)
     try {
       await this.#write(async (transaction) => {
-        await transaction.insertInto(this.#table).values(made).execute()
+        await transaction.insertInto(this.#table).values(inserted).execute()
       })
     } catch (error) {
       if (!isUniqueViolation(error)) throw error
@@ -122,12 +127,12 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
         cause: error,
       })
     }
-    await this.#tell(call, made, { event: event ?? `${this.#options.type}.created`, detail })
-    return made
+    await this.#emit(call, inserted, { event: event ?? `${this.#options.type}.created`, detail })
+    return inserted
   }
 
-  async get(call: Asker, id: string): Promise<Tables[T]> {
-    if (!isStorable(id)) throw hidden(this.#options.kind, id)
+  async get(call: AccessSubject, id: string): Promise<Tables[T]> {
+    if (!isStorable(id)) throw notVisible(this.#options.kind, id)
     const { database } = this.#options
     const found = await (database.read as unknown as KyselyTransaction<AnyOwned>)
       .selectFrom(this.#table)
@@ -137,7 +142,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     return this.#visible(call, id, found as Tables[T] | undefined)
   }
 
-  async list(call: Asker, request: PageRequest, { where, keep }: ListOptions<Tables[T]> = {}): Promise<Page<Tables[T]>> {
+  async list(call: AccessSubject, request: PageRequest, { where, filter: keep }: ListOptions<Tables[T]> = {}): Promise<Page<Tables[T]>> {
     const { database, policy, type, idColumn } = this.#options
     const filter = accessFilter(
       policy,
@@ -153,7 +158,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
   }
 
   async update(
-    call: Asker,
+    call: AccessSubject,
     id: string,
     change: Changes<T> | ((row: Tables[T]) => Changes<T>),
     { action = 'update', event, detail }: UpdateOptions = {},
@@ -169,25 +174,25 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
         .execute()
       return then
     })
-    await this.#tell(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
+    await this.#emit(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
     return changed
   }
 
-  async delete(call: Asker, id: string, note: ChangeNote = {}): Promise<Tables[T]> {
-    const gone = await this.#write(async (transaction) => {
+  async delete(call: AccessSubject, id: string, note: ChangeRecord = {}): Promise<Tables[T]> {
+    const deleted = await this.#write(async (transaction) => {
       const row = await this.#changeable(transaction, { call, id, action: 'delete' })
       await transaction.deleteFrom(this.#table).where('id', '=', id).execute()
       return row
     })
-    await this.#tell(call, gone, { event: note.event ?? `${this.#options.type}.deleted`, detail: note.detail })
-    return gone
+    await this.#emit(call, deleted, { event: note.event ?? `${this.#options.type}.deleted`, detail: note.detail })
+    return deleted
   }
 
-  decide({ principal }: Pick<Asker, 'principal'>, action: Action, row: Tables[T]): Decision {
+  decide({ principal }: Pick<AccessSubject, 'principal'>, action: Action, row: Tables[T]): Decision {
     return this.#decide({ principal }, action, this.#resourceOf(row))
   }
 
-  #decide({ principal }: Pick<Asker, 'principal'>, action: Action, resource: Resource): Decision {
+  #decide({ principal }: Pick<AccessSubject, 'principal'>, action: Action, resource: Resource): Decision {
     const { policy, explicit = [] } = this.#options
     const decision = policy.decide({ principal, action, resource })
     if (!decision.allowed || decision.explicit || principal === systemPrincipal || !explicit.includes(action)) return decision
@@ -197,9 +202,9 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
   /** The row, held against other writers until the transaction ends. */
   async #changeable(
     transaction: KyselyTransaction<AnyOwned>,
-    { call, id, action }: { call: Asker; id: string; action: Action },
+    { call, id, action }: { call: AccessSubject; id: string; action: Action },
   ): Promise<Tables[T]> {
-    if (!isStorable(id)) throw hidden(this.#options.kind, id)
+    if (!isStorable(id)) throw notVisible(this.#options.kind, id)
     const query = transaction.selectFrom(this.#table).selectAll().where('id', '=', id)
     const found = await (this.#options.database.engine === 'postgres' ? query.forUpdate() : query).executeTakeFirst()
     const row = this.#visible(call, id, found as Tables[T] | undefined)
@@ -209,12 +214,12 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     return row
   }
 
-  #visible(call: Asker, id: string, row: Tables[T] | undefined): Tables[T] {
+  #visible(call: AccessSubject, id: string, row: Tables[T] | undefined): Tables[T] {
     const { kind } = this.#options
-    if (!row) throw hidden(kind, id)
+    if (!row) throw notVisible(kind, id)
     const resource = this.#resourceOf(row)
     const decision = this.#decide(call, 'read', resource)
-    if (!decision.allowed) throw hidden(kind, id, denialOf(decision, 'read', resource))
+    if (!decision.allowed) throw notVisible(kind, id, denialOf(decision, 'read', resource))
     return row
   }
 
@@ -227,7 +232,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
     })
   }
 
-  async #tell(call: Asker, row: Tables[T], { event, detail }: { event: string; detail: ChangeNote['detail'] }): Promise<void> {
+  async #emit(call: AccessSubject, row: Tables[T], { event, detail }: { event: string; detail: ChangeRecord['detail'] }): Promise<void> {
     const { events, type } = this.#options
     await events?.resourceChanged({ call, event, resource: `${type}::${this.#idOf(row)}`, ...(detail && { detail }) })
   }
@@ -242,7 +247,7 @@ class Rows<T extends OwnedTable> implements OwnedRows<T> {
 }
 
 /** Whose a new row is. */
-function ownerFor({ principal }: Asker, named: Owner | null | undefined): Owner | undefined {
+function ownerFor({ principal }: AccessSubject, named: Owner | null | undefined): Owner | undefined {
   if (principal === systemPrincipal) {
     if (named === undefined) throw new Error('work of the server itself must say whose the new row is')
     return named ?? undefined

@@ -6,8 +6,8 @@ import type { Owner } from './policy.ts'
 /** The columns that say whose a row is. */
 export type OwnerColumns = Pick<OwnedColumns, 'owner_id' | 'owner_attributes'>
 
-const longestId = 512
-const longestAttributes = 65_536
+const maxIdLength = 512
+const maxAttributesLength = 65_536
 
 /**
  * `owner` as columns; undefined: nobody's. Attributes that not both engines can hold (U+0000, half a surrogate pair) are left out: what is
@@ -19,7 +19,7 @@ export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undef
     .filter(([name]) => isStorable(name))
     .map(([name, values]) => [name, values.filter(isStorable)] as const)
   const text = JSON.stringify(Object.fromEntries(attributes))
-  if (owner.id === '' || owner.id.length > longestId || !isStorable(owner.id) || text.length > longestAttributes) {
+  if (owner.id === '' || owner.id.length > maxIdLength || !isStorable(owner.id) || text.length > maxAttributesLength) {
     throw new ApiError('permission_error', 'A user with a name or attributes like yours cannot own anything here.', { code: 'unfit_owner' })
   }
   return { owner_id: owner.id, owner_attributes: text }

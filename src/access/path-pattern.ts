@@ -13,10 +13,10 @@ export function pathPattern(text: string): TextPattern {
   if (!pattern || (pattern.kind !== 'exact' && pattern.kind !== 'prefix')) {
     throw new Error("a '*' can only stand at the end: take 'regex:…' for anything else")
   }
-  refuseWhatNoPathHolds(pattern.text)
+  rejectImpossibleCharacters(pattern.text)
   const plain = decoded(pattern.text).replaceAll(/\/{2,}/g, '/')
-  refuseDotSegments(plain, pattern.kind === 'prefix')
-  refuseCapitals(plain)
+  rejectDotSegments(plain, pattern.kind === 'prefix')
+  rejectUppercase(plain)
   return pattern.kind === 'exact' ? { kind: 'exact', text: withoutLastSlashes(plain) } : { kind: 'prefix', text: plain }
 }
 
@@ -45,7 +45,7 @@ function regexOf(text: string): TextPattern | undefined {
   return pattern
 }
 
-function refuseWhatNoPathHolds(text: string): void {
+function rejectImpossibleCharacters(text: string): void {
   const mark = /[?#]/.exec(text)?.[0]
   if (mark) throw new Error(`'${mark}' and what follows is no part of a path, so this could match nothing: leave it out`)
   if (text.includes('\\')) throw new Error("a path holds no '\\': write '/'")
@@ -66,7 +66,7 @@ function decoded(text: string): string {
 }
 
 /** Clients and servers resolve them before a path is looked at. */
-function refuseDotSegments(path: string, isPrefix: boolean): void {
+function rejectDotSegments(path: string, isPrefix: boolean): void {
   const segments = path.split('/')
   // What a prefix ends in may go on.
   const whole = isPrefix ? segments.slice(0, -1) : segments
@@ -75,7 +75,7 @@ function refuseDotSegments(path: string, isPrefix: boolean): void {
 }
 
 /** Paths are compared exactly, and no route has capitals in what is not somebody's id. */
-function refuseCapitals(path: string): void {
+function rejectUppercase(path: string): void {
   const current = path.replace(/^\/v1\/openai\/(?=v1\/)/i, '/')
   const [, version = '', api = '', rest = ''] = current.split('/')
   const fixed = [version, api, ...(/^v1$/i.test(version) && !/^chat$/i.test(api) ? [] : [rest])]

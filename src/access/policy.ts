@@ -19,7 +19,7 @@ export interface Resource {
   readonly owner?: Owner | undefined
 }
 
-export interface Question {
+export interface AccessRequest {
   /** Absent: authentication is off. */
   readonly principal: Principal | undefined
   readonly action: Action
@@ -40,7 +40,7 @@ export interface Decision {
 export type RuleMode = 'always' | 'when' | 'unless'
 
 /** What the rules of both policies have in common. */
-interface Rule {
+interface CompiledRule {
   /** Its place in the configured list, from 0; undefined: the default policy's. */
   readonly index: number | undefined
   readonly allows: boolean
@@ -50,7 +50,7 @@ interface Rule {
   readonly decision: Decision
 }
 
-export interface AccessRule extends Rule {
+export interface CompiledAccessRule extends CompiledRule {
   readonly actions: readonly Action[]
   /** Undefined: everybody. */
   readonly principal: string | undefined
@@ -58,7 +58,7 @@ export interface AccessRule extends Rule {
   readonly resource: TextPattern
 }
 
-export interface RouteRule extends Rule {
+export interface CompiledRouteRule extends CompiledRule {
   readonly paths: readonly TextPattern[]
   /** In capitals; undefined: all. */
   readonly methods: readonly string[] | undefined
@@ -68,15 +68,15 @@ export interface RouteRule extends Rule {
 export interface AccessPolicy {
   /** The attribute by which tenants are separated: in two of them, one id is two principals. Absent: they are not separated. */
   readonly tenantAttribute?: string | undefined
-  decide(question: Question): Decision
+  decide(request: AccessRequest): Decision
   /** True where the configuration has none and Llama Stack's default holds. */
   readonly isDefault: boolean
   /** What `decide` goes by, in order. Absent: it goes by something else, and lists are filtered by asking it for each row. */
-  readonly rules?: readonly AccessRule[]
+  readonly rules?: readonly CompiledAccessRule[]
 }
 
 /** One request as `route_policy` sees it. */
-export interface RouteQuestion {
+export interface RouteRequest {
   readonly principal: Principal | undefined
   /** HEAD counts as GET. */
   readonly method: string
@@ -86,7 +86,7 @@ export interface RouteQuestion {
 
 /** `route_policy`, compiled. Pure. */
 export interface RoutePolicy {
-  decide(question: RouteQuestion): Decision
+  decide(request: RouteRequest): Decision
   /** What `decide` goes by, in order. */
-  readonly rules?: readonly RouteRule[]
+  readonly rules?: readonly CompiledRouteRule[]
 }

@@ -1,12 +1,12 @@
 import { readConditions, ruleDecision } from './access-policy.ts'
 import { allHold, anyHolds, formatCondition, holds } from './conditions.ts'
 import { pathPattern, withoutLastSlashes } from './path-pattern.ts'
-import type { Decision, RoutePolicy, RouteQuestion, RouteRule } from './policy.ts'
+import type { Decision, RoutePolicy, RouteRequest, CompiledRouteRule } from './policy.ts'
 import type { RouteRule as ConfiguredRule } from './schema.ts'
 import { matchesText } from './text-pattern.ts'
 
-const everyRoute: Decision = { allowed: true, explicit: false, reason: 'there is no route policy' }
-const noRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
+const allowedWithoutPolicy: Decision = { allowed: true, explicit: false, reason: 'there is no route policy' }
+const noMatchingRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
 
 /**
  * `route_policy` as a function. The first rule that applies decides; where none does, the answer is no; without rules everything is open.
@@ -17,26 +17,26 @@ export function compileRoutePolicy(rules: readonly ConfiguredRule[]): RoutePolic
   const compiled = rules.map(compileRule)
   return {
     rules: compiled,
-    decide(question) {
-      if (compiled.length === 0) return everyRoute
-      const spelled = spell(question)
-      for (const rule of compiled) if (applies(rule, spelled)) return rule.decision
-      return noRule
+    decide(request) {
+      if (compiled.length === 0) return allowedWithoutPolicy
+      const normalized = normalize(request)
+      for (const rule of compiled) if (applies(rule, normalized)) return rule.decision
+      return noMatchingRule
     },
   }
 }
 
-interface SpelledQuestion {
-  readonly principal: RouteQuestion['principal']
+interface NormalizedRouteRequest {
+  readonly principal: RouteRequest['principal']
   readonly method: string
   readonly spellings: readonly string[]
 }
 
-function spell({ principal, method, path }: RouteQuestion): SpelledQuestion {
+function normalize({ principal, method, path }: RouteRequest): NormalizedRouteRequest {
   return { principal, method: methodOf(method), spellings: spellingsOf(path) }
 }
 
-function compileRule(rule: ConfiguredRule, index: number): RouteRule {
+function compileRule(rule: ConfiguredRule, index: number): CompiledRouteRule {
   const scope = rule.permit ?? rule.forbid
   if (!scope) throw new Error('one of permit and forbid is required')
   const allows = Boolean(rule.permit)
@@ -50,7 +50,7 @@ function compileRule(rule: ConfiguredRule, index: number): RouteRule {
   }
 }
 
-function applies(rule: RouteRule, { principal, method, spellings }: SpelledQuestion): boolean {
+function applies(rule: CompiledRouteRule, { principal, method, spellings }: NormalizedRouteRequest): boolean {
   if (rule.methods && !rule.methods.includes(method)) return false
   if (!matchesPath(rule, spellings)) return false
   if (rule.mode === 'always') return true
@@ -62,7 +62,7 @@ function applies(rule: RouteRule, { principal, method, spellings }: SpelledQuest
 }
 
 /** What is too long for a regular expression is not permitted by it, and forbidden. */
-function matchesPath({ paths, allows }: RouteRule, spellings: readonly string[]): boolean {
+function matchesPath({ paths, allows }: CompiledRouteRule, spellings: readonly string[]): boolean {
   for (const pattern of paths) {
     for (const path of spellings) if (matchesText(pattern, path) ?? !allows) return true
   }
@@ -78,21 +78,21 @@ function methodOf(method: string): string {
 function spellingsOf(path: string): readonly string[] {
   const sent = withoutLastSlashes(path)
   const plain = sent.includes('//') ? sent.replaceAll(/\/{2,}/g, '/') : sent
-  const current = plain.startsWith(olderPrefix) ? plain.slice(olderPrefix.length - currentPrefix.length) : plain
+  const current = plain.startsWith(legacyPrefix) ? plain.slice(legacyPrefix.length - currentPrefix.length) : plain
   return current === sent ? [sent] : [...new Set([sent, plain, current])]
 }
 
-const olderPrefix = '/v1/openai/v1/'
+const legacyPrefix = '/v1/openai/v1/'
 const currentPrefix = '/v1/'
 
 /** Why `rule` does not apply, for people; undefined: it does. */
-export function whyRouteNotApplied(rule: RouteRule, question: RouteQuestion): string | undefined {
-  const spelled = spell(question)
-  if (applies(rule, spelled)) return undefined
-  if (rule.methods && !rule.methods.includes(spelled.method)) return `it is about ${rule.methods.join(', ')}`
-  if (!matchesPath(rule, spelled.spellings)) return 'it is about other paths'
-  const { principal } = question
+export function explainRouteMismatch(rule: CompiledRouteRule, request: RouteRequest): string | undefined {
+  const normalized = normalize(request)
+  if (applies(rule, normalized)) return undefined
+  if (rule.methods && !rule.methods.includes(normalized.method)) return `it is about ${rule.methods.join(', ')}`
+  if (!matchesPath(rule, normalized.spellings)) return 'it is about other paths'
+  const { principal } = request
   if (!principal) return 'its conditions are about a user, and there is none'
-  const telling = rule.conditions.find((condition) => holds(condition, principal, undefined) === (rule.mode === 'unless'))
-  return telling && `'${formatCondition(telling)}' ${rule.mode === 'unless' ? 'holds' : 'does not hold'}`
+  const deciding = rule.conditions.find((condition) => holds(condition, principal, undefined) === (rule.mode === 'unless'))
+  return deciding && `'${formatCondition(deciding)}' ${rule.mode === 'unless' ? 'holds' : 'does not hold'}`
 }

@@ -6,22 +6,22 @@ import { resourceTypes } from './resource-types.ts'
 import { plainPattern, regexPattern } from './text-pattern.ts'
 
 /** What is wrong with a text; undefined: nothing. */
-type Complaint = (text: string) => string | undefined
+type TextCheck = (text: string) => string | undefined
 
 /** One text or a list of them, none of which `complain` finds fault with. */
-function oneOrMany(complain: Complaint) {
+function oneOrMany(check: TextCheck) {
   return z.union([z.string(), z.array(z.string())]).superRefine((value, context) => {
     const report = (message: string, path: (string | number)[]) => context.addIssue({ code: 'custom', message, path })
     if (value.length === 0) report(typeof value === 'string' ? 'must not be empty' : 'must hold at least one entry', [])
     for (const [at, text] of [value].flat().entries()) {
-      const message = complain(text)
+      const message = check(text)
       if (message !== undefined) report(message, typeof value === 'string' ? [] : [at])
     }
   })
 }
 
 /** The message of what `read` throws. */
-function thrownBy(read: () => unknown): string | undefined {
+function messageThrownBy(read: () => unknown): string | undefined {
   try {
     read()
     return undefined
@@ -32,41 +32,41 @@ function thrownBy(read: () => unknown): string | undefined {
 
 const oneOf = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
 
-const unknownAction: Complaint = (text) =>
+const checkAction: TextCheck = (text) =>
   (actions as readonly string[]).includes(text) ? undefined : `there is no action '${text}': ${oneOf(actions)}`
 
-const badCondition: Complaint = (text) => thrownBy(() => parseCondition(text))
+const checkCondition: TextCheck = (text) => messageThrownBy(() => parseCondition(text))
 
-const badRouteCondition: Complaint = (text) =>
-  badCondition(text) ??
+const checkRouteCondition: TextCheck = (text) =>
+  checkCondition(text) ??
   (isAboutUserAlone(parseCondition(text))
     ? undefined
     : `Invalid condition: ${text.trim()} (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)`)
 
-const badRegex: Complaint = (text) => {
-  const message = thrownBy(() => regexPattern(text))
+const checkRegex: TextCheck = (text) => {
+  const message = messageThrownBy(() => regexPattern(text))
   return message === undefined ? undefined : `no valid regular expression: ${message}`
 }
 
-const badResource: Complaint = (text) => {
-  if (text.startsWith('regex:')) return badRegex(text)
+const checkResource: TextCheck = (text) => {
+  if (text.startsWith('regex:')) return checkRegex(text)
   const type = text.split('::', 1)[0]!
   if (!/^\w+::./s.test(text)) return "must be 'type::id', 'type::*' or 'regex:…'"
   if (!(resourceTypes as readonly string[]).includes(type)) return `there is no resource type '${type}': ${oneOf(resourceTypes)}`
   return plainPattern(text) ? undefined : "a '*' can only stand at the end: take 'regex:…' for anything else"
 }
 
-const badPath: Complaint = (text) => thrownBy(() => pathPattern(text))
+const checkPath: TextCheck = (text) => messageThrownBy(() => pathPattern(text))
 
 const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
-const badMethod: Complaint = (text) => {
+const checkMethod: TextCheck = (text) => {
   if (routeMethods.includes(text.toUpperCase())) return undefined
   return text.toUpperCase() === 'HEAD' ? 'HEAD counts as GET: write GET' : `there is no method '${text}': ${oneOf(routeMethods)}`
 }
 
 /** A rule: whom it concerns is `scope`'s business, when it applies `condition`'s. */
-function ruleOf<Scope extends z.ZodType>(scope: Scope, condition: Complaint) {
+function ruleOf<Scope extends z.ZodType>(scope: Scope, condition: TextCheck) {
   return z
     .strictObject({
       permit: scope.nullish().describe('What this rule allows. Either this or `forbid`.'),
@@ -79,21 +79,21 @@ function ruleOf<Scope extends z.ZodType>(scope: Scope, condition: Complaint) {
       if (rule.permit && rule.forbid)
         context.addIssue({ code: 'custom', path: ['forbid'], message: 'permit and forbid exclude one another' })
       if (!rule.permit && !rule.forbid) context.addIssue({ code: 'custom', path: [], message: 'one of permit and forbid is required' })
-      if (present(rule.when) && present(rule.unless)) {
+      if (isPresent(rule.when) && isPresent(rule.unless)) {
         context.addIssue({ code: 'custom', path: ['unless'], message: 'when and unless exclude one another' })
       }
     })
 }
 
-const present = (value: unknown): boolean => value !== undefined && value !== null
+const isPresent = (value: unknown): boolean => value !== undefined && value !== null
 
 const accessScope = z.strictObject({
   principal: z.string().min(1, 'must not be empty').nullish().describe('The one user this is about; absent: everybody.'),
-  actions: oneOrMany(unknownAction).describe('One or several of create, read, update, delete.'),
+  actions: oneOrMany(checkAction).describe('One or several of create, read, update, delete.'),
   resource: z
     .string()
     .superRefine((text, context) => {
-      const message = badResource(text)
+      const message = checkResource(text)
       if (message !== undefined) context.addIssue({ code: 'custom', message })
     })
     .nullish()
@@ -101,18 +101,18 @@ const accessScope = z.strictObject({
 })
 
 const routeScope = z.strictObject({
-  paths: oneOrMany(badPath).describe("'/exact/path', '/beginning*', '*' or 'regex:…' matched from the beginning of the path."),
-  methods: oneOrMany(badMethod).nullish().describe('GET (HEAD as well), POST, PUT, PATCH, DELETE, OPTIONS; absent: all.'),
+  paths: oneOrMany(checkPath).describe("'/exact/path', '/beginning*', '*' or 'regex:…' matched from the beginning of the path."),
+  methods: oneOrMany(checkMethod).nullish().describe('GET (HEAD as well), POST, PUT, PATCH, DELETE, OPTIONS; absent: all.'),
 })
 
 /** One rule of `server.auth.access_policy`. */
-export const accessRuleSchema = ruleOf(accessScope, badCondition)
+export const accessRuleSchema = ruleOf(accessScope, checkCondition)
 /** `server.auth.access_policy`: the first rule that matches decides. */
 export const accessPolicySchema = z.array(accessRuleSchema)
 export type AccessRule = z.output<typeof accessRuleSchema>
 
 /** One rule of `server.auth.route_policy`. */
-export const routeRuleSchema = ruleOf(routeScope, badRouteCondition)
+export const routeRuleSchema = ruleOf(routeScope, checkRouteCondition)
 /** `server.auth.route_policy`: the first rule that matches decides. */
 export const routePolicySchema = z.array(routeRuleSchema)
 export type RouteRule = z.output<typeof routeRuleSchema>

@@ -7,11 +7,11 @@ export type TextPattern =
   | { readonly kind: 'prefix'; readonly text: string }
   | { readonly kind: 'regex'; readonly regex: LinearRegex }
 
-const regexMark = 'regex:'
+const regexPrefix = 'regex:'
 
 /** `regex:<expression>` as a pattern; undefined: written in another way. Throws RegexError. */
 export function regexPattern(text: string): TextPattern | undefined {
-  return text.startsWith(regexMark) ? { kind: 'regex', regex: new LinearRegex(text.slice(regexMark.length)) } : undefined
+  return text.startsWith(regexPrefix) ? { kind: 'regex', regex: new LinearRegex(text.slice(regexPrefix.length)) } : undefined
 }
 
 /** Exact, or a prefix where a `*` stands at the end. Undefined: a `*` stands elsewhere. */

@@ -2,19 +2,19 @@ import type { Principal } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
 import { ApiError } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { Attempt, Authentication, Authenticator, Credential } from './authenticator.ts'
+import type { AuthenticationRequest, Authentication, Authenticator, Credential } from './authenticator.ts'
 import type { AuthConfig, AuthenticatorConfig, RemoteConfig } from './config.ts'
 import { credentialOf } from './credential.ts'
-import { CustomLookUp } from './custom.ts'
-import { GitHubLookUp } from './github-token.ts'
+import { CustomLookup } from './custom.ts'
+import { GitHubLookup } from './github-token.ts'
 import { IdentityService } from './identity-service.ts'
-import { KubernetesLookUp } from './kubernetes.ts'
+import { KubernetesLookup } from './kubernetes.ts'
 import { LocalApiKeys } from './local-api-keys.ts'
-import { LookUpGate } from './lookup-limiter.ts'
-import { IntrospectionLookUp } from './oauth2-introspection.ts'
-import { JwksLookUp } from './oauth2-jwks.ts'
+import { LookupLimiter } from './lookup-limiter.ts'
+import { IntrospectionLookup } from './oauth2-introspection.ts'
+import { JwksLookup } from './oauth2-jwks.ts'
 import { CredentialRefused, missingCredential } from './refusal.ts'
-import { type LookUp, Remembering } from './caching-authenticator.ts'
+import { type CredentialLookup, CachingAuthenticator } from './caching-authenticator.ts'
 import { tenantCheck } from './tenant.ts'
 import { UpstreamHeader } from './upstream-header.ts'
 
@@ -34,9 +34,9 @@ export interface AuthenticationDeps {
 export function createAuthentication(config: AuthConfig, deps: AuthenticationDeps): Authentication {
   const configured = config.authenticators.filter((one) => one.type !== 'api_key')
   if (configured.length < config.authenticators.length && !deps.keys) throw new Error("There are no API keys of Corral's own to ask.")
-  warnOf(configured, deps)
+  warnAboutConfig(configured, deps)
   const identityHeaders = identityHeadersOf(configured)
-  return new Chain(
+  return new AuthenticatorChain(
     configured.map((one) => create(one, deps, identityHeaders)),
     deps.keys,
     tenantCheck(config.tenancy),
@@ -66,26 +66,26 @@ function create(
   const { now = Date.now } = deps
   const service = new IdentityService({ ...deps, network: config.network, timeout: config.timeout, type: config.type })
   // Signatures are checked in this process: the issuer is asked for its keys only, and seldom.
-  const asksEachTime = !(config.type === 'oauth2_token' && config.check.kind === 'jwks')
-  const gate = asksEachTime ? new LookUpGate({ ...config.lookUps, patience: config.timeout, now }) : undefined
-  const lookUp = config.type === 'custom' ? new CustomLookUp(config, service, identityHeaders) : lookUpOf(config, service, now)
-  return new Remembering(lookUp, { cache: config.cache, gate, now })
+  const callsService = !(config.type === 'oauth2_token' && config.check.kind === 'jwks')
+  const limiter = callsService ? new LookupLimiter({ ...config.lookups, queueTimeout: config.timeout, now }) : undefined
+  const lookup = config.type === 'custom' ? new CustomLookup(config, service, identityHeaders) : lookupOf(config, service, now)
+  return new CachingAuthenticator(lookup, { cache: config.cache, limiter, now })
 }
 
-function lookUpOf(config: Exclude<Remote, { type: 'custom' }>, service: IdentityService, now: () => number): LookUp {
+function lookupOf(config: Exclude<Remote, { type: 'custom' }>, service: IdentityService, now: () => number): CredentialLookup {
   switch (config.type) {
     case 'oauth2_token':
       return config.check.kind === 'jwks'
-        ? new JwksLookUp(config, config.check, { service, now })
-        : new IntrospectionLookUp(config, config.check, { service, now })
+        ? new JwksLookup(config, config.check, { service, now })
+        : new IntrospectionLookup(config, config.check, { service, now })
     case 'kubernetes':
-      return new KubernetesLookUp(config, service)
+      return new KubernetesLookup(config, service)
     default:
-      return new GitHubLookUp(config, service)
+      return new GitHubLookup(config, service)
   }
 }
 
-function warnOf(configured: readonly AuthenticatorConfig[], { events }: AuthenticationDeps): void {
+function warnAboutConfig(configured: readonly AuthenticatorConfig[], { events }: AuthenticationDeps): void {
   for (const one of configured) {
     if ('network' in one && one.network.tls?.verify === false) {
       events.warning(`server.auth: ${one.type} trusts any certificate (verify_tls: false), so whoever is in between decides who is who`)
@@ -99,23 +99,23 @@ function warnOf(configured: readonly AuthenticatorConfig[], { events }: Authenti
   }
 }
 
-class Chain implements Authentication {
+class AuthenticatorChain implements Authentication {
   readonly #authenticators: readonly Authenticator[]
   /** What to tell whoever shows nothing. */
   readonly #missing: string
   /** Whether somebody may be recognised without a credential. */
   readonly #takesHeaders: boolean
 
-  readonly #placed: (principal: Principal) => Principal
+  readonly #withTenant: (principal: Principal) => Principal
 
-  constructor(configured: readonly Authenticator[], keys: Authenticator | undefined, placed: (principal: Principal) => Principal) {
-    this.#placed = placed
+  constructor(configured: readonly Authenticator[], keys: Authenticator | undefined, withTenant: (principal: Principal) => Principal) {
+    this.#withTenant = withTenant
     this.#authenticators = keys ? [keys, ...configured] : configured
-    this.#missing = (configured[0] ?? keys)?.missing ?? 'Authentication required'
+    this.#missing = (configured[0] ?? keys)?.missingCredentialMessage ?? 'Authentication required'
     this.#takesHeaders = configured.some((one) => one instanceof UpstreamHeader)
   }
 
-  authenticate(request: Omit<Attempt, 'credential'>): Promise<Principal> | Principal {
+  authenticate(request: Omit<AuthenticationRequest, 'credential'>): Promise<Principal> | Principal {
     let credential: Credential | undefined
     let malformed: ApiError | undefined
     try {
@@ -126,7 +126,7 @@ class Chain implements Authentication {
       malformed = error
     }
     if (credential === undefined && !this.#takesHeaders) throw missingCredential(this.#missing)
-    return this.#ask(new Asked(request, credential), 0, malformed)
+    return this.#authenticateFrom(new RequestWithCredential(request, credential), 0, malformed)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,42 +134,42 @@ class Chain implements Authentication {
   }
 
   /** `refusal`: of one who did not recognise the credential, to be told if nobody does. */
-  #ask(attempt: Asked, first: number, refusal: ApiError | undefined): Promise<Principal> | Principal {
-    let told = refusal
+  #authenticateFrom(attempt: RequestWithCredential, first: number, refusal: ApiError | undefined): Promise<Principal> | Principal {
+    let firstRefusal = refusal
     for (let index = first; index < this.#authenticators.length; index++) {
       try {
         const result = (this.#authenticators[index] as Authenticator).authenticate(attempt)
-        if (result instanceof Promise) return this.#wait(result, attempt, { next: index + 1, refusal: told })
-        if (result) return this.#placed(result)
+        if (result instanceof Promise) return this.#awaitResult(result, attempt, { next: index + 1, refusal: firstRefusal })
+        if (result) return this.#withTenant(result)
       } catch (error) {
-        told = unrecognised(error, told)
+        firstRefusal = unrecognised(error, firstRefusal)
       }
     }
-    throw told ?? (attempt.credential ? nobodys() : missingCredential(this.#missing))
+    throw firstRefusal ?? (attempt.credential ? unrecognisedCredential() : missingCredential(this.#missing))
   }
 
-  async #wait(
+  async #awaitResult(
     pending: Promise<Principal | undefined>,
-    attempt: Asked,
+    attempt: RequestWithCredential,
     { next, refusal }: { next: number; refusal: ApiError | undefined },
   ): Promise<Principal> {
-    let told = refusal
+    let firstRefusal = refusal
     try {
       const principal = await pending
-      if (principal) return this.#placed(principal)
+      if (principal) return this.#withTenant(principal)
     } catch (error) {
-      told = unrecognised(error, told)
+      firstRefusal = unrecognised(error, firstRefusal)
     }
-    return this.#ask(attempt, next, told)
+    return this.#authenticateFrom(attempt, next, firstRefusal)
   }
 }
 
 /** What was shown along with the request; `signal` is looked at by nobody who need not wait. */
-class Asked implements Attempt {
+class RequestWithCredential implements AuthenticationRequest {
   readonly credential: Credential | undefined
-  readonly #outer: Omit<Attempt, 'credential'>
+  readonly #outer: Omit<AuthenticationRequest, 'credential'>
 
-  constructor(outer: Omit<Attempt, 'credential'>, credential: Credential | undefined) {
+  constructor(outer: Omit<AuthenticationRequest, 'credential'>, credential: Credential | undefined) {
     this.#outer = outer
     this.credential = credential
   }
@@ -197,6 +197,6 @@ function unrecognised(error: unknown, earlier: ApiError | undefined): ApiError {
   throw error
 }
 
-function nobodys(): ApiError {
+function unrecognisedCredential(): ApiError {
   return new CredentialRefused('The credential was not recognised', { reason: 'nobody recognised the credential' })
 }

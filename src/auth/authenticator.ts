@@ -8,7 +8,7 @@ export interface Credential {
 }
 
 /** The request as authenticators see it. */
-export interface Attempt {
+export interface AuthenticationRequest {
   readonly request: Request
   /** Absent when no header carries one. */
   readonly credential: Credential | undefined
@@ -28,12 +28,12 @@ export interface Authenticator extends Partial<AsyncDisposable> {
   /** Its type in the configuration, e.g. `oauth2_token`. */
   readonly type: string
   /** What to tell a caller that shows nothing. */
-  readonly missing: string
-  authenticate(attempt: Attempt): Promise<Principal | undefined> | Principal | undefined
+  readonly missingCredentialMessage: string
+  authenticate(attempt: AuthenticationRequest): Promise<Principal | undefined> | Principal | undefined
 }
 
 /** The chain of a configuration, with its cache. */
 export interface Authentication extends AsyncDisposable {
   /** Throws ApiError: 400 (two credentials that differ), 401 with WWW-Authenticate, 503 with Retry-After. Not a promise when the answer is at hand. */
-  authenticate(attempt: Omit<Attempt, 'credential'>): Promise<Principal> | Principal
+  authenticate(attempt: Omit<AuthenticationRequest, 'credential'>): Promise<Principal> | Principal
 }

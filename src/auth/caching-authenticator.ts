@@ -1,22 +1,22 @@
 import { hash } from 'node:crypto'
 import type { Principal } from '../call.ts'
 import { ApiError } from '../errors.ts'
-import type { Attempt, Authenticator, Credential } from './authenticator.ts'
+import type { AuthenticationRequest, Authenticator, Credential } from './authenticator.ts'
 import { VerdictCache } from './verdict-cache.ts'
 import type { CacheConfig } from './config.ts'
-import type { LookUpGate } from './lookup-limiter.ts'
+import type { LookupLimiter } from './lookup-limiter.ts'
 import { CredentialRefused } from './refusal.ts'
 
 /** Whom a credential belongs to, and until when that may be believed (milliseconds of the epoch; absent: the TTL says). */
-export interface Found {
+export interface Identity {
   readonly principal: Principal
   readonly until?: number | undefined
 }
 
 /** A way to find out whose a credential is that takes its time. What it says is remembered by whoever asks. */
-export interface LookUp {
+export interface CredentialLookup {
   readonly type: string
-  readonly missing: string
+  readonly missingCredentialMessage: string
   /** What a verdict holds for beside the credential: issuer and audience. */
   readonly scope: readonly unknown[]
   /** Throws CredentialRefused (not final) where the form alone says that it is not of this kind; nothing is remembered then. */
@@ -24,13 +24,13 @@ export interface LookUp {
   /** What else of the request the verdict depends on. */
   varyBy?(request: Request): string
   /** Throws CredentialRefused, ApiError 503. Works for all who show the same credential at the same time: no one's leaving ends it. */
-  find(credential: Credential, request: Request): Promise<Found>
+  find(credential: Credential, request: Request): Promise<Identity>
 }
 
-export interface RememberingOptions {
+export interface CachingAuthenticatorOptions {
   readonly cache: CacheConfig
   /** Absent: nobody outside is asked. */
-  readonly gate?: LookUpGate | undefined
+  readonly limiter?: LookupLimiter | undefined
   readonly now: () => number
 }
 
@@ -42,36 +42,36 @@ const failureTtl = 1_000
  * Good and bad verdicts are kept apart, so that a flood of bad credentials pushes no good one out. Those who show the same credential at
  * the same time share one look-up.
  */
-export class Remembering implements Authenticator {
+export class CachingAuthenticator implements Authenticator {
   readonly type: string
-  readonly missing: string
-  readonly #lookUp: LookUp
-  readonly #options: RememberingOptions
+  readonly missingCredentialMessage: string
+  readonly #lookup: CredentialLookup
+  readonly #options: CachingAuthenticatorOptions
   readonly #salt: string
   readonly #principals: VerdictCache<Principal>
   readonly #refusals: VerdictCache<ApiError>
   readonly #running = new Map<string, Promise<Principal>>()
 
-  constructor(lookUp: LookUp, options: RememberingOptions) {
-    this.type = lookUp.type
-    this.missing = lookUp.missing
-    this.#lookUp = lookUp
+  constructor(lookup: CredentialLookup, options: CachingAuthenticatorOptions) {
+    this.type = lookup.type
+    this.missingCredentialMessage = lookup.missingCredentialMessage
+    this.#lookup = lookup
     this.#options = options
-    this.#salt = `${JSON.stringify([lookUp.type, ...lookUp.scope])}\n`
+    this.#salt = `${JSON.stringify([lookup.type, ...lookup.scope])}\n`
     this.#principals = new VerdictCache(options.cache.maxEntries, options.now)
     this.#refusals = new VerdictCache(options.cache.maxEntries, options.now)
   }
 
-  authenticate(attempt: Attempt): Promise<Principal> | Principal | undefined {
+  authenticate(attempt: AuthenticationRequest): Promise<Principal> | Principal | undefined {
     const { credential, request } = attempt
     if (!credential) return undefined
-    const vary = this.#lookUp.varyBy?.(request)
+    const vary = this.#lookup.varyBy?.(request)
     const digest = hash('sha256', `${this.#salt}${vary === undefined ? '' : `${JSON.stringify(vary)}\n`}${credential.token}`, 'base64')
     const principal = this.#principals.get(digest)
     if (principal) return principal
     const refusal = this.#refusals.get(digest)
     if (refusal) throw refusal
-    this.#lookUp.precheck?.(credential.token)
+    this.#lookup.precheck?.(credential.token)
     return waitFor(this.#running.get(digest) ?? this.#start(digest, credential, attempt), attempt.signal)
   }
 
@@ -80,7 +80,7 @@ export class Remembering implements Authenticator {
     this.#refusals.clear()
   }
 
-  #start(digest: string, credential: Credential, attempt: Attempt): Promise<Principal> {
+  #start(digest: string, credential: Credential, attempt: AuthenticationRequest): Promise<Principal> {
     const running = this.#find(digest, credential, attempt).finally(() => this.#running.delete(digest))
     this.#running.set(digest, running)
     // All who wait may leave before it is over.
@@ -88,26 +88,26 @@ export class Remembering implements Authenticator {
     return running
   }
 
-  async #find(digest: string, credential: Credential, { request, clientAddress, peerAddress }: Attempt): Promise<Principal> {
-    const { gate, cache, now } = this.#options
+  async #find(digest: string, credential: Credential, { request, clientAddress, peerAddress }: AuthenticationRequest): Promise<Principal> {
+    const { limiter, cache, now } = this.#options
     const address = clientAddress ?? peerAddress
     // Kept out by the gate is no verdict on the credential.
-    const find = async (): Promise<Found | ApiError> => {
+    const find = async (): Promise<Identity | ApiError> => {
       try {
-        return await this.#lookUp.find(credential, request)
+        return await this.#lookup.find(credential, request)
       } catch (error) {
         if (error instanceof ApiError) return error
         throw error
       }
     }
-    const verdict = await (gate ? gate.run(address, find) : find())
+    const verdict = await (limiter ? limiter.run(address, find) : find())
     if (!(verdict instanceof ApiError)) {
       const end = now() + cache.ttl
       this.#principals.set(digest, verdict.principal, Math.min(end, verdict.until ?? end))
       return verdict.principal
     }
     if (verdict instanceof CredentialRefused) {
-      gate?.refused(address)
+      limiter?.refused(address)
       const end = now() + cache.negativeTtl
       this.#refusals.set(digest, verdict, Math.min(end, verdict.until ?? end))
     } else this.#refusals.set(digest, verdict, now() + Math.min(failureTtl, cache.negativeTtl))
@@ -119,8 +119,8 @@ export class Remembering implements Authenticator {
 function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason)
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const leave = (): void => reject(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
-  shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   return promise
 }

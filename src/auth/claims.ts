@@ -1,14 +1,14 @@
 import type { Principal } from '../call.ts'
 import type { ClaimsMapping } from './config.ts'
 
-type Attributes = Principal['attributes']
+type PrincipalAttributes = Principal['attributes']
 
 /**
  * What policies may go by, out of what an identity service tells. Each claim is looked for along its dots, then by its literal name; lists are
  * taken item by item, texts split at white space, anything else has no effect. Several claims of one attribute add up, nothing is told
  * twice. Pure: the claims stay as they are. The result has no prototype, so that no attribute exists but those told.
  */
-export function attributesOf(claims: unknown, mapping: ClaimsMapping): Attributes {
+export function attributesOf(claims: unknown, mapping: ClaimsMapping): PrincipalAttributes {
   const collected = new Map<string, Set<string>>()
   for (const [claim, attribute] of Object.entries(mapping)) {
     const values = valuesOf(claimAt(claims, claim))
@@ -21,13 +21,13 @@ export function attributesOf(claims: unknown, mapping: ClaimsMapping): Attribute
 }
 
 /** Frozen and without a prototype. */
-export function toAttributes(entries: Iterable<readonly [string, readonly string[]]>): Attributes {
+export function toAttributes(entries: Iterable<readonly [string, readonly string[]]>): PrincipalAttributes {
   const attributes = Object.create(null) as Record<string, readonly string[]>
   for (const [name, values] of entries) attributes[name] = Object.freeze([...values])
   return Object.freeze(attributes)
 }
 
-export const noAttributes: Attributes = toAttributes([])
+export const noAttributes: PrincipalAttributes = toAttributes([])
 
 /** A claim along the dots of its path, else by its literal name; own properties only. */
 export function claimAt(claims: unknown, path: string): unknown {

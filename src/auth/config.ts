@@ -39,7 +39,7 @@ export interface RemoteConfig {
   /** Set before the principal's id, so that two authenticators cannot give one name to two people. */
   readonly principalPrefix: string
   readonly cache: CacheConfig
-  readonly lookUps: LookUpLimits
+  readonly lookups: LookupLimits
   /** Milliseconds for one question to the identity service, its answer included; also the longest wait for a turn. */
   readonly timeout: number
   /** With TLS and times; one object for the authenticator's life. */
@@ -55,7 +55,7 @@ export interface CacheConfig {
 }
 
 /** What keeps a flood of unknown credentials away from the identity service. */
-export interface LookUpLimits {
+export interface LookupLimits {
   readonly concurrent: number
   readonly queued: number
   /** Of one client address; 0: any number. */

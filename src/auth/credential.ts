@@ -3,7 +3,7 @@ import type { Credential } from './authenticator.ts'
 import { challengeHeader, type Challenge } from './refusal.ts'
 
 /** Characters. Longer ones are refused before anything is done with them. */
-const longestToken = 16_384
+const maxTokenLength = 16_384
 
 /** What may stand in a token: visible ASCII. RFC 6750's own set is smaller, but keys of other makers hold more. */
 const visible = /^[\x21-\x7e]+$/
@@ -22,13 +22,13 @@ export function credentialOf(request: Pick<Request, 'headers'>): Credential | un
   const header = bearer !== undefined ? 'authorization' : anthropic ? 'x-api-key' : 'x-goog-api-key'
   const token = bearer ?? (anthropic || google)
   if (!token) return undefined
-  if ((anthropic && anthropic !== token) || (google && google !== token)) throw severalCredentials('they differ')
-  if (token.length > longestToken) {
+  if ((anthropic && anthropic !== token) || (google && google !== token)) throw conflictingCredentials('they differ')
+  if (token.length > maxTokenLength) {
     throw refused('The credential is too long.', 'a credential that is too long', { error: 'invalid_token', description: 'too long' })
   }
   if (visible.test(token)) return { header, token }
   // HTTP joins the values of a header that came twice.
-  if (/,[ \t]/.test(token)) throw severalCredentials(`the ${nameOf[header]} header came twice`)
+  if (/,[ \t]/.test(token)) throw conflictingCredentials(`the ${nameOf[header]} header came twice`)
   throw malformed(header)
 }
 
@@ -57,7 +57,7 @@ function refused(message: string, reason: string, challenge: Challenge): ApiErro
   return new ApiError('authentication_error', message, detail(reason, challenge, 'invalid_credential'))
 }
 
-function severalCredentials(how: string): ApiError {
+function conflictingCredentials(how: string): ApiError {
   return new ApiError(
     'invalid_request_error',
     `The request carries more than one credential (${how}): send one, in Authorization, x-api-key or x-goog-api-key.`,

@@ -6,10 +6,10 @@ import { hostOf, jsonObjectOf, type IdentityService } from './identity-service.t
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './caching-authenticator.ts'
+import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
 /** Headers that say nothing about who is asking, and so may go to an endpoint of somebody else's making. */
-const harmlessHeaders: readonly string[] = [
+const forwardableHeaders: readonly string[] = [
   'accept',
   'accept-encoding',
   'accept-language',
@@ -26,9 +26,9 @@ const harmlessHeaders: readonly string[] = [
 const secretParam = /key|token|secret|passw|auth|signature|credential|session/i
 
 /** Asks an endpoint of the operator's: `custom`. */
-export class CustomLookUp implements LookUp {
+export class CustomLookup implements CredentialLookup {
   readonly type = 'custom'
-  readonly missing: string
+  readonly missingCredentialMessage: string
   readonly scope: readonly unknown[]
   readonly #config: CustomConfig
   readonly #service: IdentityService
@@ -37,11 +37,11 @@ export class CustomLookUp implements LookUp {
   /** `withheld`: headers, in lower case, by which others say who is asking; never passed on. */
   constructor(config: CustomConfig, service: IdentityService, withheld: readonly string[] = []) {
     const { endpoint, forwardHeaders } = config
-    this.missing = `Authentication required. Please provide your API key as a Bearer token (validated by ${hostOf(endpoint)})`
+    this.missingCredentialMessage = `Authentication required. Please provide your API key as a Bearer token (validated by ${hostOf(endpoint)})`
     this.scope = [endpoint]
     this.#config = config
     this.#service = service
-    this.#headers = [...new Set([...harmlessHeaders, ...forwardHeaders])].filter((name) => !withheld.includes(name))
+    this.#headers = [...new Set([...forwardableHeaders, ...forwardHeaders])].filter((name) => !withheld.includes(name))
   }
 
   /** The endpoint is told the path, and may answer by it. */
@@ -49,25 +49,25 @@ export class CustomLookUp implements LookUp {
     return pathOf(request.url)
   }
 
-  async find({ token }: Credential, request: Request): Promise<Found> {
+  async find({ token }: Credential, request: Request): Promise<Identity> {
     const { endpoint, principalPrefix, tenantField } = this.#config
-    const answer = await this.#service.ask(endpoint, {
+    const response = await this.#service.send(endpoint, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify({ api_key: token, request: this.#describe(request) }),
     })
-    const { status } = answer
+    const { status } = response
     if (status !== 200) {
       throw new CredentialRefused(`Authentication failed: ${status}`, { reason: `the endpoint answered ${status}`, final: false })
     }
-    const found = jsonObjectOf(answer)
+    const found = jsonObjectOf(response)
     const { principal: id, attributes } = found ?? {}
     const lists = readAttributes(attributes)
     const withTenants = lists && withTenant(toAttributes(lists), tenantField, topLevelClaim(found, tenantField))
     const principal = withTenants && toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes: withTenants })
     if (!principal)
       throw new CredentialRefused('Invalid authentication response format', { reason: 'the endpoint answered nonsense', until: 0 })
-    this.#service.works(endpoint)
+    this.#service.reportSuccess(endpoint)
     return { principal }
   }
 
@@ -95,9 +95,9 @@ function readAttributes(attributes: unknown): [string, string[]][] | undefined {
   if (attributes === undefined || attributes === null) return []
   if (typeof attributes !== 'object' || Array.isArray(attributes)) return undefined
   const entries = Object.entries(attributes)
-  return entries.every(([, value]) => areTexts(value)) ? (entries as [string, string[]][]) : undefined
+  return entries.every(([, value]) => areStrings(value)) ? (entries as [string, string[]][]) : undefined
 }
 
-function areTexts(value: unknown): boolean {
+function areStrings(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }

@@ -13,12 +13,12 @@ interface FetchInit {
  */
 export function fetchThrough(service: IdentityService): (url: string, init: FetchInit) => Promise<Response> {
   return async (url, { method = 'GET', headers, body }) => {
-    const answer = await service.ask(url, {
+    const response = await service.send(url, {
       method: method === 'POST' ? 'POST' : 'GET',
       headers: Object.fromEntries(new Headers(headers)),
       ...(body !== undefined && body !== null && { body: typeof body === 'string' ? body : (body as URLSearchParams).toString() }),
     })
-    const isEmpty = answer.status === 204 || answer.status === 304 || answer.bytes.length === 0
-    return new Response(isEmpty ? null : (answer.bytes as BodyInit), { status: answer.status, headers: answer.headers })
+    const isEmpty = response.status === 204 || response.status === 304 || response.bytes.length === 0
+    return new Response(isEmpty ? null : (response.bytes as BodyInit), { status: response.status, headers: response.headers })
   }
 }

@@ -13,17 +13,17 @@ export interface IdentityServiceOptions {
   readonly type: string
 }
 
-export interface ServiceAnswer {
+export interface ServiceResponse {
   readonly status: number
   readonly headers: Headers
   readonly bytes: Uint8Array
 }
 
 /** Bytes of an answer. Nobody's claims are that long. */
-const largestAnswer = 1_048_576
+const maxResponseBytes = 1_048_576
 
 /** Seconds: the longest wait that an identity service may impose on callers. */
-const longestWait = 60
+const maxRetryAfter = 60
 
 /**
  * Whoever knows who is who, behind its URLs. Its being down, slow, overloaded or broken is told apart from a verdict here: as ApiError 503, never as
@@ -37,7 +37,7 @@ export class IdentityService {
   }
 
   /** Any answer but 429 and 5xx. Redirects are not followed. Throws ApiError 503. */
-  async ask(url: string, { method, headers, body }: Pick<EgressRequest, 'method' | 'headers' | 'body'>): Promise<ServiceAnswer> {
+  async send(url: string, { method, headers, body }: Pick<EgressRequest, 'method' | 'headers' | 'body'>): Promise<ServiceResponse> {
     const { egress, network, timeout } = this.#options
     const signal = AbortSignal.timeout(timeout)
     try {
@@ -48,7 +48,7 @@ export class IdentityService {
         signal,
         network,
       })
-      const bytes = await response.content.bytes(largestAnswer)
+      const bytes = await response.content.bytes(maxResponseBytes)
       if (response.status === 429 || response.status >= 500) throw this.overloaded(url, response.status, response.headers)
       return { status: response.status, headers: response.headers, bytes }
     } catch (error) {
@@ -60,12 +60,12 @@ export class IdentityService {
   }
 
   /** Its answer made sense. */
-  works(url: string): void {
+  reportSuccess(url: string): void {
     this.#options.events.dependencyBack(this.#nameOf(url))
   }
 
   /** What to throw where it answered nonsense, or that it will not serve us; `why` is for the log. */
-  broken(url: string, why: string): ApiError {
+  invalidResponse(url: string, why: string): ApiError {
     return this.#failed(url, new Error(why), false)
   }
 
@@ -74,7 +74,7 @@ export class IdentityService {
     const cause = new Error(`it answered ${status}`)
     this.#options.events.dependencyFailed(this.#nameOf(url), cause)
     const wait = Number(headers.get('retry-after') ?? NaN)
-    return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, longestWait)) : serviceUnavailable(cause)
+    return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, maxRetryAfter)) : serviceUnavailable(cause)
   }
 
   #failed(url: string, cause: unknown, timedOut: boolean): ApiError {
@@ -93,7 +93,7 @@ export function hostOf(url: string): string {
 }
 
 /** The answer as a JSON object; undefined where it is none. */
-export function jsonObjectOf({ bytes }: Pick<ServiceAnswer, 'bytes'>): Record<string, unknown> | undefined {
+export function jsonObjectOf({ bytes }: Pick<ServiceResponse, 'bytes'>): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined

@@ -7,7 +7,7 @@ import { readKeySet, type VerificationKey } from './verification-keys.ts'
 const retryDelay = 1_000
 
 /** Keys that could not be fetched anew are believed for so many recheck periods, then no more. */
-const longestBelief = 2
+const maxStalePeriods = 2
 
 /**
  * An issuer's keys, fetched when first asked for, anew after the recheck period (in the background: nobody waits), and when a token names a key
@@ -34,7 +34,7 @@ export class KeySetSource {
   current(): readonly VerificationKey[] | Promise<readonly VerificationKey[]> {
     const age = this.#now() - this.#fetchedAt
     const { recheckPeriod } = this.#config
-    if (!this.#keys || age >= recheckPeriod * longestBelief) return this.#fetchUnlessJustFailed()
+    if (!this.#keys || age >= recheckPeriod * maxStalePeriods) return this.#fetchUnlessJustFailed()
     // A failure is in the log, and the keys at hand are good for a while.
     if (age >= recheckPeriod && !this.#justFailed()) this.#fetch().catch(() => undefined)
     return this.#keys
@@ -85,17 +85,17 @@ export class KeySetSource {
 
   async #download(): Promise<readonly VerificationKey[]> {
     const { uri, token } = this.#config
-    const answer = await this.#service.ask(uri, {
+    const response = await this.#service.send(uri, {
       method: 'GET',
       headers: {
         accept: 'application/jwk-set+json, application/json',
         ...(token && { authorization: `Bearer ${token.reveal()}` }),
       },
     })
-    if (answer.status !== 200) throw this.#service.broken(uri, `the key set's address answered ${answer.status}`)
-    const keys = readKeySet(jsonObjectOf(answer))
-    if (!keys) throw this.#service.broken(uri, "what the key set's address answered is no key set")
-    this.#service.works(uri)
+    if (response.status !== 200) throw this.#service.invalidResponse(uri, `the key set's address answered ${response.status}`)
+    const keys = readKeySet(jsonObjectOf(response))
+    if (!keys) throw this.#service.invalidResponse(uri, "what the key set's address answered is no key set")
+    this.#service.reportSuccess(uri)
     return keys
   }
 }

@@ -5,16 +5,16 @@ import { jsonObjectOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './caching-authenticator.ts'
+import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
 /** Kubernetes 1.28 and later. */
 const reviewPath = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
 const review = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' })
 
 /** Asks a cluster, with the caller's own token, who that is: `kubernetes`. */
-export class KubernetesLookUp implements LookUp {
+export class KubernetesLookup implements CredentialLookup {
   readonly type = 'kubernetes'
-  readonly missing = 'Authentication required. Please provide a Kubernetes token as a Bearer token'
+  readonly missingCredentialMessage = 'Authentication required. Please provide a Kubernetes token as a Bearer token'
   readonly scope: readonly unknown[]
   readonly #config: KubernetesConfig
   readonly #service: IdentityService
@@ -27,17 +27,17 @@ export class KubernetesLookUp implements LookUp {
     this.#url = config.apiServerUrl.replace(/\/+$/, '') + reviewPath
   }
 
-  async find({ token }: Credential): Promise<Found> {
-    const answer = await this.#service.ask(this.#url, {
+  async find({ token }: Credential): Promise<Identity> {
+    const response = await this.#service.send(this.#url, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json' },
       body: review,
     })
-    const { status } = answer
+    const { status } = response
     if (status === 401) throw new CredentialRefused('Invalid token', { reason: 'the cluster does not know the token', final: false })
     if (status !== 201) throw new CredentialRefused(`Token validation failed: ${status}`, { reason: `the cluster answered ${status}` })
-    this.#service.works(this.#url)
-    const userInfo = claimAt(jsonObjectOf(answer), 'status.userInfo')
+    this.#service.reportSuccess(this.#url)
+    const userInfo = claimAt(jsonObjectOf(response), 'status.userInfo')
     const username = claimAt(userInfo, 'username')
     const { principalPrefix, claimsMapping, tenantClaim } = this.#config
     const tenant = tenantClaim === undefined ? undefined : claimAt(userInfo, tenantClaim)

@@ -2,7 +2,7 @@ import { createHmac, randomBytes, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Principal } from '../call.ts'
 import type { Secret } from '../secret.ts'
-import type { Attempt, Authenticator } from './authenticator.ts'
+import type { AuthenticationRequest, Authenticator } from './authenticator.ts'
 import { toAttributes } from './claims.ts'
 import { CredentialRefused } from './refusal.ts'
 
@@ -17,7 +17,7 @@ const attributes = toAttributes([['roles', ['admin', 'owner']]])
 /** Keys that stand in the configuration: `local_api_key` of OGX. */
 export class LocalApiKeys implements Authenticator {
   readonly type = 'local_api_key'
-  readonly missing = 'Authentication required. Please provide your API key as a Bearer token'
+  readonly missingCredentialMessage = 'Authentication required. Please provide your API key as a Bearer token'
   /** By keyed hash: the duration of a look-up reveals nothing about the keys. */
   readonly #keys = new Map<string, Secret>()
   readonly #principals = new Map<string, Promise<Principal>>()
@@ -27,7 +27,7 @@ export class LocalApiKeys implements Authenticator {
     for (const key of keys) this.#keys.set(this.#digest(key.reveal()), key)
   }
 
-  authenticate({ credential }: Attempt): Promise<Principal> | undefined {
+  authenticate({ credential }: AuthenticationRequest): Promise<Principal> | undefined {
     if (!credential) return undefined
     const digest = this.#digest(credential.token)
     if (!this.#keys.has(digest)) throw new CredentialRefused('Invalid API key', { reason: 'no local API key', final: false })

@@ -1,12 +1,12 @@
 import ipaddr from 'ipaddr.js'
 import { ApiError, unavailable } from '../errors.ts'
-import type { LookUpLimits } from './config.ts'
+import type { LookupLimits } from './config.ts'
 import { serviceTimeout } from './refusal.ts'
 
 /** Seconds. */
-const politeWait = 1
+const minRetryAfter = 1
 
-interface Waiting {
+interface QueuedLookup {
   start(): void
 }
 
@@ -20,9 +20,9 @@ interface Bucket {
   at: number
 }
 
-export interface GateOptions extends LookUpLimits {
+export interface LookupLimiterOptions extends LookupLimits {
   /** Milliseconds that a look-up may wait for its turn. */
-  readonly patience: number
+  readonly queueTimeout: number
   readonly now: () => number
 }
 
@@ -30,18 +30,18 @@ export interface GateOptions extends LookUpLimits {
  * What stands between callers and an identity service: so many look-ups at a time, so many more in line, of which one client address gets
  * half at most; and an address that showed many bad credentials has to wait before another unknown one of its is looked up.
  */
-export class LookUpGate {
-  readonly #options: GateOptions
-  readonly #share: number
+export class LookupLimiter {
+  readonly #options: LookupLimiterOptions
+  readonly #maxPerClient: number
   #running = 0
-  #queue: Waiting[] = []
+  #queue: QueuedLookup[] = []
   /** Look-ups that run or wait, by address. */
-  readonly #held = new Map<string, number>()
+  readonly #inFlight = new Map<string, number>()
   readonly #buckets = new Map<string, Bucket>()
 
-  constructor(options: GateOptions) {
+  constructor(options: LookupLimiterOptions) {
     this.#options = options
-    this.#share = Math.max(1, Math.ceil((options.concurrent + options.queued) / 2))
+    this.#maxPerClient = Math.max(1, Math.ceil((options.concurrent + options.queued) / 2))
   }
 
   get running(): number {
@@ -55,27 +55,27 @@ export class LookUpGate {
   /** Runs `work` when it is its turn. Throws ApiError 503 (too much at once), 429 (this address showed too many bad credentials). */
   async run<T>(address: string | undefined, work: () => Promise<T>): Promise<T> {
     const group = groupOf(address)
-    this.#demandGoodConduct(group)
-    const held = this.#held.get(group) ?? 0
+    this.#assertNotThrottled(group)
+    const inFlight = this.#inFlight.get(group) ?? 0
     const full = this.#running >= this.#options.concurrent && this.#queue.length >= this.#options.queued
-    if (full || held >= this.#share) {
-      throw unavailable('Too many credentials are being checked at this moment', politeWait, {
+    if (full || inFlight >= this.#maxPerClient) {
+      throw unavailable('Too many credentials are being checked at this moment', minRetryAfter, {
         cause: new Error(full ? 'all look-ups and the whole queue are taken' : 'this client address has its share of the look-ups'),
       })
     }
-    this.#held.set(group, held + 1)
+    this.#inFlight.set(group, inFlight + 1)
     try {
       if (this.#running < this.#options.concurrent) this.#running += 1
-      else await this.#turn()
+      else await this.#waitInQueue()
       try {
         return await work()
       } finally {
         this.#next()
       }
     } finally {
-      const left = (this.#held.get(group) as number) - 1
-      if (left > 0) this.#held.set(group, left)
-      else this.#held.delete(group)
+      const left = (this.#inFlight.get(group) as number) - 1
+      if (left > 0) this.#inFlight.set(group, left)
+      else this.#inFlight.delete(group)
     }
   }
 
@@ -97,13 +97,13 @@ export class LookUpGate {
     return bucket ? Math.min(rate, bucket.level + ((now() - bucket.at) / 60_000) * rate) : rate
   }
 
-  #demandGoodConduct(group: string): void {
+  #assertNotThrottled(group: string): void {
     const { refusalsPerMinute: rate } = this.#options
     const bucket = this.#buckets.get(group)
     if (rate === 0 || !bucket || this.#level(bucket) >= 1) return
     throw new ApiError('rate_limit_error', 'Too many bad credentials came from this address', {
       code: 'too_many_bad_credentials',
-      headers: { 'retry-after': String(Math.max(politeWait, Math.ceil(60 / rate))) },
+      headers: { 'retry-after': String(Math.max(minRetryAfter, Math.ceil(60 / rate))) },
       denial: { by: 'authentication', reason: 'too many bad credentials from this address' },
     })
   }
@@ -115,13 +115,13 @@ export class LookUpGate {
     else this.#running -= 1
   }
 
-  #turn(): Promise<void> {
+  #waitInQueue(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => {
       this.#queue = this.#queue.filter((other) => other !== waiting)
       reject(serviceTimeout(new Error('no turn to look the credential up')))
-    }, this.#options.patience)
-    const waiting: Waiting = {
+    }, this.#options.queueTimeout)
+    const waiting: QueuedLookup = {
       start() {
         clearTimeout(timer)
         resolve()

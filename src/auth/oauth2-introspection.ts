@@ -17,7 +17,7 @@ import { hostOf, type IdentityService } from './identity-service.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './caching-authenticator.ts'
+import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
 export interface IntrospectionDeps {
   readonly service: IdentityService
@@ -25,9 +25,9 @@ export interface IntrospectionDeps {
 }
 
 /** Asks the issuer about each token (RFC 7662): `oauth2_token` with `introspection`. */
-export class IntrospectionLookUp implements LookUp {
+export class IntrospectionLookup implements CredentialLookup {
   readonly type = 'oauth2_token'
-  readonly missing: string
+  readonly missingCredentialMessage: string
   readonly scope: readonly unknown[]
   readonly #config: OAuth2Config
   readonly #url: string
@@ -39,7 +39,7 @@ export class IntrospectionLookUp implements LookUp {
 
   constructor(config: OAuth2Config, check: IntrospectionConfig, deps: IntrospectionDeps) {
     const { issuer, audience } = config
-    this.missing = issuer
+    this.missingCredentialMessage = issuer
       ? `Authentication required. Please provide a valid OAuth2 Bearer token from ${issuer}`
       : `Authentication required. Please provide a valid OAuth2 Bearer token validated by ${hostOf(check.url)}`
     this.scope = [issuer, audience, check.url]
@@ -53,11 +53,11 @@ export class IntrospectionLookUp implements LookUp {
     this.#fetch = fetchThrough(deps.service)
   }
 
-  async find({ token }: Credential): Promise<Found> {
-    const reply = await this.#ask(token)
+  async find({ token }: Credential): Promise<Identity> {
+    const reply = await this.#introspect(token)
     // True or false, nothing else: that has been seen to. A token of somebody else's looks the same to an issuer as one that has expired.
     if (!reply.active) throw refused('Token not active', { reason: 'token not active', final: false })
-    this.#demandOurs(reply)
+    this.#validateClaims(reply)
     const { principalPrefix, principalClaim, claimsMapping, tenantClaim, clockTolerance } = this.#config
     const attributes = withTenant(attributesOf(reply, claimsMapping), tenantClaim, topLevelClaim(reply, tenantClaim))
     const id = principalClaim === undefined ? reply.sub || reply.username : claimAt(reply, principalClaim)
@@ -66,7 +66,7 @@ export class IntrospectionLookUp implements LookUp {
     return { principal, until: reply.exp !== undefined ? (reply.exp + clockTolerance) * 1000 : undefined }
   }
 
-  async #ask(token: string): Promise<IntrospectionResponse> {
+  async #introspect(token: string): Promise<IntrospectionResponse> {
     const { service } = this.#deps
     const response = await introspectionRequest(this.#server, this.#client, this.#clientAuth, token, {
       [customFetch]: this.#fetch,
@@ -76,14 +76,14 @@ export class IntrospectionLookUp implements LookUp {
     const { status } = response
     // RFC 7662 §2.3: what is not accepted then are our own credentials.
     if (status === 401 || status === 403)
-      throw service.broken(this.#url, `introspection answered ${status}: check client_id and client_secret`)
+      throw service.invalidResponse(this.#url, `introspection answered ${status}: check client_id and client_secret`)
     if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}`, final: false })
     const reply = await this.#read(response)
-    if (!reply) throw service.broken(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
+    if (!reply) throw service.invalidResponse(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
     // Without its expiry, a token would be accepted for longer than its issuer meant.
     if (reply.active && !(isTime(reply.exp) && isTime(reply.nbf)))
-      throw service.broken(this.#url, 'introspection responded 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')
-    service.works(this.#url)
+      throw service.invalidResponse(this.#url, 'introspection responded 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')
+    service.reportSuccess(this.#url)
     return reply
   }
 
@@ -98,7 +98,7 @@ export class IntrospectionLookUp implements LookUp {
   }
 
   /** What an issuer says of a token's time, issuer and audience counts where it says it; the audience only where the file names one. */
-  #demandOurs({ exp, nbf, iss, aud }: IntrospectionResponse): void {
+  #validateClaims({ exp, nbf, iss, aud }: IntrospectionResponse): void {
     const { clockTolerance, issuer, audience, audienceConfigured } = this.#config
     const seconds = this.#deps.now() / 1000
     if (exp !== undefined && exp <= seconds - clockTolerance)

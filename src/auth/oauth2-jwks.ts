@@ -7,7 +7,7 @@ import { KeySetSource } from './key-set-source.ts'
 import { toPrincipal } from './principal.ts'
 import { CredentialRefused, type RefusalDetail } from './refusal.ts'
 import { withTenant } from './tenant.ts'
-import type { Found, LookUp } from './caching-authenticator.ts'
+import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 import { knownAlgorithms, type VerificationKey } from './verification-keys.ts'
 
 export interface JwksDeps {
@@ -15,7 +15,7 @@ export interface JwksDeps {
   readonly now: () => number
 }
 
-interface Signed {
+interface SignedToken {
   readonly token: string
   readonly algorithm: string
   readonly kid: string | undefined
@@ -25,9 +25,9 @@ interface Signed {
 const maxTries = 4
 
 /** Signed by one of an issuer's keys, for us, and in force now: `oauth2_token` with `jwks`. */
-export class JwksLookUp implements LookUp {
+export class JwksLookup implements CredentialLookup {
   readonly type = 'oauth2_token'
-  readonly missing: string
+  readonly missingCredentialMessage: string
   readonly scope: readonly unknown[]
   readonly #config: OAuth2Config
   readonly #keys: KeySetSource
@@ -35,7 +35,7 @@ export class JwksLookUp implements LookUp {
 
   constructor(config: OAuth2Config, check: JwksConfig, { service, now }: JwksDeps) {
     const { issuer, audience } = config
-    this.missing = issuer
+    this.missingCredentialMessage = issuer
       ? `Authentication required. Please provide a valid OAuth2 Bearer token from ${issuer}`
       : 'Authentication required. Please provide a valid OAuth2 Bearer token in the Authorization header'
     this.scope = [issuer, audience]
@@ -45,36 +45,36 @@ export class JwksLookUp implements LookUp {
   }
 
   precheck(token: string): void {
-    if (token.split('.', 4).length !== 3) throw notOurs('not a JWT')
+    if (token.split('.', 4).length !== 3) throw unknownIssuer('not a JWT')
     const { issuer } = this.#config
     // Only says whom to ask: nothing of a token is believed before its signature is checked.
-    if (issuer !== undefined && unverifiedIssuer(token) !== issuer) throw notOurs('another issuer')
+    if (issuer !== undefined && unverifiedIssuer(token) !== issuer) throw unknownIssuer('another issuer')
   }
 
-  async find({ token }: Credential): Promise<Found> {
-    const signed: Signed = { token, ...readHeader(token) }
+  async find({ token }: Credential): Promise<Identity> {
+    const signed: SignedToken = { token, ...readHeader(token) }
     // jose accepts several spellings of one signature: padding, `+` and `/`, and bits of the last character that encode nothing.
     if (!token.split('.').every(isCanonicalBase64url)) throw invalid({ reason: 'not canonical base64url' })
     const keys = await this.#keys.current()
     const candidates = candidatesAmong(keys, signed)
     const claims =
       (candidates.length > 0 && (await this.#verify(signed, candidates))) || (await this.#verifyWithNewKeys(signed, keys, candidates))
-    return this.#recognise(claims)
+    return this.#identityOf(claims)
   }
 
   /** No key fits. One of those there are now may: of the name that is not known, or, where the token names none, of any. */
-  async #verifyWithNewKeys(signed: Signed, known: readonly VerificationKey[], tried: readonly VerificationKey[]): Promise<JWTPayload> {
+  async #verifyWithNewKeys(signed: SignedToken, known: readonly VerificationKey[], tried: readonly VerificationKey[]): Promise<JWTPayload> {
     if (tried.length > 0 && signed.kid !== undefined) throw invalid({ reason: 'bad signature' })
     const keys = await this.#keys.renewed()
     const candidates = keys === known ? [] : candidatesAmong(keys, signed)
     const claims = await this.#verify(signed, candidates)
     if (claims) return claims
     const until = this.#keys.cooldownEnd
-    throw tried.length + candidates.length > 0 ? invalid({ reason: 'bad signature', until }) : notOurs('no such key', { until })
+    throw tried.length + candidates.length > 0 ? invalid({ reason: 'bad signature', until }) : unknownIssuer('no such key', { until })
   }
 
   /** Undefined: signed with none of these keys. */
-  async #verify({ token, algorithm }: Signed, candidates: readonly VerificationKey[]): Promise<JWTPayload | undefined> {
+  async #verify({ token, algorithm }: SignedToken, candidates: readonly VerificationKey[]): Promise<JWTPayload | undefined> {
     const { audience, issuer, clockTolerance, requireExpiry } = this.#config
     for (const candidate of candidates.slice(0, maxTries)) {
       const key = await candidate.import(algorithm).catch(() => undefined)
@@ -98,7 +98,7 @@ export class JwksLookUp implements LookUp {
     return undefined
   }
 
-  #recognise(claims: JWTPayload): Found {
+  #identityOf(claims: JWTPayload): Identity {
     const { principalPrefix, principalClaim = 'sub', claimsMapping, tenantClaim, clockTolerance } = this.#config
     const seconds = this.#now() / 1000
     if (claims.iat !== undefined && claims.iat > seconds + clockTolerance) {
@@ -149,7 +149,7 @@ function invalid(detail: RefusalDetail): CredentialRefused {
   return new CredentialRefused('Invalid JWT token', detail)
 }
 
-function notOurs(reason: string, detail: Partial<RefusalDetail> = {}): CredentialRefused {
+function unknownIssuer(reason: string, detail: Partial<RefusalDetail> = {}): CredentialRefused {
   return invalid({ reason, final: false, ...detail })
 }
 
@@ -159,7 +159,7 @@ function readHeader(token: string): { algorithm: string; kid: string | undefined
     header = decodeProtectedHeader(token)
   } catch {
     // The error may quote what it met.
-    throw notOurs('malformed token')
+    throw unknownIssuer('malformed token')
   }
   const { alg, kid } = header
   if (typeof alg !== 'string' || !knownAlgorithms.has(alg)) throw invalid({ reason: 'an algorithm that no key has' })
@@ -176,6 +176,6 @@ function unverifiedIssuer(token: string): unknown {
 }
 
 /** Those that the token may have been signed with: of that name where it names one, and of a type that signs so. */
-function candidatesAmong(keys: readonly VerificationKey[], { algorithm, kid }: Signed): readonly VerificationKey[] {
+function candidatesAmong(keys: readonly VerificationKey[], { algorithm, kid }: SignedToken): readonly VerificationKey[] {
   return keys.filter((key) => (kid === undefined || key.kid === kid) && key.algorithms.includes(algorithm))
 }

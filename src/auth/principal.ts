@@ -1,7 +1,7 @@
 import type { Principal } from '../call.ts'
 
 /** Characters. Longer names are nobody's, and stand in every log line and every row. */
-const longestId = 512
+const maxIdLength = 512
 
 // oxlint-disable-next-line no-control-regex -- what a name must not hold
 const control = /[\u0000-\u001f\u007f-\u009f]/
@@ -11,6 +11,6 @@ export function toPrincipal(
   id: unknown,
   { type, prefix, attributes }: { type: string; prefix: string; attributes: Principal['attributes'] },
 ): Principal | undefined {
-  if (typeof id !== 'string' || id.trim() === '' || id.length > longestId || control.test(id)) return undefined
+  if (typeof id !== 'string' || id.trim() === '' || id.length > maxIdLength || control.test(id)) return undefined
   return Object.freeze({ id: prefix + id, attributes, authenticator: type })
 }

@@ -4,29 +4,29 @@ import type { AuthenticatorConfig, OAuth2Config } from './config.ts'
 /** An authenticator that asks somebody else. */
 export type RemoteAuthenticator = Exclude<AuthenticatorConfig, { type: 'api_key' | 'local_api_key' | 'upstream_header' }>
 
-type Question = { readonly url: string } & Pick<EgressRequest, 'method' | 'headers' | 'body'>
+type ReachabilityRequest = { readonly url: string } & Pick<EgressRequest, 'method' | 'headers' | 'body'>
 
-const largestAnswer = 1_000_000
+const maxResponseBytes = 1_000_000
 
 /**
  * Asks an identity service what this server would ask, about nobody: the key set, a token that there is not, or whether it answers at all.
  * Resolves with whatever it says; throws EgressError or the reason of `signal`.
  */
-export async function askIdentityService(
+export async function pingIdentityService(
   config: RemoteAuthenticator,
   { egress, signal }: { egress: Egress; signal: AbortSignal },
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const { url, ...request } = questionOf(config)
-  const answer = await egress.request(url, { ...request, signal, network: config.network })
-  return { status: answer.status, text: new TextDecoder().decode(await answer.content.bytes(largestAnswer)) }
+  const { url, ...request } = requestFor(config)
+  const response = await egress.request(url, { ...request, signal, network: config.network })
+  return { status: response.status, text: new TextDecoder().decode(await response.content.bytes(maxResponseBytes)) }
 }
 
 /** Where an authenticator asks. */
 export function addressOf(config: RemoteAuthenticator): string {
-  return questionOf(config).url
+  return requestFor(config).url
 }
 
-function questionOf(config: RemoteAuthenticator): Question {
+function requestFor(config: RemoteAuthenticator): ReachabilityRequest {
   const accept = { accept: 'application/json' }
   if (config.type === 'kubernetes') return { url: new URL('/version', config.apiServerUrl).href, method: 'GET', headers: accept }
   if (config.type === 'github_token') return { url: config.apiBaseUrl, method: 'GET', headers: { ...accept, 'user-agent': 'corral' } }
@@ -34,13 +34,13 @@ function questionOf(config: RemoteAuthenticator): Question {
   return config.check.kind === 'jwks' ? keysOf(config.check) : introspectionOf(config.check)
 }
 
-function keysOf({ uri, token }: Extract<OAuth2Config['check'], { kind: 'jwks' }>): Question {
+function keysOf({ uri, token }: Extract<OAuth2Config['check'], { kind: 'jwks' }>): ReachabilityRequest {
   const authorization = token && { authorization: `Bearer ${token.reveal()}` }
   return { url: uri, method: 'GET', headers: { accept: 'application/json', ...authorization } }
 }
 
 /** RFC 7662 §2.1; the client's credentials as RFC 6749 §2.3.1 encodes them. */
-function introspectionOf(check: Extract<OAuth2Config['check'], { kind: 'introspection' }>): Question {
+function introspectionOf(check: Extract<OAuth2Config['check'], { kind: 'introspection' }>): ReachabilityRequest {
   const { url, clientId, clientSecret, sendSecretInBody } = check
   const secret = clientSecret.reveal()
   const form = new URLSearchParams({ token: 'corral-doctor', ...(sendSecretInBody && { client_id: clientId, client_secret: secret }) })

@@ -8,11 +8,11 @@ import type {
   RemoteConfig,
   UpstreamHeaderConfig,
 } from './config.ts'
-import { isEverybody } from './trusted-peers.ts'
-import { type AuthenticatorSection, type AuthSection, usualAudiences } from './schema.ts'
+import { matchesEveryAddress } from './trusted-peers.ts'
+import { type AuthenticatorInput, type AuthConfigInput, defaultAudiences } from './schema.ts'
 
 /** What the section's meaning depends on beside itself. */
-export interface AuthSurroundings {
+export interface ReadAuthOptions {
   /** `server.trusted_proxies`. */
   readonly trustedProxies: readonly string[]
   /** Reads a PEM file by its path as it stands in the file; throws where it cannot be read. Default: as a path of the working directory. */
@@ -26,35 +26,35 @@ export interface AuthProblem {
 }
 
 /** `config` holds only if there are no problems. */
-export interface AuthReading {
+export interface ParsedAuth {
   readonly config: AuthConfig
   readonly problems: readonly AuthProblem[]
 }
 
-type Section<Type extends AuthenticatorSection['type']> = Extract<AuthenticatorSection, { type: Type }>
-type RemoteSection = Section<'oauth2_token' | 'kubernetes' | 'github_token' | 'custom'>
+type AuthenticatorSettings<Type extends AuthenticatorInput['type']> = Extract<AuthenticatorInput, { type: Type }>
+type RemoteAuthenticatorSettings = AuthenticatorSettings<'oauth2_token' | 'kubernetes' | 'github_token' | 'custom'>
 
 /** Turns the checked section into what the authenticators take. Reads the files that it names, once. */
-export function readAuth(section: AuthSection, surroundings: AuthSurroundings): AuthReading {
+export function readAuth(section: AuthConfigInput, options: ReadAuthOptions): ParsedAuth {
   const problems: AuthProblem[] = []
   const isList = Array.isArray(section)
   const authenticators = (isList ? section : [section]).map((one, index) => {
     const report = (key: string, message: string): void => void problems.push({ path: isList ? [index, key] : [key], message })
-    return new SectionReader(surroundings, report).read(one)
+    return new SectionReader(options, report).read(one)
   })
   return { config: { authenticators }, problems }
 }
 
 class SectionReader {
-  readonly #surroundings: AuthSurroundings
+  readonly #surroundings: ReadAuthOptions
   readonly #report: (key: string, message: string) => void
 
-  constructor(surroundings: AuthSurroundings, report: (key: string, message: string) => void) {
-    this.#surroundings = surroundings
+  constructor(options: ReadAuthOptions, report: (key: string, message: string) => void) {
+    this.#surroundings = options
     this.#report = report
   }
 
-  read(section: AuthenticatorSection): AuthenticatorConfig {
+  read(section: AuthenticatorInput): AuthenticatorConfig {
     switch (section.type) {
       case 'api_key':
         return { type: 'api_key' }
@@ -87,11 +87,11 @@ class SectionReader {
     }
   }
 
-  #oauth2(section: Section<'oauth2_token'>): OAuth2Config {
+  #oauth2(section: AuthenticatorSettings<'oauth2_token'>): OAuth2Config {
     const audience = typeof section.audience === 'string' ? [section.audience].filter((name) => name !== '') : (section.audience ?? [])
     return {
       type: 'oauth2_token',
-      audience: audience.length > 0 ? audience : usualAudiences,
+      audience: audience.length > 0 ? audience : defaultAudiences,
       audienceConfigured: audience.length > 0,
       issuer: section.issuer || undefined,
       principalClaim: section.principal_claim || undefined,
@@ -104,7 +104,7 @@ class SectionReader {
     }
   }
 
-  #upstreamHeader(section: Section<'upstream_header'>): UpstreamHeaderConfig {
+  #upstreamHeader(section: AuthenticatorSettings<'upstream_header'>): UpstreamHeaderConfig {
     const own = section.trusted_proxy_cidrs
     const trustedProxies = own ?? this.#surroundings.trustedProxies
     if (trustedProxies.length === 0) {
@@ -121,11 +121,11 @@ class SectionReader {
     if (tenantHeader === principalHeader || (tenantHeader && tenantHeader === attributesHeader)) {
       this.#report('tenant_header', 'must be another header than principal_header and attributes_header')
     }
-    const everybody = trustedProxies.find(isEverybody)
-    if (everybody !== undefined) {
+    const anyAddress = trustedProxies.find(matchesEveryAddress)
+    if (anyAddress !== undefined) {
       this.#report(
         own ? 'trusted_proxy_cidrs' : 'type',
-        `upstream_header trusts every address in ${own ? 'trusted_proxy_cidrs' : 'server.trusted_proxies'}, and ${everybody} is every address there is: list the proxies' own addresses`,
+        `upstream_header trusts every address in ${own ? 'trusted_proxy_cidrs' : 'server.trusted_proxies'}, and ${anyAddress} is every address there is: list the proxies' own addresses`,
       )
     }
     return {
@@ -139,7 +139,7 @@ class SectionReader {
     }
   }
 
-  #remote(section: RemoteSection): RemoteConfig {
+  #remote(section: RemoteAuthenticatorSettings): RemoteConfig {
     const timeout = section.timeout_seconds * 1000
     const ca = section.tls_cafile ? this.#readFile(section.tls_cafile) : undefined
     return {
@@ -150,7 +150,7 @@ class SectionReader {
         negativeTtl: section.negative_cache_ttl_seconds * 1000,
         maxEntries: section.cache_max_entries,
       },
-      lookUps: {
+      lookups: {
         concurrent: section.max_concurrent_lookups,
         queued: section.max_queued_lookups,
         refusalsPerMinute: section.max_refusals_per_minute,
@@ -178,7 +178,7 @@ class SectionReader {
 }
 
 /** The schema has seen to it that there is exactly one. */
-function checkOf({ jwks, introspection }: Section<'oauth2_token'>): JwksConfig | IntrospectionConfig {
+function checkOf({ jwks, introspection }: AuthenticatorSettings<'oauth2_token'>): JwksConfig | IntrospectionConfig {
   if (introspection) {
     return {
       kind: 'introspection',

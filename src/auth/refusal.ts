@@ -51,13 +51,13 @@ export function missingCredential(message: string): ApiError {
 }
 
 /** Seconds that callers are asked to wait where an identity service does not say itself. */
-const usualWait = 5
+const defaultRetryAfter = 5
 
 /** 503: who would know is out of reach. `cause` must hold no credential. */
-export function serviceUnavailable(cause: unknown, retryAfter = usualWait): ApiError {
+export function serviceUnavailable(cause: unknown, retryAfter = defaultRetryAfter): ApiError {
   return unavailable('Authentication service unavailable', retryAfter, { cause })
 }
 
 export function serviceTimeout(cause: unknown): ApiError {
-  return unavailable('Authentication service timeout', usualWait, { cause })
+  return unavailable('Authentication service timeout', defaultRetryAfter, { cause })
 }

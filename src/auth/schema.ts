@@ -3,7 +3,7 @@ import { Secret } from '../secret.ts'
 import { trustedPeers } from './trusted-peers.ts'
 
 /** A file may come from Llama Stack, whose tokens are for the one, or from OGX, whose are for the other. */
-export const usualAudiences: readonly string[] = ['llama-stack', 'ogx']
+export const defaultAudiences: readonly string[] = ['llama-stack', 'ogx']
 
 const text = z.string().min(1, 'must not be empty')
 const url = z.string().regex(/^https?:\/\/[^\s/?#]+[^\s]*$/, 'must be an http:// or https:// URL')
@@ -147,11 +147,11 @@ const custom = z.strictObject({
 })
 
 /** Headers that clients, browsers and proxies set by themselves, and Corral's own: no proxy says in them who is asking. */
-const spokenFor =
+const reservedHeaders =
   /^(authorization|authentication-info|host|cookie2?|set-cookie|x-api-key|x-goog-api-key|api-key|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|via|date|from|range|origin|referer|dnt|pragma|cache-control|user-agent|forwarded|x-forwarded-(for|host|proto|port|prefix|server)|x-real-ip|traceparent|tracestate|baggage|x-request-id|idempotency-key|proxy-.*|content-.*|accept|accept-.*|sec-.*|access-control-.*|if-.*|openai-.*|anthropic-.*|x-stainless-.*|x-(llamastack|ogx|corral)-.*)$/i
 
 const identityHeader = headerName.refine(
-  (name) => !spokenFor.test(name),
+  (name) => !reservedHeaders.test(name),
   'means something else, and callers send it themselves: let the proxy say who is asking in a header of its own, such as X-Remote-User',
 )
 
@@ -200,5 +200,5 @@ export const authenticatorSchema = z.discriminatedUnion('type', kinds, {
 /** `server.auth.provider_config`: one, or a list of which the first that recognises a credential decides. */
 export const authConfigSchema = z.union([authenticatorSchema, z.array(authenticatorSchema).min(1, 'must name an authenticator')])
 
-export type AuthenticatorSection = z.output<typeof authenticatorSchema>
-export type AuthSection = z.output<typeof authConfigSchema>
+export type AuthenticatorInput = z.output<typeof authenticatorSchema>
+export type AuthConfigInput = z.output<typeof authConfigSchema>

@@ -42,11 +42,11 @@ export function tenantCheck(tenancy: Tenancy | undefined): (principal: Principal
   // Principals are remembered, and come again with each request.
   const known = new WeakMap<Principal, Principal>()
   return (principal) => {
-    let placed = known.get(principal)
-    if (!placed) {
-      placed = Object.freeze({ ...principal, attributes: withTenant(principal.attributes, 'default_tenant_id', tenancy.tenant) })
-      known.set(principal, placed)
+    let result = known.get(principal)
+    if (!result) {
+      result = Object.freeze({ ...principal, attributes: withTenant(principal.attributes, 'default_tenant_id', tenancy.tenant) })
+      known.set(principal, result)
     }
-    return placed
+    return result
   }
 }

@@ -1,9 +1,9 @@
 import ipaddr from 'ipaddr.js'
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
+type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 /** Addresses that are remembered: proxies are few. */
-const maxRemembered = 1_000
+const maxCached = 1_000
 
 /**
  * Whether a connection comes from one of the given addresses or CIDRs (`10.0.0.0/8`, `::1`). IPv4 in its IPv6 form (`::ffff:10.0.0.1`) is IPv4.
@@ -18,7 +18,7 @@ export function trustedPeers(ranges: readonly string[]): (address: string | unde
     if (trusted === undefined) {
       const address = ipaddr.isValid(text) ? ipaddr.process(text) : undefined
       trusted = address !== undefined && parsed.some((range) => contains(range, address))
-      if (known.size >= maxRemembered) known.clear()
+      if (known.size >= maxCached) known.clear()
       known.set(text, trusted)
     }
     return trusted
@@ -26,11 +26,11 @@ export function trustedPeers(ranges: readonly string[]): (address: string | unde
 }
 
 /** Whether a range holds every address there is of its family: `0.0.0.0/0`, `::/0`. Throws as `trustedPeers`. */
-export function isEverybody(range: string): boolean {
+export function matchesEveryAddress(range: string): boolean {
   return parseRange(range)[1] === 0
 }
 
-function parseRange(text: string): [Address, number] {
+function parseRange(text: string): [IpAddress, number] {
   const range = text.trim()
   if (ipaddr.isValidCIDR(range)) return ipaddr.parseCIDR(range)
   if (!ipaddr.isValid(range)) throw new TypeError(`'${text}' is neither an address nor a range of addresses such as 10.0.0.0/8`)
@@ -38,7 +38,7 @@ function parseRange(text: string): [Address, number] {
   return [address, address instanceof ipaddr.IPv4 ? 32 : 128]
 }
 
-function contains([network, bits]: [Address, number], address: Address): boolean {
+function contains([network, bits]: [IpAddress, number], address: IpAddress): boolean {
   if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
   return address instanceof ipaddr.IPv6 && address.match(network, bits)
 }

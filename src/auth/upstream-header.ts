@@ -1,6 +1,6 @@
 import type { Principal } from '../call.ts'
 import { shortened } from '../errors.ts'
-import type { Attempt, Authenticator } from './authenticator.ts'
+import type { AuthenticationRequest, Authenticator } from './authenticator.ts'
 import { noAttributes, toAttributes } from './claims.ts'
 import type { UpstreamHeaderConfig } from './config.ts'
 import { toPrincipal } from './principal.ts'
@@ -14,17 +14,17 @@ import { trustedPeers } from './trusted-peers.ts'
  */
 export class UpstreamHeader implements Authenticator {
   readonly type = 'upstream_header'
-  readonly missing: string
+  readonly missingCredentialMessage: string
   readonly #config: UpstreamHeaderConfig
   readonly #isTrusted: (address: string | undefined) => boolean
 
   constructor(config: UpstreamHeaderConfig) {
-    this.missing = `Missing required authentication header: ${config.principalHeader}`
+    this.missingCredentialMessage = `Missing required authentication header: ${config.principalHeader}`
     this.#config = config
     this.#isTrusted = trustedPeers(config.trustedProxies)
   }
 
-  authenticate({ request, peerAddress }: Attempt): Principal | undefined {
+  authenticate({ request, peerAddress }: AuthenticationRequest): Principal | undefined {
     const { principalHeader, attributesHeader, attributeHeaders, tenantHeader, principalPrefix } = this.#config
     const id = request.headers.get(principalHeader)
     if (id === null || id === '') return undefined
@@ -33,8 +33,8 @@ export class UpstreamHeader implements Authenticator {
     if (id.includes(',')) {
       throw refused('Invalid authentication header', `the header ${shortened(principalHeader)} names several, or came more than once`)
     }
-    const told = attributesHeader === undefined ? null : request.headers.get(attributesHeader)
-    const own = told === null || told === '' ? noAttributes : readAttributes(told)
+    const sent = attributesHeader === undefined ? null : request.headers.get(attributesHeader)
+    const own = sent === null || sent === '' ? noAttributes : readAttributes(sent)
     const all = withHeaders(own, attributeHeaders, request.headers)
     const attributes = tenantHeader === undefined ? all : withTenant(all, tenantHeader, request.headers.get(tenantHeader))
     const principal = toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes })
@@ -44,7 +44,10 @@ export class UpstreamHeader implements Authenticator {
 
   /** The same words as for a header that is missing. A credential that came along may still be somebody's. */
   #untrusted(): CredentialRefused {
-    return new CredentialRefused(this.missing, { reason: 'an identity header from an address that is not a trusted proxy', final: false })
+    return new CredentialRefused(this.missingCredentialMessage, {
+      reason: 'an identity header from an address that is not a trusted proxy',
+      final: false,
+    })
   }
 }
 

@@ -23,7 +23,7 @@ const algorithmsOf: Readonly<Record<string, readonly string[]>> = {
 export const knownAlgorithms: ReadonlySet<string> = new Set(Object.values(algorithmsOf).flat())
 
 /** Characters of a base64url modulus of 2048 bits, of which RFC 7518 §3.3 wants no fewer. */
-const shortestModulus = 342
+const minModulusBits = 342
 
 /** Of one set. */
 const maxKeys = 100
@@ -46,7 +46,7 @@ function readKey(value: unknown): VerificationKey | undefined {
   const algorithms = alg === undefined ? byType : byType.filter((name) => name === alg)
   if (algorithms.length === 0 || (use !== undefined && use !== 'sig')) return undefined
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return undefined
-  if (kty === 'RSA' && !(typeof n === 'string' && n.length >= shortestModulus)) return undefined
+  if (kty === 'RSA' && !(typeof n === 'string' && n.length >= minModulusBits)) return undefined
   if (kid !== undefined && typeof kid !== 'string') return undefined
   const imported = new Map<string, Promise<CryptoKey>>()
   return {

@@ -1,12 +1,12 @@
-import { whyNotApplied } from '../access/access-policy.ts'
-import type { Action, Decision, Owner, Question, RouteQuestion } from '../access/policy.ts'
+import { explainMismatch } from '../access/access-policy.ts'
+import type { Action, Decision, Owner, AccessRequest, RouteRequest } from '../access/policy.ts'
 import { resourceTypes } from '../access/resource-types.ts'
-import { whyRouteNotApplied } from '../access/route-policy.ts'
+import { explainRouteMismatch } from '../access/route-policy.ts'
 import type { Principal } from '../call.ts'
 import type { Config } from '../config/config.ts'
 
 /** What is asked of the policies: the one or the other. */
-export type PolicyQuestion = ({ readonly policy: 'access_policy' } & Question) | ({ readonly policy: 'route_policy' } & RouteQuestion)
+export type PolicyQuestion = ({ readonly policy: 'access_policy' } & AccessRequest) | ({ readonly policy: 'route_policy' } & RouteRequest)
 
 /** A decision, and how it came to be. */
 export interface Explanation {
@@ -23,16 +23,16 @@ export function explain(config: Pick<Config, 'accessPolicy' | 'routePolicy'>, qu
   return question.policy === 'access_policy' ? explainAccess(config, question) : explainRoute(config, question)
 }
 
-function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, question: Question): Explanation {
+function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, question: AccessRequest): Explanation {
   const decision = accessPolicy.decide(question)
   // The default policy's rules have no number, and nobody asked for them.
   const rules = accessPolicy.isDefault || !question.principal ? [] : (accessPolicy.rules ?? []).filter(({ index }) => index !== undefined)
-  return { policy: 'access_policy', ...shown(decision), passed: passed(rules, decision, (rule) => whyNotApplied(rule, question)) }
+  return { policy: 'access_policy', ...shown(decision), passed: passed(rules, decision, (rule) => explainMismatch(rule, question)) }
 }
 
-function explainRoute({ routePolicy }: Pick<Config, 'routePolicy'>, question: RouteQuestion): Explanation {
+function explainRoute({ routePolicy }: Pick<Config, 'routePolicy'>, question: RouteRequest): Explanation {
   const decision = routePolicy?.decide(question) ?? { allowed: true, explicit: false, reason: 'there is no route policy' }
-  const why = passed(routePolicy?.rules ?? [], decision, (rule) => whyRouteNotApplied(rule, question))
+  const why = passed(routePolicy?.rules ?? [], decision, (rule) => explainRouteMismatch(rule, question))
   return { policy: 'route_policy', ...shown(decision), passed: why }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { amongTenants, compileAccessPolicy } from '../access/access-policy.ts'
+import { withTenantIsolation, compileAccessPolicy } from '../access/access-policy.ts'
 import { compileRoutePolicy } from '../access/route-policy.ts'
 import { readAuth } from '../auth/read-auth.ts'
 import { type Tenancy, tenantAttribute } from '../auth/tenant.ts'
@@ -40,7 +40,7 @@ export function readAuthSection(values: AuthSection | null | undefined, node: Tr
   const accessPolicy = compileAccessPolicy(access ?? [])
   return {
     ...(auth && { auth: { ...auth, ...(tenancy && { tenancy }) } }),
-    accessPolicy: tenancy?.mode === 'multi' ? amongTenants(accessPolicy, tenantAttribute) : accessPolicy,
+    accessPolicy: tenancy?.mode === 'multi' ? withTenantIsolation(accessPolicy, tenantAttribute) : accessPolicy,
     ...(routes?.length && { routePolicy: compileRoutePolicy(routes) }),
     ...(keyPepper && { keyPepper }),
   }

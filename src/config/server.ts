@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { isEverybody } from '../auth/trusted-peers.ts'
+import { matchesEveryAddress } from '../auth/trusted-peers.ts'
 import { readProxies } from '../egress/proxies.ts'
 import { toQuotaConfig } from '../quota/schema.ts'
 import { type AuthSettings, readAuthSection, withCurrentAuth, withoutUnsetAuthenticators } from './auth.ts'
@@ -166,7 +166,7 @@ function refuseOpenHost(host: string | undefined, values: ServerSection, at: Pla
 function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded, reading }: Place): void {
   for (const [at, range] of (ranges ?? []).entries()) {
     const node = nodeAt(expanded, ['trusted_proxies', at])
-    if (!node || !isEverybody(range)) continue
+    if (!node || !matchesEveryAddress(range)) continue
     reading.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
   }
 }

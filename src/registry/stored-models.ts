@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { ownedRows, type Asker, type OwnedRows } from '../access/owned-rows.ts'
+import { ownedRows, type AccessSubject, type OwnedRows } from '../access/owned-rows.ts'
 import { ownerOf } from '../access/owner.ts'
 import type { AccessPolicy, Owner } from '../access/policy.ts'
 import { invalidRequest } from '../errors.ts'
@@ -38,9 +38,9 @@ export interface StoredModels extends AsyncDisposable {
   /** Resolves after the first reading, or its failure. */
   readonly ready: Promise<void>
   /** Gives the row. Throws ApiError 403, 409 (the caller has registered another of this name), 503. */
-  create(call: Asker, model: CheckedModel): Promise<StoredAlias>
+  create(call: AccessSubject, model: CheckedModel): Promise<StoredAlias>
   /** Throws ApiError 404, 403, 503. */
-  delete(call: Asker, model: StoredAlias): Promise<void>
+  delete(call: AccessSubject, model: StoredAlias): Promise<void>
 }
 
 export interface StoredModelsOptions {
@@ -95,7 +95,7 @@ class DatabaseStoredModels implements StoredModels {
     return this.#snapshot.current()
   }
 
-  async create(call: Asker, model: CheckedModel): Promise<StoredAlias> {
+  async create(call: AccessSubject, model: CheckedModel): Promise<StoredAlias> {
     await this.#snapshot.ready
     const tenant = this.#tenantOf(call.principal)
     const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id && this.#tenantOf(owner) === tenant)
@@ -126,7 +126,7 @@ class DatabaseStoredModels implements StoredModels {
     return toStored(made)
   }
 
-  async delete(call: Asker, { rowId }: StoredAlias): Promise<void> {
+  async delete(call: AccessSubject, { rowId }: StoredAlias): Promise<void> {
     await this.#rows.delete(call, rowId)
     await this.#catchUp()
   }
@@ -152,7 +152,7 @@ class DatabaseStoredModels implements StoredModels {
 }
 
 /** Made of owner, name and tenant, so that the table's key keeps one owner from having a name twice, and other owners do not learn that it is taken. */
-function rowIdOf({ principal }: Asker, modelId: string, tenant: string | undefined): string {
+function rowIdOf({ principal }: AccessSubject, modelId: string, tenant: string | undefined): string {
   const whose = JSON.stringify([principal?.id ?? null, modelId, ...(tenant === undefined ? [] : [tenant])])
   return `model_${createHash('sha256').update(whose).digest('hex').slice(0, 40)}`
 }

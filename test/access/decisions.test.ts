@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { compileAccessPolicy, defaultAccessPolicy, whyNotApplied } from '../../src/access/access-policy.ts'
-import type { Owner, Question } from '../../src/access/policy.ts'
+import { compileAccessPolicy, defaultAccessPolicy, explainMismatch } from '../../src/access/access-policy.ts'
+import type { Owner, AccessRequest } from '../../src/access/policy.ts'
 import { accessPolicySchema, type AccessRule } from '../../src/access/schema.ts'
 import { accessDenied } from '../../src/access/refusal.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
@@ -14,7 +14,7 @@ const bob: Principal = { id: 'bob', attributes: { teams: ['b'] } }
 const nobody: Principal = { id: 'nobody', attributes: {} }
 
 const ownedBy = (principal: Principal): Owner => ({ id: principal.id, attributes: principal.attributes })
-const asked = (principal: Principal | undefined, over: Partial<Question> & { id?: string; owner?: Owner } = {}): Question => ({
+const asked = (principal: Principal | undefined, over: Partial<AccessRequest> & { id?: string; owner?: Owner } = {}): AccessRequest => ({
   principal,
   action: over.action ?? 'read',
   resource: over.resource ?? { type: 'model', id: over.id ?? 'm', owner: over.owner },
@@ -238,7 +238,7 @@ describe('any policy', () => {
         const decision = compiled.decide(question)
         expect(decision.allowed).toBe(byTheBook(rules, question))
         // What explains a decision agrees with it: the rules before the one that decided say why not.
-        const first = compiled.rules?.findIndex((rule) => whyNotApplied(rule, question) === undefined) ?? -1
+        const first = compiled.rules?.findIndex((rule) => explainMismatch(rule, question) === undefined) ?? -1
         expect(first < 0 ? undefined : first).toBe(decision.rule)
       }),
       { numRuns: runs(5_000) },

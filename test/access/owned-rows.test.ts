@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compileAccessPolicy, defaultAccessPolicy } from '../../src/access/access-policy.ts'
-import { type Asker, type NewRow, type OwnedRowsOptions, ownedRows } from '../../src/access/owned-rows.ts'
+import { type AccessSubject, type NewRow, type OwnedRowsOptions, ownedRows } from '../../src/access/owned-rows.ts'
 import type { AccessPolicy } from '../../src/access/policy.ts'
 import { accessPolicySchema, type AccessRule } from '../../src/access/schema.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
@@ -16,7 +16,7 @@ import { runs } from '../../src/testing/sizes.ts'
 const alice: Principal = { id: 'alice', attributes: { teams: ['a'] } }
 const mate: Principal = { id: 'mate', attributes: { teams: ['a'] } }
 const bob: Principal = { id: 'bob', attributes: { teams: ['b'] } }
-const as = (principal: Principal | undefined): Asker => ({ requestId: 'r', principal })
+const as = (principal: Principal | undefined): AccessSubject => ({ requestId: 'r', principal })
 const rules = (...list: AccessRule[]) => compileAccessPolicy(accessPolicySchema.parse(list))
 
 const newRow = (id: string): NewRow<'models'> => ({

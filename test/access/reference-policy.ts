@@ -1,8 +1,8 @@
-import type { Question } from '../../src/access/policy.ts'
+import type { AccessRequest } from '../../src/access/policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
 
 /** Llama Stack's rules (behaviour §4), read once more from how they are written, so that the compiled ones can be held against them. */
-export function byTheBook(rules: readonly AccessRule[], { principal, action, resource }: Question): boolean {
+export function byTheBook(rules: readonly AccessRule[], { principal, action, resource }: AccessRequest): boolean {
   const qualified = `${resource.type}::${resource.id}`
   for (const { permit, forbid, when, unless } of rules) {
     const scope = (permit ?? forbid)!
@@ -25,7 +25,7 @@ function matches(pattern: string | undefined, qualified: string): boolean {
   return pattern.endsWith('*') ? qualified.startsWith(pattern.slice(0, -1)) : qualified === pattern
 }
 
-function holds(condition: string, { principal, resource: { owner } }: Question): boolean {
+function holds(condition: string, { principal, resource: { owner } }: AccessRequest): boolean {
   if (condition === 'resource is unowned') return owner === undefined
   const words = condition.split(' ')
   const negated = words.includes('not')

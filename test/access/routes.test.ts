@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import type { RouteQuestion } from '../../src/access/policy.ts'
-import { compileRoutePolicy, whyRouteNotApplied } from '../../src/access/route-policy.ts'
+import type { RouteRequest } from '../../src/access/policy.ts'
+import { compileRoutePolicy, explainRouteMismatch } from '../../src/access/route-policy.ts'
 import { routePolicySchema, type RouteRule } from '../../src/access/schema.ts'
 import type { Principal } from '../../src/call.ts'
 import { runs } from '../../src/testing/sizes.ts'
@@ -11,7 +11,7 @@ const plain: Principal = { id: 'bob', attributes: {} }
 
 const policy = (...rules: unknown[]) => compileRoutePolicy(routePolicySchema.parse(rules))
 const everything = { permit: { paths: '*' } }
-const may = (one: ReturnType<typeof policy>, path: string, over: Partial<RouteQuestion> = {}) =>
+const may = (one: ReturnType<typeof policy>, path: string, over: Partial<RouteRequest> = {}) =>
   one.decide({ principal: plain, method: 'GET', path, ...over }).allowed
 
 /** What a rule's `paths` are, which paths they are about, and which not. */
@@ -146,7 +146,7 @@ test('[RTE-8] however a path is spelled, the decision is that of its plain form'
       for (const spelled of [`${path}/`, `/v1/openai${path}`, path.replaceAll('/', '//'), `/v1/openai${path}//`]) {
         expect(one.decide({ principal: plain, method, path: spelled })).toEqual(decision)
       }
-      const applied = one.rules?.findIndex((each) => whyRouteNotApplied(each, { principal: plain, method, path }) === undefined) ?? -1
+      const applied = one.rules?.findIndex((each) => explainRouteMismatch(each, { principal: plain, method, path }) === undefined) ?? -1
       if (rules.length > 0) expect(applied < 0 ? undefined : applied).toBe(decision.rule)
     }),
     { numRuns: runs(2_000) },

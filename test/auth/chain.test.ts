@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { createAuthentication } from '../../src/auth/authentication.ts'
-import type { Attempt, Authenticator } from '../../src/auth/authenticator.ts'
+import type { AuthenticationRequest, Authenticator } from '../../src/auth/authenticator.ts'
 import { CredentialRefused } from '../../src/auth/refusal.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { createEvents } from '../../src/telemetry/events.ts'
@@ -17,9 +17,9 @@ function ownKeys(): Authenticator & { readonly asked: string[] } {
   const asked: string[] = []
   return {
     type: 'api_key',
-    missing: 'Authentication required. Please provide an API key',
+    missingCredentialMessage: 'Authentication required. Please provide an API key',
     asked,
-    authenticate({ credential }: Attempt) {
+    authenticate({ credential }: AuthenticationRequest) {
       if (credential) asked.push(credential.token)
       if (!credential?.token.startsWith('crl_')) return undefined
       if (credential.token !== 'crl_good') throw new CredentialRefused('Invalid API key', { reason: 'unknown key' })

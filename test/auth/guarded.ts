@@ -1,6 +1,6 @@
 import { compileRoutePolicy } from '../../src/access/route-policy.ts'
 import { createAuthentication, type AuthenticationDeps } from '../../src/auth/authentication.ts'
-import type { Attempt, Authentication } from '../../src/auth/authenticator.ts'
+import type { AuthenticationRequest, Authentication } from '../../src/auth/authenticator.ts'
 import type { AuthConfig } from '../../src/auth/config.ts'
 import { readAuth } from '../../src/auth/read-auth.ts'
 import { authConfigSchema } from '../../src/auth/schema.ts'
@@ -44,7 +44,7 @@ export function chainOf(section: Section, options: GuardedOptions = {}): Authent
 export async function whoIs(
   chain: Authentication,
   shown: string | Record<string, string>,
-  attempt: Partial<Omit<Attempt, 'request' | 'credential'>> & { path?: string } = {},
+  attempt: Partial<Omit<AuthenticationRequest, 'request' | 'credential'>> & { path?: string } = {},
 ): Promise<Principal> {
   const headers = typeof shown === 'string' ? { authorization: `Bearer ${shown}` } : shown
   const { path = '/v1/models', ...rest } = attempt

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { amongTenants, compileAccessPolicy } from '../../src/access/access-policy.ts'
+import { withTenantIsolation, compileAccessPolicy } from '../../src/access/access-policy.ts'
 import { accessFilter } from '../../src/access/filter.ts'
 import type { AccessPolicy, Owner } from '../../src/access/policy.ts'
 import { createAuthentication } from '../../src/auth/authentication.ts'
@@ -83,7 +83,7 @@ const policies: readonly (readonly [string, AccessPolicy])[] = [
 ]
 
 describe.each(policies)('in the mode multi, under %s', (_name, policy) => {
-  const separated = amongTenants(policy, 'tenants')
+  const separated = withTenantIsolation(policy, 'tenants')
   const owners: readonly (Owner | undefined)[] = [
     undefined,
     person('ada', 'a'),
@@ -186,7 +186,7 @@ describe('server.tenancy', () => {
     const config = testConfig({
       providers: [providerOf('up', {})],
       auth: { ...authOf(proxied, ['192.0.2.1']), tenancy: { mode: 'multi' } },
-      accessPolicy: amongTenants(rules, 'tenants'),
+      accessPolicy: withTenantIsolation(rules, 'tenants'),
     })
     await using app = await testApp(config)
     const connections = { addressOf: () => '192.0.2.1', mayIdle() {} }

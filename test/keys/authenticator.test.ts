@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
-import type { Attempt } from '../../src/auth/authenticator.ts'
+import type { AuthenticationRequest } from '../../src/auth/authenticator.ts'
 import { createKeyAuthenticator, type KeyAuthenticator } from '../../src/auth/keys/authenticator.ts'
 import type { KeyService } from '../../src/auth/keys/key-service.ts'
 import { createKeyService } from '../../src/auth/keys/service.ts'
-import { makeToken } from '../../src/auth/keys/token.ts'
+import { createToken } from '../../src/auth/keys/token.ts'
 import type { Call, Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
 import type { Database } from '../../src/storage/database.ts'
@@ -18,7 +18,7 @@ import { pepper, until } from './server.ts'
 const start = Date.UTC(2026, 10, 22)
 const minute = 60_000
 
-function attempt(token: string | undefined): Attempt {
+function attempt(token: string | undefined): AuthenticationRequest {
   return {
     request: new Request('http://127.0.0.1/v1/models'),
     credential: token === undefined ? undefined : { header: 'authorization', token },
@@ -175,7 +175,7 @@ for (const engine of engines) {
     test('[KEY-12] a key that is unknown here is a 503 while the database is away, for it may be new; 401 once it is back', async () => {
       const [known, revoked] = [await make(), await make()]
       await keys.revoke(call, revoked.id)
-      const unsure = [makeToken(newId('key_', start)), makeToken(known.id)].map((token) => token.reveal())
+      const unsure = [createToken(newId('key_', start)), createToken(known.id)].map((token) => token.reveal())
       for (const token of unsure) expect(await outcome(token)).toMatchObject({ status: 401 })
       away = true
       const failures = await Promise.all(unsure.map((token) => failureOf(Promise.resolve(authenticator.authenticate(attempt(token))))))

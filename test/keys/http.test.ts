@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import OpenAI from 'openai'
 import { crc32 } from 'node:zlib'
-import { idOfToken, makeToken } from '../../src/auth/keys/token.ts'
+import { idOfToken, createToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { engines } from '../../src/testing/engines.ts'
@@ -79,7 +79,7 @@ for (const engine of engines) {
       })
       expect(refused.headers.get('www-authenticate')).toStartWith('Bearer')
       // Whoever has not the whole key is not told what became of it.
-      expect((await server.ask('/v1/models', { token: makeToken(id).reveal() })).json['error'].message).toBe('Invalid API key.')
+      expect((await server.ask('/v1/models', { token: createToken(id).reveal() })).json['error'].message).toBe('Invalid API key.')
       expect((await server.ask(`${keys}/${id}`, { token: admin, method: 'DELETE' })).json).toEqual(revoked.json)
       expect((await server.ask(`${keys}/${id}/rotate`, { token: admin, body: {} })).status).toBe(409)
 
@@ -219,7 +219,7 @@ for (const engine of engines) {
       const attempt = fc.oneof(
         printable.map((text) => `crl_${text}`),
         fc.tuple(fc.nat({ max: token.length - 1 }), printable).map(([at, text]) => token.slice(0, Math.max(4, at)) + text),
-        fc.integer({ min: 0, max: 2 ** 47 }).map((time) => makeToken(newId('key_', time)).reveal()),
+        fc.integer({ min: 0, max: 2 ** 47 }).map((time) => createToken(newId('key_', time)).reveal()),
         fc.constant(token).map((text) => text.toUpperCase()),
       )
       await fc.assert(

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
-import type { Attempt } from '../../src/auth/authenticator.ts'
+import type { AuthenticationRequest } from '../../src/auth/authenticator.ts'
 import { createKeyAuthenticator } from '../../src/auth/keys/authenticator.ts'
 import { createKeyService } from '../../src/auth/keys/service.ts'
-import { makeToken } from '../../src/auth/keys/token.ts'
+import { createToken } from '../../src/auth/keys/token.ts'
 import type { Call } from '../../src/call.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { newId } from '../../src/storage/ids.ts'
@@ -17,7 +17,7 @@ import { chat, keyBench, pepper } from './server.ts'
 const operator = { id: 'os:tester', attributes: {} }
 const call: Call = { requestId: 'cli', signal: new AbortController().signal, principal: operator, providerData: {} }
 
-const attempt = (token: string): Attempt => ({
+const attempt = (token: string): AuthenticationRequest => ({
   request: new Request('http://127.0.0.1/v1/models'),
   credential: { header: 'authorization', token },
   peerAddress: undefined,
@@ -25,7 +25,7 @@ const attempt = (token: string): Attempt => ({
 })
 
 /** What passes for a key of ours, and is none. */
-const stranger = (): string => makeToken(newId('key_', Date.now())).reveal()
+const stranger = (): string => createToken(newId('key_', Date.now())).reveal()
 
 const keysIn = (database: Database) =>
   createKeyService({ database, policy: compileAccessPolicy([]), pepper, events: createEvents(silentLog), operator })

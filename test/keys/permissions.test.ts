@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
-import { demandMayHold } from '../../src/auth/keys/permissions.ts'
+import { requireGrantable } from '../../src/auth/keys/permissions.ts'
 import type { Call } from '../../src/call.ts'
 import { patternOf } from '../../src/quota/patterns.ts'
 import { engines } from '../../src/testing/engines.ts'
@@ -214,7 +214,7 @@ test('[KEY-7] a pattern that is let pass matches no model that the own key does 
           expiresAt: undefined,
         }
         try {
-          demandMayHold(policy, call, power, undefined)
+          requireGrantable(policy, call, power, undefined)
         } catch {
           return
         }

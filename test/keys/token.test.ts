@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KeyHasher, readHash, sameHash } from '../../src/auth/keys/hash.ts'
 import { loadPepper } from '../../src/auth/keys/pepper.ts'
-import { hintOf, idOfToken, makeToken } from '../../src/auth/keys/token.ts'
+import { hintOf, idOfToken, createToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { newId } from '../../src/storage/ids.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
@@ -19,7 +19,7 @@ describe('tokens', () => {
     const seen = new Set<string>()
     fc.assert(
       fc.property(id, (key) => {
-        const token = makeToken(key).reveal()
+        const token = createToken(key).reveal()
         expect(token).toMatch(/^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/)
         expect(idOfToken(token)).toBe(key)
         expect(seen.has(token)).toBe(false)
@@ -36,7 +36,7 @@ describe('tokens', () => {
         fc.nat(),
         fc.constantFrom(...Array.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.')),
         (key, place, digit) => {
-          const token = makeToken(key).reveal()
+          const token = createToken(key).reveal()
           const at = place % token.length
           fc.pre(token[at] !== digit)
           expect(idOfToken(token.slice(0, at) + digit + token.slice(at + 1))).toBeUndefined()
@@ -69,7 +69,7 @@ describe('tokens', () => {
     const counts = new Map<string, number>()
     const key = newId('key_', 0)
     for (let n = 0; n < 2_000; n++) {
-      for (const digit of makeToken(key).reveal().slice(37, 69)) counts.set(digit, (counts.get(digit) ?? 0) + 1)
+      for (const digit of createToken(key).reveal().slice(37, 69)) counts.set(digit, (counts.get(digit) ?? 0) + 1)
     }
     expect(counts.size).toBe(62)
     const expected = (2_000 * 32) / 62
@@ -78,7 +78,7 @@ describe('tokens', () => {
   })
 
   test('the hint shows four characters', () => {
-    const token = makeToken(newId('key_', 0))
+    const token = createToken(newId('key_', 0))
     expect(hintOf(token)).toBe(`crl_…${token.reveal().slice(-4)}`)
   })
 })
@@ -89,11 +89,11 @@ describe('hashes', () => {
   test('a token fits its hash under the same pepper alone', () => {
     fc.assert(
       fc.property(id, fc.string({ minLength: 16 }), (key, other) => {
-        const token = makeToken(key)
+        const token = createToken(key)
         const stored = readHash(hasher.stored(token))
         expect(sameHash(stored, hasher.digest(token.reveal()))).toBe(true)
         expect(sameHash(stored, new KeyHasher(new Secret(other)).digest(token.reveal()))).toBe(false)
-        expect(sameHash(stored, hasher.digest(makeToken(key).reveal()))).toBe(false)
+        expect(sameHash(stored, hasher.digest(createToken(key).reveal()))).toBe(false)
         expect(hasher.stored(token)).not.toContain(token.reveal())
       }),
     )

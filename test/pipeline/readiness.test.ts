@@ -1,13 +1,13 @@
 import { expect, test } from 'bun:test'
 import { createServer, type AddressInfo } from 'node:net'
-import { makeToken } from '../../src/auth/keys/token.ts'
+import { createToken } from '../../src/auth/keys/token.ts'
 import { Secret } from '../../src/secret.ts'
 import { recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
 import { asking, outcome } from './servers.ts'
 
 const keysOnly = { auth: { authenticators: [{ type: 'api_key' }] }, keyPepper: new Secret('not-to-be-guessed-at-all') } as const
 /** Of the right form, and made by nobody. */
-const token = makeToken(`key_${'0'.repeat(32)}`).reveal()
+const token = createToken(`key_${'0'.repeat(32)}`).reveal()
 
 /** A port that nobody listens on. */
 async function closedPort(): Promise<number> {

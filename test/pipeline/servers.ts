@@ -1,12 +1,12 @@
-import type { RoutePolicy, RouteQuestion } from '../../src/access/policy.ts'
-import type { Attempt, Authentication } from '../../src/auth/authenticator.ts'
+import type { RoutePolicy, RouteRequest } from '../../src/access/policy.ts'
+import type { AuthenticationRequest, Authentication } from '../../src/auth/authenticator.ts'
 import type { Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
 import { testConfig, testServer, type ConfigParts, type TestServer } from '../../src/testing/index.ts'
 
 /** Knows callers by their bearer token; `later` answers with a promise, as an identity service would. */
 export function known(callers: Readonly<Record<string, Omit<Principal, 'id'>>>, { later = false } = {}): Authentication {
-  const recognise = ({ request }: Omit<Attempt, 'credential'>): Principal => {
+  const recognise = ({ request }: Omit<AuthenticationRequest, 'credential'>): Principal => {
     const token = request.headers.get('authorization')?.replace('Bearer ', '') ?? ''
     const found = Object.hasOwn(callers, token) ? callers[token] : undefined
     if (found) return { id: token, ...found }
@@ -22,8 +22,8 @@ export function known(callers: Readonly<Record<string, Omit<Principal, 'id'>>>, 
 }
 
 /** Says yes to paths that begin with one of these. */
-export function routesBeginning(...prefixes: string[]): RoutePolicy & { readonly asked: RouteQuestion[] } {
-  const asked: RouteQuestion[] = []
+export function routesBeginning(...prefixes: string[]): RoutePolicy & { readonly asked: RouteRequest[] } {
+  const asked: RouteRequest[] = []
   return {
     asked,
     decide(question) {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { ApiKey, IssuedKey, KeyService, WantedKey } from '../../auth/keys/key-service.ts'
-import { demandPrincipal } from '../../auth/keys/permissions.ts'
+import type { ApiKey, IssuedKey, KeyService, CreateApiKeyInput } from '../../auth/keys/key-service.ts'
+import { requirePrincipal } from '../../auth/keys/permissions.ts'
 import type { Call, Limit } from '../../call.ts'
 import { unavailable } from '../../errors.ts'
 import {
@@ -89,7 +89,7 @@ export const rotateApiKeyToken = defineRoute({
 
 /** Who is not told apart from anybody hears that before anything else. */
 function requireKeyService(keys: KeyService | undefined, call: Call): KeyService {
-  demandPrincipal(call)
+  requirePrincipal(call)
   if (keys) return keys
   throw unavailable('This server has nowhere to keep API keys: its database could not be opened.', 60, { code: 'database_unavailable' })
 }
@@ -100,7 +100,7 @@ function issuedKeyResponse({ key, token }: IssuedKey): Response {
 }
 
 /** What a body asks for, as the service takes it. */
-export function toWanted(body: NewApiKey): WantedKey {
+export function toWanted(body: NewApiKey): CreateApiKeyInput {
   return {
     name: body.name,
     principal: body.principal,

@@ -1,6 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { AccessPolicy, Decision, Resource } from '../../access/policy.ts'
-import { denialOf, hidden } from '../../access/refusal.ts'
+import { denialOf, notVisible } from '../../access/refusal.ts'
 import type { Call } from '../../call.ts'
 import type { Denial } from '../../errors.ts'
 import type { StoredTrace, TraceFilter, TraceStore } from '../../telemetry/store/reader.ts'
@@ -46,7 +46,7 @@ export class ReadableTraces {
       if (!decision.allowed) denial ??= denialOf(decision, 'read', resourceOf(row))
       return decision.allowed
     })
-    if (visible.length === 0) throw hidden(kind, id, denial)
+    if (visible.length === 0) throw notVisible(kind, id, denial)
     return visible
   }
 

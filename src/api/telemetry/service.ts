@@ -1,5 +1,5 @@
 import type { AccessPolicy } from '../../access/policy.ts'
-import { hidden } from '../../access/refusal.ts'
+import { notVisible } from '../../access/refusal.ts'
 import type { Call } from '../../call.ts'
 import { type ApiError, unavailable } from '../../errors.ts'
 import type {
@@ -71,7 +71,7 @@ export class TraceQueries {
   span(call: Call, traceId: string, spanId: string): Promise<SpanInfo> {
     return this.#reading(call, ['Span', spanId], (readable, store) => {
       const found = spansOf(store, readable.ofTrace(traceId)).find((span) => span.spanId === spanId)
-      if (!found) throw hidden('Span', spanId)
+      if (!found) throw notVisible('Span', spanId)
       return toSpan(found)
     })
   }
@@ -130,7 +130,7 @@ export class TraceQueries {
     using store = await openTraceStore(path).catch((error: unknown) => {
       throw unreadable(error)
     })
-    if (!store && requested) throw hidden(requested[0], requested[1])
+    if (!store && requested) throw notVisible(requested[0], requested[1])
     const reading = store ?? noStore
     try {
       return await work(new ReadableTraces(reading, policy, call), reading)

@@ -4,7 +4,7 @@ import type { Secret } from '../../secret.ts'
 import type { Database } from '../../storage/database.ts'
 import { createSnapshot } from '../../storage/snapshot.ts'
 import type { Events } from '../../telemetry/events.ts'
-import type { Attempt, Authenticator } from '../authenticator.ts'
+import type { AuthenticationRequest, Authenticator } from '../authenticator.ts'
 import { CredentialRefused } from '../refusal.ts'
 import { KeyHasher, sameHash } from './hash.ts'
 import { type KeyRecord, type KeyRing, keysScope, keyType, loadKeyRing } from './key-ring.ts'
@@ -50,7 +50,7 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
     load: async (read) => (latest = await loadKeyRing(read, latest)),
     onChange(ring) {
       loaded = true
-      for (const message of complaintsAbout(ring, hasher.pepperId)) warnOnce(message)
+      for (const message of unreadableKeysMessage(ring, hasher.pepperId)) warnOnce(message)
     },
     ...(events && { events }),
     ...(now && { now }),
@@ -74,12 +74,12 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
   }
   return {
     type: keyType,
-    missing: 'Authentication required. Please provide an API key of this server (crl_…) as a Bearer token',
-    authenticate({ credential }: Attempt) {
+    missingCredentialMessage: 'Authentication required. Please provide an API key of this server (crl_…) as a Bearer token',
+    authenticate({ credential }: AuthenticationRequest) {
       const token = credential?.token
       if (!token?.startsWith(tokenPrefix)) return undefined
       const id = idOfToken(token)
-      if (id === undefined) throw mistyped()
+      if (id === undefined) throw checksumMismatch()
       return loaded ? (recognise(token, id) ?? recogniseNew(token, id)) : recogniseFirst(token, id)
     },
     refresh: () => snapshot.refresh(),
@@ -124,12 +124,12 @@ function refused(reason: string, message = 'Invalid API key.'): CredentialRefuse
   return new CredentialRefused(message, { reason, code: 'invalid_api_key' })
 }
 
-function mistyped(): CredentialRefused {
+function checksumMismatch(): CredentialRefused {
   return refused('a mistyped or cut-off API key', 'This is no valid API key: it is mistyped or cut off (its checksum does not fit).')
 }
 
 /** What an operator should know about the keys as they were read. */
-function complaintsAbout({ keys, unreadable }: KeyRing, pepperId: string): string[] {
+function unreadableKeysMessage({ keys, unreadable }: KeyRing, pepperId: string): string[] {
   const others = [...keys.values()].filter(({ hash, revokedAt }) => hash.pepperId !== pepperId && revokedAt === undefined)
   return [
     ...(others.length > 0
@@ -145,11 +145,11 @@ function complaintsAbout({ keys, unreadable }: KeyRing, pepperId: string): strin
 }
 
 /** Tells the same thing once, until it is something else. */
-function onceForEach(tell: (message: string) => void): (message: string) => void {
-  const told = new Set<string>()
+function onceForEach(report: (message: string) => void): (message: string) => void {
+  const reported = new Set<string>()
   return (message) => {
-    if (told.has(message)) return
-    told.add(message)
-    tell(message)
+    if (reported.has(message)) return
+    reported.add(message)
+    report(message)
   }
 }

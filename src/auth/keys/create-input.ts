@@ -1,9 +1,12 @@
 import { invalidRequest } from '../../errors.ts'
-import type { WantedKey } from './key-service.ts'
+import type { CreateApiKeyInput } from './key-service.ts'
 
 /** What cannot be told by looking at one field alone. Throws ApiError 400 that names the field, as it is called over HTTP. */
-export function checkWanted(wanted: WantedKey, { apis, time }: { apis: ReadonlySet<string> | undefined; time: number }): void {
-  const { expiresAt, allowedApis, allowedModels } = wanted
+export function validateCreateInput(
+  input: CreateApiKeyInput,
+  { apis, time }: { apis: ReadonlySet<string> | undefined; time: number },
+): void {
+  const { expiresAt, allowedApis, allowedModels } = input
   if (expiresAt !== undefined && !(expiresAt > time)) throw invalid('expires_at', 'must lie in the future')
   const unknown = apis && allowedApis?.find((api) => !apis.has(api))
   if (apis && unknown !== undefined) {

@@ -28,7 +28,7 @@ export interface ApiKey {
 }
 
 /** What a new key is to be. */
-export interface WantedKey {
+export interface CreateApiKeyInput {
   readonly name: string
   /** Default: the caller. */
   readonly principal?: string | undefined
@@ -52,7 +52,7 @@ export interface IssuedKey {
  * needs a rule of the configured policy that permits it (403). Throws ApiError, 503 while the database is out of reach.
  */
 export interface KeyService {
-  create(call: Call, wanted: WantedKey): Promise<IssuedKey>
+  create(call: Call, input: CreateApiKeyInput): Promise<IssuedKey>
   list(call: Call, request: PageRequest): Promise<Page<ApiKey & { readonly cursor: string }>>
   get(call: Call, id: string): Promise<ApiKey>
   /** A new token for the same key. `grace`: milliseconds for which the old one works on; default 0. */

@@ -5,7 +5,7 @@ import { ApiError, shortened } from '../../errors.ts'
 import { patternOf } from '../../quota/patterns.ts'
 
 /** What a key would let whoever holds it do. */
-export interface KeyPower {
+export interface KeyGrant {
   readonly id: string
   readonly principal: string
   readonly attributes: Principal['attributes']
@@ -17,7 +17,7 @@ export interface KeyPower {
 export const keyResource = (id: string, owner: Owner | undefined): Resource => ({ type: 'api_key', id, owner })
 
 /** Without authentication nobody can be told from anybody, and a key would be worth nothing. */
-export function demandPrincipal({ principal }: Call): Principal {
+export function requirePrincipal({ principal }: Call): Principal {
   if (principal) return principal
   throw forbidden(
     'API keys are managed over HTTP only where authentication is configured (server.auth.provider_config). Without it, use `corral keys` on the machine of the server.',
@@ -26,8 +26,8 @@ export function demandPrincipal({ principal }: Call): Principal {
 }
 
 /** Throws 403 unless a rule of the configured policy permits it: the default policy is not enough. */
-export function demandPermit(policy: AccessPolicy, call: Call, action: Action, resource: Resource): void {
-  const question = { principal: demandPrincipal(call), action, resource }
+export function requirePermission(policy: AccessPolicy, call: Call, action: Action, resource: Resource): void {
+  const question = { principal: requirePrincipal(call), action, resource }
   const decision = policy.decide(question)
   if (!decision.allowed) throw accessDenied(question, decision)
   if (decision.explicit) return
@@ -47,29 +47,29 @@ export function demandPermit(policy: AccessPolicy, call: Call, action: Action, r
  * - Who came with one of Corral's own keys cannot have a key for more models or APIs, or that lives longer; and none at all where that
  *   key has limits, which a new one would start to count anew.
  */
-export function demandMayHold(policy: AccessPolicy, call: Call, power: KeyPower, expiryOfCallersKey: number | undefined): void {
-  const caller = demandPrincipal(call)
-  if (power.principal !== caller.id) {
+export function requireGrantable(policy: AccessPolicy, call: Call, grant: KeyGrant, expiryOfCallersKey: number | undefined): void {
+  const caller = requirePrincipal(call)
+  if (grant.principal !== caller.id) {
     // Owned by nobody that there is: neither "user is owner" nor "resource is unowned" permits it by accident.
-    demandPermit(policy, call, 'create', { type: 'principal', id: power.principal, owner: { id: '', attributes: {} } })
+    requirePermission(policy, call, 'create', { type: 'principal', id: grant.principal, owner: { id: '', attributes: {} } })
   } else {
-    const more = firstMissing(power.attributes, caller.attributes)
-    if (more) throw tooMuch(power.id, 'attributes', `it would have ${more}, which you have not`)
+    const more = firstMissing(grant.attributes, caller.attributes)
+    if (more) throw exceedsCaller(grant.id, 'attributes', `it would have ${more}, which you have not`)
   }
   const { key } = caller
   if (!key) return
-  if (key.limits.length > 0) throw tooMuch(power.id, null, 'your own key has limits, and the new one would count them anew')
+  if (key.limits.length > 0) throw exceedsCaller(grant.id, null, 'your own key has limits, and the new one would count them anew')
   const { allowedModels, allowedApis } = key
   if (allowedModels) {
-    const wide = (power.allowedModels ?? ['*']).find((pattern) => !allowedModels.some((own) => covers(own, pattern)))
-    if (wide !== undefined) throw tooMuch(power.id, 'allowed_models', `your own key may not use the models '${shortened(wide)}'`)
+    const wide = (grant.allowedModels ?? ['*']).find((pattern) => !allowedModels.some((own) => covers(own, pattern)))
+    if (wide !== undefined) throw exceedsCaller(grant.id, 'allowed_models', `your own key may not use the models '${shortened(wide)}'`)
   }
   if (allowedApis) {
-    const wide = power.allowedApis ? power.allowedApis.find((api) => !allowedApis.includes(api)) : 'every other one'
-    if (wide !== undefined) throw tooMuch(power.id, 'allowed_apis', `your own key may not use the API '${shortened(wide)}'`)
+    const wide = grant.allowedApis ? grant.allowedApis.find((api) => !allowedApis.includes(api)) : 'every other one'
+    if (wide !== undefined) throw exceedsCaller(grant.id, 'allowed_apis', `your own key may not use the API '${shortened(wide)}'`)
   }
-  if (expiryOfCallersKey !== undefined && (power.expiresAt ?? Infinity) > expiryOfCallersKey) {
-    throw tooMuch(power.id, 'expires_at', `your own key expires earlier, at ${new Date(expiryOfCallersKey).toISOString()}`)
+  if (expiryOfCallersKey !== undefined && (grant.expiresAt ?? Infinity) > expiryOfCallersKey) {
+    throw exceedsCaller(grant.id, 'expires_at', `your own key expires earlier, at ${new Date(expiryOfCallersKey).toISOString()}`)
   }
 }
 
@@ -82,8 +82,8 @@ function covers(wide: string, narrow: string): boolean {
 }
 
 /** The first value that `wanted` has and `own` has not, e.g. `roles 'admin'`. */
-function firstMissing(wanted: Principal['attributes'], own: Principal['attributes']): string | undefined {
-  for (const [name, values] of Object.entries(wanted)) {
+function firstMissing(input: Principal['attributes'], own: Principal['attributes']): string | undefined {
+  for (const [name, values] of Object.entries(input)) {
     const has = Object.hasOwn(own, name) ? own[name] : undefined
     const missing = values.find((value) => !has?.includes(value))
     if (missing !== undefined) return `${shortened(name)} '${shortened(missing)}'`
@@ -91,7 +91,7 @@ function firstMissing(wanted: Principal['attributes'], own: Principal['attribute
   return undefined
 }
 
-function tooMuch(id: string, param: string | null, why: string): ApiError {
+function exceedsCaller(id: string, param: string | null, why: string): ApiError {
   return forbidden(`This key would be able to do more than you: ${why}.`, { code: 'key_exceeds_caller', reason: why, param, resource: id })
 }
 

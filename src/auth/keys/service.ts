@@ -1,4 +1,4 @@
-import { type Asker, ownedRows, type OwnedRows } from '../../access/owned-rows.ts'
+import { type AccessSubject, ownedRows, type OwnedRows } from '../../access/owned-rows.ts'
 import { ownerOf } from '../../access/owner.ts'
 import type { AccessPolicy, Action, Resource } from '../../access/policy.ts'
 import { type Call, type Principal, systemPrincipal } from '../../call.ts'
@@ -12,11 +12,11 @@ import type { ApiKeyRow } from '../../storage/tables.ts'
 import type { Events } from '../../telemetry/events.ts'
 import { KeyHasher } from './hash.ts'
 import { keysScope } from './key-ring.ts'
-import type { ApiKey, IssuedKey, KeyService, WantedKey } from './key-service.ts'
-import { demandMayHold, demandPermit, demandPrincipal, keyResource, type KeyPower } from './permissions.ts'
+import type { ApiKey, IssuedKey, KeyService, CreateApiKeyInput } from './key-service.ts'
+import { requireGrantable, requirePermission, requirePrincipal, keyResource, type KeyGrant } from './permissions.ts'
 import { toApiKey } from './rows.ts'
-import { hintOf, idPrefix, makeToken } from './token.ts'
-import { checkWanted } from './create-input.ts'
+import { hintOf, idPrefix, createToken } from './token.ts'
+import { validateCreateInput } from './create-input.ts'
 
 export interface KeyServiceDeps {
   readonly database: Database
@@ -63,39 +63,39 @@ class StoredKeys implements KeyService {
     this.#clock = deps.clock ?? Date.now
   }
 
-  async create(call: Call, wanted: WantedKey): Promise<IssuedKey> {
-    const caller = demandPrincipal(call)
+  async create(call: Call, input: CreateApiKeyInput): Promise<IssuedKey> {
+    const caller = requirePrincipal(call)
     const createdAt = this.#clock()
     const id = newId(idPrefix, createdAt)
-    this.#demand(call, 'create', keyResource(id, undefined))
-    checkWanted(wanted, { apis: this.#apis, time: createdAt })
-    const power = powerOf(id, wanted, caller)
+    this.#require(call, 'create', keyResource(id, undefined))
+    validateCreateInput(input, { apis: this.#apis, time: createdAt })
+    const grant = grantOf(id, input, caller)
     const isOperator = this.#isOperator(call)
-    if (!isOperator) demandMayHold(this.#deps.policy, call, power, await this.#expiryOfCallersKey(call))
-    const token = makeToken(id)
+    if (!isOperator) requireGrantable(this.#deps.policy, call, grant, await this.#expiryOfCallersKey(call))
+    const token = createToken(id)
     const row = await this.#rows.insert(
-      this.#asker(call),
+      this.#subject(call),
       {
         id,
         created_at: createdAt,
-        name: wanted.name,
+        name: input.name,
         hash: this.#hasher.stored(token),
         hint: hintOf(token),
-        principal: power.principal,
-        attributes: JSON.stringify(power.attributes),
-        allowed_models: jsonOrNull(wanted.allowedModels),
-        allowed_apis: jsonOrNull(wanted.allowedApis),
-        limits: JSON.stringify(wanted.limits ?? []),
-        expires_at: wanted.expiresAt ?? null,
+        principal: grant.principal,
+        attributes: JSON.stringify(grant.attributes),
+        allowed_models: jsonOrNull(input.allowedModels),
+        allowed_apis: jsonOrNull(input.allowedApis),
+        limits: JSON.stringify(input.limits ?? []),
+        expires_at: input.expiresAt ?? null,
         revoked_at: null,
         previous_hash: null,
         previous_until: null,
       },
       // Nobody would be told apart from anybody by the name of the system's user.
-      isOperator ? { owner: { id: power.principal, attributes: power.attributes } } : {},
+      isOperator ? { owner: { id: grant.principal, attributes: grant.attributes } } : {},
     )
     const key = toApiKey(row)
-    await this.#changed(call, 'api_key.created', key, {
+    await this.#reportChange(call, 'api_key.created', key, {
       name: key.name,
       acts_as: key.principal,
       attributes: key.attributes,
@@ -108,8 +108,8 @@ class StoredKeys implements KeyService {
   }
 
   async list(call: Call, request: PageRequest): ReturnType<KeyService['list']> {
-    demandPrincipal(call)
-    const { rows, hasMore } = await this.#rows.list(this.#asker(call), request)
+    requirePrincipal(call)
+    const { rows, hasMore } = await this.#rows.list(this.#subject(call), request)
     return { hasMore, rows: rows.map((row) => ({ ...toApiKey(row), cursor: cursorOf(row) })) }
   }
 
@@ -119,15 +119,15 @@ class StoredKeys implements KeyService {
 
   async rotate(call: Call, id: string, { grace = 0 }: { readonly grace?: number | undefined } = {}): Promise<IssuedKey> {
     const before = await this.#row(call, id)
-    this.#demand(call, 'update', keyResource(id, ownerOf(before)))
+    this.#require(call, 'update', keyResource(id, ownerOf(before)))
     // Who holds a key may have it renewed without being able to do more than before.
     if (!this.#isOperator(call) && call.principal?.key?.id !== id) {
-      demandMayHold(this.#deps.policy, call, toApiKey(before), await this.#expiryOfCallersKey(call))
+      requireGrantable(this.#deps.policy, call, toApiKey(before), await this.#expiryOfCallersKey(call))
     }
-    const token = makeToken(id)
+    const token = createToken(id)
     const time = this.#clock()
-    const row = await this.#rows.update(this.#asker(call), id, (now) => {
-      refuseIfOver(now, time)
+    const row = await this.#rows.update(this.#subject(call), id, (now) => {
+      assertActive(now, time)
       // Without grace it is kept too, so that who holds the old token is told what became of it; long past by any replica's clock.
       return {
         hash: this.#hasher.stored(token),
@@ -137,13 +137,13 @@ class StoredKeys implements KeyService {
       }
     })
     const key = toApiKey(row)
-    await this.#changed(call, 'api_key.rotated', key, { old_token_valid_until: isoTime(key.previousValidUntil) })
+    await this.#reportChange(call, 'api_key.rotated', key, { old_token_valid_until: isoTime(key.previousValidUntil) })
     return { key, token }
   }
 
   async revoke(call: Call, id: string): Promise<ApiKey> {
     const row = await this.#row(call, id)
-    this.#demand(call, 'delete', keyResource(id, ownerOf(row)))
+    this.#require(call, 'delete', keyResource(id, ownerOf(row)))
     const time = this.#clock()
     const revokedNow = await this.#deps.database.write(async (transaction) => {
       const { numUpdatedRows } = await transaction
@@ -161,7 +161,7 @@ class StoredKeys implements KeyService {
       return toApiKey(await this.#row(call, id))
     }
     const key = { ...toApiKey(row), revokedAt: time, previousValidUntil: undefined }
-    await this.#changed(call, 'api_key.revoked', key, { name: key.name, acts_as: key.principal })
+    await this.#reportChange(call, 'api_key.revoked', key, { name: key.name, acts_as: key.principal })
     return key
   }
 
@@ -170,17 +170,17 @@ class StoredKeys implements KeyService {
   }
 
   /** As the policies see it: whoever sits at the machine is the server itself. */
-  #asker(call: Call): Asker {
+  #subject(call: Call): AccessSubject {
     return this.#isOperator(call) ? { requestId: call.requestId, principal: systemPrincipal } : call
   }
 
-  #demand(call: Call, action: Action, resource: Resource): void {
-    if (!this.#isOperator(call)) demandPermit(this.#deps.policy, call, action, resource)
+  #require(call: Call, action: Action, resource: Resource): void {
+    if (!this.#isOperator(call)) requirePermission(this.#deps.policy, call, action, resource)
   }
 
   async #row(call: Call, id: string): Promise<ApiKeyRow> {
-    demandPrincipal(call)
-    return await this.#rows.get(this.#asker(call), id)
+    requirePrincipal(call)
+    return await this.#rows.get(this.#subject(call), id)
   }
 
   /** A key that was revoked a moment ago makes no others. */
@@ -195,7 +195,7 @@ class StoredKeys implements KeyService {
     return row.expires_at ?? undefined
   }
 
-  async #changed(call: Call, event: string, key: ApiKey, detail: Record<string, unknown>): Promise<void> {
+  async #reportChange(call: Call, event: string, key: ApiKey, detail: Record<string, unknown>): Promise<void> {
     const { events, onChange } = this.#deps
     await Promise.all([
       events.resourceChanged({ call, event, resource: `api_key::${key.id}`, detail: withoutUndefined(detail) }),
@@ -205,14 +205,14 @@ class StoredKeys implements KeyService {
   }
 }
 
-function powerOf(id: string, wanted: WantedKey, caller: Principal): KeyPower {
-  const principal = wanted.principal ?? caller.id
-  const attributes = wanted.attributes ?? (principal === caller.id ? caller.attributes : {})
-  const { allowedModels, allowedApis, expiresAt } = wanted
+function grantOf(id: string, input: CreateApiKeyInput, caller: Principal): KeyGrant {
+  const principal = input.principal ?? caller.id
+  const attributes = input.attributes ?? (principal === caller.id ? caller.attributes : {})
+  const { allowedModels, allowedApis, expiresAt } = input
   return { id, principal, attributes, allowedModels, allowedApis, expiresAt }
 }
 
-function refuseIfOver({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyRow, 'revoked_at' | 'expires_at'>, time: number): void {
+function assertActive({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyRow, 'revoked_at' | 'expires_at'>, time: number): void {
   const why = revoked !== null ? 'is revoked' : expires !== null && expires <= time ? 'has expired' : undefined
   if (why === undefined) return
   throw invalidRequest(`This API key ${why}: create a new one.`, {

@@ -16,17 +16,19 @@ const checksumLength = 6
  * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 over what stands before it.
  * The checksum tells a typo, a cut-off key or a chance find of a scanner without a look-up; it protects nothing.
  */
-const form = /^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/
+const tokenPattern = /^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/
 
 /** A new token for the key `id` (`key_` and 32 hex digits). */
-export function makeToken(id: string): Secret {
+export function createToken(id: string): Secret {
   const head = `${tokenPrefix}${id.slice(idPrefix.length)}_${randomDigits(secretLength)}`
   return new Secret(head + checksumOf(head))
 }
 
 /** The key's id that stands in a token; undefined: no token of Corral's, or one that was mistyped or cut off. */
 export function idOfToken(token: string): string | undefined {
-  return form.test(token) && hasChecksum(token) ? idPrefix + token.slice(tokenPrefix.length, tokenPrefix.length + idLength) : undefined
+  return tokenPattern.test(token) && hasChecksum(token)
+    ? idPrefix + token.slice(tokenPrefix.length, tokenPrefix.length + idLength)
+    : undefined
 }
 
 /** What may be shown of a token for people to tell keys apart: its last four characters, all of them of the checksum. */

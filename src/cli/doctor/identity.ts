@@ -1,5 +1,5 @@
 import type { AuthenticatorConfig } from '../../auth/config.ts'
-import { addressOf, askIdentityService, type RemoteAuthenticator } from '../../auth/reachability.ts'
+import { addressOf, pingIdentityService, type RemoteAuthenticator } from '../../auth/reachability.ts'
 import { EgressError } from '../../egress/egress-error.ts'
 import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'
@@ -19,7 +19,7 @@ async function asked(config: RemoteAuthenticator, { egress, signal }: Scene): Pr
   const subject = `identity service ${new URL(addressOf(config)).host}`
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(config.timeout)])
-    return judged(subject, config, await askIdentityService(config, { egress, signal: limit }))
+    return judged(subject, config, await pingIdentityService(config, { egress, signal: limit }))
   } catch (error) {
     signal.throwIfAborted()
     // Of providers that is the key; authenticators have another.
