@@ -70,7 +70,7 @@ function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: 
 
 function framesOf(reply: Reply): Frames {
   if (reply.kind === 'stream') return reply.frames
-  throw new ApiError('upstream_error', 'The provider answered a request for a stream with a whole answer.', {
+  throw new ApiError('upstream_error', 'The provider returned a complete response to a streaming request.', {
     code: 'upstream_invalid_response',
   })
 }

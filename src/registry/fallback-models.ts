@@ -51,7 +51,7 @@ function fallbackModelsIn(body: Readonly<Record<string, unknown>>, { named, unch
     }
     return ids.map((id) => {
       if (typeof id === 'string') return { field, id }
-      throw invalidRequest(`'${field}' names further models: it must be a list of their ids.`, { param: field })
+      throw invalidRequest(`'${field}' must be a model id or a list of model ids.`, { param: field })
     })
   })
 }
@@ -61,7 +61,7 @@ function isPresent(value: unknown): boolean {
 }
 
 function uncheckableField(field: string): ApiError {
-  return invalidRequest(`'${field}' lets the provider choose another model, which cannot be checked here: leave it out.`, {
+  return invalidRequest(`'${field}' lets the provider choose another model, which Corral cannot authorize. Remove the field.`, {
     code: 'model_choice_not_allowed',
     param: field,
   })

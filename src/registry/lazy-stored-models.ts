@@ -54,7 +54,7 @@ class LazyStoredModels implements StoredModels {
     if (this.#opened) return this.#opened.current()
     if (!this.#isThere) return emptyIndex
     if (!this.#opening) this.#openInBackground()
-    throw unavailable('The server has not read the registered models from its database yet.', 1, { code: 'database_unavailable' })
+    throw unavailable('The registered models have not been loaded from the database yet.', 1, { code: 'database_unavailable' })
   }
 
   async create(...input: Parameters<StoredModels['create']>): ReturnType<StoredModels['create']> {

@@ -11,13 +11,13 @@ export function modelNotFound(id: string, denial?: Denial, param = 'model') {
 }
 
 export function operationNotSupported(providerId: string, id: string, capability: string) {
-  return invalidRequest(`Provider '${providerId}', which has the model '${shortened(id)}', does not support ${capability}.`, {
+  return invalidRequest(`Provider '${providerId}' of model '${shortened(id)}' does not support ${capability}.`, {
     param: 'model',
   })
 }
 
 export function modelAlreadyExists(id: string) {
-  return invalidRequest(`Model '${shortened(id)}' is there already.`, {
+  return invalidRequest(`Model '${shortened(id)}' already exists.`, {
     status: 409,
     code: 'already_exists',
     param: 'model_id',
@@ -26,7 +26,7 @@ export function modelAlreadyExists(id: string) {
 }
 
 export function notPermittedForKey(id: string, keyId: string) {
-  return new ApiError('permission_error', `This API key may not use a model named '${shortened(id)}'.`, {
+  return new ApiError('permission_error', `This API key does not allow the model name '${shortened(id)}'.`, {
     code: 'model_not_permitted',
     param: 'model_id',
     denial: { by: 'key', reason: `not among the models of the key ${keyId}`, action: 'create', resource: shortened(`model::${id}`) },
@@ -36,18 +36,18 @@ export function notPermittedForKey(id: string, keyId: string) {
 export function notListedYet(id: string, providerIds: readonly string[]) {
   const waiting = providerIds.map((one) => `'${one}'`).join(', ')
   return unavailable(
-    `Whether there is a model '${shortened(id)}' is not known yet: the models of ${waiting} could not be listed yet.`,
+    `Model '${shortened(id)}' cannot be resolved yet: the models of ${waiting} have not been listed. Retry later.`,
     notListedRetryAfter,
     { code: 'models_not_listed_yet', param: 'model' },
   )
 }
 
 export function providerNotStarted(providerId: string) {
-  return unavailable(`Provider '${providerId}' could not be started; GET /v1/providers/${providerId} says why.`, notStartedRetryAfter)
+  return unavailable(`Provider '${providerId}' failed to start. See GET /v1/providers/${providerId} for the cause.`, notStartedRetryAfter)
 }
 
 export function noDatabase() {
-  return unavailable('There is no database to keep registered models in.', notStartedRetryAfter, { code: 'database_unavailable' })
+  return unavailable('No database is available to store registered models.', notStartedRetryAfter, { code: 'database_unavailable' })
 }
 
 /** What the caller may not use cannot be given another name either. `target`: its id in the catalogue. */

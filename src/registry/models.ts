@@ -141,7 +141,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   #bindEntry<C extends Capability>(entry: CatalogEntry, id: string, capability: C): ResolvedModel<C> {
     const needed = typeFor[capability]
     if (entry.type !== needed && !entry.typeIsGuess) {
-      throw invalidRequest(`Model '${shortened(id)}' is of type '${entry.type}'; ${capability} needs a model of type '${needed}'.`, {
+      throw invalidRequest(`Model '${shortened(id)}' is of type '${entry.type}'; ${capability} requires a model of type '${needed}'.`, {
         param: 'model',
       })
     }
@@ -317,7 +317,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (found.kind === 'entry' || found.kind === 'unlisted') return found
     if (found.kind === 'ambiguous') {
       const ids = found.ids.map((one) => `'${shortened(one)}'`).join(', ')
-      throw invalidRequest(`Several providers have a model '${shortened(id)}'. Ask for one of them by name: ${ids}.`, {
+      throw invalidRequest(`Several providers serve a model '${shortened(id)}'. Use one of: ${ids}.`, {
         code: 'model_ambiguous',
         param: 'model',
       })

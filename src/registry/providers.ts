@@ -67,7 +67,8 @@ export function createProviderRegistry(options: ProviderRegistryOptions): Provid
   const names = new Set<string>()
   for (const instance of all) {
     const name = `${instance.api}/${instance.id}`
-    if (names.has(name)) throw new Error(`Two providers of the API '${instance.api}' have the id '${instance.id}': ids must differ.`)
+    if (names.has(name))
+      throw new Error(`Two providers of the API '${instance.api}' have the id '${instance.id}'. Provider ids must be unique.`)
     names.add(name)
     if (!byId.has(instance.id)) byId.set(instance.id, instance)
   }
@@ -131,18 +132,18 @@ function createInstance(entry: ProviderEntry, { entries, egress, log, events, wr
 }
 
 async function checkHealth({ id, provider, failure }: ProviderInstance, call: Call, limit: number): Promise<HealthCheckResult> {
-  if (!provider) return { status: 'Error', message: `The provider could not be started: ${failure ?? 'unknown cause'}` }
+  if (!provider) return { status: 'Error', message: `The provider failed to start: ${failure ?? 'unknown cause'}` }
   if (!provider.checkHealth) return { status: 'Not Implemented', message: 'This provider has no health check.' }
   if (!provider.hasOwnKey && !provider.acceptsKeyOf?.(call)) {
     return {
       status: 'Not Implemented',
-      message: 'No key is configured: callers bring their own, and without one there is nothing to check.',
+      message: 'No key is configured. Send your own provider key to check this provider.',
     }
   }
   const stop = new AbortController()
   const signal = AbortSignal.any([call.signal, stop.signal])
   try {
-    await withTimeout(provider.checkHealth({ ...call, signal, abortListenable: undefined }), limit, 'No answer')
+    await withTimeout(provider.checkHealth({ ...call, signal, abortListenable: undefined }), limit, 'No response')
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()
@@ -156,7 +157,7 @@ async function checkHealth({ id, provider, failure }: ProviderInstance, call: Ca
 function healthError(id: string, error: unknown): string {
   const cause = causeOf(error)
   const status = error instanceof ApiError ? error.provider?.status : undefined
-  return status === undefined || cause.includes(String(status)) ? cause : `Provider '${id}' answered ${status}: ${cause}`
+  return status === undefined || cause.includes(String(status)) ? cause : `Provider '${id}' returned ${status}: ${cause}`
 }
 
 /** `work`, or an Error once `limit` milliseconds are over. What then comes of the work is nobody's concern any more. */

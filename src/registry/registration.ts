@@ -32,7 +32,7 @@ export function checkRegistration(input: RegisterModelInput, providerIds: readon
   const providerId = providerOf(input, providerIds)
   const providerModelId = upstreamIdOf(input, providerId, providerIds)
   if (providerModelId === 'auto') {
-    throw invalidRequest("'auto' stands for a provider's first model in the configuration alone: name the model.", {
+    throw invalidRequest("'auto' is supported only in the configuration. Name the model.", {
       param: 'provider_model_id',
     })
   }
@@ -49,7 +49,7 @@ export function checkRegistration(input: RegisterModelInput, providerIds: readon
 function checkId(modelId: string): void {
   const segments = modelId.split('/')
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
-    throw invalidRequest("model_id must not begin or end with '/', nor have an empty part, '.' or '..' between slashes.", {
+    throw invalidRequest("model_id must not start or end with '/' or contain an empty, '.' or '..' path segment.", {
       param: 'model_id',
     })
   }
@@ -61,14 +61,14 @@ function providerOf({ providerId }: RegisterModelInput, providerIds: readonly st
     if (only !== undefined && others.length === 0) return only
     throw invalidRequest(
       only === undefined
-        ? 'There is no inference provider to register a model with.'
+        ? 'No inference provider is configured.'
         : `No provider specified and multiple providers available. Please specify a provider_id. Available providers: ${providerIds.join(', ')}`,
       { code: 'provider_not_found', param: 'provider_id' },
     )
   }
   if (providerIds.includes(providerId)) return providerId
-  const known = providerIds.length > 0 ? `; there are: ${providerIds.join(', ')}` : ''
-  throw invalidRequest(`There is no inference provider '${shortened(providerId)}'${known}.`, {
+  const known = providerIds.length > 0 ? `. Available providers: ${providerIds.join(', ')}` : ''
+  throw invalidRequest(`Unknown inference provider '${shortened(providerId)}'${known}.`, {
     code: 'provider_not_found',
     param: 'provider_id',
   })
@@ -87,7 +87,7 @@ function upstreamIdOf({ modelId, providerModelId }: RegisterModelInput, provider
     return providerModelId ?? rest
   }
   throw invalidRequest(
-    `'${shortened(modelId)}' means the model '${shortened(rest)}' of the provider '${prefix}': take another model_id for anything else.`,
+    `'${shortened(modelId)}' is reserved for the model '${shortened(rest)}' of provider '${prefix}'. Use another model_id.`,
     { param: 'model_id' },
   )
 }

@@ -207,11 +207,11 @@ export function toAliases({ registered, providerIds, created, warn }: AliasOptio
     const providerId = providerOf(model, providerIds, warn)
     if (providerId === null) continue
     if (byId.has(model.modelId)) {
-      warn(`The model '${model.modelId}' is registered more than once: the first entry counts.`)
+      warn(`The model '${model.modelId}' is registered more than once. The first entry is used.`)
       continue
     }
     if (model.type === 'embedding' && typeof model.metadata.embedding_dimension !== 'number') {
-      warn(`The embedding model '${model.modelId}' has no metadata.embedding_dimension: vector stores cannot use it.`)
+      warn(`The embedding model '${model.modelId}' has no metadata.embedding_dimension. Vector stores cannot use it.`)
     }
     const alias: Alias = { model, providerId, created }
     all.push(alias)
@@ -228,13 +228,13 @@ function providerOf(model: RegisteredModel, providerIds: readonly string[], warn
   if (providerId === 'all') return undefined
   if (providerId !== undefined) {
     if (providerIds.includes(providerId)) return providerId
-    warn(`The model '${modelId}' is not served: its provider '${providerId}' is not enabled.`)
+    warn(`The model '${modelId}' is not served: provider '${providerId}' is not enabled.`)
     return null
   }
   const [only, ...others] = providerIds
   if (only !== undefined && others.length === 0) return only
   warn(
-    `The model '${modelId}' is not served: it names no provider_id, and there ${
+    `The model '${modelId}' is not served: provider_id is missing and there ${
       only === undefined ? 'is no inference provider' : `are ${providerIds.length} inference providers`
     }.`,
   )

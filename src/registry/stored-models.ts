@@ -114,7 +114,7 @@ class DatabaseStoredModels implements StoredModels {
       return same
     }
     if (owned.length >= maxModelsPerOwner) {
-      throw invalidRequest(`One user can register ${maxModelsPerOwner} models at most: delete some that are not used any more.`, {
+      throw invalidRequest(`The limit of ${maxModelsPerOwner} registered models per user is reached. Delete unused models.`, {
         status: 409,
         code: 'too_many_models',
         headers: { 'x-should-retry': 'false' },

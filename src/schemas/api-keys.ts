@@ -7,12 +7,12 @@ const word = (max: number) =>
     .min(1)
     .max(max)
     // oxlint-disable-next-line no-control-regex -- what a name must not hold
-    .refine((text) => !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed(), 'must hold no control characters')
+    .refine((text) => !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed(), 'must not contain control characters')
     .refine((text) => text.trim() !== '', 'must not be blank')
 
 const attributes = z
   .record(word(128), z.array(word(512)).max(200))
-  .refine((all) => Object.keys(all).length <= 50, 'must have at most 50 names')
+  .refine((all) => Object.keys(all).length <= 50, 'must not have more than 50 names')
   .meta({ description: 'Attribute → values, as policies see them, e.g. `{"teams": ["search"]}`.' })
 
 const count = (what: string) => z.int().min(1).max(9_007_199_254_740_991).optional().meta({ description: what })
@@ -34,7 +34,7 @@ export const keyLimit = z
       .number()
       .positive()
       .max(9_000_000)
-      .refine((amount) => amount <= 0 || amount >= 1e-9, 'it is less than can be counted: the smallest is 0.000000001 US dollars')
+      .refine((amount) => amount <= 0 || amount >= 1e-9, 'is below the minimum of 0.000000001 US dollars')
       .optional()
       .meta({ description: 'US dollars in a period, by the prices of the models; at least 0.000000001.' }),
     concurrent_requests: count('Requests at any one time, whatever the period.'),
@@ -42,10 +42,10 @@ export const keyLimit = z
   .superRefine(({ name: _name, period, concurrent_requests: concurrent, ...amounts }, context) => {
     const given = Object.entries(amounts).find(([, amount]) => amount !== undefined)?.[0]
     if (given !== undefined && period === undefined) {
-      context.addIssue({ code: 'custom', path: ['period'], message: `${given} needs a period` })
+      context.addIssue({ code: 'custom', path: ['period'], message: `${given} requires a period` })
     }
     if (given === undefined && concurrent === undefined) {
-      context.addIssue({ code: 'custom', message: 'it limits nothing: it takes requests, tokens, dollars or concurrent_requests' })
+      context.addIssue({ code: 'custom', message: 'must set at least one of requests, tokens, dollars or concurrent_requests' })
     }
   })
   .meta({

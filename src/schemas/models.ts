@@ -35,7 +35,7 @@ export const registerModelRequest = z
       .string()
       .min(1)
       .max(256)
-      .regex(/^[^\s\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*(?<!\s)$/u, 'must have no control characters, and no spaces at its ends')
+      .regex(/^[^\s\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*(?<!\s)$/u, 'must not contain control characters or start or end with whitespace')
       .meta({ description: 'The name that requests will use.', pattern: portablePattern }),
     provider_model_id: optionalText(512).meta({ description: 'The provider’s own name for it. Absent: the same as `model_id`.' }),
     provider_id: optionalText(256).meta({ description: 'The provider that serves it. Absent: the only one there is.' }),

@@ -143,7 +143,7 @@ describe('corral doctor', () => {
   test('what a provider says neither steers the terminal nor begins a line', async () => {
     const { home } = await doctor({ path: '/refuses' })
     const { stdout } = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
-    expect(stdout).toContain("✗ provider up: Provider 'up' answered 401: Incorrect �[31mAPI key provided: ***\n")
+    expect(stdout).toContain("✗ provider up: Provider 'up' returned 401: Incorrect �[31mAPI key provided: ***\n")
   })
 
   test('[OPS-1] says that a provider refuses its key, or cannot be reached, without the key', async () => {
@@ -151,7 +151,7 @@ describe('corral doctor', () => {
     expect(refused.states('provider up')).toEqual(['failed'])
     expect(refused.of('provider up')[0]?.remedy).toContain('api_key')
     const denied = (await (await doctor({ path: '/denies' })).look()).of('provider up')[0]
-    expect(denied).toMatchObject({ message: "Provider 'up' answered 403: nope", remedy: expect.stringContaining('api_key') as string })
+    expect(denied).toMatchObject({ message: "Provider 'up' returned 403: nope", remedy: expect.stringContaining('api_key') as string })
     const gone = await (await doctor({ path: `@127.0.0.1:${await closedPort()}/v1` })).look()
     expect(gone.states('provider up')).toEqual(['failed'])
     expect(gone.of('provider up')[0]?.remedy).toContain('base_url')

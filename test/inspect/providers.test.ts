@@ -116,7 +116,7 @@ describe('GET /v1/providers', () => {
     })
     await using app = await testApp(testConfig({ providers: [hanging] }), { healthTimeout: 10 })
     expect(await json(app.fetch('/v1/providers/hanging'))).toMatchObject({
-      health: { status: 'Error', message: 'No answer within 0.01 s.' },
+      health: { status: 'Error', message: 'No response within 0.01 s.' },
     })
     await aborted.promise
   })

@@ -177,7 +177,7 @@ for (const engine of engines) {
         expect({ body, status, param: json['error'].param }).toEqual({ body, status: 400, param })
       }
       const { json: tiny } = await create(server, token, { limits: [{ dollars: 1e-10, period: 'day' }] })
-      expect(tiny['error'].message).toContain('the smallest is 0.000000001 US dollars')
+      expect(tiny['error'].message).toContain('below the minimum of 0.000000001 US dollars')
       expect((await create(server, token, { limits: [{ dollars: 1e-9, period: 'day' }] })).json['limits']).toEqual([
         { dollars: 1e-9, period: 'day' },
       ])

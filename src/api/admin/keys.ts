@@ -91,7 +91,7 @@ export const rotateApiKeyToken = defineRoute({
 function requireKeyService(keys: KeyService | undefined, call: Call): KeyService {
   requirePrincipal(call)
   if (keys) return keys
-  throw unavailable('This server has nowhere to keep API keys: its database could not be opened.', 60, { code: 'database_unavailable' })
+  throw unavailable('API keys are unavailable: the database could not be opened.', 60, { code: 'database_unavailable' })
 }
 
 /** The token is for the caller's eyes, not for a cache's. */

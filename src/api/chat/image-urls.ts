@@ -24,14 +24,14 @@ export function createImageUrlCheck(deny: readonly string[] = []): CheckImageUrl
 }
 
 function invalidUrl({ path, url }: ImageUrl): ApiError {
-  return invalidRequest(`'${path}' must be an http://, https:// or data: URL, and is '${shortened(url, 100)}'.`, {
+  return invalidRequest(`'${path}' must be an http://, https:// or data: URL, got '${shortened(url, 100)}'.`, {
     code: 'invalid_image_url',
     param: path,
   })
 }
 
 function deniedUrl({ path }: ImageUrl, { host, port }: ReturnType<typeof hostAndPortOf>): ApiError {
-  return invalidRequest(`The host that '${path}' names is refused by server.egress.deny. Send the image as a data: URL.`, {
+  return invalidRequest(`The host in '${path}' is denied by server.egress.deny. Send the image as a data: URL.`, {
     code: 'url_not_allowed',
     param: path,
     denial: {

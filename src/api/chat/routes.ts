@@ -27,7 +27,7 @@ export const createChatCompletion = defineRoute({
 /** As OpenAI and Llama Stack do it: a choice among no tools is a mistake of the caller's, "none" included. */
 function requireTools({ tools, tool_choice: choice }: RelayedChatRequest): void {
   if ((choice ?? undefined) === undefined || (tools ?? undefined) !== undefined) return
-  throw invalidRequest("'tool_choice' is only allowed when 'tools' are specified: add 'tools', or leave 'tool_choice' out.", {
+  throw invalidRequest("'tool_choice' is only allowed when 'tools' are specified. Add 'tools' or remove 'tool_choice'.", {
     param: 'tool_choice',
   })
 }

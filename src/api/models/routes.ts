@@ -44,7 +44,7 @@ export const registerModel = defineRoute({
     'Gives a provider’s model another name, kept in the server’s database and seen by all replicas. It belongs to whoever registers it: who else may see and use it is for the access policy to say, and using it takes being allowed what it stands for. The same again by the same user is answered with what is there.',
   body: registerModelRequest,
   responses: { 200: { description: 'The model.', json: model } },
-  // A model of that name is there already.
+  // A model of that name already exists.
   errors: [409],
   handle: ({ body, call }, { models }) =>
     models.register(

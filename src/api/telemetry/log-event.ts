@@ -14,7 +14,7 @@ const maxClockAhead = 300_000
 export function recordOf(event: TelemetryEvent, { requestId, principal }: Pick<Call, 'requestId' | 'principal'>, now: number): SpanRecord {
   const time = timeOf(event.timestamp)
   if (time > now + maxClockAhead || time < 0)
-    throw invalidRequest('This time has not come yet, or is too long ago.', { param: 'event.timestamp' })
+    throw invalidRequest('The timestamp is in the future or before 1970.', { param: 'event.timestamp' })
   const attributes = boundedAttributes(event.attributes ?? {})
   const record = {
     traceId: event.trace_id,

@@ -41,7 +41,7 @@ export class MetricSums {
 
   constructor(name: string, query: QueryMetrics) {
     const metric = Object.hasOwn(metrics, name) ? metrics[name] : undefined
-    if (!metric) throw invalidRequest(`There is no metric of that name: there are ${metricNames.join(', ')}.`, { param: 'metric_name' })
+    if (!metric) throw invalidRequest(`Unknown metric. Available metrics: ${metricNames.join(', ')}.`, { param: 'metric_name' })
     this.#name = name
     this.#metric = metric
     this.#query = query
@@ -59,7 +59,7 @@ export class MetricSums {
     const time = this.#timeOf(trace)
     const sum = series.points.get(time)
     if (sum === undefined && (this.#points += 1) > maxPoints) {
-      throw invalidRequest(`That is more than ${maxPoints} points: ask for a shorter time, or a coarser granularity.`, {
+      throw invalidRequest(`The query exceeds ${maxPoints} points. Use a shorter time range or a coarser granularity.`, {
         param: 'granularity',
       })
     }
@@ -88,7 +88,7 @@ function stepOf(granularity: string): number {
   const [, count, unit = ''] = /^(\d{1,6})([smhdw])$/.exec(granularity) ?? []
   const step = Number(count) * (units[unit] ?? Number.NaN)
   if (step >= 1) return step
-  throw invalidRequest("A granularity is a number and s, m, h, d or w, e.g. '1h'.", { param: 'granularity' })
+  throw invalidRequest("granularity must be a number followed by s, m, h, d or w, e.g. '1h'.", { param: 'granularity' })
 }
 
 /** Callers' regular expressions are not run: alternatives of plain texts are what is understood of them. */
@@ -96,7 +96,7 @@ function matcherOf(matchers: NonNullable<QueryMetrics['label_matchers']>): (labe
   const tests = matchers.map(({ name, value, operator }, index) => {
     const isPattern = operator === '=~' || operator === '!~'
     if (isPattern && /[\\^$.*+?()[\]{}]/.test(value)) {
-      throw invalidRequest('Patterns are texts with | between them: other regular expressions are not run here.', {
+      throw invalidRequest('Only literal alternatives separated by | are supported, not regular expressions.', {
         param: `label_matchers[${index}].value`,
       })
     }

@@ -55,7 +55,7 @@ export class ReadableTraces {
     const { principal } = this.#call
     const decision = this.#policy.decide({ principal, action: 'read', resource: resourceOf(row) })
     if (!principal || row.principal !== null || decision.explicit) return decision
-    return { allowed: false, explicit: false, reason: 'nobody owns it, and no rule of access_policy permits it' }
+    return { allowed: false, explicit: false, reason: 'it has no owner, and no rule of access_policy permits it' }
   }
 }
 

@@ -122,7 +122,7 @@ export const logEvent = defineRoute({
 
 function requireTraces(traces: TraceQueries | undefined): TraceQueries {
   if (traces) return traces
-  throw new ApiError('not_found_error', 'This server keeps no traces: its operator can switch the store on with telemetry.store.enabled.', {
+  throw new ApiError('not_found_error', 'Trace storage is disabled. Enable it with telemetry.store.enabled.', {
     code: 'no_trace_store',
   })
 }

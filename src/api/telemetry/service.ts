@@ -153,7 +153,7 @@ const noStore: TraceStore = {
 }
 
 function unreadable(cause: unknown): ApiError {
-  return unavailable('The trace store cannot be read just now.', 30, { code: 'trace_store_unavailable', cause })
+  return unavailable('The trace store is temporarily unavailable.', 30, { code: 'trace_store_unavailable', cause })
 }
 
 function spansOf(store: TraceStore, rows: readonly StoredTrace[]): SpanOfTrace[] {
