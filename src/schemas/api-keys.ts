@@ -20,15 +20,15 @@ const count = (what: string) => z.int().min(1).max(9_007_199_254_740_991).option
 /** One limit, as it goes over the wire. */
 export const keyLimit = z
   .strictObject({
-    name: word(100).optional().meta({ description: 'Shown to whoever is refused.' }),
+    name: word(100).optional().meta({ description: 'Shown in the error when the limit is exceeded.' }),
     period: z
       .enum(['second', 'minute', 'hour', 'day', 'week', 'month'])
       .optional()
       .meta({ description: 'In UTC; weeks begin on Monday. Needed for all but `concurrent_requests`.' }),
     requests: count('Requests in a period.'),
-    input_tokens: count('Tokens of prompts in a period.'),
-    output_tokens: count('Tokens of answers in a period.'),
-    total_tokens: count('Both together.'),
+    input_tokens: count('Input tokens in a period.'),
+    output_tokens: count('Output tokens in a period.'),
+    total_tokens: count('Input and output tokens in a period.'),
     // Money is counted in billionths of a dollar.
     dollars: z
       .number()
@@ -57,15 +57,15 @@ export const keyLimit = z
   })
 export type KeyLimit = z.output<typeof keyLimit>
 
-const modelPattern = word(512).meta({ description: 'A model id; `*` stands for any characters.' })
+const modelPattern = word(512).meta({ description: 'A model id; `*` matches any characters.' })
 
 /** The body of `POST /v1alpha/admin/keys`. */
 export const newApiKey = z
   .strictObject({
-    name: word(100).meta({ description: 'What it is for, for people.' }),
+    name: word(100).meta({ description: 'A descriptive name.' }),
     principal: word(512)
       .optional()
-      .meta({ description: 'Whom it acts for; default: the caller. For somebody else takes a rule that permits it.' }),
+      .meta({ description: 'The principal of the key. Default: the caller. Another principal requires a rule that permits it.' }),
     attributes: attributes.optional(),
     allowed_models: z
       .array(modelPattern)
@@ -91,23 +91,23 @@ export const rotateApiKey = z
       .min(0)
       .max(2_592_000)
       .default(0)
-      .meta({ description: 'For how long the old token works as well; at most 30 days. Default: not at all.' }),
+      .meta({ description: 'How long the previous token remains valid; at most 30 days. Default: 0.' }),
   })
   .meta({ id: 'RotateApiKeyRequest' })
 
 export const apiKey = z
   .object({
-    id: z.string().meta({ description: '`key_…`; names the key in logs and lists.' }),
+    id: z.string().meta({ description: '`key_…`. Identifies the key in logs and lists.' }),
     object: z.literal('api_key'),
     name: z.string(),
-    redacted_value: z.string().meta({ description: 'The first and last characters of the token, to know it by.' }),
+    redacted_value: z.string().meta({ description: 'The first and last characters of the token.' }),
     status: z.enum(['active', 'expired', 'revoked']),
     created_at: z.int().meta({ description: 'Unix seconds, as are all times here.' }),
     expires_at: z.int().nullable(),
     revoked_at: z.int().nullable(),
-    previous_valid_until: z.int().nullable().meta({ description: 'Until when the token before the last rotation works as well.' }),
-    owner: z.string().nullable().meta({ description: 'Who made it; for a key made on the command line, whom it acts for.' }),
-    principal: z.string().meta({ description: 'Whom it acts for.' }),
+    previous_valid_until: z.int().nullable().meta({ description: 'When the previous token expires after a rotation.' }),
+    owner: z.string().nullable().meta({ description: 'The creator; for a key created on the command line, the principal.' }),
+    principal: z.string().meta({ description: 'The principal of the key.' }),
     attributes: z.record(z.string(), z.array(z.string())),
     allowed_models: z.array(z.string()).nullable(),
     allowed_apis: z.array(z.string()).nullable(),
@@ -134,5 +134,5 @@ export const apiKeyList = z
 export const apiKeyPage = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation.' }),
-  after: z.string().max(200).optional().meta({ description: 'The id of the last key of the page before.' }),
+  after: z.string().max(200).optional().meta({ description: 'The id of the last key of the previous page.' }),
 })

@@ -34,8 +34,8 @@ const annotation = z.looseObject({
 const message = z
   .looseObject({
     role: z.literal('assistant'),
-    content: z.string().nullable().meta({ description: 'The answer’s text.' }),
-    refusal: z.string().nullable().meta({ description: 'What the model said in refusing.' }),
+    content: z.string().nullable().meta({ description: 'The text of the message.' }),
+    refusal: z.string().nullable().meta({ description: 'The refusal message of the model.' }),
     tool_calls: optional(toolCalls),
     annotations: optional(z.array(annotation).meta({ description: 'Sources, where the model searched.' })),
     function_call: optional(z.looseObject({ arguments: z.string(), name: z.string() }).meta({ deprecated: true })),
@@ -59,7 +59,6 @@ export const chatCompletion = z
     usage: optional(completionUsage),
   })
   .meta({ id: 'CreateChatCompletionResponse' })
-export type ChatCompletion = z.output<typeof chatCompletion>
 
 const toolCallChunk = z
   .looseObject({
@@ -95,4 +94,3 @@ export const chatCompletionChunk = z
     usage: optional(completionUsage),
   })
   .meta({ id: 'CreateChatCompletionStreamResponse' })
-export type ChatCompletionChunk = z.output<typeof chatCompletionChunk>

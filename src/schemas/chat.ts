@@ -26,13 +26,13 @@ const jsonSchemaFormat = z
     json_schema: z
       .looseObject({
         name: z.string().meta({ description: 'Letters, digits, underscores and dashes, at most 64.' }),
-        description: optional(z.string().meta({ description: 'What the answer is for.' })),
+        description: optional(z.string().meta({ description: 'The purpose of the response.' })),
         schema: optional(
           z
             .record(z.string(), z.unknown())
             .meta({ id: 'ResponseFormatJsonSchemaSchema', title: 'JSON schema', description: 'The schema.' }),
         ),
-        strict: z.boolean().meta({ default: false, description: 'Hold the answer to the schema exactly.' }).nullish(),
+        strict: z.boolean().meta({ default: false, description: 'Enforce the schema exactly.' }).nullish(),
       })
       .meta({ title: 'JSON schema' }),
   })
@@ -50,7 +50,7 @@ const responseFormat = openUnion(
 const prediction = z.looseObject({ type: openEnum(['content']), content: predictedContent }).meta({
   id: 'PredictionContent',
   title: 'Static Content',
-  description: 'Text that the answer will largely repeat, so that it comes faster.',
+  description: 'Text that the response will largely repeat, to reduce latency.',
 })
 
 const webSearchOptions = z
@@ -89,7 +89,7 @@ const voice = z
 
 const audio = z
   .looseObject({ voice, format: openEnum(['wav', 'aac', 'mp3', 'flac', 'opus', 'pcm16']) })
-  .meta({ description: 'How the answer is to sound; only with `modalities` that hold `audio`.' })
+  .meta({ description: 'Audio output parameters; only with `modalities` that include `audio`.' })
 
 /** `POST /v1/chat/completions` as it is published. What is relayed is held to `relayedChatRequest` alone. */
 export const chatCompletionRequest = z
@@ -104,7 +104,7 @@ export const chatCompletionRequest = z
       z.boolean().meta({ id: 'ParallelToolCalls', default: true, description: 'Whether several tools may be called at once.' }),
     ),
     response_format: optional(responseFormat),
-    max_completion_tokens: optional(wholeNumber({ description: 'The most tokens to generate, reasoning included.' })),
+    max_completion_tokens: optional(wholeNumber({ description: 'The maximum number of tokens to generate, including reasoning.' })),
     max_tokens: optional(
       wholeNumber({ deprecated: true, description: 'The older name of `max_completion_tokens`, which most providers know.' }),
     ),
@@ -120,17 +120,17 @@ export const chatCompletionRequest = z
     top_logprobs: optional(wholeNumber({ minimum: 0, maximum: 20, description: 'How many likely tokens to return at each place.' })),
     reasoning_effort: openEnum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'], { default: 'medium' })
       .nullish()
-      .meta({ id: 'ReasoningEffort', description: 'How long the model thinks before it answers.' }),
+      .meta({ id: 'ReasoningEffort', description: 'How much the model reasons before it responds.' }),
     verbosity: openEnum(['low', 'medium', 'high'], { default: 'medium' })
       .nullish()
-      .meta({ id: 'Verbosity', description: 'How long the answer is.' }),
+      .meta({ id: 'Verbosity', description: 'How long the response is.' }),
     modalities: list(openEnum(['text', 'audio']))
       .nullish()
-      .meta({ id: 'ResponseModalities', description: 'What the answer is made of.' }),
+      .meta({ id: 'ResponseModalities', description: 'The output types to generate.' }),
     audio: optional(audio),
     prediction: optional(oneOf([prediction])),
     web_search_options: optional(webSearchOptions),
-    store: optional(z.boolean().meta({ default: false, description: 'Keep the answer at the provider.' })),
+    store: optional(z.boolean().meta({ default: false, description: 'Store the completion at the provider.' })),
     metadata,
     service_tier: serviceTier,
     prompt_cache_key: optional(z.string().meta({ description: 'Requests with the same key are likelier to hit the provider’s cache.' })),

@@ -41,7 +41,7 @@ export const completionRequest = z
     prompt,
     stream: optional(stream),
     stream_options: streamOptions,
-    max_tokens: optional(wholeNumber({ minimum: 0, default: 16, description: 'The most tokens to generate.' })),
+    max_tokens: optional(wholeNumber({ minimum: 0, default: 16, description: 'The maximum number of tokens to generate.' })),
     temperature: optional(temperature),
     top_p: optional(topP),
     n: optional(choiceCount),
@@ -97,4 +97,3 @@ export const completion = z
     usage: optional(completionUsage),
   })
   .meta({ id: 'CreateCompletionResponse' })
-export type Completion = z.output<typeof completion>

@@ -41,7 +41,7 @@ export const filePart = z
   .meta({ id: 'ChatCompletionRequestMessageContentPartFile', title: 'File content part' })
 
 export const refusalPart = z
-  .looseObject({ type: z.literal('refusal'), refusal: z.string().meta({ description: 'What the model said in refusing.' }) })
+  .looseObject({ type: z.literal('refusal'), refusal: z.string().meta({ description: 'The refusal message of the model.' }) })
   .meta({ id: 'ChatCompletionRequestMessageContentPartRefusal', title: 'Refusal content part' })
 
 const parts = [textPart, imagePart, audioPart, filePart, refusalPart] as const

@@ -77,4 +77,3 @@ export const embeddings = z
     usage: z.looseObject({ prompt_tokens: z.int(), total_tokens: z.int() }),
   })
   .meta({ id: 'CreateEmbeddingResponse' })
-export type Embeddings = z.output<typeof embeddings>

@@ -9,8 +9,8 @@ export const versionInfo = z.object({ version: z.string() }).meta({ id: 'Version
 export const readinessInfo = z
   .object({
     status: z.enum(['ready', 'unready']),
-    reasons: z.array(z.string()).meta({ description: 'Why requests should go elsewhere, e.g. `draining`; empty when ready.' }),
-    awaiting: z.array(z.string()).meta({ description: 'What is still being fetched; other requests are served meanwhile.' }),
+    reasons: z.array(z.string()).meta({ description: 'Why the server is not ready, e.g. `draining`; empty when ready.' }),
+    awaiting: z.array(z.string()).meta({ description: 'Pending work; other requests are served in the meantime.' }),
   })
   .meta({ id: 'ReadinessInfo' })
 export type ReadinessInfo = z.output<typeof readinessInfo>

@@ -5,7 +5,7 @@ import { toolCalls } from './tools.ts'
 
 /** The messages of a conversation, told apart by `role`: a role that is not listed here is refused. */
 
-const name = optional(z.string().meta({ description: 'Tells participants of the same role apart.' }))
+const name = optional(z.string().meta({ description: 'Distinguishes participants of the same role.' }))
 
 const developerMessage = z
   .looseObject({ role: z.literal('developer'), content: developerContent, name })
@@ -25,7 +25,7 @@ const assistantMessage = z
     content: assistantContent.nullish(),
     refusal: z.string().nullish(),
     name,
-    audio: z.looseObject({ id: z.string().meta({ description: 'The id of an earlier spoken answer.' }) }).nullish(),
+    audio: z.looseObject({ id: z.string().meta({ description: 'The id of a previous audio response.' }) }).nullish(),
     tool_calls: optional(toolCalls),
     function_call: z
       .looseObject({ arguments: z.string(), name: z.string() })
@@ -38,7 +38,7 @@ const toolMessage = z
   .looseObject({
     role: z.literal('tool'),
     content: toolContent,
-    tool_call_id: z.string().meta({ description: 'The call that this answers.' }),
+    tool_call_id: z.string().meta({ description: 'The id of the tool call.' }),
   })
   .meta({ id: 'ChatCompletionRequestToolMessage', title: 'Tool message' })
 
@@ -49,4 +49,3 @@ const functionMessage = z
 export const chatMessage = z
   .discriminatedUnion('role', [developerMessage, systemMessage, userMessage, assistantMessage, toolMessage, functionMessage])
   .meta({ id: 'ChatCompletionRequestMessage', discriminator: { propertyName: 'role' } })
-export type ChatMessage = z.output<typeof chatMessage>

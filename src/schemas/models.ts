@@ -5,13 +5,13 @@ export const modelType = z.enum(['llm', 'embedding', 'rerank'])
 /** A model with OpenAI's keys and Llama Stack's side by side, so that clients of both read it. */
 export const model = z
   .object({
-    id: z.string().meta({ description: 'What requests name.' }),
+    id: z.string().meta({ description: 'The model name for requests.' }),
     object: z.literal('model'),
     created: z.int().meta({ description: 'Unix seconds.' }),
     owned_by: z.string(),
     identifier: z.string().meta({ description: 'The same as `id`.' }),
     provider_id: z.string().meta({ description: 'The provider that serves it.' }),
-    provider_resource_id: z.string().meta({ description: 'The provider’s own name for it.' }),
+    provider_resource_id: z.string().meta({ description: 'The provider’s id of the model.' }),
     type: z.literal('model'),
     model_type: modelType,
     metadata: z.record(z.string(), z.unknown()),
@@ -36,13 +36,13 @@ export const registerModelRequest = z
       .min(1)
       .max(256)
       .regex(/^[^\s\p{Cc}\p{Cs}][^\p{Cc}\p{Cs}]*(?<!\s)$/u, 'must not contain control characters or start or end with whitespace')
-      .meta({ description: 'The name that requests will use.', pattern: portablePattern }),
-    provider_model_id: optionalText(512).meta({ description: 'The provider’s own name for it. Absent: the same as `model_id`.' }),
-    provider_id: optionalText(256).meta({ description: 'The provider that serves it. Absent: the only one there is.' }),
+      .meta({ description: 'The model name for requests.', pattern: portablePattern }),
+    provider_model_id: optionalText(512).meta({ description: 'The provider’s id of the model. Default: `model_id`.' }),
+    provider_id: optionalText(256).meta({ description: 'The provider that serves it. Default: the only inference provider.' }),
     metadata: z
       .record(z.string(), z.unknown())
       .nullish()
-      .meta({ description: 'Free facts; `embedding_dimension` is required for embedding models.' }),
+      .meta({ description: 'Custom metadata; `embedding_dimension` is required for embedding models.' }),
     model_type: modelType.nullish(),
   })
   .meta({ id: 'RegisterModelRequest' })

@@ -14,33 +14,35 @@ export const topP = z
 /** The one bound that holds everywhere. */
 export const choiceCount = documentedAs(
   wholeNumber().min(1),
-  wholeNumber({ minimum: 1, maximum: 128, default: 1, description: 'How many answers to make.' }),
+  wholeNumber({ minimum: 1, maximum: 128, default: 1, description: 'How many choices to generate.' }),
 )
 
 export const logitBias = mapOf(z.number().meta({ type: 'integer' }), {
   description: 'Token id → −100 … 100, added to its logit before sampling.',
 })
 
-export const seed = wholeNumber({ description: 'The same seed and parameters give the same answer, as far as the provider can.' })
+export const seed = wholeNumber({
+  description: 'Requests with the same seed and parameters return the same result where the provider supports it.',
+})
 
 export const stop = oneOf([z.string(), list(z.string().meta({ example: '["\\n"]' }), { minItems: 1, maxItems: 4 })], {
   id: 'StopConfiguration',
   description: 'Where to stop: the text that follows is not generated, the sequence itself not returned.',
 })
 
-export const stream = z.boolean().meta({ default: false, description: 'Send the answer as server-sent events while it is made.' })
+export const stream = z.boolean().meta({ default: false, description: 'Stream the response as server-sent events.' })
 
 export const streamOptions = z
   .looseObject({
     include_usage: optional(z.boolean().meta({ description: 'Send one more chunk at the end with the token counts.' })),
-    include_obfuscation: optional(z.boolean().meta({ description: 'Pad the chunks so that their lengths tell nothing.' })),
+    include_obfuscation: optional(z.boolean().meta({ description: 'Pad the chunks so that their lengths reveal nothing.' })),
   })
   .nullish()
   .meta({ id: 'ChatCompletionStreamOptions', description: 'Only with `stream: true`.' })
 
 export const metadata = mapOf(z.string())
   .nullish()
-  .meta({ id: 'Metadata', description: 'Up to 16 pairs of one’s own, kept with a stored answer.' })
+  .meta({ id: 'Metadata', description: 'Up to 16 key-value pairs, kept with a stored completion.' })
 
 export const serviceTier = openEnum(['auto', 'default', 'flex', 'scale', 'priority'], { default: 'auto' })
   .nullish()

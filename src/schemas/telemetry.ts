@@ -6,7 +6,7 @@ export const queryCondition = z
   .object({
     key: z.string().max(256).meta({ description: 'The name of the attribute.' }),
     op: z.enum(['eq', 'ne', 'gt', 'lt']).meta({ id: 'QueryConditionOp' }),
-    value: z.unknown().meta({ description: 'What it is compared with.' }),
+    value: z.unknown().meta({ description: 'The value to compare with.' }),
   })
   .meta({ id: 'QueryCondition' })
 export type QueryCondition = z.output<typeof queryCondition>
@@ -17,7 +17,7 @@ const depth = z.int().min(0).max(1_000)
 
 export const queryTracesRequest = z
   .object({
-    attribute_filters: attributeFilters.nullish().meta({ description: 'All of which one span of the trace meets.' }),
+    attribute_filters: attributeFilters.nullish().meta({ description: 'Conditions that a single span of the trace matches.' }),
     limit: z.int().min(1).max(1_000).nullish().meta({ description: 'Default 100.' }),
     offset: z.int().min(0).max(100_000).nullish(),
     order_by: z
@@ -140,6 +140,6 @@ export const logEventRequest = z
       .min(0)
       .max(100_000_000_000)
       .nullish()
-      .meta({ description: 'Taken and not looked at: the store has one age for all.' }),
+      .meta({ description: 'Accepted for compatibility, ignored. The store has one retention period.' }),
   })
   .meta({ id: 'LogEventRequest' })

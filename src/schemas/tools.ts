@@ -15,7 +15,7 @@ const functionObject = z
     name,
     description,
     parameters: optional(functionParameters),
-    strict: z.boolean().meta({ default: false, description: 'Hold the arguments to the schema exactly.' }).nullish(),
+    strict: z.boolean().meta({ default: false, description: 'Enforce the schema of the arguments exactly.' }).nullish(),
   })
   .meta({ id: 'FunctionObject' })
 
@@ -82,7 +82,7 @@ export const toolChoice = documentedAs(
 
 /** Calls as a client sends them back: Llama Stack's clients leave out what they do not know. */
 const calledFunction = {
-  id: optional(z.string().meta({ description: 'The id that the tool message answers to.' })),
+  id: optional(z.string().meta({ description: 'The id that the tool message refers to.' })),
   type: optional(z.literal('function')),
   function: z
     .looseObject({

@@ -25,14 +25,14 @@ const one = {
 } as const
 
 const requiresPermission =
-  'Takes a rule of `server.auth.access_policy` that permits it on `api_key::…`; without authentication keys are made with `corral keys` only.'
+  'Requires a rule of `server.auth.access_policy` that permits it on `api_key::…`. Without authentication, create keys with `corral keys`.'
 
 export const createApiKey = defineRoute({
   ...all,
   method: 'POST',
   operationId: 'createApiKey',
   summary: 'Create an API key',
-  description: `The answer holds the token, this once. ${requiresPermission}`,
+  description: `The response contains the token. It is shown only once. ${requiresPermission}`,
   body: newApiKey,
   responses: { 200: { description: 'OK', json: issuedApiKey } },
   handle: async ({ body, call }, { keys }) => issuedKeyResponse(await requireKeyService(keys, call).create(call, toWanted(body))),
@@ -43,7 +43,7 @@ export const listApiKeys = defineRoute({
   method: 'GET',
   operationId: 'listApiKeys',
   summary: 'List API keys',
-  description: 'Those that the caller may read, without their tokens.',
+  description: 'Lists the keys that the caller can read, without their tokens.',
   query: apiKeyPage,
   responses: { 200: { description: 'OK', json: apiKeyList } },
   async handle({ query, call }, { keys }) {
@@ -67,7 +67,7 @@ export const revokeApiKey = defineRoute({
   method: 'DELETE',
   operationId: 'revokeApiKey',
   summary: 'Revoke an API key',
-  description: `From then on it is refused, by every replica within a second. It stays in the list. ${requiresPermission}`,
+  description: `The key is rejected by every replica within a second. It remains in the list. ${requiresPermission}`,
   responses: { 200: { description: 'OK', json: apiKey } },
   handle: async ({ params, call }, { keys }) => toApiKeyInfo(await requireKeyService(keys, call).revoke(call, params.key_id), Date.now()),
 })
@@ -77,8 +77,8 @@ export const rotateApiKeyToken = defineRoute({
   path: '/v1alpha/admin/keys/{key_id}/rotate',
   method: 'POST',
   operationId: 'rotateApiKey',
-  summary: 'Give an API key a new token',
-  description: `The answer holds the new token, this once. All else about the key stays. ${requiresPermission}`,
+  summary: 'Rotate the token of an API key',
+  description: `The response contains the new token. It is shown only once. The other properties of the key do not change. ${requiresPermission}`,
   body: rotateApiKey,
   responses: { 200: { description: 'OK', json: issuedApiKey } },
   // The key is revoked or has expired.

@@ -41,7 +41,7 @@ export const adminHealth = defineRoute({
   ...admin,
   path: '/v1alpha/admin/health',
   operationId: 'adminHealth',
-  summary: 'Say that the server is alive',
+  summary: 'Check liveness',
   responses: { 200: { description: 'OK', json: healthInfo } },
   handle: () => ({ status: 'OK' }),
 })

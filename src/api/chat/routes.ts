@@ -10,7 +10,7 @@ export const createChatCompletion = defineRoute({
   operationId: 'createChatCompletion',
   tag: 'Chat',
   summary: 'Create a chat completion',
-  description: 'Answers a conversation with any model that `GET /v1/models` lists, whole or as a stream.',
+  description: 'Generates a response to a conversation with any model that `GET /v1/models` lists, as JSON or as a stream.',
   body: relayedChatRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
   async handle({ body, bytes, call }, { models, streams, checkImageUrls }) {

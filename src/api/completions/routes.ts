@@ -9,7 +9,7 @@ export const createCompletion = defineRoute({
   operationId: 'createCompletion',
   tag: 'Completions',
   summary: 'Create a completion',
-  description: 'Continues a text. Chat completions are what newer models are made for.',
+  description: 'Continues a text. Newer models are trained for chat completions.',
   body: relayedCompletionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
   async handle({ body, bytes, call }, { models, streams }) {

@@ -13,11 +13,11 @@ export function createApiReference<Deps>(routes: readonly AnyRoute<Deps>[], vers
   }
 }
 
-const description = `One gate to every model.
+const description = `An AI gateway for all model providers.
 
-What is shown is what OpenAI publishes. More is accepted: unknown fields, unknown kinds of content, tools and formats, and
-other values of the strings that are listed travel to the provider, and so do numbers outside the bounds shown; what it makes of them is its own to say.
-An optional field may also be \`null\`, which is the same as leaving it out.
+The schemas are those that OpenAI publishes. Corral accepts more: unknown fields, content types, tools and formats, unlisted
+enum values, and numbers outside the documented bounds are passed to the provider, which validates them.
+An optional field can also be \`null\`, which is the same as leaving it out.
 
-Every path under \`/v1/\` also answers under \`/v1/openai/v1/\`, as older clients of Llama Stack expect. Errors have one
-envelope everywhere; where a provider answered with an error, its own status and message are passed on and \`error.provider\` holds the original.`
+Every path under \`/v1/\` is also served under \`/v1/openai/v1/\`, as older clients of Llama Stack expect. All errors use one
+envelope. Provider errors keep their status and message, and \`error.provider\` contains the original.`

@@ -23,7 +23,7 @@ export const getDocsPage = defineRoute({
   path: '/docs',
   operationId: 'getDocs',
   summary: 'Read the API reference',
-  responses: { 200: { description: 'A page for people.', text: 'text/html' } },
+  responses: { 200: { description: 'An HTML page.', text: 'text/html' } },
   handle({ url }) {
     // The page's addresses are relative to `/docs`.
     const slashes = lastSlashes(url)

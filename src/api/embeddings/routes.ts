@@ -10,7 +10,7 @@ export const createEmbedding = defineRoute({
   operationId: 'createEmbedding',
   tag: 'Embeddings',
   summary: 'Create embeddings',
-  description: 'Turns texts into vectors.',
+  description: 'Creates embedding vectors for the inputs.',
   body: relayedEmbeddingsRequest,
   responses: {
     200: { description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.', json: embeddings },

@@ -7,13 +7,13 @@ export const getReadiness = defineRoute({
   api: 'inspect',
   operationId: 'getReadiness',
   tag: 'Inspect',
-  summary: 'Say whether new requests should come here',
+  summary: 'Check readiness',
   description:
-    '503 while the server drains, while API keys cannot be read from the database, and while the quota store is out of reach and counts must be. A provider that is down, or a model that is still being downloaded, does not make the server unready.',
+    '503 while the server drains, while API keys cannot be read from the database, and while a required quota store is unavailable. An unavailable provider or a model that is being downloaded does not make the server unready.',
   public: true,
   responses: {
     200: { description: 'Ready', json: readinessInfo },
-    503: { description: 'Requests should go elsewhere', json: readinessInfo },
+    503: { description: 'Not ready', json: readinessInfo },
   },
   handle(_input, { readiness, models, providers }) {
     const reasons = [...readiness.reasons]

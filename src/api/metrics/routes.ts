@@ -10,9 +10,9 @@ export const getMetrics = defineRoute({
   api: 'inspect',
   operationId: 'getMetrics',
   tag: 'Inspect',
-  summary: 'Tell everything that is counted and measured',
+  summary: 'Get metrics',
   description:
-    'Prometheus’ text format 0.0.4, or OpenMetrics 1.0 where `accept` prefers that; of all processes of this server together. Takes the scope `telemetry.read`, where callers are authenticated, unless `telemetry.metrics.public` is set. 404 where metrics are switched off.',
+    'Prometheus text format 0.0.4, or OpenMetrics 1.0 if `accept` prefers it; aggregated over all worker processes. Requires the scope `telemetry.read` where authentication is configured, unless `telemetry.metrics.public` is set. 404 if metrics are disabled.',
   responses: { 200: { description: 'The metrics', text: 'text/plain' } },
   async handle({ headers, call }, { metrics }) {
     requireScope(call, 'metrics::*')

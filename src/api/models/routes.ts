@@ -10,7 +10,7 @@ export const listModels = defineRoute({
   tag: 'Models',
   summary: 'List models',
   description:
-    'The models of every provider, as far as they are known now: a provider that is slow to list is not waited for. With a provider key of the caller’s own in the header, also what that key lists.',
+    'The models of every provider that are known now, without waiting for slow providers. With the caller’s own provider key in the header, also the models that this key lists.',
   responses: { 200: { description: 'OK', json: modelList } },
   async handle({ call }, { models }) {
     return { object: 'list', data: await models.list(call) }
@@ -21,7 +21,7 @@ const oneModel = {
   path: '/v1/models/{model_id+}',
   api: 'models',
   tag: 'Models',
-  params: z.object({ model_id: z.string().meta({ description: 'The model’s id; slashes may stand as they are or as `%2F`.' }) }),
+  params: z.object({ model_id: z.string().meta({ description: 'The model’s id. Slashes can be literal or encoded as `%2F`.' }) }),
 } as const
 
 export const retrieveModel = defineRoute({
@@ -41,7 +41,7 @@ export const registerModel = defineRoute({
   operationId: 'registerModel',
   summary: 'Register a model',
   description:
-    'Gives a provider’s model another name, kept in the server’s database and seen by all replicas. It belongs to whoever registers it: who else may see and use it is for the access policy to say, and using it takes being allowed what it stands for. The same again by the same user is answered with what is there.',
+    'Adds an alias for a provider’s model, stored in the server’s database and shared by all replicas. The caller owns it. Access by other callers is subject to the access policy, and using it requires access to the target model. Repeating the request returns the existing alias.',
   body: registerModelRequest,
   responses: { 200: { description: 'The model.', json: model } },
   // A model of that name already exists.
@@ -64,7 +64,7 @@ export const deleteModel = defineRoute({
   method: 'DELETE',
   operationId: 'deleteModel',
   summary: 'Delete a registered model',
-  description: 'Configured models and those that providers list cannot be deleted here: 403.',
+  description: 'Configured models and models listed by providers cannot be deleted (403).',
   responses: { 200: { description: 'OK', json: modelDeleted } },
   // 200 with OpenAI's body: Llama Stack publishes 200 as well, and its clients take any body (their servers sent 204 with none).
   async handle({ params, call }, { models }) {

@@ -10,7 +10,7 @@ export const listProviders = defineRoute({
   operationId: 'listProviders',
   tag: 'Providers',
   summary: 'List providers',
-  description: 'Every provider of the configuration, without secrets, with its health asked now.',
+  description: 'Every configured provider, without secrets, with its current health.',
   responses: { 200: { description: 'OK', json: providerList } },
   async handle({ call }, { providers }) {
     return { data: await describeProviders(providers, call) }

@@ -11,9 +11,9 @@ export const rerankDocuments = defineRoute({
   operationId: 'rerankDocuments',
   tag: 'Rerank',
   summary: 'Rerank documents',
-  description: 'Ranks documents by their relevance to a query, in the form of Cohere and Jina.',
+  description: 'Ranks documents by their relevance to a query, in the format of Cohere and Jina.',
   body: documentsRerankRequest,
-  responses: { 200: { description: 'The documents by falling relevance.', json: documentsRerankResponse } },
+  responses: { 200: { description: 'The documents by descending relevance.', json: documentsRerankResponse } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
     const ranking = await invoke({ model, catalogueId, requestedModel: body.model, body: toRerankRequest(body), bytes }, call)
@@ -28,9 +28,9 @@ export const rerank = defineRoute({
   operationId: 'rerank',
   tag: 'Rerank',
   summary: 'Rerank items',
-  description: 'Puts documents in the order of their relevance to a query, in the form of Llama Stack.',
+  description: 'Ranks items by their relevance to a query, in the format of Llama Stack.',
   body: rerankRequest,
-  responses: { 200: { description: 'The documents’ places in the request, by falling relevance.', json: rerankResponse } },
+  responses: { 200: { description: 'The indices of the items, by descending relevance.', json: rerankResponse } },
   async handle({ body, bytes, call }, { models }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
     const { data } = await invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call)

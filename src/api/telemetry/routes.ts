@@ -19,7 +19,7 @@ import type { TraceQueries } from './service.ts'
 
 const common = { api: 'telemetry', tag: 'Telemetry' } as const
 const requiresScope =
-  'Takes the scope `telemetry.read`, where callers are authenticated; they see their own traces, and others’ as the access policy permits (`trace::…`).'
+  'Requires the scope `telemetry.read` where authentication is configured. Callers see their own traces, and others that the access policy permits (`trace::…`).'
 
 const traceId = z.string().max(64)
 const spanId = z.string().max(64)
@@ -31,7 +31,7 @@ export const queryTraces = defineRoute({
   aliases: ['/v1/telemetry/traces'],
   operationId: 'queryTraces',
   summary: 'Query traces',
-  description: `The traces of the store on this machine. ${requiresScope}`,
+  description: `Lists traces of the local store. ${requiresScope}`,
   body: queryTracesRequest,
   responses: { 200: { description: 'OK', json: traceList } },
   handle: async ({ body, call }, { traces }) => ({ data: await requireTraces(traces).traces(call, body) }),
@@ -70,7 +70,7 @@ export const querySpans = defineRoute({
   aliases: ['/v1/telemetry/spans'],
   operationId: 'querySpans',
   summary: 'Query spans',
-  description: `The spans of the newest hundred traces in which one meets the conditions; those that lack an attribute that is asked for are left out. ${requiresScope}`,
+  description: `The spans of the newest hundred traces in which a span matches the conditions; spans without a requested attribute are omitted. ${requiresScope}`,
   body: querySpansRequest,
   responses: { 200: { description: 'OK', json: spanList } },
   handle: async ({ body, call }, { traces }) => ({ data: await requireTraces(traces).spans(call, body) }),
@@ -82,7 +82,7 @@ export const getSpanTree = defineRoute({
   path: '/v1alpha/telemetry/spans/{span_id}/tree',
   aliases: ['/v1/telemetry/spans/{span_id}/tree'],
   operationId: 'getSpanTree',
-  summary: 'Get a span and what is under it',
+  summary: 'Get a span and its descendants',
   description: requiresScope,
   params: z.object({ span_id: spanId }),
   body: spanTreeRequest,
@@ -97,7 +97,7 @@ export const queryMetrics = defineRoute({
   aliases: ['/v1/telemetry/metrics/{metric_name}'],
   operationId: 'queryMetrics',
   summary: 'Query metrics of stored traces',
-  description: `Sums of what the store holds, by \`model_id\` and \`provider_id\`: ${metricNames.map((name) => `\`${name}\``).join(', ')}. Where requests are sampled these are not all: see \`/metrics\` and \`corral usage\`. ${requiresScope}`,
+  description: `Sums over the stored requests, by \`model_id\` and \`provider_id\`: ${metricNames.map((name) => `\`${name}\``).join(', ')}. Does not include requests that were not sampled: see \`/metrics\` and \`corral usage\`. ${requiresScope}`,
   params: z.object({ metric_name: z.string().max(128) }),
   body: queryMetricsRequest,
   responses: { 200: { description: 'OK', json: metricList } },
@@ -110,7 +110,7 @@ export const logEvent = defineRoute({
   path: '/v1/telemetry/events',
   operationId: 'logEvent',
   summary: 'Log an event',
-  description: 'Adds a log line, a measurement, or the start or end of a span to a trace of the caller’s own in the store on this machine.',
+  description: 'Adds a log record, a measurement, or the start or end of a span to one of the caller’s traces in the local store.',
   body: logEventRequest,
   maxBodyBytes: 65_536,
   responses: { 200: { description: 'OK' } },
