@@ -154,4 +154,4 @@ export const relayedChatRequest = relayed(chatCompletionRequest, {
 })
 export type RelayedChatRequest = z.output<typeof relayedChatRequest>
 
-export { chatCompletion, chatCompletionChunk, type ChatCompletion, type ChatCompletionChunk } from './chat-reply.ts'
+export { chatCompletion, chatCompletionChunk } from './chat-reply.ts'
