@@ -1,4 +1,4 @@
-import type { Counter, Handle } from '../../src/quota/counters.ts'
+import type { Counter, CounterHandle } from '../../src/quota/counters.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 
@@ -8,7 +8,7 @@ const rounds = 10
 /** Microseconds for a reservation of four counters (requests, tokens, dollars, slots) and its settlement, with leases at hand. */
 export async function measureHotPath(): Promise<number> {
   await using limiter = createLimiter({ store: createMemoryStore(), failure: 'closed' })
-  const handle = (unit: Counter['unit'], period: Counter['period']): Handle => {
+  const handle = (unit: Counter['unit'], period: Counter['period']): CounterHandle => {
     return limiter.counter({ id: unit, unit, limit: 2 ** 52, period, label: unit })
   }
   const counters = [

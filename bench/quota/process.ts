@@ -1,5 +1,5 @@
 // One process of the simulation: opens a store, asks for its requests, and keeps its tally. Argument: a Task as JSON.
-import type { Exchange, QuotaStore } from '../../src/quota/counters.ts'
+import type { StoreExchange, QuotaStore } from '../../src/quota/counters.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createRedisStore } from '../../src/quota/stores/redis.ts'
 import { createSqlStore } from '../../src/quota/stores/sql.ts'
@@ -35,12 +35,12 @@ async function openStore(backend: Backend): Promise<QuotaStore> {
 function tallied(store: QuotaStore, tally: Tally): QuotaStore {
   return {
     shared: store.shared,
-    async exchange(request: Exchange) {
+    async exchange(request: StoreExchange) {
       tally.calls++
       tally.inFlight += request.wanted
       const answer = await store.exchange(request)
       tally.taken += answer.taken
-      tally.back += request.back
+      tally.back += request.returned
       tally.inFlight -= request.wanted
       return answer
     },
@@ -55,7 +55,7 @@ async function run({ backend, secret, tallies, index, counter: id, limit, reques
   const limiter = createLimiter({
     store: tallied(await openStore(opened), tally),
     failure: 'closed',
-    mostWaiting: 1_000_000,
+    maxWaiting: 1_000_000,
     times: { timeout: 10_000 },
   })
   const counter = limiter.counter({ id, unit: 'requests', limit, period: 'month', label: 'simulated' })

@@ -144,7 +144,7 @@ async function takenIn(backend: Backend, counter: string, limit: number): Promis
   const store = database ? createSqlStore(database) : backend.engine === 'redis' ? createRedisStore(backend) : undefined
   if (!store) throw new Error('there is a store for every backend')
   try {
-    const nothing = { back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
+    const nothing = { returned: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
     const { remaining } = await store.exchange({ counter, window: windowAt('month', Date.now()), limit, ...nothing })
     return limit - remaining
   } finally {

@@ -49,7 +49,7 @@ export const usage = defineCommand({
 function toJson(sum: UsageSum) {
   return {
     of: sum.of,
-    answers: sum.answers,
+    answers: sum.responses,
     input_tokens: sum.inputTokens,
     output_tokens: sum.outputTokens,
     cached_input_tokens: sum.cachedInputTokens,
@@ -76,7 +76,7 @@ function cells(sum: UsageSum, name: string, digits: number): string[] {
   const notes = [sum.estimated > 0 && `${sum.estimated} estimated`, sum.unpriced > 0 && `${sum.unpriced} without a price`]
   return [
     name,
-    String(sum.answers),
+    String(sum.responses),
     String(sum.inputTokens),
     String(sum.cachedInputTokens),
     String(sum.outputTokens),
@@ -109,7 +109,7 @@ function quoted(text: string): string {
 
 const nothing: UsageSum = {
   of: null,
-  answers: 0,
+  responses: 0,
   inputTokens: 0,
   outputTokens: 0,
   cachedInputTokens: 0,

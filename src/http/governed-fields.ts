@@ -1,5 +1,5 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
-import { answerFields, mostFields } from '../quota/output-fields.ts'
+import { choiceCountFields, maxTokenFields } from '../quota/output-fields.ts'
 import type { Members } from '../wire/json-scan.ts'
 import { decodeText } from '../wire/decode-text.ts'
 
@@ -28,8 +28,8 @@ export const governedFields: readonly string[] = [
   'documents',
   'tools',
   'functions',
-  ...answerFields,
-  ...mostFields,
+  ...choiceCountFields,
+  ...maxTokenFields,
   'max_num_results',
   'top_n',
   'stream',

@@ -26,16 +26,16 @@ export interface Reservation {
 }
 
 /** Why a reservation was refused: the first counter that had too little. */
-export interface Refusal {
+export interface QuotaRefusal {
   readonly refused: Counter
   /** Milliseconds until it may be worth another try. */
   readonly retryAfter: number
   /** Even an empty window would be too small for this demand. */
-  readonly never: boolean
+  readonly exceedsLimit: boolean
 }
 
 /** What is left, as far as this process knows without asking. */
-export interface Standing {
+export interface CounterStatus {
   readonly limit: number
   readonly remaining: number
   /** Milliseconds to the end of the window; 0 for slots, which have none. */
@@ -43,8 +43,8 @@ export interface Standing {
 }
 
 /** A counter with what its limiter knows of it: stands wherever a Counter may, and saves the look-up. To be kept as long as its subject is. */
-export interface Handle extends Counter {
-  standing(): Standing
+export interface CounterHandle extends Counter {
+  status(): CounterStatus
 }
 
 /** Counts against limits that several processes share. Never above the limit, in no order of events. */
@@ -54,12 +54,12 @@ export interface Limiter extends AsyncDisposable {
    * store is out of reach and the limiter fails closed; RangeError for an amount that is no whole number from 0 on. `request`: what this is for, the
    * same object for all that one request reserves; should it be admitted uncounted, it is told once.
    */
-  reserve(demands: readonly Demand[], request?: object): Reservation | Refusal | Promise<Reservation | Refusal>
+  reserve(demands: readonly Demand[], request?: object): Reservation | QuotaRefusal | Promise<Reservation | QuotaRefusal>
   /** The same counter for the same id, as long as it is in use. */
-  counter(counter: Counter): Handle
-  standing(counter: Counter): Standing
+  counter(counter: Counter): CounterHandle
+  status(counter: Counter): CounterStatus
   /** Every counter that is in use in this process, with what is left of it. */
-  each?(visit: (counter: Counter, standing: Standing) => void): void
+  each?(visit: (counter: Counter, status: CounterStatus) => void): void
 }
 
 /** Where counts are shared. Every method is one atomic step. */
@@ -67,24 +67,24 @@ export interface QuotaStore extends AsyncDisposable {
   /** Whether other processes count here too. If not, all that is left is taken at once, and need never go back. */
   readonly shared: boolean
   /** Gives back, counts and takes units of one window. Rejects with WindowOver where the window has been over for long by the store's own clock. */
-  exchange(request: Exchange): Promise<ExchangeAnswer>
+  exchange(request: StoreExchange): Promise<StoreExchangeReply>
   /** Sets how many slots a process holds, unless all together would hold more than the limit. */
-  hold(request: HoldRequest): Promise<HoldAnswer>
+  hold(request: HoldRequest): Promise<HoldReply>
 }
 
 /** A stretch of time, Unix milliseconds: `start` belongs to it, `end` does not. */
-export interface Window {
+export interface CountingWindow {
   readonly start: number
   readonly end: number
 }
 
 /** In this order: what goes back and what is owed is counted, then is taken from what the limit leaves. */
-export interface Exchange {
+export interface StoreExchange {
   readonly counter: string
-  readonly window: Window
+  readonly window: CountingWindow
   readonly limit: number
   /** Units that were taken and not used. */
-  readonly back: number
+  readonly returned: number
   /** Units that were used without having been taken (a provider used more than was reserved): counted whatever the limit. */
   readonly owed: number
   /** Units to take: all of `atLeast` or nothing, and up to `wanted` as long as much is left for others. 0 and 0: none. */
@@ -94,14 +94,14 @@ export interface Exchange {
   readonly leased: number
 }
 
-export interface ExchangeAnswer {
+export interface StoreExchangeReply {
   readonly taken: number
   /** What is left for everybody after this; below 0 where more was used than reserved. */
   readonly remaining: number
   /** What all processes together hold unused, as far as they have said. */
   readonly leased: number
   /** Somebody was refused a moment ago, and waits for what others hold unused. */
-  readonly wanted: boolean
+  readonly contended: boolean
 }
 
 /** `keep` ≤ `atLeast` ≤ `slots`. */
@@ -122,17 +122,17 @@ export interface HoldRequest {
   readonly sequence: number
 }
 
-export interface HoldAnswer {
+export interface HoldReply {
   /** Slots that it holds from now on; fewer than `atLeast`: others hold too many. */
   readonly held: number
   /** What all others hold. */
   readonly others: number
-  readonly wanted: boolean
+  readonly contended: boolean
 }
 
 /** The window that a process counts in is long past for the store: the process's clock is behind by more than a minute. */
-export class WindowOver extends Error {
-  constructor(window: Window) {
+export class WindowExpired extends Error {
+  constructor(window: CountingWindow) {
     super(
       `the window that ended at ${new Date(window.end).toISOString()} is over: this machine's clock and the quota store's differ too much`,
     )

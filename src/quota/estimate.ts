@@ -1,6 +1,6 @@
 import type { InferenceFacts } from './governance.ts'
-import { answerFields, mostFields } from './output-fields.ts'
-import type { MostTokens } from './prices-rates.ts'
+import { choiceCountFields, maxTokenFields } from './output-fields.ts'
+import type { MaxTokens } from './prices-rates.ts'
 
 export interface EstimateOptions {
   /** Output tokens reserved for a request that does not say how many it wants. */
@@ -10,8 +10,8 @@ export interface EstimateOptions {
 }
 
 /** The input of an estimate: the parsed `body`, and its length in `bytes`. */
-export type Asked = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
-type Fields = Readonly<Record<string, unknown>>
+export type EstimateInput = Pick<InferenceFacts, 'capability' | 'body' | 'bytes'>
+type BodyFields = Readonly<Record<string, unknown>>
 
 /** Tokens that templates put around each message, and around the whole. */
 const perMessage = 8
@@ -22,75 +22,75 @@ const maxRoleLength = 32
 const perTools = 512
 /** Images, and what is only named by a URL or an id: how large it is cannot be told from the request. */
 const perImage = 2_048
-const perUnseenPart = 4_096
+const perReferencedPart = 4_096
 /** Characters of base64 for one token: of speech at 16 kbit/s and 32 tokens a second, of a packed document. */
 const audioCharactersPerToken = 64
 const fileCharactersPerToken = 4
 
 /** Bytes for one token in usual text: for what was used and not told. */
-const usualBytesPerToken = 4
+const defaultBytesPerToken = 4
 
 /**
  * The most tokens that a request may take. Input: one for each `inputBytesPerToken` bytes of its text, and of the whole body where that holds
  * more than text (tools, response formats, fields nobody knows); a constant for each image; sound and files by their size. Output:
  * the largest of `mostFields`, else `defaultMaxTokens`, for each answer asked for; none of embeddings and rerankings.
  */
-export function mostTokens(asked: Asked, options: EstimateOptions): MostTokens {
-  const { text, extra, tokens } = measure(asked)
-  return { input: Math.ceil(text / options.inputBytesPerToken) + extra + tokens, output: mostOutput(asked, options.defaultMaxTokens) }
+export function maxTokensOf(input: EstimateInput, options: EstimateOptions): MaxTokens {
+  const { text, extra, tokens } = measure(input)
+  return { input: Math.ceil(text / options.inputBytesPerToken) + extra + tokens, output: maxOutput(input, options.defaultMaxTokens) }
 }
 
 /** The likely input tokens of a request whose provider did not say: a token for four bytes. */
-export function likelyInput(asked: Asked): number {
-  const { text, extra, tokens } = measure(asked)
-  return Math.ceil(text / usualBytesPerToken) + Math.ceil(extra / 2) + tokens
+export function likelyInput(input: EstimateInput): number {
+  const { text, extra, tokens } = measure(input)
+  return Math.ceil(text / defaultBytesPerToken) + Math.ceil(extra / 2) + tokens
 }
 
 /** The likely output tokens of a stream that reports none: one for each frame with content, or for four bytes of text, whichever is more. */
 export function likelyOutput(frames: number, textBytes: number): number {
-  return Math.max(1, frames, Math.ceil(textBytes / usualBytesPerToken))
+  return Math.max(1, frames, Math.ceil(textBytes / defaultBytesPerToken))
 }
 
 /** Whether the request leaves it open how much it wants. */
-export function namesNoMost(asked: Asked): boolean {
-  return writesText(asked.capability) && namedMost(asked.body as Fields).leavesOpen
+export function omitsMaxTokens(input: EstimateInput): boolean {
+  return producesText(input.capability) && statedMaxTokens(input.body as BodyFields).isOpenEnded
 }
 
 /** Embeddings and rerankings have no output tokens. */
-export function writesText(capability: string): boolean {
+export function producesText(capability: string): boolean {
   return capability !== 'embeddings' && capability !== 'rerank'
 }
 
 /** More than any answer has: what callers write in a request may be any number. */
-const mostCounted = 1e12
+const maxCountedTokens = 1e12
 
-function mostOutput(asked: Asked, defaultMaxTokens: number): number {
-  if (!writesText(asked.capability)) return 0
-  const body = asked.body as Fields
-  let answers = 1
-  for (const field of answerFields) answers = Math.max(answers, positive(body[field]) ?? 1)
-  const { most, leavesOpen } = namedMost(body)
-  return Math.min((leavesOpen ? Math.max(most, defaultMaxTokens) : most) * answers * promptCount(body), mostCounted)
+function maxOutput(input: EstimateInput, defaultMaxTokens: number): number {
+  if (!producesText(input.capability)) return 0
+  const body = input.body as BodyFields
+  let choices = 1
+  for (const field of choiceCountFields) choices = Math.max(choices, positive(body[field]) ?? 1)
+  const { max, isOpenEnded } = statedMaxTokens(body)
+  return Math.min((isOpenEnded ? Math.max(max, defaultMaxTokens) : max) * choices * promptCount(body), maxCountedTokens)
 }
 
 /** `leavesOpen`: some field says nothing that is a limit to every provider. None at all, or fewer, means to some that there is none. */
-function namedMost(body: Fields): { most: number; leavesOpen: boolean } {
-  let most = 0
-  let leavesOpen = false
-  for (const field of mostFields) {
+function statedMaxTokens(body: BodyFields): { max: number; isOpenEnded: boolean } {
+  let max = 0
+  let isOpenEnded = false
+  for (const field of maxTokenFields) {
     const value = body[field]
     if (value === undefined || value === null) continue
-    const named = positive(value)
-    if (named === undefined) leavesOpen = true
-    else if (named > most) most = named
+    const limit = positive(value)
+    if (limit === undefined) isOpenEnded = true
+    else if (limit > max) max = limit
   }
-  return { most, leavesOpen: leavesOpen || most === 0 }
+  return { max, isOpenEnded: isOpenEnded || max === 0 }
 }
 
 /** Also of a text, which some readers take for the number that it says. */
 function positive(value: unknown): number | undefined {
   const number = typeof value === 'string' ? Number(value) : value
-  return typeof number === 'number' && number > 0 ? Math.min(Math.ceil(number), mostCounted) : undefined
+  return typeof number === 'number' && number > 0 ? Math.min(Math.ceil(number), maxCountedTokens) : undefined
 }
 
 /** Text completions: how many prompts are to be continued. */
@@ -98,7 +98,7 @@ export function promptCount({ prompt }: { readonly prompt?: unknown }): number {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1
 }
 
-interface Measure {
+interface Measurement {
   /** Bytes of text. */
   text: number
   /** Tokens of all that is no text. */
@@ -106,15 +106,15 @@ interface Measure {
   /** Tokens that were sent as such. */
   tokens: number
   /** Characters of the body that are neither: images and sound in base64. */
-  packed: number
+  encoded: number
   /** Something is in there whose text was not measured. */
-  unsure: boolean
+  hasUnmeasured: boolean
 }
 
 /** Fields of a request that no model reads. */
-const unread = new Set<string>([
-  ...mostFields,
-  ...answerFields,
+const notReadByModels = new Set<string>([
+  ...maxTokenFields,
+  ...choiceCountFields,
   'model',
   'messages',
   'prompt',
@@ -149,37 +149,38 @@ const unread = new Set<string>([
   'dimensions',
 ])
 
-function measure({ body, bytes }: Asked): Measure {
-  const measured: Measure = { text: 0, extra: perRequest, tokens: 0, packed: 0, unsure: false }
+function measure({ body, bytes }: EstimateInput): Measurement {
+  const measured: Measurement = { text: 0, extra: perRequest, tokens: 0, encoded: 0, hasUnmeasured: false }
   if (typeof body !== 'object' || body === null) {
     measured.text = bytes
     return measured
   }
-  const fields = body as Fields
-  for (const name in fields) if (!unread.has(name) && fields[name] !== undefined && fields[name] !== null) measured.unsure = true
+  const fields = body as BodyFields
+  for (const name in fields)
+    if (!notReadByModels.has(name) && fields[name] !== undefined && fields[name] !== null) measured.hasUnmeasured = true
   if (Array.isArray(fields['tools']) || Array.isArray(fields['functions'])) measured.extra += perTools
   const { messages, prompt, input } = fields
   if (Array.isArray(messages)) for (const message of messages as unknown[]) measureMessage(message, measured)
-  else if ((prompt ?? input ?? undefined) === undefined) measured.unsure = true
+  else if ((prompt ?? input ?? undefined) === undefined) measured.hasUnmeasured = true
   measureTexts(prompt, measured)
   measureTexts(input, measured)
-  if (measured.unsure) measured.text = Math.max(measured.text, bytes - measured.packed)
+  if (measured.hasUnmeasured) measured.text = Math.max(measured.text, bytes - measured.encoded)
   measured.text += repeated(fields)
   return measured
 }
 
 /** Nothing, a text, or a list of tokens; or a list of these, each of which is a request of its own to the model. */
-function measureTexts(value: unknown, measured: Measure): void {
+function measureTexts(value: unknown, measured: Measurement): void {
   if (value === undefined || value === null) return
   if (typeof value === 'string') measured.text += Buffer.byteLength(value)
   else if (isTokens(value)) measured.tokens += value.length
-  else if (!Array.isArray(value)) measured.unsure = true
+  else if (!Array.isArray(value)) measured.hasUnmeasured = true
   else {
     measured.extra += perRequest * Math.max(0, value.length - 1)
     for (const one of value as unknown[]) {
       if (typeof one === 'string') measured.text += Buffer.byteLength(one)
       else if (isTokens(one)) measured.tokens += one.length
-      else measured.unsure = true
+      else measured.hasUnmeasured = true
     }
   }
 }
@@ -189,51 +190,51 @@ function isTokens(value: unknown): value is readonly number[] {
 }
 
 /** A reranker reads the query again with each document. */
-function repeated({ query, items }: Fields): number {
+function repeated({ query, items }: BodyFields): number {
   return typeof query === 'string' && Array.isArray(items) ? Buffer.byteLength(query) * Math.max(0, items.length - 1) : 0
 }
 
-function measureMessage(item: unknown, measured: Measure): void {
+function measureMessage(item: unknown, measured: Measurement): void {
   measured.extra += perMessage
   if (typeof item !== 'object' || item === null) {
-    measured.unsure = true
+    measured.hasUnmeasured = true
     return
   }
-  const message = item as Fields
+  const message = item as BodyFields
   for (const name in message) {
     const value = message[name]
     if (value === null || value === undefined || (name === 'role' && typeof value === 'string' && value.length <= maxRoleLength)) continue
     if (typeof value === 'string') measured.text += Buffer.byteLength(value)
-    else if (name === 'content' && Array.isArray(value)) for (const part of value) measurePart(part as Fields, measured)
-    else measured.unsure = true
+    else if (name === 'content' && Array.isArray(value)) for (const part of value) measurePart(part as BodyFields, measured)
+    else measured.hasUnmeasured = true
   }
 }
 
-function measurePart(part: Fields, measured: Measure): void {
+function measurePart(part: BodyFields, measured: Measurement): void {
   if (typeof part !== 'object' || part === null) {
-    measured.unsure = true
+    measured.hasUnmeasured = true
     return
   }
   // Whatever stands beside may be what the upstream reads, as `Text` is to one that does not heed case.
-  for (const name in part) if (name !== 'type' && name !== part['type']) measured.unsure = true
+  for (const name in part) if (name !== 'type' && name !== part['type']) measured.hasUnmeasured = true
   if (part['type'] === 'text' && typeof part['text'] === 'string') measured.text += Buffer.byteLength(part['text'])
-  else if (part['type'] === 'image_url') measurePacked(part['image_url'], 'url', measured, () => perImage)
+  else if (part['type'] === 'image_url') measureEncoded(part['image_url'], 'url', measured, () => perImage)
   else if (part['type'] === 'input_audio')
-    measurePacked(part['input_audio'], 'data', measured, (length) => Math.max(perUnseenPart, length / audioCharactersPerToken))
+    measureEncoded(part['input_audio'], 'data', measured, (length) => Math.max(perReferencedPart, length / audioCharactersPerToken))
   else if (part['type'] === 'file')
-    measurePacked(part['file'], 'file_data', measured, (length) => Math.max(perUnseenPart, length / fileCharactersPerToken))
-  else measured.unsure = true
+    measureEncoded(part['file'], 'file_data', measured, (length) => Math.max(perReferencedPart, length / fileCharactersPerToken))
+  else measured.hasUnmeasured = true
 }
 
 /** What may stand beside packed data, and is no text to read. */
-const besideData = new Set(['detail', 'format', 'file_id'])
+const ignoredBesideData = new Set(['detail', 'format', 'file_id'])
 
-function measurePacked(holder: unknown, name: string, measured: Measure, tokensOf: (length: number) => number): void {
+function measureEncoded(holder: unknown, name: string, measured: Measurement, tokensOf: (length: number) => number): void {
   const isHolder = typeof holder === 'object' && holder !== null
-  if (isHolder) for (const other in holder) if (!besideData.has(other) && other !== name) measured.unsure = true
+  if (isHolder) for (const other in holder) if (!ignoredBesideData.has(other) && other !== name) measured.hasUnmeasured = true
   // Some vendors have the URL or the data itself in its place.
-  const data = isHolder ? (holder as Fields)[name] : holder
+  const data = isHolder ? (holder as BodyFields)[name] : holder
   const length = typeof data === 'string' ? data.length : 0
-  measured.packed += length
+  measured.encoded += length
   measured.extra += Math.ceil(tokensOf(length))
 }

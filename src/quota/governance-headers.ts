@@ -12,17 +12,17 @@ const names = {
  * Pushes the headers of the tightest of `counters` (the one with the least left, then the one that takes longest to begin anew) onto
  * `headers`, names and values in turn; or over those of its kind that are in there already, where they are less tight.
  */
-export function pushTightest(headers: string[], kind: HeaderKind, counters: readonly Counter[], limiter: Pick<Limiter, 'standing'>): void {
+export function pushTightest(headers: string[], kind: HeaderKind, counters: readonly Counter[], limiter: Pick<Limiter, 'status'>): void {
   if (counters.length === 0) return
   let limit = 0
   let remaining = Infinity
   let reset = 0
   for (const counter of counters) {
-    const standing = limiter.standing(counter)
-    if (standing.remaining > remaining || (standing.remaining === remaining && standing.reset <= reset)) continue
-    limit = standing.limit
-    remaining = standing.remaining
-    reset = standing.reset
+    const status = limiter.status(counter)
+    if (status.remaining > remaining || (status.remaining === remaining && status.reset <= reset)) continue
+    limit = status.limit
+    remaining = status.remaining
+    reset = status.reset
   }
   const [limitName, remainingName, resetName] = names[kind]
   const left = Math.max(0, remaining)

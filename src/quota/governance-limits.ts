@@ -2,26 +2,26 @@ import { createHash } from 'node:crypto'
 import type { Limit, Period, Principal } from '../call.ts'
 import type { ConfiguredLimit, LimitSubject, QuotaConfig, RequestQuota } from './config.ts'
 import type { Counter } from './counters.ts'
-import { patternOf } from './patterns.ts'
+import { compileWildcard } from './patterns.ts'
 
-export type Unit = Counter['unit']
+export type CounterUnit = Counter['unit']
 
 /** Who asks for what, as far as limits tell them apart. */
-export interface Asker {
+export interface LimitedRequest {
   readonly principal: Principal | undefined
   /** Absent where there is no connection. */
   readonly address: string | undefined
   /** Absent where the request as a whole is counted, before its model is known. */
-  readonly target?: Target | undefined
+  readonly target?: LimitTarget | undefined
 }
 
-export interface Target {
+export interface LimitTarget {
   readonly provider: string
   /** The catalogue's id. */
   readonly model: string
   readonly upstreamModel: string
   /** As the caller spelt it: a limit that names it so holds, too. */
-  readonly told?: string | undefined
+  readonly requestedModel?: string | undefined
   /** Models that may answer in place of it. */
   readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
 }
@@ -33,13 +33,13 @@ export interface CompiledLimit {
   readonly per: readonly LimitSubject[]
   readonly period: Period
   readonly name: string | undefined
-  readonly amounts: readonly { readonly unit: Unit; readonly limit: number }[]
+  readonly amounts: readonly { readonly unit: CounterUnit; readonly limit: number }[]
   /** It goes by the model or its provider. */
-  readonly ofTarget: boolean
+  readonly isPerTarget: boolean
   /** It goes by the caller's address. */
-  readonly ofAddress: boolean
+  readonly isPerAddress: boolean
   appliesTo(principal: Principal | undefined): boolean
-  matches(target: Target): boolean
+  matches(target: LimitTarget): boolean
 }
 
 /** Whether all conditions of a list hold for a user. */
@@ -57,17 +57,17 @@ export function compileLimits({ requests, limits }: QuotaConfig, conditions: Com
 export function compileKeyLimits(limits: readonly Limit[]): CompiledLimit[] {
   const ordinals = new Map<string, number>()
   return limits.map((limit) => ({
-    ...common(limit, ['key']),
-    identity: numbered(JSON.stringify(['own', limit.name ?? null, limit.period]), ordinals),
+    ...compileCommon(limit, ['key']),
+    identity: withOrdinal(JSON.stringify(['own', limit.name ?? null, limit.period]), ordinals),
     appliesTo: always,
     matches: always,
   }))
 }
 
 function quotaLimits({ anonymous, authenticated, period }: RequestQuota): CompiledLimit[] {
-  const quota = (who: string, requests: number, per: LimitSubject): Omit<CompiledLimit, 'appliesTo'> => ({
-    ...common({ period, requests }, [per]),
-    identity: JSON.stringify(['quota', who, period]),
+  const quota = (callers: string, requests: number, per: LimitSubject): Omit<CompiledLimit, 'appliesTo'> => ({
+    ...compileCommon({ period, requests }, [per]),
+    identity: JSON.stringify(['quota', callers, period]),
     matches: always,
   })
   return [
@@ -78,26 +78,26 @@ function quotaLimits({ anonymous, authenticated, period }: RequestQuota): Compil
 
 function compileLimit(limit: ConfiguredLimit, conditions: CompileConditions, ordinals: Map<string, number>): CompiledLimit {
   const { per, when, models, providers, name, period } = limit
-  const patterns = models?.map(patternOf)
-  const limited = common(limit, per)
+  const patterns = models?.map(compileWildcard)
+  const common = compileCommon(limit, per)
   return {
-    ...limited,
-    identity: numbered(JSON.stringify(['limit', name ?? null, per, when, models ?? null, providers ?? null, period]), ordinals),
-    ofTarget: limited.ofTarget || patterns !== undefined || providers !== undefined,
+    ...common,
+    identity: withOrdinal(JSON.stringify(['limit', name ?? null, per, when, models ?? null, providers ?? null, period]), ordinals),
+    isPerTarget: common.isPerTarget || patterns !== undefined || providers !== undefined,
     appliesTo: when.length === 0 ? always : conditions(when),
-    matches: ({ provider, model, upstreamModel, told = model }) => {
+    matches: ({ provider, model, upstreamModel, requestedModel = model }) => {
       if (providers && !providers.includes(provider)) return false
       if (!patterns) return true
       const full = `${provider}/${upstreamModel}`
-      return patterns.some((matches) => matches(model) || matches(full) || matches(told))
+      return patterns.some((matches) => matches(model) || matches(full) || matches(requestedModel))
     },
   }
 }
 
-function common(limit: Limit, per: readonly LimitSubject[]) {
-  const amounts: { unit: Unit; limit: number }[] = []
-  for (const { unit, of } of amountsOf) {
-    const amount = of(limit)
+function compileCommon(limit: Limit, per: readonly LimitSubject[]) {
+  const amounts: { unit: CounterUnit; limit: number }[] = []
+  for (const { unit, read } of unitReaders) {
+    const amount = read(limit)
     if (amount !== undefined) amounts.push({ unit, limit: amount })
   }
   return {
@@ -105,30 +105,30 @@ function common(limit: Limit, per: readonly LimitSubject[]) {
     period: limit.period,
     name: limit.name,
     amounts,
-    ofTarget: per.includes('model') || per.includes('provider'),
-    ofAddress: per.includes('address'),
+    isPerTarget: per.includes('model') || per.includes('provider'),
+    isPerAddress: per.includes('address'),
   }
 }
 
 /** The units of a limit, in the order in which they are asked. */
-const amountsOf: readonly { unit: Unit; of: (limit: Limit) => number | undefined }[] = [
-  { unit: 'slots', of: ({ concurrentRequests }) => concurrentRequests },
-  { unit: 'requests', of: ({ requests }) => requests },
-  { unit: 'input_tokens', of: ({ inputTokens }) => inputTokens },
-  { unit: 'output_tokens', of: ({ outputTokens }) => outputTokens },
-  { unit: 'total_tokens', of: ({ totalTokens }) => totalTokens },
-  { unit: 'nano_dollars', of: ({ dollars }) => (dollars === undefined ? undefined : Math.round(dollars * 1e9)) },
+const unitReaders: readonly { unit: CounterUnit; read: (limit: Limit) => number | undefined }[] = [
+  { unit: 'slots', read: ({ concurrentRequests }) => concurrentRequests },
+  { unit: 'requests', read: ({ requests }) => requests },
+  { unit: 'input_tokens', read: ({ inputTokens }) => inputTokens },
+  { unit: 'output_tokens', read: ({ outputTokens }) => outputTokens },
+  { unit: 'total_tokens', read: ({ totalTokens }) => totalTokens },
+  { unit: 'nano_dollars', read: ({ dollars }) => (dollars === undefined ? undefined : Math.round(dollars * 1e9)) },
 ]
 
 /** Two limits that mean the same are counted apart. */
-function numbered(identity: string, ordinals: Map<string, number>): string {
+function withOrdinal(identity: string, ordinals: Map<string, number>): string {
   const ordinal = ordinals.get(identity) ?? 0
   ordinals.set(identity, ordinal + 1)
   return `${identity}#${ordinal}`
 }
 
 /** Whether a unit is counted for the request as a whole, before its model is known. */
-export function isOfRequest(unit: Unit): boolean {
+export function isRequestUnit(unit: CounterUnit): boolean {
   return unit === 'requests' || unit === 'slots'
 }
 
@@ -136,20 +136,20 @@ export function isOfRequest(unit: Unit): boolean {
  * Whom a limit counts this for: each entry is a subject of its own, such as every team of the user. Nobody escapes by lacking what a limit
  * goes by: without a key one counts as a user, without a user as an address, and all without a team (or attribute) count together.
  */
-export function subjectsOf(per: readonly LimitSubject[], asker: Asker): string[] {
+export function subjectsOf(per: readonly LimitSubject[], request: LimitedRequest): string[] {
   let subjects: string[][] = [[]]
   for (const one of per) {
-    const values = valuesOf(one, asker)
+    const values = valuesOf(one, request)
     subjects = subjects.flatMap((before) => values.map((value) => [...before, value]))
   }
   return subjects.map((parts) => JSON.stringify(parts))
 }
 
-function valuesOf(subject: LimitSubject, asker: Asker): readonly string[] {
-  const { principal, address, target } = asker
+function valuesOf(subject: LimitSubject, request: LimitedRequest): readonly string[] {
+  const { principal, address, target } = request
   if (subject === 'global') return ['global']
-  if (subject === 'key') return principal?.key ? [`key:${principal.key.id}`] : valuesOf('user', asker)
-  if (subject === 'user') return principal ? [`user:${principal.id}`] : valuesOf('address', asker)
+  if (subject === 'key') return principal?.key ? [`key:${principal.key.id}`] : valuesOf('user', request)
+  if (subject === 'user') return principal ? [`user:${principal.id}`] : valuesOf('address', request)
   if (subject === 'address') return [`address:${address === undefined ? '' : networkOf(address)}`]
   if (subject === 'model') return [`model:${target?.model ?? ''}`]
   if (subject === 'provider') return [`provider:${target?.provider ?? ''}`]
@@ -170,18 +170,23 @@ export function networkOf(address: string): string {
 }
 
 /** The counters of a limit for one asker. `namespace` keeps servers apart that share a store. */
-export function countersOf(limit: CompiledLimit, asker: Asker, units: (unit: Unit) => boolean, namespace: string): Counter[] {
-  const wanted = limit.amounts.filter(({ unit }) => units(unit))
-  if (wanted.length === 0) return []
-  return subjectsOf(limit.per, asker).flatMap((subject) =>
-    wanted.map(({ unit, limit: most }) => ({
+export function countersOf(
+  limit: CompiledLimit,
+  request: LimitedRequest,
+  units: (unit: CounterUnit) => boolean,
+  namespace: string,
+): Counter[] {
+  const amounts = limit.amounts.filter(({ unit }) => units(unit))
+  if (amounts.length === 0) return []
+  return subjectsOf(limit.per, request).flatMap((subject) =>
+    amounts.map(({ unit, limit: max }) => ({
       id: createHash('sha256')
         .update(JSON.stringify([namespace, limit.identity, subject, unit]))
         .digest('base64url'),
       unit,
-      limit: most,
+      limit: max,
       period: limit.period,
-      label: labelOf(limit, unit, most),
+      label: labelOf(limit, unit, max),
     })),
   )
 }
@@ -189,32 +194,32 @@ export function countersOf(limit: CompiledLimit, asker: Asker, units: (unit: Uni
 /** How refusals call the configured limits, each with the limit's name, or with the same words where it has none. */
 export function limitNames(config: QuotaConfig): Map<string, string> {
   const labels = compileLimits(config, () => always).flatMap((limit) =>
-    limit.amounts.map(({ unit, limit: most }) => {
-      const label = labelOf(limit, unit, most)
+    limit.amounts.map(({ unit, limit: max }) => {
+      const label = labelOf(limit, unit, max)
       return [label, limit.name ?? label] as const
     }),
   )
   return new Map(labels)
 }
 
-function labelOf({ name, per, period }: CompiledLimit, unit: Unit, most: number): string {
+function labelOf({ name, per, period }: CompiledLimit, unit: CounterUnit, max: number): string {
   const amount =
-    unit === 'slots' ? `${most} ${plural('request', most)} at once` : `${amountOf(unit, most)} ${period === 'hour' ? 'an' : 'a'} ${period}`
-  const whose = per.filter((one) => one !== 'global').map((one) => (one.startsWith('attribute:') ? `value of ${one.slice(10)}` : one))
-  const words = `${amount}${whose.length > 0 ? ` for each ${whose.join(' and ')}` : ' for all together'}`
-  return name === undefined ? words : `'${name}' (${words})`
+    unit === 'slots' ? `${max} ${plural('request', max)} at once` : `${formatAmount(unit, max)} ${period === 'hour' ? 'an' : 'a'} ${period}`
+  const subjects = per.filter((one) => one !== 'global').map((one) => (one.startsWith('attribute:') ? `value of ${one.slice(10)}` : one))
+  const text = `${amount}${subjects.length > 0 ? ` for each ${subjects.join(' and ')}` : ' for all together'}`
+  return name === undefined ? text : `'${name}' (${text})`
 }
 
 /** An amount in words, e.g. `$2.50`, `1000 input tokens`. */
-export function amountOf(unit: Unit, amount: number): string {
-  if (unit === 'nano_dollars') return `$${inDollars(amount)}`
+export function formatAmount(unit: CounterUnit, amount: number): string {
+  if (unit === 'nano_dollars') return `$${formatDollars(amount)}`
   if (unit === 'requests' || unit === 'slots') return `${amount} ${plural('request', amount)}`
   const kind = unit === 'total_tokens' ? '' : unit === 'input_tokens' ? 'input ' : 'output '
   return `${amount} ${kind}${plural('token', amount)}`
 }
 
 /** With two decimals, or as many more as the amount has. */
-function inDollars(nano: number): string {
+function formatDollars(nano: number): string {
   const [whole = '0', fraction = ''] = (nano / 1e9).toFixed(9).split('.')
   return `${whole}.${fraction.replace(/0+$/, '').padEnd(2, '0')}`
 }

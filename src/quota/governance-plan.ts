@@ -2,14 +2,14 @@ import { type Call, type Principal, systemPrincipal } from '../call.ts'
 import { invalidRequest } from '../errors.ts'
 import type { Counter, Demand } from './counters.ts'
 import {
-  type Asker,
+  type LimitedRequest,
   compileKeyLimits,
   type CompiledLimit,
   countersOf,
-  isOfRequest,
+  isRequestUnit,
   networkOf,
-  type Target,
-  type Unit,
+  type LimitTarget,
+  type CounterUnit,
 } from './governance-limits.ts'
 
 /** What every request of one asker takes, made once. */
@@ -31,116 +31,116 @@ export interface TargetPlan {
 }
 
 /** What is remembered at most of: users and keys, addresses of one, models of one. */
-const mostPlans = 10_000
-const mostAddresses = 10_000
-const mostTargets = 500
+const maxPlans = 10_000
+const maxAddresses = 10_000
+const maxTargets = 500
 
 /** How counters are named and kept. */
-export interface Counting {
+export interface CounterNaming {
   /** Keeps servers apart that share a store. */
   readonly namespace: string
   /** The limiter's own object for a counter, which it need not look up. */
   readonly handle: (counter: Counter) => Counter
 }
 
-type Who = Pick<Call, 'principal' | 'clientAddress'>
+type RequestOrigin = Pick<Call, 'principal' | 'clientAddress'>
 
 /** The limits of each caller with their counters, found by hash once and then remembered. */
-export class Plans {
+export class PlanCache {
   readonly #limits: readonly CompiledLimit[]
-  readonly #counting: Counting
-  readonly #ofKeys = new Map<string, Plan>()
-  readonly #ofUsers = new Map<string, Plan>()
-  readonly #ofSystem: Plan
+  readonly #naming: CounterNaming
+  readonly #keyPlans = new Map<string, PrincipalPlan>()
+  readonly #userPlans = new Map<string, PrincipalPlan>()
+  readonly #systemPlan: PrincipalPlan
 
-  constructor(limits: readonly CompiledLimit[], counting: Counting) {
+  constructor(limits: readonly CompiledLimit[], naming: CounterNaming) {
     this.#limits = limits
-    this.#counting = counting
-    this.#ofSystem = new Plan([], systemPrincipal, counting)
+    this.#naming = naming
+    this.#systemPlan = new PrincipalPlan([], systemPrincipal, naming)
   }
 
   /** The server's own work has no limits. */
-  of(principal: Principal | undefined): Plan {
-    if (principal === systemPrincipal) return this.#ofSystem
-    const plans = principal?.key ? this.#ofKeys : this.#ofUsers
+  of(principal: Principal | undefined): PrincipalPlan {
+    if (principal === systemPrincipal) return this.#systemPlan
+    const plans = principal?.key ? this.#keyPlans : this.#userPlans
     const name = principal?.key?.id ?? principal?.id ?? ''
     const known = plans.get(name)
-    if (known?.fits(principal)) return known
-    const plan = this.#make(principal)
-    forgetOldest(plans, mostPlans)
+    if (known?.isFor(principal)) return known
+    const plan = this.#createPlan(principal)
+    evictOldest(plans, maxPlans)
     plans.set(name, plan)
     return plan
   }
 
-  #make(principal: Principal | undefined): Plan {
+  #createPlan(principal: Principal | undefined): PrincipalPlan {
     const applying = this.#limits.filter((limit) => limit.appliesTo(principal))
-    return new Plan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#counting)
+    return new PrincipalPlan([...applying, ...compileKeyLimits(principal?.key?.limits ?? [])], principal, this.#naming)
   }
 }
 
 /** The limits of one user, or of all who are nobody. */
-export class Plan {
+export class PrincipalPlan {
   /** JSON. */
   readonly attributes: string
   readonly #limits: readonly CompiledLimit[]
-  readonly #counting: Counting
-  readonly #ofTarget: readonly CompiledLimit[]
-  readonly #goesByAddress: boolean
-  readonly #goesByTarget: boolean
+  readonly #naming: CounterNaming
+  readonly #targetLimits: readonly CompiledLimit[]
+  readonly #dependsOnAddress: boolean
+  readonly #dependsOnTarget: boolean
   readonly #requests = new Map<string, RequestPlan | undefined>()
   /** By address, then by target where that matters. */
   readonly #targets = new Map<string, Map<string, TargetPlan>>()
   #principal: Principal | undefined
 
-  constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, counting: Counting) {
+  constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, naming: CounterNaming) {
     this.#limits = limits
     this.#principal = principal
-    this.#counting = counting
-    this.#ofTarget = limits.filter((limit) => limit.ofTarget || limit.amounts.some(({ unit }) => !isOfRequest(unit)))
-    this.#goesByTarget = limits.some(({ ofTarget }) => ofTarget)
-    this.#goesByAddress = limits.some(
-      ({ per, ofAddress }) => ofAddress || (principal === undefined && (per.includes('user') || per.includes('key'))),
+    this.#naming = naming
+    this.#targetLimits = limits.filter((limit) => limit.isPerTarget || limit.amounts.some(({ unit }) => !isRequestUnit(unit)))
+    this.#dependsOnTarget = limits.some(({ isPerTarget }) => isPerTarget)
+    this.#dependsOnAddress = limits.some(
+      ({ per, isPerAddress }) => isPerAddress || (principal === undefined && (per.includes('user') || per.includes('key'))),
     )
     this.attributes = JSON.stringify(principal?.attributes ?? {})
   }
 
   /** Whether this is (still) the plan of a user: the same name may come with other attributes. */
-  fits(principal: Principal | undefined): boolean {
-    const own = this.#principal
-    if (own === principal) return true
-    if (own?.id !== principal?.id || !own || !principal) return false
-    if (!alike(own.attributes, principal.attributes) || !alike(own.key?.limits, principal.key?.limits)) return false
+  isFor(principal: Principal | undefined): boolean {
+    const current = this.#principal
+    if (current === principal) return true
+    if (current?.id !== principal?.id || !current || !principal) return false
+    if (!isEqual(current.attributes, principal.attributes) || !isEqual(current.key?.limits, principal.key?.limits)) return false
     this.#principal = principal
     return true
   }
 
   /** Undefined where nothing is counted. */
-  request(who: Who): RequestPlan | undefined {
+  request(origin: RequestOrigin): RequestPlan | undefined {
     if (this.#limits.length === 0) return undefined
-    const address = this.#addressOf(who)
+    const address = this.#addressOf(origin)
     const known = this.#requests.get(address)
-    return known || this.#requests.has(address) ? known : this.#newRequest(who, address)
+    return known || this.#requests.has(address) ? known : this.#newRequest(origin, address)
   }
 
-  #newRequest(who: Who, address: string): RequestPlan | undefined {
-    const asker: Asker = { principal: this.#principal, address: who.clientAddress }
-    const counters = this.#limits.filter((limit) => !limit.ofTarget).flatMap((limit) => this.#counters(limit, asker, isOfRequest))
+  #newRequest(origin: RequestOrigin, address: string): RequestPlan | undefined {
+    const limited: LimitedRequest = { principal: this.#principal, address: origin.clientAddress }
+    const counters = this.#limits.filter((limit) => !limit.isPerTarget).flatMap((limit) => this.#counters(limit, limited, isRequestUnit))
     const plan = counters.length === 0 ? undefined : toRequestPlan(counters)
-    forgetOldest(this.#requests, mostAddresses)
+    evictOldest(this.#requests, maxAddresses)
     this.#requests.set(address, plan)
     return plan
   }
 
   /** Undefined where nothing is counted. Throws ApiError 400 where it would be counted otherwise if another model answered that the request names. */
-  target(who: Who, target: Target): TargetPlan | undefined {
-    const plan = this.#targetOf(who, target)
-    const { fallbacks, told } = target
+  target(origin: RequestOrigin, target: LimitTarget): TargetPlan | undefined {
+    const plan = this.#targetPlan(origin, target)
+    const { fallbacks, requestedModel } = target
     if (!plan || !fallbacks) return plan
     const { provider } = target
     for (const { field, model, upstreamModel } of fallbacks) {
       if (upstreamModel === target.upstreamModel) continue
-      const other = this.#targetOf(who, { provider, model, upstreamModel, told })
-      if (!plan.hasDollars && !other?.hasDollars && other && countAlike(plan, other)) continue
+      const other = this.#targetPlan(origin, { provider, model, upstreamModel, requestedModel })
+      if (!plan.hasDollars && !other?.hasDollars && other && haveSameCounters(plan, other)) continue
       throw invalidRequest(
         `'${field}' cannot be used here: a limit on cost or on single models applies, and it must be known which model answers.`,
         {
@@ -152,42 +152,46 @@ export class Plan {
     return plan
   }
 
-  #targetOf(who: Who, target: Target): TargetPlan | undefined {
-    if (this.#ofTarget.length === 0) return undefined
-    const address = this.#addressOf(who)
+  #targetPlan(origin: RequestOrigin, target: LimitTarget): TargetPlan | undefined {
+    if (this.#targetLimits.length === 0) return undefined
+    const address = this.#addressOf(origin)
     const targets = this.#targets.get(address) ?? this.#newTargets(address)
-    const name = this.#goesByTarget ? `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.told ?? ''}` : ''
+    const name = this.#dependsOnTarget ? `${target.provider}\n${target.model}\n${target.upstreamModel}\n${target.requestedModel ?? ''}` : ''
     const known = targets.get(name)
     if (known) return known
-    const plan = this.#newTarget(who, target)
-    forgetOldest(targets, mostTargets)
+    const plan = this.#newTarget(origin, target)
+    evictOldest(targets, maxTargets)
     targets.set(name, plan)
     return plan
   }
 
   #newTargets(address: string): Map<string, TargetPlan> {
     const targets = new Map<string, TargetPlan>()
-    forgetOldest(this.#targets, mostAddresses)
+    evictOldest(this.#targets, maxAddresses)
     this.#targets.set(address, targets)
     return targets
   }
 
-  #newTarget(who: Who, target: Target): TargetPlan {
-    const { provider, model, upstreamModel, told } = target
-    const asker: Asker = { principal: this.#principal, address: who.clientAddress, target: { provider, model, upstreamModel, told } }
-    const counters = this.#ofTarget
+  #newTarget(origin: RequestOrigin, target: LimitTarget): TargetPlan {
+    const { provider, model, upstreamModel, requestedModel } = target
+    const limited: LimitedRequest = {
+      principal: this.#principal,
+      address: origin.clientAddress,
+      target: { provider, model, upstreamModel, requestedModel },
+    }
+    const counters = this.#targetLimits
       .filter((limit) => limit.matches(target))
-      .flatMap((limit) => this.#counters(limit, asker, (unit) => limit.ofTarget || !isOfRequest(unit)))
+      .flatMap((limit) => this.#counters(limit, limited, (unit) => limit.isPerTarget || !isRequestUnit(unit)))
     return toTargetPlan(counters)
   }
 
-  #counters(limit: CompiledLimit, asker: Asker, units: (unit: Unit) => boolean): Counter[] {
-    const { namespace, handle } = this.#counting
-    return countersOf(limit, asker, units, namespace).map(handle)
+  #counters(limit: CompiledLimit, limited: LimitedRequest, units: (unit: CounterUnit) => boolean): Counter[] {
+    const { namespace, handle } = this.#naming
+    return countersOf(limit, limited, units, namespace).map(handle)
   }
 
-  #addressOf(who: Who): string {
-    return this.#goesByAddress && who.clientAddress !== undefined ? networkOf(who.clientAddress) : ''
+  #addressOf(origin: RequestOrigin): string {
+    return this.#dependsOnAddress && origin.clientAddress !== undefined ? networkOf(origin.clientAddress) : ''
   }
 }
 
@@ -200,7 +204,7 @@ function toRequestPlan(counters: readonly Counter[]): RequestPlan {
   }
 }
 
-function countAlike(one: TargetPlan, other: TargetPlan): boolean {
+function haveSameCounters(one: TargetPlan, other: TargetPlan): boolean {
   return one.counters.length === other.counters.length && one.counters.every(({ id }, at) => id === other.counters[at]?.id)
 }
 
@@ -214,14 +218,14 @@ function toTargetPlan(counters: readonly Counter[]): TargetPlan {
 }
 
 /** Callers can bring ever new addresses and model names: what was made first is forgotten, and made again where it is needed. */
-function forgetOldest(map: Map<string, unknown>, most: number): void {
-  if (map.size < most) return
+function evictOldest(map: Map<string, unknown>, max: number): void {
+  if (map.size < max) return
   for (const oldest of map.keys()) {
     map.delete(oldest)
     return
   }
 }
 
-function alike(one: unknown, other: unknown): boolean {
+function isEqual(one: unknown, other: unknown): boolean {
   return one === other || JSON.stringify(one) === JSON.stringify(other)
 }

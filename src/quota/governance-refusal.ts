@@ -1,48 +1,48 @@
 import { ApiError } from '../errors.ts'
-import type { Demand, Refusal } from './counters.ts'
-import { amountOf } from './governance-limits.ts'
+import type { Demand, QuotaRefusal } from './counters.ts'
+import { formatAmount } from './governance-limits.ts'
 
 /** Milliseconds: the longest wait that a caller is asked to sleep for. */
-const longestWait = 60_000
+const maxRetryAfter = 60_000
 
-export interface RefusalFacts {
+export interface QuotaRefusalFacts {
   readonly demands: readonly Demand[]
   /** Milliseconds to the end of the refused counter's window. */
   readonly reset: number
   /** Unix milliseconds. */
   readonly now: number
   /** The request does not say how many tokens it wants. */
-  readonly namesNoMost?: boolean
+  readonly omitsMaxTokens?: boolean
   /** Its answer has tokens at all. */
-  readonly writes?: boolean
+  readonly producesText?: boolean
 }
 
 /**
  * What a caller without room left is told (design: "What every door promises"): to come again where that helps within a minute, else that its
  * quota is used up.
  */
-export function refused(refusal: Refusal, facts: RefusalFacts): ApiError {
-  const { refused: counter, retryAfter, never } = refusal
+export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): ApiError {
+  const { refused: counter, retryAfter, exceedsLimit } = refusal
   const { label, unit, period } = counter
   const seconds = Math.max(1, Math.ceil(retryAfter / 1000))
   const denial = { by: 'quota', reason: `limit ${label}` } as const
-  if (never) return usedUp(tooLarge(refusal, facts), denial)
+  if (exceedsLimit) return exhausted(tooLarge(refusal, facts), denial)
   if (unit === 'slots') {
-    return passing(`Too many requests at once: ${label}. Try again in ${seconds} s.`, Math.min(seconds, longestWait / 1000), denial)
+    return temporary(`Too many requests at once: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
   }
   // Not used up: running answers hold what they may take at worst, and most will give some of it back.
-  if (retryAfter < facts.reset && retryAfter <= longestWait) {
-    return passing(`Quota exceeded for now: ${label}. Running answers hold the rest. Try again in ${seconds} s.`, seconds, denial)
+  if (retryAfter < facts.reset && retryAfter <= maxRetryAfter) {
+    return temporary(`Quota exceeded for now: ${label}. Running answers hold the rest. Try again in ${seconds} s.`, seconds, denial)
   }
-  const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > longestWait
-  if (!isLong) return passing(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)
+  const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > maxRetryAfter
+  if (!isLong) return temporary(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)
   const again = new Date(facts.now + retryAfter).toISOString().replace(/\.\d+Z$/, 'Z')
-  return usedUp(`Quota exceeded: ${label} used up until ${again}.`, denial)
+  return exhausted(`Quota exceeded: ${label} used up until ${again}.`, denial)
 }
 
 type QuotaDenial = { readonly by: 'quota'; readonly reason: string }
 
-function passing(message: string, seconds: number, denial: QuotaDenial): ApiError {
+function temporary(message: string, seconds: number, denial: QuotaDenial): ApiError {
   return new ApiError('rate_limit_error', message, {
     code: 'rate_limit_exceeded',
     headers: { 'retry-after': String(seconds) },
@@ -50,27 +50,27 @@ function passing(message: string, seconds: number, denial: QuotaDenial): ApiErro
   })
 }
 
-function usedUp(message: string, denial: QuotaDenial, code = 'insufficient_quota'): ApiError {
+function exhausted(message: string, denial: QuotaDenial, code = 'insufficient_quota'): ApiError {
   return new ApiError('rate_limit_error', message, { code, headers: { 'x-should-retry': 'false' }, denial })
 }
 
-function tooLarge({ refused: counter }: Refusal, { demands, namesNoMost, writes = true }: RefusalFacts): string {
+function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens, producesText = true }: QuotaRefusalFacts): string {
   const { unit, label, limit } = counter
   const amount = demands.find((demand) => demand.counter === counter || demand.counter.id === counter.id)?.amount ?? 0
   if (limit === 0 || unit === 'requests' || unit === 'slots') return `Quota exceeded: ${label}.`
   const hint =
-    !writes || unit === 'input_tokens'
+    !producesText || unit === 'input_tokens'
       ? 'Send less.'
-      : namesNoMost
+      : omitsMaxTokens
         ? 'The request names no max_tokens, so that much is set aside for its answer: name fewer.'
         : 'Send less, or ask for fewer tokens (max_tokens).'
-  return `Quota exceeded: this request may take up to ${amountOf(unit, amount)}, more than the limit allows at all: ${label}. ${hint}`
+  return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, more than the limit allows at all: ${label}. ${hint}`
 }
 
 /** A limit in dollars, and a model of which nobody knows what it costs. */
-export function unpriced(model: string, label: string): ApiError {
+export function unknownPrice(model: string, label: string): ApiError {
   const message =
     `No price is known for the model '${model}', and its use is limited in dollars: ${label}. ` +
     'The operator can set one (server.quota.prices), or let such requests pass (server.quota.unpriced: allow).'
-  return usedUp(message, { by: 'quota', reason: `no price is known, limit ${label}` }, 'model_not_priced')
+  return exhausted(message, { by: 'quota', reason: `no price is known, limit ${label}` }, 'model_not_priced')
 }

@@ -1,20 +1,20 @@
 import type { Demand, Reservation } from './counters.ts'
 import { likelyInput } from './estimate.ts'
-import type { Unit } from './governance-limits.ts'
-import type { Plan, TargetPlan } from './governance-plan.ts'
-import type { Admitted, InferenceEnd, InferenceFacts, TokensUsed } from './governance.ts'
+import type { CounterUnit } from './governance-limits.ts'
+import type { PrincipalPlan, TargetPlan } from './governance-plan.ts'
+import type { AdmittedInference, InferenceEnd, InferenceFacts, TokensUsed } from './governance.ts'
 import type { Ledger, LedgerEntry } from './ledger.ts'
-import { costOf, toNanoDollars, type MostTokens } from './prices-rates.ts'
+import { costOf, toNanoDollars, type MaxTokens } from './prices-rates.ts'
 import type { Price } from './prices.ts'
 
 /** What an answer takes at worst of each counter. Nothing can always be had: what costs nothing runs on when the budget is used up. */
-export function demandsOf({ counters }: TargetPlan, most: MostTokens, cost: number): Demand[] {
+export function demandsOf({ counters }: TargetPlan, max: MaxTokens, cost: number): Demand[] {
   const demands: Demand[] = []
-  for (const counter of counters) demands.push({ counter, amount: unitsOf(counter.unit, most, cost) })
+  for (const counter of counters) demands.push({ counter, amount: unitsOf(counter.unit, max, cost) })
   return demands
 }
 
-function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): number {
+function unitsOf(unit: CounterUnit, { input, output }: MaxTokens, cost: number): number {
   switch (unit) {
     case 'requests':
     case 'slots':
@@ -31,20 +31,20 @@ function unitsOf(unit: Unit, { input, output }: MostTokens, cost: number): numbe
 }
 
 /** One answer, from the moment it is asked for. One object for all of that, as every request has one. */
-export class Running implements Admitted {
+export class RunningInference implements AdmittedInference {
   readonly facts: InferenceFacts
   /** Absent: only the ledger wants to know. */
   readonly target: TargetPlan | undefined
   price: Price | undefined = undefined
   /** What it may take at worst, once that is known. */
-  demands: readonly Demand[] = nothing
+  demands: readonly Demand[] = noDemands
   /** Absent: nothing is held. */
-  held: Reservation | undefined = undefined
-  readonly #plan: Plan
+  reservation: Reservation | undefined = undefined
+  readonly #plan: PrincipalPlan
   readonly #ledger: Ledger | undefined
   #settled = false
 
-  constructor(facts: InferenceFacts, plan: Plan, target: TargetPlan | undefined, ledger: Ledger | undefined) {
+  constructor(facts: InferenceFacts, plan: PrincipalPlan, target: TargetPlan | undefined, ledger: Ledger | undefined) {
     this.facts = facts
     this.target = target
     this.#plan = plan
@@ -54,9 +54,9 @@ export class Running implements Admitted {
   settle(end: InferenceEnd): void {
     if (this.#settled) return
     this.#settled = true
-    const used = usedOf(end, this.facts)
+    const used = tokensUsed(end, this.facts)
     const cost = used ? costOfUse(this.price, used) : 0
-    this.held?.settle(this.#unitsOf(used, cost ?? 0))
+    this.reservation?.settle(this.#unitsOf(used, cost ?? 0))
     if (!used) return
     const { record } = this.facts.call
     if (record) {
@@ -95,7 +95,7 @@ export class Running implements Admitted {
   }
 }
 
-const nothing: readonly Demand[] = []
+const noDemands: readonly Demand[] = []
 
 /** Undefined: no price is known. */
 function costOfUse(price: Price | undefined, used: TokensUsed): number | undefined {
@@ -109,17 +109,17 @@ function costOfUse(price: Price | undefined, used: TokensUsed): number | undefin
  * What an answer took. Where the provider says it, that; but never less than what came of an answer that did not end. Where it says nothing,
  * what came is counted and the input is estimated. Undefined: nothing, because it failed before anything came.
  */
-function usedOf({ outcome, usage, came = 0 }: InferenceEnd, facts: InferenceFacts): TokensUsed | undefined {
+function tokensUsed({ outcome, usage, received = 0 }: InferenceEnd, facts: InferenceFacts): TokensUsed | undefined {
   if (usage) {
-    const whole = inWholeTokens(usage)
-    return outcome !== 'completed' && came > whole.output ? { ...whole, output: came, estimated: true } : whole
+    const rounded = roundTokens(usage)
+    return outcome !== 'completed' && received > rounded.output ? { ...rounded, output: received, estimated: true } : rounded
   }
-  if (came === 0 && (outcome === 'failed' || outcome === 'truncated')) return undefined
-  return { input: likelyInput(facts), output: came, estimated: true }
+  if (received === 0 && (outcome === 'failed' || outcome === 'truncated')) return undefined
+  return { input: likelyInput(facts), output: received, estimated: true }
 }
 
 /** As providers should say it, and nearly always do. */
-function inWholeTokens(usage: TokensUsed): TokensUsed {
+function roundTokens(usage: TokensUsed): TokensUsed {
   const input = wholeTokens(usage.input)
   const output = wholeTokens(usage.output)
   return input === usage.input && output === usage.output ? usage : { ...usage, input, output }

@@ -1,5 +1,5 @@
 import type { Call } from '../call.ts'
-import type { Counter, Standing } from './counters.ts'
+import type { Counter, CounterStatus } from './counters.ts'
 
 /** What is known of an answer of a model before it is asked for. */
 export interface InferenceFacts {
@@ -9,7 +9,7 @@ export interface InferenceFacts {
   readonly model: string
   readonly upstreamModel: string
   /** As the caller spelt it. */
-  readonly told?: string | undefined
+  readonly requestedModel?: string | undefined
   /** Models that may answer in place of it, and the fields that name them. */
   readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
   readonly capability: string
@@ -40,11 +40,11 @@ export interface InferenceEnd {
   /** Undefined: nothing was used, or nobody knows; then what came is counted. */
   readonly usage: TokensUsed | undefined
   /** Output tokens that came, as far as they could be counted without being told. */
-  readonly came?: number | undefined
+  readonly received?: number | undefined
 }
 
 /** A running answer that holds its worst case of every limit. */
-export interface Admitted {
+export interface AdmittedInference {
   /** To be called once; writes tokens and cost into the call's notes. */
   settle(end: InferenceEnd): void
 }
@@ -57,11 +57,14 @@ export interface Governance extends AsyncDisposable {
    */
   admitRequest(call: Call, headers: string[]): AdmittedRequest | undefined | Promise<AdmittedRequest | undefined>
   /** Reserves what an answer may take at worst. Throws ApiError 429, 503. */
-  admitInference(facts: InferenceFacts, headers: string[] | undefined): Admitted | undefined | Promise<Admitted | undefined>
+  admitInference(
+    facts: InferenceFacts,
+    headers: string[] | undefined,
+  ): AdmittedInference | undefined | Promise<AdmittedInference | undefined>
   /** Every counter that is in use in this process, with what is left of it. */
-  eachCounter?(visit: (counter: Counter, standing: Standing) => void): void
+  eachCounter?(visit: (counter: Counter, status: CounterStatus) => void): void
   /** Lines that did not get into the ledger since the start. */
-  readonly lostLines?: number | undefined
+  readonly lostEntries?: number | undefined
 }
 
 /** A running request that was counted. */

@@ -1,32 +1,32 @@
-import type { Counter, Handle, Window } from './counters.ts'
+import type { Counter, CounterHandle, CountingWindow } from './counters.ts'
 import type { Clock } from './limiter-clock.ts'
 import type { StoreLink } from './limiter-link.ts'
 
 /** What a reservation holds of one counter, to be settled once. */
-export interface Grip {
+export interface Hold {
   settle(reserved: number, used: number): void
 }
 
 /** How a demand that had to wait ended. */
-export type Outcome = Grip | { readonly refused: true } | { readonly error: unknown }
+export type AcquireResult = Hold | { readonly refused: true } | { readonly error: unknown }
 
 /** What a limiter does with each of its counters. */
-export interface CounterState extends Handle {
+export interface CounterState extends CounterHandle {
   limit: number
   /** Found by its id; if not, its limiter has dropped it for being idle, and takes it back when it is used. */
-  isKept: boolean
+  isRegistered: boolean
   /** Among those that are swept. */
   isSwept: boolean
   /** Used since the limiter last looked for idle ones. */
-  isFresh: boolean
+  isRecentlyUsed: boolean
   /** Takes `amount` of what is at hand. */
-  draw(amount: number, now: number): Grip | undefined
+  tryTake(amount: number, now: number): Hold | undefined
   /** Takes `amount` as soon as it is there, or tells why not. Waits until `deadline` (on the monotonic clock) for what others hold unused. */
-  acquire(amount: number, deadline: number): Promise<Outcome>
+  acquire(amount: number, deadline: number): Promise<AcquireResult>
   /** Asks for more in the background, so that `acquire` finds it. */
-  warm(amount: number, now: number): void
+  prefetch(amount: number, now: number): void
   /** Whether it is known without asking that `amount` cannot be had now. */
-  isShort(amount: number): boolean
+  isExhausted(amount: number): boolean
   /** Milliseconds until `amount` may be had. */
   retryAfter(amount: number): number
   /** Takes over what the configuration has changed. */
@@ -40,7 +40,7 @@ export interface CounterState extends Handle {
 }
 
 /** What all counters of a limiter share. */
-export interface Surroundings {
+export interface LimiterContext {
   readonly link: StoreLink
   readonly clock: Clock
   /** This process, for its slots. */
@@ -48,23 +48,23 @@ export interface Surroundings {
   /** Numbers the requests of this holder, for whichever counter. */
   readonly nextSequence: () => number
   /** Milliseconds for which slots are held without a renewal. */
-  readonly holdFor: number
-  readonly queue: WaitingRoom
+  readonly holdTimeout: number
+  readonly waiterLimit: WaiterLimit
   /** From now on to be swept. */
   watch(counter: CounterState): void
 }
 
 /** Bounds how many demands wait, in one limiter. */
-export class WaitingRoom {
-  readonly #most: number
+export class WaiterLimit {
+  readonly #max: number
   #waiting = 0
 
-  constructor(most: number) {
-    this.#most = most
+  constructor(max: number) {
+    this.#max = max
   }
 
   get isFull(): boolean {
-    return this.#waiting >= this.#most
+    return this.#waiting >= this.#max
   }
 
   enter(): void {
@@ -77,28 +77,28 @@ export class WaitingRoom {
 }
 
 /** A demand that waits. */
-export interface Waiter {
+export interface DemandWaiter {
   readonly amount: number
   /** On the monotonic clock. */
   readonly deadline: number
-  end(outcome: Outcome): void
+  end(result: AcquireResult): void
 }
 
 /** Those that wait for one counter, first come first served as far as what is there suffices. May be thousands: nothing but `smallest` looks at all. */
-export class Queue {
-  readonly #room: WaitingRoom
-  #waiters: Waiter[] = []
+export class DemandQueue {
+  readonly #waiterLimit: WaiterLimit
+  #waiters: DemandWaiter[] = []
   #total = 0
 
-  constructor(room: WaitingRoom) {
-    this.#room = room
+  constructor(waiterLimit: WaiterLimit) {
+    this.#waiterLimit = waiterLimit
   }
 
   get length(): number {
     return this.#waiters.length
   }
 
-  get first(): Waiter | undefined {
+  get first(): DemandWaiter | undefined {
     return this.#waiters[0]
   }
 
@@ -107,34 +107,34 @@ export class Queue {
   }
 
   get smallest(): number {
-    return this.#waiters.reduce((least, { amount }) => Math.min(least, amount), Infinity)
+    return this.#waiters.reduce((smallest, { amount }) => Math.min(smallest, amount), Infinity)
   }
 
-  add(amount: number, deadline: number): Promise<Outcome> {
-    const { promise, resolve } = Promise.withResolvers<Outcome>()
-    this.#room.enter()
+  add(amount: number, deadline: number): Promise<AcquireResult> {
+    const { promise, resolve } = Promise.withResolvers<AcquireResult>()
+    this.#waiterLimit.enter()
     this.#total += amount
     this.#waiters.push({ amount, deadline, end: resolve })
     return promise
   }
 
   /** Ends the wait of those for whom `outcomeOf` has an outcome, as long as there is more to `hope` for. */
-  settle(outcomeOf: (waiter: Waiter) => Outcome | undefined, hope: () => boolean = () => true): void {
-    const kept: Waiter[] = []
-    let seen = 0
-    for (; seen < this.#waiters.length && hope(); seen++) {
-      const waiter = this.#waiters[seen]
-      const outcome = waiter && outcomeOf(waiter)
-      if (outcome) this.#end(waiter, outcome)
-      else if (waiter) kept.push(waiter)
+  settle(resultOf: (waiter: DemandWaiter) => AcquireResult | undefined, mayContinue: () => boolean = () => true): void {
+    const remaining: DemandWaiter[] = []
+    let visited = 0
+    for (; visited < this.#waiters.length && mayContinue(); visited++) {
+      const waiter = this.#waiters[visited]
+      const result = waiter && resultOf(waiter)
+      if (result) this.#end(waiter, result)
+      else if (waiter) remaining.push(waiter)
     }
-    if (kept.length < seen) this.#waiters = [...kept, ...this.#waiters.slice(seen)]
+    if (remaining.length < visited) this.#waiters = [...remaining, ...this.#waiters.slice(visited)]
   }
 
-  #end(waiter: Waiter, outcome: Outcome): void {
-    this.#room.leave()
+  #end(waiter: DemandWaiter, result: AcquireResult): void {
+    this.#waiterLimit.leave()
     this.#total -= waiter.amount
-    waiter.end(outcome)
+    waiter.end(result)
   }
 }
 
@@ -142,9 +142,9 @@ export class Queue {
  * What one process has taken of one counter in one window. A reservation settles with the lease it was made from, so that what comes back after the
  * window's end cannot get into the next.
  */
-export class Lease implements Grip {
-  readonly window: Window
-  readonly #returned: (lease: Lease) => void
+export class UnitLease implements Hold {
+  readonly window: CountingWindow
+  readonly #onSettled: (lease: UnitLease) => void
   /** Taken from the store, and free. */
   units = 0
   /** Reserved, and not settled. */
@@ -154,18 +154,18 @@ export class Lease implements Grip {
   /** Free units as the store knows them. */
   reported = 0
   /** Units reserved since the last sweep, and ever. */
-  drawn = 0
+  takenSinceSweep = 0
   used = 0
 
-  constructor(window: Window, returned: (lease: Lease) => void) {
+  constructor(window: CountingWindow, onSettled: (lease: UnitLease) => void) {
     this.window = window
-    this.#returned = returned
+    this.#onSettled = onSettled
   }
 
   take(amount: number): this {
     this.units -= amount
     this.running += amount
-    this.drawn += amount
+    this.takenSinceSweep += amount
     this.used += amount
     return this
   }
@@ -180,6 +180,6 @@ export class Lease implements Grip {
       this.units -= paid
       this.owed += excess - paid
     }
-    this.#returned(this)
+    this.#onSettled(this)
   }
 }

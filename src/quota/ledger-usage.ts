@@ -3,7 +3,7 @@ import type { Database } from '../storage/database.ts'
 export const usageGroups = ['key', 'user', 'team', 'model', 'provider'] as const
 export type UsageGroup = (typeof usageGroups)[number]
 
-export interface UsageQuestion {
+export interface UsageQuery {
   readonly by: UsageGroup
   /** Unix milliseconds; the first belongs to it, the second does not. Absent: from the first line, to the last. */
   readonly since?: number | undefined
@@ -14,7 +14,7 @@ export interface UsageQuestion {
 export interface UsageSum {
   /** Null: lines that have none, such as those without a key. Several teams of one user stand together, so that the sums add up. */
   readonly of: string | null
-  readonly answers: number
+  readonly responses: number
   readonly inputTokens: number
   readonly outputTokens: number
   /** Parts of the two before. */
@@ -31,7 +31,7 @@ export interface UsageSum {
 const columns = { key: 'key_id', user: 'principal', team: 'attributes', model: 'model', provider: 'provider' } as const
 
 /** Sums of the ledger, the dearest first. Every line is in exactly one of them. Throws ApiError 503 when the database is out of reach. */
-export async function usageOf(database: Pick<Database, 'read'>, { by, since, until }: UsageQuestion): Promise<UsageSum[]> {
+export async function usageOf(database: Pick<Database, 'read'>, { by, since, until }: UsageQuery): Promise<UsageSum[]> {
   const column = columns[by]
   let query = database.read
     .selectFrom('ledger')
@@ -53,21 +53,21 @@ export async function usageOf(database: Pick<Database, 'read'>, { by, since, unt
   for (const row of await query.execute()) {
     const of = by === 'team' ? teamsOf(row.of ?? '{}') : row.of
     // PostgreSQL gives sums as text.
-    const answers = Number(row.answers)
+    const responses = Number(row.answers)
     add(sums, {
       of,
-      answers,
+      responses,
       inputTokens: Number(row.input),
       outputTokens: Number(row.output),
       cachedInputTokens: Number(row.cached),
       reasoningTokens: Number(row.reasoning),
       costNanoDollars: Number(row.cost ?? 0),
       estimated: Number(row.estimated),
-      unpriced: answers - Number(row.priced),
+      unpriced: responses - Number(row.priced),
     })
   }
   return [...sums.values()].toSorted(
-    (a, b) => b.costNanoDollars - a.costNanoDollars || b.answers - a.answers || (a.of ?? '').localeCompare(b.of ?? ''),
+    (a, b) => b.costNanoDollars - a.costNanoDollars || b.responses - a.responses || (a.of ?? '').localeCompare(b.of ?? ''),
   )
 }
 
@@ -81,7 +81,7 @@ export function sumOf(sums: readonly UsageSum[], of: string | null): UsageSum {
   const total = (pick: (sum: UsageSum) => number): number => sums.reduce((before, sum) => before + pick(sum), 0)
   return {
     of,
-    answers: total((sum) => sum.answers),
+    responses: total((sum) => sum.responses),
     inputTokens: total((sum) => sum.inputTokens),
     outputTokens: total((sum) => sum.outputTokens),
     cachedInputTokens: total((sum) => sum.cachedInputTokens),

@@ -23,13 +23,13 @@ export interface Ledger extends AsyncDisposable {
 export interface LedgerOptions {
   events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'>
   /** Lines that are kept while the database is out of reach; those beyond are lost, counted and told. Default 50,000. */
-  backlog?: number
+  maxBacklog?: number
   /** Milliseconds after which a line is written. Default 1000. */
-  every?: number
+  flushInterval?: number
   /** Lines of one transaction. Default 2000. */
-  batch?: number
+  batchSize?: number
   /** Milliseconds between two tries while the database is out of reach, at first; doubled up to 32 times that. Default 1000. */
-  retryEvery?: number
+  retryInterval?: number
   /** Default: the system's. */
   clock?: Clock
 }
@@ -37,22 +37,22 @@ export interface LedgerOptions {
 const dependency = 'the ledger’s database'
 
 /** UTF-16 units of a model's name: callers may ask for what they like, and some providers take every name. */
-const longestModel = 512
+const maxModelLength = 512
 
 /** Writes lines into the table `ledger`, in batches and off the requests' way. Disposing writes what is left, once. */
 export function openLedger(database: Pick<Database, 'add'>, options: LedgerOptions): Ledger {
-  return new WrittenLedger(database, options)
+  return new DatabaseLedger(database, options)
 }
 
-class WrittenLedger implements Ledger {
+class DatabaseLedger implements Ledger {
   readonly #database: Pick<Database, 'add'>
   readonly #options: Required<LedgerOptions>
   /** Names this process's lines; with their number that makes an id. */
-  readonly #origin = crypto.randomUUID().replaceAll('-', '')
+  readonly #processId = crypto.randomUUID().replaceAll('-', '')
   #number = 0
   #written = 0
   /** Rows, as `textOf` writes them. */
-  #waiting: string[] = []
+  #pending: string[] = []
   /** When each of them is due, by the monotonic clock. */
   #due: number[] = []
   #writing: Promise<boolean> | undefined
@@ -65,24 +65,24 @@ class WrittenLedger implements Ledger {
 
   constructor(database: Pick<Database, 'add'>, options: LedgerOptions) {
     this.#database = database
-    this.#options = { backlog: 50_000, every: 1000, batch: 2000, retryEvery: 1000, clock: systemClock, ...options }
+    this.#options = { maxBacklog: 50_000, flushInterval: 1000, batchSize: 2000, retryInterval: 1000, clock: systemClock, ...options }
   }
 
   record(entry: LedgerEntry): void {
-    const { backlog, every, clock } = this.#options
-    if (this.#waiting.length >= backlog) {
-      this.#lose(entry.cost_nano_dollars)
+    const { maxBacklog, flushInterval, clock } = this.#options
+    if (this.#pending.length >= maxBacklog) {
+      this.#countLost(entry.cost_nano_dollars)
       return
     }
     this.#number += 1
-    this.#waiting.push(textOf(`${this.#origin}-${this.#number.toString(36)}`, clock.now(), entry))
+    this.#pending.push(serializeRow(`${this.#processId}-${this.#number.toString(36)}`, clock.now(), entry))
     const now = clock.monotonic()
-    this.#due.push(now + every)
-    this.#plan(now)
+    this.#due.push(now + flushInterval)
+    this.#schedule(now)
   }
 
   async flush(): Promise<void> {
-    const goal = this.#written + this.#waiting.length
+    const goal = this.#written + this.#pending.length
     while (this.#written < goal) {
       if (!(await this.#write())) return
     }
@@ -92,20 +92,20 @@ class WrittenLedger implements Ledger {
     await this.flush()
     this.#timer?.cancel()
     this.#due = []
-    for (const text of this.#waiting.splice(0)) this.#lose(costIn(text))
-    this.#tellLoss()
+    for (const text of this.#pending.splice(0)) this.#countLost(costOfRow(text))
+    this.#reportLoss()
   }
 
   /** Sets the timer for the next write. A write that is due begins without one, because a busy event loop calls timers late. */
-  #plan(now: number): void {
+  #schedule(now: number): void {
     const due = this.#due[0]
     if (due === undefined || this.#writing) return
     if (Math.max(due, this.#notBefore) <= now) {
       void this.#write()
       return
     }
-    const { batch, clock } = this.#options
-    const at = Math.max(this.#waiting.length >= batch ? now : due, this.#notBefore)
+    const { batchSize, clock } = this.#options
+    const at = Math.max(this.#pending.length >= batchSize ? now : due, this.#notBefore)
     if (this.#timer && this.#timer.at <= at) return
     this.#timer?.cancel()
     const run = (): void => {
@@ -121,43 +121,43 @@ class WrittenLedger implements Ledger {
     this.#timer = undefined
     this.#writing ??= this.#writeBatch().finally(() => {
       this.#writing = undefined
-      this.#plan(this.#options.clock.monotonic())
+      this.#schedule(this.#options.clock.monotonic())
     })
     return this.#writing
   }
 
   async #writeBatch(): Promise<boolean> {
-    const rows = this.#waiting.slice(0, this.#options.batch)
+    const rows = this.#pending.slice(0, this.#options.batchSize)
     if (rows.length === 0) return true
     const { events } = this.#options
     try {
       // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
       await this.#database.add('ledger', { columns, rows })
     } catch (error) {
-      const { retryEvery, clock } = this.#options
-      this.#notBefore = clock.monotonic() + retryEvery * 2 ** Math.min(this.#failures, 5)
+      const { retryInterval, clock } = this.#options
+      this.#notBefore = clock.monotonic() + retryInterval * 2 ** Math.min(this.#failures, 5)
       this.#failures += 1
       events.dependencyFailed(dependency, error)
       return false
     }
-    this.#waiting = this.#waiting.slice(rows.length)
+    this.#pending = this.#pending.slice(rows.length)
     this.#due = this.#due.slice(rows.length)
     this.#notBefore = -Infinity
     this.#written += rows.length
     if (this.#failures > 0) events.dependencyBack(dependency)
     this.#failures = 0
-    this.#tellLoss()
+    this.#reportLoss()
     return true
   }
 
-  #lose(nanoDollars: number | null): void {
+  #countLost(nanoDollars: number | null): void {
     this.#lost.lines += 1
     this.lost += 1
     this.#lost.nanoDollars += nanoDollars ?? 0
     if (this.#lost.lines === 1) this.#options.events.warning('The ledger has no room for further lines until its database is back.')
   }
 
-  #tellLoss(): void {
+  #reportLoss(): void {
     const { lines, nanoDollars } = this.#lost
     if (lines === 0) return
     this.#lost = { lines: 0, nanoDollars: 0 }
@@ -188,17 +188,17 @@ const columns = [
 ] as const satisfies readonly (keyof LedgerRow)[]
 
 /** A row's values, in the order of `columns`. */
-function textOf(id: string, createdAt: number, entry: LedgerEntry): string {
+function serializeRow(id: string, createdAt: number, entry: LedgerEntry): string {
   const { principal, model } = entry
   return JSON.stringify([
     id,
     createdAt,
     entry.request_id,
     entry.key_id,
-    principal === null ? null : storable(principal),
+    principal === null ? null : toStorableText(principal),
     entry.attributes,
     entry.provider,
-    storable(model.length > longestModel ? shortened(model, longestModel) : model),
+    toStorableText(model.length > maxModelLength ? shortened(model, maxModelLength) : model),
     entry.capability,
     entry.outcome,
     entry.input_tokens,
@@ -210,11 +210,11 @@ function textOf(id: string, createdAt: number, entry: LedgerEntry): string {
   ])
 }
 
-function costIn(text: string): number | null {
+function costOfRow(text: string): number | null {
   return (JSON.parse(text) as unknown[]).at(-1) as number | null
 }
 
 /** PostgreSQL takes neither NUL nor half a surrogate pair in a text, and one such line would keep all others of its batch from being written, for ever. */
-function storable(text: string): string {
+function toStorableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{FFFD}')
 }

@@ -1,34 +1,34 @@
-import { type QuotaStore, WindowOver } from './counters.ts'
+import { type QuotaStore, WindowExpired } from './counters.ts'
 import type { Clock } from './limiter-clock.ts'
 
 /** Milliseconds of the first and the longest pause after the store could not be reached. */
-const firstPause = 100
-const longestPause = 2000
+const initialPause = 100
+const maxPause = 2000
 
 /** What is worth telling of the store. */
-export interface LinkEvents {
+export interface StoreEvents {
   /** Told once until it is back. */
   storeFailed?(error: unknown): void
   /** `unmetered`: requests that were admitted without being counted in the meantime. */
-  storeBack?(unmetered: number): void
+  storeRecovered?(unmetered: number): void
 }
 
-export interface LinkOptions {
+export interface StoreLinkOptions {
   readonly clock: Clock
   /** Milliseconds that an answer may take. */
   readonly timeout: number
-  readonly events: LinkEvents
+  readonly events: StoreEvents
 }
 
 /** The store does not answer, or with an error. What was asked may have been done all the same. */
-export class StoreOutOfReach extends Error {
+export class StoreUnavailable extends Error {
   constructor(cause: unknown) {
     super('the quota store is out of reach', { cause })
     this.name = 'StoreOutOfReach'
   }
 }
 
-class Timeout extends Error {
+class StoreTimeout extends Error {
   constructor(milliseconds: number) {
     super(`no answer within ${milliseconds} ms`)
     this.name = 'TimeoutError'
@@ -41,11 +41,11 @@ class Timeout extends Error {
  */
 export class StoreLink {
   readonly store: QuotaStore
-  readonly #options: LinkOptions
-  #failure: { readonly error: StoreOutOfReach; pause: number; retryAt: number } | undefined
+  readonly #options: StoreLinkOptions
+  #failure: { readonly error: StoreUnavailable; pause: number; retryAt: number } | undefined
   #unmetered = 0
 
-  constructor(store: QuotaStore, options: LinkOptions) {
+  constructor(store: QuotaStore, options: StoreLinkOptions) {
     this.store = store
     this.#options = options
   }
@@ -56,7 +56,7 @@ export class StoreLink {
   }
 
   /** Why it is not open. */
-  get error(): StoreOutOfReach | undefined {
+  get error(): StoreUnavailable | undefined {
     return this.#failure?.error
   }
 
@@ -68,44 +68,44 @@ export class StoreLink {
    * To be called only where `isOpen`. `ask` is called with 1, and with 2 when the first call failed (not when it took too long). Rejects with StoreOutOfReach. `late` gets an answer
    * that comes after that.
    */
-  async call<T>(ask: (attempt: number) => Promise<T>, late: (answer: T) => void): Promise<T> {
+  async call<T>(send: (attempt: number) => Promise<T>, onLateReply: (reply: T) => void): Promise<T> {
     const { clock, timeout } = this.#options
     const failure = this.#failure
     // Everybody else waits for what becomes of this one.
     if (failure) failure.retryAt = clock.monotonic() + timeout + failure.pause
     for (let attempt = 1; ; attempt++) {
       try {
-        const answer = await this.#timed(ask(attempt), late)
-        this.#reached()
-        return answer
+        const reply = await this.#withTimeout(send(attempt), onLateReply)
+        this.#markRecovered()
+        return reply
       } catch (error) {
-        if (error instanceof WindowOver) {
+        if (error instanceof WindowExpired) {
           // The store works; other windows may do.
-          this.#reached()
-          throw new StoreOutOfReach(error)
+          this.#markRecovered()
+          throw new StoreUnavailable(error)
         }
-        if (attempt === 1 && !failure && !(error instanceof Timeout)) continue
-        throw this.#failed(error, failure?.pause)
+        if (attempt === 1 && !failure && !(error instanceof StoreTimeout)) continue
+        throw this.#markFailed(error, failure?.pause)
       }
     }
   }
 
   /** To be called when no more will be asked. */
   close(): void {
-    if (this.#unmetered > 0) this.#options.events.storeBack?.(this.#unmetered)
+    if (this.#unmetered > 0) this.#options.events.storeRecovered?.(this.#unmetered)
     this.#unmetered = 0
   }
 
-  async #timed<T>(answer: Promise<T>, late: (answer: T) => void): Promise<T> {
+  async #withTimeout<T>(reply: Promise<T>, onLateReply: (reply: T) => void): Promise<T> {
     const { clock, timeout } = this.#options
     const { promise, reject } = Promise.withResolvers<never>()
     let isLate = false
     const cancel = clock.after(timeout, () => {
       isLate = true
-      reject(new Timeout(timeout))
+      reject(new StoreTimeout(timeout))
     })
-    const watched = this.#answerOf(answer, (value) => {
-      if (isLate) late(value)
+    const watched = this.#observeReply(reply, (value) => {
+      if (isLate) onLateReply(value)
     })
     try {
       return await Promise.race([watched, promise])
@@ -114,25 +114,25 @@ export class StoreLink {
     }
   }
 
-  async #answerOf<T>(answer: Promise<T>, came: (value: T) => void): Promise<T> {
-    const value = await answer
-    came(value)
+  async #observeReply<T>(reply: Promise<T>, onReply: (value: T) => void): Promise<T> {
+    const value = await reply
+    onReply(value)
     return value
   }
 
-  #reached(): void {
+  #markRecovered(): void {
     if (!this.#failure) return
     this.#failure = undefined
-    this.#options.events.storeBack?.(this.#unmetered)
+    this.#options.events.storeRecovered?.(this.#unmetered)
     this.#unmetered = 0
   }
 
   /** `tried`: the pause that went before this call. Many calls that fail at the same time are one failure. */
-  #failed(cause: unknown, tried: number | undefined): StoreOutOfReach {
+  #markFailed(cause: unknown, previousPause: number | undefined): StoreUnavailable {
     const { clock, events } = this.#options
-    if (this.#failure && tried === undefined) return this.#failure.error
-    const pause = tried === undefined ? firstPause : Math.min(tried * 2, longestPause)
-    const error = new StoreOutOfReach(cause)
+    if (this.#failure && previousPause === undefined) return this.#failure.error
+    const pause = previousPause === undefined ? initialPause : Math.min(previousPause * 2, maxPause)
+    const error = new StoreUnavailable(cause)
     if (!this.#failure) events.storeFailed?.(cause)
     this.#failure = { error, pause, retryAt: clock.monotonic() + pause }
     return error

@@ -1,14 +1,14 @@
 import { unavailable } from '../errors.ts'
-import type { Counter, Demand, Limiter, QuotaStore, Refusal, Reservation, Standing } from './counters.ts'
-import { type CounterState, type Grip, type Outcome, type Surroundings, WaitingRoom } from './leases.ts'
-import { SlotCounter } from './leases-slots.ts'
-import { UnitCounter } from './leases-units.ts'
+import type { Counter, Demand, Limiter, QuotaStore, QuotaRefusal, Reservation, CounterStatus } from './counters.ts'
+import { type CounterState, type Hold, type AcquireResult, type LimiterContext, WaiterLimit } from './leases.ts'
+import { SlotCounter } from './slot-counter.ts'
+import { UnitCounter } from './unit-counter.ts'
 import { type Clock, systemClock } from './limiter-clock.ts'
-import { type LinkEvents, StoreLink } from './limiter-link.ts'
+import { type StoreEvents, StoreLink } from './limiter-link.ts'
 import { CounterSweep } from './limiter-sweep.ts'
 
 export type { Clock } from './limiter-clock.ts'
-export type { LinkEvents as LimiterEvents } from './limiter-link.ts'
+export type { StoreEvents as LimiterEvents } from './limiter-link.ts'
 
 export interface LimiterOptions {
   /** Disposed with the limiter. */
@@ -16,12 +16,12 @@ export interface LimiterOptions {
   /** What becomes of a request whose limits cannot be counted because the store is out of reach: refused with 503, or admitted uncounted. */
   readonly failure: 'closed' | 'open'
   readonly clock?: Clock
-  readonly events?: LinkEvents
+  readonly events?: StoreEvents
   /** Names this process to the store; different for every process. Default: a random UUID. */
   readonly holder?: string
   readonly times?: Partial<LimiterTimes>
   /** Requests that may wait for the store at a time; more are treated as if it were out of reach. Default: 10,000. */
-  readonly mostWaiting?: number
+  readonly maxWaiting?: number
 }
 
 /** Milliseconds. */
@@ -29,18 +29,18 @@ export interface LimiterTimes {
   /** For an answer of the store. Default: 1500. */
   readonly timeout: number
   /** That a demand waits for what other processes hold unused, before it is refused. Default: 600. */
-  readonly patience: number
+  readonly maxWait: number
   /** Between two looks for leases that lie unused: they go back after one to two of it. Default: 250. */
-  readonly sweep: number
+  readonly sweepInterval: number
   /** For which slots are held without a renewal: how long a dead process's are lost. Default: 10,000. */
-  readonly holdFor: number
+  readonly holdTimeout: number
 }
 
-const defaultTimes: LimiterTimes = { timeout: 1500, patience: 600, sweep: 250, holdFor: 10_000 }
-const defaultMostWaiting = 10_000
+const defaultTimes: LimiterTimes = { timeout: 1500, maxWait: 600, sweepInterval: 250, holdTimeout: 10_000 }
+const defaultMaxWaiting = 10_000
 
 /** Seconds. */
-const retryAfterOutage = 2
+const outageRetryAfter = 2
 
 /**
  * A limiter of one process over a store that it may share with others.
@@ -60,10 +60,10 @@ class LeasingLimiter implements Limiter {
   readonly #options: LimiterOptions
   readonly #clock: Clock
   readonly #link: StoreLink
-  readonly #around: Surroundings
+  readonly #context: LimiterContext
   readonly #counters = new Map<string, CounterState>()
   readonly #sweep: CounterSweep
-  readonly #patience: number
+  readonly #maxWait: number
   /** Requests that have been told as admitted uncounted. */
   readonly #unmetered = new WeakSet()
   #isClosed = false
@@ -73,46 +73,46 @@ class LeasingLimiter implements Limiter {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#link = new StoreLink(options.store, { clock: this.#clock, timeout: times.timeout, events: options.events ?? {} })
-    this.#sweep = new CounterSweep(this.#counters, this.#clock, times.sweep)
-    this.#patience = times.patience
+    this.#sweep = new CounterSweep(this.#counters, this.#clock, times.sweepInterval)
+    this.#maxWait = times.maxWait
     let sequence = 0
-    this.#around = {
+    this.#context = {
       link: this.#link,
       clock: this.#clock,
       holder: options.holder ?? crypto.randomUUID(),
       nextSequence: () => ++sequence,
-      holdFor: times.holdFor,
-      queue: new WaitingRoom(options.mostWaiting ?? defaultMostWaiting),
+      holdTimeout: times.holdTimeout,
+      waiterLimit: new WaiterLimit(options.maxWaiting ?? defaultMaxWaiting),
       watch: (counter) => this.#sweep.add(counter),
     }
   }
 
-  reserve(demands: readonly Demand[], request?: object): Reservation | Refusal | Promise<Reservation | Refusal> {
-    if (this.#isClosed) throw this.#outOfReach(new Error('the limiter has been closed'))
+  reserve(demands: readonly Demand[], request?: object): Reservation | QuotaRefusal | Promise<Reservation | QuotaRefusal> {
+    if (this.#isClosed) throw this.#unavailable(new Error('the limiter has been closed'))
     const now = this.#clock.now()
     for (const { counter, amount } of demands) checkAmount(counter, amount)
-    const taken = new Taken(demands)
+    const reservation = new HeldReservation(demands)
     for (const { counter, amount } of demands) {
-      const grip = this.#stateOf(counter).draw(amount, now)
-      if (!grip) {
-        taken.undo()
+      const hold = this.#stateOf(counter).tryTake(amount, now)
+      if (!hold) {
+        reservation.undo()
         return this.#wait(demands, now, request)
       }
-      taken.grips.push(grip)
+      reservation.holds.push(hold)
     }
-    return taken
+    return reservation
   }
 
   counter(counter: Counter): CounterState {
     return this.#stateOf(counter)
   }
 
-  standing(counter: Counter) {
-    return this.#stateOf(counter).standing()
+  status(counter: Counter) {
+    return this.#stateOf(counter).status()
   }
 
-  each(visit: (counter: Counter, standing: Standing) => void): void {
-    for (const counter of this.#counters.values()) visit(counter, counter.standing())
+  each(visit: (counter: Counter, status: CounterStatus) => void): void {
+    for (const counter of this.#counters.values()) visit(counter, counter.status())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,45 +127,49 @@ class LeasingLimiter implements Limiter {
   }
 
   #stateOf(counter: Counter): CounterState {
-    if (isState(counter) && counter.isKept) return counter
+    if (isCounterState(counter) && counter.isRegistered) return counter
     const known = this.#counters.get(counter.id)
     if (known) {
-      if (!isState(counter)) known.update(counter)
+      if (!isCounterState(counter)) known.update(counter)
       return known
     }
     const isSlots = counter.unit === 'slots'
-    const state = isState(counter) ? counter : isSlots ? new SlotCounter(counter, this.#around) : new UnitCounter(counter, this.#around)
-    state.isKept = true
+    const state = isCounterState(counter)
+      ? counter
+      : isSlots
+        ? new SlotCounter(counter, this.#context)
+        : new UnitCounter(counter, this.#context)
+    state.isRegistered = true
     this.#counters.set(state.id, state)
     this.#sweep.start()
     return state
   }
 
-  #wait(demands: readonly Demand[], now: number, request: object | undefined): Refusal | Promise<Reservation | Refusal> {
-    const refusal = this.#shortOf(demands)
+  #wait(demands: readonly Demand[], now: number, request: object | undefined): QuotaRefusal | Promise<Reservation | QuotaRefusal> {
+    const refusal = this.#findExhausted(demands)
     if (refusal) return refusal
     // All that lack something ask at once; they are then waited for one after the other.
-    if (demands.length > 1) for (const { counter, amount } of demands) this.#stateOf(counter).warm(amount, now)
+    if (demands.length > 1) for (const { counter, amount } of demands) this.#stateOf(counter).prefetch(amount, now)
     return this.#acquireAll(demands, request)
   }
 
   /** One after the other by id, so that no two requests ever wait for one another. */
-  async #acquireAll(demands: readonly Demand[], request: object | undefined): Promise<Reservation | Refusal> {
-    const deadline = this.#clock.monotonic() + this.#patience
-    const grips = new Map<Demand, Grip>()
+  async #acquireAll(demands: readonly Demand[], request: object | undefined): Promise<Reservation | QuotaRefusal> {
+    const deadline = this.#clock.monotonic() + this.#maxWait
+    const holds = new Map<Demand, Hold>()
     for (const demand of demands.toSorted((a, b) => (a.counter.id < b.counter.id ? -1 : 1))) {
-      const outcome = await this.#acquire(demand, deadline)
-      if ('settle' in outcome) grips.set(demand, outcome)
+      const result = await this.#acquire(demand, deadline)
+      if ('settle' in result) holds.set(demand, result)
       else {
-        for (const [{ amount }, grip] of grips) grip.settle(amount, 0)
-        if ('error' in outcome) throw this.#outOfReach(outcome.error)
-        return this.#shortOf(demands) ?? refusalOf(demand, this.#stateOf(demand.counter))
+        for (const [{ amount }, hold] of holds) hold.settle(amount, 0)
+        if ('error' in result) throw this.#unavailable(result.error)
+        return this.#findExhausted(demands) ?? toRefusal(demand, this.#stateOf(demand.counter))
       }
     }
-    const taken = new Taken(demands)
-    for (const demand of demands) taken.grips.push(grips.get(demand) ?? uncounted)
-    if (taken.grips.includes(uncounted)) this.#countUnmetered(request)
-    return taken
+    const reservation = new HeldReservation(demands)
+    for (const demand of demands) reservation.holds.push(holds.get(demand) ?? uncounted)
+    if (reservation.holds.includes(uncounted)) this.#countUnmetered(request)
+    return reservation
   }
 
   #countUnmetered(request: object | undefined): void {
@@ -174,23 +178,23 @@ class LeasingLimiter implements Limiter {
     this.#link.countUnmetered()
   }
 
-  async #acquire({ counter, amount }: Demand, deadline: number): Promise<Outcome> {
+  async #acquire({ counter, amount }: Demand, deadline: number): Promise<AcquireResult> {
     const state = this.#stateOf(counter)
-    const outcome = state.draw(amount, this.#clock.now()) ?? (await state.acquire(amount, deadline))
-    return 'error' in outcome && this.#options.failure === 'open' ? uncounted : outcome
+    const result = state.tryTake(amount, this.#clock.now()) ?? (await state.acquire(amount, deadline))
+    return 'error' in result && this.#options.failure === 'open' ? uncounted : result
   }
 
   /** The first that is known to have too little. */
-  #shortOf(demands: readonly Demand[]): Refusal | undefined {
+  #findExhausted(demands: readonly Demand[]): QuotaRefusal | undefined {
     for (const demand of demands) {
       const state = this.#stateOf(demand.counter)
-      if (state.isShort(demand.amount)) return refusalOf(demand, state)
+      if (state.isExhausted(demand.amount)) return toRefusal(demand, state)
     }
     return undefined
   }
 
-  #outOfReach(cause: unknown): Error {
-    return unavailable('Limits cannot be checked at the moment. Try again shortly.', retryAfterOutage, {
+  #unavailable(cause: unknown): Error {
+    return unavailable('Limits cannot be checked at the moment. Try again shortly.', outageRetryAfter, {
       code: 'quota_unavailable',
       denial: { by: 'quota', reason: 'the quota store is out of reach' },
       cause,
@@ -199,9 +203,9 @@ class LeasingLimiter implements Limiter {
 }
 
 /** What one request holds. */
-class Taken implements Reservation {
+class HeldReservation implements Reservation {
   /** Of the demands, in their order. */
-  readonly grips: Grip[] = []
+  readonly holds: Hold[] = []
   readonly #demands: readonly Demand[]
   #isSettled = false
 
@@ -212,22 +216,22 @@ class Taken implements Reservation {
   settle(used: readonly number[]): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    for (let at = 0; at < this.grips.length; at++) {
+    for (let at = 0; at < this.holds.length; at++) {
       const reserved = this.#demands[at]?.amount ?? 0
-      this.grips[at]?.settle(reserved, usedUnits(used[at], reserved))
+      this.holds[at]?.settle(reserved, toUsedUnits(used[at], reserved))
     }
   }
 
   /** Nothing of it was used. */
   undo(): void {
-    for (let at = 0; at < this.grips.length; at++) this.grips[at]?.settle(this.#demands[at]?.amount ?? 0, 0)
+    for (let at = 0; at < this.holds.length; at++) this.holds[at]?.settle(this.#demands[at]?.amount ?? 0, 0)
   }
 }
 
 /** In place of what could not be counted. */
-const uncounted: Grip = { settle: () => undefined }
+const uncounted: Hold = { settle: () => undefined }
 
-function isState(counter: Counter): counter is CounterState {
+function isCounterState(counter: Counter): counter is CounterState {
   return counter instanceof UnitCounter || counter instanceof SlotCounter
 }
 
@@ -236,12 +240,12 @@ function checkAmount({ label }: Counter, amount: number): void {
 }
 
 /** Whole units, rounded up; the whole reservation where what was used makes no sense. */
-function usedUnits(used: number | undefined, reserved: number): number {
+function toUsedUnits(used: number | undefined, reserved: number): number {
   if (used === reserved) return used
   if (used === undefined || !Number.isFinite(used)) return reserved
   return Math.min(Math.max(Math.ceil(used), 0), Number.MAX_SAFE_INTEGER)
 }
 
-function refusalOf({ counter, amount }: Demand, state: CounterState): Refusal {
-  return { refused: counter, retryAfter: state.retryAfter(amount), never: amount > state.limit }
+function toRefusal({ counter, amount }: Demand, state: CounterState): QuotaRefusal {
+  return { refused: counter, retryAfter: state.retryAfter(amount), exceedsLimit: amount > state.limit }
 }

@@ -23,7 +23,7 @@ export interface GovernanceDeps {
   /** Whether each answer of a model gets its line in the ledger. */
   readonly hasLedger: boolean
   /** Told when requests are refused because nothing can be counted, and when they are no longer. */
-  readonly onOutage?: (isOut: boolean) => void
+  readonly onOutage?: (isUnavailable: boolean) => void
 }
 
 const dependency = 'the quota store'
@@ -41,7 +41,7 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
         events.dependencyFailed(dependency, error)
         if (failure === 'closed') deps.onOutage?.(true)
       },
-      storeBack(unmetered) {
+      storeRecovered(unmetered) {
         events.dependencyBack(dependency)
         deps.onOutage?.(false)
         if (unmetered > 0)
@@ -63,8 +63,8 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
  */
 async function openStore({ store }: QuotaConfig, { storage, events, isShared }: GovernanceDeps): Promise<QuotaStore> {
   const options = {
-    failed(error: unknown) {
-      // A store that is out of reach is told of once, by itself.
+    onFailure(error: unknown) {
+      // A store that is out of reach reports that itself, once.
       if (!isDatabaseUnavailable(error)) events.unexpected('deleting counts of windows that are over', error)
     },
   }

@@ -1,5 +1,5 @@
 /** Whether a text is as `pattern` says: `*` stands for any characters, everything else for itself. */
-export function patternOf(pattern: string): (text: string) => boolean {
+export function compileWildcard(pattern: string): (text: string) => boolean {
   if (!pattern.includes('*')) return (text) => text === pattern
   const parts = pattern.split('*')
   const first = parts[0] ?? ''

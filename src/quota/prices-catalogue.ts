@@ -1,5 +1,5 @@
 import type { ModelInfo, ModelPrice, TieredPrices } from '@pydantic/genai-prices'
-import { flat, freeOfCharge, type Rate, type Rates, toPicoDollars } from './prices-rates.ts'
+import { flatRate, freeOfCharge, type Rate, type Rates, toPicoDollars } from './prices-rates.ts'
 
 /** What one model costs from now on, and for how long that is sure to hold. */
 export interface CataloguePrice {
@@ -55,7 +55,7 @@ function toRates(price: ModelPrice, model: ModelInfo): Rates | undefined {
 
 function toRate(price: number | TieredPrices | undefined): Rate | undefined {
   if (price === undefined) return undefined
-  if (typeof price === 'number') return flat(price)
+  if (typeof price === 'number') return flatRate(price)
   const tiers = price.tiers.map(({ start, price: perMillion }) => ({ over: start, price: toPicoDollars(perMillion) }))
   return { base: toPicoDollars(price.base), tiers: tiers.toSorted((a, b) => a.over - b.over) }
 }

@@ -26,13 +26,13 @@ export interface Rates {
 }
 
 /** What a request may take at most. */
-export interface MostTokens {
+export interface MaxTokens {
   readonly input: number
   readonly output: number
 }
 
 /** `perMillion`: US dollars for a million tokens. */
-export function flat(perMillion: number): Rate {
+export function flatRate(perMillion: number): Rate {
   return { base: toPicoDollars(perMillion), tiers: [] }
 }
 
@@ -49,7 +49,7 @@ export function toNanoDollars(dollars: number): number {
   return Math.min(Math.ceil(Math.round(dollars * 1e12) / 1000), Number.MAX_SAFE_INTEGER)
 }
 
-export const freeOfCharge: Rates = { input: flat(0), output: flat(0), request: 0 }
+export const freeOfCharge: Rates = { input: flatRate(0), output: flatRate(0), request: 0 }
 
 /**
  * What an answer costs, in billionths of a US dollar, rounded up once: the parts are added up exactly. Every token is charged once: cached,
@@ -59,42 +59,47 @@ export function costOf(rates: Rates, usage: TokensUsed): number {
   const input = count(usage.input)
   const cached = Math.min(count(usage.cachedInput), input)
   const written = Math.min(count(usage.cacheWrite), input - cached)
-  const heard = Math.min(count(usage.inputAudio), input - cached - written)
+  const audioInput = Math.min(count(usage.inputAudio), input - cached - written)
   const output = count(usage.output)
-  const spoken = Math.min(count(usage.outputAudio), output)
-  const thought = Math.min(count(usage.reasoning), output - spoken)
-  const write = rates.output ?? noRate
-  return new Sum()
-    .add(input - cached - written - heard, at(rates.input, input))
-    .add(cached, at(rates.cachedInput ?? rates.input, input))
-    .add(written, at(rates.cacheWrite ?? rates.input, input))
-    .add(heard, at(rates.inputAudio ?? rates.input, input))
-    .add(output - spoken - thought, at(write, input))
-    .add(spoken, at(rates.outputAudio ?? write, input))
-    .add(thought, at(rates.reasoning ?? write, input))
+  const audioOutput = Math.min(count(usage.outputAudio), output)
+  const reasoning = Math.min(count(usage.reasoning), output - audioOutput)
+  const outputRate = rates.output ?? noRate
+  return new ExactSum()
+    .add(input - cached - written - audioInput, priceAt(rates.input, input))
+    .add(cached, priceAt(rates.cachedInput ?? rates.input, input))
+    .add(written, priceAt(rates.cacheWrite ?? rates.input, input))
+    .add(audioInput, priceAt(rates.inputAudio ?? rates.input, input))
+    .add(output - audioOutput - reasoning, priceAt(outputRate, input))
+    .add(audioOutput, priceAt(rates.outputAudio ?? outputRate, input))
+    .add(reasoning, priceAt(rates.reasoning ?? outputRate, input))
     .add(1, rates.request)
     .inNanoDollars()
 }
 
 /** The most that an answer within these bounds can cost, however its tokens divide: never less than `costOf` of it. */
-export function mostOf(rates: Rates, most: MostTokens): number {
+export function maxCostOf(rates: Rates, max: MaxTokens): number {
   const { input, cachedInput, cacheWrite, inputAudio, output, outputAudio, reasoning, request } = rates
-  const size = most.input
-  const read = Math.max(dearest(input, size), dearest(cachedInput, size), dearest(cacheWrite, size), dearest(inputAudio, size))
-  const written = Math.max(dearest(output, size), dearest(outputAudio, size), dearest(reasoning, size))
-  return new Sum().add(count(most.input), read).add(count(most.output), written).add(1, request).inNanoDollars()
+  const size = max.input
+  const inputPrice = Math.max(
+    highestPrice(input, size),
+    highestPrice(cachedInput, size),
+    highestPrice(cacheWrite, size),
+    highestPrice(inputAudio, size),
+  )
+  const written = Math.max(highestPrice(output, size), highestPrice(outputAudio, size), highestPrice(reasoning, size))
+  return new ExactSum().add(count(max.input), inputPrice).add(count(max.output), written).add(1, request).inNanoDollars()
 }
 
-const noRate: Rate = flat(0)
+const noRate: Rate = flatRate(0)
 
-function at({ base, tiers }: Rate, input: number): number {
+function priceAt({ base, tiers }: Rate, input: number): number {
   let price = base
   for (const tier of tiers) if (input > tier.over) price = tier.price
   return price
 }
 
 /** The highest of its prices that may apply up to so much input. */
-function dearest(rate: Rate | undefined, input: number): number {
+function highestPrice(rate: Rate | undefined, input: number): number {
   if (!rate) return 0
   let highest = rate.base
   for (const tier of rate.tiers) if (input > tier.over) highest = Math.max(highest, tier.price)
@@ -103,14 +108,14 @@ function dearest(rate: Rate | undefined, input: number): number {
 
 /** Tokens as whole numbers from 0; providers say all kinds of things. */
 function count(tokens: number | undefined): number {
-  return tokens !== undefined && tokens > 0 ? Math.min(Math.ceil(tokens), mostTokens) : 0
+  return tokens !== undefined && tokens > 0 ? Math.min(Math.ceil(tokens), maxCountedTokens) : 0
 }
 
 /** More than any answer has; what a provider reports beyond is a mistake of its own. */
-const mostTokens = 1e12
+const maxCountedTokens = 1e12
 
 /** Adds up trillionths of a dollar exactly: as a number as far as that goes, beyond as a bigint. */
-class Sum {
+class ExactSum {
   #small = 0
   #large: bigint | undefined
 

@@ -1,8 +1,8 @@
 import type { PriceOverride } from './config.ts'
-import { writesText } from './estimate.ts'
-import { patternOf } from './patterns.ts'
+import { producesText } from './estimate.ts'
+import { compileWildcard } from './patterns.ts'
 import { loadPriceCatalogue, type PriceCatalogue } from './prices-catalogue.ts'
-import { flat, freeOfCharge, type Rate, type Rates } from './prices-rates.ts'
+import { flatRate, freeOfCharge, type Rate, type Rates } from './prices-rates.ts'
 
 /** How the answers of a provider are priced: data of its definition. */
 export interface ProviderPricing {
@@ -24,7 +24,7 @@ export interface Price {
   readonly reported: boolean
 }
 
-export interface PriceQuestion {
+export interface PriceQuery {
   /** What is asked of the model: one without a price for writing is not priced for what writes. */
   readonly capability: string
   readonly provider: string
@@ -35,7 +35,7 @@ export interface PriceQuestion {
 
 export interface Prices {
   /** Undefined: no price is known. A promise only before the catalogue is loaded. */
-  find(question: PriceQuestion): Price | undefined | Promise<Price | undefined>
+  find(query: PriceQuery): Price | undefined | Promise<Price | undefined>
 }
 
 export interface PricesOptions {
@@ -50,91 +50,91 @@ export interface PricesOptions {
   onFailure?: (error: unknown) => void
 }
 
-interface Known {
+interface CachedPrice {
   readonly price: Price | undefined
   /** Unix milliseconds. */
   readonly until: number
 }
 
 /** Models that are remembered of one provider: callers can name models that nobody has listed. */
-const mostModels = 2_000
+const maxModels = 2_000
 /** Ids of the catalogue that are remembered of one model, each of which may have a price of its own. */
-const mostIds = 20
+const maxIds = 20
 
 /** Looks prices up: the configuration's, else nothing for local providers, else the catalogue's. Each is remembered by provider and model. */
 export function createPrices(options: PricesOptions): Prices {
   const { overrides, providers, now = Date.now, load = loadPriceCatalogue, onFailure } = options
-  const configured = overrides.map(toConfigured)
+  const configured = overrides.map(compileOverride)
   /** By provider, by its own id of a model, by the catalogue's. */
-  const known = new Map<string, Map<string, Map<string, Known>>>()
+  const cache = new Map<string, Map<string, Map<string, CachedPrice>>>()
   let catalogue: PriceCatalogue | undefined
   let loading: Promise<PriceCatalogue> | undefined
 
-  const remember = (question: PriceQuestion, price: Price | undefined, until = Infinity): Price | undefined => {
-    let models = known.get(question.provider)
-    if (!models || models.size >= mostModels) known.set(question.provider, (models = new Map()))
-    let ids = models.get(question.upstreamModel)
-    if (!ids || ids.size >= mostIds) models.set(question.upstreamModel, (ids = new Map()))
-    ids.set(question.model, { price, until })
-    return fittingPrice(price, question)
+  const remember = (query: PriceQuery, price: Price | undefined, until = Infinity): Price | undefined => {
+    let models = cache.get(query.provider)
+    if (!models || models.size >= maxModels) cache.set(query.provider, (models = new Map()))
+    let ids = models.get(query.upstreamModel)
+    if (!ids || ids.size >= maxIds) models.set(query.upstreamModel, (ids = new Map()))
+    ids.set(query.model, { price, until })
+    return applicablePrice(price, query)
   }
 
-  const fromCatalogue = (question: PriceQuestion, pricing: ProviderPricing, list: PriceCatalogue): Price | undefined => {
+  const fromCatalogue = (query: PriceQuery, pricing: ProviderPricing, list: PriceCatalogue): Price | undefined => {
     const { catalogue: vendor, modelOf, reportsCost = false } = pricing
-    const { upstreamModel } = question
+    const { upstreamModel } = query
     const found = vendor === undefined ? undefined : list.find(vendor, modelOf?.(upstreamModel) ?? upstreamModel, now())
     const price = found || reportsCost ? { rates: found?.rates, reported: reportsCost } : undefined
-    return remember(question, price, found?.until)
+    return remember(query, price, found?.until)
   }
 
-  const lookUp = (question: PriceQuestion): Price | undefined | Promise<Price | undefined> => {
-    const own = configured.find((one) => one.matches(question))
-    if (own) return remember(question, own.price)
-    const pricing = providers.get(question.provider)
-    if (pricing?.local) return remember(question, { rates: freeOfCharge, reported: false })
-    if (!pricing) return remember(question, undefined)
-    if (pricing.catalogue === undefined) return fromCatalogue(question, pricing, emptyCatalogue)
-    if (catalogue) return fromCatalogue(question, pricing, catalogue)
+  const resolve = (query: PriceQuery): Price | undefined | Promise<Price | undefined> => {
+    const own = configured.find((one) => one.matches(query))
+    if (own) return remember(query, own.price)
+    const pricing = providers.get(query.provider)
+    if (pricing?.local) return remember(query, { rates: freeOfCharge, reported: false })
+    if (!pricing) return remember(query, undefined)
+    if (pricing.catalogue === undefined) return fromCatalogue(query, pricing, emptyCatalogue)
+    if (catalogue) return fromCatalogue(query, pricing, catalogue)
     loading ??= load().catch((error: unknown) => {
       onFailure?.(error)
       return emptyCatalogue
     })
     return loading.then((list) => {
       catalogue = list
-      return fromCatalogue(question, pricing, list)
+      return fromCatalogue(query, pricing, list)
     })
   }
 
   return {
-    find(question) {
-      const { provider, model, upstreamModel } = question
-      const entry = known.get(provider)?.get(upstreamModel)?.get(model)
-      const isKnown = entry && (entry.until === Infinity || now() < entry.until)
-      return isKnown ? fittingPrice(entry.price, question) : lookUp(question)
+    find(query) {
+      const { provider, model, upstreamModel } = query
+      const entry = cache.get(provider)?.get(upstreamModel)?.get(model)
+      const isCached = entry && (entry.until === Infinity || now() < entry.until)
+      return isCached ? applicablePrice(entry.price, query) : resolve(query)
     },
   }
 }
 
 const emptyCatalogue: PriceCatalogue = { find: () => undefined }
 
-function fittingPrice(price: Price | undefined, { capability }: PriceQuestion): Price | undefined {
-  if (!price?.rates || price.rates.output || !writesText(capability)) return price
+function applicablePrice(price: Price | undefined, { capability }: PriceQuery): Price | undefined {
+  if (!price?.rates || price.rates.output || !producesText(capability)) return price
   return price.reported ? { rates: undefined, reported: true } : undefined
 }
 
 interface ConfiguredPrice {
   readonly price: Price
-  matches(question: PriceQuestion): boolean
+  matches(query: PriceQuery): boolean
 }
 
 function rate(perMillion: number | undefined): Rate | undefined {
-  return perMillion === undefined ? undefined : flat(perMillion)
+  return perMillion === undefined ? undefined : flatRate(perMillion)
 }
 
-function toConfigured(override: PriceOverride): ConfiguredPrice {
-  const matchesId = patternOf(override.model)
+function compileOverride(override: PriceOverride): ConfiguredPrice {
+  const matchesId = compileWildcard(override.model)
   const rates: Rates = {
-    input: flat(override.input),
+    input: flatRate(override.input),
     output: rate(override.output),
     cachedInput: rate(override.cachedInput),
     cacheWrite: rate(override.cacheWrite),

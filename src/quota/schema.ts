@@ -11,11 +11,11 @@ const subject = z
   )
 
 const condition = z.string().superRefine((text, context) => {
-  const message = complaintOf(text)
+  const message = conditionError(text)
   if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
 
-function complaintOf(text: string): string | undefined {
+function conditionError(text: string): string | undefined {
   try {
     if (isAboutUserAlone(parseCondition(text))) return undefined
   } catch (error) {
@@ -29,20 +29,20 @@ function oneOrMany<T extends z.ZodType>(one: T) {
 }
 
 /** Not `z.int()`, whose complaint is one of type. */
-function whole(least: number, tooLittle: string) {
-  const most = Number.MAX_SAFE_INTEGER
-  return z.number().min(least, tooLittle).max(most, `must be at most ${most}`).refine(isWhole, 'must be a whole number')
+function integer(min: number, message: string) {
+  const max = Number.MAX_SAFE_INTEGER
+  return z.number().min(min, message).max(max, `must be at most ${max}`).refine(isInteger, 'must be a whole number')
 }
 
-function isWhole(value: number): boolean {
+function isInteger(value: number): boolean {
   return Number.isInteger(value)
 }
 
-const amount = whole(0, 'must not be negative')
+const amount = integer(0, 'must not be negative')
 /** Money below this would count as nothing at all; 0 itself says so. */
-function notBelow(least: number, text: string) {
+function minimumNonZero(min: number, text: string) {
   return (value: number, context: z.core.$RefinementCtx<number>): void => {
-    if (value > 0 && value < least) context.addIssue({ code: 'custom', message: `is less than can be counted: the smallest is ${text}` })
+    if (value > 0 && value < min) context.addIssue({ code: 'custom', message: `is less than can be counted: the smallest is ${text}` })
   }
 }
 
@@ -50,16 +50,16 @@ const price = z
   .number()
   .min(0, 'must not be negative')
   .max(1_000_000, 'is in US dollars for a million tokens: at most 1000000')
-  .superRefine(notBelow(1e-6, '0.000001 US dollars for a million tokens'))
+  .superRefine(minimumNonZero(1e-6, '0.000001 US dollars for a million tokens'))
 const nonEmpty = z.string().min(1, 'must not be empty')
 
 /** Billionths of a dollar stay exact up to this. */
-const mostDollars = 9_000_000
+const maxDollars = 9_000_000
 
-function subjectsMakeSense(per: string | readonly string[], context: z.core.$RefinementCtx): void {
+function checkSubjects(per: string | readonly string[], context: z.core.$RefinementCtx): void {
   if (typeof per === 'string' || per.length < 2) return
-  const twice = per.find((one, at) => per.indexOf(one) < at)
-  if (twice !== undefined) context.addIssue({ code: 'custom', message: `names ${twice} twice` })
+  const duplicate = per.find((one, at) => per.indexOf(one) < at)
+  if (duplicate !== undefined) context.addIssue({ code: 'custom', message: `names ${duplicate} twice` })
   else if (per.includes('global'))
     context.addIssue({ code: 'custom', message: "'global' counts everything together: nothing can stand beside it" })
 }
@@ -70,7 +70,7 @@ export const limitSchema = z
   .strictObject({
     name: nonEmpty.max(100, 'must have at most 100 characters').nullish().describe('Told to whoever is refused.'),
     per: oneOrMany(subject)
-      .superRefine(subjectsMakeSense)
+      .superRefine(checkSubjects)
       .nullish()
       .describe(
         'Whose use counts together: global, key, user, team, model, provider, address, attribute:<name>; several: each combination. Default user.',
@@ -85,8 +85,8 @@ export const limitSchema = z
     dollars: z
       .number()
       .min(0, 'must not be negative')
-      .max(mostDollars, `must be at most ${mostDollars}`)
-      .superRefine(notBelow(1e-9, '0.000000001 US dollars'))
+      .max(maxDollars, `must be at most ${maxDollars}`)
+      .superRefine(minimumNonZero(1e-9, '0.000000001 US dollars'))
       .nullish()
       .describe('US dollars a period.'),
     concurrent_requests: amount.nullish().describe('Requests at any one time.'),
@@ -116,7 +116,7 @@ const priceSchema = z.strictObject({
     .number()
     .min(0, 'must not be negative')
     .max(1_000, 'must be at most 1000')
-    .superRefine(notBelow(1e-9, '0.000000001 US dollars'))
+    .superRefine(minimumNonZero(1e-9, '0.000000001 US dollars'))
     .nullish()
     .describe('US dollars a request.'),
 })
@@ -141,10 +141,10 @@ const store = z.union([byBackend, inlineSqlite, inlineOther])
 export const quotaSchema = z
   .strictObject({
     kvstore: store.nullish().describe('Where counts are shared (Llama Stack). With it come the two numbers below.'),
-    anonymous_max_requests: whole(1, 'must be at least 1')
+    anonymous_max_requests: integer(1, 'must be at least 1')
       .nullish()
       .describe('Requests a period of each address, where nobody authenticates. Default 100, where any of these keys is there.'),
-    authenticated_max_requests: whole(1, 'must be at least 1')
+    authenticated_max_requests: integer(1, 'must be at least 1')
       .nullish()
       .describe('Requests a period of each user. Default 1000, where any of these keys is there.'),
     period: z.enum(periods).nullish().describe('Of these two. Default day.'),
@@ -187,10 +187,10 @@ export type QuotaSection = z.output<typeof quotaSchema>
 export function toQuotaConfig(section: QuotaSection | null | undefined): QuotaConfig {
   if (!section) return { limits: [] }
   const { kvstore, anonymous_max_requests: anonymous, authenticated_max_requests: authenticated, period } = section
-  const saysNothing = Object.values(section).every((value) => value === undefined || value === null)
-  const asLlamaStack = saysNothing || [kvstore, anonymous, authenticated, period].some((value) => value !== undefined && value !== null)
+  const isEmpty = Object.values(section).every((value) => value === undefined || value === null)
+  const hasRequestQuota = isEmpty || [kvstore, anonymous, authenticated, period].some((value) => value !== undefined && value !== null)
   return {
-    requests: asLlamaStack ? { anonymous: anonymous ?? 100, authenticated: authenticated ?? 1000, period: period ?? 'day' } : undefined,
+    requests: hasRequestQuota ? { anonymous: anonymous ?? 100, authenticated: authenticated ?? 1000, period: period ?? 'day' } : undefined,
     limits: (section.limits ?? []).map(toLimit),
     store: toStore(section.store ?? kvstore),
     onStoreFailure: section.on_store_failure ?? undefined,

@@ -1,5 +1,5 @@
 import type { Period } from '../call.ts'
-import type { Window } from './counters.ts'
+import type { CountingWindow } from './counters.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -12,7 +12,7 @@ const firstMonday = 4 * day
 const lengths: Readonly<Record<Exclude<Period, 'month'>, number>> = { second, minute, hour, day, week }
 
 /** The window of `period` that `now` (Unix milliseconds) lies in: UTC, weeks from Monday, months as in the calendar. Every time lies in exactly one. */
-export function windowAt(period: Period, now: number): Window {
+export function windowAt(period: Period, now: number): CountingWindow {
   if (period === 'month') return monthAt(now)
   const length = lengths[period]
   const offset = period === 'week' ? firstMonday : 0
@@ -20,7 +20,7 @@ export function windowAt(period: Period, now: number): Window {
   return { start, end: start + length }
 }
 
-function monthAt(now: number): Window {
+function monthAt(now: number): CountingWindow {
   const date = new Date(now)
   const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()]
   return { start: firstOf(year, month), end: firstOf(year, month + 1) }
@@ -31,7 +31,7 @@ function firstOf(year: number, month: number): number {
   return new Date(0).setUTCFullYear(year, month, 1)
 }
 
-export function isWithin(window: Window, now: number): boolean {
+export function isWithin(window: CountingWindow, now: number): boolean {
   return now >= window.start && now < window.end
 }
 
@@ -39,6 +39,6 @@ export function isWithin(window: Window, now: number): boolean {
  * Milliseconds for which a window's count is kept after its end, and still holds: a process whose clock is behind by less takes from the window that is
  * past for others, and finds there what has been taken. From a minute for short windows to an hour for long ones.
  */
-export function graceOf(window: Window): number {
+export function graceOf(window: CountingWindow): number {
   return Math.min(Math.max(window.end - window.start, minute), hour)
 }

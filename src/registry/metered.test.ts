@@ -3,7 +3,7 @@ import type { Call, RequestRecord } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { InferenceProvider, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
-import type { Admitted, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
+import type { AdmittedInference, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
 import { tokensOfReply } from './metered-tokens.ts'
 import { metered } from './metered.ts'
 
@@ -144,10 +144,13 @@ describe('an answer is reserved for before it is asked for', () => {
     headers: (string[] | undefined)[]
   }
 
-  function governed(provider: Partial<InferenceProvider>, admit?: (admitted: Admitted) => Admitted | Promise<Admitted>) {
+  function governed(
+    provider: Partial<InferenceProvider>,
+    admit?: (admitted: AdmittedInference) => AdmittedInference | Promise<AdmittedInference>,
+  ) {
     const seen: Governed = { asked: [], ends: [], headers: [] }
     const events: InferenceFinished[] = []
-    const admitted: Admitted = { settle: (end) => seen.ends.push(end) }
+    const admitted: AdmittedInference = { settle: (end) => seen.ends.push(end) }
     const wrapped = metered({ hasOwnKey: true, ...provider }, 'up', (event) => events.push(event), {
       admitInference(facts, headers) {
         seen.asked.push(facts)

@@ -1,7 +1,7 @@
 import type { Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import type { Capability, InferenceProvider, JsonReply, ModelRequest, StreamFacts, StreamReply, Usage } from '../providers/provider.ts'
-import type { Admitted, Governance, TokensUsed } from '../quota/governance.ts'
+import type { AdmittedInference, Governance, TokensUsed } from '../quota/governance.ts'
 import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
 import { StreamMeter, tokensOfReply } from './metered-tokens.ts'
@@ -78,7 +78,7 @@ class Meter {
   }
 
   async #afterWait<C extends Capability>(
-    pending: Promise<Admitted | undefined>,
+    pending: Promise<AdmittedInference | undefined>,
     capability: C,
     request: AnyModelRequest,
     call: Call,
@@ -90,7 +90,11 @@ class Meter {
     return this.#begin(capability, request, call, admitted)
   }
 
-  #admit(capability: Capability, request: AnyModelRequest, call: Call): Admitted | undefined | Promise<Admitted | undefined> {
+  #admit(
+    capability: Capability,
+    request: AnyModelRequest,
+    call: Call,
+  ): AdmittedInference | undefined | Promise<AdmittedInference | undefined> {
     const { providerId } = this
     const { record } = call
     if (record) {
@@ -113,7 +117,12 @@ class Meter {
     return this.#governance.admitInference(facts, record?.responseHeaders)
   }
 
-  #begin<C extends Capability>(capability: C, request: AnyModelRequest, call: Call, admitted: Admitted | undefined): Promise<ResultOf<C>> {
+  #begin<C extends Capability>(
+    capability: C,
+    request: AnyModelRequest,
+    call: Call,
+    admitted: AdmittedInference | undefined,
+  ): Promise<ResultOf<C>> {
     if (call.trace) request.trace = { spanId: call.trace.newSpanId() }
     return new Measurement({ meter: this, capability, request, call, admitted }).run() as Promise<ResultOf<C>>
   }
@@ -125,7 +134,7 @@ interface Measured {
   readonly request: AnyModelRequest
   readonly call: Call
   /** Absent: nothing is limited, and nothing is written down. */
-  readonly admitted: Admitted | undefined
+  readonly admitted: AdmittedInference | undefined
 }
 
 /** One answer, from its request to its end. */
@@ -194,7 +203,7 @@ class Measurement {
       record.outputTokens = usage.output
     }
     if (record && firstTokenAt !== undefined) record.firstTokenAt = firstTokenAt
-    admitted?.settle({ outcome, usage: usage && toTokensUsed(usage), came: came ?? this.#stream?.tokens() })
+    admitted?.settle({ outcome, usage: usage && toTokensUsed(usage), received: came ?? this.#stream?.tokens() })
     meter.report({
       call,
       provider: meter.providerId,

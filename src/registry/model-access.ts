@@ -2,7 +2,7 @@ import type { AccessPolicy, Owner, Resource } from '../access/policy.ts'
 import { denialOf } from '../access/refusal.ts'
 import type { KeyGrant, Principal } from '../call.ts'
 import { type Denial, shortened } from '../errors.ts'
-import { patternOf } from '../quota/patterns.ts'
+import { compileWildcard } from '../quota/patterns.ts'
 
 /** What policies call a model. */
 export const modelType = 'model'
@@ -38,7 +38,7 @@ export class ModelAccess {
     if (!key.allowedModels) return true
     let patterns = this.#patterns.get(key)
     if (!patterns) {
-      patterns = key.allowedModels.map(patternOf)
+      patterns = key.allowedModels.map(compileWildcard)
       this.#patterns.set(key, patterns)
     }
     return patterns.some((matches) => matches(id))

@@ -122,7 +122,7 @@ export function measureGovernance(metrics: Metrics, governance: Governance, conf
     return [...points.values()]
   })
   metrics.observe('corral.telemetry.dropped', () => {
-    const { lostLines } = governance
+    const { lostEntries: lostLines } = governance
     return lostLines === undefined ? [] : [{ labels: ['ledger'], value: lostLines }]
   })
 }

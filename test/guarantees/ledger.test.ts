@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { type Ledger, type LedgerEntry, openLedger } from '../../src/quota/ledger.ts'
 import type { Clock } from '../../src/quota/limiter-clock.ts'
-import { VirtualTime } from '../quota/limiter-world.ts'
+import { VirtualTime } from '../quota/limiter-simulation.ts'
 
 const entry = (at: number): LedgerEntry => ({
   request_id: String(at),

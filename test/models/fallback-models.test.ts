@@ -4,7 +4,7 @@ import { governedFields } from '../../src/http/governed-fields.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import { providerEntry, type MockUpstream } from '../../src/testing/index.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
-import { governed } from '../quota/stage.ts'
+import { governed } from '../quota/quota-server.ts'
 import { modelServer, upstreamOfModels, type ModelServer } from './stage.ts'
 
 let upstream: MockUpstream

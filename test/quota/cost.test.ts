@@ -21,7 +21,7 @@ import {
 import { inProcess } from '../cli/corral.ts'
 import { parseText, valuesOf } from '../telemetry/metrics/parse-text.ts'
 import { type Program, startProgram } from '../whole/program.ts'
-import { usage } from './stage.ts'
+import { usage } from './quota-server.ts'
 
 setDefaultTimeout(60_000)
 
@@ -68,16 +68,16 @@ function answer({ path, json }: MockRequest, { arrived, begun }: Reading): Scrip
   arrived.resolve()
   const said = (json?.['input'] ?? (json?.['messages'] as { content: string }[] | undefined)?.at(-1)?.content) as string
   const { kind, input, output } = JSON.parse(said) as Asked
-  const told = usage(input, output, { prompt_tokens_details: { cached_tokens: Math.floor(input / 3) } })
+  const reported = usage(input, output, { prompt_tokens_details: { cached_tokens: Math.floor(input / 3) } })
   const frames = words(1 + (output % 20))
   if (kind === 'vectors') return jsonReply({ ...bodyOf(embeddingsReply()), usage: { prompt_tokens: input, total_tokens: input } })
-  if (kind === 'whole') return chatReply('Hello.', told)
+  if (kind === 'whole') return chatReply('Hello.', reported)
   if (kind === 'untold') return chatReply('Hello. '.repeat(1 + (output % 50)), { usage: undefined })
   if (kind === 'error') return errorReply(500)
   if (kind === 'left early') return stallBeforeHead
   if (kind === 'left') return { body: [...frames, stall] }
   if (kind === 'cut') return { body: [...frames, { until: begun.promise }], end: 'cut' }
-  const last = kind === 'stream' ? [chatChunk({}, null, { choices: [], ...told })] : []
+  const last = kind === 'stream' ? [chatChunk({}, null, { choices: [], ...reported })] : []
   return { body: [...frames, chatChunk({}, 'stop'), ...last, done] }
 }
 
@@ -199,12 +199,12 @@ async function metricsOf({ url }: Program, { token, answers }: { token: string; 
   for (;;) {
     const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
     const families = parseText(await response.text())
-    const told = valuesOf(families, 'gen_ai_client_operation_duration_seconds_count').reduce((sum, count) => sum + count, 0)
+    const reported = valuesOf(families, 'gen_ai_client_operation_duration_seconds_count').reduce((sum, count) => sum + count, 0)
     const samples = families.get('corral_cost_USD_total')?.samples ?? []
     const costs = samples.map(
       ({ labels, value }) => [`${labels['corral_provider']}/${labels['gen_ai_request_model']}`, nano(value) ?? 0] as const,
     )
-    if (told === answers) return Object.fromEntries(costs.filter(([, cost]) => cost > 0))
+    if (reported === answers) return Object.fromEntries(costs.filter(([, cost]) => cost > 0))
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
@@ -252,9 +252,9 @@ test('[MET-9] access lines, spans, the metric and corral usage say what the ledg
   for (const line of await traces()) {
     const { request_id: id, trace_id: trace } = JSON.parse(line) as { request_id: string; trace_id: string }
     const { requests, spans } = JSON.parse((await command(program, 'traces', 'show', trace, '--json')).stdout) as Shown
-    const told = spans.map(({ kind, attributes }) => [kind, nano(attributes['corral.cost_usd'])])
+    const reported = spans.map(({ kind, attributes }) => [kind, nano(attributes['corral.cost_usd'])])
     const cost = costs.get(id) ?? null
-    expect([id, nano(requests[0]?.cost_usd), told.toSorted(([a], [b]) => String(a).localeCompare(String(b)))]).toEqual([
+    expect([id, nano(requests[0]?.cost_usd), reported.toSorted(([a], [b]) => String(a).localeCompare(String(b)))]).toEqual([
       id,
       cost,
       [

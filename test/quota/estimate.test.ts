@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { likelyInput, mostTokens, namesNoMost } from '../../src/quota/estimate.ts'
+import { likelyInput, maxTokensOf, omitsMaxTokens } from '../../src/quota/estimate.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const options = { defaultMaxTokens: 4096, inputBytesPerToken: 1 }
@@ -8,7 +8,7 @@ const options = { defaultMaxTokens: 4096, inputBytesPerToken: 1 }
 function asked(body: object, capability = 'chat') {
   return { capability, body, bytes: Buffer.byteLength(JSON.stringify(body)) }
 }
-const most = (body: object, capability?: string) => mostTokens(asked(body, capability), options)
+const max = (body: object, capability?: string) => maxTokensOf(asked(body, capability), options)
 const user = (content: unknown) => ({ model: 'm', messages: [{ role: 'user', content }] })
 
 describe('output', () => {
@@ -29,49 +29,49 @@ describe('output', () => {
     ['for each of n_cmpl answers', { max_tokens: 10, n: 1, n_cmpl: 4 }, 40],
     ['more than there is', { max_tokens: 1e300, n: 1e300 }, 1e12],
   ])('%s', (_, fields, tokens) => {
-    expect(most({ ...user('hi'), ...fields }).output).toBe(tokens)
+    expect(max({ ...user('hi'), ...fields }).output).toBe(tokens)
   })
 
   test('[QUO-40] text completions: for each prompt, and for what best_of makes', () => {
-    expect(most({ prompt: ['a', 'b', 'c'], max_tokens: 5 }, 'completions').output).toBe(15)
-    expect(most({ prompt: 'a', max_tokens: 5, best_of: 4, n: 2 }, 'completions').output).toBe(20)
-    expect(most({ prompt: [1, 2, 3], max_tokens: 5 }, 'completions').output).toBe(5)
-    expect(most({ prompt: [[1], [2]], max_tokens: 5 }, 'completions').output).toBe(10)
+    expect(max({ prompt: ['a', 'b', 'c'], max_tokens: 5 }, 'completions').output).toBe(15)
+    expect(max({ prompt: 'a', max_tokens: 5, best_of: 4, n: 2 }, 'completions').output).toBe(20)
+    expect(max({ prompt: [1, 2, 3], max_tokens: 5 }, 'completions').output).toBe(5)
+    expect(max({ prompt: [[1], [2]], max_tokens: 5 }, 'completions').output).toBe(10)
   })
 
   test('[QUO-40] embeddings and rerankings write nothing', () => {
-    expect(most({ input: 'text' }, 'embeddings').output).toBe(0)
-    expect(most({ query: 'q', items: ['a'] }, 'rerank').output).toBe(0)
-    expect(namesNoMost(asked({ input: 'text' }, 'embeddings'))).toBe(false)
-    expect(namesNoMost(asked(user('x')))).toBe(true)
+    expect(max({ input: 'text' }, 'embeddings').output).toBe(0)
+    expect(max({ query: 'q', items: ['a'] }, 'rerank').output).toBe(0)
+    expect(omitsMaxTokens(asked({ input: 'text' }, 'embeddings'))).toBe(false)
+    expect(omitsMaxTokens(asked(user('x')))).toBe(true)
   })
 })
 
 describe('input', () => {
   test('[QUO-41] a token for each byte of text, and some for each message', () => {
-    expect(most(user('hello')).input).toBe(5 + 8 + 8)
-    expect(most(user('héllo')).input).toBe(6 + 8 + 8)
+    expect(max(user('hello')).input).toBe(5 + 8 + 8)
+    expect(max(user('héllo')).input).toBe(6 + 8 + 8)
     expect(
-      most({
+      max({
         messages: [
           { role: 'system', content: 'ab' },
           { role: 'user', content: 'cd', name: 'x' },
         ],
       }).input,
     ).toBe(5 + 16 + 8)
-    expect(most({ prompt: 'hello' }, 'completions').input).toBe(5 + 8)
-    expect(most({ input: 'hello' }, 'embeddings').input).toBe(5 + 8)
+    expect(max({ prompt: 'hello' }, 'completions').input).toBe(5 + 8)
+    expect(max({ input: 'hello' }, 'embeddings').input).toBe(5 + 8)
   })
 
   test('[QUO-41] lists of texts count by their texts, tokens by their number', () => {
-    expect(most({ input: ['hello', 'wörld'] }, 'embeddings').input).toBe(5 + 6 + 8 + 8)
-    expect(most({ prompt: ['hello', 'you'], max_tokens: 1 }, 'completions').input).toBe(5 + 3 + 8 + 8)
-    expect(most({ input: [100257, 100258, 3] }, 'embeddings').input).toBe(3 + 8)
-    expect(most({ input: [[100257, 100258], [3]] }, 'embeddings').input).toBe(3 + 8 + 8)
+    expect(max({ input: ['hello', 'wörld'] }, 'embeddings').input).toBe(5 + 6 + 8 + 8)
+    expect(max({ prompt: ['hello', 'you'], max_tokens: 1 }, 'completions').input).toBe(5 + 3 + 8 + 8)
+    expect(max({ input: [100257, 100258, 3] }, 'embeddings').input).toBe(3 + 8)
+    expect(max({ input: [[100257, 100258], [3]] }, 'embeddings').input).toBe(3 + 8 + 8)
     const strange = { input: ['hello', { text: 'unheard of' }] }
-    expect(most(strange, 'embeddings').input).toBeGreaterThanOrEqual(JSON.stringify(strange).length)
+    expect(max(strange, 'embeddings').input).toBeGreaterThanOrEqual(JSON.stringify(strange).length)
     const both = { prompt: 'hello', input: 'x'.repeat(50) }
-    expect(most(both, 'embeddings').input).toBeGreaterThanOrEqual(50)
+    expect(max(both, 'embeddings').input).toBeGreaterThanOrEqual(50)
   })
 
   test('[QUO-41] never below what a tokenizer of bytes would count, whatever the body holds', () => {
@@ -111,7 +111,7 @@ describe('input', () => {
         const known = JSON.parse(
           JSON.stringify(read, (key, value: unknown) => (key === 'role' || key === 'type' ? undefined : value)),
         ) as object
-        return mostTokens(asked({ ...read, model: 'm' }), options).input >= textsIn(known)
+        return maxTokensOf(asked({ ...read, model: 'm' }), options).input >= textsIn(known)
       }),
       { numRuns: runs(2000) },
     )
@@ -119,20 +119,20 @@ describe('input', () => {
 
   test('[QUO-41] tools count with their whole definition', () => {
     const tools = [{ type: 'function', function: { name: 'f', description: 'x'.repeat(1000) } }]
-    expect(most({ ...user('hi'), tools }).input).toBeGreaterThan(1000 + 512)
+    expect(max({ ...user('hi'), tools }).input).toBeGreaterThan(1000 + 512)
   })
 
   test('[QUO-41] images, sound and files do not count by their base64', () => {
     const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(1_000_000)}` } }
-    expect(most(user([{ type: 'text', text: 'what?' }, image])).input).toBe(5 + 2048 + 8 + 8)
+    expect(max(user([{ type: 'text', text: 'what?' }, image])).input).toBe(5 + 2048 + 8 + 8)
     const sound = { type: 'input_audio', input_audio: { data: 'A'.repeat(640_000), format: 'wav' } }
-    expect(most(user([sound])).input).toBe(10_000 + 16)
+    expect(max(user([sound])).input).toBe(10_000 + 16)
     const file = { type: 'file', file: { file_data: 'A'.repeat(40_000) } }
-    expect(most(user([file])).input).toBe(10_000 + 16)
-    expect(most({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
+    expect(max(user([file])).input).toBe(10_000 + 16)
+    expect(max({ ...user([image]), tools: [] }).input).toBeLessThan(4000)
     const data = 'A'.repeat(640_000)
-    expect(most({ ...user([{ type: 'image_url', image_url: data }]), tools: [] }).input).toBeLessThan(4000)
-    expect(most(user([{ type: 'input_audio', input_audio: data }])).input).toBe(10_000 + 16)
+    expect(max({ ...user([{ type: 'image_url', image_url: data }]), tools: [] }).input).toBeLessThan(4000)
+    expect(max(user([{ type: 'input_audio', input_audio: data }])).input).toBe(10_000 + 16)
   })
 
   test('[QUO-41] what stands beside what is known of a part counts: some upstream may read it', () => {
@@ -145,27 +145,27 @@ describe('input', () => {
       { type: 'input_audio', input_audio: { data: 'A'.repeat(100_000), transcript: book } },
       { type: 'file', file: { file_data: 'A', filename: book } },
     ]) {
-      const { input } = most(user([part]))
+      const { input } = max(user([part]))
       expect({ part: part.type, enough: input >= 9000, packed: input > 20_000 }).toEqual({ part: part.type, enough: true, packed: false })
     }
-    expect(most(user([{ type: 'image_url', image_url: { url, detail: 'low' } }])).input).toBe(2048 + 8 + 8)
+    expect(max(user([{ type: 'image_url', image_url: { url, detail: 'low' } }])).input).toBe(2048 + 8 + 8)
   })
 
   test('[ADD-8] messages that are no objects count with the body', () => {
-    expect(most({ messages: ['x'.repeat(9000), null, 5] }).input).toBeGreaterThanOrEqual(9000)
+    expect(max({ messages: ['x'.repeat(9000), null, 5] }).input).toBeGreaterThanOrEqual(9000)
   })
 
   test('[ADD-8] a role that holds a text counts', () => {
-    expect(most({ messages: [{ role: 'x'.repeat(9000), content: 'hi' }] }).input).toBeGreaterThanOrEqual(9000)
+    expect(max({ messages: [{ role: 'x'.repeat(9000), content: 'hi' }] }).input).toBeGreaterThanOrEqual(9000)
   })
 
   test('[QUO-41] a reranker reads its query with each document', () => {
     const body = { query: 'q'.repeat(100), items: ['a', 'b', 'c'] }
-    expect(most(body, 'rerank').input).toBeGreaterThanOrEqual(300 + 3)
+    expect(max(body, 'rerank').input).toBeGreaterThanOrEqual(300 + 3)
   })
 
   test('[QUO-41] fewer where the operator says that a token has more bytes', () => {
-    expect(mostTokens(asked(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
+    expect(maxTokensOf(asked(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
   })
 
   test('[QUO-41] what is likely is about a quarter', () => {

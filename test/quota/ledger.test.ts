@@ -7,7 +7,7 @@ import { sumOf, usageGroups, usageOf } from '../../src/quota/ledger-usage.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { chatReply, chatStream } from '../../src/testing/index.ts'
-import { governed, usage } from './stage.ts'
+import { governed, usage } from './quota-server.ts'
 
 const entry = (over: Partial<LedgerEntry> = {}): LedgerEntry => ({
   request_id: 'req_1',
@@ -29,18 +29,18 @@ const entry = (over: Partial<LedgerEntry> = {}): LedgerEntry => ({
 
 interface Told {
   readonly failed: string[]
-  readonly back: string[]
+  readonly returned: string[]
   readonly warnings: { message: string; fields: object }[]
 }
 
 function recording() {
-  const told: Told = { failed: [], back: [], warnings: [] }
+  const reported: Told = { failed: [], returned: [], warnings: [] }
   const events = {
-    dependencyFailed: (dependency: string) => told.failed.push(dependency),
-    dependencyBack: (dependency: string) => told.back.push(dependency),
-    warning: (message: string, fields: object = {}) => told.warnings.push({ message, fields }),
+    dependencyFailed: (dependency: string) => reported.failed.push(dependency),
+    dependencyBack: (dependency: string) => reported.returned.push(dependency),
+    warning: (message: string, fields: object = {}) => reported.warnings.push({ message, fields }),
   }
-  return { told, events }
+  return { told: reported, events }
 }
 
 const rowsOf = (database: Pick<Database, 'read'>) => database.read.selectFrom('ledger').selectAll().orderBy('created_at').execute()
@@ -50,7 +50,7 @@ for (const engine of engines) {
     test('[QUO-57] lines are written as they are, in batches', async () => {
       await using database = await engine.open()
       let now = 1_700_000_000_000
-      await using ledger = openLedger(database, { events: recording().events, batch: 7, clock: { ...systemClock, now: () => now++ } })
+      await using ledger = openLedger(database, { events: recording().events, batchSize: 7, clock: { ...systemClock, now: () => now++ } })
       const entries = Array.from({ length: 30 }, (_, at) =>
         entry({
           request_id: `r${at}`,
@@ -70,8 +70,8 @@ for (const engine of engines) {
 
     test('[QUO-57] a line is written whatever callers put into it, and so are those beside it', async () => {
       await using database = await engine.open()
-      const { told, events } = recording()
-      await using ledger = openLedger(database, { events, batch: 3 })
+      const { told: reported, events } = recording()
+      await using ledger = openLedger(database, { events, batchSize: 3 })
       const models = ['m/a\0b', 'm/\ud800', 'm/\udc00\ud800x', 'm/\\u0000', 'm/\u{1F600}', `m/${'x'.repeat(100_000)}`, 'm/plain']
       for (const [at, model] of models.entries()) ledger.record(entry({ request_id: `r${at}`, model }))
       await ledger.flush()
@@ -86,7 +86,7 @@ for (const engine of engines) {
         `m/${'x'.repeat(510)}…`,
         'm/plain',
       ])
-      expect(told.failed).toEqual([])
+      expect(reported.failed).toEqual([])
     })
 
     test('[QUO-57] sums by key, user, team, model and provider: each adds up to the whole', async () => {
@@ -110,7 +110,7 @@ for (const engine of engines) {
           all = [...all, ...lines.map((one) => entry(one))]
           await ledger.flush()
           const whole = {
-            answers: all.length,
+            responses: all.length,
             inputTokens: all.reduce((sum, one) => sum + one.input_tokens, 0),
             outputTokens: all.reduce((sum, one) => sum + one.output_tokens, 0),
             costNanoDollars: all.reduce((sum, one) => sum + (one.cost_nano_dollars ?? 0), 0),
@@ -135,7 +135,7 @@ for (const engine of engines) {
       await using ledger = openLedger(database, { events: recording().events, clock: { ...systemClock, now: () => now } })
       for (now of [100, 200, 300]) ledger.record(entry())
       await ledger.flush()
-      const answers = async (question: object) => sumOf(await usageOf(database, { by: 'model', ...question }), null).answers
+      const answers = async (question: object) => sumOf(await usageOf(database, { by: 'model', ...question }), null).responses
       expect([
         await answers({}),
         await answers({ since: 200 }),
@@ -173,28 +173,28 @@ for (const engine of engines) {
         alice: { attributes: { teams: ['red'] }, key: { id: 'key_a', limits: [] } },
         bob: { attributes: { teams: ['blue'] } },
       }
-      const told = { alice: 0, bob: 0 }
+      const reported = { alice: 0, bob: 0 }
       {
-        await using stage = await governed({ quota: { limits, prices }, callers, ledger })
+        await using startQuotaServer = await governed({ quota: { limits, prices }, callers, ledger })
         let count = 0
-        stage.upstream.respond((request) => {
+        startQuotaServer.upstream.respond((request) => {
           count += 1
           return request.json?.['stream'] === true ? chatStream() : chatReply('x', usage(count, count % 7))
         })
         for (let at = 0; at < 20; at++) {
           const as = at % 3 ? 'alice' : 'bob'
           const stream = at % 4 === 0
-          const answer = await stage.chat(stream ? { stream, stream_options: { include_usage: true } } : {}, { as })
+          const answer = await startQuotaServer.chat(stream ? { stream, stream_options: { include_usage: true } } : {}, { as })
           const text = await answer.text()
           const said = /"usage":\{"prompt_tokens":(\d+),"completion_tokens":(\d+)/.exec(text)
-          told[as] += Number(said?.[1]) * 2000 + Number(said?.[2]) * 8000
+          reported[as] += Number(said?.[1]) * 2000 + Number(said?.[2]) * 8000
         }
       }
       const by = async (group: 'user' | 'team' | 'key') =>
         Object.fromEntries((await usageOf(database, { by: group })).map(({ of, costNanoDollars }) => [of ?? '', costNanoDollars]))
-      expect(await by('user')).toEqual(told)
-      expect(await by('team')).toEqual({ red: told.alice, blue: told.bob })
-      expect(await by('key')).toEqual({ key_a: told.alice, '': told.bob })
+      expect(await by('user')).toEqual(reported)
+      expect(await by('team')).toEqual({ red: reported.alice, blue: reported.bob })
+      expect(await by('key')).toEqual({ key_a: reported.alice, '': reported.bob })
     })
   })
 }
@@ -216,23 +216,26 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
-const opened = (database: Pick<Database, 'add'>, options: object = {}): { ledger: Ledger; told: Told } => {
-  const { told, events } = recording()
-  return { told, ledger: openLedger(database, { events, every: 1, retryEvery: 1, backlog: 10, batch: 100, ...options }) }
+const opened = (database: Pick<Database, 'add'>, options: object = {}): { ledger: Ledger; reported: Told } => {
+  const { told: reported, events } = recording()
+  return {
+    reported,
+    ledger: openLedger(database, { events, flushInterval: 1, retryInterval: 1, maxBacklog: 10, batchSize: 100, ...options }),
+  }
 }
 
 describe('a ledger whose database is out of reach', () => {
   test('[QUO-58] keeps its lines and writes them when it is back', async () => {
     const { state, database } = sometimes()
     state.isDown = true
-    const { ledger, told } = opened(database)
+    const { ledger, reported } = opened(database)
     for (let at = 0; at < 5; at++) ledger.record(entry())
     await until(() => state.tries > 3)
     expect(state.written).toBe(0)
     state.isDown = false
     await until(() => state.written === 1)
-    await until(() => told.back.length === 1)
-    expect(told.warnings).toEqual([])
+    await until(() => reported.returned.length === 1)
+    expect(reported.warnings).toEqual([])
     await ledger[Symbol.asyncDispose]()
     expect(state.written).toBe(1)
   })
@@ -240,33 +243,33 @@ describe('a ledger whose database is out of reach', () => {
   test('[QUO-58] keeps no more than it has room for, and tells how much it lost and what that cost', async () => {
     const { state, database } = sometimes()
     state.isDown = true
-    const { ledger, told } = opened(database)
+    const { ledger, reported } = opened(database)
     for (let at = 0; at < 14; at++) ledger.record(entry({ cost_nano_dollars: 500_000_000 }))
-    expect(told.warnings).toHaveLength(1)
+    expect(reported.warnings).toHaveLength(1)
     state.isDown = false
-    await until(() => told.warnings.length === 2)
-    expect(told.warnings[1]?.fields).toEqual({ lost_lines: 4, lost_usd: 2 })
+    await until(() => reported.warnings.length === 2)
+    expect(reported.warnings[1]?.fields).toEqual({ lost_lines: 4, lost_usd: 2 })
     await ledger[Symbol.asyncDispose]()
-    expect(told.warnings).toHaveLength(2)
+    expect(reported.warnings).toHaveLength(2)
   })
 
   test('[QUO-58] a server that stops writes what is left', async () => {
     const { state, database } = sometimes()
-    const { ledger, told } = opened(database, { every: 100_000, batch: 2 })
+    const { ledger, reported } = opened(database, { flushInterval: 100_000, batchSize: 2 })
     for (let at = 0; at < 5; at++) ledger.record(entry())
     await ledger[Symbol.asyncDispose]()
     expect(state.written).toBe(3)
-    expect(told.warnings).toEqual([])
+    expect(reported.warnings).toEqual([])
   })
 
   test('[QUO-58] and tells what it could not', async () => {
     const { state, database } = sometimes()
     state.isDown = true
-    const { ledger, told } = opened(database, { every: 100_000, retryEvery: 100_000 })
+    const { ledger, reported } = opened(database, { flushInterval: 100_000, retryInterval: 100_000 })
     ledger.record(entry({ cost_nano_dollars: null }))
     ledger.record(entry())
     await ledger[Symbol.asyncDispose]()
-    expect(told.warnings.at(-1)?.fields).toEqual({ lost_lines: 2, lost_usd: 0.000001 })
+    expect(reported.warnings.at(-1)?.fields).toEqual({ lost_lines: 2, lost_usd: 0.000001 })
   })
 })
 

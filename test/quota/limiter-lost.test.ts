@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'bun:test'
-import type { Counter, Refusal, Reservation } from '../../src/quota/counters.ts'
-import { WrittenOff } from '../../src/quota/leases-written-off.ts'
-import { type Process, World } from './limiter-world.ts'
+import type { Counter, QuotaRefusal, Reservation } from '../../src/quota/counters.ts'
+import { AbandonedUnits } from '../../src/quota/abandoned-units.ts'
+import { type Process, World } from './limiter-simulation.ts'
 
 const budget: Counter = { id: 'budget', unit: 'nano_dollars', limit: 1000, period: 'day', label: 'budget' }
 const toEnd = (world: World) => Date.UTC(2026, 0, 6) - world.time.now
 
 /** What a process answers to who asks for `amount`, and cannot have it. */
-async function refusalOf(process: Process, amount: number): Promise<Refusal> {
-  const answer: Reservation | Refusal = await process.limiter.reserve([{ counter: budget, amount }])
+async function refusalOf(process: Process, amount: number): Promise<QuotaRefusal> {
+  const answer: Reservation | QuotaRefusal = await process.limiter.reserve([{ counter: budget, amount }])
   if (!('refused' in answer)) throw new Error('it was admitted')
   return answer
 }
@@ -58,20 +58,20 @@ describe('a process dies with its lease', () => {
 })
 
 test('what is written off: the least that was held for five seconds of refusals', () => {
-  const lost = new WrittenOff()
-  lost.see(100, 0, false)
-  lost.see(100, 60_000, false)
+  const lost = new AbandonedUnits()
+  lost.observe(100, 0, false)
+  lost.observe(100, 60_000, false)
   expect(lost.units).toBe(0)
-  lost.see(100, 61_000, true)
-  lost.see(70, 63_000, true)
-  lost.see(90, 65_999, true)
+  lost.observe(100, 61_000, true)
+  lost.observe(70, 63_000, true)
+  lost.observe(90, 65_999, true)
   expect(lost.units).toBe(0)
-  lost.see(90, 66_000, true)
+  lost.observe(90, 66_000, true)
   expect(lost.units).toBe(70)
-  lost.see(120, 68_000, true)
-  lost.see(120, 71_000, true)
+  lost.observe(120, 68_000, true)
+  lost.observe(120, 71_000, true)
   expect(lost.units).toBe(90)
-  lost.see(40, 71_500, false)
+  lost.observe(40, 71_500, false)
   expect(lost.units).toBe(40)
   lost.clear()
   expect(lost.units).toBe(0)

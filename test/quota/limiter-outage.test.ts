@@ -4,14 +4,14 @@ import type { Counter, Demand, QuotaStore } from '../../src/quota/counters.ts'
 import { createLimiter, type LimiterOptions } from '../../src/quota/limiter.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
-import { VirtualTime } from './limiter-world.ts'
+import { VirtualTime } from './limiter-simulation.ts'
 
 const tokens: Counter = { id: 'tokens', unit: 'total_tokens', limit: 100_000, period: 'day', label: 'tokens a day' }
 const slots: Counter = { id: 'slots', unit: 'slots', limit: 10, period: 'day', label: 'at a time' }
 const one = (counter: Counter, amount = 1): Demand[] => [{ counter, amount }]
 
 /** A store that fails, is silent or works, as a test says, and a limiter at it. */
-function stage(failure: 'closed' | 'open', options: Partial<LimiterOptions> = {}) {
+function startQuotaServer(failure: 'closed' | 'open', options: Partial<LimiterOptions> = {}) {
   const time = new VirtualTime(Date.UTC(2026, 0, 5))
   const memory = createMemoryStore({ shared: true, now: () => time.now })
   const state = { mode: 'works' as 'works' | 'fails' | 'silent', asked: 0, events: [] as string[] }
@@ -28,7 +28,7 @@ function stage(failure: 'closed' | 'open', options: Partial<LimiterOptions> = {}
   }
   const events = {
     storeFailed: (error: unknown) => state.events.push(`failed: ${error instanceof Error ? error.message : String(error)}`),
-    storeBack: (unmetered: number) => state.events.push(`back: ${unmetered}`),
+    storeRecovered: (unmetered: number) => state.events.push(`back: ${unmetered}`),
   }
   const limiter = createLimiter({ store, failure, events, clock: time.clock(), ...options })
   const outcome = async (demands: Demand[]) => {
@@ -44,7 +44,7 @@ function stage(failure: 'closed' | 'open', options: Partial<LimiterOptions> = {}
 
 describe('the quota store is out of reach', () => {
   test('[QUO-14] failing closed: 503 with Retry-After, told once, and over when it is back', async () => {
-    const { limiter, state, outcome, time } = stage('closed')
+    const { limiter, state, outcome, time } = startQuotaServer('closed')
     expect(await outcome(one(tokens, 10))).toBe('admitted')
     state.mode = 'fails'
     const failure = await failureOf(Promise.resolve(limiter.reserve(one(tokens, 5000))))
@@ -67,18 +67,18 @@ describe('the quota store is out of reach', () => {
   })
 
   test('[QUO-14] leases at hand go on being used', async () => {
-    const { state, outcome, limiter } = stage('closed')
+    const { state, outcome, limiter } = startQuotaServer('closed')
     expect(await outcome(one(tokens, 10))).toBe('admitted')
     expect(await outcome(one(slots))).toBe('admitted')
     state.mode = 'fails'
-    const left = limiter.standing(tokens).remaining
+    const left = limiter.status(tokens).remaining
     expect(await outcome(one(tokens, 10))).toBe('admitted')
     expect(await outcome(one(tokens, 10))).toBe('admitted')
-    expect(limiter.standing(tokens).remaining).toBe(left - 20)
+    expect(limiter.status(tokens).remaining).toBe(left - 20)
   })
 
   test('[QUO-14] failing open: admitted uncounted, and how many is told when it is back', async () => {
-    const { state, outcome, time, limiter } = stage('open')
+    const { state, outcome, time, limiter } = startQuotaServer('open')
     state.mode = 'fails'
     for (let at = 0; at < 50; at++) expect(await outcome([...one(tokens, 5000), ...one(slots)])).toBe('admitted')
     state.mode = 'works'
@@ -92,7 +92,7 @@ describe('the quota store is out of reach', () => {
   })
 
   test('[QUO-14] what one request reserves in several goes is told as one that was admitted uncounted', async () => {
-    const { state, time, limiter } = stage('open')
+    const { state, time, limiter } = startQuotaServer('open')
     state.mode = 'fails'
     for (let at = 0; at < 5; at++) {
       const request = {}
@@ -106,7 +106,7 @@ describe('the quota store is out of reach', () => {
   })
 
   test('[QUO-14] a store that does not answer is asked by one at a time, and keeps nobody for longer than its time', async () => {
-    const { state, outcome, time } = stage('closed', { mostWaiting: 1000 })
+    const { state, outcome, time } = startQuotaServer('closed', { maxWaiting: 1000 })
     state.mode = 'silent'
     const outcomes: unknown[] = []
     const ask = async (counter: Counter) => void outcomes.push(await outcome(one(counter, 7)))
@@ -132,7 +132,7 @@ describe('the quota store is out of reach', () => {
   })
 
   test('[QUO-14] one call that fails is tried again, and nobody notices', async () => {
-    const { state, outcome } = stage('closed')
+    const { state, outcome } = startQuotaServer('closed')
     state.mode = 'fails'
     const answer = outcome(one(tokens))
     state.mode = 'works'
@@ -141,7 +141,7 @@ describe('the quota store is out of reach', () => {
   })
 
   test('[QUO-4] what is owed while the store is out of reach is counted when it is back', async () => {
-    const { state, limiter, outcome, time } = stage('closed')
+    const { state, limiter, outcome, time } = startQuotaServer('closed')
     const reservation = await limiter.reserve(one(tokens, 10))
     state.mode = 'fails'
     if ('settle' in reservation) reservation.settle([60_000])

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Counter, Reservation } from '../../src/quota/counters.ts'
-import { goodNetwork, type Process, World } from './limiter-world.ts'
+import { goodNetwork, type Process, World } from './limiter-simulation.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const slotsOf = (limit: number): Counter => ({ id: 'slots', unit: 'slots', limit, period: 'minute', label: `${limit} at a time` })

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../../src/errors.ts'
-import type { Counter, Demand, Exchange, Limiter, Refusal, Reservation } from '../../src/quota/counters.ts'
+import type { Counter, Demand, StoreExchange, Limiter, QuotaRefusal, Reservation } from '../../src/quota/counters.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { windowAt } from '../../src/quota/windows.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
-import { goodNetwork, type Process, VirtualTime, World } from './limiter-world.ts'
+import { goodNetwork, type Process, VirtualTime, World } from './limiter-simulation.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const counterOf = (id: string, limit: number, more: Partial<Counter> = {}): Counter => ({
@@ -29,7 +29,7 @@ async function reserved(limiter: Limiter, demands: readonly Demand[]): Promise<R
   return answer
 }
 
-async function refused(limiter: Limiter, demands: readonly Demand[]): Promise<Refusal> {
+async function refused(limiter: Limiter, demands: readonly Demand[]): Promise<QuotaRefusal> {
   const answer = await limiter.reserve(demands)
   if (isReservation(answer)) throw new Error('it was admitted')
   return answer
@@ -57,9 +57,9 @@ describe('one process', () => {
     await reserved(limiter, one(counter, 4))
     const second = limiter.reserve(one(counter, 6))
     expect(isReservation(second)).toBe(true)
-    expect(await refused(limiter, one(counter))).toMatchObject({ refused: { id: 'ten' }, never: false })
-    expect(limiter.reserve(one(counter))).toMatchObject({ refused: { id: 'ten' }, never: false, retryAfter: 1000 })
-    expect(limiter.reserve(one(counter, 11))).toMatchObject({ never: true })
+    expect(await refused(limiter, one(counter))).toMatchObject({ refused: { id: 'ten' }, exceedsLimit: false })
+    expect(limiter.reserve(one(counter))).toMatchObject({ refused: { id: 'ten' }, exceedsLimit: false, retryAfter: 1000 })
+    expect(limiter.reserve(one(counter, 11))).toMatchObject({ exceedsLimit: true })
     expect(isReservation(limiter.reserve(one(counter, 0)))).toBe(true)
   })
 
@@ -70,27 +70,27 @@ describe('one process', () => {
     expect((await refused(limiter, one(counter))).retryAfter).toBe(1000)
     running.settle([10])
     expect((await refused(limiter, one(counter))).retryAfter).toBe(Date.UTC(2026, 0, 6) - time.now)
-    expect(limiter.standing(counter)).toEqual({ limit: 10, remaining: 0, reset: Date.UTC(2026, 0, 6) - time.now })
+    expect(limiter.status(counter)).toEqual({ limit: 10, remaining: 0, reset: Date.UTC(2026, 0, 6) - time.now })
   })
 
   test('[QUO-9] what was reserved and not used comes back; settling twice does nothing', async () => {
     const { limiter } = alone()
     const counter = counterOf('hundred', 100)
     const reservation = await reserved(limiter, one(counter, 80))
-    expect(limiter.standing(counter).remaining).toBe(20)
+    expect(limiter.status(counter).remaining).toBe(20)
     reservation.settle([30])
     reservation.settle([0])
-    expect(limiter.standing(counter).remaining).toBe(70)
+    expect(limiter.status(counter).remaining).toBe(70)
     for (const used of [Number.NaN, Infinity, undefined]) {
       const next = await reserved(limiter, one(counter, 10))
       next.settle(used === undefined ? [] : [used])
     }
-    expect(limiter.standing(counter).remaining).toBe(40)
+    expect(limiter.status(counter).remaining).toBe(40)
     const last = await reserved(limiter, one(counter, 10))
     last.settle([-5])
     const fraction = await reserved(limiter, one(counter, 10))
     fraction.settle([1.2])
-    expect(limiter.standing(counter).remaining).toBe(38)
+    expect(limiter.status(counter).remaining).toBe(38)
   })
 
   test('[QUO-10] a settlement after the end of its window gives nothing to the next one', async () => {
@@ -100,9 +100,9 @@ describe('one process', () => {
     await time.runUntil(time.now + 60_000)
     const next = await reserved(limiter, one(counter, 4))
     running.settle([0])
-    expect(limiter.standing(counter).remaining).toBe(6)
+    expect(limiter.status(counter).remaining).toBe(6)
     next.settle([0])
-    expect(limiter.standing(counter).remaining).toBe(10)
+    expect(limiter.status(counter).remaining).toBe(10)
   })
 
   test('[QUO-4] what a provider used beyond the reservation is taken from what is left, and then blocks', async () => {
@@ -110,11 +110,11 @@ describe('one process', () => {
     const counter = counterOf('hundred', 100)
     const reservation = await reserved(limiter, one(counter, 10))
     reservation.settle([60])
-    expect(limiter.standing(counter).remaining).toBe(40)
+    expect(limiter.status(counter).remaining).toBe(40)
     const last = await reserved(limiter, one(counter, 40))
     last.settle([70])
-    expect(limiter.standing(counter).remaining).toBe(0)
-    expect(await refused(limiter, one(counter))).toMatchObject({ never: false })
+    expect(limiter.status(counter).remaining).toBe(0)
+    expect(await refused(limiter, one(counter))).toMatchObject({ exceedsLimit: false })
   })
 
   test('[QUO-11] takes all demands or none, and names the first that had too little', async () => {
@@ -123,10 +123,10 @@ describe('one process', () => {
     const both = [...one(many, 10), ...one(few, 2)]
     await reserved(limiter, both)
     expect(await refused(limiter, both)).toMatchObject({ refused: { id: 'few' } })
-    expect(limiter.standing(many).remaining).toBe(90)
+    expect(limiter.status(many).remaining).toBe(90)
     const twice = [...one(many, 60), ...one(many, 60)]
     expect(await refused(limiter, twice)).toMatchObject({ refused: { id: 'many' } })
-    expect(limiter.standing(many).remaining).toBe(90)
+    expect(limiter.status(many).remaining).toBe(90)
   })
 
   test('[QUO-9] refuses amounts that are none', () => {
@@ -139,9 +139,9 @@ describe('one process', () => {
     const { limiter } = alone()
     await reserved(limiter, one(counterOf('changing', 10), 8))
     await reserved(limiter, one(counterOf('changing', 20), 12))
-    expect(await refused(limiter, one(counterOf('changing', 20), 1))).toMatchObject({ never: false })
-    expect(await refused(limiter, one(counterOf('changing', 5), 6))).toMatchObject({ never: true })
-    expect(limiter.standing(counterOf('changing', 5)).remaining).toBe(0)
+    expect(await refused(limiter, one(counterOf('changing', 20), 1))).toMatchObject({ exceedsLimit: false })
+    expect(await refused(limiter, one(counterOf('changing', 5), 6))).toMatchObject({ exceedsLimit: true })
+    expect(limiter.status(counterOf('changing', 5)).remaining).toBe(0)
   })
 
   test('[QUO-12] counters that nobody uses are dropped, and their counts kept as long as their window', async () => {
@@ -154,9 +154,9 @@ describe('one process', () => {
     await time.runUntil(time.now + 60_000)
     const later = limiter.counter(counter)
     expect(later).not.toBe(handle)
-    expect(await refused(limiter, one(later, 7))).toMatchObject({ never: false })
+    expect(await refused(limiter, one(later, 7))).toMatchObject({ exceedsLimit: false })
     await reserved(limiter, one(handle, 6))
-    expect(await refused(limiter, one(counter, 1))).toMatchObject({ never: false })
+    expect(await refused(limiter, one(counter, 1))).toMatchObject({ exceedsLimit: false })
   })
 
   test('[QUO-12] any number of subjects leave nothing behind', async () => {
@@ -274,7 +274,16 @@ describe('processes that share', () => {
     const limiter = createLimiter({ store, failure: 'closed', clock: time.clock() })
     const counter = counterOf('used up', 8)
     const [taken] = await Promise.all([reserved(limiter, one(counter)), time.runUntil(time.now + 10)])
-    const asked = { counter: counter.id, window: windowAt('day', time.now), limit: 8, back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
+    const asked = {
+      counter: counter.id,
+      window: windowAt('day', time.now),
+      limit: 8,
+      returned: 0,
+      owed: 0,
+      atLeast: 0,
+      wanted: 0,
+      leased: 0,
+    }
     expect(await store.exchange(asked)).toMatchObject({ leased: 1, remaining: 7 })
     taken.settle([1])
     await Promise.all([limiter[Symbol.asyncDispose](), time.runUntil(time.now + 1000)])
@@ -285,7 +294,7 @@ describe('processes that share', () => {
     const { world, first } = together(1)
     let asked = 0
     const counted = world.store.exchange.bind(world.store)
-    Object.assign(world.store, { exchange: (request: Exchange) => (asked++, counted(request)) })
+    Object.assign(world.store, { exchange: (request: StoreExchange) => (asked++, counted(request)) })
     const large = counterOf('large', 1_000_000)
     await world.play(Promise.all(Array.from({ length: 1000 }, () => first.request(large, 1))))
     expect(asked).toBeLessThanOrEqual(6)
@@ -340,11 +349,11 @@ describe('processes that share', () => {
 
   test('[QUO-13] what is left is known from the last contact, before that the whole limit', async () => {
     const { world, first, second } = together(2)
-    expect(first.limiter.standing(shared)).toMatchObject({ limit: 1000, remaining: 1000 })
+    expect(first.limiter.status(shared)).toMatchObject({ limit: 1000, remaining: 1000 })
     await world.play(first.request(shared, 300))
     await world.play(second.request(shared, 100))
-    expect(second.limiter.standing(shared).remaining).toBeLessThanOrEqual(600)
-    expect(first.limiter.standing(shared).remaining).toBe(700)
+    expect(second.limiter.status(shared).remaining).toBeLessThanOrEqual(600)
+    expect(first.limiter.status(shared).remaining).toBe(700)
   })
 })
 

@@ -15,7 +15,7 @@ import {
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { createSplitStore } from '../../src/quota/split-store.ts'
 import type { BuildOptions } from '../../src/services.ts'
-import { limitsOf } from './stage.ts'
+import { limitsOf } from './quota-server.ts'
 
 const open: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -98,7 +98,7 @@ describe('where counts are kept that nobody named a store for', () => {
         counter: 'c',
         window: { start: now, end: now + length },
         limit: 1,
-        back: 0,
+        returned: 0,
         owed: 0,
         atLeast: 1,
         wanted: 1,

@@ -1,32 +1,32 @@
 import { afterEach, expect, test } from 'bun:test'
 import OpenAI, { type APIError, RateLimitError } from 'openai'
 import { chatFrames, chatReply, type Script } from '../../src/testing/index.ts'
-import { governed, type Governed, type GovernedOptions, helloInput, usage } from './stage.ts'
+import { governed, type Governed, type GovernedOptions, helloInput, usage } from './quota-server.ts'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
   for (const part of open.splice(0)) await part[Symbol.asyncDispose]()
 })
 async function on(options: GovernedOptions, script: () => Script): Promise<Governed> {
-  const stage = await governed({ callers: { alice: { attributes: {} } }, ...options })
-  open.push(stage)
-  stage.upstream.respond(script)
-  return stage
+  const startQuotaServer = await governed({ callers: { alice: { attributes: {} } }, ...options })
+  open.push(startQuotaServer)
+  startQuotaServer.upstream.respond(script)
+  return startQuotaServer
 }
 
 test('[QUO-37] fifty streams at once near the limit: what is admitted never takes more than the limit, and all of it is reached', async () => {
-  const most = 91
-  const worst = helloInput + most
+  const max = 91
+  const worst = helloInput + max
   const limit = worst * 17 + worst - 1
   const quota = { limits: [{ total_tokens: limit, period: 'day', per: 'global' }] }
   const { promise, resolve } = Promise.withResolvers<void>()
   const [role, ...rest] = chatFrames().filter((text) => !text.includes('"choices":[]'))
   // Each uses all that it may.
-  const last = `data: ${JSON.stringify({ choices: [], ...usage(helloInput, most) })}\n\n`
-  const stage = await on({ quota }, () => ({
+  const last = `data: ${JSON.stringify({ choices: [], ...usage(helloInput, max) })}\n\n`
+  const startQuotaServer = await on({ quota }, () => ({
     body: [role as string, { until: promise }, ...rest.slice(0, -1), last, rest.at(-1) as string],
   }))
-  const all = await Promise.all(Array.from({ length: 50 }, () => stage.chat({ stream: true, max_tokens: most }, { as: 'alice' })))
+  const all = await Promise.all(Array.from({ length: 50 }, () => startQuotaServer.chat({ stream: true, max_tokens: max }, { as: 'alice' })))
   expect(all.filter(({ status }) => status === 200)).toHaveLength(17)
   const refused = all.filter(({ status }) => status === 429)
   expect(refused).toHaveLength(33)
@@ -34,7 +34,7 @@ test('[QUO-37] fifty streams at once near the limit: what is admitted never take
   expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1']))
   resolve()
   await Promise.all(all.map((answer) => answer.text()))
-  const used = stage.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)
+  const used = startQuotaServer.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)
   expect(used).toBe(worst * 17)
   expect(used).toBeLessThanOrEqual(limit)
 })
@@ -49,27 +49,28 @@ test('[QUO-37] fifty clients until nothing is left: the sum of all answers is at
     prices: [{ model: '*', input_per_million: 5, output_per_million: 5 }],
   }
   let count = 0
-  const stage = await on({ quota }, () => chatReply('x', usage(1 + (count++ % helloInput), 1 + (count % 9))))
-  let told = 0
+  const startQuotaServer = await on({ quota }, () => chatReply('x', usage(1 + (count++ % helloInput), 1 + (count % 9))))
+  let reported = 0
   const client = async (): Promise<void> => {
     for (;;) {
-      const answer = await stage.chat({}, { as: 'alice' })
+      const answer = await startQuotaServer.chat({}, { as: 'alice' })
       if (answer.status !== 200) {
         await answer.text()
         return
       }
       const { usage: said } = (await answer.json()) as { usage: { total_tokens: number } }
-      told += said.total_tokens
+      reported += said.total_tokens
     }
   }
   await Promise.all(Array.from({ length: 50 }, client))
-  expect(told).toBeLessThanOrEqual(limit)
-  expect(told).toBeGreaterThan(limit - (helloInput + 9))
-  expect(stage.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)).toBe(told)
-  expect(stage.lines.reduce((sum, line) => sum + (line.cost_nano_dollars ?? 0), 0)).toBe(told * 5000)
+  expect(reported).toBeLessThanOrEqual(limit)
+  expect(reported).toBeGreaterThan(limit - (helloInput + 9))
+  expect(startQuotaServer.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)).toBe(reported)
+  expect(startQuotaServer.lines.reduce((sum, line) => sum + (line.cost_nano_dollars ?? 0), 0)).toBe(reported * 5000)
 })
 
-const official = (stage: Governed): OpenAI => new OpenAI({ apiKey: 'alice', baseURL: `${stage.server.url}/v1`, maxRetries: 2 })
+const official = (startQuotaServer: Governed): OpenAI =>
+  new OpenAI({ apiKey: 'alice', baseURL: `${startQuotaServer.server.url}/v1`, maxRetries: 2 })
 const ask = { model: 'up/m', max_tokens: 9, messages: [{ role: 'user' as const, content: 'hello' }] }
 
 async function failureOf(work: Promise<unknown>): Promise<APIError> {
@@ -83,7 +84,7 @@ async function failureOf(work: Promise<unknown>): Promise<APIError> {
 
 test('[QUO-56] OpenAI’s own client reads the headers, and gives up at once on a quota that is used up', async () => {
   let asked = 0
-  const stage = await on(
+  const startQuotaServer = await on(
     {
       quota: {
         limits: [
@@ -96,7 +97,7 @@ test('[QUO-56] OpenAI’s own client reads the headers, and gives up at once on 
   )
   const counting = new OpenAI({
     apiKey: 'alice',
-    baseURL: `${stage.server.url}/v1`,
+    baseURL: `${startQuotaServer.server.url}/v1`,
     maxRetries: 2,
     fetch: (url, init) => {
       asked += 1
@@ -120,11 +121,11 @@ test('[QUO-56] OpenAI’s own client reads the headers, and gives up at once on 
 })
 
 test('[QUO-56] and comes again by itself where that helps', async () => {
-  const stage = await on({ quota: { limits: [{ requests: 1, period: 'second' }] } }, () => chatReply())
-  const client = official(stage)
+  const startQuotaServer = await on({ quota: { limits: [{ requests: 1, period: 'second' }] } }, () => chatReply())
+  const client = official(startQuotaServer)
   await client.chat.completions.create(ask)
   const again = client.chat.completions.create(ask)
   // It waits as long as it is told to, by its own clock; meanwhile the second is over by the server's.
-  stage.now += 1000
+  startQuotaServer.now += 1000
   expect((await again).choices).toHaveLength(1)
 })

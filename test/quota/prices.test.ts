@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { loadPriceCatalogue, type PriceCatalogue } from '../../src/quota/prices-catalogue.ts'
-import { costOf, flat, mostOf, type Rate, type Rates } from '../../src/quota/prices-rates.ts'
+import { costOf, flatRate, maxCostOf, type Rate, type Rates } from '../../src/quota/prices-rates.ts'
 import { createPrices, type Price, type PricesOptions } from '../../src/quota/prices.ts'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import type { TokensUsed } from '../../src/quota/governance.ts'
@@ -51,11 +51,11 @@ const wildUsage = fc.record({
 
 describe('money', () => {
   test('[QUO-50] a price list by the book: whole billionths, cached tokens once', () => {
-    const gpt4o: Rates = { input: flat(2.5), output: flat(10), cachedInput: flat(1.25), request: 0 }
+    const gpt4o: Rates = { input: flatRate(2.5), output: flatRate(10), cachedInput: flatRate(1.25), request: 0 }
     expect(costOf(gpt4o, { input: 1000, output: 100 })).toBe(1000 * 2500 + 100 * 10_000)
     expect(costOf(gpt4o, { input: 1000, output: 100, cachedInput: 800 })).toBe(200 * 2500 + 800 * 1250 + 100 * 10_000)
     // Half a billionth of a dollar a token is rounded up once, not once a token.
-    expect(costOf({ input: flat(0.0005), output: flat(0), request: 0 }, { input: 3, output: 0 })).toBe(2)
+    expect(costOf({ input: flatRate(0.0005), output: flatRate(0), request: 0 }, { input: 3, output: 0 })).toBe(2)
   })
 
   test('[QUO-50] never negative, never NaN, always whole, whatever a provider says', () => {
@@ -85,7 +85,7 @@ describe('money', () => {
     // With one price for everything, how the tokens divide is of no matter.
     fc.assert(
       fc.property(perMillion, usage, (price, used) => {
-        const one = flat(price)
+        const one = flatRate(price)
         const same: Rates = {
           input: one,
           output: one,
@@ -105,7 +105,7 @@ describe('money', () => {
   test('[QUO-50] sums add up: pieces cost what the whole does, but for a billionth of rounding each', () => {
     fc.assert(
       fc.property(perMillion, perMillion, fc.array(fc.record({ input: tokens, output: tokens }), { maxLength: 20 }), (a, b, pieces) => {
-        const list: Rates = { input: flat(a), output: flat(b), request: 0 }
+        const list: Rates = { input: flatRate(a), output: flatRate(b), request: 0 }
         const whole = { input: 0, output: 0 }
         let sum = 0
         for (const piece of pieces) {
@@ -123,7 +123,7 @@ describe('money', () => {
   test('[QUO-50] a cheaper price for cached tokens never makes an answer dearer', () => {
     fc.assert(
       fc.property(perMillion, perMillion, usage, (a, b, used) => {
-        const list: Rates = { input: flat(Math.max(a, b)), output: flat(1), cachedInput: flat(Math.min(a, b)), request: 0 }
+        const list: Rates = { input: flatRate(Math.max(a, b)), output: flatRate(1), cachedInput: flatRate(Math.min(a, b)), request: 0 }
         return costOf(list, used) <= costOf(list, { ...used, cachedInput: 0 })
       }),
       { numRuns: runs(2000) },
@@ -133,8 +133,8 @@ describe('money', () => {
   test('[QUO-50] the worst case is never less than what an answer within it costs', () => {
     fc.assert(
       fc.property(rates, usage, tokens, tokens, (list, used, moreInput, moreOutput) => {
-        const most = { input: used.input + moreInput, output: used.output + moreOutput }
-        return mostOf(list, most) >= costOf(list, used)
+        const max = { input: used.input + moreInput, output: used.output + moreOutput }
+        return maxCostOf(list, max) >= costOf(list, used)
       }),
       { numRuns: runs(5000) },
     )
@@ -239,7 +239,10 @@ describe('which price', () => {
     const load = async (): Promise<PriceCatalogue> => ({
       find(_vendor, _model, at) {
         looked += 1
-        return { rates: { input: flat(at < Date.UTC(2026, 10, 22, 0, 1) ? 1 : 2), output: flat(0), request: 0 }, until: now + 30_000 }
+        return {
+          rates: { input: flatRate(at < Date.UTC(2026, 10, 22, 0, 1) ? 1 : 2), output: flatRate(0), request: 0 },
+          until: now + 30_000,
+        }
       },
     })
     const prices = pricesOf({ load, now: () => now })
@@ -255,7 +258,7 @@ describe('which price', () => {
     const load = async (): Promise<PriceCatalogue> => ({
       find() {
         looked += 1
-        return { rates: { input: flat(looked), output: flat(0), request: 0 }, until: Infinity }
+        return { rates: { input: flatRate(looked), output: flatRate(0), request: 0 }, until: Infinity }
       },
     })
     const prices = pricesOf({ load })

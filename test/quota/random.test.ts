@@ -3,15 +3,15 @@ import * as fc from 'fast-check'
 import type { Call, Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
 import { createGovernance } from '../../src/quota/create-governance.ts'
-import { mostTokens } from '../../src/quota/estimate.ts'
-import type { Admitted, Governance, InferenceEnd } from '../../src/quota/governance.ts'
+import { maxTokensOf } from '../../src/quota/estimate.ts'
+import type { AdmittedInference, Governance, InferenceEnd } from '../../src/quota/governance.ts'
 import type { LedgerEntry } from '../../src/quota/ledger.ts'
 import { systemClock } from '../../src/quota/limiter-clock.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createPrices } from '../../src/quota/prices.ts'
 import { quotaSchema, toQuotaConfig } from '../../src/quota/schema.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
-import { noon } from './stage.ts'
+import { noon } from './quota-server.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 // $1 and $2 a million: 1000 and 2000 billionths a token.
@@ -34,15 +34,15 @@ const users: readonly Principal[] = [
 ]
 
 type Step =
-  | { do: 'ask'; user: number; length: number; most: number }
-  | { do: 'end'; which: number; outcome: InferenceEnd['outcome']; input: number; output: number; told: boolean; came: number }
+  | { do: 'ask'; user: number; length: number; max: number }
+  | { do: 'end'; which: number; outcome: InferenceEnd['outcome']; input: number; output: number; reported: boolean; came: number }
   | { do: 'wait'; milliseconds: number }
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc.record({ do: fc.constant('ask' as const), user: fc.nat(2), length: fc.nat(400), most: fc.integer({ min: 1, max: 800 }) }),
+    arbitrary: fc.record({ do: fc.constant('ask' as const), user: fc.nat(2), length: fc.nat(400), max: fc.integer({ min: 1, max: 800 }) }),
   },
   {
     weight: 4,
@@ -52,7 +52,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       outcome: fc.constantFrom('completed', 'failed', 'cancelled', 'truncated'),
       input: share,
       output: share,
-      told: fc.boolean(),
+      reported: fc.boolean(),
       came: share,
     }),
   },
@@ -64,7 +64,7 @@ interface RunningAnswer {
   readonly input: number
   readonly output: number
   readonly minute: number
-  readonly admitted: Admitted
+  readonly admitted: AdmittedInference
   readonly call: Call
 }
 
@@ -114,9 +114,9 @@ class World {
     }
   }
 
-  async ask({ user: index, length, most }: Extract<Step, { do: 'ask' }>): Promise<void> {
+  async ask({ user: index, length, max }: Extract<Step, { do: 'ask' }>): Promise<void> {
     const user = users[index] as Principal
-    const body = { model: 'm', messages: [{ role: 'user', content: 'x'.repeat(length) }], max_tokens: most }
+    const body = { model: 'm', messages: [{ role: 'user', content: 'x'.repeat(length) }], max_tokens: max }
     const call: Call = {
       requestId: `r${this.lines.length}`,
       signal: new AbortController().signal,
@@ -125,7 +125,7 @@ class World {
       record: {},
     }
     const facts = { call, provider: 'up', model: 'up/m', upstreamModel: 'm', capability: 'chat', body, bytes: JSON.stringify(body).length }
-    const { input, output } = mostTokens(facts, { defaultMaxTokens: 1, inputBytesPerToken: 1 })
+    const { input, output } = maxTokensOf(facts, { defaultMaxTokens: 1, inputBytesPerToken: 1 })
     const minute = Math.floor(this.now / 60_000)
     const [own, team] = this.subjects(user, minute) as [Taken, Taken]
     const fits =
@@ -134,7 +134,7 @@ class World {
       own.requests + 1 <= limits.requests &&
       team.tokens + input + output <= limits.team &&
       this.running.filter((one) => one.user === user).length < limits.running
-    let admitted: Admitted | undefined
+    let admitted: AdmittedInference | undefined
     try {
       admitted = await this.governance.admitInference(facts, [])
     } catch (error) {
@@ -147,13 +147,13 @@ class World {
     this.running.push({ user, input, output, minute, admitted, call })
   }
 
-  end({ which, outcome, input, output, told, came }: Extract<Step, { do: 'end' }>): void {
+  end({ which, outcome, input, output, reported, came }: Extract<Step, { do: 'end' }>): void {
     const answer = this.running[which % Math.max(1, this.running.length)]
     if (!answer) return
     this.running = this.running.filter((one) => one !== answer)
     const usage = { input: Math.floor(input * answer.input), output: Math.floor(output * answer.output) }
     const before = this.lines.length
-    answer.admitted.settle({ outcome, usage: told ? usage : undefined, came: Math.floor(came * answer.output) })
+    answer.admitted.settle({ outcome, usage: reported ? usage : undefined, received: Math.floor(came * answer.output) })
     const line = this.lines[before]
     const used = line
       ? { tokens: line.input_tokens + line.output_tokens, nanoDollars: line.cost_nano_dollars ?? Number.NaN, requests: 1 }
@@ -166,7 +166,7 @@ class World {
         outputTokens: line.output_tokens,
         costNanoDollars: line.cost_nano_dollars as number,
       })
-      if (told && outcome === 'completed')
+      if (reported && outcome === 'completed')
         expect([line.input_tokens, line.output_tokens, line.estimated]).toEqual([usage.input, usage.output, 0])
     }
     this.used.tokens += used.tokens

@@ -1,18 +1,18 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { chatReply, errorReply } from '../../src/testing/index.ts'
-import type { Exchange, QuotaStore } from '../../src/quota/counters.ts'
+import type { StoreExchange, QuotaStore } from '../../src/quota/counters.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
-import { errorOf, expectStatus, governed, type Governed, type GovernedOptions, limitsOf, noon } from './stage.ts'
+import { errorOf, expectStatus, governed, type Governed, type GovernedOptions, limitsOf, noon } from './quota-server.ts'
 
 const open: AsyncDisposable[] = []
 afterEach(async () => {
   for (const part of open.splice(0)) await part[Symbol.asyncDispose]()
 })
 async function on(options: GovernedOptions): Promise<Governed> {
-  const stage = await governed(options)
-  open.push(stage)
-  stage.upstream.respond(() => chatReply())
-  return stage
+  const startQuotaServer = await governed(options)
+  open.push(startQuotaServer)
+  startQuotaServer.upstream.respond(() => chatReply())
+  return startQuotaServer
 }
 const callers = { alice: { attributes: {} }, bob: { attributes: {} } }
 const models = '/v1/models'
@@ -26,20 +26,20 @@ const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
 describe('Llama Stack’s quota', () => {
   test('[QUO-31] counts by principal, after authentication: the authenticated limit is the one that holds', async () => {
-    const stage = await on({ quota: { anonymous_max_requests: 1, authenticated_max_requests: 3 }, callers })
-    expect(await statuses(5, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 200, 200, 429, 429])
-    expect(await statuses(4, () => stage.ask(models, { as: 'bob' }))).toEqual([200, 200, 200, 429])
+    const startQuotaServer = await on({ quota: { anonymous_max_requests: 1, authenticated_max_requests: 3 }, callers })
+    expect(await statuses(5, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 200, 200, 429, 429])
+    expect(await statuses(4, () => startQuotaServer.ask(models, { as: 'bob' }))).toEqual([200, 200, 200, 429])
   })
 
   test('[QUO-31] what authentication refuses is not counted', async () => {
-    const stage = await on({ quota: { authenticated_max_requests: 1 }, callers })
-    expect(await statuses(3, () => stage.ask(models, { as: 'mallory' }))).toEqual([401, 401, 401])
-    expect(await statuses(2, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 429])
+    const startQuotaServer = await on({ quota: { authenticated_max_requests: 1 }, callers })
+    expect(await statuses(3, () => startQuotaServer.ask(models, { as: 'mallory' }))).toEqual([401, 401, 401])
+    expect(await statuses(2, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 429])
   })
 
   test('without authentication everybody has the anonymous limit, by address', async () => {
-    const stage = await on({ quota: { anonymous_max_requests: 2, authenticated_max_requests: 9 } })
-    expect(await statuses(3, () => stage.ask(models))).toEqual([200, 200, 429])
+    const startQuotaServer = await on({ quota: { anonymous_max_requests: 2, authenticated_max_requests: 9 } })
+    expect(await statuses(3, () => startQuotaServer.ask(models))).toEqual([200, 200, 429])
   })
 
   test('[QUO-36] behind trusted proxies the address is the caller’s, else the connection’s', async () => {
@@ -59,22 +59,22 @@ describe('Llama Stack’s quota', () => {
     const memory = createMemoryStore({ now: () => noon })
     const store: QuotaStore = {
       shared: memory.shared,
-      exchange(request: Exchange) {
+      exchange(request: StoreExchange) {
         counters.push(request.counter)
         return memory.exchange(request)
       },
       hold: (request) => memory.hold(request),
       [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
     }
-    const stage = await on({ quota: { authenticated_max_requests: 3 }, callers, store })
-    await stage.ask(models, { as: 'alice' })
+    const startQuotaServer = await on({ quota: { authenticated_max_requests: 3 }, callers, store })
+    await startQuotaServer.ask(models, { as: 'alice' })
     expect(counters.length).toBeGreaterThan(0)
     for (const counter of counters) expect(counter).toMatch(/^[\w-]{43}$/)
   })
 
   test('[QUO-37] requests at once: exactly as many as the limit', async () => {
-    const stage = await on({ quota: { authenticated_max_requests: 20 }, callers })
-    const all = await Promise.all(Array.from({ length: 60 }, () => stage.ask(models, { as: 'alice' })))
+    const startQuotaServer = await on({ quota: { authenticated_max_requests: 20 }, callers })
+    const all = await Promise.all(Array.from({ length: 60 }, () => startQuotaServer.ask(models, { as: 'alice' })))
     expect(all.filter(({ status }) => status === 200)).toHaveLength(20)
     expect(all.filter(({ status }) => status === 429)).toHaveLength(40)
   })
@@ -82,48 +82,48 @@ describe('Llama Stack’s quota', () => {
   const periods = { second: 1000, minute: 60_000, hour: 3_600_000, day: 43_200_000, week: 43_200_000, month: Date.UTC(2026, 11, 1) - noon }
   for (const [period, length] of Object.entries(periods)) {
     test(`[QUO-38] a new ${period}, a new count`, async () => {
-      const stage = await on({ quota: { authenticated_max_requests: 1, period }, callers })
-      expect(await statuses(2, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 429])
-      stage.now = noon + length - 1
-      expect((await stage.ask(models, { as: 'alice' })).status).toBe(429)
-      stage.now = noon + length
-      expect(await statuses(2, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 429])
+      const startQuotaServer = await on({ quota: { authenticated_max_requests: 1, period }, callers })
+      expect(await statuses(2, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 429])
+      startQuotaServer.now = noon + length - 1
+      expect((await startQuotaServer.ask(models, { as: 'alice' })).status).toBe(429)
+      startQuotaServer.now = noon + length
+      expect(await statuses(2, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 429])
     })
   }
 
   test('[QUO-39] what is refused is not counted: neither here, nor where its answer would have been', async () => {
     const quota = { authenticated_max_requests: 3, limits: [{ total_tokens: 1000, period: 'day' }] }
-    const stage = await on({ quota, callers })
-    expect(await statuses(5, () => stage.chat({ max_tokens: 2000 }, { as: 'alice' }))).toEqual([429, 429, 429, 429, 429])
-    expect(limitsOf(await stage.ask(models, { as: 'alice' }))).toMatchObject({ 'remaining-requests': '2' })
+    const startQuotaServer = await on({ quota, callers })
+    expect(await statuses(5, () => startQuotaServer.chat({ max_tokens: 2000 }, { as: 'alice' }))).toEqual([429, 429, 429, 429, 429])
+    expect(limitsOf(await startQuotaServer.ask(models, { as: 'alice' }))).toMatchObject({ 'remaining-requests': '2' })
   })
 
   test('[QUO-42] neither health, version and readiness nor preflights are counted; nor is what the server or a provider fails', async () => {
-    const stage = await on({ quota: { anonymous_max_requests: 2 } })
+    const startQuotaServer = await on({ quota: { anonymous_max_requests: 2 } })
     for (const path of ['/v1/health', '/v1/version', '/readyz', '/v1/openai/v1/health']) {
-      const answer = await stage.ask(path)
+      const answer = await startQuotaServer.ask(path)
       expect([answer.status, limitsOf(answer)]).toEqual([200, {}])
     }
-    expect((await stage.ask(models, { method: 'OPTIONS' })).status).toBe(204)
-    stage.upstream.respond(() => errorReply(500))
-    expect(await statuses(3, () => stage.chat())).toEqual([500, 500, 500])
-    stage.upstream.respond(() => errorReply(400))
-    expect(await statuses(3, () => stage.chat())).toEqual([400, 400, 429])
+    expect((await startQuotaServer.ask(models, { method: 'OPTIONS' })).status).toBe(204)
+    startQuotaServer.upstream.respond(() => errorReply(500))
+    expect(await statuses(3, () => startQuotaServer.chat())).toEqual([500, 500, 500])
+    startQuotaServer.upstream.respond(() => errorReply(400))
+    expect(await statuses(3, () => startQuotaServer.chat())).toEqual([400, 400, 429])
   })
 
   test('[QUO-42] what no route answers, metrics and the admin API are neither counted nor refused', async () => {
     const quota = { authenticated_max_requests: 2, limits: [{ requests: 2, period: 'day', per: 'global' }] }
-    const stage = await on({ quota, callers })
+    const startQuotaServer = await on({ quota, callers })
     const uncounted = ['/v1/nowhere', '/metrics', '/v1alpha/admin/providers', '/v1alpha/admin/keys', '/v1alpha/admin/inspect/routes']
     const all = async () => {
       for (const path of uncounted) {
-        const answer = await stage.ask(path, { as: 'alice' })
+        const answer = await startQuotaServer.ask(path, { as: 'alice' })
         expect([path, answer.status === 429, limitsOf(answer)]).toEqual([path, false, {}])
       }
-      expect((await stage.ask('/v1alpha/admin/keys/key_1', { as: 'alice', method: 'DELETE' })).status).not.toBe(429)
+      expect((await startQuotaServer.ask('/v1alpha/admin/keys/key_1', { as: 'alice', method: 'DELETE' })).status).not.toBe(429)
     }
     await all()
-    expect(await statuses(3, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 200, 429])
+    expect(await statuses(3, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 200, 429])
     await all()
   })
 
@@ -147,9 +147,9 @@ describe('Llama Stack’s quota', () => {
   })
 
   test('[QUO-35] every answer says what is left, refusals and errors included', async () => {
-    const stage = await on({ quota: { authenticated_max_requests: 2, period: 'minute' }, callers })
-    stage.now += 1500
-    const limits = async (path: string) => limitsOf(await stage.ask(path, { as: 'alice' }))
+    const startQuotaServer = await on({ quota: { authenticated_max_requests: 2, period: 'minute' }, callers })
+    startQuotaServer.now += 1500
+    const limits = async (path: string) => limitsOf(await startQuotaServer.ask(path, { as: 'alice' }))
     expect(await limits(models)).toEqual({ 'limit-requests': '2', 'remaining-requests': '1', 'reset-requests': '59s' })
     expect(await limits('/v1/models/nowhere')).toEqual({ 'limit-requests': '2', 'remaining-requests': '0', 'reset-requests': '59s' })
     expect(await limits(models)).toEqual({ 'limit-requests': '2', 'remaining-requests': '0', 'reset-requests': '59s' })
@@ -165,23 +165,23 @@ describe('the store is out of reach', () => {
   }
 
   test('[QUO-43] closed, unless the configuration says otherwise: 503 with Retry-After, never 500', async () => {
-    const stage = await on({ quota: { authenticated_max_requests: 5 }, callers, store: broken })
-    const answer = await stage.ask(models, { as: 'alice' })
+    const startQuotaServer = await on({ quota: { authenticated_max_requests: 5 }, callers, store: broken })
+    const answer = await startQuotaServer.ask(models, { as: 'alice' })
     expect([answer.status, Number(answer.headers.get('retry-after')) > 0]).toEqual([503, true])
     expect((await errorOf(answer)).type).toBe('service_unavailable_error')
-    await expectStatus(await stage.ask('/v1/health'), 200)
+    await expectStatus(await startQuotaServer.ask('/v1/health'), 200)
   })
 
   test('[QUO-43] open: requests pass', async () => {
     const quota = { authenticated_max_requests: 1, limits: [{ total_tokens: 30, period: 'day' }], on_store_failure: 'open' }
-    const stage = await on({ quota, callers, store: broken })
-    expect(await statuses(3, () => stage.ask(models, { as: 'alice' }))).toEqual([200, 200, 200])
-    expect(await statuses(3, () => stage.chat({}, { as: 'alice' }))).toEqual([200, 200, 200])
+    const startQuotaServer = await on({ quota, callers, store: broken })
+    expect(await statuses(3, () => startQuotaServer.ask(models, { as: 'alice' }))).toEqual([200, 200, 200])
+    expect(await statuses(3, () => startQuotaServer.chat({}, { as: 'alice' }))).toEqual([200, 200, 200])
   })
 })
 
 test('[QUO-44] a server without limits counts nothing and adds no header', async () => {
-  const stage = await on({ quota: { limits: [] } })
-  const answer = await stage.chat()
+  const startQuotaServer = await on({ quota: { limits: [] } })
+  const answer = await startQuotaServer.chat()
   expect([answer.status, limitsOf(answer)]).toEqual([200, {}])
 })

@@ -48,7 +48,7 @@ for (const engine of engines) {
         const old = { counter: 'old', window_start: 0, window_end: 1000, taken: 1, granted: 1, leased: 0, wanted_until: 0 }
         await transaction.insertInto('quota_counters').values(old).execute()
       })
-      await using store = createSqlStore(database, { cleanEvery: 20 })
+      await using store = createSqlStore(database, { cleanInterval: 20 })
       expect(store.shared).toBe(true)
       const left = () => database.read.selectFrom('quota_counters').select('counter').execute()
       while ((await left()).length > 0) await Bun.sleep(5)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { type Exchange, WindowOver } from '../../src/quota/counters.ts'
+import { type StoreExchange, WindowExpired } from '../../src/quota/counters.ts'
 import { createLimiter } from '../../src/quota/limiter.ts'
 import { createRedisStore } from '../../src/quota/stores/redis.ts'
 import { graceOf, windowAt } from '../../src/quota/windows.ts'
@@ -10,8 +10,8 @@ import { redis, type TestRedis } from '../../src/testing/engines.ts'
 import { proxyTo } from '../storage/proxy.ts'
 
 const window = windowAt('day', Date.now())
-const ask = (more: Partial<Exchange> = {}): Exchange => {
-  return { counter: 'counter', window, limit: 100, back: 0, owed: 0, atLeast: 1, wanted: 1, leased: 0, ...more }
+const ask = (more: Partial<StoreExchange> = {}): StoreExchange => {
+  return { counter: 'counter', window, limit: 100, returned: 0, owed: 0, atLeast: 1, wanted: 1, leased: 0, ...more }
 }
 
 /** Where there is a Redis: `npm run test:services`. */
@@ -62,8 +62,8 @@ for (const server of servers) {
       await using proxy = await proxyTo(backend)
       const store = createRedisStore({ ...backend, host: '127.0.0.1', port: proxy.port }, { namespace: server.freshPrefix(), timeout: 200 })
       const events: string[] = []
-      const told = { storeFailed: () => events.push('failed'), storeBack: () => events.push('back') }
-      await using limiter = createLimiter({ store, failure: 'closed', events: told })
+      const reported = { storeFailed: () => events.push('failed'), storeRecovered: () => events.push('back') }
+      await using limiter = createLimiter({ store, failure: 'closed', events: reported })
       const counter = { id: 'limited', unit: 'requests', limit: 1_000_000, period: 'day', label: 'limited' } as const
       const request = async (amount: number) => {
         const answer = await limiter.reserve([{ counter, amount }])
@@ -105,7 +105,7 @@ for (const server of servers) {
       const client = new Bun.RedisClient(url)
       await client.send('SCRIPT', ['FLUSH'])
       expect((await store.exchange(ask())).remaining).toBe(98)
-      expect(await failureOf(store.exchange(ask({ window: windowAt('day', 0) })))).toBeInstanceOf(WindowOver)
+      expect(await failureOf(store.exchange(ask({ window: windowAt('day', 0) })))).toBeInstanceOf(WindowExpired)
       await client.set(`${namespace}quota:text:${window.start}`, 'no hash')
       client.close()
       expect(await failureOf(store.exchange(ask({ counter: 'text' })))).toBeInstanceOf(RedisFailure)

@@ -1,23 +1,29 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { type Exchange, type HoldRequest, WindowOver } from '../../src/quota/counters.ts'
+import { type StoreExchange, type HoldRequest, WindowExpired } from '../../src/quota/counters.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { windowAt } from '../../src/quota/windows.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
 import { stores } from './stores.ts'
 
 const window = windowAt('month', Date.now())
-const nothing = { back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
-const ask = (counter: string, limit: number, more: Partial<Exchange>): Exchange => ({ counter, window, limit, ...nothing, ...more })
+const nothing = { returned: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 }
+const ask = (counter: string, limit: number, more: Partial<StoreExchange>): StoreExchange => ({
+  counter,
+  window,
+  limit,
+  ...nothing,
+  ...more,
+})
 
 /** One unit of a minute that ended so many milliseconds ago. */
-const minuteBefore = (ago: number): Exchange => {
+const minuteBefore = (ago: number): StoreExchange => {
   const end = Date.now() - ago
   return { ...ask('units', 5, { atLeast: 1, wanted: 1 }), window: { start: end - 60_000, end } }
 }
 
 const exchanges = fc.record({
-  back: fc.nat(40),
+  returned: fc.nat(40),
   owed: fc.oneof(fc.constant(0), fc.nat(50)),
   atLeast: fc.nat(30),
   extra: fc.nat(2 ** 40),
@@ -30,12 +36,12 @@ for (const kind of stores) {
   describe(`counts in ${kind.name}`, () => {
     test('[QUO-7] answers as the rules say, whatever is asked', async () => {
       await using place = await kind.place()
-      const store = await place.open({ wantedFor: 600_000 })
+      const store = await place.open({ contentionPeriod: 600_000 })
       let run = 0
       await fc.assert(
         fc.asyncProperty(limits, fc.array(exchanges, { maxLength: 12 }), async (limit, requests) => {
           const counter = `units ${run++}`
-          const model = createMemoryStore({ shared: true, wantedFor: 600_000 })
+          const model = createMemoryStore({ shared: true, contentionPeriod: 600_000 })
           for (const { atLeast, extra, ...rest } of requests) {
             const request = ask(counter, limit, { ...rest, atLeast, wanted: atLeast + extra })
             expect(await store.exchange(request)).toEqual(await model.exchange(request))
@@ -46,7 +52,7 @@ for (const kind of stores) {
       await fc.assert(
         fc.asyncProperty(fc.nat(12), fc.array(holds, { maxLength: 12 }), async (limit, requests) => {
           const counter = `slots ${run++}`
-          const model = createMemoryStore({ shared: true, wantedFor: 600_000 })
+          const model = createMemoryStore({ shared: true, contentionPeriod: 600_000 })
           for (const [index, { holder, parts, late }] of requests.entries()) {
             const [keep, need, more] = parts
             const sequence = late ? 1 : index + 2
@@ -79,9 +85,9 @@ for (const kind of stores) {
           const answer = await store?.exchange(ask('shared', limit, { atLeast, wanted: atLeast + 20 }))
           if (!answer || answer.taken === 0) return
           taken += answer.taken
-          const back = answer.taken > 5 ? 3 : 0
-          taken -= back
-          if (back > 0) await store?.exchange(ask('shared', limit, { back }))
+          const returned = answer.taken > 5 ? 3 : 0
+          taken -= returned
+          if (returned > 0) await store?.exchange(ask('shared', limit, { returned: returned }))
         }
       }
       await Promise.all(Array.from({ length: 24 }, (_, index) => taker(index)))
@@ -121,23 +127,23 @@ for (const kind of stores) {
 
     test('[QUO-6] a hold that is not renewed is void, and a refusal is forgotten in time', async () => {
       await using place = await kind.place()
-      const store = await place.open({ wantedFor: 200 })
+      const store = await place.open({ contentionPeriod: 200 })
       const request = { counter: 'slots', limit: 3, keep: 0, atLeast: 3, slots: 3, ttl: 300, sequence: 1 }
-      expect(await store.hold({ ...request, holder: 'dead' })).toEqual({ held: 3, others: 0, wanted: false })
-      expect(await store.hold({ ...request, holder: 'live' })).toEqual({ held: 0, others: 3, wanted: true })
+      expect(await store.hold({ ...request, holder: 'dead' })).toEqual({ held: 3, others: 0, contended: false })
+      expect(await store.hold({ ...request, holder: 'live' })).toEqual({ held: 0, others: 3, contended: true })
       let sequence = 1
-      let answer = { held: 0, others: 3, wanted: true }
+      let answer = { held: 0, others: 3, contended: true }
       while (answer.held < 3) answer = await store.hold({ ...request, holder: 'live', sequence: ++sequence })
       expect(answer.others).toBe(0)
-      expect(await store.exchange(ask('units', 5, { atLeast: 6, wanted: 6 }))).toMatchObject({ taken: 0, wanted: true })
-      while ((await store.exchange(ask('units', 5, {}))).wanted);
+      expect(await store.exchange(ask('units', 5, { atLeast: 6, wanted: 6 }))).toMatchObject({ taken: 0, contended: true })
+      while ((await store.exchange(ask('units', 5, {}))).contended);
     })
 
     test('[QUO-8] a window that has been over for long is refused, one that has just ended is not', async () => {
       await using place = await kind.place()
       const store = await place.open()
       expect((await store.exchange(minuteBefore(20_000))).taken).toBe(1)
-      expect(await failureOf(store.exchange(minuteBefore(60_001)))).toBeInstanceOf(WindowOver)
+      expect(await failureOf(store.exchange(minuteBefore(60_001)))).toBeInstanceOf(WindowExpired)
       expect((await store.exchange(minuteBefore(-180_000))).taken).toBe(1)
     })
 

@@ -8,7 +8,7 @@ import { engines, redis } from '../../src/testing/engines.ts'
 /** One place where counts are shared, empty at first. */
 export interface TestPlace extends AsyncDisposable {
   /** A store with a connection of its own, as another process would have. */
-  open(options?: { wantedFor?: number; namespace?: string }): Promise<QuotaStore>
+  open(options?: { contentionPeriod?: number; namespace?: string }): Promise<QuotaStore>
 }
 
 export interface TestStore {
@@ -21,8 +21,9 @@ const memory: TestStore = {
   async place() {
     const known = new Map<string, QuotaStore>()
     return {
-      async open({ wantedFor, namespace = '' } = {}) {
-        const store = known.get(namespace) ?? createMemoryStore({ shared: true, ...(wantedFor !== undefined && { wantedFor }) })
+      async open({ contentionPeriod, namespace = '' } = {}) {
+        const store =
+          known.get(namespace) ?? createMemoryStore({ shared: true, ...(contentionPeriod !== undefined && { contentionPeriod }) })
         known.set(namespace, store)
         return store
       },

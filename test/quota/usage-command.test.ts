@@ -5,7 +5,7 @@ import { openLedger } from '../../src/quota/ledger.ts'
 import { systemClock } from '../../src/quota/limiter-clock.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { inProcess, temporaryFolder } from '../cli/corral.ts'
-import { quietEvents } from './stage.ts'
+import { quietEvents } from './quota-server.ts'
 
 const day = 86_400_000
 const first = Date.UTC(2026, 10, 1)
@@ -28,7 +28,10 @@ const line = (over: object) => ({
   ...over,
 })
 
-async function stage(path: string, lines?: readonly ReturnType<typeof line>[]): Promise<(words: string) => ReturnType<typeof inProcess>> {
+async function startQuotaServer(
+  path: string,
+  lines?: readonly ReturnType<typeof line>[],
+): Promise<(words: string) => ReturnType<typeof inProcess>> {
   const file = join(path, 'run.yaml')
   writeFileSync(
     file,
@@ -51,7 +54,7 @@ async function stage(path: string, lines?: readonly ReturnType<typeof line>[]): 
 
 test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV', async () => {
   using folder = temporaryFolder()
-  const usage = await stage(folder.path)
+  const usage = await startQuotaServer(folder.path)
   const { stdout, stderr, code } = await usage('--by team')
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\n').map((text) => text.split(/ {2,}/))).toEqual([
@@ -91,7 +94,7 @@ test.each([
   ],
 ])('[QUO-57] costs as printed add up, whatever their digits: %j', async (costs, printed) => {
   using folder = temporaryFolder()
-  const usage = await stage(
+  const usage = await startQuotaServer(
     folder.path,
     costs.map((cost, at) => line({ principal: `user ${at}`, cost_nano_dollars: cost })),
   )
@@ -102,7 +105,7 @@ test.each([
 test('[QUO-57] what callers name their models neither steers the terminal nor looks like a line of its own', async () => {
   using folder = temporaryFolder()
   const models = ['m/\u001b[2J\u001b[31mred', 'm/x\ntotal  0  0  0  0  0  $0', 'm/\u009b31m\u202eabc', `m/${'x'.repeat(5_000)}`]
-  const usage = await stage(
+  const usage = await startQuotaServer(
     folder.path,
     models.map((model, at) => line({ model, cost_nano_dollars: 100_000 - at * 1000 })),
   )
@@ -118,7 +121,7 @@ test('[QUO-57] what callers name their models neither steers the terminal nor lo
 
 test('corral usage of a time', async () => {
   using folder = temporaryFolder()
-  const usage = await stage(folder.path)
+  const usage = await startQuotaServer(folder.path)
   const answers = async (words: string) =>
     (JSON.parse((await usage(`--json ${words}`)).stdout) as { total: { answers: number } }).total.answers
   expect(await answers('--since 2026-11-02')).toBe(2)

@@ -2,13 +2,13 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { readUsage } from '../../src/providers/inference/usage.ts'
 import { xai } from '../../src/providers/inference/xai.ts'
-import { costOf, flat, toNanoDollars } from '../../src/quota/prices-rates.ts'
+import { costOf, flatRate, toNanoDollars } from '../../src/quota/prices-rates.ts'
 import { chatReply } from '../../src/testing/index.ts'
 import { runs } from '../../src/testing/sizes.ts'
-import { governed, type Governed, type GovernedOptions } from './stage.ts'
+import { governed, type Governed, type GovernedOptions } from './quota-server.ts'
 
 /** Per million tokens: input $1, cached input $0.10, cache writes $1.25, output $2. */
-const rates = { input: flat(1), cachedInput: flat(0.1), cacheWrite: flat(1.25), output: flat(2), request: 0 }
+const rates = { input: flatRate(1), cachedInput: flatRate(0.1), cacheWrite: flatRate(1.25), output: flatRate(2), request: 0 }
 
 /** 1000 input tokens of which 800 are cached, and 50 output tokens, as each provider reports them. */
 const cachedShapes: Readonly<Record<string, object>> = {
@@ -124,15 +124,17 @@ describe('cached tokens are charged as such, and once', () => {
 
   test('[VEN-1] in the ledger', async () => {
     const prices = [{ provider: 'up', model: '*', input_per_million: 1, output_per_million: 2, cached_input_per_million: 0.1 }]
-    const stage = await on({ quota: { prices } })
+    const startQuotaServer = await on({ quota: { prices } })
     const usage = {
       ...sums(1_000_000, 0),
       prompt_tokens_details: { cached_tokens: 0, audio_tokens: null },
       cache_read_input_tokens: 900_000,
     }
-    stage.upstream.respond(() => chatReply('Hello.', { usage }))
-    await stage.chat()
-    expect(stage.lines).toMatchObject([{ input_tokens: 1_000_000, cached_input_tokens: 900_000, cost_nano_dollars: 190_000_000 }])
+    startQuotaServer.upstream.respond(() => chatReply('Hello.', { usage }))
+    await startQuotaServer.chat()
+    expect(startQuotaServer.lines).toMatchObject([
+      { input_tokens: 1_000_000, cached_input_tokens: 900_000, cost_nano_dollars: 190_000_000 },
+    ])
   })
 })
 
@@ -158,11 +160,11 @@ describe('costs in ticks', () => {
 
   test('[VEN-2] are the cost of an xAI response, and the operator’s price goes before it', async () => {
     const prices = [{ model: 'up/priced', input_per_million: 1, output_per_million: 2 }]
-    const stage = await on({ quota: { prices }, pricing: xai.pricing! })
-    stage.upstream.respond(() => chatReply('Hello.', { usage }))
-    await stage.chat({ model: 'up/grok-4' })
-    await stage.chat({ model: 'up/priced' })
-    expect(stage.lines.map((line) => line.cost_nano_dollars)).toEqual([3_775_600, 1000 * 1000 + 50 * 2000])
+    const startQuotaServer = await on({ quota: { prices }, pricing: xai.pricing! })
+    startQuotaServer.upstream.respond(() => chatReply('Hello.', { usage }))
+    await startQuotaServer.chat({ model: 'up/grok-4' })
+    await startQuotaServer.chat({ model: 'up/priced' })
+    expect(startQuotaServer.lines.map((line) => line.cost_nano_dollars)).toEqual([3_775_600, 1000 * 1000 + 50 * 2000])
   })
 })
 
@@ -247,10 +249,12 @@ describe('numbers of the wrong type or size', () => {
   })
 
   test('[VEN-3] leave a line with an estimate in the ledger', async () => {
-    const stage = await on({ quota: { prices: [{ model: '*', input_per_million: 1, output_per_million: 2 }] } })
-    stage.upstream.respond(() => chatReply('Hello there.', { usage: { prompt_tokens: 1e300, completion_tokens: '7', cached_tokens: -3 } }))
-    await stage.chat()
-    expect(stage.lines).toMatchObject([{ estimated: 1, output_tokens: 3, cached_input_tokens: 0 }])
+    const startQuotaServer = await on({ quota: { prices: [{ model: '*', input_per_million: 1, output_per_million: 2 }] } })
+    startQuotaServer.upstream.respond(() =>
+      chatReply('Hello there.', { usage: { prompt_tokens: 1e300, completion_tokens: '7', cached_tokens: -3 } }),
+    )
+    await startQuotaServer.chat()
+    expect(startQuotaServer.lines).toMatchObject([{ estimated: 1, output_tokens: 3, cached_input_tokens: 0 }])
   })
 })
 
@@ -265,7 +269,7 @@ afterEach(async () => {
 })
 
 async function on(options: GovernedOptions): Promise<Governed> {
-  const stage = await governed(options)
-  open.push(stage)
-  return stage
+  const startQuotaServer = await governed(options)
+  open.push(startQuotaServer)
+  return startQuotaServer
 }

@@ -50,8 +50,8 @@ describe('usage as vendors tell it', () => {
     ],
     ['Perplexity', { prompt_tokens: 1, completion_tokens: 1, cost: { total_cost: 0.006 } }, { input: 1, output: 1, dollars: 0.006 }],
     ['embeddings', { prompt_tokens: 4, total_tokens: 4 }, { input: 4, output: 0 }],
-  ])('%s', (_, told, read) => {
-    expect(readUsage(told)).toEqual(read)
+  ])('%s', (_, reported, read) => {
+    expect(readUsage(reported)).toEqual(read)
   })
 
   test('[QUO-53] what is no usage', () => {
@@ -66,7 +66,7 @@ describe('usage as vendors tell it', () => {
       value,
       fc.record({ cached_tokens: value, reasoning_tokens: value, audio_tokens: value, cache_write_tokens: value }),
     )
-    const told = fc.record({
+    const reported = fc.record({
       prompt_tokens: value,
       completion_tokens: value,
       total_tokens: value,
@@ -78,7 +78,7 @@ describe('usage as vendors tell it', () => {
       cost: value,
     })
     fc.assert(
-      fc.property(told, (usage) => {
+      fc.property(reported, (usage) => {
         const read = readUsage(usage)
         if (!read) return true
         const { input, output, cached = 0, cacheWrite = 0, reasoning = 0 } = read

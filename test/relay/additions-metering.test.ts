@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { chatChunk, done, errorReply, type Script } from '../../src/testing/index.ts'
-import { governed } from '../quota/stage.ts'
+import { governed } from '../quota/quota-server.ts'
 import { stage as traced } from '../telemetry/traces/stage.ts'
 
 /** Refuses `stream_options`, and reports no usage without it. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { governedFields } from '../../src/http/governed-fields.ts'
-import { mostTokens } from '../../src/quota/estimate.ts'
+import { maxTokensOf } from '../../src/quota/estimate.ts'
 import { chatReply, mockUpstream, modelsReply, testConfig, testServer, upstreamProvider } from '../../src/testing/index.ts'
 import type { MockUpstream, TestServer } from '../../src/testing/index.ts'
 import { runs } from '../../src/testing/sizes.ts'
@@ -132,7 +132,7 @@ test('whichever way the upstream reads what it gets, model and most tokens are t
       if (!sent[0]) return
       passed += 1
       const options = { defaultMaxTokens: 10, inputBytesPerToken: 1 }
-      const output = (fields: object): number => mostTokens({ capability: 'chat', body: fields, bytes: 0 }, options).output
+      const output = (fields: object): number => maxTokensOf({ capability: 'chat', body: fields, bytes: 0 }, options).output
       const judged = output(JSON.parse(body) as object)
       const pairs = [...sent[0].matchAll(/"((?:[^"\\]|\\.)*)":(\[.*?\]|"[^"]*"|\d+)(?=[,}])/g)].map(
         ([, key, value]) => [JSON.parse(`"${key}"`), JSON.parse(value as string)] as [string, unknown],

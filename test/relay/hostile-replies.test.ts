@@ -4,7 +4,7 @@ import { StreamFold } from '../../src/providers/inference/stream-to-json.ts'
 import { readRankingUsage, readUsage } from '../../src/providers/inference/usage.ts'
 import { chatChunk, chatReply, done, embeddingsReply, frame, jsonReply, type Script } from '../../src/testing/index.ts'
 import { JsonPatches } from '../../src/wire/json-patches.ts'
-import { type Governed, governed } from '../quota/stage.ts'
+import { type Governed, governed } from '../quota/quota-server.ts'
 import { dataOf, type ProviderOptions, chatBody, startRelay } from './relay-server.ts'
 
 const path = '/v1/chat/completions'

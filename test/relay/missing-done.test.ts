@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { chatChunk, chatFrames, done, frame, stall, usageChunk, type Script, upstreamProvider } from '../../src/testing/index.ts'
-import { governed } from '../quota/stage.ts'
+import { governed } from '../quota/quota-server.ts'
 import { upstreamRequests, dataOf, chatBody, startRelay, type ProviderOptions } from './relay-server.ts'
 
 const path = '/v1/chat/completions'

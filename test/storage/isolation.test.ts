@@ -41,7 +41,7 @@ async function userOf(isolation: string, { database, schema }: PostgresBackend) 
   }
 }
 
-const nothing = { back: 0, owed: 0, leased: 0 }
+const nothing = { returned: 0, owed: 0, leased: 0 }
 const holding = { counter: 'slots', limit: 8, keep: 0, atLeast: 1, slots: 1, ttl: 600_000, sequence: 1 }
 
 if (postgres) {

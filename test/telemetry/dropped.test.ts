@@ -9,7 +9,7 @@ import { openDatabase } from '../../src/storage/open.ts'
 import { defaultTelemetry } from '../../src/telemetry/config.ts'
 import { createLog } from '../../src/telemetry/logger.ts'
 import { chatReply, providerOf, recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
-import { governed, usage } from '../quota/stage.ts'
+import { governed, usage } from '../quota/quota-server.ts'
 import { dropped, untilDropped } from './dropped.ts'
 import { stage } from './traces/stage.ts'
 
@@ -70,7 +70,7 @@ describe('what is lost is counted, and nothing else is felt', () => {
     const database = await openDatabase({ engine: 'sqlite', path })
     using holder = new Database(path)
     holder.run('BEGIN IMMEDIATE')
-    const ledger = openLedger(database, { events: silently, backlog: 3, every: 1, retryEvery: 1 })
+    const ledger = openLedger(database, { events: silently, maxBacklog: 3, flushInterval: 1, retryInterval: 1 })
     await using it = await governed({ quota: { limits: [] }, ledger })
     it.upstream.respond(() => chatReply('Hi.', usage(3, 2)))
     for (let at = 0; at < 10; at++) expect((await it.chat()).status).toBe(200)

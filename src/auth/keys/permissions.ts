@@ -2,7 +2,7 @@ import { accessDenied, denialOf } from '../../access/refusal.ts'
 import type { AccessPolicy, Action, Owner, Resource } from '../../access/policy.ts'
 import type { Call, Principal } from '../../call.ts'
 import { ApiError, shortened } from '../../errors.ts'
-import { patternOf } from '../../quota/patterns.ts'
+import { compileWildcard } from '../../quota/patterns.ts'
 
 /** What a key would let whoever holds it do. */
 export interface KeyGrant {
@@ -78,7 +78,7 @@ export function requireGrantable(policy: AccessPolicy, call: Call, grant: KeyGra
  * other character of a pattern is one: so `narrow` can be looked at as if it were a text.
  */
 function covers(wide: string, narrow: string): boolean {
-  return patternOf(wide)(narrow)
+  return compileWildcard(wide)(narrow)
 }
 
 /** The first value that `wanted` has and `own` has not, e.g. `roles 'admin'`. */

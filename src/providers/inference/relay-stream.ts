@@ -1,5 +1,5 @@
 import { EgressError, type EgressBody } from '../../egress/egress.ts'
-import { type Asked, likelyInput, likelyOutput } from '../../quota/estimate.ts'
+import { type EstimateInput, likelyInput, likelyOutput } from '../../quota/estimate.ts'
 import type { Slab } from '../../wire/byte-writer.ts'
 import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/sse-frames.ts'
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
@@ -41,7 +41,7 @@ export interface RelayStreamOptions {
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number
   /** The request, for an estimate of its input tokens. */
-  request: Asked
+  request: EstimateInput
   /** Default: `setTimeout`. */
   startTimer?: StartTimer | undefined
   /** Makes frames of a whole response that is sent as an event stream, or throws; absent: the body is known to be one. */

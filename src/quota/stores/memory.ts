@@ -1,22 +1,22 @@
-import { type Exchange, type ExchangeAnswer, type HoldAnswer, type QuotaStore, WindowOver } from '../counters.ts'
+import { type StoreExchange, type StoreExchangeReply, type HoldReply, type QuotaStore, WindowExpired } from '../counters.ts'
 import { graceOf } from '../windows.ts'
-import { type CountRow, emptyCount, exchanged, heldNow, usualWantedFor } from './rules.ts'
+import { type CountRow, emptyCount, applyExchange, applyHold, defaultContentionPeriod } from './rules.ts'
 
-interface Holder {
+interface MemoryHolder {
   held: number
   until: number
   sequence: number
 }
 
-interface Holders {
-  readonly byName: Map<string, Holder>
+interface CounterHolders {
+  readonly byName: Map<string, MemoryHolder>
   wantedUntil: number
 }
 
 export interface MemoryStoreOptions {
   /** Several limiters count in it, as if they were processes. Default: false. */
   readonly shared?: boolean
-  readonly wantedFor?: number
+  readonly contentionPeriod?: number
   /** Unix milliseconds. */
   readonly now?: () => number
 }
@@ -26,9 +26,9 @@ export interface MemoryStoreOptions {
  * holds some.
  */
 export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore {
-  const { shared = false, wantedFor = usualWantedFor, now = Date.now } = options
+  const { shared = false, contentionPeriod = defaultContentionPeriod, now = Date.now } = options
   const windows = new Map<string, { readonly forgetAt: number; readonly rows: Map<string, CountRow> }>()
-  const slots = new Map<string, Holders>()
+  const slots = new Map<string, CounterHolders>()
   let nextSweep = 0
 
   const sweep = (at: number): void => {
@@ -36,10 +36,10 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore 
     nextSweep = at + 1000
     for (const [key, { forgetAt }] of windows) if (forgetAt <= at) windows.delete(key)
   }
-  const rowsOf = ({ window }: Exchange, at: number): Map<string, CountRow> => {
+  const rowsOf = ({ window }: StoreExchange, at: number): Map<string, CountRow> => {
     const key = `${window.start}-${window.end}`
     const forgetAt = window.end + graceOf(window)
-    if (forgetAt <= at) throw new WindowOver(window)
+    if (forgetAt <= at) throw new WindowExpired(window)
     const known = windows.get(key)
     if (known) return known.rows
     const rows = new Map<string, CountRow>()
@@ -49,18 +49,18 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore 
 
   return {
     shared,
-    async exchange(request): Promise<ExchangeAnswer> {
+    async exchange(request): Promise<StoreExchangeReply> {
       const at = now()
       sweep(at)
       const rows = rowsOf(request, at)
-      const { row, answer } = exchanged(rows.get(request.counter) ?? emptyCount, request, { shared, wantedFor, now: at })
+      const { row, answer: reply } = applyExchange(rows.get(request.counter) ?? emptyCount, request, { shared, contentionPeriod, now: at })
       if (row.taken === 0 && row.leased === 0 && row.wantedUntil <= at) rows.delete(request.counter)
       else rows.set(request.counter, row)
-      return answer
+      return reply
     },
-    async hold(request): Promise<HoldAnswer> {
+    async hold(request): Promise<HoldReply> {
       const at = now()
-      const holders = slots.get(request.counter) ?? { byName: new Map<string, Holder>(), wantedUntil: 0 }
+      const holders = slots.get(request.counter) ?? { byName: new Map<string, MemoryHolder>(), wantedUntil: 0 }
       const own = holders.byName.get(request.holder)
       let others = 0
       for (const [name, { held, until }] of holders.byName) {
@@ -68,15 +68,15 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore 
         else if (name !== request.holder) others += held
       }
       const known = { shared, others, sequence: own?.sequence ?? 0, wantedUntil: holders.wantedUntil, now: at }
-      const { held, refused, answer } = heldNow(known, request)
+      const { held, refused, reply } = applyHold(known, request)
       if (held !== undefined) {
         if (request.slots === 0) holders.byName.delete(request.holder)
         else holders.byName.set(request.holder, { held, until: at + request.ttl, sequence: request.sequence })
-        if (refused) holders.wantedUntil = at + wantedFor
+        if (refused) holders.wantedUntil = at + contentionPeriod
       }
       if (holders.byName.size === 0 && holders.wantedUntil <= at) slots.delete(request.counter)
       else slots.set(request.counter, holders)
-      return answer
+      return reply
     },
     async [Symbol.asyncDispose]() {},
   }

@@ -1,16 +1,16 @@
 import { openRedis } from '../../runtime/redis.ts'
 import type { RedisBackend } from '../../storage/config.ts'
-import { type ExchangeAnswer, type HoldAnswer, type QuotaStore, WindowOver } from '../counters.ts'
+import { type StoreExchangeReply, type HoldReply, type QuotaStore, WindowExpired } from '../counters.ts'
 import { graceOf } from '../windows.ts'
 import { exchangeScript, holdScript } from './redis-scripts.ts'
-import { leaseShare, usualWantedFor } from './rules.ts'
+import { leaseShare, defaultContentionPeriod } from './rules.ts'
 
 export interface RedisStoreOptions {
   /** What every key begins with, before `:quota:`. Default: the backend's own namespace, else `corral`. */
   readonly namespace?: string | undefined
   /** Milliseconds for connecting, and for an answer. Default: 1000. */
   readonly timeout?: number
-  readonly wantedFor?: number
+  readonly contentionPeriod?: number
 }
 
 const defaultNamespace = 'corral'
@@ -23,27 +23,27 @@ const defaultNamespace = 'corral'
  * or evicts keys (`maxmemory-policy` other than `noeviction`) leaves limits uncounted from there on.
  */
 export function createRedisStore(backend: RedisBackend, options: RedisStoreOptions = {}): QuotaStore {
-  const { wantedFor = usualWantedFor } = options
+  const { contentionPeriod = defaultContentionPeriod } = options
   const { host, port, user, password, tls } = backend
   const redis = openRedis({ host, port, user, password: password?.reveal(), tls, ...(options.timeout && { timeout: options.timeout }) })
   const prefix = `${(options.namespace ?? backend.namespace ?? defaultNamespace).replace(/:$/, '')}:quota`
   return {
     shared: true,
-    async exchange({ counter, window, limit, back, owed, atLeast, wanted, leased }): Promise<ExchangeAnswer> {
+    async exchange({ counter, window, limit, returned, owed, atLeast, wanted, leased }): Promise<StoreExchangeReply> {
       const forgetAt = window.end + graceOf(window)
       const key = `${prefix}:${counter}:${window.start}`
-      const args = [limit, back, owed, atLeast, wanted, leased, forgetAt, wantedFor, leaseShare]
-      const answer = numbers(await redis.evaluate(exchangeScript, key, args), 4)
-      if (!answer) throw new WindowOver(window)
-      const [taken = 0, all = limit, unused = 0, isWanted] = answer
-      return { taken, remaining: limit - all, leased: unused, wanted: isWanted === 1 }
+      const args = [limit, returned, owed, atLeast, wanted, leased, forgetAt, contentionPeriod, leaseShare]
+      const reply = numbers(await redis.evaluate(exchangeScript, key, args), 4)
+      if (!reply) throw new WindowExpired(window)
+      const [taken = 0, all = limit, unused = 0, isWanted] = reply
+      return { taken, remaining: limit - all, leased: unused, contended: isWanted === 1 }
     },
-    async hold({ counter, holder, limit, keep, atLeast, slots, ttl, sequence }): Promise<HoldAnswer> {
-      const args = [holder, limit, keep, atLeast, slots, ttl, sequence, wantedFor, leaseShare]
-      const answer = numbers(await redis.evaluate(holdScript, `${prefix}:slots:${counter}`, args), 3)
-      if (!answer) throw new Error('the script for slots answers always')
-      const [held = 0, others = limit, isWanted] = answer
-      return { held, others, wanted: isWanted === 1 }
+    async hold({ counter, holder, limit, keep, atLeast, slots, ttl, sequence }): Promise<HoldReply> {
+      const args = [holder, limit, keep, atLeast, slots, ttl, sequence, contentionPeriod, leaseShare]
+      const reply = numbers(await redis.evaluate(holdScript, `${prefix}:slots:${counter}`, args), 3)
+      if (!reply) throw new Error('the script for slots answers always')
+      const [held = 0, others = limit, isWanted] = reply
+      return { held, others, contended: isWanted === 1 }
     },
     async [Symbol.asyncDispose]() {
       redis[Symbol.dispose]()
@@ -52,7 +52,7 @@ export function createRedisStore(backend: RedisBackend, options: RedisStoreOptio
 }
 
 /** What a script gave; undefined for an empty list. Throws TypeError for anything else. */
-function numbers(answer: unknown, count: number): readonly number[] | undefined {
-  if (!Array.isArray(answer) || (answer.length !== 0 && answer.length !== count)) throw new TypeError('Redis gave no list of numbers')
-  return answer.length === 0 ? undefined : answer.map(Number)
+function numbers(reply: unknown, count: number): readonly number[] | undefined {
+  if (!Array.isArray(reply) || (reply.length !== 0 && reply.length !== count)) throw new TypeError('Redis gave no list of numbers')
+  return reply.length === 0 ? undefined : reply.map(Number)
 }

@@ -1,4 +1,4 @@
-import type { Exchange, ExchangeAnswer, HoldAnswer, HoldRequest } from '../counters.ts'
+import type { StoreExchange, StoreExchangeReply, HoldReply, HoldRequest } from '../counters.ts'
 
 // What every store does, as pure functions: the memory store calls them, the others say the same in SQL and Lua, and a test compares them.
 
@@ -6,12 +6,12 @@ import type { Exchange, ExchangeAnswer, HoldAnswer, HoldRequest } from '../count
 export const leaseShare = 8
 
 /** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. A test may choose its own. */
-export const usualWantedFor = 1000
+export const defaultContentionPeriod = 1000
 
 export interface Rules {
   /** Whether several processes count in the store. */
   readonly shared: boolean
-  readonly wantedFor: number
+  readonly contentionPeriod: number
   /** Unix milliseconds. */
   readonly now: number
 }
@@ -25,19 +25,19 @@ export interface CountRow {
 
 export const emptyCount: CountRow = { taken: 0, leased: 0, wantedUntil: 0 }
 
-export function exchanged(row: CountRow, request: Exchange, { shared, wantedFor, now }: Rules) {
-  const { limit, back, owed, atLeast, wanted } = request
-  const before = Math.max(row.taken - back, 0) + owed
-  const free = limit - before
+export function applyExchange(row: CountRow, request: StoreExchange, { shared, contentionPeriod, now }: Rules) {
+  const { limit, returned, owed, atLeast, wanted } = request
+  const used = Math.max(row.taken - returned, 0) + owed
+  const free = limit - used
   const share = shared ? (row.wantedUntil > now ? 0 : Math.floor(free / leaseShare)) : free
   const taken = wanted <= 0 || free < Math.max(atLeast, 1) ? 0 : Math.max(atLeast, Math.min(wanted, share))
   const next: CountRow = {
-    taken: before + taken,
+    taken: used + taken,
     leased: Math.max(row.leased + request.leased + taken, 0),
-    wantedUntil: atLeast > 0 && taken === 0 ? now + wantedFor : row.wantedUntil,
+    wantedUntil: atLeast > 0 && taken === 0 ? now + contentionPeriod : row.wantedUntil,
   }
-  const answer: ExchangeAnswer = { taken, remaining: limit - next.taken, leased: next.leased, wanted: next.wantedUntil > now }
-  return { row: next, answer }
+  const reply: StoreExchangeReply = { taken, remaining: limit - next.taken, leased: next.leased, contended: next.wantedUntil > now }
+  return { row: next, answer: reply }
 }
 
 /** What is known of the holders of a counter when one of them asks. */
@@ -52,15 +52,15 @@ export interface HoldersNow {
 }
 
 /** `held` undefined: the request came too late, and changes nothing. */
-export function heldNow(known: HoldersNow, request: HoldRequest): { held: number | undefined; refused: boolean; answer: HoldAnswer } {
+export function applyHold(known: HoldersNow, request: HoldRequest): { held: number | undefined; refused: boolean; reply: HoldReply } {
   const { limit, keep, atLeast, slots } = request
   const free = Math.max(limit - known.others, 0)
   const isWanted = known.wantedUntil > known.now
   if (request.sequence <= known.sequence) {
-    return { held: undefined, refused: false, answer: { held: 0, others: known.others, wanted: isWanted } }
+    return { held: undefined, refused: false, reply: { held: 0, others: known.others, contended: isWanted } }
   }
   const refused = free < atLeast
   const share = known.shared ? (isWanted ? 0 : Math.floor((free - atLeast) / leaseShare)) : free
   const held = refused ? Math.min(keep, free) : Math.min(slots, atLeast + share)
-  return { held, refused, answer: { held, others: known.others, wanted: isWanted || refused } }
+  return { held, refused, reply: { held, others: known.others, contended: isWanted || refused } }
 }

@@ -1,15 +1,22 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Database, Transaction } from '../../storage/database.ts'
-import { type Exchange, type ExchangeAnswer, type HoldAnswer, type HoldRequest, type QuotaStore, WindowOver } from '../counters.ts'
+import {
+  type StoreExchange,
+  type StoreExchangeReply,
+  type HoldReply,
+  type HoldRequest,
+  type QuotaStore,
+  WindowExpired,
+} from '../counters.ts'
 import { graceOf } from '../windows.ts'
-import { emptyCount, exchanged, heldNow, leaseShare, usualWantedFor } from './rules.ts'
+import { emptyCount, applyExchange, applyHold, leaseShare, defaultContentionPeriod } from './rules.ts'
 
 /** Rows that one transaction deletes at most. */
-const batch = 500
+const batchSize = 500
 /** Milliseconds between two looks for rows that count nothing any more. */
-const defaultCleanEvery = 60_000
+const defaultCleanInterval = 60_000
 /** The row of a counter's holders that remembers a refusal belongs to nobody. */
-const nobody = ''
+const refusalHolder = ''
 
 export interface SqlStore extends QuotaStore {
   /** Deletes what is over, in batches. Gives how many rows went. */
@@ -19,11 +26,11 @@ export interface SqlStore extends QuotaStore {
 export interface SqlStoreOptions {
   /** Keeps servers apart that share a database. */
   readonly namespace?: string | undefined
-  readonly wantedFor?: number
+  readonly contentionPeriod?: number
   /** Milliseconds. Default: a minute. */
-  readonly cleanEvery?: number
+  readonly cleanInterval?: number
   /** Told when cleaning fails; it is tried again in time. */
-  readonly failed?: (error: unknown) => void
+  readonly onFailure?: (error: unknown) => void
 }
 
 /**
@@ -31,7 +38,7 @@ export interface SqlStoreOptions {
  * by the database's clock (SQLite: the machine's). The database stays open when the store is disposed of.
  */
 export function createSqlStore(database: Database, options: SqlStoreOptions = {}): SqlStore {
-  const { namespace, wantedFor = usualWantedFor, cleanEvery = defaultCleanEvery, failed } = options
+  const { namespace, contentionPeriod = defaultContentionPeriod, cleanInterval = defaultCleanInterval, onFailure } = options
   const named = <T extends { readonly counter: string }>(request: T): T => {
     return namespace ? { ...request, counter: `${namespace}:${request.counter}` } : request
   }
@@ -44,21 +51,21 @@ export function createSqlStore(database: Database, options: SqlStoreOptions = {}
       for (;;) {
         const gone = await database.write((transaction) => deleteBatch(transaction, database.engine))
         deleted += gone
-        if (gone < batch || isClosed) break
+        if (gone < batchSize || isClosed) break
       }
     }
     return deleted
   }
   // Spread, so that not all processes clean at the same moment.
   const cleanLater = (): void => {
-    timer = setTimeout(() => void cleanNow(), cleanEvery * (0.5 + Math.random()))
+    timer = setTimeout(() => void cleanNow(), cleanInterval * (0.5 + Math.random()))
     timer.unref()
   }
   const cleanNow = async (): Promise<void> => {
     try {
       await clean()
     } catch (error) {
-      failed?.(error)
+      onFailure?.(error)
     }
     if (!isClosed) cleanLater()
   }
@@ -66,18 +73,18 @@ export function createSqlStore(database: Database, options: SqlStoreOptions = {}
 
   return {
     shared: true,
-    async exchange(request): Promise<ExchangeAnswer> {
-      const statement = exchange(named(request), nowOf(database.engine), wantedFor)
+    async exchange(request): Promise<StoreExchangeReply> {
+      const statement = exchange(named(request), nowOf(database.engine), contentionPeriod)
       const [row] = await database.statement(statement)
-      if (!row) throw new WindowOver(request.window)
+      if (!row) throw new WindowExpired(request.window)
       return {
         taken: row.granted,
         remaining: request.limit - row.taken,
         leased: row.leased,
-        wanted: row.wanted === 1,
+        contended: row.wanted === 1,
       }
     },
-    hold: (request) => database.write((transaction) => hold(named(request), { transaction, engine: database.engine, wantedFor })),
+    hold: (request) => database.write((transaction) => hold(named(request), { transaction, engine: database.engine, contentionPeriod })),
     clean,
     async [Symbol.asyncDispose]() {
       isClosed = true
@@ -88,11 +95,11 @@ export function createSqlStore(database: Database, options: SqlStoreOptions = {}
 
 /** Unix milliseconds by the clock that all processes share. */
 function nowOf(engine: Database['engine']): RawBuilder<number> {
-  return engine === 'postgres' ? sql`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)` : whole(Date.now())
+  return engine === 'postgres' ? sql`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)` : bigint(Date.now())
 }
 
 /** PostgreSQL takes the type of a parameter from its surroundings, which do not say enough here. */
-function whole(value: number): RawBuilder<number> {
+function bigint(value: number): RawBuilder<number> {
   return sql`cast(${value} as bigint)`
 }
 
@@ -104,49 +111,49 @@ interface CounterRow {
 }
 
 /** `exchanged` as one statement. Gives no row where the window has been over for long: its count may have been deleted. */
-function exchange(request: Exchange, now: RawBuilder<number>, wantedFor: number): RawBuilder<CounterRow> {
-  const { counter, window, limit, back, owed, atLeast, wanted, leased } = request
-  const { answer, row } = exchanged(emptyCount, request, { shared: true, wantedFor, now: 0 })
-  const refusedUntil = sql`${now} + ${whole(wantedFor)}`
-  const before = sql`(case when known.taken > ${whole(back)} then known.taken - ${whole(back)} else 0 end + ${whole(owed)})`
-  const free = sql`(${whole(limit)} - ${before})`
-  const share = sql`(case when known.wanted_until > ${now} then 0 else ${free} / ${whole(leaseShare)} end)`
+function exchange(request: StoreExchange, now: RawBuilder<number>, contentionPeriod: number): RawBuilder<CounterRow> {
+  const { counter, window, limit, returned, owed, atLeast, wanted, leased } = request
+  const { answer: reply, row } = applyExchange(emptyCount, request, { shared: true, contentionPeriod, now: 0 })
+  const refusedUntil = sql`${now} + ${bigint(contentionPeriod)}`
+  const before = sql`(case when known.taken > ${bigint(returned)} then known.taken - ${bigint(returned)} else 0 end + ${bigint(owed)})`
+  const free = sql`(${bigint(limit)} - ${before})`
+  const share = sql`(case when known.wanted_until > ${now} then 0 else ${free} / ${bigint(leaseShare)} end)`
   const granted = sql`(case
-    when ${whole(wanted)} <= 0 or ${free} < ${whole(Math.max(atLeast, 1))} then 0
-    when ${share} >= ${whole(wanted)} then ${whole(wanted)}
-    when ${share} > ${whole(atLeast)} then ${share}
-    else ${whole(atLeast)} end)`
-  const unused = sql`(known.leased + ${whole(leased)} + ${granted})`
+    when ${bigint(wanted)} <= 0 or ${free} < ${bigint(Math.max(atLeast, 1))} then 0
+    when ${share} >= ${bigint(wanted)} then ${bigint(wanted)}
+    when ${share} > ${bigint(atLeast)} then ${share}
+    else ${bigint(atLeast)} end)`
+  const unused = sql`(known.leased + ${bigint(leased)} + ${granted})`
   return sql<CounterRow>`
     insert into quota_counters as known (counter, window_start, window_end, taken, granted, leased, wanted_until)
-    select cast(${counter} as text), ${whole(window.start)}, ${whole(window.end)}, ${whole(row.taken)}, ${whole(answer.taken)},
-      ${whole(row.leased)}, ${row.wantedUntil > 0 ? refusedUntil : whole(0)}
-    where ${whole(window.end + graceOf(window))} > ${now}
+    select cast(${counter} as text), ${bigint(window.start)}, ${bigint(window.end)}, ${bigint(row.taken)}, ${bigint(reply.taken)},
+      ${bigint(row.leased)}, ${row.wantedUntil > 0 ? refusedUntil : bigint(0)}
+    where ${bigint(window.end + graceOf(window))} > ${now}
     on conflict (counter, window_start) do update set
       taken = ${before} + ${granted},
       granted = ${granted},
       leased = case when ${unused} > 0 then ${unused} else 0 end,
-      wanted_until = case when ${whole(atLeast)} > 0 and ${granted} = 0 then ${refusedUntil} else known.wanted_until end
+      wanted_until = case when ${bigint(atLeast)} > 0 and ${granted} = 0 then ${refusedUntil} else known.wanted_until end
     returning taken, granted, leased, case when wanted_until > ${now} then 1 else 0 end as wanted`
 }
 
-interface Place {
+interface HoldContext {
   readonly transaction: Transaction
   readonly engine: Database['engine']
-  readonly wantedFor: number
+  readonly contentionPeriod: number
 }
 
-async function hold(request: HoldRequest, { transaction, engine, wantedFor }: Place): Promise<HoldAnswer> {
+async function hold(request: HoldRequest, { transaction, engine, contentionPeriod }: HoldContext): Promise<HoldReply> {
   const { counter, holder, slots, sequence, ttl } = request
   // On SQLite there is one writer at a time as it is.
   if (engine === 'postgres') await sql`select pg_advisory_xact_lock(hashtextextended(${counter}, 0))`.execute(transaction)
   const known = await holdersNow(request, transaction, engine)
-  const { held, refused, answer } = heldNow(known, request)
-  if (held === undefined) return answer
+  const { held, refused, reply } = applyHold(known, request)
+  if (held === undefined) return reply
   if (slots === 0) await transaction.deleteFrom('quota_holders').where('counter', '=', counter).where('holder', '=', holder).execute()
   else await keep(transaction, { counter, holder, held, until: known.now + ttl, sequence })
-  if (refused) await keep(transaction, { counter, holder: nobody, held: 0, until: known.now + wantedFor, sequence: 0 })
-  return answer
+  if (refused) await keep(transaction, { counter, holder: refusalHolder, held: 0, until: known.now + contentionPeriod, sequence: 0 })
+  return reply
 }
 
 async function holdersNow({ counter, holder }: HoldRequest, transaction: Transaction, engine: Database['engine']) {
@@ -156,7 +163,7 @@ async function holdersNow({ counter, holder }: HoldRequest, transaction: Transac
       ${now} as now,
       cast(coalesce(sum(case when holder <> ${holder} and until > ${now} then held else 0 end), 0) as bigint) as others,
       coalesce(max(case when holder = ${holder} then sequence else 0 end), 0) as sequence,
-      coalesce(max(case when holder = ${nobody} then until else 0 end), 0) as wanted_until
+      coalesce(max(case when holder = ${refusalHolder} then until else 0 end), 0) as wanted_until
     from quota_holders where counter = ${counter}`.execute(transaction)
   const [row] = rows
   if (!row) throw new Error('a sum gives one row')
@@ -183,14 +190,14 @@ async function keep(transaction: Transaction, row: HolderRow): Promise<void> {
 /** Windows whose grace (`graceOf`) is over. */
 async function deleteCounters(transaction: Transaction, engine: Database['engine']): Promise<number> {
   const now = nowOf(engine)
-  const [least, most] = [graceOf({ start: 0, end: 0 }), graceOf({ start: 0, end: Number.MAX_SAFE_INTEGER })]
+  const [minGrace, maxGrace] = [graceOf({ start: 0, end: 0 }), graceOf({ start: 0, end: Number.MAX_SAFE_INTEGER })]
   const length = sql`(window_end - window_start)`
-  const grace = sql`(case when ${length} < ${whole(least)} then ${whole(least)} when ${length} > ${whole(most)} then ${whole(most)} else ${length} end)`
+  const grace = sql`(case when ${length} < ${bigint(minGrace)} then ${bigint(minGrace)} when ${length} > ${bigint(maxGrace)} then ${bigint(maxGrace)} else ${length} end)`
   const { numAffectedRows } = await sql`
     delete from quota_counters where (counter, window_start) in (
       select counter, window_start from quota_counters
-      where window_end <= ${now} - ${whole(least)} and window_end + ${grace} <= ${now}
-      limit ${batch} ${unlessLocked(engine)})`.execute(transaction)
+      where window_end <= ${now} - ${bigint(minGrace)} and window_end + ${grace} <= ${now}
+      limit ${batchSize} ${unlessLocked(engine)})`.execute(transaction)
   return Number(numAffectedRows ?? 0)
 }
 
@@ -198,8 +205,8 @@ async function deleteCounters(transaction: Transaction, engine: Database['engine
 async function deleteHolders(transaction: Transaction, engine: Database['engine']): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from quota_holders where (counter, holder) in (
-      select counter, holder from quota_holders where until <= ${nowOf(engine)} - ${whole(graceOf({ start: 0, end: 0 }))}
-      limit ${batch} ${unlessLocked(engine)})`.execute(transaction)
+      select counter, holder from quota_holders where until <= ${nowOf(engine)} - ${bigint(graceOf({ start: 0, end: 0 }))}
+      limit ${batchSize} ${unlessLocked(engine)})`.execute(transaction)
   return Number(numAffectedRows ?? 0)
 }
 

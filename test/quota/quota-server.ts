@@ -69,7 +69,7 @@ export async function governed(options: GovernedOptions): Promise<Governed> {
       store: options.store ?? createMemoryStore({ now }),
       failure: config.onStoreFailure ?? 'closed',
       clock: { ...systemClock, now },
-      times: { timeout: 500, patience: 100 },
+      times: { timeout: 500, maxWait: 100 },
     }),
     prices: createPrices({ overrides: config.prices ?? [], providers: new Map(providers.map((id) => [id, pricing])), now }),
     ledger: options.ledger ?? listOf(lines),

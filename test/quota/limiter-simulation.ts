@@ -1,4 +1,4 @@
-import type { Counter, Exchange, Limiter, QuotaStore, Refusal, Reservation } from '../../src/quota/counters.ts'
+import type { Counter, StoreExchange, Limiter, QuotaStore, QuotaRefusal, Reservation } from '../../src/quota/counters.ts'
 import { type Clock, createLimiter, type LimiterOptions } from '../../src/quota/limiter.ts'
 import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { windowAt } from '../../src/quota/windows.ts'
@@ -121,8 +121,8 @@ export class World {
     this.store = createMemoryStore({ shared: true, now: () => this.time.now })
   }
 
-  below(most: number): number {
-    return Math.floor(this.random() * most)
+  below(max: number): number {
+    return Math.floor(this.random() * max)
   }
 
   start(count: number, skewOf: (index: number) => () => number = () => () => 0): void {
@@ -141,7 +141,7 @@ export class World {
   /** Units taken in the store, read without a network between. */
   async taken({ id, limit, period }: Counter): Promise<number> {
     const window = windowAt(period, this.time.now)
-    const answer = await this.store.exchange({ counter: id, window, limit, back: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 })
+    const answer = await this.store.exchange({ counter: id, window, limit, returned: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 })
     return limit - answer.remaining
   }
 
@@ -231,7 +231,7 @@ export class Process {
     amount: number,
     { used = amount, duration = 0 } = {},
   ): Promise<'admitted' | 'refused' | 'failed' | 'dead'> {
-    let answer: Reservation | Refusal
+    let answer: Reservation | QuotaRefusal
     try {
       const given = this.limiter.reserve([{ counter, amount }])
       answer = given instanceof Promise ? await given : given
@@ -287,19 +287,19 @@ export class Process {
     }
   }
 
-  #exchange(request: Exchange) {
+  #exchange(request: StoreExchange) {
     const key = `${request.counter} ${request.window.start}`
     const tally = this.#world.tally(request.counter, request.window.start)
     const lease = (units: number) => void this.#lease.set(key, this.outstanding(key) + units)
     // What goes back is out of its hands at once, wherever it gets to.
-    lease(-request.back)
-    tally.writtenOff += request.back
+    lease(-request.returned)
+    tally.writtenOff += request.returned
     let taken = 0
     return this.#travel(
       async () => {
         const answer = await this.#world.store.exchange(request)
         taken = answer.taken
-        tally.writtenOff += taken - request.back + request.owed
+        tally.writtenOff += taken - request.returned + request.owed
         return answer
       },
       () => {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import type { Counter, Standing } from '../../src/quota/counters.ts'
+import type { Counter, CounterStatus } from '../../src/quota/counters.ts'
 import { formatReset, pushTightest } from '../../src/quota/governance-headers.ts'
-import { amountOf, countersOf, compileLimits, networkOf, subjectsOf } from '../../src/quota/governance-limits.ts'
-import { refused } from '../../src/quota/governance-refusal.ts'
-import { patternOf } from '../../src/quota/patterns.ts'
+import { formatAmount, countersOf, compileLimits, networkOf, subjectsOf } from '../../src/quota/governance-limits.ts'
+import { quotaExceeded } from '../../src/quota/governance-refusal.ts'
+import { compileWildcard } from '../../src/quota/patterns.ts'
 import { quotaSchema, toQuotaConfig } from '../../src/quota/schema.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
@@ -17,10 +17,10 @@ const counter = (over: Partial<Counter> = {}): Counter => ({
   ...over,
 })
 const now = Date.UTC(2026, 10, 22, 12)
-const told = (over: Partial<Counter>, retryAfter: number, { never = false, demand = 1, reset = retryAfter } = {}) => {
+const reported = (over: Partial<Counter>, retryAfter: number, { exceedsLimit = false, demand = 1, reset = retryAfter } = {}) => {
   const of = counter(over)
-  const { status, type, code, message, headers, denial } = refused(
-    { refused: of, retryAfter, never },
+  const { status, type, code, message, headers, denial } = quotaExceeded(
+    { refused: of, retryAfter, exceedsLimit },
     { demands: [{ counter: of, amount: demand }], reset, now },
   )
   return { status, type, code, message, headers, denial }
@@ -33,21 +33,21 @@ const labelOf = (period: string) => {
 
 const hint = (over: Partial<Counter>, facts: object) => {
   const of = counter({ unit: 'total_tokens', ...over })
-  const refusal = { refused: of, retryAfter: 1, never: true }
-  const { message } = refused(refusal, { demands: [{ counter: of, amount: 11 }], reset: 1, now, ...facts })
+  const refusal = { refused: of, retryAfter: 1, exceedsLimit: true }
+  const { message } = quotaExceeded(refusal, { demands: [{ counter: of, amount: 11 }], reset: 1, now, ...facts })
   return message.slice(message.indexOf('minute.') + 8)
 }
 
 describe('[QUO-34] what a caller without room left is told', () => {
   test('more than the limit allows: what to send less of', () => {
-    expect(hint({}, { writes: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
-    expect(hint({}, { writes: true, namesNoMost: true })).toStartWith('The request names no max_tokens')
-    expect(hint({}, { writes: false })).toBe('Send less.')
-    expect(hint({ unit: 'input_tokens' }, { writes: true, namesNoMost: true })).toBe('Send less.')
+    expect(hint({}, { producesText: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
+    expect(hint({}, { producesText: true, omitsMaxTokens: true })).toStartWith('The request names no max_tokens')
+    expect(hint({}, { producesText: false })).toBe('Send less.')
+    expect(hint({ unit: 'input_tokens' }, { producesText: true, omitsMaxTokens: true })).toBe('Send less.')
   })
 
   test('a rate: when to come again', () => {
-    expect(told({}, 12_001)).toEqual({
+    expect(reported({}, 12_001)).toEqual({
       status: 429,
       type: 'rate_limit_error',
       code: 'rate_limit_exceeded',
@@ -63,7 +63,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
   })
 
   test('too many at once', () => {
-    const { code, headers, message } = told({ unit: 'slots', label: '2 requests at once' }, 300)
+    const { code, headers, message } = reported({ unit: 'slots', label: '2 requests at once' }, 300)
     expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
     expect(message).toBe('Too many requests at once: 2 requests at once. Try again in 1 s.')
   })
@@ -75,24 +75,26 @@ describe('[QUO-34] what a caller without room left is told', () => {
     ['dollars, whatever the period', { unit: 'nano_dollars', period: 'minute' }, 1000],
     ['a wait of more than a minute', { period: 'hour' }, 60_001],
   ] as const)('%s: the quota is used up, and no client tries again', (_, over, wait) => {
-    const { status, code, headers, message } = told(over, wait)
+    const { status, code, headers, message } = reported(over, wait)
     expect([status, code, headers]).toEqual([429, 'insufficient_quota', { 'x-should-retry': 'false' }])
     expect(message).toStartWith('Quota exceeded: 10 requests a minute used up until 2026-11-22T12:0')
   })
 
   test('an hour whose end is near: a rate', () => {
-    expect(told({ period: 'hour' }, 60_000).headers).toEqual({ 'retry-after': '60' })
+    expect(reported({ period: 'hour' }, 60_000).headers).toEqual({ 'retry-after': '60' })
   })
 
   test('what running answers hold may come back: no quota is used up, whatever the period', () => {
-    const { code, headers, message } = told({ unit: 'nano_dollars', period: 'month', label: '$1.00 a month' }, 1000, { reset: 86_400_000 })
+    const { code, headers, message } = reported({ unit: 'nano_dollars', period: 'month', label: '$1.00 a month' }, 1000, {
+      reset: 86_400_000,
+    })
     expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
     expect(message).toBe('Quota exceeded for now: $1.00 a month. Running answers hold the rest. Try again in 1 s.')
   })
 
   test('what no window could ever hold', () => {
-    const { code, headers, message } = told({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, {
-      never: true,
+    const { code, headers, message } = reported({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, {
+      exceedsLimit: true,
       demand: 5000,
     })
     expect([code, headers]).toEqual(['insufficient_quota', { 'x-should-retry': 'false' }])
@@ -117,12 +119,12 @@ describe('[QUO-35] x-ratelimit headers', () => {
   })
 
   test('the tightest of each kind, also across two times of asking', () => {
-    const standings: Record<string, Standing> = {
+    const standings: Record<string, CounterStatus> = {
       loose: { limit: 100, remaining: 60, reset: 1000 },
       tight: { limit: 10, remaining: 5, reset: 2000 },
       tightest: { limit: 7, remaining: 0, reset: 3000 },
     }
-    const limiter = { standing: ({ id }: Counter) => standings[id] as Standing }
+    const limiter = { status: ({ id }: Counter) => standings[id] as CounterStatus }
     const headers: string[] = []
     pushTightest(headers, 'requests', [counter({ id: 'loose' }), counter({ id: 'tight' })], limiter)
     const tight = ['x-ratelimit-limit-requests', '10', 'x-ratelimit-remaining-requests', '5', 'x-ratelimit-reset-requests', '2s']
@@ -136,7 +138,7 @@ describe('[QUO-35] x-ratelimit headers', () => {
 
   test('what was used beyond the limit is shown as nothing left', () => {
     const headers: string[] = []
-    pushTightest(headers, 'tokens', [counter()], { standing: () => ({ limit: 10, remaining: -3, reset: 1 }) })
+    pushTightest(headers, 'tokens', [counter()], { status: () => ({ limit: 10, remaining: -3, reset: 1 }) })
     expect(headers[3]).toBe('0')
   })
 })
@@ -240,7 +242,7 @@ describe('[QUO-33] whom a limit counts together', () => {
       '10 input tokens a second for all together',
       '4 requests at once for each key',
     ])
-    expect([amountOf('nano_dollars', 1), amountOf('nano_dollars', 2e9), amountOf('total_tokens', 1)]).toEqual([
+    expect([formatAmount('nano_dollars', 1), formatAmount('nano_dollars', 2e9), formatAmount('total_tokens', 1)]).toEqual([
       '$0.000000001',
       '$2.00',
       '1 token',
@@ -255,7 +257,7 @@ test('patterns of models do as regular expressions would', () => {
     fc.property(pattern, fc.array(letter, { maxLength: 9 }), (written, letters) => {
       const text = letters.join('')
       const expression = new RegExp(`^${written.replaceAll('.', '\\.').replaceAll('*', '.*')}$`)
-      return patternOf(written)(text) === expression.test(text)
+      return compileWildcard(written)(text) === expression.test(text)
     }),
     { numRuns: runs(10_000) },
   )

@@ -1,15 +1,15 @@
 /** Milliseconds after which what others hold, and nobody has given back though it was asked for, is no longer hoped for. */
-const hopeFor = 5000
+const abandonedAfter = 5000
 
 /**
  * How much of what other processes hold of a counter will not come back: a dead one's lease stays in the store until its window ends. Who lives
  * gives back what lies unused as soon as somebody was refused, so what has been held ever since is taken for lost. It decides what refused callers
  * are told and nothing else: when it does come back after all, it is there for the next who asks.
  */
-export class WrittenOff {
+export class AbandonedUnits {
   #units = 0
   /** The least that was held since `#since`. */
-  #least = 0
+  #minimum = 0
   #since: number | undefined
 
   get units(): number {
@@ -17,20 +17,20 @@ export class WrittenOff {
   }
 
   /** Others were seen to hold `elsewhere` at `now` (milliseconds on the monotonic clock), after a refusal or without. */
-  see(elsewhere: number, now: number, isRefused: boolean): void {
-    this.#units = Math.min(this.#units, elsewhere)
-    this.#least = Math.min(this.#least, elsewhere)
+  observe(remoteUnits: number, now: number, isRefused: boolean): void {
+    this.#units = Math.min(this.#units, remoteUnits)
+    this.#minimum = Math.min(this.#minimum, remoteUnits)
     if (!isRefused) return
-    if (this.#since !== undefined && now - this.#since < hopeFor) return
-    if (this.#since !== undefined) this.#units = this.#least
+    if (this.#since !== undefined && now - this.#since < abandonedAfter) return
+    if (this.#since !== undefined) this.#units = this.#minimum
     this.#since = now
-    this.#least = elsewhere
+    this.#minimum = remoteUnits
   }
 
   /** Another window: nobody holds anything. */
   clear(): void {
     this.#units = 0
-    this.#least = 0
+    this.#minimum = 0
     this.#since = undefined
   }
 }
