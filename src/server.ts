@@ -3,7 +3,7 @@ import { createApp, type App } from './app.ts'
 import type { Config, ServerConfig } from './config/config.ts'
 import { ApiError } from './errors.ts'
 import { isLoopback } from './http/middleware/host-check.ts'
-import { listen, type Listener, type ListenOptions } from './runtime/serve.ts'
+import { listen, type HttpListener, type HttpListenOptions } from './runtime/serve.ts'
 import { buildServices, type Services } from './services.ts'
 import type { Log } from './telemetry/logger.ts'
 
@@ -102,7 +102,7 @@ function assertNotOpen({ auth, server: { host, allowUnauthenticated } }: Config)
 }
 
 /** The PEM texts of the files that the configuration names. */
-async function readTls({ tls }: ServerConfig): Promise<ListenOptions['tls']> {
+async function readTls({ tls }: ServerConfig): Promise<HttpListenOptions['tls']> {
   if (!tls) return undefined
   const [cert, key, clientCa] = await Promise.all([readPem(tls.cert), readPem(tls.key), tls.clientCa ? readPem(tls.clientCa) : undefined])
   return { cert, key, clientCa, ...(tls.ciphers && { ciphers: tls.ciphers.join(':') }) }
@@ -120,7 +120,7 @@ async function readPem(path: string): Promise<string> {
   }
 }
 
-function bind(server: ServerConfig, common: Omit<ListenOptions, 'port' | 'hostname'>, port = server.port): Listener[] {
+function bind(server: ServerConfig, common: Omit<HttpListenOptions, 'port' | 'hostname'>, port = server.port): HttpListener[] {
   const onLoopback = server.host === undefined || server.host.toLowerCase() === 'localhost'
   const hostname = onLoopback ? '127.0.0.1' : (server.host ?? '').replace(/^\[(.*)\]$/, '$1')
   const first = listenOrExplain({ ...common, port, hostname })
@@ -135,7 +135,7 @@ function bind(server: ServerConfig, common: Omit<ListenOptions, 'port' | 'hostna
 }
 
 /** As `listen`, with errors that say what to do. */
-export function listenOrExplain(options: ListenOptions): Listener {
+export function listenOrExplain(options: HttpListenOptions): HttpListener {
   try {
     return listen(options)
   } catch (error) {
@@ -143,7 +143,7 @@ export function listenOrExplain(options: ListenOptions): Listener {
   }
 }
 
-function toStartError(error: unknown, { port, hostname, tls }: ListenOptions): unknown {
+function toStartError(error: unknown, { port, hostname, tls }: HttpListenOptions): unknown {
   if (!isSystemError(error)) return error
   switch (error.code) {
     case 'EADDRINUSE':
@@ -177,7 +177,7 @@ function isSystemError(error: unknown): error is Error & { code: string } {
 /** Seconds that aborted requests get to send their last event, and services to close. */
 const abortGrace = 3
 
-async function drain(parts: { services: Services; app: App; listeners: readonly Listener[] }, how: DrainOptions): Promise<number> {
+async function drain(parts: { services: Services; app: App; listeners: readonly HttpListener[] }, how: DrainOptions): Promise<number> {
   const { services, app, listeners } = parts
   const { server } = services.config
   const limit = how.limit ?? server.drainTimeout
@@ -203,7 +203,7 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
 }
 
 /** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
-async function allComplete(app: App, listeners: readonly Listener[]): Promise<void> {
+async function allComplete(app: App, listeners: readonly HttpListener[]): Promise<void> {
   const closed = Promise.all(listeners.map((listener) => listener.finish()))
   for (let quiet = 0; quiet < 3;) {
     if (await within(0.05, closed)) return

@@ -1,14 +1,14 @@
 import { systemCall } from './call.ts'
 import type { Config } from './config/config.ts'
-import { launcherVariable, whenProcessDies, workerVariable } from './runtime/parent.ts'
+import { launcherVariable, onProcessExit, workerVariable } from './runtime/parent.ts'
 import { listenForStop, signalExitCodes, whenAborted } from './runtime/stop-signals.ts'
-import { lineToSupervisor, supervisorGone, tellSupervisor } from './runtime/worker-process.ts'
+import { supervisorChannel, whenSupervisorExits, notifySupervisor } from './runtime/worker-process.ts'
 import { type RunningServer, StartError, startServer, type StartOptions } from './server.ts'
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log, LogFileError } from './telemetry/logger.ts'
 import { joinCrew } from './telemetry/metrics/crew.ts'
-import { supervise, withSharedParts } from './workers.ts'
+import { supervise, withSharedOverrides } from './workers.ts'
 
 /** What is served, once it is. */
 export interface Serving {
@@ -69,8 +69,8 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
     }),
   )
   void whenAborted(options.signal).then((reason) => stop.abort(reason))
-  void whenOrphaned(options.env).then((why) => stop.abort(why))
-  const run: Run = { stop: stop.signal, stopped, log, events }
+  void whenParentExits(options.env).then((why) => stop.abort(why))
+  const run: ProcessContext = { stop: stop.signal, stopped, log, events }
   if (isWorker) return await serveAsWorker(config, options.env, run)
 
   if (config.server.workers > 1 && process.platform === 'linux') {
@@ -90,7 +90,7 @@ async function serveWith(log: Log, config: Config, options: ServeOptions): Promi
 }
 
 /** What the parts of one process share. */
-interface Run {
+interface ProcessContext {
   /** Aborts with the reason to stop. */
   readonly stop: AbortSignal
   /** Resolves with the same reason. */
@@ -100,15 +100,15 @@ interface Run {
 }
 
 /** Milliseconds in which a start that was stopped may undo what it began. */
-const undoTime = 3000
+const abortedStartTimeout = 3000
 
 /** Undefined where the reason to stop came before the port was open. What does not return in time ends with the process. */
 async function startUnlessStopped(
   config: Config,
   options: StartOptions,
-  { stop, stopped, log, events }: Run,
+  { stop, stopped, log, events }: ProcessContext,
 ): Promise<RunningServer | undefined> {
-  const tooLate = stopped.then(() => new Promise<undefined>((resolve) => setTimeout(resolve, undoTime)))
+  const tooLate = stopped.then(() => new Promise<undefined>((resolve) => setTimeout(resolve, abortedStartTimeout)))
   let server: RunningServer | undefined
   try {
     if (!stop.aborted) server = await Promise.race([startServer(config, { ...options, log, signal: stop }), tooLate])
@@ -128,13 +128,13 @@ async function stopOn(why: string, server: RunningServer): Promise<void> {
  * A worker loads the configuration by itself, from the same arguments and environment, so that no secret is written anywhere on the way.
  * It drains on any number of signals, and when its supervisor is gone.
  */
-async function serveAsWorker(config: Config, env: ServeOptions['env'], run: Run): Promise<0> {
+async function serveAsWorker(config: Config, env: ServeOptions['env'], run: ProcessContext): Promise<0> {
   const [index, port] = (env[workerVariable] ?? '').split('/')
   const options = { port: Number(port) || undefined, sharePort: true, name: `worker-${index}` }
-  const server = await startUnlessStopped(withSharedParts(config, env), options, run)
+  const server = await startUnlessStopped(withSharedOverrides(config, env), options, run)
   if (!server) return 0
-  if (server.services.metrics) joinCrew(server.services.metrics, lineToSupervisor())
-  tellSupervisor({ corral: 'listening', urls: server.urls, port: server.port })
+  if (server.services.metrics) joinCrew(server.services.metrics, supervisorChannel())
+  notifySupervisor({ corral: 'listening', urls: server.urls, port: server.port })
   await stopOn(await run.stopped, server)
   return 0
 }
@@ -143,15 +143,15 @@ async function serveAsWorker(config: Config, env: ServeOptions['env'], run: Run)
  * Resolves with the reason when the process that this one belongs to is gone, also where that was before the call. Never where no launcher
  * started this process: a shell may end before it.
  */
-async function whenOrphaned(env: ServeOptions['env']): Promise<string> {
+async function whenParentExits(env: ServeOptions['env']): Promise<string> {
   if (env[workerVariable] !== undefined) {
-    await supervisorGone()
+    await whenSupervisorExits()
     return 'the supervisor is gone'
   }
   const launcher = Number(env[launcherVariable])
   // Watched by its id, not as the parent: killed before this call it is no longer that, and for a moment not yet gone.
   return await new Promise((resolve) => {
-    if (launcher > 0) whenProcessDies(launcher, () => resolve('the launcher is gone'))
+    if (launcher > 0) onProcessExit(launcher, () => resolve('the launcher is gone'))
   })
 }
 

@@ -9,7 +9,7 @@ import { CrewMetrics } from './telemetry/metrics/crew.ts'
 import { definitionsOf } from './telemetry/metrics/definitions.ts'
 
 /** Set in workers: provider id → what goes over its configuration, as JSON. */
-const partsVariable = 'CORRAL_WORKER_PARTS'
+const overridesVariable = 'CORRAL_WORKER_PARTS'
 
 export interface SuperviseOptions {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -22,19 +22,19 @@ export interface SuperviseOptions {
 }
 
 /** A worker that lived for so many milliseconds was well: its death starts the count of failures anew. */
-const wellAfter = 10_000
+const stableAfter = 10_000
 /** So many deaths one after another, none of them after a life that was well, and the supervisor gives up. */
 const maxFailures = 5
 /** Milliseconds before the first restart; doubled each time. */
 const firstBackoff = 100
 /** Milliseconds between the arrival of one signal in two processes. */
-const sameMoment = 500
+const signalDelay = 500
 /** Seconds that workers get beyond the drain's own times before they are killed. */
-const lastMoments = 10
+const killGrace = 10
 
 /** Runs `server.workers` processes on one port until told to stop. Resolves with the exit code. */
 export async function supervise(config: Config, options: SuperviseOptions): Promise<0 | 1> {
-  await refuseTakenPort(config)
+  await assertPortFree(config)
   await using parts = new AsyncDisposableStack()
   const overrides: Record<string, unknown> = {}
   for (const { id, definition, config: settings } of config.providers) {
@@ -45,33 +45,33 @@ export async function supervise(config: Config, options: SuperviseOptions): Prom
     options.events.stoppedEarly(await options.stopped)
     return 0
   }
-  const env = { ...options.env, [partsVariable]: JSON.stringify(overrides) }
-  return await new Crew(config, { ...options, env }).run()
+  const env = { ...options.env, [overridesVariable]: JSON.stringify(overrides) }
+  return await new WorkerPool(config, { ...options, env }).run()
 }
 
 /** For a worker: its configuration, pointed at the parts that its supervisor holds. */
-export function withSharedParts(config: Config, env: SuperviseOptions['env']): Config {
-  const overrides = JSON.parse(env[partsVariable] ?? '{}') as Record<string, object | undefined>
+export function withSharedOverrides(config: Config, env: SuperviseOptions['env']): Config {
+  const overrides = JSON.parse(env[overridesVariable] ?? '{}') as Record<string, object | undefined>
   const providers = config.providers.map((entry) => {
-    const over = overrides[entry.id]
-    return over ? { ...entry, config: { ...(entry.config as object), ...over } } : entry
+    const override = overrides[entry.id]
+    return override ? { ...entry, config: { ...(entry.config as object), ...override } } : entry
   })
   return { ...config, providers }
 }
 
 /** Shared ports are shared with whatever process of this user asks for it, another Corral too: so look first. */
-async function refuseTakenPort({ server }: Config): Promise<void> {
+async function assertPortFree({ server }: Config): Promise<void> {
   if (server.port === 0) return
   const hostname = server.host === undefined || server.host === 'localhost' ? '127.0.0.1' : server.host
   await listenOrExplain({ port: server.port, hostname, fetch: async () => new Response(null, { status: 503 }) }).stop()
 }
 
-class Crew {
+class WorkerPool {
   readonly #config: Config
   readonly #options: SuperviseOptions
   readonly #alive = new Map<number, WorkerProcess>()
   readonly #metrics: CrewMetrics
-  readonly #over = Promise.withResolvers<0 | 1>()
+  readonly #done = Promise.withResolvers<0 | 1>()
   #port: number
   #failures = 0
   #stopping = false
@@ -97,22 +97,22 @@ class Crew {
     if (!serving) {
       const { code, signal } = await first.exited
       // A signal to the whole process group can end a worker in its first moments before this process has seen its own.
-      if (signal !== null) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, sameMoment))])
+      if (signal !== null) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, signalDelay))])
       return this.#stopping || code === 0 ? 0 : 1
     }
     this.#port = serving.port
     this.#watch(0, first)
     const others = Array.from({ length: this.#config.server.workers - 1 }, (_, at) => this.#launch(at + 1))
-    await Promise.race([Promise.all(others.map(({ listening }) => listening)), this.#over.promise])
+    await Promise.race([Promise.all(others.map(({ listening }) => listening)), this.#done.promise])
     if (!this.#stopping) onServing?.(serving)
-    return this.#over.promise
+    return this.#done.promise
   }
 
   #start(index: number): WorkerProcess {
     const { env, events } = this.#options
     const worker = startWorker({ ...env, [workerVariable]: `${index}/${this.#port}` })
     this.#alive.set(index, worker)
-    void worker.exited.then(this.#metrics.add(worker.line))
+    void worker.exited.then(this.#metrics.add(worker.channel))
     events.workerStarted(index, worker.pid)
     return worker
   }
@@ -134,7 +134,7 @@ class Crew {
     this.#alive.delete(index)
     if (this.#stopping) return this.#endIfAlone()
     const how = signal ?? `exit code ${code}`
-    this.#failures = performance.now() - startedAt > wellAfter ? 1 : this.#failures + 1
+    this.#failures = performance.now() - startedAt > stableAfter ? 1 : this.#failures + 1
     if (this.#failures >= maxFailures) {
       events.workerDied(index, `${how}; ${maxFailures} in a row did not live: giving up`)
       return this.#stop('SIGTERM')
@@ -146,7 +146,7 @@ class Crew {
   }
 
   #endIfAlone(): void {
-    if (this.#alive.size === 0) this.#over.resolve(this.#failures >= maxFailures ? 1 : 0)
+    if (this.#alive.size === 0) this.#done.resolve(this.#failures >= maxFailures ? 1 : 0)
   }
 
   #stop(signal: 'SIGTERM' | 'SIGINT'): void {
@@ -159,7 +159,7 @@ class Crew {
       () => {
         for (const worker of this.#alive.values()) worker.kill('SIGKILL')
       },
-      (drainTimeout + drainGrace + lastMoments) * 1000,
+      (drainTimeout + drainGrace + killGrace) * 1000,
     ).unref()
   }
 }

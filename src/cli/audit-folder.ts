@@ -15,7 +15,7 @@ export interface AuditSource {
 }
 
 /** One chain, as far as it is to be looked at. */
-export interface NamedChain {
+export interface AuditChain {
   readonly chain: string
   readonly files: readonly ChainFile[]
   /** False: single files of it were named. */
@@ -23,11 +23,11 @@ export interface NamedChain {
 }
 
 /** The chains that a command line names. Throws CommandError where there is nothing to look at. */
-export async function findChains({ config, paths }: AuditSource, context: CommandContext): Promise<NamedChain[]> {
+export async function findChains({ config, paths }: AuditSource, context: CommandContext): Promise<AuditChain[]> {
   const { byChain, chainFileOf, listChains } = await import('../telemetry/audit/files.ts')
   const { stat } = await import('node:fs/promises')
   const chosen = paths.length > 0 ? paths.map((path) => resolve(context.cwd, path)) : [await configuredFolder(config, context)]
-  const found: NamedChain[] = []
+  const found: AuditChain[] = []
   const files: string[] = []
   for (const path of chosen) {
     const isFolder = await stat(path).then(

@@ -4,7 +4,7 @@ import { configOption } from './keys-options.ts'
 import { table } from './table.ts'
 import { readTime } from './times.ts'
 
-const usualNumber = 50
+const defaultLimit = 50
 
 export const auditList = defineCommand({
   name: 'audit list',
@@ -17,7 +17,7 @@ export const auditList = defineCommand({
     principal: { type: 'string', value: 'NAME', description: 'only what this user did or was denied' },
     key: { type: 'string', value: 'KEY', description: 'only what was done with this API key, or to it' },
     since: { type: 'string', value: '24h|DATE', description: 'only lines from then on' },
-    limit: { type: 'integer', value: 'N', short: 'n', description: `so many lines at most, the latest; default ${usualNumber}` },
+    limit: { type: 'integer', value: 'N', short: 'n', description: `so many lines at most, the latest; default ${defaultLimit}` },
     config: configOption,
     json: { type: 'boolean', description: 'print the lines as they are, one JSON object a line' },
   },
@@ -31,20 +31,20 @@ export const auditList = defineCommand({
     const { findChains } = await import('./audit-folder.ts')
     const chains = await findChains({ config: options.config, paths: args }, context)
     const paths = chains.flatMap(({ files }) => files.map(({ path }) => path))
-    const kept = await readLines(paths, (fields) => matches(fields, { ...options, since }), options.limit ?? usualNumber)
+    const kept = await readLines(paths, (fields) => matches(fields, { ...options, since }), options.limit ?? defaultLimit)
     if (options.json) for (const { text } of kept) context.stdout.write(`${text}\n`)
     else show(kept, context)
   },
 })
 
-type Fields = Readonly<Record<string, unknown>>
+type AuditFields = Readonly<Record<string, unknown>>
 
-interface KeptLine {
+interface MatchingLine {
   readonly text: string
-  readonly fields: Fields
+  readonly fields: AuditFields
 }
 
-interface Filter {
+interface AuditFilter {
   readonly event: string | undefined
   readonly principal: string | undefined
   readonly key: string | undefined
@@ -52,7 +52,7 @@ interface Filter {
   readonly since: string | undefined
 }
 
-function matches(fields: Fields, { event, principal, key, since }: Filter): boolean {
+function matches(fields: AuditFields, { event, principal, key, since }: AuditFilter): boolean {
   if (event !== undefined && !textOf(fields, 'event').startsWith(event)) return false
   if (principal !== undefined && fields['principal'] !== principal) return false
   if (key !== undefined && fields['key_id'] !== key && fields['resource'] !== `api_key::${key}`) return false
@@ -60,10 +60,10 @@ function matches(fields: Fields, { event, principal, key, since }: Filter): bool
 }
 
 /** The latest that are wanted, in the order of their times; what is no line is passed over. */
-async function readLines(paths: readonly string[], wanted: (fields: Fields) => boolean, limit: number): Promise<KeptLine[]> {
+async function readLines(paths: readonly string[], wanted: (fields: AuditFields) => boolean, limit: number): Promise<MatchingLine[]> {
   const [{ linesOf }, { parsed }] = await Promise.all([import('../telemetry/audit/files.ts'), import('../telemetry/audit/line.ts')])
-  let kept: KeptLine[] = []
-  const latest = (lines: KeptLine[]) =>
+  let kept: MatchingLine[] = []
+  const latest = (lines: MatchingLine[]) =>
     lines.toSorted((a, b) => compare(textOf(a.fields, 'time'), textOf(b.fields, 'time'))).slice(-limit || lines.length)
   for (const path of paths) {
     for (const { bytes, unfinished } of linesOf(await readFile(path))) {
@@ -75,7 +75,7 @@ async function readLines(paths: readonly string[], wanted: (fields: Fields) => b
   return limit === 0 ? [] : latest(kept)
 }
 
-function show(lines: readonly KeptLine[], { stdout, stderr }: CommandContext): void {
+function show(lines: readonly MatchingLine[], { stdout, stderr }: CommandContext): void {
   if (lines.length === 0) {
     stderr.write('There are no such lines.\n')
     return
@@ -95,7 +95,7 @@ function isoOf(time: number | undefined): string | undefined {
   return time === undefined ? undefined : new Date(time).toISOString()
 }
 
-function textOf(fields: Fields, name: string): string {
+function textOf(fields: AuditFields, name: string): string {
   const value = fields[name]
   return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }

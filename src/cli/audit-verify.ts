@@ -1,5 +1,5 @@
 import type { ChainReport } from '../telemetry/audit/verify.ts'
-import type { NamedChain } from './audit-folder.ts'
+import type { AuditChain } from './audit-folder.ts'
 import { type CommandContext, CommandError, defineCommand, jsonOption } from './command.ts'
 import { configOption } from './keys-options.ts'
 
@@ -27,7 +27,7 @@ export const auditVerify = defineCommand({
     const broken = reports.some(({ findings }) => findings.length > 0)
     if (options.json)
       context.stdout.write(`${JSON.stringify({ ok: !broken && wanted.size === 0, chains: reports, missing_heads: [...wanted] })}\n`)
-    else for (const report of reports) tell(report, context)
+    else for (const report of reports) printReport(report, context)
     if (wanted.size > 0) {
       const heads = [...wanted].join(', ')
       throw new CommandError(
@@ -39,16 +39,16 @@ export const auditVerify = defineCommand({
 })
 
 /** Milliseconds after which an unfinished last line is looked at once more: a server may be writing it. */
-const anotherLook = 500
+const recheckDelay = 500
 
-async function check(chain: NamedChain, wanted: Set<string>): Promise<ChainReport> {
-  const report = await look(chain, wanted)
+async function check(chain: AuditChain, wanted: Set<string>): Promise<ChainReport> {
+  const report = await verify(chain, wanted)
   if (!report.findings.some(({ why }) => why === 'torn')) return report
-  await new Promise((resolve) => setTimeout(resolve, anotherLook))
-  return await look(chain, wanted)
+  await new Promise((resolve) => setTimeout(resolve, recheckDelay))
+  return await verify(chain, wanted)
 }
 
-async function look({ chain, files, whole }: NamedChain, wanted: Set<string>): Promise<ChainReport> {
+async function verify({ chain, files, whole }: AuditChain, wanted: Set<string>): Promise<ChainReport> {
   const [{ verifyChain }, { readFile }] = await Promise.all([import('../telemetry/audit/verify.ts'), import('node:fs/promises')])
   async function* contents() {
     for (const { path, name } of files) {
@@ -61,7 +61,7 @@ async function look({ chain, files, whole }: NamedChain, wanted: Set<string>): P
   return await verifyChain(chain, contents(), { whole, wanted })
 }
 
-function tell({ chain, files, lines, first, last, head, findings, notes }: ChainReport, { stdout }: CommandContext): void {
+function printReport({ chain, files, lines, first, last, head, findings, notes }: ChainReport, { stdout }: CommandContext): void {
   const state = findings.length === 0 ? stdout.green('holds') : stdout.red('is broken')
   const range = lines > 0 ? `, ${first} to ${last}` : ''
   stdout.write(`${stdout.bold(chain)} ${state}: ${lines} lines${range}, in ${files.length} ${files.length === 1 ? 'file' : 'files'}\n`)

@@ -1,20 +1,20 @@
 import type { Serving } from '../supervisor.ts'
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 
 /** Milliseconds that the banner waits for the first model to be listed, and between two looks. */
-const patience = 2000
-const glance = 100
+const timeout = 2000
+const pollInterval = 100
 
 /** For somebody at a terminal who has just started the server: what it serves, where to read on, and a request to paste. */
-export async function writeBanner(serving: Serving, providers: readonly string[], output: Output): Promise<void> {
+export async function writeBanner(serving: Serving, providers: readonly string[], output: CommandOutput): Promise<void> {
   const [url = ''] = serving.urls
-  const model = await firstModel(serving)
+  const model = await firstChatModel(serving)
   output.write(bannerText({ url, providers, model }, output))
 }
 
 export function bannerText(
   { url, providers, model }: { url: string; providers: readonly string[]; model: string | undefined },
-  { bold, dim }: Pick<Output, 'bold' | 'dim'>,
+  { bold, dim }: Pick<CommandOutput, 'bold' | 'dim'>,
 ): string {
   const ask = model
     ? `curl ${url}/v1/chat/completions -H 'content-type: application/json' \\\n    -d '${JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello!' }] }).replaceAll("'", "'\\''")}'`
@@ -33,12 +33,12 @@ export function bannerText(
 }
 
 /** The first chat model that is listed; undefined when none is in time. */
-async function firstModel(serving: Serving): Promise<string | undefined> {
+async function firstChatModel(serving: Serving): Promise<string | undefined> {
   if (!serving.models) return undefined
-  for (let waited = 0; waited < patience; waited += glance) {
+  for (let waited = 0; waited < timeout; waited += pollInterval) {
     const chat = (await serving.models()).find(({ model_type: type }) => type === 'llm')
     if (chat) return chat.id
-    await new Promise((resolve) => setTimeout(resolve, glance))
+    await new Promise((resolve) => setTimeout(resolve, pollInterval))
   }
   return undefined
 }

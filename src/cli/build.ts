@@ -1,5 +1,5 @@
 import { type CommandContext, CommandError, defineCommand, type ExitCode, jsonOption, usageError } from './command.ts'
-import { needlessBuilding } from './needless.ts'
+import { buildCompatibilityOptions } from './ignored-options.ts'
 
 export const build = defineCommand({
   name: 'build',
@@ -19,7 +19,7 @@ export const build = defineCommand({
     force: { type: 'boolean', short: 'f', description: 'overwrite the file if it is there' },
     run: { type: 'boolean', description: 'serve it at once' },
     json: jsonOption,
-    ...needlessBuilding,
+    ...buildCompatibilityOptions,
   },
   examples: [
     ['Groq alone, in ./corral.yaml', 'corral build --providers "inference=remote::groq"'],
@@ -48,9 +48,9 @@ export const build = defineCommand({
       context.stdout.write(text)
       return 0
     }
-    const { path, source } = await place(name, options.output, context)
-    await writeOnce(path, text, options.force)
-    await tell({ path, source, text, json: options.json }, context)
+    const { path, source } = await outputPath(name, options.output, context)
+    await writeNewFile(path, text, options.force)
+    await printResult({ path, source, text, json: options.json }, context)
     if (!options.run) return 0
     const { run } = await import('./run.ts')
     const { parseInput } = await import('./parse.ts')
@@ -88,7 +88,7 @@ async function configText(
 }
 
 /** Where the file goes, and what `corral run` calls it. */
-async function place(
+async function outputPath(
   name: string | undefined,
   output: string | undefined,
   { env, cwd }: CommandContext,
@@ -103,7 +103,7 @@ async function place(
   return { path: join(ownFolder(env, env['HOME'] ?? homedir()), name, 'config.yaml'), source: name }
 }
 
-async function writeOnce(path: string, text: string, overwrite: boolean): Promise<void> {
+async function writeNewFile(path: string, text: string, overwrite: boolean): Promise<void> {
   const { mkdir, writeFile } = await import('node:fs/promises')
   const { dirname } = await import('node:path')
   try {
@@ -124,14 +124,14 @@ async function writeOnce(path: string, text: string, overwrite: boolean): Promis
   }
 }
 
-interface Written {
+interface WrittenConfig {
   readonly path: string
   readonly source: string
   readonly text: string
   readonly json: boolean
 }
 
-async function tell({ path, source, text, json }: Written, { stdout, env }: CommandContext): Promise<ExitCode> {
+async function printResult({ path, source, text, json }: WrittenConfig, { stdout, env }: CommandContext): Promise<ExitCode> {
   const { variablesIn } = await import('../config/substitute.ts')
   const live = text.replaceAll(/^\s*#.*$/gm, '')
   const variables = [...new Set(variablesIn(live))]

@@ -4,7 +4,7 @@ import { signalExitCodes } from '../runtime/stop-signals.ts'
  * Where a command writes. `write` never throws: once the reader has gone (a closed pipe) what follows is dropped.
  * Styles return the text unchanged where colour is off (no terminal, `NO_COLOR`), so that they can always be used.
  */
-export interface Output {
+export interface CommandOutput {
   write(text: string): void
   readonly isTerminal: boolean
   /** Characters a line; 80 where unknown. */
@@ -25,9 +25,9 @@ export interface Output {
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Results: text for people, or JSON with `--json`, and nothing else. */
-  readonly stdout: Output
+  readonly stdout: CommandOutput
   /** Progress, notes, warnings and errors. */
-  readonly stderr: Output
+  readonly stderr: CommandOutput
   /** Absolute path against which file names are meant. */
   readonly cwd: string
   /** Aborts on SIGINT and SIGTERM; the reason is the signal's name. */
@@ -56,7 +56,7 @@ export interface OptionSpec {
   /** Allowed values; anything else is a usage error that names them. */
   readonly choices?: readonly string[]
   /** Taken for compatibility and ignored; the text tells the user why it is not needed. Not shown in the help's list. */
-  readonly needless?: string
+  readonly ignored?: string
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>

@@ -5,7 +5,7 @@ export const configSchema = defineCommand({
   summary: 'print the JSON Schema of the configuration file, for editors',
   description:
     'Editors with the YAML language server complete and check a file that begins with the line `# yaml-language-server: $schema=./corral.schema.json`.',
-  options: { json: { type: 'boolean', description: '', needless: 'a JSON Schema is JSON.' } },
+  options: { json: { type: 'boolean', description: '', ignored: 'a JSON Schema is JSON.' } },
   examples: [['Keep it beside the configuration', 'corral config schema > corral.schema.json']],
   async run(_input, { stdout }) {
     const { configJsonSchema } = await import('../config/json-schema.ts')

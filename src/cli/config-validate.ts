@@ -14,7 +14,7 @@ export const configValidate = defineCommand({
     ['Unknown keys are mistakes too; for a CI run', 'corral config validate groq.yaml --strict --json'],
   ],
   async run({ args: [source], options }, context) {
-    const { reportValidity } = await import('./validity.ts')
+    const { reportValidity } = await import('./validation-report.ts')
     return await reportValidity({ source, strict: options.strict }, context, options.json)
   },
 })

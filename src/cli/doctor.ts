@@ -1,7 +1,7 @@
-import { type CommandContext, defineCommand, jsonOption, type Output } from './command.ts'
+import { type CommandContext, defineCommand, jsonOption, type CommandOutput } from './command.ts'
 import { sourceArgument } from './config-options.ts'
 import { printable } from './printable.ts'
-import type { ClockReading, Finding, FindingState } from './doctor/check.ts'
+import type { ClockReading, DoctorFinding, FindingState } from './doctor/check.ts'
 
 export const doctor = defineCommand({
   name: 'doctor',
@@ -16,7 +16,7 @@ export const doctor = defineCommand({
     ['For scripts', `corral doctor --json | jq -r '.findings[] | select(.state == "failed") | .message'`],
   ],
   async run({ args: [source], options }, context) {
-    const found = await look(source, context)
+    const found = await runChecks(source, context)
     const sound = !found.some(({ state }) => state === 'failed')
     if (options.json) context.stdout.write(`${JSON.stringify({ ok: sound, findings: found })}\n`)
     else context.stdout.write(asText(found, context))
@@ -24,8 +24,8 @@ export const doctor = defineCommand({
   },
 })
 
-async function look(source: string | undefined, context: CommandContext): Promise<Finding[]> {
-  const [{ load }, { ConfigErrors }, { configurationFails }] = await Promise.all([
+async function runChecks(source: string | undefined, context: CommandContext): Promise<DoctorFinding[]> {
+  const [{ load }, { ConfigErrors }, { loadFailures: configurationFails }] = await Promise.all([
     import('./configuration.ts'),
     import('../config/report.ts'),
     import('./doctor/configuration.ts'),
@@ -46,13 +46,13 @@ async function look(source: string | undefined, context: CommandContext): Promis
   return await findings({ loaded, egress, clocks, signal })
 }
 
-function mark(state: FindingState, stdout: Output): string {
+function mark(state: FindingState, stdout: CommandOutput): string {
   if (state === 'ok') return stdout.green('✓')
   return state === 'warning' ? stdout.yellow('!') : stdout.red('✗')
 }
 
 /** One line a finding, and under what is not well what to do. */
-function asText(found: readonly Finding[], { stdout }: CommandContext): string {
+function asText(found: readonly DoctorFinding[], { stdout }: CommandContext): string {
   const lines = found.flatMap(({ state, subject, message, remedy }) => [
     `${mark(state, stdout)} ${stdout.bold(printable(subject))}: ${printable(message)}\n`,
     ...(remedy === undefined ? [] : [`    ${stdout.dim(printable(remedy))}\n`]),

@@ -4,7 +4,7 @@ import type { TerminalOutput } from './terminal.ts'
 import { whenAborted } from '../runtime/stop-signals.ts'
 
 /** Milliseconds that output gets to leave an interrupted program: its reader may have stopped reading. */
-const lastOutput = 1000
+const flushTimeout = 1000
 
 export interface ProgramContext extends CommandContext {
   readonly stdout: TerminalOutput
@@ -18,7 +18,7 @@ export interface ProgramContext extends CommandContext {
 export async function runToExit(commands: readonly Command[], words: readonly string[], context: ProgramContext): Promise<ExitCode> {
   const { stdout, stderr, signal } = context
   const code = await runProgram(commands, words, context)
-  const interrupted = whenAborted(signal).then(() => new Promise((resolve) => setTimeout(resolve, lastOutput)))
+  const interrupted = whenAborted(signal).then(() => new Promise((resolve) => setTimeout(resolve, flushTimeout)))
   await Promise.race([Promise.all([stdout.drained(), stderr.drained()]), interrupted])
   const failure = stdout.failure ?? stderr.failure
   if (!failure || signal.aborted) return code

@@ -2,7 +2,7 @@ import { CommandError, defineCommand, jsonOption } from './command.ts'
 import { urlOption } from './server-option.ts'
 import { table } from './table.ts'
 
-interface ProviderHealth {
+interface ProviderHealthRow {
   readonly provider_id: string
   readonly provider_type: string
   readonly health?: { readonly status?: string; readonly message?: string }
@@ -22,19 +22,19 @@ export const health = defineCommand({
     ['Ask another one', 'corral health --url https://corral.example.com'],
   ],
   async run({ options }, context) {
-    const { ask, serverUrl } = await import('./running-server.ts')
+    const { getJson: ask, serverUrl } = await import('./running-server.ts')
     const { stdout } = context
     const url = serverUrl(options.url, context.env)
-    let answers: { ready: boolean; providers: readonly ProviderHealth[] }
+    let status: { ready: boolean; providers: readonly ProviderHealthRow[] }
     try {
       const ready = (await ask(url, '/readyz', context)).status === 200
-      answers = { ready, providers: providersOf((await ask(url, '/v1/providers', context)).json) }
+      status = { ready, providers: providersOf((await ask(url, '/v1/providers', context)).json) }
     } catch (error) {
       if (!options.json || !(error instanceof CommandError)) throw error
       stdout.write(`${JSON.stringify({ url, status: 'unreachable', ready: false, error: error.message, providers: [] })}\n`)
       return 1
     }
-    const { ready, providers } = answers
+    const { ready, providers } = status
     if (options.json) {
       const rows = providers.map((p) => ({ provider_id: p.provider_id, provider_type: p.provider_type, health: p.health }))
       stdout.write(`${JSON.stringify({ url, status: ready ? 'ready' : 'not_ready', ready, providers: rows })}\n`)
@@ -49,7 +49,7 @@ export const health = defineCommand({
   },
 })
 
-function providersOf(json: unknown): readonly ProviderHealth[] {
+function providersOf(json: unknown): readonly ProviderHealthRow[] {
   const data = typeof json === 'object' && json !== null && 'data' in json ? json.data : []
   return Array.isArray(data) ? data : []
 }

@@ -1,7 +1,7 @@
-import type { Command, OptionSpec, Output } from './command.ts'
+import type { Command, OptionSpec, CommandOutput } from './command.ts'
 
 /** What follows `corral help`. */
-export function generalHelp(output: Output, commands: readonly Command[]): string {
+export function generalHelp(output: CommandOutput, commands: readonly Command[]): string {
   const width = Math.max(...commands.map((command) => command.name.length))
   const lines = commands.map((command) => `  ${output.cyan(command.name.padEnd(width))}  ${command.summary}`)
   return `${output.bold('corral')} - a self-hosted AI API server: one gate to every model
@@ -25,13 +25,17 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted.
 }
 
 /** The help of a word that only starts commands, such as `models`. */
-export function groupHelp(output: Output, word: string, commands: readonly (readonly [spelling: string, command: Command])[]): string {
+export function groupHelp(
+  output: CommandOutput,
+  word: string,
+  commands: readonly (readonly [spelling: string, command: Command])[],
+): string {
   const width = Math.max(...commands.map(([spelling]) => spelling.length))
   const lines = commands.map(([spelling, command]) => `  ${output.cyan(spelling.padEnd(width))}  ${command.summary}`)
   return `${output.bold('Usage:')} corral ${word} COMMAND [OPTIONS]\n\n${lines.join('\n')}\n`
 }
 
-export function commandHelp(output: Output, command: Command): string {
+export function commandHelp(output: CommandOutput, command: Command): string {
   const parts = [`${output.bold(`corral ${command.name}`)} - ${command.summary}`, `${output.bold('Usage:')} ${usageLine(command)}`]
   if (command.description) parts.push(wrap(command.description, Math.min(output.columns, 100)))
   if (command.arguments.length > 0) {
@@ -43,9 +47,9 @@ export function commandHelp(output: Output, command: Command): string {
       ),
     )
   }
-  const { taken, needless } = optionRows(command)
-  parts.push(section(output, 'Options', taken))
-  if (needless.length > 0) parts.push(`Taken from Llama Stack and not needed: ${needless.join(', ')}.`)
+  const { shown, ignored } = optionRows(command)
+  parts.push(section(output, 'Options', shown))
+  if (ignored.length > 0) parts.push(`Taken from Llama Stack and not needed: ${ignored.join(', ')}.`)
   const examples = command.examples.map(([what, line]) => `  ${output.dim(`# ${what}`)}\n  ${line}`)
   parts.push(`${output.bold('Examples:')}\n${examples.join('\n')}`)
   if (command.aliases.length > 0) parts.push(`Also spelt: ${command.aliases.map((alias) => `corral ${alias}`).join(', ')}`)
@@ -61,13 +65,13 @@ export function usageLine(command: Command): string {
 }
 
 /** The options as rows of help, and the names of those that are only taken for compatibility. */
-export function optionRows(command: Command): { taken: [option: string, description: string][]; needless: string[] } {
+export function optionRows(command: Command): { shown: [option: string, description: string][]; ignored: string[] } {
   const entries = Object.entries(command.options)
-  const taken = entries
-    .filter(([, spec]) => spec.needless === undefined)
+  const shown = entries
+    .filter(([, spec]) => spec.ignored === undefined)
     .map(([name, spec]): [string, string] => [optionName(name, spec), describe(spec)])
-  taken.push(['-h, --help', 'show this help'])
-  return { taken, needless: entries.filter(([, spec]) => spec.needless !== undefined).map(([name]) => `--${name}`) }
+  shown.push(['-h, --help', 'show this help'])
+  return { shown, ignored: entries.filter(([, spec]) => spec.ignored !== undefined).map(([name]) => `--${name}`) }
 }
 
 function describe(spec: OptionSpec): string {
@@ -80,7 +84,7 @@ function optionName(name: string, spec: OptionSpec): string {
   return spec.short ? `-${spec.short}, ${long}` : long
 }
 
-function section(output: Output, title: string, rows: readonly (readonly [string, string])[]): string {
+function section(output: CommandOutput, title: string, rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   return `${output.bold(`${title}:`)}\n${rows.map(([name, text]) => `  ${output.cyan(name.padEnd(width))}  ${text}`).join('\n')}`
 }

@@ -39,9 +39,9 @@ export const keysCreate = defineCommand({
   async run({ options }, context) {
     const { name } = options
     if (name === undefined) throw usageError('corral keys create needs --name NAME: what the key is for.', 'See `corral help keys create`.')
-    const [{ withKeys }, { readWanted }, { toApiKeyInfo, toWanted }] = await Promise.all([
+    const [{ withKeys }, { readCreateKeyOptions: readWanted }, { toApiKeyInfo, toWanted }] = await Promise.all([
       import('./keys-access.ts'),
-      import('./keys-wanted.ts'),
+      import('./keys-input.ts'),
       import('../api/admin/keys.ts'),
     ])
     const wanted = toWanted(readWanted({ ...options, name }, Date.now()))

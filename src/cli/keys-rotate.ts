@@ -1,7 +1,7 @@
 import { defineCommand, usageError } from './command.ts'
 import { configOption } from './keys-options.ts'
 
-const longestGrace = 30 * 86_400_000
+const maxGrace = 30 * 86_400_000
 
 export const keysRotate = defineCommand({
   name: 'keys rotate',
@@ -25,7 +25,7 @@ export const keysRotate = defineCommand({
       import('../api/admin/keys.ts'),
     ])
     const grace = options.grace === undefined ? 0 : readDuration(options.grace)
-    if (grace === undefined || grace > longestGrace) throw usageError(`--grace ${options.grace}: it is like 24h or 7d, and at most 30d.`)
+    if (grace === undefined || grace > maxGrace) throw usageError(`--grace ${options.grace}: it is like 24h or 7d, and at most 30d.`)
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call }) => {
       const { key: rotated, token } = await keys.rotate(call, keyIdOf(key), { grace })

@@ -1,7 +1,7 @@
 import { type CommandContext, defineCommand, jsonOption } from './command.ts'
 import { table } from './table.ts'
 
-interface Listed {
+interface DistributionRow {
   readonly name: string
   readonly kind: 'built in' | 'own'
   readonly description: string
@@ -17,7 +17,7 @@ export const listDistros = defineCommand({
   async run({ options }, context) {
     const { stdout } = context
     const { builtInDistributions } = await import('../config/distributions/index.ts')
-    const rows: Listed[] = builtInDistributions.map(({ name, description }) => ({ name, kind: 'built in', description }))
+    const rows: DistributionRow[] = builtInDistributions.map(({ name, description }) => ({ name, kind: 'built in', description }))
     rows.push(...(await ownDistributions(context)))
     if (options.json) stdout.write(`${JSON.stringify(rows)}\n`)
     else
@@ -31,7 +31,7 @@ export const listDistros = defineCommand({
   },
 })
 
-async function ownDistributions({ env }: CommandContext): Promise<Listed[]> {
+async function ownDistributions({ env }: CommandContext): Promise<DistributionRow[]> {
   const { ownFolder } = await import('../config/source.ts')
   const { readdir } = await import('node:fs/promises')
   const { homedir } = await import('node:os')

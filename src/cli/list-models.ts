@@ -20,7 +20,7 @@ export const listModels = defineCommand({
   ],
   async run({ options }, context) {
     const { stdout } = context
-    const { ask, serverUrl } = await import('./running-server.ts')
+    const { getJson: ask, serverUrl } = await import('./running-server.ts')
     const url = serverUrl(options.url, context.env)
     const { status, json } = await ask(url, '/v1/models', context)
     const data = typeof json === 'object' && json !== null && 'data' in json ? json.data : undefined

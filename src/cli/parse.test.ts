@@ -14,7 +14,7 @@ const command = defineCommand({
     name: { type: 'string', value: 'NAME', description: 'a text' },
     tag: { type: 'string', value: 'TAG', multiple: true, description: 'several texts' },
     json: { type: 'boolean', description: 'a flag' },
-    'image-type': { type: 'string', description: '', needless: 'no images are built.' },
+    'image-type': { type: 'string', description: '', ignored: 'no images are built.' },
   },
   examples: [['Try this', 'corral try this']],
   async run() {},
@@ -44,8 +44,8 @@ describe('a good command line', () => {
   })
 
   test('keeps what is not needed apart', () => {
-    const { options, needless } = parseInput(command, ['this', '--image-type', 'venv'])
-    expect(needless).toEqual([['--image-type', 'no images are built.']])
+    const { options, ignored } = parseInput(command, ['this', '--image-type', 'venv'])
+    expect(ignored).toEqual([['--image-type', 'no images are built.']])
     expect(options).not.toHaveProperty('image-type')
   })
 

@@ -8,7 +8,7 @@ export interface ParsedInput {
   /** `--help` or `-h` was among the words. */
   readonly help: boolean
   /** What was said that is taken and not needed: the option and why. */
-  readonly needless: readonly (readonly [option: string, why: string])[]
+  readonly ignored: readonly (readonly [option: string, why: string])[]
 }
 
 const helpOption: OptionSpec = { type: 'boolean', short: 'h', description: 'show this help' }
@@ -35,7 +35,7 @@ export function parseInput(command: Command, words: readonly string[]): ParsedIn
     else if (spec.type === 'boolean') options[name] = false
   }
   const args: string[] = []
-  const needless: [string, string][] = []
+  const ignored: [string, string][] = []
   let help = false
 
   for (const token of tokens) {
@@ -45,12 +45,12 @@ export function parseInput(command: Command, words: readonly string[]): ParsedIn
     if (!spec) throw unknownOption(command, token.rawName, Object.keys(specs))
     const value = valueOf(command, token, spec)
     if (token.name === 'help') help = true
-    else if (spec.needless !== undefined) needless.push([token.rawName, spec.needless])
+    else if (spec.ignored !== undefined) ignored.push([token.rawName, spec.ignored])
     else if (spec.multiple) (options[token.name] as unknown[]).push(value)
     else options[token.name] = value
   }
   if (!help) checkArguments(command, args)
-  return { args, options, help, needless }
+  return { args, options, help, ignored }
 }
 
 interface OptionToken {

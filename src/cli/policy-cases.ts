@@ -7,13 +7,13 @@ import { ConfigErrors, inFileOrder, Report } from '../config/report.ts'
 import { child, isEmpty } from '../config/tree.ts'
 import { validate } from '../config/validate.ts'
 import { CommandError } from './command.ts'
-import { accessQuestion, type PolicyQuestion, readResource, routeQuestion } from './policy-question.ts'
+import { accessQuery, type PolicyQuery, readResource, routeQuery } from './policy-query.ts'
 
 /** One case of a file for `corral policy test`. */
 export interface PolicyCase {
   readonly name: string
   readonly line: number
-  readonly question: PolicyQuestion
+  readonly query: PolicyQuery
   readonly expect: 'allow' | 'deny'
   /** The rule that is to decide, counted from 1. */
   readonly rule: number | undefined
@@ -64,7 +64,7 @@ export function readCases(file: string, cwd: string): readonly PolicyCase[] {
   return values.cases.map((one, at) => ({
     name: one.name ?? `case ${at + 1}`,
     line: (items?.kind === 'list' ? items.items[at]?.at.line : undefined) ?? 0,
-    question: questionOf(one),
+    query: queryOf(one),
     expect: one.expect,
     rule: one.rule ?? undefined,
   }))
@@ -78,10 +78,10 @@ function textOf(file: string, cwd: string): string {
   }
 }
 
-function questionOf(one: z.output<typeof caseSchema>): PolicyQuestion {
+function queryOf(one: z.output<typeof caseSchema>): PolicyQuery {
   const principal = one.as == null ? undefined : { id: one.as, attributes: lists(one.attributes) }
-  if (one.path != null) return routeQuestion(principal, one.method ?? 'GET', one.path)
-  return accessQuestion({
+  if (one.path != null) return routeQuery(principal, one.method ?? 'GET', one.path)
+  return accessQuery({
     principal,
     action: one.action!,
     resource: readResource(one.resource!)!,

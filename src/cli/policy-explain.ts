@@ -2,7 +2,7 @@ import type { Action } from '../access/policy.ts'
 import type { Config } from '../config/config.ts'
 import { type CommandContext, defineCommand, jsonOption, type OptionSpec, usageError } from './command.ts'
 import { configOption, sourceArgument } from './config-options.ts'
-import type { Explanation, PolicyQuestion } from './policy-question.ts'
+import type { PolicyExplanation, PolicyQuery } from './policy-query.ts'
 
 const attributes = { type: 'string', multiple: true, value: 'NAME=VALUE' } as const satisfies Omit<OptionSpec, 'description'>
 
@@ -34,25 +34,25 @@ export const policyExplain = defineCommand({
   async run({ args, options }, context) {
     const [{ loadChosen, oneSource }, { explain }, { rulePlaces }] = await Promise.all([
       import('./configuration.ts'),
-      import('./policy-question.ts'),
+      import('./policy-query.ts'),
       import('./policy-places.ts'),
     ])
-    const question = await questionOf(options)
+    const query = await queryOf(options)
     const { config, origin } = await loadChosen({ source: oneSource(args[0], options.config), offline: true }, context)
-    const explanation = explain(config, question)
+    const explanation = explain(config, query)
     const placeOf = rulePlaces(origin)
     if (options.json) {
       const place = explanation.rule === null ? null : placeOf(explanation.policy, explanation.rule)
       context.stdout.write(`${JSON.stringify({ ...explanation, place })}\n`)
       return
     }
-    warnOfAuthentication(config, question, context)
-    warnOfNoSuchProvider(config, question, context)
-    tell(explanation, placeOf, context)
+    noteMissingAuthentication(config, query, context)
+    noteUnknownProvider(config, query, context)
+    printExplanation(explanation, placeOf, context)
   },
 })
 
-interface Options {
+interface PolicyExplainOptions {
   readonly as: string | undefined
   readonly attribute: readonly string[]
   readonly action: string | undefined
@@ -63,8 +63,13 @@ interface Options {
   readonly method: string | undefined
 }
 
-async function questionOf(options: Options): Promise<PolicyQuestion> {
-  const { accessQuestion, readResource, routeQuestion, whyNoResource } = await import('./policy-question.ts')
+async function queryOf(options: PolicyExplainOptions): Promise<PolicyQuery> {
+  const {
+    accessQuery: accessQuestion,
+    readResource,
+    routeQuery: routeQuestion,
+    invalidResourceMessage: whyNoResource,
+  } = await import('./policy-query.ts')
   const { as, action, resource, path, method, owner } = options
   const forAccess = action !== undefined || resource !== undefined
   if (forAccess === (path !== undefined)) {
@@ -96,15 +101,15 @@ function readAttributes(pairs: readonly string[], option: string): Record<string
   return Object.fromEntries([...values].map(([name, list]) => [name, list.map(([, value]) => value)]))
 }
 
-function warnOfAuthentication({ auth }: Config, { policy }: PolicyQuestion, { stderr }: CommandContext): void {
+function noteMissingAuthentication({ auth }: Config, { policy }: PolicyQuery, { stderr }: CommandContext): void {
   if (auth || policy === 'route_policy') return
   stderr.write(`${stderr.yellow('note:')} nobody has to authenticate in this configuration, so the access policy is never asked\n`)
 }
 
 /** The models of providers are `provider_id/model`. Somebody may have registered one with such a name over the API, so it is no error. */
-function warnOfNoSuchProvider({ providers, models }: Config, question: PolicyQuestion, { stderr }: CommandContext): void {
-  if (question.policy === 'route_policy' || question.resource.type !== 'model') return
-  const { id } = question.resource
+function noteUnknownProvider({ providers, models }: Config, query: PolicyQuery, { stderr }: CommandContext): void {
+  if (query.policy === 'route_policy' || query.resource.type !== 'model') return
+  const { id } = query.resource
   const prefix = id.slice(0, Math.max(0, id.indexOf('/')))
   if (prefix === '' || providers.some((provider) => provider.id === prefix) || models.some(({ modelId }) => modelId === id)) return
   const known = providers.map((provider) => provider.id).join(', ')
@@ -113,9 +118,9 @@ function warnOfNoSuchProvider({ providers, models }: Config, question: PolicyQue
   )
 }
 
-function tell(
-  { allowed, reason, rule, policy, passed }: Explanation,
-  placeOf: (policy: Explanation['policy'], rule: number) => string,
+function printExplanation(
+  { allowed, reason, rule, policy, skipped: passed }: PolicyExplanation,
+  placeOf: (policy: PolicyExplanation['policy'], rule: number) => string,
   { stdout }: CommandContext,
 ): void {
   const verdict = allowed ? stdout.green('allowed') : stdout.red('denied')

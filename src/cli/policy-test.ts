@@ -16,7 +16,7 @@ export const policyTest = defineCommand({
     const [{ loadChosen, explained }, { readCases }, { explain }, { rulePlaces }] = await Promise.all([
       import('./configuration.ts'),
       import('./policy-cases.ts'),
-      import('./policy-question.ts'),
+      import('./policy-query.ts'),
       import('./policy-places.ts'),
     ])
     const { stdout, cwd } = context
@@ -28,8 +28,8 @@ export const policyTest = defineCommand({
     }
     const { config, origin } = await loadChosen({ source: options.config, offline: true }, context)
     const placeOf = rulePlaces(origin)
-    const results = cases.map(({ question, expect, rule, name, line }) => {
-      const got = explain(config, question)
+    const results = cases.map(({ query, expect, rule, name, line }) => {
+      const got = explain(config, query)
       const passed = got.allowed === (expect === 'allow') && (rule === undefined || rule === got.rule)
       return { name, line, passed, expected: { expect, rule: rule ?? null }, got }
     })

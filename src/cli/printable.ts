@@ -7,6 +7,6 @@ export function printable(text: string): string {
 }
 
 /** The same with at most `most` characters (UTF-16 units): callers may name a model as they like. */
-export function printableName(text: string, most = 80): string {
-  return printable(text.length > most ? `${text.slice(0, most)}…` : text)
+export function printableName(text: string, maxLength = 80): string {
+  return printable(text.length > maxLength ? `${text.slice(0, maxLength)}…` : text)
 }

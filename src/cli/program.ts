@@ -27,7 +27,7 @@ async function dispatch(commands: readonly Command[], words: readonly string[], 
   }
   if (first === 'help') return help(commands, words.slice(1), context)
 
-  const found = find(commands, words)
+  const found = findCommand(commands, words)
   if (!found) {
     const group = groupOf(commands, first)
     if (group.length > 0 && words.slice(1).every((word) => word.startsWith('-'))) {
@@ -42,14 +42,14 @@ async function dispatch(commands: readonly Command[], words: readonly string[], 
     stdout.write(commandHelp(stdout, found.command))
     return 0
   }
-  for (const [option, why] of input.needless) stderr.write(`${stderr.yellow('note:')} ${option} is not needed: ${why}\n`)
+  for (const [option, why] of input.ignored) stderr.write(`${stderr.yellow('note:')} ${option} is not needed: ${why}\n`)
   return (await found.command.run(input, context)) ?? 0
 }
 
 function help(commands: readonly Command[], words: readonly string[], { stdout }: CommandContext): ExitCode {
   const topic = words.filter((word) => !word.startsWith('-'))
   const [first] = topic
-  const found = find(commands, topic)
+  const found = findCommand(commands, topic)
   if (first === undefined) stdout.write(generalHelp(stdout, commands))
   else if (found) stdout.write(commandHelp(stdout, found.command))
   else if (groupOf(commands, first).length > 0) stdout.write(groupHelp(stdout, first, groupOf(commands, first)))
@@ -58,13 +58,13 @@ function help(commands: readonly Command[], words: readonly string[], { stdout }
 }
 
 /** The command with the longest name that the words start with. */
-function find(commands: readonly Command[], words: readonly string[]): { command: Command; rest: readonly string[] } | undefined {
+function findCommand(commands: readonly Command[], words: readonly string[]): { command: Command; rest: readonly string[] } | undefined {
   let best: { command: Command; rest: readonly string[] } | undefined
-  let longest = 0
+  let bestLength = 0
   for (const [spelling, command] of spellings(commands)) {
     const parts = spelling.split(' ')
-    if (parts.length <= longest || !parts.every((part, index) => words[index] === part)) continue
-    longest = parts.length
+    if (parts.length <= bestLength || !parts.every((part, index) => words[index] === part)) continue
+    bestLength = parts.length
     best = { command, rest: words.slice(parts.length) }
   }
   return best

@@ -15,7 +15,7 @@ export function startProgress(context: Pick<CommandContext, 'stderr'>, label: st
   const startedAt = Date.now()
   let startedWith: number | undefined
   let drawnAt = 0
-  let toldTenths = -1
+  let reportedTenths = -1
   let last: [number, number | undefined] | undefined
 
   function bar(done: number, total: number | undefined): string {
@@ -40,8 +40,8 @@ export function startProgress(context: Pick<CommandContext, 'stderr'>, label: st
         return
       }
       const tenths = total ? Math.floor((done / total) * 10) : -1
-      if (tenths <= toldTenths) return
-      toldTenths = tenths
+      if (tenths <= reportedTenths) return
+      reportedTenths = tenths
       stderr.write(`${bar(done, total)}\n`)
     },
     finish() {

@@ -1,6 +1,6 @@
 import { writeBanner } from './banner.ts'
 import { CommandError, defineCommand, interruptedCode } from './command.ts'
-import { needlessServing } from './needless.ts'
+import { ignoredRunOptions } from './ignored-options.ts'
 import { envOption, withVariables } from './variables.ts'
 import { workerVariable } from '../runtime/parent.ts'
 import { whenAborted } from '../runtime/stop-signals.ts'
@@ -29,7 +29,7 @@ export const run = defineCommand({
     strict: { type: 'boolean', description: 'treat what is not understood in the file as an error' },
     'dry-run': { type: 'boolean', description: 'check the configuration and serve nothing, as `corral config validate`' },
     json: { type: 'boolean', description: 'tell the address as a line of JSON once it is served' },
-    ...needlessServing,
+    ...ignoredRunOptions,
   },
   examples: [
     ['Serve what the environment has keys for, and an embedded model', 'corral run'],
@@ -43,7 +43,7 @@ export const run = defineCommand({
     const choice = { source: oneSource(args[0], options.config), flags: { port, host, providers, workers, logging }, strict }
     const configured = { ...context, env: withVariables(context.env, options.env) }
     if (options['dry-run']) {
-      const { reportValidity } = await import('./validity.ts')
+      const { reportValidity } = await import('./validation-report.ts')
       return await reportValidity(choice, configured, options.json)
     }
     // Workers load the same configuration again; their supervisor has reported its warnings.

@@ -2,14 +2,14 @@ import { createEgress, EgressError } from '../egress/egress.ts'
 import { readProxies } from '../egress/proxies.ts'
 import { type CommandContext, CommandError, usageError } from './command.ts'
 
-export interface Answer {
+export interface ServerResponse {
   readonly status: number
   /** Undefined where the body is no JSON. */
   readonly json: unknown
 }
 
-const waitAtMost = 10_000
-const answersAreSmallerThan = 16_000_000
+const requestTimeout = 10_000
+const maxResponseLength = 16_000_000
 
 /** The address of the server that a command asks: `--url`, else the usual port on this machine. */
 export function serverUrl(option: string | undefined, env: CommandContext['env']): string {
@@ -23,15 +23,15 @@ export function serverUrl(option: string | undefined, env: CommandContext['env']
 }
 
 /** Asks a running server. Throws a CommandError when nobody answers there within 10 s. */
-export async function ask(url: string, path: string, context: CommandContext): Promise<Answer> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(waitAtMost)])
+export async function getJson(url: string, path: string, context: CommandContext): Promise<ServerResponse> {
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(requestTimeout)])
   try {
     const egress = createEgress({ proxies: readProxies(context.env) })
     const response = await egress.request(`${url}${path}`, { method: 'GET', headers: { accept: 'application/json' }, signal })
     return { status: response.status, json: parse(await readText(response.body)) }
   } catch (error) {
     if (context.signal.aborted) throw error
-    const why = error instanceof EgressError ? error.message : `no answer within ${waitAtMost / 1000} s`
+    const why = error instanceof EgressError ? error.message : `no answer within ${requestTimeout / 1000} s`
     throw new CommandError(`No server answers at ${url} (${why}).`, {
       remedy: 'Start one with `corral run`, or name the address with --url.',
       cause: error,
@@ -44,7 +44,7 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
   let text = ''
   for await (const bytes of body ?? []) {
     text += decoder.decode(bytes, { stream: true })
-    if (text.length > answersAreSmallerThan) throw new EgressError('too_large', 'the answer is too large')
+    if (text.length > maxResponseLength) throw new EgressError('too_large', 'the answer is too large')
   }
   return text + decoder.decode()
 }

@@ -1,8 +1,8 @@
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 import { printable } from './printable.ts'
 
 /** Rows in aligned columns, the head in bold; the last column is not padded. Lines end with a newline. What would steer a terminal is taken out of cells. */
-export function table(output: Output, head: readonly string[], texts: readonly (readonly string[])[]): string {
+export function table(output: CommandOutput, head: readonly string[], texts: readonly (readonly string[])[]): string {
   const rows = texts.map((row) => row.map(printable))
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>

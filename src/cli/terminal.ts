@@ -1,25 +1,25 @@
 import { wantsColour } from '../telemetry/colour.ts'
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 
 /** The part of `process.stdout` that is needed. */
-export interface Sink {
+export interface TerminalStream {
   write(text: string, done: (error?: Error | null) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
 }
 
-export interface TerminalOutput extends Output {
+export interface TerminalOutput extends CommandOutput {
   /** Why something could not be written. Absent: all was, or the reader closed the pipe. */
   readonly failure: Error | undefined
   /** Resolves when everything written has left this process, or can no longer leave it. */
   drained(): Promise<void>
 }
 
-type Env = Readonly<Record<string, string | undefined>>
+type TerminalEnvironment = Readonly<Record<string, string | undefined>>
 
-export function createOutput(sink: Sink, env: Env): TerminalOutput {
-  const isTerminal = sink.isTTY === true
+export function createOutput(stream: TerminalStream, env: TerminalEnvironment): TerminalOutput {
+  const isTerminal = stream.isTTY === true
   const colour = wantsColour(env, isTerminal)
   let hasWritten = false
   let readerGone = false
@@ -36,7 +36,7 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
     else failure ??= error
   }
   // The stream is destroyed then: nothing that is still queued leaves it.
-  sink.on('error', (error) => {
+  stream.on('error', (error) => {
     onError(error)
     settle()
   })
@@ -50,7 +50,7 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
   return {
     isTerminal,
     get columns() {
-      return sink.columns ?? 80
+      return stream.columns ?? 80
     },
     get hasWritten() {
       return hasWritten
@@ -65,7 +65,7 @@ export function createOutput(sink: Sink, env: Env): TerminalOutput {
       if (text === '' || readerGone || failure) return
       hasWritten = true
       pending++
-      sink.write(text, onWritten)
+      stream.write(text, onWritten)
     },
     async drained() {
       if (pending > 0 && !readerGone && !failure) await new Promise<void>((resolve) => waiting.push(resolve))

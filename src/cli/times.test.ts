@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { readWanted } from './keys-wanted.ts'
+import { readCreateKeyOptions } from './keys-input.ts'
 import { readMoment, readTime } from './times.ts'
 import { durationText } from './traces-text.ts'
 
@@ -30,7 +30,7 @@ test('without a zone it is UTC, wherever this machine is', () => {
     expect(readTime('since', '2027-01-31T08:00:30', now)).toBe(Date.UTC(2027, 0, 31, 8, 0, 30))
     expect(readMoment('2027-01-31T08:00+0200')).toBe(Date.UTC(2027, 0, 31, 6))
     const expiring = { name: 'x', as: undefined, attribute: [], model: [], api: [], limit: [] }
-    expect(readWanted({ ...expiring, expires: '2027-01-31T13:00' }, now).expires_at).toBe(Date.UTC(2027, 0, 31, 13) / 1000)
+    expect(readCreateKeyOptions({ ...expiring, expires: '2027-01-31T13:00' }, now).expires_at).toBe(Date.UTC(2027, 0, 31, 13) / 1000)
   } finally {
     if (TZ === undefined) delete process.env.TZ
     else process.env.TZ = TZ

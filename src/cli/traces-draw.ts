@@ -1,18 +1,18 @@
 import type { StoredSpan } from '../telemetry/store/reader.ts'
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 import { printable } from './printable.ts'
 import { durationText } from './traces-text.ts'
 
-interface Branch {
+interface TreeLine {
   readonly span: StoredSpan
   /** What stands before its name. */
   readonly lines: string
 }
 
 /** The spans of one trace as a tree, each with a bar from when to when it ran. Lines end with a newline. */
-export function drawTree(spans: readonly StoredSpan[], output: Output): string {
+export function drawTree(spans: readonly StoredSpan[], output: CommandOutput): string {
   if (spans.length === 0) return ''
-  const branches = branchesOf(spans)
+  const branches = treeLinesOf(spans)
   const start = Math.min(...spans.map((span) => span.start))
   const total = Math.max(...spans.map((span) => span.end)) - start
   const names = branches.map(({ span, lines }) => lines + printable(span.name || '(unnamed)'))
@@ -30,12 +30,12 @@ export function drawTree(spans: readonly StoredSpan[], output: Output): string {
 }
 
 /** Depth first; whose parent is not there (a caller's own span) stands at the top. */
-function branchesOf(spans: readonly StoredSpan[]): Branch[] {
+function treeLinesOf(spans: readonly StoredSpan[]): TreeLine[] {
   const ids = new Set(spans.map(({ spanId }) => spanId))
   const children = Map.groupBy(spans, ({ parentSpanId, spanId }) =>
     parentSpanId !== null && parentSpanId !== spanId && ids.has(parentSpanId) ? parentSpanId : '',
   )
-  const found: Branch[] = []
+  const found: TreeLine[] = []
   const seen = new Set<StoredSpan>()
   const add = (parent: string, before: string | undefined): void => {
     const list = children.get(parent) ?? []

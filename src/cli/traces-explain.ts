@@ -1,100 +1,100 @@
 import type { StoredSpan, StoredTrace } from '../telemetry/store/reader.ts'
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 import { printable } from './printable.ts'
 import { durationText } from './traces-text.ts'
 
 type Facts = readonly (readonly [name: string, value: string | undefined])[]
 
 /** What one request was and became: what came in, what went to whom, what came back, who refused. Shapes and sizes, never what was said. */
-export function explain(trace: StoredTrace, spans: readonly StoredSpan[], output: Output): string {
+export function explain(trace: StoredTrace, spans: readonly StoredSpan[], output: CommandOutput): string {
   const root = spans.find(({ spanId }) => spanId === trace.rootSpanId)
-  const answers = spans.filter(({ kind }) => kind === 'client')
+  const attempts = spans.filter(({ kind }) => kind === 'client')
   const parts: string[] = []
   if (root) {
-    const shape = answers.map((answer) => told(answer, 'corral.request.shape')).find((one) => one !== undefined)
-    parts.push(section('What came in', cameIn(root, shape), output))
+    const shape = attempts.map((attempt) => attributeOf(attempt, 'corral.request.shape')).find((one) => one !== undefined)
+    parts.push(section('What came in', requestFacts(root, shape), output))
   }
-  for (const answer of answers) {
-    const provider = told(answer, 'corral.provider') ?? 'a provider'
-    parts.push(section(`What went to ${printable(provider)}`, wentOut(answer, trace), output))
-    parts.push(section(`What came back from ${printable(provider)}`, cameBack(answer), output))
+  for (const attempt of attempts) {
+    const provider = attributeOf(attempt, 'corral.provider') ?? 'a provider'
+    parts.push(section(`What went to ${printable(provider)}`, sentFacts(attempt, trace), output))
+    parts.push(section(`What came back from ${printable(provider)}`, receivedFacts(attempt), output))
   }
   if (root) {
     // Where the request never came to a provider, or its answer made the error.
-    if (answers.length === 0) parts.push(section('What came back from the provider', upstreamFacts(root), output))
-    parts.push(section('What refused', refused(root), output))
-    parts.push(section('What the caller got', got(root, trace), output))
+    if (attempts.length === 0) parts.push(section('What came back from the provider', upstreamFacts(root), output))
+    parts.push(section('What refused', denialFacts(root), output))
+    parts.push(section('What the caller got', responseFacts(root, trace), output))
   }
-  parts.push(...logged(spans, output))
+  parts.push(...eventSections(spans, output))
   return parts.filter((part) => part !== '').join('\n')
 }
 
-function cameIn(root: StoredSpan, shape: string | undefined): Facts {
-  const method = told(root, 'http.request.method_original') ?? told(root, 'http.request.method')
-  const size = told(root, 'http.request.body.size')
+function requestFacts(root: StoredSpan, shape: string | undefined): Facts {
+  const method = attributeOf(root, 'http.request.method_original') ?? attributeOf(root, 'http.request.method')
+  const size = attributeOf(root, 'http.request.body.size')
   return [
-    ['request', [method, told(root, 'url.path')].filter((one) => one !== undefined).join(' ') || undefined],
-    ['from', told(root, 'client.address')],
-    ['client', told(root, 'user_agent.original')],
+    ['request', [method, attributeOf(root, 'url.path')].filter((one) => one !== undefined).join(' ') || undefined],
+    ['from', attributeOf(root, 'client.address')],
+    ['client', attributeOf(root, 'user_agent.original')],
     ['body', size === undefined ? undefined : `${size} bytes`],
-    ['shape', shape ?? told(root, 'corral.request.shape')],
-    ['model', told(root, 'corral.model')],
-    ['streamed', told(root, 'corral.stream') === undefined ? undefined : 'yes'],
+    ['shape', shape ?? attributeOf(root, 'corral.request.shape')],
+    ['model', attributeOf(root, 'corral.model')],
+    ['streamed', attributeOf(root, 'corral.stream') === undefined ? undefined : 'yes'],
   ]
 }
 
-function wentOut(answer: StoredSpan, trace: StoredTrace): Facts {
-  const [address, port] = [told(answer, 'server.address'), told(answer, 'server.port')]
+function sentFacts(attempt: StoredSpan, trace: StoredTrace): Facts {
+  const [address, port] = [attributeOf(attempt, 'server.address'), attributeOf(attempt, 'server.port')]
   return [
-    ['operation', told(answer, 'gen_ai.operation.name')],
-    ['model', told(answer, 'gen_ai.request.model')],
+    ['operation', attributeOf(attempt, 'gen_ai.operation.name')],
+    ['model', attributeOf(attempt, 'gen_ai.request.model')],
     ['to', address === undefined ? undefined : `${address}${port === undefined ? '' : `:${port}`}`],
-    ['sent after', durationText(answer.start - trace.start)],
+    ['sent after', durationText(attempt.start - trace.start)],
   ]
 }
 
-function cameBack(answer: StoredSpan): Facts {
-  const [input, output] = [told(answer, 'gen_ai.usage.input_tokens'), told(answer, 'gen_ai.usage.output_tokens')]
-  const first = answer.attributes['gen_ai.response.time_to_first_chunk']
+function receivedFacts(attempt: StoredSpan): Facts {
+  const [input, output] = [attributeOf(attempt, 'gen_ai.usage.input_tokens'), attributeOf(attempt, 'gen_ai.usage.output_tokens')]
+  const first = attempt.attributes['gen_ai.response.time_to_first_chunk']
   return [
-    ['outcome', [told(answer, 'corral.outcome'), `after ${durationText(answer.end - answer.start)}`].filter(Boolean).join(', ')],
+    ['outcome', [attributeOf(attempt, 'corral.outcome'), `after ${durationText(attempt.end - attempt.start)}`].filter(Boolean).join(', ')],
     ['first token', typeof first === 'number' ? `after ${durationText(first * 1_000)}` : undefined],
-    ['finish', told(answer, 'gen_ai.response.finish_reasons')],
+    ['finish', attributeOf(attempt, 'gen_ai.response.finish_reasons')],
     ['tokens', input === undefined && output === undefined ? undefined : `${input ?? 0} in, ${output ?? 0} out`],
-    ...upstreamFacts(answer),
-    ['error', told(answer, 'corral.error.message')],
+    ...upstreamFacts(attempt),
+    ['error', attributeOf(attempt, 'corral.error.message')],
   ]
 }
 
 function upstreamFacts(span: StoredSpan): Facts {
   return [
-    ['status', told(span, 'corral.upstream.status_code')],
-    ['body', told(span, 'corral.upstream.body')],
+    ['status', attributeOf(span, 'corral.upstream.status_code')],
+    ['body', attributeOf(span, 'corral.upstream.body')],
   ]
 }
 
-function refused(root: StoredSpan): Facts {
+function denialFacts(root: StoredSpan): Facts {
   return [
-    ['by', told(root, 'corral.denied.by')],
-    ['because', told(root, 'corral.denied.reason')],
-    ['action', told(root, 'corral.denied.action')],
-    ['resource', told(root, 'corral.denied.resource')],
+    ['by', attributeOf(root, 'corral.denied.by')],
+    ['because', attributeOf(root, 'corral.denied.reason')],
+    ['action', attributeOf(root, 'corral.denied.action')],
+    ['resource', attributeOf(root, 'corral.denied.resource')],
   ]
 }
 
-function got(root: StoredSpan, trace: StoredTrace): Facts {
+function responseFacts(root: StoredSpan, trace: StoredTrace): Facts {
   return [
-    ['status', told(root, 'http.response.status_code')],
-    ['left early', told(root, 'corral.caller_left') === undefined ? undefined : 'yes, before the end'],
+    ['status', attributeOf(root, 'http.response.status_code')],
+    ['left early', attributeOf(root, 'corral.caller_left') === undefined ? undefined : 'yes, before the end'],
     ['error', trace.errorType ?? undefined],
-    ['message', told(root, 'corral.error.message')],
-    ['parameter', told(root, 'corral.error.param')],
+    ['message', attributeOf(root, 'corral.error.message')],
+    ['parameter', attributeOf(root, 'corral.error.param')],
     ['cost', trace.costUsd === null ? undefined : `$${trace.costUsd.toFixed(6)}`],
   ]
 }
 
 /** What was logged to the trace by callers themselves. */
-function logged(spans: readonly StoredSpan[], output: Output): string[] {
+function eventSections(spans: readonly StoredSpan[], output: CommandOutput): string[] {
   return spans
     .filter(({ kind, events }) => kind === 'internal' && events.length > 0)
     .map(({ name, events }) =>
@@ -106,7 +106,7 @@ function logged(spans: readonly StoredSpan[], output: Output): string[] {
     )
 }
 
-function section(title: string, facts: Facts, output: Output): string {
+function section(title: string, facts: Facts, output: CommandOutput): string {
   const known = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
   if (known.length === 0) return ''
   const width = Math.max(...known.map(([name]) => name.length))
@@ -115,7 +115,7 @@ function section(title: string, facts: Facts, output: Output): string {
     .join('')
 }
 
-function told({ attributes }: StoredSpan, name: string): string | undefined {
+function attributeOf({ attributes }: StoredSpan, name: string): string | undefined {
   const value = attributes[name]
   if (value === undefined) return undefined
   return Array.isArray(value) ? value.join(', ') : String(value)

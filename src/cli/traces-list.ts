@@ -4,7 +4,7 @@ import { readTime } from './times.ts'
 import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
 import { traceCells, traceHead } from './traces-text.ts'
 
-const usualNumber = 30
+const defaultLimit = 30
 
 export const tracesList = defineCommand({
   name: 'traces',
@@ -21,7 +21,7 @@ export const tracesList = defineCommand({
     principal: { type: 'string', value: 'NAME', description: 'only what this user did' },
     request: { type: 'string', value: 'ID', description: 'only the request with this id' },
     since: { type: 'string', value: '1h|DATE', description: 'only from then on' },
-    limit: { type: 'integer', value: 'N', short: 'n', description: `so many at most, the latest; default ${usualNumber}` },
+    limit: { type: 'integer', value: 'N', short: 'n', description: `so many at most, the latest; default ${defaultLimit}` },
     config: tracesConfigOption,
     json: { type: 'boolean', description: 'print one JSON object a line' },
   },
@@ -31,7 +31,7 @@ export const tracesList = defineCommand({
     ['For other programs', 'corral traces --json -n 1000 | jq -r .trace_id'],
   ],
   async run({ options }, context) {
-    const { failed, slow, key, model, provider, principal, request: requestId, limit = usualNumber, json } = options
+    const { failed, slow, key, model, provider, principal, request: requestId, limit = defaultLimit, json } = options
     const since = readTime('since', options.since)
     const config = await traceStoreOf(options.config, context)
     const keyId = key === undefined ? undefined : (await import('./keys-access.ts')).keyIdOf(key)

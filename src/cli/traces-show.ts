@@ -1,5 +1,5 @@
 import type { StoredTrace, TraceStore } from '../telemetry/store/reader.ts'
-import { CommandError, defineCommand, jsonOption, type Output } from './command.ts'
+import { CommandError, defineCommand, jsonOption, type CommandOutput } from './command.ts'
 import { drawTree } from './traces-draw.ts'
 import { explain } from './traces-explain.ts'
 import { openStore, traceJson, traceStoreOf, tracesConfigOption } from './traces-store.ts'
@@ -7,7 +7,7 @@ import { printable } from './printable.ts'
 import { durationText, timeText } from './traces-text.ts'
 
 /** Candidates that are named where an id means several. */
-const mostNamed = 10
+const maxCandidates = 10
 
 export const tracesShow = defineCommand({
   name: 'traces show',
@@ -27,7 +27,7 @@ export const tracesShow = defineCommand({
     const config = await traceStoreOf(options.config, context)
     using store = await openStore(config)
     if (!store) throw new CommandError(`There are no traces in ${config.path} yet: no request has been kept.`)
-    const traces = oneTrace(store, id.trim())
+    const traces = findTrace(store, id.trim())
     const spans = traces.flatMap((trace) => store.spansOf(trace))
     const { stdout, stderr } = context
     if (options.json) {
@@ -44,8 +44,8 @@ export const tracesShow = defineCommand({
 })
 
 /** The request that is meant by its id, or all of the one trace that is. Throws CommandError where it is none, or several. */
-function oneTrace(store: TraceStore, id: string): readonly StoredTrace[] {
-  const found = id === '' ? [] : store.find(id, mostNamed + 1)
+function findTrace(store: TraceStore, id: string): readonly StoredTrace[] {
+  const found = id === '' ? [] : store.find(id, maxCandidates + 1)
   const ids = [...new Set(found.map(({ traceId }) => traceId))]
   const [traceId] = ids
   if (traceId === undefined) {
@@ -54,9 +54,9 @@ function oneTrace(store: TraceStore, id: string): readonly StoredTrace[] {
     })
   }
   if (ids.length > 1) {
-    const named = found.slice(0, mostNamed).map((one) => `  ${one.traceId}  ${timeText(one.start)}  ${printable(one.requestId)}`)
+    const named = found.slice(0, maxCandidates).map((one) => `  ${one.traceId}  ${timeText(one.start)}  ${printable(one.requestId)}`)
     throw new CommandError(
-      `'${printable(id)}' means several traces:\n${[...named, ...(found.length > mostNamed ? ['  …'] : [])].join('\n')}`,
+      `'${printable(id)}' means several traces:\n${[...named, ...(found.length > maxCandidates ? ['  …'] : [])].join('\n')}`,
       {
         remedy: 'Write more of the id.',
       },
@@ -66,7 +66,7 @@ function oneTrace(store: TraceStore, id: string): readonly StoredTrace[] {
   return traceId.startsWith(id) ? store.byTraceId(traceId) : found
 }
 
-function headOf(trace: StoredTrace, output: Output): string {
+function headOf(trace: StoredTrace, output: CommandOutput): string {
   const { httpStatus, principal, keyId } = trace
   const facts = [
     `${timeText(trace.start)} UTC`,

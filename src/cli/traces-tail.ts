@@ -10,7 +10,7 @@ const interval = 300
 /** Traces read at once. */
 const batch = 500
 
-const usualNumber = 10
+const defaultLimit = 10
 
 export const tracesTail = defineCommand({
   name: 'traces tail',
@@ -18,7 +18,7 @@ export const tracesTail = defineCommand({
   description: 'Shows the latest, then follows: servers write within a second or two of a request’s end. Times are UTC.',
   options: {
     failed: { type: 'boolean', description: 'only what failed: refused, broken off or answered with an error' },
-    lines: { type: 'integer', value: 'N', short: 'n', description: `begin with so many of the latest; default ${usualNumber}` },
+    lines: { type: 'integer', value: 'N', short: 'n', description: `begin with so many of the latest; default ${defaultLimit}` },
     config: tracesConfigOption,
     json: { type: 'boolean', description: 'print one JSON object a line' },
   },
@@ -27,7 +27,7 @@ export const tracesTail = defineCommand({
     ['For other programs', 'corral traces tail --json -n 0'],
   ],
   async run({ options }, context) {
-    const { failed, lines = usualNumber, json } = options
+    const { failed, lines = defaultLimit, json } = options
     const config = await traceStoreOf(options.config, context)
     const { stdout, stderr, signal } = context
     const show = (trace: StoredTrace): void => {
@@ -42,7 +42,7 @@ export const tracesTail = defineCommand({
       const latest = store?.list({ limit: lines, ...(failed && { failed: true }) }) ?? []
       for (const trace of latest.toReversed()) show(trace)
     }
-    while (!stdout.readerGone && (await goesOn(signal))) {
+    while (!stdout.readerGone && (await waitUnlessAborted(signal))) {
       // Opened each time: somebody may remove the file, and a server makes a new one.
       using store = await openStore(config)
       const newest = store?.lastId() ?? 0
@@ -58,7 +58,7 @@ export const tracesTail = defineCommand({
   },
 })
 
-async function goesOn(signal: CommandContext['signal']): Promise<boolean> {
+async function waitUnlessAborted(signal: CommandContext['signal']): Promise<boolean> {
   try {
     await wait(interval, undefined, { signal })
     return true

@@ -1,5 +1,5 @@
 import type { StoredTrace } from '../telemetry/store/reader.ts'
-import type { Output } from './command.ts'
+import type { CommandOutput } from './command.ts'
 import { printable, printableName } from './printable.ts'
 
 /** `850 µs`, `12.3 ms`, `4.50 s`, `3 m 20 s`. */
@@ -41,7 +41,7 @@ export function traceCells(trace: StoredTrace): string[] {
 }
 
 /** A line that comes alone, in columns of usual widths. */
-export function traceLine(trace: StoredTrace, output: Output): string {
+export function traceLine(trace: StoredTrace, output: CommandOutput): string {
   const widths = [19, shownDigits, 6, 8, 24, 16, 9, 9, 0]
   const line = traceCells(trace)
     .map((cell, column) => cell.padEnd(widths[column] ?? 0))

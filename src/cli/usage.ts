@@ -29,11 +29,11 @@ export const usage = defineCommand({
     const { stdout } = context
     const { json, csv, by = 'user' } = options
     if (json && csv) throw usageError('--json and --csv exclude one another.')
-    const question = { by: by as UsageGroup, since: readTime('since', options.since), until: readTime('until', options.until) }
+    const query = { by: by as UsageGroup, since: readTime('since', options.since), until: readTime('until', options.until) }
     await withRecords(options.config, context, async (records) => {
       const [{ openDatabase }, { sumOf, usageOf }] = await Promise.all([import('../storage/open.ts'), import('../quota/ledger-usage.ts')])
       await using database = await openDatabase(records)
-      const sums = await usageOf(database, question)
+      const sums = await usageOf(database, query)
       const total = sumOf(sums, null)
       if (json) stdout.write(`${JSON.stringify({ by, data: sums.map(toJson), total: toJson(total) })}\n`)
       else if (csv) stdout.write([csvHead(by), ...sums.map(csvLine)].map((line) => `${line}\r\n`).join(''))
@@ -93,7 +93,7 @@ function inDollars(nano: number): string {
 }
 
 function csvHead(by: string): string {
-  return [by, ...Object.keys(toJson(nothing)).filter((name) => name !== 'of' && name !== 'cost_nano_dollars')].join(',')
+  return [by, ...Object.keys(toJson(emptySum)).filter((name) => name !== 'of' && name !== 'cost_nano_dollars')].join(',')
 }
 
 function csvLine(sum: UsageSum): string {
@@ -107,7 +107,7 @@ function quoted(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 
-const nothing: UsageSum = {
+const emptySum: UsageSum = {
   of: null,
   responses: 0,
   inputTokens: 0,

@@ -7,10 +7,10 @@ export const envOption = {
   description: 'set a variable for ${env.NAME} and for settings; can be repeated, and beats the environment',
 } as const satisfies OptionSpec
 
-type Env = Readonly<Record<string, string | undefined>>
+type Variables = Readonly<Record<string, string | undefined>>
 
 /** The environment with the variables of `--env` on top; of two with one name the last counts. Throws a usage error, without the value. */
-export function withVariables(env: Env, assignments: readonly string[]): Env {
+export function withVariables(env: Variables, assignments: readonly string[]): Variables {
   if (assignments.length === 0) return env
   return { ...env, ...Object.fromEntries(assignments.map(assignment)) }
 }

@@ -5,7 +5,7 @@ import { compileRoutePolicy } from '../access/route-policy.ts'
 import { readAuth } from '../auth/read-auth.ts'
 import { type Tenancy, tenantAttribute } from '../auth/tenant.ts'
 import type { Config } from './config.ts'
-import type { AuthSection } from './schema-auth.ts'
+import type { ServerAuthSection } from './schema-auth.ts'
 import type { ServerSection } from './schema-server.ts'
 import type { Report } from './report.ts'
 import { expandHome, hasReference, type Substitution, substitute, withEntry } from './substitute.ts'
@@ -14,7 +14,7 @@ import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, scal
 /** What `server.auth` comes to. */
 export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' | 'keyPepper'>
 
-export interface AuthReading extends Substitution {
+export interface AuthSectionContext extends Substitution {
   readonly cwd: string
   readonly trustedProxies: readonly string[]
   readonly tenancy: ServerSection['tenancy']
@@ -25,18 +25,22 @@ export interface AuthReading extends Substitution {
 }
 
 /** `node` is the section, for messages. */
-export function readAuthSection(values: AuthSection | null | undefined, node: TreeNode | undefined, reading: AuthReading): AuthSettings {
+export function readAuthSection(
+  values: ServerAuthSection | null | undefined,
+  node: TreeNode | undefined,
+  context: AuthSectionContext,
+): AuthSettings {
   const { provider_config: provider, access_policy: access, route_policy: routes, key_pepper: keyPepper } = values ?? {}
   const policy = child(node, 'access_policy')
-  for (const section of [policy, child(node, 'route_policy')]) refuseEmptied(section, reading.report)
+  for (const section of [policy, child(node, 'route_policy')]) refuseEmptied(section, context.report)
   if (!provider && access?.length && policy) {
     const why = 'protects nothing as long as nobody has to authenticate'
-    if (reading.isSwitchedOff) reading.report.warn('notice', policy, `${why}, and server.auth.provider_config is switched off`)
+    if (context.isSwitchedOff) context.report.warn('notice', policy, `${why}, and server.auth.provider_config is switched off`)
     else
-      reading.report.error(policy, `${why}: add server.auth.provider_config ({type: api_key} for Corral's own keys alone), or take it out`)
+      context.report.error(policy, `${why}: add server.auth.provider_config ({type: api_key} for Corral's own keys alone), or take it out`)
   }
-  const auth = provider ? readAuthenticators(provider, child(node, 'provider_config'), reading) : undefined
-  const tenancy = readTenancy(auth, reading)
+  const auth = provider ? readAuthenticators(provider, child(node, 'provider_config'), context) : undefined
+  const tenancy = readTenancy(auth, context)
   const accessPolicy = compileAccessPolicy(access ?? [])
   return {
     ...(auth && { auth: { ...auth, ...(tenancy && { tenancy }) } }),
@@ -58,7 +62,7 @@ function refuseEmptied(policy: TreeNode | undefined, report: Report): void {
 }
 
 /** Tenants protect only where callers are known, and where each of them can have one. */
-function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwitchedOff }: AuthReading): Tenancy | undefined {
+function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwitchedOff }: AuthSectionContext): Tenancy | undefined {
   if (!tenancy || !tenancyNode) return undefined
   const written = child(tenancyNode, 'mode')
   if (written && isEmpty(written)) {
@@ -92,9 +96,9 @@ function readTenancy(auth: Config['auth'], { tenancy, tenancyNode, report, isSwi
 }
 
 function readAuthenticators(
-  section: NonNullable<AuthSection['provider_config']>,
+  section: NonNullable<ServerAuthSection['provider_config']>,
   node: TreeNode | undefined,
-  { report, cwd, home, trustedProxies }: AuthReading,
+  { report, cwd, home, trustedProxies }: AuthSectionContext,
 ): Config['auth'] {
   const readFile = (path: string) => readFileSync(resolve(cwd, expandHome(path, home)), 'utf8')
   const { config, problems } = readAuth(section, { trustedProxies, readFile })

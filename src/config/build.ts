@@ -4,7 +4,7 @@ import { redactedKeys } from './redact.ts'
 import type { SpecifiedProvider } from './spec.ts'
 import { variablesIn } from './substitute.ts'
 
-export interface BuildOptions {
+export interface ConfigTextOptions {
   /** `distro_name`. */
   readonly name: string
 }
@@ -13,7 +13,7 @@ export interface BuildOptions {
  * Writes a configuration that runs as it is, with comments that say what may be changed. Keys are references to environment variables;
  * only what the spec itself gave is written out. The text ends with a line break.
  */
-export function buildConfigText(providers: readonly SpecifiedProvider[], { name }: BuildOptions): string {
+export function buildConfigText(providers: readonly SpecifiedProvider[], { name }: ConfigTextOptions): string {
   const apis = [...new Set(providers.map((one) => one.api))]
   const lines = [
     '# A Corral configuration. Serve it with `corral run FILE`, check it with `corral config validate FILE`.',

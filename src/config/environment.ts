@@ -1,5 +1,5 @@
 import type { Report } from './report.ts'
-import { isAnswered } from './tree.ts'
+import { isNonEmpty } from './tree.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -11,7 +11,7 @@ export function settingOf(env: Environment, suffix: string): { name: string; val
   for (const family of families) {
     const name = `${family}_${suffix}`
     const value = env[name]
-    if (isAnswered(value)) return { name, value: value.trim() }
+    if (isNonEmpty(value)) return { name, value: value.trim() }
   }
   return undefined
 }

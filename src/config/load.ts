@@ -70,7 +70,7 @@ export interface LoadedConfig {
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const { env = process.env, flags = {}, cwd = process.cwd(), definitions = providerDefinitions, planned = plannedProviders } = options
   const home = options.home ?? env.HOME ?? homedir()
-  const found = await find(options, { env, cwd, home, definitions, planned })
+  const found = await findConfig(options, { env, cwd, home, definitions, planned })
   const report = new Report(found.origin.name)
   const root = parseConfigText(found.text, report)
   report.throwIfWrong()
@@ -119,7 +119,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   return { config, warnings: inFileOrder(report.warnings), origin: found.origin }
 }
 
-interface Surroundings {
+interface SourceSearchContext {
   readonly env: Environment
   readonly cwd: string
   readonly home: string
@@ -127,18 +127,18 @@ interface Surroundings {
   readonly planned: readonly PlannedProvider[]
 }
 
-async function find({ source, flags, egress }: LoadOptions, around: Surroundings): Promise<FoundSource> {
+async function findConfig({ source, flags, egress }: LoadOptions, context: SourceSearchContext): Promise<FoundSource> {
   const spec = flags?.providers
   if (spec !== undefined) {
     if (source !== undefined) {
       const message = 'serves providers in the place of a file: leave out the one or the other'
       throw new ConfigErrors([{ file: '--providers', line: 0, column: 0, path: '', message }])
     }
-    const text = buildConfigText(parseProvidersSpec(spec, around), { name: 'providers' })
+    const text = buildConfigText(parseProvidersSpec(spec, context), { name: 'providers' })
     return { text, origin: { kind: 'providers', name: '--providers' } }
   }
-  const named = source ?? settingOf(around.env, 'CONFIG')?.value ?? 'starter'
-  return findSource(named, { ...around, egress })
+  const named = source ?? settingOf(context.env, 'CONFIG')?.value ?? 'starter'
+  return findSource(named, { ...context, egress })
 }
 
 function readOverrides(flags: ConfigFlags, env: Environment, report: Report): { port?: number; host?: string; workers?: number } {

@@ -23,17 +23,17 @@ const levels: Readonly<Record<string, string>> = {
 type Levels = Readonly<Record<string, string>>
 
 /** Reads `logging.category_levels`: category → `debug`, `info`, `warn`, `error` or `silent`. */
-export function readLogging(root: MapNode, reading: Substitution & { strictness: Strictness }): Levels {
+export function readLogging(root: MapNode, context: Substitution & { strictness: Strictness }): Levels {
   const section = child(root, 'logging')
   if (!section || isEmpty(section)) return {}
-  const expanded = substitute(section, reading)
-  const values = validate(expanded, loggingSchema, reading)
+  const expanded = substitute(section, context)
+  const values = validate(expanded, loggingSchema, context)
   const result: Record<string, string> = {}
   for (const [category, spelled] of Object.entries(values?.category_levels ?? {})) {
     const level = levelOf(spelled)
     const node = child(child(expanded, 'category_levels'), category) ?? expanded
     if (level) result[category] = level
-    else reading.report.error(node, 'is no level: use debug, info, warn, error or silent')
+    else context.report.error(node, 'is no level: use debug, info, warn, error or silent')
   }
   return result
 }

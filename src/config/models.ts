@@ -15,26 +15,26 @@ export interface ProviderIds {
   readonly unserved: ReadonlySet<string>
 }
 
-interface ModelReading extends Substitution {
+interface ModelsContext extends Substitution {
   readonly strictness: Strictness
   readonly ids: ProviderIds
 }
 
 /** Reads `registered_resources.models` and the older `models:`, in that order. Entries of disabled providers are left out. */
-export function readModels(lists: readonly (TreeNode | undefined)[], reading: ModelReading): RegisteredModel[] {
+export function readModels(lists: readonly (TreeNode | undefined)[], context: ModelsContext): RegisteredModel[] {
   const models: RegisteredModel[] = []
   for (const list of lists) {
     if (!list || isEmpty(list)) continue
     if (list.kind !== 'list') {
-      reading.report.error(list, 'must be a list of models')
+      context.report.error(list, 'must be a list of models')
       continue
     }
-    for (const item of (substitute(list, reading) as ListNode).items) {
-      const model = readModel(item, reading)
+    for (const item of (substitute(list, context) as ListNode).items) {
+      const model = readModel(item, context)
       if (!model) continue
       const earlier = models.findIndex((other) => other.modelId === model.modelId && other.providerId === model.providerId)
       if (earlier < 0) models.push(model)
-      else models[earlier] = sameModel(models[earlier]!, model, { item, reading })
+      else models[earlier] = sameModel(models[earlier]!, model, { item, context })
     }
   }
   return models
@@ -44,23 +44,23 @@ export function readModels(lists: readonly (TreeNode | undefined)[], reading: Mo
 function sameModel(
   earlier: RegisteredModel,
   later: RegisteredModel,
-  { item, reading: { report, strictness } }: { item: TreeNode; reading: ModelReading },
+  { item, context: { report, strictness } }: { item: TreeNode; context: ModelsContext },
 ): RegisteredModel {
   const place = child(item, 'model_id') ?? item
   const message = `the model ${shown(child(item, 'model_id'))} is registered twice for one provider`
   if (isDeepStrictEqual(earlier, later)) return earlier
   if (!isDeepStrictEqual({ ...earlier, providerModelId: later.providerModelId }, later)) report.error(place, message)
   // Llama Stack 0.2 ships such pairs, and the later one counts there.
-  else report.ofUnserved(strictness).error(place, `${message}, with another provider_model_id: this entry counts`)
+  else report.forUnserved(strictness).error(place, `${message}, with another provider_model_id: this entry counts`)
   return later
 }
 
-function readModel(item: TreeNode, reading: ModelReading): RegisteredModel | undefined {
-  const { report, ids } = reading
+function readModel(item: TreeNode, context: ModelsContext): RegisteredModel | undefined {
+  const { report, ids } = context
   const providerNode = child(item, 'provider_id')
   const isConditional = providerNode?.kind === 'scalar' && providerNode.expanded && isEmpty(providerNode)
   if (isConditional) return undefined
-  const values = validate(item, registeredModelSchema, reading)
+  const values = validate(item, registeredModelSchema, context)
   const providerId = textOf(providerNode)
   const isServed = providerId === undefined || providerId === 'all' || ids.enabled.has(providerId)
   if (!isServed && providerNode) {

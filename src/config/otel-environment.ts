@@ -28,13 +28,13 @@ export class OtelEnvironment {
     return value === undefined ? undefined : value === 'true'
   }
 
-  number(names: readonly string[], { least, most }: { least: number; most: number }): number | undefined {
+  number(names: readonly string[], { min, max }: { min: number; max: number }): number | undefined {
     for (const name of names) {
       const value = this.text(name)
       if (value === undefined) continue
       const number = Number(value)
-      if (number >= least && number <= most) return number
-      this.ignored(name, `is no number from ${least} to ${most}`)
+      if (number >= min && number <= max) return number
+      this.ignored(name, `is no number from ${min} to ${max}`)
     }
     return undefined
   }
@@ -58,7 +58,7 @@ export class OtelEnvironment {
         if (part.trim() === '') continue
         const equals = part.indexOf('=')
         const key = part.slice(0, equals).trim()
-        const value = decoded(part.slice(equals + 1).trim())
+        const value = decode(part.slice(equals + 1).trim())
         if (equals < 1 || key === '' || value === undefined) {
           this.#report.warnOf(name, 'has a part that is no key=value: that part has no effect')
         } else pairs[key] = value
@@ -77,7 +77,7 @@ export class OtelEnvironment {
   }
 }
 
-function decoded(text: string): string | undefined {
+function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {

@@ -8,7 +8,7 @@ import type { Report } from './report.ts'
 import type { TelemetrySection } from './schema-telemetry.ts'
 import { expandHome } from './substitute.ts'
 
-export interface OtlpReading {
+export interface OtlpContext {
   readonly report: Report
   readonly cwd: string
   readonly home: string
@@ -20,7 +20,7 @@ export interface OtlpReading {
   /** `telemetry.otlp` of the file. */
   readonly written: TelemetrySection['otlp']
   /** Endpoints that a Llama Stack file gives, whole. */
-  readonly seed?: { readonly traces?: string | undefined; readonly metrics?: string | undefined } | undefined
+  readonly llamaStack?: { readonly traces?: string | undefined; readonly metrics?: string | undefined } | undefined
 }
 
 type Signal = 'traces' | 'metrics'
@@ -29,11 +29,11 @@ type Signal = 'traces' | 'metrics'
  * Where a signal goes, by OTEL_EXPORTER_OTLP_* (those of the signal first), then the file. Undefined where it is not exported: OpenTelemetry's default
  * would be a collector on this machine, which is asked for here by naming the exporter or an endpoint.
  */
-export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefined, reading: OtlpReading): OtlpConfig | undefined {
-  const { otel, written, report } = reading
+export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefined, context: OtlpContext): OtlpConfig | undefined {
+  const { otel, written, report } = context
   if (otel.flag('OTEL_SDK_DISABLED')) return undefined
   const named = exporterNamed(signal, otel) ?? chosen ?? undefined
-  const url = urlOf(signal, reading)
+  const url = urlOf(signal, context)
   if (named === 'none' || (named === undefined && url === undefined)) return undefined
   const whole = url ?? `http://localhost:4318/v1/${signal}`
   const origin = `telemetry.otlp.endpoint (or OTEL_EXPORTER_OTLP_ENDPOINT)`
@@ -47,10 +47,10 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
   const pem = (suffix: string, key: 'certificate' | 'client_certificate' | 'client_key') => {
     const file = otel.text(...names(suffix)) ?? written?.[key] ?? ''
     if (file === '') return undefined
-    const path = resolve(reading.cwd, expandHome(file, reading.home))
+    const path = resolve(context.cwd, expandHome(file, context.home))
     const wrong = wrongWithPem(path)
     const source = `telemetry.otlp.${key} (or OTEL_EXPORTER_OTLP_${suffix})`
-    if (wrong && reading.offline) report.warnOf(source, `the file '${file}' ${wrong}: a server would not start`)
+    if (wrong && context.offline) report.warnOf(source, `the file '${file}' ${wrong}: a server would not start`)
     else if (wrong) report.errorOf(source, `the file '${file}' ${wrong}`)
     return path
   }
@@ -65,8 +65,8 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
       'client_certificate and client_key go together: one of them is missing',
     )
   }
-  const proxy = proxyFromEnvironment(new URL(whole), reading.proxies)
-  const times = { least: 1, most: 600_000 }
+  const proxy = proxyFromEnvironment(new URL(whole), context.proxies)
+  const times = { min: 1, max: 600_000 }
   return {
     url: whole,
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), new Secret(value)])),
@@ -99,11 +99,11 @@ function exporterNamed(signal: Signal, otel: OtelEnvironment): 'otlp' | 'none' |
   return known
 }
 
-function urlOf(signal: Signal, { otel, written, seed }: OtlpReading): string | undefined {
+function urlOf(signal: Signal, { otel, written, llamaStack }: OtlpContext): string | undefined {
   const own = otel.text(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`)
   if (own !== undefined) return own
   const root = otel.text('OTEL_EXPORTER_OTLP_ENDPOINT') ?? (written?.endpoint || undefined)
-  return root === undefined ? seed?.[signal] : `${root.replace(/\/$/, '')}/v1/${signal}`
+  return root === undefined ? llamaStack?.[signal] : `${root.replace(/\/$/, '')}/v1/${signal}`
 }
 
 function warnOfProtocol(signal: Signal, otel: OtelEnvironment): void {

@@ -35,7 +35,7 @@ export function parseConfigText(text: string, report: Report): MapNode | undefin
     return undefined
   }
   const reader = new TreeReader(document, lines, report)
-  for (const error of worthTelling(document.errors))
+  for (const error of reportableErrors(document.errors))
     report.error({ path: [], at: reader.position(error.pos[0]) }, explain(error.code, error.message))
   if (document.errors.length > 0) return undefined
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
@@ -53,7 +53,7 @@ export function parseConfigText(text: string, report: Report): MapNode | undefin
 }
 
 /** A tab makes the rest of the file unreadable: what else seems wrong follows from it. */
-function worthTelling(errors: readonly YAMLParseError[]): readonly YAMLParseError[] {
+function reportableErrors(errors: readonly YAMLParseError[]): readonly YAMLParseError[] {
   const tabs = errors.filter((error) => error.code === 'TAB_AS_INDENT')
   return tabs.length > 0 ? tabs : errors
 }

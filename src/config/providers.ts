@@ -7,7 +7,7 @@ import { loadProviderModule } from './provider-modules.ts'
 import { Report } from './report.ts'
 import { knownApis, providerEntrySchema } from './schema.ts'
 import { enabledId, idIfEnabled, type Substitution, substitute } from './substitute.ts'
-import { seedTelemetryType } from './telemetry.ts'
+import { llamaStackTelemetryType } from './telemetry.ts'
 import { child, emptyMap, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import type { reportUnknownKey } from './validate.ts'
 import { type Strictness, validate, validateWritten } from './validate.ts'
@@ -17,7 +17,7 @@ export interface KnownProviders {
   readonly planned: readonly PlannedProvider[]
 }
 
-interface ProviderReading extends Substitution, KnownProviders {
+interface ProvidersContext extends Substitution, KnownProviders {
   readonly strictness: Strictness
   /** `apis:`; empty: all. */
   readonly apis: readonly string[]
@@ -31,20 +31,20 @@ interface ProviderReading extends Substitution, KnownProviders {
 const wellFormedId = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.:@+-]{0,99}$/u
 
 /** Reads `providers:`: every enabled entry by its own schema. What this version does not serve is warned of, each by name. */
-export async function readProviders(root: MapNode, reading: ProviderReading): Promise<{ entries: ProviderEntry[]; ids: ProviderIds }> {
+export async function readProviders(root: MapNode, context: ProvidersContext): Promise<{ entries: ProviderEntry[]; ids: ProviderIds }> {
   const section = child(root, 'providers')
-  const reader = new ProviderReader(reading)
-  if (!section) reading.report.error({ path: ['providers'], at: root.at }, "is missing: name at least one, or start with 'corral build'")
+  const reader = new ProviderReader(context)
+  if (!section) context.report.error({ path: ['providers'], at: root.at }, "is missing: name at least one, or start with 'corral build'")
   else if (section.kind === 'map') {
     for (const [api, { at, node }] of section.entries) {
       if (reader.isKnownApi(api, { at, parent: section })) await reader.readApi(api, node)
     }
-  } else if (!isEmpty(section)) reading.report.error(section, 'must be a map: API → list of providers')
+  } else if (!isEmpty(section)) context.report.error(section, 'must be a map: API → list of providers')
   return { entries: reader.entries, ids: reader.ids }
 }
 
 /** The entry that has an id of an API; without a definition it is not served. */
-interface Taken {
+interface KnownEntry {
   readonly type: string
   readonly definition?: ProviderDefinition
   /** Its settings as the schema took them, without those that it does not know. */
@@ -52,7 +52,7 @@ interface Taken {
 }
 
 /** Whether a type is that close to a known one of its kind (`remote::`, `inline::`). */
-function isSlip(type: string, types: readonly string[]): boolean {
+function isProbableTypo(type: string, types: readonly string[]): boolean {
   const [kind = '', name = ''] = type.split('::', 2)
   const others = types.filter((one) => one.startsWith(`${kind}::`)).map((one) => one.slice(kind.length + 2))
   return isNearMiss(name, others)
@@ -61,11 +61,11 @@ function isSlip(type: string, types: readonly string[]): boolean {
 class ProviderReader {
   readonly entries: ProviderEntry[] = []
   readonly ids = { enabled: new Set<string>(), disabled: new Set<string>(), unserved: new Set<string>() }
-  readonly #reading: ProviderReading
-  readonly #taken = new Map<string, Taken>()
+  readonly #reading: ProvidersContext
+  readonly #taken = new Map<string, KnownEntry>()
 
-  constructor(reading: ProviderReading) {
-    this.#reading = reading
+  constructor(context: ProvidersContext) {
+    this.#reading = context
   }
 
   isKnownApi(api: string, place: Pick<Parameters<typeof reportUnknownKey>[0], 'at' | 'parent'>): boolean {
@@ -102,7 +102,7 @@ class ProviderReader {
   /** In the providers of an API that is not served, nothing keeps the server from starting. */
   #reportOf(api: string): Report {
     const { report, strictness } = this.#reading
-    return this.#isServed(api) ? report : report.ofUnserved(strictness)
+    return this.#isServed(api) ? report : report.forUnserved(strictness)
   }
 
   #noteLeftOut(item: TreeNode): void {
@@ -159,7 +159,7 @@ class ProviderReader {
   }
 
   /** Whether an entry repeats an earlier one of its id and type; settings that its type does not know are not compared. */
-  #repeats(item: MapNode, { definition, written }: Taken): boolean {
+  #repeats(item: MapNode, { definition, written }: KnownEntry): boolean {
     if (!definition || written === undefined) return false
     const again = this.#readConfig(item, definition)
     const first = Object.entries(written as object)
@@ -227,10 +227,10 @@ class ProviderReader {
     const definition = definitions.find((one) => one.api === api && one.type === type)
     if (definition) return definition
     // `telemetry.ts` reads it: what it provided is part of this server.
-    if (api === 'telemetry' && type === seedTelemetryType) return 'wrong'
+    if (api === 'telemetry' && type === llamaStackTelemetryType) return 'wrong'
     if (!this.#isServed(api) || planned.some((one) => one.api === api && one.type === type)) return this.#warnOfUnserved(api, item, known)
     const types = [...definitions, ...planned].filter((one) => one.api === api).map((one) => one.type)
-    if (isSlip(type, types)) {
+    if (isProbableTypo(type, types)) {
       const message = `there is no provider type ${shown(typeNode)} for ${api}; 'corral list providers' names all.`
       report.error(typeNode, message, nearest(type, types))
       return 'wrong'
@@ -240,7 +240,7 @@ class ProviderReader {
       ? `${shown(typeNode)} is a provider of ${elsewhere.api}, not of ${api}: it is left out`
       : `there is no provider type ${shown(typeNode)} for ${api}: it is left out. 'corral list providers' names all.`
     // It may be a type of a later release, or of a Python module.
-    this.#reading.report.ofUnserved(strictness).error(typeNode, why)
+    this.#reading.report.forUnserved(strictness).error(typeNode, why)
     return 'unserved'
   }
 

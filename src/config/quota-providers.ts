@@ -5,7 +5,7 @@ import type { Report } from './report.ts'
 import { nodeAt, type TreeNode } from './tree.ts'
 import type { Strictness } from './validate.ts'
 
-interface Check {
+interface QuotaNamesContext {
   readonly ids: ProviderIds
   readonly strictness: Strictness
   readonly report: Report
@@ -24,7 +24,7 @@ export function checkQuotaNames({ limits }: QuotaConfig, section: TreeNode, repo
  * Limits and prices that name a provider that there is not have no effect: an error where it is a slip, or under `--strict`, else a warning.
  * `section` is `server.quota`.
  */
-export function checkQuotaProviders({ limits, prices = [] }: QuotaConfig, section: TreeNode, check: Check): void {
+export function checkQuotaProviders({ limits, prices = [] }: QuotaConfig, section: TreeNode, check: QuotaNamesContext): void {
   for (const [at, { providers = [] }] of limits.entries()) {
     for (const [index, id] of providers.entries()) {
       const list = nodeAt(section, ['limits', at, 'providers'])
@@ -36,7 +36,7 @@ export function checkQuotaProviders({ limits, prices = [] }: QuotaConfig, sectio
   }
 }
 
-function checkId(id: string, place: TreeNode, { ids, strictness, report }: Check): void {
+function checkId(id: string, place: TreeNode, { ids, strictness, report }: QuotaNamesContext): void {
   if (ids.enabled.has(id)) return
   if (ids.disabled.has(id) || ids.unserved.has(id)) {
     report.warn('notice', place, `has no effect: the provider '${id}' is switched off or not served`)

@@ -72,7 +72,7 @@ export function inFileOrder<T extends ConfigIssue>(issues: readonly T[]): T[] {
   return issues.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-interface Place {
+interface IssuePlace {
   readonly path: Path
   readonly at: Position
 }
@@ -90,14 +90,14 @@ export class Report {
 
   /** Keeps a variable's value out of every later message, also out of those that a provider's own schema makes. */
   hide(value: string): void {
-    if (value.length >= 6 && !ordinary.test(value)) this.#hidden.add(value)
+    if (value.length >= 6 && !unmaskable.test(value)) this.#hidden.add(value)
   }
 
-  error(place: Place, message: string, nearest?: string): void {
+  error(place: IssuePlace, message: string, nearest?: string): void {
     this.#push(this.errors, this.#issue(place, message, nearest))
   }
 
-  warn(kind: WarningKind, place: Place, message: string, nearest?: string): void {
+  warn(kind: WarningKind, place: IssuePlace, message: string, nearest?: string): void {
     this.#push(this.warnings, { kind, ...this.#issue(place, message, nearest) })
   }
 
@@ -122,11 +122,11 @@ export class Report {
   }
 
   /** The report for a part of the file that is not served: an error there is a warning here, unless the check is strict. */
-  ofUnserved(strictness: 'strict' | 'lenient'): Report {
+  forUnserved(strictness: 'strict' | 'lenient'): Report {
     return strictness === 'strict' ? this : new UnservedReport(this)
   }
 
-  #issue({ path, at }: Place, message: string, nearest: string | undefined): ConfigIssue {
+  #issue({ path, at }: IssuePlace, message: string, nearest: string | undefined): ConfigIssue {
     const { line, column } = at
     return { file: this.#file, line, column, path: this.mask(formatPath(path)), message: this.mask(message), nearest }
   }
@@ -156,14 +156,14 @@ class UnservedReport extends Report {
     return this.#parent.mask(text)
   }
 
-  override error(place: Place, message: string, nearest?: string): void {
+  override error(place: IssuePlace, message: string, nearest?: string): void {
     this.#parent.warn('invalid', place, message, nearest)
   }
 
-  override warn(kind: WarningKind, place: Place, message: string, nearest?: string): void {
+  override warn(kind: WarningKind, place: IssuePlace, message: string, nearest?: string): void {
     this.#parent.warn(kind, place, message, nearest)
   }
 }
 
 /** Words whose masking would only garble messages. */
-const ordinary = /^(true|false|null|none|\d{1,5})$/i
+const unmaskable = /^(true|false|null|none|\d{1,5})$/i

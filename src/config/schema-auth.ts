@@ -4,7 +4,7 @@ import { authConfigSchema } from '../auth/schema.ts'
 import { secret } from '../providers/config-values.ts'
 
 /** The shortest pepper, in characters: what is guessed protects nothing. */
-const shortestPepper = 16
+const minPepperLength = 16
 
 /** `server.auth`. */
 export const authSectionSchema = z.strictObject({
@@ -22,10 +22,13 @@ export const authSectionSchema = z.strictObject({
       "Who may do what with which resources: the first rule that matches decides, none refuses. Absent or empty: Llama Stack's default.",
     ),
   key_pepper: secret()
-    .refine((pepper) => pepper === undefined || pepper.reveal().length >= shortestPepper, `must have at least ${shortestPepper} characters`)
+    .refine(
+      (pepper) => pepper === undefined || pepper.reveal().length >= minPepperLength,
+      `must have at least ${minPepperLength} characters`,
+    )
     .nullish()
     .describe("What API keys are hashed with; the same on every replica. Absent: a file in Corral's home, made when first needed."),
   docs_public: z.boolean().default(false).describe('Whether /docs and /openapi.json can be read without a credential.'),
 })
 
-export type AuthSection = z.output<typeof authSectionSchema>
+export type ServerAuthSection = z.output<typeof authSectionSchema>

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 
-interface JsonSchema {
-  properties?: Record<string, JsonSchema>
-  additionalProperties?: JsonSchema | boolean
-  items?: JsonSchema
-  anyOf?: JsonSchema[]
-  oneOf?: JsonSchema[]
-  allOf?: JsonSchema[]
+interface SchemaNode {
+  properties?: Record<string, SchemaNode>
+  additionalProperties?: SchemaNode | boolean
+  items?: SchemaNode
+  anyOf?: SchemaNode[]
+  oneOf?: SchemaNode[]
+  allOf?: SchemaNode[]
   $ref?: string
-  $defs?: Record<string, JsonSchema>
+  $defs?: Record<string, SchemaNode>
 }
 
 /** The keys that a schema knows at a path: what "did you mean" chooses from. */
@@ -20,21 +20,21 @@ export function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): stri
 }
 
 /** A third party's schema may be of a kind that cannot be described: then there is no hint, and the message stands without. */
-function describe(schema: z.ZodType): JsonSchema {
+function describe(schema: z.ZodType): SchemaNode {
   try {
-    return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema
+    return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as SchemaNode
   } catch {
     return {}
   }
 }
 
-function stepInto(schema: JsonSchema, step: PropertyKey): JsonSchema | undefined {
+function stepInto(schema: SchemaNode, step: PropertyKey): SchemaNode | undefined {
   if (typeof step === 'number') return schema.items
   const more = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
   return schema.properties?.[String(step)] ?? more
 }
 
-function variants(schema: JsonSchema | undefined, root: JsonSchema): JsonSchema[] {
+function variants(schema: SchemaNode | undefined, root: SchemaNode): SchemaNode[] {
   if (!schema) return []
   if (schema.$ref) return variants(schema.$ref === '#' ? undefined : root.$defs?.[schema.$ref.replace('#/$defs/', '')], root)
   const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]

@@ -3,7 +3,7 @@ import { sslModes } from '../storage/config.ts'
 
 const secretText = z.string().nullish()
 const namespace = z.string().nullish()
-const port = (usual: number) => z.int().min(1).max(65_535).default(usual)
+const port = (defaultValue: number) => z.int().min(1).max(65_535).default(defaultValue)
 const postgres = {
   connection_string: secretText.describe(
     '`postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE`, in place of `host`, `port`, `db`, `user` and `password`.',
@@ -87,7 +87,7 @@ const inlineStore = z.looseObject({
   ]),
 })
 
-export const olderStoreSchema = z.union([
+export const legacyStoreSchema = z.union([
   inlineStore,
   z.looseObject({ sql_store_config: inlineStore, max_write_queue_size: z.int().nullish(), num_writers: z.int().nullish() }),
 ])

@@ -51,7 +51,7 @@ export const telemetrySchema = z.strictObject({
 export type TelemetrySection = z.output<typeof telemetrySchema>
 
 /** Llama Stack's provider of its `telemetry` API, which is this server's own business here. */
-export const seedTelemetrySchema = z.strictObject({
+export const llamaStackTelemetrySchema = z.strictObject({
   service_name: z.string().nullish(),
   sinks: z.union([z.array(z.string()), z.string()]).nullish(),
   sqlite_db_path: z.string().nullish(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { serverSchema } from './schema-server.ts'
-import { olderStoreSchema, storageSchema, vectorStoresSchema } from './schema-storage.ts'
+import { legacyStoreSchema, storageSchema, vectorStoresSchema } from './schema-storage.ts'
 import { telemetrySchema } from './schema-telemetry.ts'
 
 export const modelTypes = ['llm', 'embedding', 'rerank'] as const
@@ -88,9 +88,9 @@ export const fileSchema = z.strictObject({
   logging: loggingSchema.nullish(),
   telemetry: telemetrySchema.nullish().describe('Traces and metrics.'),
   storage: storageSchema.nullish().describe('Where data lies.'),
-  metadata_store: olderStoreSchema.nullish().describe('The older place of `storage`.'),
-  inference_store: olderStoreSchema.nullish(),
-  conversations_store: olderStoreSchema.nullish(),
+  metadata_store: legacyStoreSchema.nullish().describe('The older place of `storage`.'),
+  inference_store: legacyStoreSchema.nullish(),
+  conversations_store: legacyStoreSchema.nullish(),
   external_providers_dir: z.string().nullish().describe('Llama Stack only (Python); no effect here. See `module`.'),
   external_apis_dir: z.string().nullish().describe('Llama Stack only (Python); no effect here.'),
   ...Object.fromEntries(Object.entries(unusedSections).map(([key, schema]) => [key, schema.nullish()])),

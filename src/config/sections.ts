@@ -6,15 +6,15 @@ import { type Substitution, substitute } from './substitute.ts'
 import { child, holdsNothing, isEmpty, type MapNode, shown, textOf, type TreeNode } from './tree.ts'
 import { reportUnknownKey, type Strictness, validate } from './validate.ts'
 
-interface SectionReading extends Substitution {
+interface SectionContext extends Substitution {
   readonly strictness: Strictness
 }
 
 /** Checks `version:` and the keys of the top level; gives `distro_name`, or the older `image_name`. */
-export function readVersion(root: MapNode, reading: SectionReading): string | undefined {
-  const { report } = reading
+export function readVersion(root: MapNode, context: SectionContext): string | undefined {
+  const { report } = context
   const version = child(root, 'version')
-  if (version && textOf(substitute(version, reading)) !== '2') {
+  if (version && textOf(substitute(version, context)) !== '2') {
     report.error(
       version,
       `this version reads configurations of version 2, not ${shown(version)}: for an older one write it anew, e.g. with 'corral build'`,
@@ -26,7 +26,7 @@ export function readVersion(root: MapNode, reading: SectionReading): string | un
     if (known.includes(key) || silentKeys.includes(key) || isGuard(key)) continue
     if (key === 'logging_config') report.warn('notice', { path: [key], at }, "has no effect: the key is 'logging'")
     else {
-      const strictness = protects(key) ? 'strict' : reading.strictness
+      const strictness = protects(key) ? 'strict' : context.strictness
       reportUnknownKey({ key, at, parent: root }, [...known, ...Object.keys(guards)], { report, strictness }, served)
     }
   }
@@ -40,15 +40,15 @@ export function readVersion(root: MapNode, reading: SectionReading): string | un
       )
     }
   }
-  return nameOf(root, reading)
+  return nameOf(root, context)
 }
 
-function nameOf(root: MapNode, reading: SectionReading): string | undefined {
+function nameOf(root: MapNode, context: SectionContext): string | undefined {
   for (const key of ['distro_name', 'image_name']) {
     const node = child(root, key)
     if (!node) continue
-    if (node.kind !== 'scalar') reading.report.error(node, 'must be text')
-    const name = textOf(substitute(node, reading))
+    if (node.kind !== 'scalar') context.report.error(node, 'must be text')
+    const name = textOf(substitute(node, context))
     if (name !== undefined) return name
   }
   return undefined
@@ -74,8 +74,8 @@ const guards: Readonly<Record<string, string>> = {
 }
 
 /** Reads `apis:`; what this version does not serve of it is warned of once, by name. */
-export function readApis(root: MapNode, reading: SectionReading & { definitions: readonly ProviderDefinition[] }): string[] {
-  const { report, strictness, definitions } = reading
+export function readApis(root: MapNode, context: SectionContext & { definitions: readonly ProviderDefinition[] }): string[] {
+  const { report, strictness, definitions } = context
   const section = child(root, 'apis')
   if (!section || isEmpty(section)) return []
   if (section.kind !== 'list') {
@@ -85,7 +85,7 @@ export function readApis(root: MapNode, reading: SectionReading & { definitions:
   const served = new Set<string>([...definitions.map((one) => one.api), ...builtInApis])
   const names: string[] = []
   for (const item of section.items) {
-    const name = textOf(substitute(item, reading))
+    const name = textOf(substitute(item, context))
     if (name === undefined) continue
     const known: readonly string[] = [...knownApis, ...served]
     if (known.includes(name)) {
@@ -101,9 +101,9 @@ export function readApis(root: MapNode, reading: SectionReading & { definitions:
 }
 
 /** Checks the form of the sections that this version does not use, and warns once for each that holds something. No mistake in them is fatal. */
-export function readUnusedSections(root: MapNode, reading: SectionReading): void {
-  const { report, strictness } = reading
-  const unused = { ...reading, report: report.ofUnserved(strictness) }
+export function readUnusedSections(root: MapNode, context: SectionContext): void {
+  const { report, strictness } = context
+  const unused = { ...context, report: report.forUnserved(strictness) }
   for (const [key, message] of Object.entries(guards)) {
     const node = child(root, key)
     if (node && !holdsNothing(node)) report.error(node, `protects nothing here: ${message}`)
@@ -116,22 +116,22 @@ export function readUnusedSections(root: MapNode, reading: SectionReading): void
     validate(expanded, schema, unused)
     report.warn('not_served', node, 'is not used by this version yet')
   }
-  readResources(child(root, 'registered_resources'), reading)
+  readResources(child(root, 'registered_resources'), context)
 }
 
-function readResources(section: TreeNode | undefined, reading: SectionReading): void {
-  const { report, strictness } = reading
+function readResources(section: TreeNode | undefined, context: SectionContext): void {
+  const { report, strictness } = context
   if (!section || isEmpty(section)) return
   if (section.kind !== 'map') {
     report.error(section, 'must be a map of lists')
     return
   }
-  const unused = { ...reading, report: report.ofUnserved(strictness) }
+  const unused = { ...context, report: report.forUnserved(strictness) }
   const known: Readonly<Record<string, z.ZodType>> = registeredResourcesSchema.shape
   for (const [key, { at, node }] of section.entries) {
     if (key === 'models') continue
     const schema = known[key]
-    if (!schema) reportUnknownKey({ key, at, parent: section }, Object.keys(known), reading, ['models'])
+    if (!schema) reportUnknownKey({ key, at, parent: section }, Object.keys(known), context, ['models'])
     const expanded = schema && substitute(node, unused)
     if (!expanded || holdsNothing(expanded)) continue
     validate(expanded, schema, unused)

@@ -22,7 +22,7 @@ export interface ServerOverrides {
   readonly workers?: number | undefined
 }
 
-interface ServerReading extends Substitution {
+interface ServerContext extends Substitution {
   readonly overrides: ServerOverrides
   readonly strictness: Strictness
   readonly cwd: string
@@ -34,67 +34,67 @@ interface ServerReading extends Substitution {
 export type ServerSettings = Pick<Config, 'server' | 'quota' | 'egress' | 'audit' | 'written'> & AuthSettings
 
 /** Reads `server:`. Undefined after reporting errors. */
-export function readServer(root: MapNode, reading: ServerReading): ServerSettings | undefined {
-  const { report } = reading
+export function readServer(root: MapNode, context: ServerContext): ServerSettings | undefined {
+  const { report } = context
   const section = child(root, 'server')
   const found = section && !isEmpty(section) ? section : emptyMap(['server'], root.at)
   if (found.kind !== 'map') {
     report.error(found, 'must be a map of keys')
     return undefined
   }
-  const placed = withCurrentAuth(refuseMisplaced(found, reading), report)
-  const enabled = withoutUnsetAuthenticators(placed, reading)
-  const expanded = substitute(enabled, reading) as MapNode
+  const placed = withCurrentAuth(refuseMisplaced(found, context), report)
+  const enabled = withoutUnsetAuthenticators(placed, context)
+  const expanded = substitute(enabled, context) as MapNode
   const read = validateWritten(expanded, serverSchema, {
     report,
-    strictness: reading.strictness,
+    strictness: context.strictness,
     isStrictAt: ([key]) => protects(String(key)),
   })
   if (!read) return undefined
   const { value: values, written } = read
   const auth = readAuthSection(values.auth, child(expanded, 'auth'), {
-    ...reading,
+    ...context,
     trustedProxies: values.trusted_proxies ?? [],
     tenancy: values.tenancy,
     tenancyNode: child(expanded, 'tenancy'),
     isSwitchedOff: enabled !== placed,
   })
-  const quota = withAbsolutePath(toQuotaConfig(values.quota), reading)
-  const host = reading.overrides.host ?? values.host ?? undefined
-  if (!auth.auth) refuseOpenHost(host, values, { expanded, reading })
-  warnOfTrustInAll(values, { expanded, reading })
+  const quota = withAbsolutePath(toQuotaConfig(values.quota), context)
+  const host = context.overrides.host ?? values.host ?? undefined
+  if (!auth.auth) refuseOpenHost(host, values, { expanded, context })
+  warnOfTrustInAll(values, { expanded, context })
   warnOfInsecure(expanded, values, report)
-  const proxies = readProxies(reading.env)
-  const audit = readAudit(values.audit, auth.auth !== undefined || auth.routePolicy !== undefined || limitsAnything(quota), reading)
+  const proxies = readProxies(context.env)
+  const audit = readAudit(values.audit, auth.auth !== undefined || auth.routePolicy !== undefined || limitsAnything(quota), context)
   return {
     ...auth,
     quota,
     egress: { allow: values.egress?.allow ?? [], ...(values.egress?.deny && { deny: values.egress.deny }), ...(proxies && { proxies }) },
     ...(audit && { audit }),
     written: writtenGuards(written, values),
-    server: readOwn(values, host, { expanded, reading }),
+    server: readOwn(values, host, { expanded, context }),
   }
 }
 
-interface Place {
+interface ServerSectionPlace {
   readonly expanded: MapNode
-  readonly reading: ServerReading
+  readonly context: ServerContext
 }
 
-function readOwn(values: ServerSection, host: string | undefined, { expanded, reading }: Place): ServerConfig {
-  const tls = readTls(expanded, values, reading)
+function readOwn(values: ServerSection, host: string | undefined, { expanded, context }: ServerSectionPlace): ServerConfig {
+  const tls = readTls(expanded, values, context)
   const cors = readCors(values.cors)
   return {
-    port: reading.overrides.port ?? values.port,
+    port: context.overrides.port ?? values.port,
     host: host === '' ? undefined : host,
     ...(values.allowed_hosts && { allowedHosts: values.allowed_hosts }),
     allowUnauthenticated: values.allow_unauthenticated,
-    workers: reading.overrides.workers ?? values.workers,
+    workers: context.overrides.workers ?? values.workers,
     ...(tls && { tls }),
     ...(values.hsts_max_age && { hstsMaxAge: values.hsts_max_age }),
     ...(cors && { cors }),
     trustedProxies: values.trusted_proxies ?? [],
-    clientVersions: readClientVersions(values.client_version_check, reading.env),
+    clientVersions: readClientVersions(values.client_version_check, context.env),
     docsNeedAuth: !values.auth?.docs_public,
     registryRefreshInterval: values.registry_refresh_interval_seconds,
     maxBodyBytes: values.max_request_body_bytes,
@@ -110,14 +110,14 @@ function readOwn(values: ServerSection, host: string | undefined, { expanded, re
   }
 }
 
-function withAbsolutePath(quota: Config['quota'], { cwd, home }: ServerReading): Config['quota'] {
+function withAbsolutePath(quota: Config['quota'], { cwd, home }: ServerContext): Config['quota'] {
   const { store } = quota
   if (!store || !('path' in store)) return quota
   return { ...quota, store: { ...store, path: resolve(cwd, expandHome(store.path, home)) } }
 }
 
 /** Policies stand in `server.auth`; anywhere else they would protect nothing. */
-function refuseMisplaced(section: MapNode, { report }: ServerReading): MapNode {
+function refuseMisplaced(section: MapNode, { report }: ServerContext): MapNode {
   const entries = new Map(section.entries)
   for (const key of ['route_policy', 'access_policy', 'provider_config']) {
     const entry = entries.get(key)
@@ -136,7 +136,7 @@ function readClientVersions(check: ServerSection['client_version_check'], env: E
 /** The versions of Llama Stack's and OGX's clients that this version has been tried with, from the oldest to the newest. */
 const spokenVersions = ['0.2', '0.3', '0.4', '0.5', '0.6', '0.7']
 
-function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, home, corralHome }: ServerReading): Config['audit'] {
+function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, home, corralHome }: ServerContext): Config['audit'] {
   if (!(audit ?? isGoverned)) return undefined
   const { folder, keep_days: keepDays, max_file_bytes: maxFileBytes } = typeof audit === 'object' && audit ? audit : auditSchema.parse({})
   return {
@@ -154,20 +154,20 @@ function writtenGuards(written: unknown, values: ServerSection): Config['written
   return Object.fromEntries(Object.entries(masked.guards).filter(([, value]) => value !== undefined && value !== null))
 }
 
-function refuseOpenHost(host: string | undefined, values: ServerSection, at: Place): void {
+function refuseOpenHost(host: string | undefined, values: ServerSection, at: ServerSectionPlace): void {
   if (!host || isLoopback(host) || values.allow_unauthenticated) return
-  const { expanded, reading } = at
+  const { expanded, context } = at
   const message =
     'others could reach this address, and nobody would have to authenticate: configure server.auth, set server.allow_unauthenticated: true to allow that, or leave the host out to serve this machine alone'
-  if (reading.overrides.host !== undefined) reading.report.errorOf('--host', message)
-  else reading.report.error(child(expanded, 'host') ?? expanded, message)
+  if (context.overrides.host !== undefined) context.report.errorOf('--host', message)
+  else context.report.error(child(expanded, 'host') ?? expanded, message)
 }
 
-function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded, reading }: Place): void {
+function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded, context }: ServerSectionPlace): void {
   for (const [at, range] of (ranges ?? []).entries()) {
     const node = nodeAt(expanded, ['trusted_proxies', at])
     if (!node || !matchesEveryAddress(range)) continue
-    reading.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
+    context.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
   }
 }
 

@@ -5,7 +5,7 @@ import { type Environment, settingOf } from './environment.ts'
 import { nearest } from './nearest.ts'
 import { ConfigErrors } from './report.ts'
 import { expandHome } from './substitute.ts'
-import { isAnswered } from './tree.ts'
+import { isNonEmpty } from './tree.ts'
 
 /** Where a configuration came from. */
 export interface ConfigOrigin {
@@ -34,12 +34,12 @@ export async function findSource(source: string, context: SourceContext): Promis
   if (source.includes('\n')) return { text: source, origin: { kind: 'text', name: 'text' } }
   const name = source.trim()
   const path = resolve(context.cwd, expandHome(name, context.home))
-  const file = lookAt(path)
+  const file = statIfPossible(path)
   if (file?.isFile()) return readSource(path, name, file.size)
   const builtIn = builtInDistributions.find((one) => one.name === name)
   if (builtIn) return { text: await builtIn.text(context), origin: { kind: 'distribution', name } }
   for (const candidate of candidatesOf(name, context)) {
-    const found = lookAt(candidate)
+    const found = statIfPossible(candidate)
     if (found?.isFile()) return readSource(candidate, candidate, found.size)
   }
   const names = builtInDistributions.map((one) => one.name)
@@ -54,10 +54,10 @@ export async function findSource(source: string, context: SourceContext): Promis
 }
 
 /** Bytes. */
-const largestFile = 10_000_000
+const maxFileSize = 10_000_000
 
 function readSource(path: string, name: string, size: number): FoundSource {
-  if (size > largestFile) throw unusable(name, `the file has ${size} bytes, more than the ${largestFile} that a configuration may have`)
+  if (size > maxFileSize) throw unusable(name, `the file has ${size} bytes, more than the ${maxFileSize} that a configuration may have`)
   try {
     return { text: readFileSync(path, 'utf8'), origin: { kind: 'file', name, path } }
   } catch (error) {
@@ -71,7 +71,7 @@ function unusable(name: string, message: string): ConfigErrors {
 }
 
 /** Undefined where there is nothing, or nothing that may be looked at. */
-function lookAt(path: string): Stats | undefined {
+function statIfPossible(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false })
   } catch (error) {
@@ -89,7 +89,7 @@ function kindOf(file: Stats): string {
 /** The folder in which `corral build --name NAME` puts distributions: `~/.corral/distributions`, or below `CORRAL_CONFIG_DIR`. */
 export function ownFolder(env: Environment, home: string): string {
   const dir = env.CORRAL_CONFIG_DIR
-  return join(isAnswered(dir) ? expandHome(dir.trim(), home) : join(home, '.corral'), 'distributions')
+  return join(isNonEmpty(dir) ? expandHome(dir.trim(), home) : join(home, '.corral'), 'distributions')
 }
 
 /** Where Corral, OGX and Llama Stack keep a distribution of this name. */

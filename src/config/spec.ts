@@ -33,10 +33,10 @@ export function parseProvidersSpec(spec: string, known: KnownProviders): Specifi
     }
     const definition = findDefinition(api.trim(), name.trim(), { known, wrong })
     if (!definition) continue
-    const usual = definition.starter?.id ?? name.trim().split('::').at(-1)!
+    const defaults = definition.starter?.id ?? name.trim().split('::').at(-1)!
     providers.push({
       api: definition.api,
-      id: freeId(usual, providers),
+      id: freeId(defaults, providers),
       definition,
       settings: Object.fromEntries(new URLSearchParams(query)),
     })
@@ -76,8 +76,8 @@ function findDefinition(
   return undefined
 }
 
-function freeId(usual: string, taken: readonly SpecifiedProvider[]): string {
-  let id = usual
-  for (let count = 2; taken.some((one) => one.id === id); count++) id = `${usual}-${count}`
+function freeId(defaults: string, taken: readonly SpecifiedProvider[]): string {
+  let id = defaults
+  for (let count = 2; taken.some((one) => one.id === id); count++) id = `${defaults}-${count}`
   return id
 }

@@ -5,12 +5,12 @@ import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from '../
 import { type ConnectionString, ConnectionStringError, parseConnectionString } from './connection-string.ts'
 import { nearest } from './nearest.ts'
 import { Report } from './report.ts'
-import { backendSchema, olderStoreSchema, storageSchema, storeNames, storeSchema } from './schema-storage.ts'
+import { backendSchema, legacyStoreSchema, storageSchema, storeNames, storeSchema } from './schema-storage.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
 import { child, emptyMap, holdsNothing, type MapNode, nodeAt, shown, textOf, type TreeNode } from './tree.ts'
 import { reportUnknownKey, type Strictness, validate } from './validate.ts'
 
-interface StorageReading extends Substitution {
+interface StorageContext extends Substitution {
   readonly strictness: Strictness
   /** Against which relative paths are meant. */
   readonly cwd: string
@@ -25,21 +25,21 @@ type BackendSection = z.output<typeof backendSchema>
  * `stores.metadata` where that is SQLite or PostgreSQL, else in the first such backend that `inference`, `conversations` or `responses` names, else in
  * `sql_default`, else in the older `metadata_store`, `inference_store` or `conversations_store`, else in a file in Corral's home.
  */
-export function readStorage(root: MapNode, reading: StorageReading): StorageConfig {
-  const section = readSection(root, reading)
-  const stores = readStores(section, reading)
+export function readStorage(root: MapNode, context: StorageContext): StorageConfig {
+  const section = readSection(root, context)
+  const stores = readStores(section, context)
   const candidates = [...['metadata', 'inference', 'conversations', 'responses'].flatMap((name) => stores.get(name) ?? []), 'sql_default']
-  const needed = new Set([...neededBackends(section, candidates, reading), ...quotaBackends(root, reading)])
-  const backends = readBackends(section, needed, reading)
+  const needed = new Set([...neededBackends(section, candidates, context), ...quotaBackends(root, context)])
+  const backends = readBackends(section, needed, context)
   const found = candidates.map((name) => backends[name]).find((backend) => backend !== undefined && backend.engine !== 'redis')
-  const records = readOlderStores(root, found, reading)
-  warnOfStores(section, { backends, records, metadata: stores.get('metadata') }, reading)
-  const path = join(reading.corralHome, 'corral.db')
+  const records = readLegacyStores(root, found, context)
+  warnOfStores(section, { backends, records, metadata: stores.get('metadata') }, context)
+  const path = join(context.corralHome, 'corral.db')
   return { backends, records: records ?? { engine: 'sqlite', path }, recordsConfigured: records !== undefined }
 }
 
 /** The keys of `storage:`; its parts are expanded one by one, since what is not used must not stop the start. */
-function readSection(root: MapNode, { report, strictness }: StorageReading): MapNode {
+function readSection(root: MapNode, { report, strictness }: StorageContext): MapNode {
   const section = child(root, 'storage')
   if (!section || holdsNothing(section)) return emptyMap(['storage'], root.at)
   if (section.kind !== 'map') {
@@ -53,7 +53,7 @@ function readSection(root: MapNode, { report, strictness }: StorageReading): Map
 }
 
 /** The entries of a map that stands at a key; reports what is no map. */
-function entriesOf(section: MapNode, key: string, { report }: StorageReading): (readonly [string, TreeNode])[] {
+function entriesOf(section: MapNode, key: string, { report }: StorageContext): (readonly [string, TreeNode])[] {
   const map = child(section, key)
   if (!map || holdsNothing(map)) return []
   if (map.kind === 'map') return [...map.entries].map(([name, { node }]) => [name, node] as const)
@@ -62,17 +62,17 @@ function entriesOf(section: MapNode, key: string, { report }: StorageReading): (
 }
 
 /** The backends' names by store. Every store must name a backend that there is; only that of `metadata` is used by this version. */
-function readStores(section: MapNode, reading: StorageReading): Map<string, string> {
-  const { report, strictness } = reading
+function readStores(section: MapNode, context: StorageContext): Map<string, string> {
+  const { report, strictness } = context
   const stores = new Map<string, string>()
   const known: readonly string[] = storeNames
-  for (const [store, node] of entriesOf(section, 'stores', reading)) {
+  for (const [store, node] of entriesOf(section, 'stores', context)) {
     if (!known.includes(store)) {
       const parent = child(section, 'stores') ?? section
       reportUnknownKey({ key: store, at: node.at, parent }, known, { report, strictness }, ['metadata'])
       continue
     }
-    const using = store === 'metadata' ? reading : { ...reading, report: report.ofUnserved(strictness) }
+    const using = store === 'metadata' ? context : { ...context, report: report.forUnserved(strictness) }
     const expanded = substitute(node, using)
     if (holdsNothing(expanded)) continue
     const values = validate(expanded, storeSchema, using)
@@ -81,7 +81,7 @@ function readStores(section: MapNode, reading: StorageReading): Map<string, stri
   return stores
 }
 
-function checkReference(section: MapNode, reference: TreeNode, using: StorageReading): boolean {
+function checkReference(section: MapNode, reference: TreeNode, using: StorageContext): boolean {
   const { report } = using
   const backends = child(section, 'backends')
   const names = backends?.kind === 'map' ? [...backends.entries.keys()] : []
@@ -99,20 +99,20 @@ function checkReference(section: MapNode, reference: TreeNode, using: StorageRea
 const noMongo = 'MongoDB is not supported: use kv_sqlite or kv_postgres'
 
 /** Without reporting anything: the backend is read afterwards. */
-function typeOf(section: MapNode, name: string, reading: StorageReading): string | undefined {
+function typeOf(section: MapNode, name: string, context: StorageContext): string | undefined {
   const type = child(child(child(section, 'backends'), name), 'type')
-  return type && textOf(substitute(type, { ...reading, report: new Report('') }))
+  return type && textOf(substitute(type, { ...context, report: new Report('') }))
 }
 
 /** The backends that records may depend on: those that stand before the first that can hold them, and that one. */
-function neededBackends(section: MapNode, candidates: readonly string[], reading: StorageReading): string[] {
-  const first = candidates.findIndex((name) => /sqlite|postgres/.test(typeOf(section, name, reading) ?? ''))
+function neededBackends(section: MapNode, candidates: readonly string[], context: StorageContext): string[] {
+  const first = candidates.findIndex((name) => /sqlite|postgres/.test(typeOf(section, name, context) ?? ''))
   return candidates.slice(0, first < 0 ? undefined : first + 1)
 }
 
 /** The backend that limits are counted in, by both names of that setting. */
-function quotaBackends(root: MapNode, reading: StorageReading): string[] {
-  const quiet = { ...reading, report: new Report('') }
+function quotaBackends(root: MapNode, context: StorageContext): string[] {
+  const quiet = { ...context, report: new Report('') }
   return ['store', 'kvstore'].flatMap((key) => {
     const name = nodeAt(root, ['server', 'quota', key, 'backend'])
     return (name && textOf(substitute(name, quiet))) ?? []
@@ -120,11 +120,11 @@ function quotaBackends(root: MapNode, reading: StorageReading): string[] {
 }
 
 /** A backend that is not needed and cannot be understood is left out with a warning. */
-function readBackends(section: MapNode, needed: ReadonlySet<string>, reading: StorageReading): Record<string, Backend> {
-  const { report, strictness } = reading
+function readBackends(section: MapNode, needed: ReadonlySet<string>, context: StorageContext): Record<string, Backend> {
+  const { report, strictness } = context
   const backends: Record<string, Backend> = {}
-  for (const [name, node] of entriesOf(section, 'backends', reading)) {
-    const using = needed.has(name) ? reading : { ...reading, report: report.ofUnserved(strictness) }
+  for (const [name, node] of entriesOf(section, 'backends', context)) {
+    const using = needed.has(name) ? context : { ...context, report: report.forUnserved(strictness) }
     const expanded = substitute(node, using)
     const values = validate<BackendSection>(expanded, backendSchema, using)
     if (values?.type === 'kv_mongodb') report.warn('not_served', node, `has no effect: ${noMongo}`)
@@ -134,14 +134,14 @@ function readBackends(section: MapNode, needed: ReadonlySet<string>, reading: St
   return backends
 }
 
-interface Chosen {
+interface ChosenBackend {
   readonly backends: StorageConfig['backends']
   readonly records: StorageConfig['records'] | undefined
   /** The backend that `stores.metadata` names. */
   readonly metadata: string | undefined
 }
 
-function warnOfStores(section: MapNode, { backends, records, metadata }: Chosen, { report }: StorageReading): void {
+function warnOfStores(section: MapNode, { backends, records, metadata }: ChosenBackend, { report }: StorageContext): void {
   const stores = child(section, 'stores')
   const node = child(stores, 'metadata')
   if (node && metadata !== undefined && backends[metadata]?.engine === 'redis') {
@@ -161,31 +161,31 @@ function placeOf(records: StorageConfig['records'] | undefined): string {
   return records.engine === 'sqlite' ? records.path : `the PostgreSQL at ${records.host}`
 }
 
-const olderStores = ['metadata_store', 'inference_store', 'conversations_store'] as const
+const legacyStores = ['metadata_store', 'inference_store', 'conversations_store'] as const
 
 /** The records' place as `storage` has it, else the first of the older stores that can hold them. What it held before is not read: it is in Llama Stack's own form. */
-function readOlderStores(root: MapNode, found: StorageConfig['records'] | undefined, reading: StorageReading): typeof found {
-  const { report, strictness } = reading
+function readLegacyStores(root: MapNode, found: StorageConfig['records'] | undefined, context: StorageContext): typeof found {
+  const { report, strictness } = context
   let records = found
-  for (const key of olderStores) {
+  for (const key of legacyStores) {
     const node = child(root, key)
     if (!node || holdsNothing(node)) continue
     const isUsed = records === undefined
-    const using = isUsed ? reading : { ...reading, report: report.ofUnserved(strictness) }
+    const using = isUsed ? context : { ...context, report: report.forUnserved(strictness) }
     const expanded = substitute(node, using)
     if (holdsNothing(expanded)) continue
     const inner = child(expanded, 'sql_store_config')
-    const read = validate(expanded, olderStoreSchema, using) && readOlderStore(inner ?? expanded, using)
+    const read = validate(expanded, legacyStoreSchema, using) && readLegacyStore(inner ?? expanded, using)
     if (!isUsed || key !== 'metadata_store') report.warn('not_served', node, 'is not used by this version yet')
     records ??= read
   }
   return records
 }
 
-function readOlderStore(node: TreeNode, reading: StorageReading): StorageConfig['records'] | undefined {
+function readLegacyStore(node: TreeNode, context: StorageContext): StorageConfig['records'] | undefined {
   const type = textOf(child(node, 'type'))?.replace(/^(kv|sql)_/, '')
   if (type === 'redis' || type === 'mongodb') {
-    reading.report.warn('not_served', node, `a store of type '${type}' is not used here: name a database in storage.backends`)
+    context.report.warn('not_served', node, `a store of type '${type}' is not used here: name a database in storage.backends`)
     return undefined
   }
   // The spelling of today, its keys being the same.
@@ -194,8 +194,8 @@ function readOlderStore(node: TreeNode, reading: StorageReading): StorageConfig[
   const known = kind === 'kv_sqlite' ? ['db_path'] : [...connectionKeys, 'connection_string', 'ssl_mode', 'ca_cert_path']
   const entries = new Map([...node.entries].filter(([key]) => known.includes(key)))
   const typed = { ...node, entries: entries.set('type', { at: node.at, node: scalar(kind, node) }) }
-  const values = validate<BackendSection>(typed, backendSchema, reading)
-  const backend = values && toBackend(values, typed, reading)
+  const values = validate<BackendSection>(typed, backendSchema, context)
+  const backend = values && toBackend(values, typed, context)
   return backend?.engine === 'redis' ? undefined : backend
 }
 
@@ -203,14 +203,14 @@ function scalar(text: string, { path, at }: MapNode): TreeNode {
   return { kind: 'scalar', path: [...path, 'type'], at, meanings: [text], source: text, expanded: false }
 }
 
-function toBackend(values: BackendSection, node: TreeNode, reading: StorageReading): Backend | undefined {
+function toBackend(values: BackendSection, node: TreeNode, context: StorageContext): Backend | undefined {
   switch (values.type) {
     case 'kv_sqlite':
     case 'sql_sqlite':
-      return sqliteBackend(values.db_path, reading)
+      return sqliteBackend(values.db_path, context)
     case 'kv_postgres':
     case 'sql_postgres':
-      return postgresBackend(values, node, reading)
+      return postgresBackend(values, node, context)
     case 'kv_redis':
       return {
         engine: 'redis',
@@ -228,14 +228,14 @@ function toBackend(values: BackendSection, node: TreeNode, reading: StorageReadi
   }
 }
 
-export function sqliteBackend(path: string, { cwd, home }: Pick<StorageReading, 'cwd' | 'home'>): SqliteBackend {
+export function sqliteBackend(path: string, { cwd, home }: Pick<StorageContext, 'cwd' | 'home'>): SqliteBackend {
   return { engine: 'sqlite', path: path === ':memory:' ? path : resolve(cwd, expandHome(path, home)) }
 }
 
 type PostgresSection = Extract<BackendSection, { type: 'kv_postgres' | 'sql_postgres' }>
 
 /** Left out as an unknown key, a URL would mean a connection to another database than the one that it names. */
-function refuseOtherUrls(node: TreeNode, { report }: StorageReading): void {
+function refuseOtherUrls(node: TreeNode, { report }: StorageContext): void {
   const keys = node.kind === 'map' ? [...node.entries.keys()] : []
   for (const key of keys.filter((name) => /(^|_)(url|uri|dsn|conninfo)$/i.test(name))) {
     report.error(
@@ -249,10 +249,10 @@ function refuseOtherUrls(node: TreeNode, { report }: StorageReading): void {
 /** What a connection string stands in place of. */
 const connectionKeys = ['host', 'port', 'db', 'user', 'password']
 
-function postgresBackend(values: PostgresSection, node: TreeNode, reading: StorageReading): PostgresBackend | undefined {
-  const { cwd, home } = reading
-  refuseOtherUrls(node, reading)
-  const written = readConnectionString(values, node, reading)
+function postgresBackend(values: PostgresSection, node: TreeNode, context: StorageContext): PostgresBackend | undefined {
+  const { cwd, home } = context
+  refuseOtherUrls(node, context)
+  const written = readConnectionString(values, node, context)
   if (written === 'wrong') return undefined
   const { host, port, db, user, password, schema } = values
   const where = written
@@ -274,7 +274,7 @@ function postgresBackend(values: PostgresSection, node: TreeNode, reading: Stora
 }
 
 /** Undefined where there is none. */
-function readConnectionString(values: PostgresSection, node: TreeNode, { report }: StorageReading): ConnectionString | 'wrong' | undefined {
+function readConnectionString(values: PostgresSection, node: TreeNode, { report }: StorageContext): ConnectionString | 'wrong' | undefined {
   const text = values.connection_string
   const place = child(node, 'connection_string')
   if (!text || !place) return undefined

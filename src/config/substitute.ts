@@ -89,7 +89,7 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
   const expanded = text.replaceAll(reference, (_match, name: string, operator: string | undefined, value = '') => {
     if (value.includes('${env.'))
       using.report.warn('notice', node, `references cannot be nested: the default of ${name} ends at the first '}'`)
-    if (operator?.length === 1) warnOfOlderGrammar(node, { name, operator }, using)
+    if (operator?.length === 1) warnOfLegacyGrammar(node, { name, operator }, using)
     const result = expand({ name, isConditional: isConditional(operator), value: operator === undefined ? undefined : value }, using)
     if (result !== undefined) return result
     failed = true
@@ -114,13 +114,13 @@ function isConditional(operator: string | undefined): boolean {
 }
 
 /** The value after the operator is not shown: a default may be a secret. */
-function warnOfOlderGrammar(node: ScalarNode, { name, operator }: { name: string; operator: string }, { report }: Substitution): void {
+function warnOfLegacyGrammar(node: ScalarNode, { name, operator }: { name: string; operator: string }, { report }: Substitution): void {
   const older = `\${env.${name}${operator}...}`
   const newer = `\${env.${name}${isConditional(operator) ? ':+' : ':='}...}`
   report.warn('notice', node, `'${older}' is the grammar of before Llama Stack 0.2.13, which is deprecated: write '${newer}'`)
 }
 
-interface Reference {
+interface VariableReference {
   readonly name: string
   /** Stands for its value where the variable is set, for nothing otherwise. */
   readonly isConditional: boolean
@@ -128,7 +128,7 @@ interface Reference {
   readonly value: string | undefined
 }
 
-function expand({ name, isConditional: conditional, value }: Reference, { env, home, report }: Substitution): string | undefined {
+function expand({ name, isConditional: conditional, value }: VariableReference, { env, home, report }: Substitution): string | undefined {
   // Keys often arrive with the newline of the file they were read from.
   const set = env[name]?.trim() ?? ''
   if (conditional) return set === '' ? '' : expandHome(value ?? '', home)

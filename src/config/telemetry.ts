@@ -5,12 +5,12 @@ import { readProxies } from '../egress/proxies.ts'
 import { createRedactor } from '../text/redactor.ts'
 import { OtelEnvironment } from './otel-environment.ts'
 import { readOtlp } from './otlp.ts'
-import { seedTelemetrySchema, type TelemetrySection, telemetrySchema } from './schema-telemetry.ts'
+import { llamaStackTelemetrySchema, type TelemetrySection, telemetrySchema } from './schema-telemetry.ts'
 import { expandHome, type Substitution, substitute } from './substitute.ts'
 import { child, holdsNothing, type MapNode, textOf, type TreeNode } from './tree.ts'
 import { type Strictness, validate } from './validate.ts'
 
-interface TelemetryReading extends Substitution {
+interface TelemetryContext extends Substitution {
   readonly strictness: Strictness
   readonly cwd: string
   /** Absolute. */
@@ -19,55 +19,55 @@ interface TelemetryReading extends Substitution {
 }
 
 /** Reads `telemetry:`, the older `providers.telemetry` of Llama Stack, and OpenTelemetry's variables, which count more than both. */
-export function readTelemetry(root: MapNode, reading: TelemetryReading): TelemetryConfig {
+export function readTelemetry(root: MapNode, context: TelemetryContext): TelemetryConfig {
   const section = child(root, 'telemetry')
-  const expanded = section && !holdsNothing(section) ? substitute(section, reading) : undefined
+  const expanded = section && !holdsNothing(section) ? substitute(section, context) : undefined
   const values: TelemetrySection =
-    (expanded && !holdsNothing(expanded) ? validate(expanded, telemetrySchema, { ...reading, strictness: 'strict' }) : undefined) ?? {}
-  const seed = readSeed(root, reading)
-  const otel = new OtelEnvironment(reading.env, reading.report)
-  const { traces: usual } = defaultTelemetry
+    (expanded && !holdsNothing(expanded) ? validate(expanded, telemetrySchema, { ...context, strictness: 'strict' }) : undefined) ?? {}
+  const llamaStack = readLlamaStackTelemetry(root, context)
+  const otel = new OtelEnvironment(context.env, context.report)
+  const { traces: defaults } = defaultTelemetry
   const { traces, metrics } = values
   const off = otel.flag('OTEL_SDK_DISABLED') === true || values.enabled === false
-  const using = { ...reading, otel, written: values.otlp, seed, proxies: readProxies(reading.env) }
+  const using = { ...context, otel, written: values.otlp, llamaStack, proxies: readProxies(context.env) }
   const sampler =
     otel.choice(['OTEL_TRACES_SAMPLER'], samplers) ??
     traces?.sampler ??
     (typeof traces?.ratio === 'number' ? 'parentbased_traceidratio' : undefined)
-  const counts = { least: 1, most: 1_000_000 }
+  const counts = { min: 1, max: 1_000_000 }
   return {
     conventions: otel
       .text('OTEL_SEMCONV_STABILITY_OPT_IN')
       ?.split(',')
-      .some((one) => one.trim() === latest)
+      .some((one) => one.trim() === latestConventions)
       ? 'latest'
       : 'v1_41',
-    resource: resourceOf(values, seed?.serviceName, otel),
+    resource: resourceOf(values, llamaStack?.serviceName, otel),
     traces: {
       enabled: !off && traces?.enabled !== false,
-      sampler: sampler ?? usual.sampler,
-      ratio: otel.number(['OTEL_TRACES_SAMPLER_ARG'], { least: 0, most: 1 }) ?? traces?.ratio ?? usual.ratio,
+      sampler: sampler ?? defaults.sampler,
+      ratio: otel.number(['OTEL_TRACES_SAMPLER_ARG'], { min: 0, max: 1 }) ?? traces?.ratio ?? defaults.ratio,
       exporter: traces?.enabled === false ? undefined : readOtlp('traces', traces?.exporter, using),
       captureContent: capturesContent(otel) ?? traces?.capture_content ?? false,
-      maxContentLength: traces?.max_content_length ?? usual.maxContentLength,
+      maxContentLength: traces?.max_content_length ?? defaults.maxContentLength,
       passBaggage: traces?.pass_baggage ?? false,
-      queueSize: otel.number(['OTEL_BSP_MAX_QUEUE_SIZE'], counts) ?? usual.queueSize,
-      batchSize: otel.number(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], counts) ?? usual.batchSize,
-      delay: otel.number(['OTEL_BSP_SCHEDULE_DELAY'], { least: 0, most: 600_000 }) ?? usual.delay,
+      queueSize: otel.number(['OTEL_BSP_MAX_QUEUE_SIZE'], counts) ?? defaults.queueSize,
+      batchSize: otel.number(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], counts) ?? defaults.batchSize,
+      delay: otel.number(['OTEL_BSP_SCHEDULE_DELAY'], { min: 0, max: 600_000 }) ?? defaults.delay,
     },
-    ...(!off && { store: readStore(values.store, seed?.storePath, reading) }),
+    ...(!off && { store: readStore(values.store, llamaStack?.storePath, context) }),
     metrics: {
       enabled: !off && metrics?.enabled !== false,
       exporter: metrics?.enabled === false ? undefined : readOtlp('metrics', metrics?.exporter, using),
       public: metrics?.public ?? false,
-      interval: otel.number(['OTEL_METRIC_EXPORT_INTERVAL'], { least: 100, most: 86_400_000 }) ?? metrics?.interval_ms ?? 60_000,
+      interval: otel.number(['OTEL_METRIC_EXPORT_INTERVAL'], { min: 100, max: 86_400_000 }) ?? metrics?.interval_ms ?? 60_000,
     },
-    redact: readRedact(values.redact ?? [], child(expanded, 'redact') ?? root, reading),
+    redact: readRedact(values.redact ?? [], child(expanded, 'redact') ?? root, context),
   }
 }
 
 /** Patterns are read once here, so that one that cannot be read stops the start. */
-function readRedact(patterns: readonly string[], at: TreeNode, { report }: TelemetryReading): readonly string[] {
+function readRedact(patterns: readonly string[], at: TreeNode, { report }: TelemetryContext): readonly string[] {
   for (const pattern of patterns) {
     try {
       createRedactor([pattern])
@@ -78,7 +78,7 @@ function readRedact(patterns: readonly string[], at: TreeNode, { report }: Telem
   return patterns
 }
 
-const latest = 'gen_ai_latest_experimental'
+const latestConventions = 'gen_ai_latest_experimental'
 
 /** OpenTelemetry's spellings of later versions (`SPAN_ONLY` …) count too; events of content are not made. What is not understood means no content. */
 function capturesContent(otel: OtelEnvironment): boolean | undefined {
@@ -109,11 +109,11 @@ function resourceOf(values: TelemetrySection, seedName: string | undefined, otel
 function readStore(
   values: TelemetrySection['store'],
   seedPath: string | undefined,
-  reading: TelemetryReading,
+  context: TelemetryContext,
 ): TraceStoreConfig | undefined {
   if (!(values?.enabled ?? (values ? values.path !== undefined : seedPath !== undefined))) return undefined
   const written = values?.path ?? seedPath
-  const path = written ? resolve(reading.cwd, expandHome(written, reading.home)) : join(reading.corralHome, 'traces.db')
+  const path = written ? resolve(context.cwd, expandHome(written, context.home)) : join(context.corralHome, 'traces.db')
   return {
     path,
     limits: { maxAge: (values?.max_age_days ?? 7) * 86_400_000, maxBytes: Math.round((values?.max_size_mb ?? 512) * 1_048_576) },
@@ -121,7 +121,7 @@ function readStore(
   }
 }
 
-interface Seed {
+interface LlamaStackTelemetry {
   readonly serviceName?: string | undefined
   readonly storePath?: string | undefined
   readonly traces?: string | undefined
@@ -129,13 +129,13 @@ interface Seed {
 }
 
 /** The type that Llama Stack's own telemetry provider has. */
-export const seedTelemetryType = 'inline::meta-reference'
+export const llamaStackTelemetryType = 'inline::meta-reference'
 
 /** Llama Stack's `providers.telemetry`: its sinks `sqlite`, `otel_trace` and `otel_metric` are this server's store and exporters. */
-function readSeed(root: MapNode, reading: TelemetryReading): Seed | undefined {
-  const config = seedConfig(child(child(root, 'providers'), 'telemetry'))
+function readLlamaStackTelemetry(root: MapNode, context: TelemetryContext): LlamaStackTelemetry | undefined {
+  const config = llamaStackConfig(child(child(root, 'providers'), 'telemetry'))
   if (!config || holdsNothing(config)) return undefined
-  const values = validate(substitute(config, reading), seedTelemetrySchema, reading)
+  const values = validate(substitute(config, context), llamaStackTelemetrySchema, context)
   if (!values) return undefined
   const sinks = typeof values.sinks === 'string' ? values.sinks.split(',') : (values.sinks ?? [])
   const has = (sink: string) => sinks.some((one) => one.trim() === sink)
@@ -151,8 +151,8 @@ function readSeed(root: MapNode, reading: TelemetryReading): Seed | undefined {
   }
 }
 
-function seedConfig(list: TreeNode | undefined): TreeNode | undefined {
+function llamaStackConfig(list: TreeNode | undefined): TreeNode | undefined {
   if (list?.kind !== 'list') return undefined
-  const entry = list.items.find((item) => textOf(child(item, 'provider_type')) === seedTelemetryType)
+  const entry = list.items.find((item) => textOf(child(item, 'provider_type')) === llamaStackTelemetryType)
   return child(entry, 'config')
 }

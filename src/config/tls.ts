@@ -6,15 +6,15 @@ import type { ServerSection } from './schema-server.ts'
 import { expandHome } from './substitute.ts'
 import { child, isEmpty, type MapNode, nodeAt, shown } from './tree.ts'
 
-interface TlsReading {
+interface TlsContext {
   readonly report: Report
   readonly cwd: string
   readonly home: string
 }
 
 /** Reads `tls_*` and `hsts_max_age` of `server:`. Undefined: plain HTTP, or after reporting errors. */
-export function readTls(section: MapNode, values: ServerSection, reading: TlsReading): TlsConfig | undefined {
-  const { report, cwd, home } = reading
+export function readTls(section: MapNode, values: ServerSection, context: TlsContext): TlsConfig | undefined {
+  const { report, cwd, home } = context
   const { tls_certfile: cert, tls_keyfile: key, tls_cafile: ca } = values
   const place = child(section, cert ? 'tls_certfile' : key ? 'tls_keyfile' : 'tls_cafile') ?? section
   const ciphers = readCiphers(section, values, report)
@@ -65,7 +65,7 @@ const servedSuites = ['ECDSA', 'RSA'].flatMap((signature) =>
   ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].map((cipher) => `ECDHE-${signature}-${cipher}`),
 )
 /** Suites that OGX takes as well and that have no effect here: those of TLS 1.3 are always offered, those with DHE never. */
-const idleSuites = [
+const inactiveSuites = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
@@ -79,7 +79,7 @@ function readCiphers(section: MapNode, { tls_config: config }: ServerSection, re
   const list = nodeAt(section, ['tls_config', 'ciphers']) ?? section
   for (const [at, name] of ciphers.entries()) {
     const node = nodeAt(section, ['tls_config', 'ciphers', at]) ?? list
-    if (idleSuites.includes(name)) {
+    if (inactiveSuites.includes(name)) {
       const why = name.startsWith('TLS_') ? 'every suite of TLS 1.3 is always offered' : 'suites with DHE are never offered'
       report.warn('notice', node, `has no effect: ${why}`)
     } else if (!servedSuites.includes(name)) {

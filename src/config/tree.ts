@@ -97,7 +97,7 @@ export function numberOf(text: string): number | undefined {
   return /^[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?$/.test(text) && Number.isFinite(number) ? number : undefined
 }
 
-export function isAnswered(value: string | undefined): value is string {
+export function isNonEmpty(value: string | undefined): value is string {
   return value !== undefined && value.trim() !== ''
 }
 

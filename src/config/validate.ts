@@ -8,14 +8,14 @@ import { absent, nodeAt, type ScalarNode, scalarsOf, type TreeNode } from './tre
 /** What an unknown key is: always an error, or only where it looks like a slip of a known one. */
 export type Strictness = 'strict' | 'lenient'
 
-export interface Check {
+export interface ValidationContext {
   readonly report: Report
   readonly strictness: Strictness
   /** Whether every unknown key at this place is an error, under either strictness. The path begins at the section and ends with the key. */
   readonly isStrictAt?: ((path: readonly PropertyKey[]) => boolean) | undefined
 }
 
-type Issue = z.core.$ZodIssue
+type SchemaIssue = z.core.$ZodIssue
 
 /** Fields that are secrets whatever their schema says: they are read as text first. */
 export const secretName = /(^|_|-)(api_?keys?|api_?tokens?|passwords?|passwd|secrets?|token|credentials?|authorization|access_key)$/i
@@ -27,23 +27,27 @@ const maxRounds = 500
  * Reads a part of the tree by its schema. The schema decides what a scalar means: each is tried in its likeliest meaning, and where the schema wants
  * another type, in its next. Unknown keys are reported and left out. Returns undefined after reporting errors.
  */
-export function validate<T>(root: TreeNode, schema: z.ZodType<T>, check: Check): T | undefined {
+export function validate<T>(root: TreeNode, schema: z.ZodType<T>, check: ValidationContext): T | undefined {
   return validateWritten(root, schema, check)?.value
 }
 
 /** As `validate`; gives what was written too, as the schema took it, without defaults: secrets are texts in it. */
-export function validateWritten<T>(root: TreeNode, schema: z.ZodType<T>, check: Check): { value: T; written: unknown } | undefined {
-  const reading = new Reading(root, schema, check)
+export function validateWritten<T>(
+  root: TreeNode,
+  schema: z.ZodType<T>,
+  check: ValidationContext,
+): { value: T; written: unknown } | undefined {
+  const reader = new SectionReader(root, schema, check)
   for (let round = 0; round < maxRounds; round++) {
-    const written = reading.value()
+    const written = reader.value()
     const result = attempt(schema, written)
     if (!result) {
       check.report.error(root, 'the check of this section failed: its schema cannot deal with what stands here')
       return undefined
     }
-    if (result.success) return reading.failed ? undefined : { value: result.data, written }
-    if (!reading.adapt(result.error.issues)) {
-      reading.tell(result.error.issues)
+    if (result.success) return reader.failed ? undefined : { value: result.data, written }
+    if (!reader.adapt(result.error.issues)) {
+      reader.report(result.error.issues)
       return undefined
     }
   }
@@ -60,16 +64,16 @@ function attempt<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<
   }
 }
 
-class Reading {
+class SectionReader {
   failed = false
   readonly #root: TreeNode
   readonly #schema: z.ZodType
-  readonly #check: Check
+  readonly #check: ValidationContext
   readonly #chosen = new Map<ScalarNode, number>()
-  readonly #firstIssue = new Map<ScalarNode, Issue>()
+  readonly #firstIssue = new Map<ScalarNode, SchemaIssue>()
   readonly #dropped = new Set<TreeNode>()
 
-  constructor(root: TreeNode, schema: z.ZodType, check: Check) {
+  constructor(root: TreeNode, schema: z.ZodType, check: ValidationContext) {
     this.#root = root
     this.#schema = schema
     this.#check = check
@@ -100,7 +104,7 @@ class Reading {
   }
 
   /** Tries other meanings and leaves out unknown keys, as the issues suggest. False when there is nothing left to try. */
-  adapt(issues: readonly Issue[]): boolean {
+  adapt(issues: readonly SchemaIssue[]): boolean {
     let changed = false
     for (const issue of issues) {
       if (issue.code === 'unrecognized_keys') {
@@ -112,7 +116,7 @@ class Reading {
     return changed
   }
 
-  #reinterpret(issue: Issue): boolean {
+  #reinterpret(issue: SchemaIssue): boolean {
     const node = nodeAt(this.#root, issue.path)
     if (!node) return false
     if (node.kind === 'scalar') return this.#next(node, issue)
@@ -125,7 +129,7 @@ class Reading {
     return scalarsOf(node).filter((scalar) => this.#next(scalar, issue)).length > 0
   }
 
-  #next(node: ScalarNode, issue: Issue): boolean {
+  #next(node: ScalarNode, issue: SchemaIssue): boolean {
     const at = this.#chosen.get(node) ?? 0
     if (at + 1 >= node.meanings.length) return false
     this.#chosen.set(node, at + 1)
@@ -145,14 +149,14 @@ class Reading {
     return true
   }
 
-  tell(issues: readonly Issue[]): void {
-    for (const issue of issues) this.#tell(issue)
+  report(issues: readonly SchemaIssue[]): void {
+    for (const issue of issues) this.#reportIssue(issue)
   }
 
-  #tell(issue: Issue): void {
+  #reportIssue(issue: SchemaIssue): void {
     const branch = issue.code === 'invalid_union' ? bestBranch(issue.errors) : []
     if (issue.code === 'invalid_union' && branch.some((sub) => sub.path.length > 0)) {
-      for (const sub of branch) this.#tell({ ...sub, path: [...issue.path, ...sub.path] })
+      for (const sub of branch) this.#reportIssue({ ...sub, path: [...issue.path, ...sub.path] })
       return
     }
     const node = nodeAt(this.#root, issue.path)
@@ -173,7 +177,7 @@ class Reading {
 export function reportUnknownKey(
   found: { key: string; at: Position; parent: TreeNode },
   known: readonly string[],
-  { report, strictness }: Check,
+  { report, strictness }: ValidationContext,
   served: readonly string[] = known,
 ): boolean {
   const place = { path: [...found.parent.path, found.key], at: found.at }
@@ -191,13 +195,13 @@ export function reportUnknownKey(
 }
 
 /** The branch of a union that the value came closest to: the one whose complaints lie deepest, then the one with the fewest. */
-function bestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
-  const rank = (branch: readonly Issue[]) =>
+function bestBranch(branches: readonly (readonly SchemaIssue[])[]): readonly SchemaIssue[] {
+  const rank = (branch: readonly SchemaIssue[]) =>
     (branch.some((issue) => issue.path.length === 0 && issue.code === 'invalid_type') ? 1000 : 0) + branch.length
   return branches.toSorted((a, b) => rank(a) - rank(b))[0] ?? []
 }
 
-function explain(issue: Issue, node: TreeNode | undefined): string {
+function explain(issue: SchemaIssue, node: TreeNode | undefined): string {
   if (issue.code === 'invalid_type') {
     if (!node) return 'is required, and missing'
     if (node.kind === 'scalar' && node.expanded && node.meanings[0] === null) return `is required, but ${node.source} comes out empty`
@@ -215,7 +219,7 @@ function explain(issue: Issue, node: TreeNode | undefined): string {
 }
 
 /** Zod's own words for a limit, in ours; a schema's own message stays. */
-function limit(issue: Issue & { code: 'too_small' | 'too_big' }): string | undefined {
+function limit(issue: SchemaIssue & { code: 'too_small' | 'too_big' }): string | undefined {
   if (!/^Too (small|big)/.test(issue.message)) return undefined
   const [word, bound] = issue.code === 'too_small' ? ['at least', issue.minimum] : ['at most', issue.maximum]
   const edge = issue.inclusive ? word : word === 'at least' ? 'more than' : 'less than'

@@ -1,6 +1,6 @@
 import { Readable, type Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import type { PieceReader } from '../runtime/pieces.ts'
+import type { ChunkReader } from '../runtime/stream-chunks.ts'
 
 /** Small enough that whoever stops reading has not paid for much that was not read. */
 const options = { chunkSize: 65_536 }
@@ -28,7 +28,7 @@ export function isCompressed(encoding: string | null): encoding is string {
  * Unpacks a body while it is read, and no further: fetch's own unpacking runs ahead of its reader, so that some hundred bytes, well packed, take seconds
  * and gigabytes. Failures are the reader's own, or zlib's. An encoding that nobody asked for is left as it is.
  */
-export function decompress(reader: PieceReader, encoding: string): PieceReader {
+export function decompress(reader: ChunkReader, encoding: string): ChunkReader {
   const codings = codingsOf(encoding)
   if (!codings.every((coding) => Object.hasOwn(decompressors, coding))) return reader
   return new DecompressingReader(
@@ -46,11 +46,11 @@ function codingsOf(encoding: string): string[] {
     .filter((coding) => coding !== '' && coding !== 'identity')
 }
 
-class DecompressingReader implements PieceReader {
+class DecompressingReader implements ChunkReader {
   readonly #streams: readonly (Readable | Transform)[]
   readonly #pieces: AsyncIterator<Uint8Array>
 
-  constructor(reader: PieceReader, steps: readonly Transform[]) {
+  constructor(reader: ChunkReader, steps: readonly Transform[]) {
     const source = Readable.from(piecesOf(reader), { objectMode: false, highWaterMark: 65_536 })
     this.#streams = [source, ...steps]
     let last: Readable = source
@@ -72,6 +72,6 @@ class DecompressingReader implements PieceReader {
   }
 }
 
-async function* piecesOf(reader: PieceReader): AsyncGenerator<Uint8Array> {
+async function* piecesOf(reader: ChunkReader): AsyncGenerator<Uint8Array> {
   for (let pieces = await reader.read(); pieces; pieces = await reader.read()) yield* pieces
 }

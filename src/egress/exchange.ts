@@ -1,4 +1,4 @@
-import { readPieces, type PieceReader } from '../runtime/pieces.ts'
+import { readChunks, type ChunkReader } from '../runtime/stream-chunks.ts'
 import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
 import { EgressError, explain } from './egress-error.ts'
 import { canConnect, firstHop } from './probe.ts'
@@ -42,7 +42,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
   /** Why it was given up from this side. */
   #failure: EgressError | undefined
   #response: Response | undefined
-  #reader: PieceReader | undefined
+  #reader: ChunkReader | undefined
   /** What has arrived beyond the last slice. */
   #rest: readonly Uint8Array[] = none
   #isOver = false
@@ -164,7 +164,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
       })
   }
 
-  #open(): PieceReader {
+  #open(): ChunkReader {
     const { body, headers } = this.#response as Response
     if (!body) return emptyReader
     this.#ticker = setInterval(() => {
@@ -173,7 +173,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
       if (this.#quietTicks > idleTicks) EgressExchange.#idleTimedOut(this)
     }, this.#idleTimeout() / idleTicks)
     const encoding = headers.get('content-encoding')
-    return isCompressed(encoding) ? decompress(readPieces(body), encoding) : readPieces(body)
+    return isCompressed(encoding) ? decompress(readChunks(body), encoding) : readChunks(body)
   }
 
   async #bytesOfPieces(limit: number): Promise<Uint8Array> {
@@ -292,7 +292,7 @@ function sizeOf(pieces: readonly Uint8Array[]): number {
   return size
 }
 
-const emptyReader: PieceReader = { read: () => Promise.resolve(undefined) }
+const emptyReader: ChunkReader = { read: () => Promise.resolve(undefined) }
 
 function seconds(milliseconds: number): string {
   return `${milliseconds / 1000} s`

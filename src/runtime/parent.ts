@@ -11,7 +11,7 @@ const interval = 500
  * Calls `listener` once when a process (the launcher) is gone: killed with -9 it takes no other process with it, so those that belong to it check. One that
  * is not the parent of this process counts as alive until its own parent has collected its exit code.
  */
-export function whenProcessDies(pid: number, listener: () => void): Disposable {
+export function onProcessExit(pid: number, listener: () => void): Disposable {
   const isParent = process.ppid === pid
   const timer = setInterval(() => {
     if ((!isParent || process.ppid === pid) && isAlive(pid)) return

@@ -49,7 +49,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
     const settings = { connectionTimeout: timeout, autoReconnect: false, maxRetries: 0, enableOfflineQueue: false }
     const client = new Bun.RedisClient(urlOf(options), settings)
     try {
-      await within(timeout, client.connect())
+      await withTimeout(timeout, client.connect())
       return client
     } catch (error) {
       client.close()
@@ -70,7 +70,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
     if (isClosed) throw new RedisFailure(`the connection to Redis at ${place} has been closed`)
     const client = await connected()
     try {
-      return await within(timeout, client.send(command, args))
+      return await withTimeout(timeout, client.send(command, args))
     } catch (error) {
       if (isReply(error)) throw error
       // Whoever else waits on this connection waits in vain too.
@@ -109,12 +109,12 @@ function isReply(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'ERR_REDIS_SERVER_ERROR'
 }
 
-async function within<T>(milliseconds: number, answer: Promise<T>): Promise<T> {
+async function withTimeout<T>(milliseconds: number, response: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const { promise, reject } = Promise.withResolvers<never>()
   timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
   try {
-    return await Promise.race([answer, promise])
+    return await Promise.race([response, promise])
   } finally {
     clearTimeout(timer)
   }

@@ -1,9 +1,9 @@
 /** The one place that starts a listener. */
-export interface ListenOptions {
+export interface HttpListenOptions {
   /** 0 takes a free one. */
   port: number
   hostname: string
-  fetch(request: Request, connections: Connections): Promise<Response>
+  fetch(request: Request, connections: HttpConnections): Promise<Response>
   /** PEM texts. With `clientCa`, only clients that show a certificate signed by it are served. `ciphers`: OpenSSL's list, for TLS 1.2. */
   tls?:
     | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly ciphers?: string | undefined }
@@ -12,7 +12,7 @@ export interface ListenOptions {
   sharePort?: boolean
 }
 
-export interface Connections {
+export interface HttpConnections {
   /** Its request is over: the connection is closed where no other comes within four minutes. Until that is said, it is kept. */
   mayIdle(request: Request): void
   /** Its response has ended unread: the connection is closed within seconds, with what is still to be sent on it. */
@@ -21,7 +21,7 @@ export interface Connections {
   addressOf(request: Request): string | undefined
 }
 
-export interface Listener {
+export interface HttpListener {
   readonly url: URL
   readonly port: number
   /** Requests whose answers are not sent whole. */
@@ -39,7 +39,7 @@ const idleTimeout = 120
  * Seconds after an answer, the most that Bun takes. It counts from when the answer is there and not from when it has been read (what the
  * socket's buffers do not hold of a large one is cut off then), so it is no shorter.
  */
-const answeredTimeout = 255
+const respondedTimeout = 255
 
 /** Seconds that an ended response may go on without its caller reading. */
 const unreadTimeout = 4
@@ -48,10 +48,10 @@ const unreadTimeout = 4
 const maxRequestBodySize = 2 ** 40
 
 /** Starts to listen. Throws an Error with `code`: EADDRINUSE, EADDRNOTAVAIL, EACCES, or OpenSSL's for certificates. */
-export function listen(options: ListenOptions): Listener {
+export function listen(options: HttpListenOptions): HttpListener {
   const { tls } = options
-  const connections: Connections = {
-    mayIdle: (request) => server.timeout(request, answeredTimeout),
+  const connections: HttpConnections = {
+    mayIdle: (request) => server.timeout(request, respondedTimeout),
     closeUnread: (request) => server.timeout(request, unreadTimeout),
     addressOf: (request) => server.requestIP(request)?.address,
   }

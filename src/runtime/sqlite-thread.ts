@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { SqliteFailure, type SqliteParameters, type SqliteResult } from './sqlite.ts'
 
 /** What the thread is asked: to run a statement, or (without one) to close the file and end. */
-export interface ThreadQuestion {
+export interface ThreadRequest {
   readonly id: number
   readonly sql?: string
   readonly parameters: SqliteParameters
@@ -17,7 +17,7 @@ export interface ThreadFailure {
 }
 
 /** What it answers: to a question by its id; to being started, with 0. */
-export interface ThreadAnswer {
+export interface ThreadResponse {
   readonly id: number
   readonly inTransaction: boolean
   readonly result?: SqliteResult
@@ -25,7 +25,7 @@ export interface ThreadAnswer {
 }
 
 /** A statement's result, and whether a transaction is open after it. */
-export interface Executed extends SqliteResult {
+export interface ThreadResult extends SqliteResult {
   readonly inTransaction: boolean
 }
 
@@ -44,47 +44,47 @@ export interface SqliteThread {
    * Statements run in the order in which they are asked. Throws SqliteFailure (with `inTransaction` lost where the error ended the transaction),
    * RangeError or SqliteThreadGone.
    */
-  execute(sql: string, parameters: SqliteParameters, options?: { inside?: boolean }): Promise<Executed>
+  execute(sql: string, parameters: SqliteParameters, options?: { inside?: boolean }): Promise<ThreadResult>
   /** Closes the file after what has been asked, and ends the thread. */
   close(): Promise<void>
   /** Ends the thread at once; what it has not acknowledged is rejected. */
   terminate(): Promise<void>
 }
 
-interface Waiting {
-  resolve(executed: Executed): void
+interface PendingStatement {
+  resolve(executed: ThreadResult): void
   reject(error: unknown): void
 }
 
 /** Starts the thread and opens the file in it, making it where there is none. Rejects where it cannot be opened. */
 export async function startSqliteThread(path: string, { busyTimeout }: { busyTimeout: number }): Promise<SqliteThread> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: { path, busyTimeout } })
-  const waiting = new Map<number, Waiting>()
+  const pending = new Map<number, PendingStatement>()
   let last = 0
   let ended: SqliteThreadGone | undefined
 
   const end = (cause: unknown) => {
     ended ??= new SqliteThreadGone(cause)
-    for (const asked of waiting.values()) asked.reject(ended)
-    waiting.clear()
+    for (const statement of pending.values()) statement.reject(ended)
+    pending.clear()
   }
   worker.on('error', end)
   worker.on('messageerror', end)
   worker.on('exit', (code) => end(new Error(`exit code ${code}`)))
-  worker.on('message', ({ id, result, failure, inTransaction }: ThreadAnswer) => {
-    const asked = waiting.get(id)
-    waiting.delete(id)
+  worker.on('message', ({ id, result, failure, inTransaction }: ThreadResponse) => {
+    const statement = pending.get(id)
+    pending.delete(id)
     // Only what somebody waits for keeps the process alive.
-    if (waiting.size === 0) worker.unref()
-    if (failure) asked?.reject(Object.assign(rebuilt(failure), { inTransaction }))
-    else asked?.resolve({ ...(result ?? { rows: [], changes: 0 }), inTransaction })
+    if (pending.size === 0) worker.unref()
+    if (failure) statement?.reject(Object.assign(toError(failure), { inTransaction }))
+    else statement?.resolve({ ...(result ?? { rows: [], changes: 0 }), inTransaction })
   })
-  const wait = (id: number): Promise<Executed> => {
-    const { promise, resolve, reject } = Promise.withResolvers<Executed>()
+  const wait = (id: number): Promise<ThreadResult> => {
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadResult>()
     if (ended) reject(ended)
     else {
-      if (waiting.size === 0) worker.ref()
-      waiting.set(id, { resolve, reject })
+      if (pending.size === 0) worker.ref()
+      pending.set(id, { resolve, reject })
     }
     return promise
   }
@@ -99,33 +99,33 @@ export async function startSqliteThread(path: string, { busyTimeout }: { busyTim
     await worker.terminate()
     end(new Error('terminated'))
   }
-  const ask = (question: Omit<ThreadQuestion, 'id'>): Promise<Executed> => {
+  const send = (request: Omit<ThreadRequest, 'id'>): Promise<ThreadResult> => {
     const id = ++last
-    const answer = wait(id)
-    if (ended) return answer
+    const result = wait(id)
+    if (ended) return result
     try {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      worker.postMessage({ id, ...question } satisfies ThreadQuestion)
+      worker.postMessage({ id, ...request } satisfies ThreadRequest)
     } catch (error) {
-      waiting.get(id)?.reject(error)
-      waiting.delete(id)
+      pending.get(id)?.reject(error)
+      pending.delete(id)
     }
-    return answer
+    return result
   }
   return {
     get gone() {
       return ended !== undefined
     },
-    execute: (sql, parameters, options) => ask({ sql, parameters, inside: options?.inside ?? false }),
+    execute: (sql, parameters, options) => send({ sql, parameters, inside: options?.inside ?? false }),
     async close() {
-      if (!ended) await ask({ parameters: [], inside: false }).catch(() => undefined)
+      if (!ended) await send({ parameters: [], inside: false }).catch(() => undefined)
       await terminate()
     },
     terminate,
   }
 }
 
-function rebuilt({ name, message, code }: ThreadFailure): Error {
+function toError({ name, message, code }: ThreadFailure): Error {
   if (code !== undefined) return new SqliteFailure(message, code)
   return name === 'RangeError' ? new RangeError(message) : new Error(message)
 }

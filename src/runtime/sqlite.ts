@@ -72,18 +72,18 @@ export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOpti
     }
     return connection(database)
   }
-  for (let tries = 1; ; tries++) {
+  for (let attempts = 1; ; attempts++) {
     try {
-      return translated(open)
+      return withSqliteFailure(open)
     } catch (error) {
       // Several processes that make a file together get into each other's way where SQLite does not wait by itself.
-      if (!(error instanceof SqliteFailure && error.code.startsWith('SQLITE_BUSY')) || tries === mostTries) throw error
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * tries))
+      if (!(error instanceof SqliteFailure && error.code.startsWith('SQLITE_BUSY')) || attempts === maxAttempts) throw error
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempts))
     }
   }
 }
 
-const mostTries = 20
+const maxAttempts = 20
 
 /**
  * Copies a database file as it is at one moment, while others write it: `VACUUM INTO` reads in one transaction. `to` is absent or empty.
@@ -91,7 +91,7 @@ const mostTries = 20
  */
 export async function copySqlite(from: string, to: string): Promise<void> {
   const { Database: Connection } = await import('bun:sqlite')
-  translated(() => {
+  withSqliteFailure(() => {
     using source = new Connection(from, { readwrite: true, create: false })
     source.run('PRAGMA busy_timeout = 5000')
     source.run('VACUUM INTO ?', [to])
@@ -114,16 +114,16 @@ function connection(database: Database): SqliteConnection {
       return database.inTransaction
     },
     execute(sql, parameters) {
-      if ('each' in parameters) return translated(() => runEach.immediate(sql, JSON.parse(parameters.each) as SQLQueryBindings[][]))
+      if ('each' in parameters) return withSqliteFailure(() => runEach.immediate(sql, JSON.parse(parameters.each) as SQLQueryBindings[][]))
       const bound = parameters as SQLQueryBindings[]
-      return translated(() => {
+      return withSqliteFailure(() => {
         const statement = database.query<Record<string, unknown>, SQLQueryBindings[]>(sql)
         if (statement.columnNames.length === 0) {
           const { changes } = statement.run(...bound)
           return { rows: [], changes }
         }
         const rows = statement.all(...bound)
-        for (const row of rows) readable(row)
+        for (const row of rows) toSafeNumbers(row)
         return { rows, changes: rows.length }
       })
     },
@@ -131,7 +131,7 @@ function connection(database: Database): SqliteConnection {
   }
 }
 
-function readable(row: Record<string, unknown>): void {
+function toSafeNumbers(row: Record<string, unknown>): void {
   for (const column in row) {
     const value = row[column]
     if (typeof value !== 'bigint') continue
@@ -141,7 +141,7 @@ function readable(row: Record<string, unknown>): void {
   }
 }
 
-function translated<T>(work: () => T): T {
+function withSqliteFailure<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {

@@ -7,7 +7,7 @@ export const signalExitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as con
  * Milliseconds in which further signals count as the same request: Ctrl+C goes to the whole process group, so the signal that the
  * launcher forwards is the second one to arrive.
  */
-const sameRequest = 1000
+const duplicateSignalWindow = 1000
 
 /** Replaces the signals' default action. `first` is called once; `again` for each later signal that is a request of its own. */
 export function listenForStop(
@@ -20,7 +20,7 @@ export function listenForStop(
       if (firstAt === undefined) {
         firstAt = performance.now()
         first(name)
-      } else if (performance.now() - firstAt > sameRequest) {
+      } else if (performance.now() - firstAt > duplicateSignalWindow) {
         again(name)
       }
     }

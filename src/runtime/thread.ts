@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 
 /** A thread of this process, which is told things and tells things; both survive a structured clone. */
-export interface Thread<In> {
+export interface WorkerThread<In> {
   post(message: In): void
   /** While `busy`, the thread keeps the process alive. */
   keepAlive(busy: boolean): void
@@ -16,12 +16,12 @@ export interface ThreadOptions<Out> {
 }
 
 /** Starts a script of this server's own in a thread. It does not keep the process alive by itself. */
-export function startThread<In, Out>(script: URL, { data, onMessage, onEnd }: ThreadOptions<Out>): Thread<In> {
+export function startThread<In, Out>(script: URL, { data, onMessage, onEnd }: ThreadOptions<Out>): WorkerThread<In> {
   const worker = new Worker(script, { workerData: data })
-  let over = false
+  let ended = false
   const end = (cause: unknown): void => {
-    if (over) return
-    over = true
+    if (ended) return
+    ended = true
     onEnd(cause)
   }
   worker.on('error', end)
@@ -32,14 +32,14 @@ export function startThread<In, Out>(script: URL, { data, onMessage, onEnd }: Th
   return {
     post(message) {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      if (!over) worker.postMessage(message)
+      if (!ended) worker.postMessage(message)
     },
     keepAlive(busy) {
       if (busy) worker.ref()
       else worker.unref()
     },
     async terminate() {
-      over = true
+      ended = true
       await worker.terminate()
     },
   }

@@ -15,11 +15,11 @@ export interface WorkerProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>
   kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void
   /** What else the two have to say to one another. */
-  readonly line: MessageLine
+  readonly channel: MessageChannel
 }
 
 /** One end of the pipe between the two. */
-export interface MessageLine {
+export interface MessageChannel {
   /** JSON. Does nothing where nobody is at the other end any more. */
   send(message: object): void
   listen(listener: (message: unknown) => void): void
@@ -43,7 +43,7 @@ export function startWorker(env: Readonly<Record<string, string | undefined>>): 
     listening: listening.promise,
     exited: exited.promise,
     kill: (signal) => void child.kill(signal),
-    line: {
+    channel: {
       // Without the callback a pipe that breaks meanwhile would be an error of the whole process.
       send: (message) => void (child.connected && child.send(message, () => undefined)),
       listen: (listener) => void child.on('message', listener),
@@ -52,12 +52,12 @@ export function startWorker(env: Readonly<Record<string, string | undefined>>): 
 }
 
 /** For a worker: tells its supervisor, if that is still there. */
-export function tellSupervisor(message: WorkerMessage): void {
+export function notifySupervisor(message: WorkerMessage): void {
   if (process.connected) process.send?.(message)
 }
 
 /** For a worker: its end of the pipe. */
-export function lineToSupervisor(): MessageLine {
+export function supervisorChannel(): MessageChannel {
   return {
     send: (message) => void (process.connected && process.send?.(message)),
     listen: (listener) => void process.on('message', listener),
@@ -65,7 +65,7 @@ export function lineToSupervisor(): MessageLine {
 }
 
 /** For a worker: resolves when its supervisor is gone, however that ended; at once where it already is. */
-export function supervisorGone(): Promise<void> {
+export function whenSupervisorExits(): Promise<void> {
   return new Promise((resolve) => {
     if (!process.connected) resolve()
     else process.once('disconnect', () => resolve())

@@ -42,7 +42,7 @@ export interface MockUpstream extends AsyncDisposable {
   /** Answers for the next requests, in order, before anything `respond` says. */
   enqueue(...scripts: Script[]): void
   /** Answers whatever the queue does not. Without it, or where it says nothing: 404. */
-  respond(answer: (request: MockRequest) => Script | undefined): void
+  respond(script: (request: MockRequest) => Script | undefined): void
   /** Resolves once `count` requests have come. */
   received(count: number): Promise<MockRequest>
   /** Resolves once nothing is being answered and, with `closed`, no socket is open. */
@@ -58,7 +58,7 @@ class Upstream implements MockUpstream {
   readonly #server: Server
   readonly #options: MockOptions
   readonly #watchers = new Set<() => void>()
-  #answer: (request: MockRequest) => Script | undefined = () => undefined
+  #respondWith: (request: MockRequest) => Script | undefined = () => undefined
   #listening = true
   port = 0
   accepted = 0
@@ -89,8 +89,8 @@ class Upstream implements MockUpstream {
     this.#queue.push(...scripts)
   }
 
-  respond(answer: (request: MockRequest) => Script | undefined): void {
-    this.#answer = answer
+  respond(respondWith: (request: MockRequest) => Script | undefined): void {
+    this.#respondWith = respondWith
   }
 
   async received(count: number): Promise<MockRequest> {
@@ -167,7 +167,7 @@ class Upstream implements MockUpstream {
     this.requests.push(request)
     this.active += 1
     this.#changed()
-    const script = this.#queue.shift() ?? this.#answer(request) ?? errorReply(404)
+    const script = this.#queue.shift() ?? this.#respondWith(request) ?? errorReply(404)
     const leaves = onClose(socket)
     const whole = play(socket, script, leaves)
     request.aborted = (await Promise.race([whole, leaves.then(() => 'left' as const)])) === 'left'

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commands } from '../../src/cli/commands.ts'
-import type { CommandContext, Output } from '../../src/cli/command.ts'
+import type { CommandContext, CommandOutput } from '../../src/cli/command.ts'
 import { runProgram } from '../../src/cli/program.ts'
 
 const launcher = new URL('../../bin/corral.js', import.meta.url).pathname
@@ -50,7 +50,7 @@ export async function inProcess(words: readonly string[], surroundings: Surround
 
 const plain = (text: string): string => text
 
-function collecting(onOutput?: () => void): Output & { text: string } {
+function collecting(onOutput?: () => void): CommandOutput & { text: string } {
   return {
     text: '',
     write(text) {

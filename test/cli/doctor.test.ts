@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { roomFinding } from '../../src/cli/doctor/files.ts'
+import { freeSpaceFinding } from '../../src/cli/doctor/files.ts'
 import { databaseFinding } from '../../src/cli/doctor/storage.ts'
 import { testConfig, testServer } from '../../src/testing/index.ts'
 import { inProcess } from './corral.ts'
@@ -192,9 +192,9 @@ describe('corral doctor', () => {
     await writeFile(log, '', { mode: 0o640 })
     expect((await look({ CORRAL_LOG_FILE: log })).of('file modes')[0]).toMatchObject({ state: 'warning', remedy: `chmod 600 ${log}` })
     expect((await look({ CORRAL_LOG_FILE: '/dev/null' })).states('file modes')).toEqual(['ok'])
-    expect(roomFinding({ subject: 'home', folder: '/x' }, 1e6).state).toBe('failed')
-    expect(roomFinding({ subject: 'home', folder: '/x' }, 5e8).state).toBe('warning')
-    expect(roomFinding({ subject: 'home', folder: '/x' }, 5e9).state).toBe('ok')
+    expect(freeSpaceFinding({ subject: 'home', folder: '/x' }, 1e6).state).toBe('failed')
+    expect(freeSpaceFinding({ subject: 'home', folder: '/x' }, 5e8).state).toBe('warning')
+    expect(freeSpaceFinding({ subject: 'home', folder: '/x' }, 5e9).state).toBe('ok')
   })
 
   test('[OPS-1] tells of identity services and stores that are out of reach', async () => {

@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { array, assert, asyncProperty, constantFrom } from 'fast-check'
 import { commands } from '../../src/cli/commands.ts'
 import { runToExit } from '../../src/cli/exit.ts'
-import { createOutput, type Sink } from '../../src/cli/terminal.ts'
+import { createOutput, type TerminalStream } from '../../src/cli/terminal.ts'
 import { inProcess, temporaryFolder } from './corral.ts'
 
 const launcher = new URL('../../bin/corral.js', import.meta.url).pathname
 
 /** A pipe as the pinned Bun has it: an empty write calls back at once, any other when its bytes were read, which `read` lets happen. */
-class SlowPipe implements Sink {
+class SlowPipe implements TerminalStream {
   readonly isTTY = false
   text = ''
   #queued: { text: string; done: (error?: Error) => void }[] = []
@@ -130,7 +130,7 @@ describe('output', () => {
     await assert(
       asyncProperty(results, async (writes) => {
         const later: (() => void)[] = []
-        const sink: Sink = {
+        const sink: TerminalStream = {
           on: () => undefined,
           write: (text, done) => {
             if (text === 'now') done()
@@ -159,7 +159,7 @@ describe('output', () => {
     const file = join(folder.path, 'run.yaml')
     await appendFile(file, 'version: 2\nproviders: {}\ntelemetry: { store: { enabled: true } }\n')
     const env = { HOME: folder.path, CORRAL_HOME: folder.path, CORRAL_CONFIG: file }
-    const gone: Sink = { on: (_, listener) => listener(coded('EPIPE')), write: () => undefined }
+    const gone: TerminalStream = { on: (_, listener) => listener(coded('EPIPE')), write: () => undefined }
     const signal = new AbortController().signal
     const context = { env, cwd: folder.path, signal, stdout: createOutput(gone, env), stderr: createOutput(new SlowPipe(), env) }
     context.stderr.write = () => undefined

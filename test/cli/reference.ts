@@ -19,8 +19,8 @@ export function cliReference(commands: readonly Command[]): string {
 }
 
 function commandSections(command: Command): string[] {
-  const { taken, needless } = optionRows(command)
-  const rows = [...command.arguments.map(({ name, description }): [string, string] => [name, description]), ...taken]
+  const { shown, ignored } = optionRows(command)
+  const rows = [...command.arguments.map(({ name, description }): [string, string] => [name, description]), ...shown]
   const cells = rows.map(([name, text]) => `| \`${cell(name)}\` | ${cell(text)} |`)
   return [
     `## corral ${command.name}`,
@@ -28,7 +28,7 @@ function commandSections(command: Command): string[] {
     ...(command.description ? [command.description] : []),
     `    ${usageLine(command)}`,
     ['| word | meaning |', '|---|---|', ...cells].join('\n'),
-    ...(needless.length > 0 ? [`Taken from Llama Stack and not needed: ${list(needless)}.`] : []),
+    ...(ignored.length > 0 ? [`Taken from Llama Stack and not needed: ${list(ignored)}.`] : []),
     ['```sh', ...command.examples.flatMap(([what, line]) => [`# ${what}`, line]), '```'].join('\n'),
   ]
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readWanted } from '../../src/cli/keys-wanted.ts'
+import { readCreateKeyOptions } from '../../src/cli/keys-input.ts'
 import type { PostgresBackend, SqliteBackend } from '../../src/storage/config.ts'
 import { engines, type FreshBackend } from '../../src/testing/engines.ts'
 import { corral, inProcess, start } from '../cli/corral.ts'
@@ -14,7 +14,7 @@ const now = Date.UTC(2026, 10, 22)
 describe('the options of `corral keys create`', () => {
   test('become what the same would be over HTTP', () => {
     expect(
-      readWanted(
+      readCreateKeyOptions(
         {
           name: 'ci',
           as: 'search',
@@ -47,7 +47,7 @@ describe('the options of `corral keys create`', () => {
         { concurrent_requests: 4 },
       ],
     })
-    const limits = (limit: string[]) => readWanted({ ...none, limit }, now).limits
+    const limits = (limit: string[]) => readCreateKeyOptions({ ...none, limit }, now).limits
     for (const [written, short] of [
       ['total_tokens=7/day', 'tokens=7/day'],
       ['input_tokens=7/day', 'input-tokens=7/day'],
@@ -57,9 +57,9 @@ describe('the options of `corral keys create`', () => {
       expect([written, limits([written])]).toEqual([written, limits([short])])
     }
     expect(limits(['total_tokens=7/day'])).toEqual([{ total_tokens: 7, period: 'day' }])
-    expect(readWanted(none, now)).toEqual({ name: 'x', principal: 'x' })
-    expect(readWanted({ ...none, expires: '2027-01-31' }, now).expires_at).toBe(Date.UTC(2027, 0, 31) / 1000)
-    expect(readWanted({ ...none, expires: '12h' }, now).expires_at).toBe(now / 1000 + 43_200)
+    expect(readCreateKeyOptions(none, now)).toEqual({ name: 'x', principal: 'x' })
+    expect(readCreateKeyOptions({ ...none, expires: '2027-01-31' }, now).expires_at).toBe(Date.UTC(2027, 0, 31) / 1000)
+    expect(readCreateKeyOptions({ ...none, expires: '12h' }, now).expires_at).toBe(now / 1000 + 43_200)
   })
 
   test('[KEY-9] what is wrong is said with the option that is', () => {
@@ -81,7 +81,7 @@ describe('the options of `corral keys create`', () => {
       [{ model: [''] }, '--model'],
     ]
     for (const [over, option] of cases) {
-      expect(() => readWanted({ ...none, ...over }, now)).toThrow(option)
+      expect(() => readCreateKeyOptions({ ...none, ...over }, now)).toThrow(option)
     }
   })
 })

@@ -5,7 +5,7 @@ import type { Egress } from '../../egress/egress.ts'
 export type FindingState = 'ok' | 'warning' | 'failed'
 
 /** One thing that was looked at. Holds no secret. */
-export interface Finding {
+export interface DoctorFinding {
   readonly state: FindingState
   /** What was looked at: `provider groq`, `port 8321`. */
   readonly subject: string
@@ -15,7 +15,7 @@ export interface Finding {
 }
 
 /** What checks look at. */
-export interface Scene {
+export interface DoctorContext {
   readonly loaded: LoadedConfig
   /** The operator's way out; what it hears of other machines' clocks goes to `clocks`. */
   readonly egress: Egress
@@ -31,13 +31,13 @@ export interface ClockReading {
 }
 
 /** Looks at one thing and changes nothing. What it throws becomes a `failed` finding. */
-export interface Check {
+export interface DoctorCheck {
   readonly name: string
-  find(scene: Scene): Promise<readonly Finding[]>
+  find(context: DoctorContext): Promise<readonly DoctorFinding[]>
 }
 
-export const ok = (subject: string, message: string): Finding => ({ state: 'ok', subject, message })
+export const ok = (subject: string, message: string): DoctorFinding => ({ state: 'ok', subject, message })
 
-export const warning = (subject: string, message: string, remedy: string): Finding => ({ state: 'warning', subject, message, remedy })
+export const warning = (subject: string, message: string, remedy: string): DoctorFinding => ({ state: 'warning', subject, message, remedy })
 
-export const failed = (subject: string, message: string, remedy: string): Finding => ({ state: 'failed', subject, message, remedy })
+export const failed = (subject: string, message: string, remedy: string): DoctorFinding => ({ state: 'failed', subject, message, remedy })

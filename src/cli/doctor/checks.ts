@@ -1,6 +1,6 @@
 import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'
-import { type Check, failed, type Finding, type Scene } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, type DoctorContext } from './check.ts'
 import { clock } from './clock.ts'
 import { collectors } from './collectors.ts'
 import { configuration, versions } from './configuration.ts'
@@ -13,7 +13,7 @@ import { database, quotaStore } from './storage.ts'
 import { traceStore } from './trace-store.ts'
 
 /** Every check, in the order of what it tells; all but the last run at once. */
-export const checks: readonly Check[] = [
+export const checks: readonly DoctorCheck[] = [
   versions,
   configuration,
   port,
@@ -29,16 +29,16 @@ export const checks: readonly Check[] = [
 ]
 
 /** Runs all of them; what one throws is a finding of its own. The clock is judged last, by the answers that the others had. */
-export async function findings(scene: Scene, list: readonly Check[] = checks): Promise<Finding[]> {
-  const found = await Promise.all(list.map((check) => guarded(check, scene)))
-  return [...found.flat(), ...(await guarded(clock, scene))]
+export async function findings(context: DoctorContext, list: readonly DoctorCheck[] = checks): Promise<DoctorFinding[]> {
+  const found = await Promise.all(list.map((check) => runCheck(check, context)))
+  return [...found.flat(), ...(await runCheck(clock, context))]
 }
 
-async function guarded(check: Check, scene: Scene): Promise<readonly Finding[]> {
+async function runCheck(check: DoctorCheck, context: DoctorContext): Promise<readonly DoctorFinding[]> {
   try {
-    return await check.find(scene)
+    return await check.find(context)
   } catch (error) {
-    scene.signal.throwIfAborted()
+    context.signal.throwIfAborted()
     return [failed(check.name, `could not be looked at: ${redactText(causeOf(error))}`, 'This is unexpected: please report it.')]
   }
 }

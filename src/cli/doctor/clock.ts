@@ -1,31 +1,32 @@
 import type { Egress } from '../../egress/egress.ts'
-import { type Check, type ClockReading, ok, warning } from './check.ts'
+import { type DoctorCheck, type ClockReading, ok, warning } from './check.ts'
 
 /** Milliseconds; more, and tokens look expired, and windows of limits begin at another time than elsewhere. */
-const tolerable = 30_000
+const maxClockSkew = 30_000
 
 /** The same way out; the `Date` (RFC 9110 §6.6.1) of every answer goes to `readings`. */
 export function watchClocks(egress: Egress, readings: ClockReading[], now: () => number = Date.now): Egress {
   return {
     async request(url, options) {
-      const askedAt = now()
-      const answer = await egress.request(url, options)
-      const told = Date.parse(answer.headers.get('date') ?? '')
+      const sentAt = now()
+      const response = await egress.request(url, options)
+      const reportedTime = Date.parse(response.headers.get('date') ?? '')
       // The answer's date was written somewhere between the two.
-      if (typeof url === 'string' && !Number.isNaN(told)) readings.push({ host: new URL(url).host, ahead: (askedAt + now()) / 2 - told })
-      return answer
+      if (typeof url === 'string' && !Number.isNaN(reportedTime))
+        readings.push({ host: new URL(url).host, ahead: (sentAt + now()) / 2 - reportedTime })
+      return response
     },
   }
 }
 
-export const clock: Check = {
+export const clock: DoctorCheck = {
   name: 'clock',
   async find({ clocks }) {
     if (clocks.length === 0) return [ok('clock', 'nothing to compare with: nobody who was asked told the time')]
     // One host with a wrong clock says nothing of this machine; the one in the middle does.
     const middle = clocks.toSorted((a, b) => a.ahead - b.ahead)[Math.floor(clocks.length / 2)] as ClockReading
     const seconds = Math.round(Math.abs(middle.ahead) / 1000)
-    if (Math.abs(middle.ahead) <= tolerable) return [ok('clock', `agrees with ${middle.host}`)]
+    if (Math.abs(middle.ahead) <= maxClockSkew) return [ok('clock', `agrees with ${middle.host}`)]
     const way = middle.ahead > 0 ? 'ahead of' : 'behind'
     return [
       warning(

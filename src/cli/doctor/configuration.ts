@@ -2,9 +2,9 @@ import packageJson from '../../../package.json' with { type: 'json' }
 import type { ConfigErrors, ConfigIssue } from '../../config/report.ts'
 import { formatIssue } from '../../config/report.ts'
 import { version } from '../version.ts'
-import { type Check, failed, type Finding, ok, warning } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok, warning } from './check.ts'
 
-export const configuration: Check = {
+export const configuration: DoctorCheck = {
   name: 'configuration',
   async find({ loaded: { config, origin, warnings } }) {
     const count = config.providers.length
@@ -22,26 +22,26 @@ export const configuration: Check = {
   },
 }
 
-function toFinding(issue: ConfigIssue): Finding {
+function toFinding(issue: ConfigIssue): DoctorFinding {
   return warning('configuration', formatIssue(issue), 'Correct the line, or remove it.')
 }
 
 /** The findings of a configuration that does not load. */
-export function configurationFails({ issues, warnings }: ConfigErrors): Finding[] {
+export function loadFailures({ issues, warnings }: ConfigErrors): DoctorFinding[] {
   const errors = issues.map((issue) =>
     failed('configuration', formatIssue(issue), 'Correct it; `corral config validate` shows everything that is wrong.'),
   )
   return [...errors, ...warnings.map(toFinding)]
 }
 
-export const versions: Check = {
+export const versions: DoctorCheck = {
   name: 'versions',
   async find() {
     return [ok('version', `Corral ${version}`), bunVersion(process.versions.bun, packageJson.dependencies.bun)]
   },
 }
 
-export function bunVersion(running: string | undefined, wanted: string): Finding {
+export function bunVersion(running: string | undefined, wanted: string): DoctorFinding {
   if (running === wanted) return ok('version', `Bun ${running}`)
   return warning(
     'version',

@@ -3,24 +3,24 @@ import { access, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import { formatBytes } from '../progress.ts'
-import { type Check, failed, type Finding, ok, warning } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok, warning } from './check.ts'
 
-interface Place {
+interface DataFolder {
   readonly subject: string
   readonly folder: string
 }
 
 const mebibyte = 1_048_576
-const tooLittle = 100 * mebibyte
-const little = 1024 * mebibyte
+const minFreeSpace = 100 * mebibyte
+const lowFreeSpace = 1024 * mebibyte
 
 /** Whether what Corral keeps can be written, and whether there is room for it. */
-export const disk: Check = {
+export const disk: DoctorCheck = {
   name: 'disk',
-  find: ({ loaded: { config } }) => Promise.all(placesOf(config).map(room)),
+  find: ({ loaded: { config } }) => Promise.all(dataFoldersOf(config).map(checkFreeSpace)),
 }
 
-function placesOf({ home, storage, audit, telemetry }: Config): Place[] {
+function dataFoldersOf({ home, storage, audit, telemetry }: Config): DataFolder[] {
   const { records } = storage
   const places = [
     { subject: "Corral's home", folder: home },
@@ -33,8 +33,8 @@ function placesOf({ home, storage, audit, telemetry }: Config): Place[] {
   return places.filter(({ folder }, at) => places.findIndex((other) => other.folder === folder) === at)
 }
 
-async function room({ subject, folder }: Place): Promise<Finding> {
-  const existing = await nearest(folder)
+async function checkFreeSpace({ subject, folder }: DataFolder): Promise<DoctorFinding> {
+  const existing = await nearestExisting(folder)
   try {
     await access(existing, constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -46,24 +46,24 @@ async function room({ subject, folder }: Place): Promise<Finding> {
     )
   }
   const { bavail, bsize } = await statfs(existing)
-  return roomFinding({ subject, folder }, bavail * bsize)
+  return freeSpaceFinding({ subject, folder }, bavail * bsize)
 }
 
-export function roomFinding({ subject, folder }: Place, free: number): Finding {
+export function freeSpaceFinding({ subject, folder }: DataFolder, free: number): DoctorFinding {
   const message = `${folder}: ${formatBytes(free)} free`
   const remedy = 'Make room on that disk, or name a folder on another.'
-  if (free < tooLittle) return failed(subject, message, remedy)
-  return free < little ? warning(subject, message, remedy) : ok(subject, message)
+  if (free < minFreeSpace) return failed(subject, message, remedy)
+  return free < lowFreeSpace ? warning(subject, message, remedy) : ok(subject, message)
 }
 
 /** The folder, or the nearest above it that is there. */
-async function nearest(folder: string): Promise<string> {
+async function nearestExisting(folder: string): Promise<string> {
   const parent = dirname(folder)
-  return (await infoOf(folder)) || parent === folder ? folder : nearest(parent)
+  return (await infoOf(folder)) || parent === folder ? folder : nearestExisting(parent)
 }
 
 /** Whether other users of this machine can read what is Corral's alone. */
-export const modes: Check = {
+export const modes: DoctorCheck = {
   name: 'file modes',
   async find({ loaded: { config } }) {
     if (process.platform === 'win32') return []
@@ -74,13 +74,16 @@ export const modes: Check = {
       ...(telemetry?.store ? [telemetry.store.path] : []),
       ...(logging.file === undefined ? [] : [logging.file]),
     ]
-    const findings = await Promise.all([...files.map((path) => modeOf(path, 'file')), ...(audit ? [modeOf(audit.folder, 'folder')] : [])])
+    const findings = await Promise.all([
+      ...files.map((path) => checkMode(path, 'file')),
+      ...(audit ? [checkMode(audit.folder, 'folder')] : []),
+    ])
     const found = findings.filter((finding) => finding !== undefined)
     return found.length > 0 ? found : [ok('file modes', 'nobody else can read what Corral keeps')]
   },
 }
 
-async function modeOf(path: string, expected: 'file' | 'folder'): Promise<Finding | undefined> {
+async function checkMode(path: string, expected: 'file' | 'folder'): Promise<DoctorFinding | undefined> {
   const info = await infoOf(path)
   if (!info || (info.mode & 0o077) === 0) return undefined
   // A folder, a device or a pipe where a file belongs is somebody else's, and others may well need it.

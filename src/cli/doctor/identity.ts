@@ -3,46 +3,47 @@ import { addressOf, pingIdentityService, type RemoteAuthenticator } from '../../
 import { EgressError } from '../../egress/egress-error.ts'
 import { redactText } from '../../config/redact.ts'
 import { causeOf } from '../../telemetry/events.ts'
-import { type Check, failed, type Finding, ok, type Scene, warning } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok, type DoctorContext, warning } from './check.ts'
 
 /** Asks what the server would ask about a caller; nobody's token is shown. */
-export const identity: Check = {
+export const identity: DoctorCheck = {
   name: 'identity services',
-  find: (scene) => Promise.all((scene.loaded.config.auth?.authenticators ?? []).filter(isRemote).map((config) => asked(config, scene))),
+  find: (context) =>
+    Promise.all((context.loaded.config.auth?.authenticators ?? []).filter(isRemote).map((config) => checkService(config, context))),
 }
 
 function isRemote(config: AuthenticatorConfig): config is RemoteAuthenticator {
   return 'network' in config
 }
 
-async function asked(config: RemoteAuthenticator, { egress, signal }: Scene): Promise<Finding> {
+async function checkService(config: RemoteAuthenticator, { egress, signal }: DoctorContext): Promise<DoctorFinding> {
   const subject = `identity service ${new URL(addressOf(config)).host}`
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(config.timeout)])
-    return judged(subject, config, await pingIdentityService(config, { egress, signal: limit }))
+    return findingOf(subject, config, await pingIdentityService(config, { egress, signal: limit }))
   } catch (error) {
     signal.throwIfAborted()
     // Of providers that is the key; authenticators have another.
     const cause = redactText(causeOf(error)).replace('; name the CA in network.tls.verify', '')
-    return failed(subject, cause, error instanceof EgressError && error.reason === 'tls' ? untrusted(config) : unreachable)
+    return failed(subject, cause, error instanceof EgressError && error.reason === 'tls' ? certificateRemedy(config) : unreachableRemedy)
   }
 }
 
-const unreachable = 'Until it can be reached, its callers get 503: check its address in server.auth, and the network.'
+const unreachableRemedy = 'Until it can be reached, its callers get 503: check its address in server.auth, and the network.'
 
-function untrusted({ type }: RemoteAuthenticator): string {
+function certificateRemedy({ type }: RemoteAuthenticator): string {
   const where = type === 'kubernetes' ? ' (in a pod /var/run/secrets/kubernetes.io/serviceaccount/ca.crt)' : ''
   return `Name the authority of its certificate in tls_cafile of server.auth${where}; the certificate must be for the host in the address.`
 }
 
-interface Answer {
+interface IdentityResponse {
   readonly status: number
   readonly text: string
 }
 
-function judged(subject: string, config: RemoteAuthenticator, { status, text }: Answer): Finding {
+function findingOf(subject: string, config: RemoteAuthenticator, { status, text }: IdentityResponse): DoctorFinding {
   if (status >= 500) return failed(subject, `answers ${status}`, 'The service itself is not well: see its own log.')
-  if (config.type === 'kubernetes' || config.type === 'github_token') return judgedApi(subject, config, { status, text })
+  if (config.type === 'kubernetes' || config.type === 'github_token') return apiFindingOf(subject, config, { status, text })
   if (config.type === 'custom') return ok(subject, 'answers')
   const { kind } = config.check
   const what = kind === 'jwks' ? 'keys' : 'introspection'
@@ -62,7 +63,7 @@ function judged(subject: string, config: RemoteAuthenticator, { status, text }: 
 }
 
 /** Both answer in JSON, and whoever shows no token may be refused: what else answers there is something else. */
-function judgedApi(subject: string, { type }: RemoteAuthenticator, { status, text }: Answer): Finding {
+function apiFindingOf(subject: string, { type }: RemoteAuthenticator, { status, text }: IdentityResponse): DoctorFinding {
   if ([200, 401, 403, 429].includes(status) && isJsonObject(text)) return ok(subject, 'answers')
   const [what, remedy] =
     type === 'kubernetes'

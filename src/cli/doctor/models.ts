@@ -3,24 +3,24 @@ import { createReadStream } from 'node:fs'
 import { catalogueModel } from '../../providers/inference/llama-cpp/catalogue.ts'
 import type { LlamaCppConfig } from '../../providers/inference/llama-cpp/config.ts'
 import { listLocalModels, type LocalModel } from '../../providers/inference/llama-cpp/store/store.ts'
-import { type Check, failed, type Finding, ok, warning } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok, warning } from './check.ts'
 import { embeddedType } from './providers.ts'
 
 /** Larger files are judged by their size: reading them takes seconds. Bytes. */
-const cheap = 400_000_000
+const maxHashedSize = 400_000_000
 
 /** Whether the embedded model is there, and what was fetched. */
-export const modelFiles: Check = {
+export const modelFiles: DoctorCheck = {
   name: 'model files',
   async find({ loaded }) {
     const entries = loaded.config.providers.filter(({ type }) => type === embeddedType)
-    return (await Promise.all(entries.map((entry) => inFolder(entry.id, entry.config as LlamaCppConfig)))).flat()
+    return (await Promise.all(entries.map((entry) => checkFolder(entry.id, entry.config as LlamaCppConfig)))).flat()
   },
 }
 
-async function inFolder(id: string, { modelsDir, model, autoPull }: LlamaCppConfig): Promise<Finding[]> {
+async function checkFolder(id: string, { modelsDir, model, autoPull }: LlamaCppConfig): Promise<DoctorFinding[]> {
   const found = await listLocalModels(modelsDir)
-  const findings = await Promise.all(found.map(judged))
+  const findings = await Promise.all(found.map(checkFile))
   if (model !== undefined && !found.some(({ name }) => name === model)) {
     findings.push(failed(`provider ${id}`, `the model '${model}' is not in ${modelsDir}`, `Run \`corral models pull ${model}\`.`))
   } else if (found.length === 0) {
@@ -31,14 +31,14 @@ async function inFolder(id: string, { modelsDir, model, autoPull }: LlamaCppConf
   return findings
 }
 
-async function judged({ name, path, size, sha256 }: LocalModel): Promise<Finding> {
+async function checkFile({ name, path, size, sha256 }: LocalModel): Promise<DoctorFinding> {
   const subject = `model ${name}`
   const broken = (what: string) =>
     failed(subject, `${path} ${what}`, `Run \`corral models remove ${name}\`, then \`corral models pull ${name}\`.`)
   const known = catalogueModel(name)
   if (known && sha256 === known.sha256 && size !== known.size) return broken(`has ${size} bytes, not ${known.size}`)
   if (sha256 === undefined) return ok(subject, 'is there; nothing is recorded to compare it with')
-  if (size > cheap) return ok(subject, 'is there; too large to read in full here')
+  if (size > maxHashedSize) return ok(subject, 'is there; too large to read in full here')
   return (await hashOf(path)) === sha256 ? ok(subject, 'is there and whole') : broken('is not what was fetched: its hash differs')
 }
 

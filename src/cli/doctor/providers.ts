@@ -2,15 +2,15 @@ import { systemCall } from '../../call.ts'
 import { createProviderRegistry, type HealthCheckResult } from '../../registry/providers.ts'
 import { createEvents } from '../../telemetry/events.ts'
 import { silentLog } from '../../telemetry/logger.ts'
-import { type Check, failed, type Finding, ok } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok } from './check.ts'
 
 /** Milliseconds for each provider; all are asked at once. */
-const patience = 5_000
+const timeout = 5_000
 /** Looked at by its files: running it may fetch a model. */
 export const embeddedType = 'inline::llama-cpp'
 
 /** Asks every provider by its own health check, which lists models where there is nothing cheaper, under the configured key. */
-export const providers: Check = {
+export const providers: DoctorCheck = {
   name: 'providers',
   async find({ loaded, egress, signal }) {
     const entries = loaded.config.providers.filter(({ type }) => type !== embeddedType)
@@ -19,14 +19,14 @@ export const providers: Check = {
       egress,
       log: silentLog,
       events: createEvents(silentLog),
-      healthTimeout: patience,
+      healthTimeout: timeout,
     })
     const call = systemCall('doctor', signal)
     return await Promise.all(registry.all.map(async (live) => findingOf(live.id, await registry.health(live, call))))
   },
 }
 
-function findingOf(id: string, { status, message = '' }: HealthCheckResult): Finding {
+function findingOf(id: string, { status, message = '' }: HealthCheckResult): DoctorFinding {
   const subject = `provider ${id}`
   if (status === 'OK') return ok(subject, 'answers')
   return status === 'Error' ? failed(subject, message, remedyFor(id, message)) : ok(subject, message)

@@ -8,17 +8,17 @@ import { type DatabaseStatus, inspectDatabase } from '../../storage/inspect.ts'
 import { StorageError } from '../../storage/open.ts'
 import { causeOf } from '../../telemetry/events.ts'
 import { redactText } from '../../config/redact.ts'
-import { type Check, failed, type Finding, ok, warning } from './check.ts'
+import { type DoctorCheck, failed, type DoctorFinding, ok, warning } from './check.ts'
 
 /** Milliseconds for one look at a port. */
-const patience = 2_000
+const timeout = 2_000
 
-export const database: Check = {
+export const database: DoctorCheck = {
   name: 'database',
-  find: async ({ loaded: { config } }) => [await inspected('database', config.storage.records)],
+  find: async ({ loaded: { config } }) => [await checkDatabase('database', config.storage.records)],
 }
 
-async function inspected(subject: string, backend: SqliteBackend | PostgresBackend): Promise<Finding> {
+async function checkDatabase(subject: string, backend: SqliteBackend | PostgresBackend): Promise<DoctorFinding> {
   try {
     return databaseFinding(subject, await inspectDatabase(backend))
   } catch (error) {
@@ -55,7 +55,7 @@ function codesOf(error: unknown): readonly string[] {
   return codes
 }
 
-export function databaseFinding(subject: string, { place, version, newest, pending }: DatabaseStatus): Finding {
+export function databaseFinding(subject: string, { place, version, newest, pending }: DatabaseStatus): DoctorFinding {
   if (version > newest)
     return failed(
       subject,
@@ -72,12 +72,12 @@ export function databaseFinding(subject: string, { place, version, newest, pendi
   return ok(subject, `${place} is reachable and up to date`)
 }
 
-export const quotaStore: Check = {
+export const quotaStore: DoctorCheck = {
   name: 'quota store',
   async find({ loaded: { config } }) {
     const backend = limitsAnything(config.quota) ? backendOf(config) : undefined
     if (!backend) return []
-    return [backend.engine === 'redis' ? await redisFinding(config, backend) : await inspected('quota store', backend)]
+    return [backend.engine === 'redis' ? await redisFinding(config, backend) : await checkDatabase('quota store', backend)]
   },
 }
 
@@ -87,7 +87,7 @@ function backendOf({ quota: { store }, storage }: Config): Backend | undefined {
   return 'path' in store ? { engine: 'sqlite', path: store.path } : storage.backends[store.backend]
 }
 
-async function redisFinding({ quota }: Config, backend: RedisBackend): Promise<Finding> {
+async function redisFinding({ quota }: Config, backend: RedisBackend): Promise<DoctorFinding> {
   const place = `Redis at ${backend.host}:${backend.port}`
   await using store = createRedisStore(backend, { namespace: quota.store?.namespace })
   try {
@@ -95,17 +95,17 @@ async function redisFinding({ quota }: Config, backend: RedisBackend): Promise<F
     await store.hold({ counter: 'doctor', holder: 'doctor', limit: 1, keep: 0, atLeast: 0, slots: 0, ttl: 1000, sequence: Date.now() })
     return ok('quota store', `${place} answers`)
   } catch (error) {
-    return await whyNot(place, backend, error)
+    return await diagnoseRedis(place, backend, error)
   }
 }
 
 /** What the client of Redis throws does not tell one cause from another: looks for itself, from the outside in. */
-async function whyNot(place: string, { host, port, tls, user, password }: RedisBackend, error: unknown): Promise<Finding> {
-  if (!(await canConnect({ host, port }, patience))) {
+async function diagnoseRedis(place: string, { host, port, tls, user, password }: RedisBackend, error: unknown): Promise<DoctorFinding> {
+  if (!(await canConnect({ host, port }, timeout))) {
     const remedy = 'Start Redis, or correct `host` and `port` of the backend in storage.backends.'
     return failed('quota store', `${place}: nothing takes a connection there`, remedy)
   }
-  const problem = tls ? await tlsError({ host, port }, patience) : undefined
+  const problem = tls ? await tlsError({ host, port }, timeout) : undefined
   if (problem !== undefined) {
     const remedy =
       'Its certificate must be for this host name and by an authority that this machine trusts; where it speaks no TLS, set `tls: false`.'

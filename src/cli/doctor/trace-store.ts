@@ -1,10 +1,10 @@
 import { causeOf } from '../../telemetry/events.ts'
 import { openTraceStore } from '../../telemetry/store/reader.ts'
 import { storeRemedy } from '../traces-store.ts'
-import { type Check, failed, ok } from './check.ts'
+import { type DoctorCheck, failed, ok } from './check.ts'
 
 /** Whether what is kept of requests on this machine can be read: serving goes on without, and nobody would notice. */
-export const traceStore: Check = {
+export const traceStore: DoctorCheck = {
   name: 'trace store',
   async find({ loaded: { config } }) {
     const path = config.telemetry?.store?.path

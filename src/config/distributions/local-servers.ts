@@ -7,7 +7,7 @@ export interface LocalServer {
 }
 
 /** Milliseconds that the start may wait for all of them together. */
-const patience = 300
+const probeTimeout = 300
 
 /** Largest listing that is read, in bytes. */
 const maxListing = 1_000_000
@@ -20,9 +20,9 @@ export async function findLocalServers(servers: readonly LocalServer[], egress: 
   const found = new Set<string>()
   const stop = new AbortController()
   const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, patience)
+  const timer = setTimeout(resolve, probeTimeout)
   const ask = async ({ id, probe }: LocalServer) => {
-    if (await answers(probe, egress, stop.signal)) found.add(id)
+    if (await isOpenAiCompatible(probe, egress, stop.signal)) found.add(id)
   }
   await Promise.race([Promise.all(servers.map(ask)), late])
   clearTimeout(timer)
@@ -31,7 +31,7 @@ export async function findLocalServers(servers: readonly LocalServer[], egress: 
   return inTime
 }
 
-async function answers(probe: string, egress: Pick<Egress, 'request'>, signal: AbortSignal): Promise<boolean> {
+async function isOpenAiCompatible(probe: string, egress: Pick<Egress, 'request'>, signal: AbortSignal): Promise<boolean> {
   try {
     const response = await egress.request(modelsUrl(probe), { method: 'GET', headers: { accept: 'application/json' }, signal })
     const text = response.body && response.status === 200 ? await readText(response.body) : ''

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { ProviderDefinition, StarterEntry } from '../../providers/provider.ts'
 import { variablesIn } from '../substitute.ts'
-import { isAnswered } from '../tree.ts'
+import { isNonEmpty } from '../tree.ts'
 import type { DistributionContext } from './index.ts'
 import { findLocalServers } from './local-servers.ts'
 
@@ -16,7 +16,7 @@ interface Candidate {
  */
 export async function starterText({ env, definitions, egress }: DistributionContext): Promise<string> {
   const candidates = definitions.flatMap((definition) => (definition.starter ? [{ definition, entry: definition.starter }] : []))
-  const isSet = ({ entry }: Candidate) => entry.enabledBy.length === 0 || entry.enabledBy.some((name) => isAnswered(env[name]))
+  const isSet = ({ entry }: Candidate) => entry.enabledBy.length === 0 || entry.enabledBy.some((name) => isNonEmpty(env[name]))
   const asked = candidates.filter((one) => !isSet(one)).flatMap(({ entry }) => (entry.probe ? [{ id: entry.id, probe: entry.probe }] : []))
   const found = egress && asked.length > 0 ? await findLocalServers(asked, egress) : new Set<string>()
   const providers: Record<string, object[]> = {}

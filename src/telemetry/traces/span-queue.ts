@@ -1,4 +1,4 @@
-import { startThread, type Thread } from '../../runtime/thread.ts'
+import { startThread, type WorkerThread } from '../../runtime/thread.ts'
 import type { FromWorker, ToWorker, WorkerSettings } from '../worker/messages.ts'
 import type { SpanRecord } from './span.ts'
 
@@ -20,7 +20,7 @@ export interface SpanQueueOptions {
   /** Milliseconds after which what waits is handed over. Default 200. */
   readonly delay?: number
   /** For tests. */
-  readonly start?: (onMessage: (message: FromWorker) => void, onEnd: (cause: unknown) => void) => Thread<ToWorker>
+  readonly start?: (onMessage: (message: FromWorker) => void, onEnd: (cause: unknown) => void) => WorkerThread<ToWorker>
 }
 
 /** Spans in one message to the thread: few enough that handing them over is not felt. */
@@ -34,7 +34,7 @@ export class SpanQueue {
   #waiting: SpanRecord[] = []
   #onTheWay = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #thread: Thread<ToWorker> | undefined
+  #thread: WorkerThread<ToWorker> | undefined
   #diedAt = -Infinity
   #isDown = false
   #flushes = 0
@@ -83,7 +83,7 @@ export class SpanQueue {
     await thread.terminate()
   }
 
-  async #within(limit: number, thread: Thread<ToWorker>, begin: (resolve: () => void) => void): Promise<void> {
+  async #within(limit: number, thread: WorkerThread<ToWorker>, begin: (resolve: () => void) => void): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, limit)
     thread.keepAlive(true)
@@ -112,7 +112,7 @@ export class SpanQueue {
     this.#options.news.dropped(spans.length, 'queue')
   }
 
-  #running(): Thread<ToWorker> | undefined {
+  #running(): WorkerThread<ToWorker> | undefined {
     if (this.#thread) return this.#thread
     if (performance.now() - this.#diedAt < restartAfter) return undefined
     const { start = startWorker(this.#options.settings) } = this.#options

@@ -1,12 +1,12 @@
 // The thread of ../traces/span-queue.ts: writes traces on this machine and sends them to a collector, off the thread that serves.
-import { threadSide } from '../../runtime/thread-side.ts'
+import { threadPort } from '../../runtime/thread-port.ts'
 import { createContentAttributes } from './content-attributes.ts'
 import type { FromWorker, ToWorker, TraceStoreWriter, WorkerSettings } from './messages.ts'
 import type { SpanRecord } from '../traces/span.ts'
 import { SpanExporter } from './span-exporter.ts'
 import { StoreFeed } from './store-feed.ts'
 
-const side = threadSide<ToWorker, FromWorker>()
+const side = threadPort<ToWorker, FromWorker>()
 const settings = side.data as WorkerSettings
 const tell = (message: FromWorker): void => side.post(message)
 

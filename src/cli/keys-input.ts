@@ -2,7 +2,7 @@ import { type KeyLimit, newApiKey, type NewApiKey } from '../schemas/api-keys.ts
 import { usageError } from './command.ts'
 import { readDuration, readMoment } from './times.ts'
 
-export interface WantedOptions {
+export interface CreateKeyOptions {
   readonly name: string
   readonly as: string | undefined
   readonly attribute: readonly string[]
@@ -13,7 +13,7 @@ export interface WantedOptions {
 }
 
 /** The options of `corral keys create` as the body that the same would be over HTTP. Throws a usage error that names the option. */
-export function readWanted(options: WantedOptions, now: number): NewApiKey {
+export function readCreateKeyOptions(options: CreateKeyOptions, now: number): NewApiKey {
   const attributes = readAttributes(options.attribute)
   const body = {
     name: options.name,
@@ -63,11 +63,11 @@ const amounts: Readonly<Record<string, keyof KeyLimit>> = {
 }
 
 /** Shorter, for the command line alone. */
-const shorter: Readonly<Record<string, keyof KeyLimit>> = { tokens: 'total_tokens', concurrent: 'concurrent_requests' }
+const amountAliases: Readonly<Record<string, keyof KeyLimit>> = { tokens: 'total_tokens', concurrent: 'concurrent_requests' }
 
 function readLimit(text: string): KeyLimit {
   const [, name = '', number = '', period] = /^([a-z_]+)=(\d+(?:\.\d+)?)(?:\/([a-z]+))?$/.exec(text.replaceAll('-', '_')) ?? []
-  const names = { ...amounts, ...shorter }
+  const names = { ...amounts, ...amountAliases }
   const field = Object.hasOwn(names, name) ? names[name] : undefined
   const wrong = (why: string) =>
     usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent_requests=4.')

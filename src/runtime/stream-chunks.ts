@@ -1,5 +1,5 @@
 /** What has arrived of a stream, piece by piece. */
-export interface PieceReader {
+export interface ChunkReader {
   /** At least one piece, all that are there; undefined at the end. */
   read(): Promise<readonly Uint8Array[] | undefined>
   /** Frees what is held, where the source's own end does not. */
@@ -17,12 +17,12 @@ interface ManyResult {
 }
 
 /** Reads a stream of bytes; on Bun pieces that arrived together come together, elsewhere one by one. */
-export function readPieces(stream: ReadableStream<Uint8Array>): PieceReader {
+export function readChunks(stream: ReadableStream<Uint8Array>): ChunkReader {
   const reader = stream.getReader()
-  return 'readMany' in reader ? new TogetherReader(reader) : new SingleReader(reader)
+  return 'readMany' in reader ? new BatchChunkReader(reader) : new SingleChunkReader(reader)
 }
 
-class TogetherReader implements PieceReader {
+class BatchChunkReader implements ChunkReader {
   readonly #reader: ManyReader
 
   constructor(reader: ManyReader) {
@@ -40,7 +40,7 @@ class TogetherReader implements PieceReader {
   }
 }
 
-class SingleReader implements PieceReader {
+class SingleChunkReader implements ChunkReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
 
   constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {

@@ -1,14 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 /** A thread's own side: what it was started with, and the way to whoever started it. */
-export interface ThreadSide<In, Out> {
+export interface ThreadPort<In, Out> {
   readonly data: unknown
   post(message: Out): void
   listen(onMessage: (message: In) => void): void
 }
 
 /** Throws an Error outside of a thread. */
-export function threadSide<In, Out>(): ThreadSide<In, Out> {
+export function threadPort<In, Out>(): ThreadPort<In, Out> {
   const port = parentPort
   if (!port) throw new Error('This script runs in a thread.')
   return {

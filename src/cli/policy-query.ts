@@ -6,41 +6,41 @@ import type { Principal } from '../call.ts'
 import type { Config } from '../config/config.ts'
 
 /** What is asked of the policies: the one or the other. */
-export type PolicyQuestion = ({ readonly policy: 'access_policy' } & AccessRequest) | ({ readonly policy: 'route_policy' } & RouteRequest)
+export type PolicyQuery = ({ readonly policy: 'access_policy' } & AccessRequest) | ({ readonly policy: 'route_policy' } & RouteRequest)
 
 /** A decision, and how it came to be. */
-export interface Explanation {
-  readonly policy: PolicyQuestion['policy']
+export interface PolicyExplanation {
+  readonly policy: PolicyQuery['policy']
   readonly allowed: boolean
   /** As people count: the first is 1. Null: no rule of the configuration decided. */
   readonly rule: number | null
   readonly reason: string
   /** The rules before, with why each did not apply. */
-  readonly passed: readonly { readonly rule: number; readonly why: string }[]
+  readonly skipped: readonly { readonly rule: number; readonly why: string }[]
 }
 
-export function explain(config: Pick<Config, 'accessPolicy' | 'routePolicy'>, question: PolicyQuestion): Explanation {
-  return question.policy === 'access_policy' ? explainAccess(config, question) : explainRoute(config, question)
+export function explain(config: Pick<Config, 'accessPolicy' | 'routePolicy'>, query: PolicyQuery): PolicyExplanation {
+  return query.policy === 'access_policy' ? explainAccess(config, query) : explainRoute(config, query)
 }
 
-function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, question: AccessRequest): Explanation {
-  const decision = accessPolicy.decide(question)
+function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, query: AccessRequest): PolicyExplanation {
+  const decision = accessPolicy.decide(query)
   // The default policy's rules have no number, and nobody asked for them.
-  const rules = accessPolicy.isDefault || !question.principal ? [] : (accessPolicy.rules ?? []).filter(({ index }) => index !== undefined)
-  return { policy: 'access_policy', ...shown(decision), passed: passed(rules, decision, (rule) => explainMismatch(rule, question)) }
+  const rules = accessPolicy.isDefault || !query.principal ? [] : (accessPolicy.rules ?? []).filter(({ index }) => index !== undefined)
+  return { policy: 'access_policy', ...shown(decision), skipped: skipped(rules, decision, (rule) => explainMismatch(rule, query)) }
 }
 
-function explainRoute({ routePolicy }: Pick<Config, 'routePolicy'>, question: RouteRequest): Explanation {
-  const decision = routePolicy?.decide(question) ?? { allowed: true, explicit: false, reason: 'there is no route policy' }
-  const why = passed(routePolicy?.rules ?? [], decision, (rule) => explainRouteMismatch(rule, question))
-  return { policy: 'route_policy', ...shown(decision), passed: why }
+function explainRoute({ routePolicy }: Pick<Config, 'routePolicy'>, query: RouteRequest): PolicyExplanation {
+  const decision = routePolicy?.decide(query) ?? { allowed: true, explicit: false, reason: 'there is no route policy' }
+  const why = skipped(routePolicy?.rules ?? [], decision, (rule) => explainRouteMismatch(rule, query))
+  return { policy: 'route_policy', ...shown(decision), skipped: why }
 }
 
-function shown({ allowed, rule, reason }: Decision): Pick<Explanation, 'allowed' | 'rule' | 'reason'> {
+function shown({ allowed, rule, reason }: Decision): Pick<PolicyExplanation, 'allowed' | 'rule' | 'reason'> {
   return { allowed, rule: rule === undefined ? null : rule + 1, reason }
 }
 
-function passed<R>(rules: readonly R[], decision: Decision, whyNot: (rule: R) => string | undefined): Explanation['passed'] {
+function skipped<R>(rules: readonly R[], decision: Decision, whyNot: (rule: R) => string | undefined): PolicyExplanation['skipped'] {
   return rules.slice(0, decision.rule).map((rule, at) => ({ rule: at + 1, why: whyNot(rule) ?? 'it applies' }))
 }
 
@@ -52,7 +52,7 @@ export function readResource(text: string): { type: string; id: string } | undef
 }
 
 /** Why `readResource` does not take it, for people. */
-export function whyNoResource(text: string): string {
+export function invalidResourceMessage(text: string): string {
   const [, type = ''] = /^(\w+)::/.exec(text) ?? []
   if (type === '' || (resourceTypes as readonly string[]).includes(type)) {
     return `'${text}' is no resource: it is 'type::id', e.g. 'model::groq/llama-3.3-70b'.`
@@ -60,18 +60,18 @@ export function whyNoResource(text: string): string {
   return `There is no resource type '${type}'. The types: ${resourceTypes.join(', ')}.`
 }
 
-export function accessQuestion(asked: {
+export function accessQuery(asked: {
   principal: Principal | undefined
   action: Action
   resource: { type: string; id: string }
   owner: Owner | undefined
-}): PolicyQuestion {
+}): PolicyQuery {
   const { principal, action, resource, owner } = asked
   return { policy: 'access_policy', principal, action, resource: { ...resource, owner } }
 }
 
 /** `path` as it would be sent; an unescaped one is as good. */
-export function routeQuestion(principal: Principal | undefined, method: string, path: string): PolicyQuestion {
+export function routeQuery(principal: Principal | undefined, method: string, path: string): PolicyQuery {
   return { policy: 'route_policy', principal, method, path: decoded(path.split(/[?#]/, 1)[0]!) }
 }
 
