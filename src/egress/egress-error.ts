@@ -12,19 +12,19 @@ export class EgressError extends Error {
   }
 }
 
-type Explanation = readonly [reason: EgressError['reason'], message: string]
+type ErrorExplanation = readonly [reason: EgressError['reason'], message: string]
 
-const refused: Explanation = ['unreachable', 'the connection was refused']
-const unknownHost: Explanation = ['unreachable', 'the host name could not be resolved']
-const noRoute: Explanation = ['unreachable', 'there is no route to the host']
-const timedOut: Explanation = ['timeout', 'the connection timed out']
-const cut: Explanation = ['interrupted', 'the connection was closed before the response was complete']
+const refused: ErrorExplanation = ['unreachable', 'the connection was refused']
+const unknownHost: ErrorExplanation = ['unreachable', 'the host name could not be resolved']
+const noRoute: ErrorExplanation = ['unreachable', 'there is no route to the host']
+const timedOut: ErrorExplanation = ['timeout', 'the connection timed out']
+const cut: ErrorExplanation = ['interrupted', 'the connection was closed before the response was complete']
 /** fetch tells of it once some 16 bytes have come: a shorter text that is not HTTP, on a connection that stays open, looks like a head on its way. */
-const notHttp: Explanation = ['invalid_response', 'the response is not valid HTTP']
-const badEncoding: Explanation = ['invalid_response', 'the response could not be decompressed']
+const notHttp: ErrorExplanation = ['invalid_response', 'the response is not valid HTTP']
+const badEncoding: ErrorExplanation = ['invalid_response', 'the response could not be decompressed']
 
 /** What fetch says (Bun's names, Node's where it differs) → what it means. */
-const explanations: Readonly<Record<string, Explanation>> = {
+const explanations: Readonly<Record<string, ErrorExplanation>> = {
   ECONNREFUSED: refused,
   ConnectionRefused: refused,
   FailedToOpenSocket: refused,
@@ -58,14 +58,14 @@ const explanations: Readonly<Record<string, Explanation>> = {
 }
 
 /** Where a request went; for the log. */
-export interface Way {
+export interface RequestRoute {
   host: string
   /** The proxy's host: what cannot be reached is then the proxy, whatever becomes of the request behind it. */
   proxy?: string | undefined
 }
 
 /** What fetch, or reading its answer, threw. */
-export function explain(error: unknown, { host, proxy }: Way): EgressError {
+export function explain(error: unknown, { host, proxy }: RequestRoute): EgressError {
   if (error instanceof EgressError) return error
   const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: undefined, message: String(error) }
   const name = typeof code === 'string' ? code : ''
@@ -73,11 +73,11 @@ export function explain(error: unknown, { host, proxy }: Way): EgressError {
   const [reason, text] = known ?? guess(name)
   // Not the error itself: it carries the whole URL, and a URL may carry a key.
   const cause = new Error(`${name || message} (${proxy === undefined ? host : `${host} by the proxy ${proxy}`})`)
-  const told = proxy !== undefined && reason === 'unreachable' ? `at its proxy, ${text}` : text
-  return new EgressError(reason, told, cause, known === refused || known === noRoute)
+  const clientMessage = proxy !== undefined && reason === 'unreachable' ? `at its proxy, ${text}` : text
+  return new EgressError(reason, clientMessage, cause, known === refused || known === noRoute)
 }
 
-function guess(code: string): Explanation {
+function guess(code: string): ErrorExplanation {
   if (/CERT|TLS|SSL/i.test(code)) return ['tls', 'its certificate was not accepted']
   // zlib's names for what is wrong with gzip, zstd and brotli.
   if (/^(?:Z|ZSTD|ERR__ERROR|ERR_BROTLI|ERR_ZSTD)_/.test(code)) return badEncoding

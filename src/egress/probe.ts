@@ -33,7 +33,7 @@ export function tlsError({ host, port }: { host: string; port: number }, millise
     socket.destroy()
     resolve(error)
   }
-  const timer = setTimeout(settle, milliseconds, 'no answer to its beginning')
+  const timer = setTimeout(settle, milliseconds, 'no response to the handshake')
   socket.once('secureConnect', () => settle(undefined))
   socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message))
   socket.once('close', () => settle('the connection was closed'))

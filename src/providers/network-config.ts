@@ -38,9 +38,7 @@ export const networkConfig = z.strictObject({
         read: seconds.nullish().describe('Sets first_byte and idle together.'),
         first_byte: seconds
           .nullish()
-          .describe(
-            "To the head of the provider's answer; in a stream also from one frame to the next, whatever comments come between. Default 600.",
-          ),
+          .describe('To the response headers; in a stream also from one frame to the next, comments aside. Default 600.'),
         idle: seconds
           .nullish()
           .describe('Between two pieces of the response; also how long a caller may leave its stream unread. Default 300.'),

@@ -145,7 +145,7 @@ describe('an address', () => {
 
 describe('a URL of a caller', () => {
   test('[EGR-1] whose host is such an address is refused in every spelling, without asking a resolver', async () => {
-    const { egress, asked } = callerEgress()
+    const { egress, lookups } = callerEgress()
     await fc.assert(
       fc.asyncProperty(
         anyV4.filter((value) => isSpecialV4(value)),
@@ -159,18 +159,18 @@ describe('a URL of a caller', () => {
       ),
       { numRuns: runs(1500) },
     )
-    expect(asked).toEqual([])
+    expect(lookups).toEqual([])
   })
 
   test('[EGR-1] whose host is a special IPv6 address is refused', async () => {
-    const { egress, asked } = callerEgress()
+    const { egress, lookups } = callerEgress()
     await fc.assert(
       fc.asyncProperty(inSpecialV6, async (value) => {
         expect(await refusalOf(egress.request(callerUrl(`https://[${groups(value)}]/`), get()))).toMatchObject({ code: 'url_not_allowed' })
       }),
       { numRuns: runs(500) },
     )
-    expect(asked).toEqual([])
+    expect(lookups).toEqual([])
   })
 
   test('[EGR-1] whose name resolves to such an address, alone or among others, is refused', async () => {
@@ -214,7 +214,7 @@ describe('a URL of a caller', () => {
     'http://[fe80::1%25eth0]/',
     'http://127.0.0.1%00.example.com/',
     'http://a b/',
-  ])('%s is no URL to go to', (text) => {
+  ])('%s is not an acceptable URL', (text) => {
     expect(() => callerUrl(text)).toThrow("The field 'url' must be an http:// or https:// URL.")
   })
 
@@ -228,9 +228,9 @@ describe('a URL of a caller', () => {
   })
 
   test.each([0, 22, 25, 53, 143, 6000, 6667])('port %i belongs to another protocol', async (port) => {
-    const { egress, asked } = callerEgress({ names: { 'host.example': ['8.8.8.8'] } })
+    const { egress, lookups } = callerEgress({ names: { 'host.example': ['8.8.8.8'] } })
     expect(await refusalOf(egress.request(callerUrl(`http://host.example:${port}/`), get()))).toMatchObject({ code: 'url_not_allowed' })
-    expect(asked).toEqual([])
+    expect(lookups).toEqual([])
   })
 
   test('is no text: joined to one it leads nowhere, and it does not print itself', () => {

@@ -20,11 +20,11 @@ describe('the address that was judged is the one that is connected to', () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => jsonReply({ ok: true }))
     // The second answer would be refused; and `model.example` means nothing to the machine.
-    const { egress, asked } = callerEgress({ names: { 'model.example': [[here], ['10.0.0.1']] }, allow: [here] })
+    const { egress, lookups } = callerEgress({ names: { 'model.example': [[here], ['10.0.0.1']] }, allow: [here] })
     const url = callerUrl(`http://model.example:${upstream.port}/v1?a=b`)
     const { status, content } = await egress.request(url, get({ headers: { 'x-a': '1', Host: 'other.example' } }))
     content.cancel()
-    expect([status, asked]).toEqual([200, ['model.example']])
+    expect([status, lookups]).toEqual([200, ['model.example']])
     expect(upstream.requests[0]).toMatchObject({ path: '/v1?a=b', headers: { host: `model.example:${upstream.port}`, 'x-a': '1' } })
     await refusalOf(egress.request(url, get()))
     expect(upstream.requests).toHaveLength(1)
@@ -43,8 +43,8 @@ describe('the address that was judged is the one that is connected to', () => {
     expect(upstream.accepted).toBe(1)
     ;(await egress.request(callerUrl(`https://model.example.:${upstream.port}/`), get())).content.cancel()
     expect((await failureOf(egress.request(callerUrl(`https://other.example:${upstream.port}/`), get()))).reason).toBe('tls')
-    const { egress: usual } = callerEgress({ names, allow: [here] })
-    expect((await failureOf(usual.request(callerUrl(`https://model.example:${upstream.port}/`), get()))).reason).toBe('tls')
+    const { egress: defaults } = callerEgress({ names, allow: [here] })
+    expect((await failureOf(defaults.request(callerUrl(`https://model.example:${upstream.port}/`), get()))).reason).toBe('tls')
   })
 
   test('a plain connection is used again', async () => {
@@ -101,14 +101,14 @@ describe('the address that was judged is the one that is connected to', () => {
 })
 
 /** Takes requests and tunnels, notes whom they are for, and leads all of them to one port. */
-async function proxyTo(port: number): Promise<{ url: string; asked: string[]; server: Server }> {
-  const asked: string[] = []
+async function proxyTo(port: number): Promise<{ url: string; lookups: string[]; server: Server }> {
+  const lookups: string[] = []
   const server = createServer((request, response) => {
-    asked.push(`${request.url} ${request.headers.host} ${request.headers['proxy-authorization'] ?? ''}`)
+    lookups.push(`${request.url} ${request.headers.host} ${request.headers['proxy-authorization'] ?? ''}`)
     response.end('{"proxied":true}')
   })
   server.on('connect', (request, socket) => {
-    asked.push(`CONNECT ${request.url} ${request.headers['proxy-authorization'] ?? ''}`)
+    lookups.push(`CONNECT ${request.url} ${request.headers['proxy-authorization'] ?? ''}`)
     const upstream = connect(port, here, () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n')
       upstream.pipe(socket).pipe(upstream)
@@ -117,7 +117,7 @@ async function proxyTo(port: number): Promise<{ url: string; asked: string[]; se
     socket.on('error', () => upstream.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, here, resolve))
-  return { url: `http://user:proxy-secret@${here}:${(server.address() as AddressInfo).port}`, asked, server }
+  return { url: `http://user:proxy-secret@${here}:${(server.address() as AddressInfo).port}`, lookups, server }
 }
 
 describe('behind a proxy', () => {
@@ -130,20 +130,20 @@ describe('behind a proxy', () => {
     const { key, cert } = makeCertificate({ name: 'a', authority: true, hosts: ['model.example'] })
     await using upstream = await mockUpstream({ tls: { key, cert } })
     upstream.respond(() => jsonReply({ ok: true }))
-    const { url, asked, server } = await proxyTo(upstream.port)
+    const { url, lookups, server } = await proxyTo(upstream.port)
     try {
-      const { egress, asked: resolved } = callerEgress({ allow: ['model.example', '10.0.0.0/8'], callerCa: cert, ...environment(url) })
+      const { egress, lookups: resolved } = callerEgress({ allow: ['model.example', '10.0.0.0/8'], callerCa: cert, ...environment(url) })
       for (const refused of ['http://public.example/', 'https://8.8.8.8/', 'http://169.254.169.254/', 'http://localhost/']) {
         expect((await refusalOf(egress.request(callerUrl(refused), get(network(url))))).code).toBe('url_not_allowed')
       }
-      expect(asked).toEqual([])
+      expect(lookups).toEqual([])
       for (const to of ['http://model.example/v1', 'http://10.1.2.3/']) {
         const { content } = await egress.request(callerUrl(to), get(network(url)))
         expect(new TextDecoder().decode(await content.bytes(100))).toBe('{"proxied":true}')
       }
       const { content } = await egress.request(callerUrl('https://model.example/v1'), get(network(url)))
       expect(new TextDecoder().decode(await content.bytes(100))).toBe('{"ok":true}')
-      expect(asked.map((line) => line.split(' Basic')[0])).toEqual([
+      expect(lookups.map((line) => line.split(' Basic')[0])).toEqual([
         'http://model.example/v1 model.example',
         'http://10.1.2.3/ 10.1.2.3',
         'CONNECT model.example:443',
@@ -180,19 +180,19 @@ describe('nothing of the operator’s', () => {
     expect((await failureOf(egress.request(url, get({ network: { tls: { cert, key, ca: cert } } })))).reason).toBe('tls')
 
     await using plain = await mockUpstream({ tls: { key, cert } })
-    const { egress: usual } = callerEgress({ names: { 'model.example': [here] }, allow: [here] })
+    const { egress: defaults } = callerEgress({ names: { 'model.example': [here] }, allow: [here] })
     const other = callerUrl(`https://model.example:${plain.port}/`)
     for (const tls of [{ verify: false }, { ca: cert }]) {
-      expect((await failureOf(usual.request(other, get({ network: { tls } })))).reason).toBe('tls')
+      expect((await failureOf(defaults.request(other, get({ network: { tls } })))).reason).toBe('tls')
     }
-    expect((await refusalOf(usual.request(callerUrl('http://10.0.0.1/'), get({ network: { unixSocket: '/run/some.sock' } })))).code).toBe(
-      'url_not_allowed',
-    )
+    expect(
+      (await refusalOf(defaults.request(callerUrl('http://10.0.0.1/'), get({ network: { unixSocket: '/run/some.sock' } })))).code,
+    ).toBe('url_not_allowed')
   })
 })
 
-describe('a refusal tells nothing of what is inside', () => {
-  test('[EGR-7] unknown, private, open and closed are told alike; the log is told why', async () => {
+describe('a refusal reveals nothing of the internal network', () => {
+  test('[EGR-7] unknown, private, open and closed get the same message; the log has the reason', async () => {
     await using open = await mockUpstream()
     const names = { 'private.example': ['10.0.0.1'], 'open.example': [here], 'nothing.example': [] }
     const { egress } = callerEgress({ names })
@@ -233,7 +233,7 @@ describe('a refusal tells nothing of what is inside', () => {
     expect(await failureOf(slow.request(callerUrl('http://a.example/'), impatient))).toMatchObject({ reason: 'timeout' })
   })
 
-  test('a caller who leaves is not waited for, at the resolver or at the host', async () => {
+  test('a client that disconnects is not waited for, at the resolver or at the host', async () => {
     const reason = new Error('left')
     const { egress: slow } = callerEgress({ resolve: () => new Promise(() => undefined) })
     const atResolver = new AbortController()

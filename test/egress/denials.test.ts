@@ -5,7 +5,7 @@ import { expect, test } from 'bun:test'
 import { providerDefinitions } from '../../src/providers/index.ts'
 import { providerEntry, recordedLog, testApp, testConfig } from '../../src/testing/index.ts'
 
-test('[EGR-7] a URL that is refused is told to the log and to the audit log, once each, with the reason and without its path', async () => {
+test('[EGR-7] a refused URL is in the log and in the audit log, once each, with the reason and without its path', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'corral-egress-'))
   try {
     const definition = providerDefinitions.find(({ type }) => type === 'remote::passthrough')!

@@ -91,7 +91,7 @@ describe('redirects of what is fetched for a caller', () => {
     expect(plain.requests).toHaveLength(1)
   })
 
-  test('[EGR-9] end after so many; with none allowed the redirect is the answer', async () => {
+  test('[EGR-9] end after the maximum; with none allowed the redirect is the response', async () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => ({ status: 302, headers: { location: '/again' } }))
     const url = callerUrl(`http://a.example:${upstream.port}/`)

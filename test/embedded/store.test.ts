@@ -44,7 +44,8 @@ describe('a model of the hub', () => {
       return { status: 206, headers: { 'content-range': `bytes ${start}-${model.length - 1}/${model.length}` }, body: model.slice(start) }
     })
     await pull(known, options(folder(), { hub: upstream.url }))
-    expect(upstream.requests.map(({ headers }) => headers['range'])).toEqual([undefined, 'bytes=300000-'])
+    // What arrives together with the end of the connection may be lost.
+    expect(upstream.requests.map(({ headers }) => headers['range'] ?? 'all')).toEqual(['all', expect.stringMatching(/^bytes=[1-9]\d*-$/)])
     expect(readFileSync(join(folder(), 'thing.gguf')).equals(Buffer.from(model))).toBeTrue()
   })
 
@@ -65,14 +66,14 @@ describe('a model of the hub', () => {
     expect(readdirSync(folder())).toEqual([])
   })
 
-  test('that nobody knows is checked by what the hub says of it', async () => {
+  test('outside the catalogue is checked by the checksum of the hub', async () => {
     using lies = tagged('0'.repeat(64))
     expect((await failure(pull(fromHub, options(folder(), { hub: lies.url })))).message).toContain('checksum of the hub')
     using at = tagged(sha256)
     expect(await pull(fromHub, options(folder(), { hub: at.url }))).toMatchObject({ name: 'thing', sha256 })
   })
 
-  test('shows its token to the hub and to nobody that it redirects to', async () => {
+  test('sends its token to the hub and not to hosts that it redirects to', async () => {
     using cdn = hub((_, seen) => part(seen))
     using at = hub(() => new Response(null, { status: 307, headers: { location: `${cdn.url}/signed` } }))
     await pull(known, options(folder(), { hub: at.url, token: 'hf_secret' }))
@@ -84,7 +85,7 @@ describe('a model of the hub', () => {
     [404, 'has no'],
     [401, 'refuses access to'],
     [403, 'refuses access to'],
-  ])('that answers %d is explained', async (status, text) => {
+  ])('with status %d is explained', async (status, text) => {
     using at = hub(() => new Response('no', { status }))
     const error = await failure(pull(known, options(folder(), { hub: at.url })))
     expect(error.message).toContain(text)
@@ -133,7 +134,7 @@ describe('a model of the hub', () => {
     expect(await first).toMatchObject({ name: 'thing' })
   })
 
-  test('is fetched after a process that died with the lock in its hand', async () => {
+  test('is fetched after a process that died while it held the lock', async () => {
     mkdirSync(folder(), { recursive: true })
     const gone = Bun.spawnSync([process.execPath, '-e', '0'])
     writeFileSync(join(folder(), 'thing.lock'), JSON.stringify({ pid: gone.pid, host: hostname() }))
@@ -155,7 +156,7 @@ describe('a model of the hub', () => {
     expect(error.remedy).toContain('CORRAL_HOME')
   })
 
-  test('where the disk fills up meanwhile is said in words', async () => {
+  test('on a disk that fills up has a clear error', async () => {
     if (!existsSync('/dev/full')) return
     const error: unknown = await Bun.write('/dev/full', 'x').catch((reason: unknown) => reason)
     expect((diskError(error, folder()) as PullError).message).toContain('full')
@@ -194,7 +195,7 @@ describe('a model on this machine', () => {
   })
 })
 
-describe('what a model is asked for by', () => {
+describe('the argument of a model pull', () => {
   test('is read', () => {
     expect(parseModelSource('qwen3-0.6b', '/')).toMatchObject({ kind: 'catalogue', model: { name: 'qwen3-0.6b' } })
     expect(parseModelSource('hf:a/b/c/D_E.gguf@v1', '/')).toEqual({

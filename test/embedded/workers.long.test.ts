@@ -46,8 +46,8 @@ test.if(severalProcesses)('several workers share one process of models, which co
     return ((await response.json()) as ChatReply).choices[0]?.message.content
   }
   try {
-    const answers = await Promise.all(Array.from({ length: 8 }, say))
-    expect(new Set(answers)).toEqual(new Set(['Hi, you.']))
+    const responses = await Promise.all(Array.from({ length: 8 }, say))
+    expect(new Set(responses)).toEqual(new Set(['Hi, you.']))
     const [first, ...more] = modelProcesses(program.pid)
     expect(more).toEqual([])
     process.kill(first!, 'SIGKILL')

@@ -34,11 +34,14 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect([other.requests, stage.requests()]).toEqual([[], []])
   })
 
-  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense', 'https://me:pass@host/'])('%s is no URL to go to', async (azure_api_base) => {
-    await using stage = await startProvider('remote::azure', azureConfig)
-    const response = await stage.post(chatPath, chat, { azure_api_base, azure_api_key: callerKey })
-    expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_provider_url'])
-  })
+  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense', 'https://me:pass@host/'])(
+    '%s is not an acceptable URL',
+    async (azure_api_base) => {
+      await using stage = await startProvider('remote::azure', azureConfig)
+      const response = await stage.post(chatPath, chat, { azure_api_base, azure_api_key: callerKey })
+      expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_provider_url'])
+    },
+  )
 
   test.each([['http://ho st/'], [7], [true], [['https://host']], [{ url: 'https://host' }], [[]], ['  ']])(
     '%j is none either: the key is not sent to the operator’s host instead',
@@ -57,7 +60,7 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect([response.status, (await errorOf(response)).code, stage.requests()]).toEqual([400, 'url_not_allowed', []])
   })
 
-  test.each([[7], [['k']], [{}], ['k\u00e9y'], ['a\nb']])('a key that is none, %j: 400, not the operator’s', async (azure_api_key) => {
+  test.each([[7], [['k']], [{}], ['k\u00e9y'], ['a\nb']])('an invalid key, %j: 400, not the operator’s', async (azure_api_key) => {
     await using stage = await startProvider('remote::azure', azureConfig)
     const response = await stage.post(chatPath, chat, { azure_api_key })
     expect([response.status, stage.requests()]).toEqual([400, []])
@@ -74,13 +77,13 @@ describe('Azure: a caller may name a resource of its own', () => {
   })
 })
 
-describe('where a caller’s URL may not lead', () => {
+describe('hosts that a caller’s URL may not reach', () => {
   const both = [
     ['remote::azure', (url: string) => ({ azure_api_base: url, azure_api_key: callerKey }), azureConfig],
     ['remote::passthrough', (url: string) => ({ passthrough_url: url }), () => ({ api_key: operatorKey })],
   ] as const
 
-  test.each(both)('[EGR-1] %s: inside, and every attempt is answered and logged', async (type, data, config) => {
+  test.each(both)('[EGR-1] %s: inside, and every attempt is refused and logged', async (type, data, config) => {
     await using stage = await startProvider(type, config, undefined, { allow: [] })
     await using inside = await mockUpstream()
     const refused = new Set<string>()
@@ -121,7 +124,7 @@ describe('where a caller’s URL may not lead', () => {
     expect(other.accepted).toBe(0)
   })
 
-  test('[EGR-6] what it brings along stays behind its host, whatever path it brings', async () => {
+  test('[EGR-6] its query and path stay at its host', async () => {
     await using stage = await startProvider('remote::azure', azureConfig)
     await using other = await mockUpstream()
     other.respond(() => chatReply())

@@ -101,7 +101,7 @@ describe('Azure', () => {
     expect(stage.requests()[0]?.path).toBe('/openai/deployments/text-embedding-3-small/embeddings?api-version=2023-05-15')
   })
 
-  test('[VEN-7] is well when the resource lists its models', async () => {
+  test('[VEN-7] is healthy when the resource lists its models', async () => {
     let well = true
     await using stage = await startProvider(
       'remote::azure',
@@ -208,7 +208,7 @@ describe('Bedrock', () => {
     ])
   })
 
-  test('[VEN-9] in the form of OpenAI at other hosts; a host without a listing lists nothing and is well', async () => {
+  test('[VEN-9] in the form of OpenAI at other hosts; a host without a listing lists nothing and is healthy', async () => {
     await using stage = await startProvider('remote::bedrock', (url) => ({ ...key, base_url: `${url}/openai/v1` }))
     expect(await listedTypes(stage)).toEqual({ 'p/listed': 'llm' })
     await using silent = await startProvider(

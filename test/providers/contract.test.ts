@@ -23,9 +23,9 @@ function chunksOf(text: string): Chunk[] {
 function chats(withKey: () => Stage, model: string): void {
   const { path, body } = operations.chat
 
-  test('[STR-1] stream: one id and the asked model on every chunk, ended by [DONE]', async () => {
+  test('[STR-1] stream: one id and the requested model on every chunk, ended by [DONE]', async () => {
     const stage = withKey()
-    stage.answer = chatStream(['One', ' two', ' three'])
+    stage.reply = chatStream(['One', ' two', ' three'])
     const response = await stage.post(path, { model, ...body, stream: true })
     expect(response.headers.get('content-type')).toStartWith('text/event-stream')
     const chunks = chunksOf(await response.text())
@@ -37,11 +37,11 @@ function chats(withKey: () => Stage, model: string): void {
   test('tool calls, whole and streamed', async () => {
     const stage = withKey()
     const tools = [{ type: 'function', function: { name: 'get_weather', parameters: { type: 'object' } } }]
-    stage.answer = toolReply()
+    stage.reply = toolReply()
     const whole = await stage.post(path, { model, ...body, tools })
     expect(await whole.json()).toMatchObject({ choices: [{ message: { tool_calls: [{ function: { arguments: '{"city":"Oslo"}' } }] } }] })
     expect(stage.requests.at(-1)?.json).toMatchObject({ tools })
-    stage.answer = toolStream()
+    stage.reply = toolStream()
     const streamed = await stage.post(path, { model, ...body, tools, stream: true })
     const calls = ['', '']
     for (const chunk of chunksOf(await streamed.text())) {
@@ -51,40 +51,40 @@ function chats(withKey: () => Stage, model: string): void {
   })
 }
 
-describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, kase) => {
-  const { header, carried } = kase
+describe.each(remoteCases.map((remoteCase) => [remoteCase.type, remoteCase] as const))('%s', (_, remoteCase) => {
+  const { header, carried } = remoteCase
   const withKey = sharedStage(() =>
-    stageFor(kase, { [kase.keyField]: operatorKey, network: { headers: { 'x-extra': 'from the operator' }, timeout: 5 } }),
+    stageFor(remoteCase, { [remoteCase.keyField]: operatorKey, network: { headers: { 'x-extra': 'from the operator' }, timeout: 5 } }),
   )
-  const model = `${kase.id}/some/model`
-  const { path, body, arrivesAt, reply } = mainOperation(kase)
+  const model = `${remoteCase.id}/some/model`
+  const { path, body, arrivesAt, reply } = mainOperation(remoteCase)
 
-  test('reply: the model it is asked for is its own, the model the caller reads is the one asked for', async () => {
+  test('reply: the model it is sent is its own, the model the caller reads is the requested one', async () => {
     const stage = withKey()
-    stage.answer = reply()
+    stage.reply = reply()
     const response = await stage.post(path, { model, ...body, vendor_field: { kept: 1 } })
     expect(response.status).toBe(200)
-    const content = kase.can.has('chat')
+    const content = remoteCase.can.has('chat')
       ? { choices: [{ message: { content: 'A reply.' } }], usage: { total_tokens: 12 } }
       : { data: [{ index: 0 }], usage: { prompt_tokens: 4 } }
     expect(await response.json()).toMatchObject({ model, ...content })
     const requests = stage.requests.at(-1)
-    expect(requests?.path.split('?')[0]).toBe(kase.arrivesAt + arrivesAt)
+    expect(requests?.path.split('?')[0]).toBe(remoteCase.arrivesAt + arrivesAt)
     expect(requests?.json).toMatchObject({ model: 'some/model', ...body, vendor_field: { kept: 1 } })
   })
 
-  if (kase.can.has('chat')) chats(() => withKey(), model)
+  if (remoteCase.can.has('chat')) chats(() => withKey(), model)
 
   test('the key of the configuration, and the operator’s extra headers', async () => {
     const stage = withKey()
-    stage.answer = reply()
+    stage.reply = reply()
     await stage.post(path, { model, ...body })
     expect(stage.requests.at(-1)?.headers).toMatchObject({ ...carried(operatorKey), 'x-extra': 'from the operator' })
   })
 
   test.each(families)('[PRV-1] a key in %s goes before the configured one', async (family) => {
     const stage = withKey()
-    stage.answer = reply()
+    stage.reply = reply()
     const response = await stage.post(path, { model, ...body }, { [family]: JSON.stringify({ [header]: callerKey, other_api_key: 'x' }) })
     expect(response.status).toBe(200)
     expect(stage.requests.at(-1)?.headers).toMatchObject(carried(callerKey))
@@ -93,7 +93,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
   test('a key that is no text is refused, an empty one is none', async () => {
     const stage = withKey()
-    stage.answer = reply()
+    stage.reply = reply()
     const postWith = (value: unknown): Promise<Response> =>
       stage.post(path, { model, ...body }, { 'x-ogx-provider-data': JSON.stringify({ [header]: value }).replaceAll('ü', '\\u00fc') })
     for (const value of [null, '', ' ']) {
@@ -110,7 +110,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
   test('[PRV-4] connections are kept and used again', async () => {
     const stage = withKey()
-    stage.answer = reply()
+    stage.reply = reply()
     await stage.post(path, { model, ...body }).then((response) => response.text())
     const before = stage.upstream.accepted
     for (let time = 0; time < 5; time += 1) await stage.post(path, { model, ...body }).then((response) => response.text())
@@ -120,15 +120,15 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
   describe('without a key, with the older `url` and with allowed_models', () => {
     const bare = sharedStage(async () => {
       const upstream = await mockUpstream()
-      return stageFor(kase, { base_url: null, url: upstream.url + kase.path, allowed_models: ['allowed/model'] }, upstream)
+      return stageFor(remoteCase, { base_url: null, url: upstream.url + remoteCase.path, allowed_models: ['allowed/model'] }, upstream)
     })
-    const allowed = `${kase.id}/allowed/model`
+    const allowed = `${remoteCase.id}/allowed/model`
 
-    test(`[PRV-2] ${kase.keyRequired ? '400 that names the header field of both families' : 'the request goes without one'}`, async () => {
+    test(`[PRV-2] ${remoteCase.keyRequired ? '400 that names the header field of both families' : 'the request goes without one'}`, async () => {
       const stage = bare()
-      stage.answer = reply()
+      stage.reply = reply()
       const response = await stage.post(path, { model: allowed, ...body })
-      if (!kase.keyRequired) {
+      if (!remoteCase.keyRequired) {
         expect(response.status).toBe(200)
         expect(stage.requests.at(-1)?.headers).not.toHaveProperty('authorization')
         return
@@ -144,7 +144,7 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
 
     test('a caller’s key is enough', async () => {
       const stage = bare()
-      stage.answer = reply()
+      stage.reply = reply()
       const response = await stage.post(
         path,
         { model: allowed, ...body },

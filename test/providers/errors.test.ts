@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { errorReply } from '../../src/testing/index.ts'
 import { operations, operatorKey, remoteCases, sharedStage, stageFor } from './remote-cases.ts'
 
-interface Answer {
+interface ErrorCase {
   status: number
   message: string
   code: string | null
@@ -11,7 +11,7 @@ interface Answer {
 }
 
 /** What the mock says with each status, as OpenAI's own server would. */
-const answers: readonly Answer[] = [
+const errorCases: readonly ErrorCase[] = [
   { status: 401, message: 'Invalid API Key', code: 'invalid_api_key', type: 'invalid_request_error', headers: {} },
   { status: 403, message: 'This key may not do that', code: 'forbidden', type: 'permission_error', headers: {} },
   { status: 404, message: 'The model does not exist', code: 'model_not_found', type: 'invalid_request_error', headers: {} },
@@ -20,12 +20,12 @@ const answers: readonly Answer[] = [
   { status: 503, message: 'Overloaded, try later', code: null, type: 'overloaded', headers: { 'retry-after': '3' } },
 ]
 
-describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, kase) => {
-  const stage = sharedStage(() => stageFor(kase, { [kase.keyField]: operatorKey }))
-  const model = `${kase.id}/some-model`
+describe.each(remoteCases.map((remoteCase) => [remoteCase.type, remoteCase] as const))('%s', (_, remoteCase) => {
+  const stage = sharedStage(() => stageFor(remoteCase, { [remoteCase.keyField]: operatorKey }))
+  const model = `${remoteCase.id}/some-model`
 
   for (const [name, { capability, path, body }] of Object.entries(operations)) {
-    if (!kase.can.has(capability)) {
+    if (!remoteCase.can.has(capability)) {
       test(`${name}: 400 that names the capability it lacks`, async () => {
         const response = await stage().post(path, { model, ...body })
         expect(response.status).toBe(400)
@@ -36,17 +36,17 @@ describe.each(remoteCases.map((kase) => [kase.type, kase] as const))('%s', (_, k
       continue
     }
 
-    for (const { status, message, code, type, headers } of answers) {
+    for (const { status, message, code, type, headers } of errorCases) {
       test(`[ERR-1] [ERR-2] ${name}: its ${status} arrives as ${status} with its message`, async () => {
-        stage().answer = errorReply(status, { error: { message, type, code, param: null } }, headers)
+        stage().reply = errorReply(status, { error: { message, type, code, param: null } }, headers)
         const response = await stage().post(path, { model, ...body })
         expect(response.status).toBe(status)
         expect(response.headers.get('x-corral-error-source')).toBe('provider')
         expect(response.headers.get('content-type')).toStartWith('application/json')
         expect(response.headers.get('retry-after')).toBe(headers['retry-after'] ?? null)
         const { error } = (await response.json()) as { error: Record<string, unknown> }
-        expect(error).toMatchObject({ message, type, code, provider: { id: kase.id, status } })
-        expect(stage().requests.at(-1)?.path).toStartWith(kase.arrivesAt)
+        expect(error).toMatchObject({ message, type, code, provider: { id: remoteCase.id, status } })
+        expect(stage().requests.at(-1)?.path).toStartWith(remoteCase.arrivesAt)
       })
     }
   }

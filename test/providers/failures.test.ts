@@ -20,7 +20,7 @@ function timeoutFor(script: Script): object | undefined {
   return script.end === 'stall' ? impatient : undefined
 }
 
-describe('no answer', () => {
+describe('no response', () => {
   const cases: readonly [string, Script, number][] = [
     ['reset before the head', resetBeforeHead, 502],
     ['closed before the head', closeBeforeHead, 502],
@@ -65,7 +65,7 @@ describe('no answer', () => {
   })
 })
 
-describe('errors of the provider in unusual clothes', () => {
+describe('errors of the provider in unusual forms', () => {
   test('a status with HTML: the status, the page under error.provider', async () => {
     await using stage = await startFailingUpstream(errorReply(503, '<html><body><h1>503 Service Unavailable</h1></body></html>'))
     const response = await stage.ask()
@@ -119,7 +119,7 @@ describe('errors of the provider in unusual clothes', () => {
     await expectQuietEnd(stage, /./)
   })
 
-  test('its login challenge and cookies stay behind', async () => {
+  test('its login challenge and cookies are dropped', async () => {
     await using stage = await startFailingUpstream(
       errorReply(401, undefined, { 'www-authenticate': 'Bearer realm="theirs"', 'set-cookie': 'a=b' }),
     )

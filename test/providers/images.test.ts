@@ -89,9 +89,9 @@ describe.each([
     await using host = await mockUpstream()
     gallery(host)
     const response = await stage.post(chatPath, asking(host.url + path))
-    const { code, param, message: told } = await errorOf(response)
+    const { code, param, message: messageOf } = await errorOf(response)
     expect([response.status, code, param]).toEqual([400, 'image_not_fetched', 'messages[1].content[1].image_url.url'])
-    expect(told).toContain(message)
+    expect(messageOf).toContain(message)
     expect(stage.requests()).toEqual([])
   })
 
@@ -108,7 +108,7 @@ describe.each([
     expect(stage.requests()).toEqual([])
   })
 
-  test('nothing of this machine without the operator’s word', async () => {
+  test('nothing of this machine unless the operator allows it', async () => {
     await using stage = await startProvider(type, config, undefined, { allow: [] })
     await using host = await mockUpstream()
     expect((await errorOf(await stage.post(chatPath, asking(`${host.url}/png`)))).code).toBe('url_not_allowed')
@@ -130,7 +130,7 @@ describe('limits of images', () => {
     expect(stage.requests()).toEqual([])
   })
 
-  test('a caller who leaves is not waited for', async () => {
+  test('a client that disconnects is not waited for', async () => {
     await using stage = await startProvider('remote::ollama', (url) => ({ url }))
     await using host = await mockUpstream()
     host.enqueue(stallBeforeHead)

@@ -28,13 +28,13 @@ export interface ProviderServer extends AsyncDisposable {
 export async function startProvider(
   type: string,
   config: (url: string) => Record<string, unknown>,
-  answer: MockScript = () => undefined,
+  reply: MockScript = () => undefined,
   egress: EgressConfig = { allow: ['127.0.0.1'] },
 ): Promise<ProviderServer> {
   const definition = providerDefinitions.find((candidate) => candidate.type === type)
   if (!definition) throw new Error(`no ${type}`)
   const upstream = await mockUpstream()
-  upstream.respond((request) => answer(request) ?? (request.method === 'GET' ? modelsReply(['listed']) : chatReply()))
+  upstream.respond((request) => reply(request) ?? (request.method === 'GET' ? modelsReply(['listed']) : chatReply()))
   const app = await testApp(testConfig({ providers: [providerEntry(definition, 'p', config(upstream.url))], egress }), patient)
   return {
     upstream,

@@ -3,9 +3,9 @@ import { jsonReply, mockUpstream, providerEntry, testApp, testConfig } from '../
 import { mainOperation, operatorKey, patient, remoteCases } from './remote-cases.ts'
 
 describe('a redirect of the operator’s host', () => {
-  test.each(remoteCases.map((kase) => [kase.type, kase] as const))(
+  test.each(remoteCases.map((remoteCase) => [remoteCase.type, remoteCase] as const))(
     '[EGR-8] %s: is an error, and the key goes nowhere else',
-    async (_, kase) => {
+    async (_, remoteCase) => {
       await using upstream = await mockUpstream()
       await using other = await mockUpstream()
       other.respond(() => jsonReply({ ok: true }))
@@ -14,9 +14,12 @@ describe('a redirect of the operator’s host', () => {
         if (method !== 'GET' && !/chat|completions|invocations|embeddings/.test(path)) return undefined
         return { status: 308, headers: { location: `${other.url}${path}` } }
       })
-      const config = kase.config(upstream, { [kase.keyField]: operatorKey, network: { headers: { 'x-operator': 'secret-header' } } })
-      await using app = await testApp(testConfig({ providers: [providerEntry(kase.definition, 'p', config)] }), patient)
-      const operation = mainOperation(kase)
+      const config = remoteCase.config(upstream, {
+        [remoteCase.keyField]: operatorKey,
+        network: { headers: { 'x-operator': 'secret-header' } },
+      })
+      await using app = await testApp(testConfig({ providers: [providerEntry(remoteCase.definition, 'p', config)] }), patient)
+      const operation = mainOperation(remoteCase)
       const response = await app.fetch(operation.path, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -137,19 +137,22 @@ export interface Stage extends AsyncDisposable {
   readonly upstream: MockUpstream
   readonly app: TestApp
   /** What the next requests of callers are answered with. */
-  answer: Script | ((request: MockRequest) => Script)
+  reply: Script | ((request: MockRequest) => Script)
   /** Requests that callers caused: no listings, no tokens. */
   readonly requests: readonly MockRequest[]
   post(path: string, body: object, headers?: Record<string, string>): Promise<Response>
 }
 
-export async function stageFor(kase: RemoteCase, config: Record<string, unknown>, upstream?: MockUpstream): Promise<Stage> {
+export async function stageFor(remoteCase: RemoteCase, config: Record<string, unknown>, upstream?: MockUpstream): Promise<Stage> {
   const mock = upstream ?? (await mockUpstream())
-  const app = await testApp(testConfig({ providers: [providerEntry(kase.definition, kase.id, kase.config(mock, config))] }), patient)
+  const app = await testApp(
+    testConfig({ providers: [providerEntry(remoteCase.definition, remoteCase.id, remoteCase.config(mock, config))] }),
+    patient,
+  )
   const stage: Stage = {
     upstream: mock,
     app,
-    answer: jsonReply({}),
+    reply: jsonReply({}),
     get requests() {
       return mock.requests.filter(({ method, path }) => method === 'POST' && path !== '/identity/token')
     },
@@ -160,7 +163,7 @@ export async function stageFor(kase: RemoteCase, config: Record<string, unknown>
       await mock[Symbol.asyncDispose]()
     },
   }
-  mock.respond((request) => kase.side(request, mock) ?? (typeof stage.answer === 'function' ? stage.answer(request) : stage.answer))
+  mock.respond((request) => remoteCase.side(request, mock) ?? (typeof stage.reply === 'function' ? stage.reply(request) : stage.reply))
   return stage
 }
 

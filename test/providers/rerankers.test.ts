@@ -14,7 +14,7 @@ const ranked = {
 
 describe('Text Embeddings Inference', () => {
   const info = { model_id: 'BAAI/bge-reranker-large', model_type: { reranker: { id2label: { 0: 'LABEL_0' } } }, max_input_length: 512 }
-  const answer = ({ path }: { path: string }) => {
+  const reply = ({ path }: { path: string }) => {
     if (path === '/info') return jsonReply(info)
     const scores = [
       { index: 0, score: 0.5 },
@@ -25,7 +25,7 @@ describe('Text Embeddings Inference', () => {
   }
 
   test('[VEN-4] reranks in its own form, beside /v1', async () => {
-    await using stage = await startProvider('remote::text-embeddings-inference', (url) => ({ base_url: url }), answer)
+    await using stage = await startProvider('remote::text-embeddings-inference', (url) => ({ base_url: url }), reply)
     expect(await listedTypes(stage)).toEqual({ 'p/BAAI/bge-reranker-large': 'rerank' })
     const response = await stage.post(rerankPath, { ...body, model: 'p/BAAI/bge-reranker-large' })
     expect(await response.json()).toEqual(ranked)

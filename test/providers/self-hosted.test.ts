@@ -7,7 +7,7 @@ const rankings = [
   { index: 1, logit: 3.5 },
   { index: 0, logit: -1 },
 ]
-const answer: MockScript = ({ path }) => (path.includes('rank') ? jsonReply({ rankings }) : undefined)
+const reply: MockScript = ({ path }) => (path.includes('rank') ? jsonReply({ rankings }) : undefined)
 
 const vllmConfig = (url: string) => ({ base_url: `${url}/v1`, max_tokens: 77 })
 
@@ -21,7 +21,7 @@ describe('NVIDIA', () => {
   const body = { query: 'q', items: ['a', { type: 'text', text: 'b' }], max_num_results: 1 }
 
   test('reranks at the URL of the model, and lists it', async () => {
-    await using stage = await startProvider('remote::nvidia', rerankingConfig, answer)
+    await using stage = await startProvider('remote::nvidia', rerankingConfig, reply)
     expect(await listedTypes(stage)).toEqual({ 'p/listed': 'llm', 'p/nvidia/r': 'rerank' })
     const response = await stage.post('/v1alpha/inference/rerank', { ...body, model: 'p/nvidia/r' })
     expect(await response.json()).toEqual({ data: [{ index: 1, relevance_score: 3.5 }] })
@@ -32,12 +32,12 @@ describe('NVIDIA', () => {
     })
   })
 
-  test('a NIM of one’s own needs no key and ranks at /ranking; its errors arrive', async () => {
+  test('a self-hosted NIM needs no key and ranks at /ranking; its errors arrive', async () => {
     let status = 200
     await using stage = await startProvider(
       'remote::nvidia',
       (url) => ({ base_url: `${url}/v1` }),
-      (request) => (status === 200 ? answer(request) : errorReply(status, { message: 'No such reranker' })),
+      (request) => (status === 200 ? reply(request) : errorReply(status, { message: 'No such reranker' })),
     )
     expect((await stage.post('/v1alpha/inference/rerank', body)).status).toBe(200)
     expect(stage.requests()[0]?.path).toBe('/v1/ranking')
@@ -66,9 +66,9 @@ describe('vLLM', () => {
     await using none = await startProvider('remote::vllm', (url) => ({ base_url: url, max_tokens: 0 }))
     await none.post(chatPath, chat)
     expect(none.requests()[0]?.json).not.toHaveProperty('max_tokens')
-    await using usual = await startProvider('remote::vllm', (url) => ({ base_url: url }))
-    await usual.post(chatPath, chat)
-    expect(usual.requests()[0]?.json).toMatchObject({ max_tokens: 4096 })
+    await using defaultUrl = await startProvider('remote::vllm', (url) => ({ base_url: url }))
+    await defaultUrl.post(chatPath, chat)
+    expect(defaultUrl.requests()[0]?.json).toMatchObject({ max_tokens: 4096 })
   })
 
   test('reranks beside /v1', async () => {

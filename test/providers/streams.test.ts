@@ -16,7 +16,7 @@ import {
 } from '../../src/testing/index.ts'
 import { contentOf, events, expectQuietEnd, firstPost, impatient, startFailingUpstream, type Failure } from './failing-upstream.ts'
 
-describe('streams of unusual cut', () => {
+describe('streams in unusual chunks', () => {
   const words = ['Grüße', ' 🐎', ' 世界', '\n"quoted"\\', '.']
   const whole = chatFrames(words).join('')
 
@@ -57,7 +57,7 @@ describe('streams of unusual cut', () => {
     await expectQuietEnd(stage)
   })
 
-  test('[STR-5] usage is asked for, and withheld from a caller that did not ask', async () => {
+  test('[STR-5] usage is requested, and withheld from a caller that did not request it', async () => {
     await using stage = await startFailingUpstream(chatStream())
     const silent = events(await (await stage.ask({ stream: true })).text())
     expect(stage.upstream.requests.at(-1)?.json).toMatchObject({ stream_options: { include_usage: true } })
@@ -117,7 +117,7 @@ describe('what travels', () => {
   })
 })
 
-describe('slow and leaving', () => {
+describe('slow upstreams and disconnects', () => {
   test('an upstream that reads slowly gets all of a large request', async () => {
     await using stage = await startFailingUpstream(chatReply(), { readPause: 1 })
     const response = await stage.ask({ messages: [{ role: 'user', content: 'y'.repeat(2_000_000) }] })
@@ -132,7 +132,7 @@ describe('slow and leaving', () => {
     ['in the middle of a stream', { body: [chatChunk({ content: 'a' }), stall] }, true],
   ]
 
-  test.each(silences)('[STR-3] a caller that leaves %s: the upstream’s connection closes', async (_, script, stream) => {
+  test.each(silences)('[STR-3] a client that disconnects %s: the upstream’s connection closes', async (_, script, stream) => {
     await using stage = await startFailingUpstream(script)
     const leaving = new AbortController()
     const reading = stage

@@ -11,18 +11,18 @@ const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}'
 /** Provider types that are known to call tools under "none". */
 const known = new Set(['remote::ollama', 'remote::groq'])
 
-for (const kase of remoteCases.filter(({ can }) => can.has('chat'))) {
-  test(`[ADD-9] ${kase.type}: tools under tool_choice none, by default and as configured`, async () => {
+for (const remoteCase of remoteCases.filter(({ can }) => can.has('chat'))) {
+  test(`[ADD-9] ${remoteCase.type}: tools under tool_choice none, by default and as configured`, async () => {
     for (const configured of [undefined, true, false]) {
       const option = configured === undefined ? {} : { exclude_tools_when_tool_choice_none: configured }
-      await using stage = await stageFor(kase, { [kase.keyField]: operatorKey, ...option })
-      stage.answer = chatReply()
+      await using stage = await stageFor(remoteCase, { [remoteCase.keyField]: operatorKey, ...option })
+      stage.reply = chatReply()
       const { path, body } = operations.chat
-      expect((await stage.post(path, { model: `${kase.id}/m`, ...body, ...none })).status).toBe(200)
+      expect((await stage.post(path, { model: `${remoteCase.id}/m`, ...body, ...none })).status).toBe(200)
       const { json } = stage.requests.at(-1)!
-      const excluded = configured ?? known.has(kase.type)
-      expect([kase.type, configured, json?.['tools'], json?.['tool_choice']]).toEqual(
-        excluded ? [kase.type, configured, undefined, undefined] : [kase.type, configured, tools, 'none'],
+      const excluded = configured ?? known.has(remoteCase.type)
+      expect([remoteCase.type, configured, json?.['tools'], json?.['tool_choice']]).toEqual(
+        excluded ? [remoteCase.type, configured, undefined, undefined] : [remoteCase.type, configured, tools, 'none'],
       )
       if (excluded) expect(json).not.toHaveProperty('parallel_tool_calls')
     }

@@ -223,6 +223,6 @@ describe('base64 embeddings', () => {
 test('[ADD-4] the log names the field, once', async () => {
   await using on = await startRelay([errorReply(400, refusal), chatStream(), chatStream()])
   for (let time = 0; time < 2; time += 1) await (await on.post('/v1/chat/completions', streamed)).text()
-  const told = on.lines.filter(({ message }) => message.includes('refused fields'))
-  expect(told).toMatchObject([{ level: 'info', fields: { provider: 'up', model: 'm', fields: ['stream_options'], remembered: true } }])
+  const errorBody = on.lines.filter(({ message }) => message.includes('refused fields'))
+  expect(errorBody).toMatchObject([{ level: 'info', fields: { provider: 'up', model: 'm', fields: ['stream_options'], remembered: true } }])
 })

@@ -29,7 +29,7 @@ function alive(): number {
 }
 
 describe('a caller that leaves ends the upstream’s work at once', () => {
-  test('before the head of a plain answer', async () => {
+  test('before the headers of a JSON response', async () => {
     await using on = await startRelay([stallBeforeHead])
     const caller = new AbortController()
     const pending = on.post(path, chatBody, { signal: caller.signal }).catch((error: Error) => error.name)
@@ -177,7 +177,7 @@ describe('a caller that reads slowly', () => {
 })
 
 describe('nothing is left behind', () => {
-  test('connections are used again: plain answers, streams and errors', async () => {
+  test('connections are reused: JSON responses, streams and errors', async () => {
     await using on = await startRelay(Array.from({ length: 30 }, (_, at) => [chatReply(), chatStream(), errorReply(429)][at % 3]!))
     for (let round = 0; round < 30; round += 1) {
       await (await on.post(path, round % 3 === 1 ? streaming : chatBody)).text()

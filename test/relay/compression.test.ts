@@ -52,7 +52,7 @@ test.each(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'GZIP', 'identity', 'br, g
   },
 )
 
-test.each(['gzip', 'deflate', 'br'])('a body that says it is %s and is not, or not whole, is nonsense', async (encoding) => {
+test.each(['gzip', 'deflate', 'br'])('a body declared as %s that is not, or is incomplete, is an invalid response', async (encoding) => {
   await using upstream = await mockUpstream()
   const bytes = pack(Buffer.from('what was said'), encoding)
   for (const body of [Buffer.from('plain text that is not packed'), bytes.subarray(0, -4)]) {
@@ -103,7 +103,7 @@ test.each(['gzip', 'br', 'zstd'])('a bomb (%s) is unpacked no further than it is
 
 describe('a bomb from a provider', () => {
   const zeros = Buffer.alloc(256 * 1024 * 1024)
-  test.each(['gzip', 'br', 'zstd'])('in an error or in place of an answer (%s)', async (encoding) => {
+  test.each(['gzip', 'br', 'zstd'])('in an error or instead of a response (%s)', async (encoding) => {
     const bomb = pack(zeros, encoding)
     const headers = { 'content-encoding': encoding, 'content-type': 'application/json' }
     await using on = await startRelay([
@@ -121,7 +121,7 @@ describe('a bomb from a provider', () => {
     await on.upstream.quiet()
   })
 
-  test('a packed error, a packed answer and a packed stream are read', async () => {
+  test('a compressed error, response and stream are read', async () => {
     const headers = { 'content-encoding': 'gzip', 'content-type': 'application/json' }
     await using on = await startRelay([
       { status: 429, headers, body: gzipSync('{"error":{"message":"Slow down"}}') },

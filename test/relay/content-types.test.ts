@@ -27,12 +27,12 @@ function scripts(body: string, type: string): Script[] {
   ]
 }
 
-interface Told {
+interface ErrorBody {
   status: number
   text: string
 }
 
-async function ask(script: Script, stream: boolean): Promise<Told> {
+async function ask(script: Script, stream: boolean): Promise<ErrorBody> {
   await using on = await startRelay([script])
   const response = await on.post(path, { ...chatBody, stream })
   return { status: response.status, text: await response.text() }

@@ -67,7 +67,7 @@ describe('what goes wrong before the head', () => {
     ['closed', closeBeforeHead, 'interrupted'],
     ['reset', resetBeforeHead, 'interrupted'],
     ['not HTTP', { raw: 'SSH-2.0-OpenSSH_9.9\r\n\r\n' }, 'invalid_response'],
-  ] as const)('an answer that is %s', async (_, script, reason) => {
+  ] as const)('a response that is %s', async (_, script, reason) => {
     await using upstream = await mockUpstream()
     upstream.respond(() => script)
     expect((await failure(fetchText(upstream.url, get()))).reason).toBe(reason)
@@ -87,7 +87,7 @@ describe('what goes wrong before the head', () => {
     expect(await fetchText(upstream.url, get({ connectTimeout: 20 }))).toBe('{"ok":true}')
   })
 
-  test.skipIf(process.platform !== 'linux')('a host that lets nobody connect is a connect timeout', async () => {
+  test.skipIf(process.platform !== 'linux')('a host that accepts no connection is a connect timeout', async () => {
     // Node, because Bun sets a backlog of its own. Listens, takes no connection ever, and has room for one that waits: the next gets no answer, as from behind a silent firewall.
     const program = `const s = require('node:net').createServer(); s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
       require('node:fs').writeSync(1, String(s.address().port)); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0) })`
@@ -129,7 +129,7 @@ describe('what goes wrong in the body', () => {
     await upstream.quiet({ closed: true })
   })
 
-  test('a body that nobody wants to read is not idle', async () => {
+  test('a body that is not being read is not idle', async () => {
     await using upstream = await mockUpstream()
     upstream.enqueue({ body: ['abc', { wait: 20 }, 'def'] })
     const { content } = await egress.request(upstream.url, get({ idleTimeout: 40 }))
@@ -157,7 +157,7 @@ describe('what goes wrong in the body', () => {
     expect((await failure(fetchText(upstream.url, get()))).reason).toBe('too_large')
   })
 
-  test('redirects are answers', async () => {
+  test('redirects are responses', async () => {
     await using upstream = await mockUpstream()
     upstream.enqueue({ status: 302, headers: { location: '/other' } })
     const { status, content } = await egress.request(upstream.url, get())
@@ -255,7 +255,7 @@ describe('connections', () => {
 describe('TLS', () => {
   const { key, cert } = makeCertificate({ name: 'localhost', authority: true })
 
-  test('trusts the CA it is told, reuses the connection, and nothing else without being told', async () => {
+  test('trusts the configured CA and reuses the connection, and trusts nothing else without configuration', async () => {
     await using upstream = await mockUpstream({ tls: { key, cert } })
     upstream.respond(() => jsonReply({ ok: true }))
     const trusting = get({ tls: { ca: cert } })
@@ -306,7 +306,7 @@ describe('another way there', () => {
     }
   })
 
-  test.each(['http', 'https'])('a proxy that cannot be reached is what is told and logged, for %s', async (scheme) => {
+  test.each(['http', 'https'])('a proxy that cannot be reached is reported and logged, for %s', async (scheme) => {
     const unknown = await failure(fetchText(`${scheme}://1.2.3.4/`, get(byProxy('http://me:hunter2@no-such-proxy.invalid:3128'))))
     expect(unknown).toMatchObject({ reason: 'unreachable', message: 'at its proxy, the host name could not be resolved' })
     expect(String(unknown.cause)).toContain('no-such-proxy.invalid:3128')

@@ -5,20 +5,20 @@ import { startRelay } from './relay-server.ts'
 const vector = [0.5, -0.25, 1.5]
 const packed = Buffer.from(Float32Array.from(vector).buffer).toString('base64')
 
-interface Answer {
+interface EmbeddingsBody {
   model: string
   data: { index: number; embedding: unknown }[]
   usage: unknown
 }
 
-async function ask(script: Script, encoding?: string): Promise<Answer> {
+async function ask(script: Script, encoding?: string): Promise<EmbeddingsBody> {
   await using on = await startRelay([script])
   const response = await on.post('/v1/embeddings', { model: 'up/m', input: 'a', ...(encoding && { encoding_format: encoding }) })
   expect(response.status).toBe(200)
-  return (await response.json()) as Answer
+  return (await response.json()) as EmbeddingsBody
 }
 
-const reply = (embedding: unknown, usage: unknown = { prompt_tokens: 4, total_tokens: 4 }): Script =>
+const embeddingsReplyOf = (embedding: unknown, usage: unknown = { prompt_tokens: 4, total_tokens: 4 }): Script =>
   jsonReply({ object: 'list', data: [{ object: 'embedding', index: 0, embedding }], model: 'other', usage })
 
 test.each([
@@ -29,14 +29,14 @@ test.each([
   ['base64 turned into floats', packed, 'float', vector],
   ['base64 turned into floats where nothing was said', packed, undefined, vector],
 ])('%s', async (_, given, encoding, expected) => {
-  const answer = await ask(reply(given), encoding)
-  expect(answer.data).toMatchObject([{ index: 0, embedding: expected }])
-  expect(answer.model).toBe('up/m')
-  expect(answer.usage).toEqual({ prompt_tokens: 4, total_tokens: 4 })
+  const reply = await ask(embeddingsReplyOf(given), encoding)
+  expect(reply.data).toMatchObject([{ index: 0, embedding: expected }])
+  expect(reply.model).toBe('up/m')
+  expect(reply.usage).toEqual({ prompt_tokens: 4, total_tokens: 4 })
 })
 
 test('usage that the upstream does not count is zero', async () => {
-  expect((await ask(reply(vector, null))).usage).toEqual({ prompt_tokens: 0, total_tokens: 0 })
+  expect((await ask(embeddingsReplyOf(vector, null))).usage).toEqual({ prompt_tokens: 0, total_tokens: 0 })
 })
 
 test('several vectors keep their order and their bytes', async () => {
@@ -49,7 +49,7 @@ test('several vectors keep their order and their bytes', async () => {
 
 test.each([{}, { object: null, index: null }])('gets its objects and indexes where the upstream has %j', async (said) => {
   const usage = { prompt_tokens: 1, total_tokens: 1 }
-  const answer = await ask(
+  const reply = await ask(
     jsonReply({
       ...said,
       data: [
@@ -59,7 +59,7 @@ test.each([{}, { object: null, index: null }])('gets its objects and indexes whe
       usage,
     }),
   )
-  expect(answer).toMatchObject({
+  expect(reply).toMatchObject({
     object: 'list',
     model: 'up/m',
     data: [

@@ -10,7 +10,7 @@ const kinds = [
   ['embeddings', '/v1/embeddings', { model: 'up/m', input: 'a' }],
 ] as const
 
-interface Told {
+interface ErrorBody {
   status: number
   headers: Headers
   text: string
@@ -23,12 +23,12 @@ interface Told {
   }
 }
 
-async function ask(script: Script, options: ProviderOptions = {}, body: object = chatBody): Promise<Told> {
+async function ask(script: Script, options: ProviderOptions = {}, body: object = chatBody): Promise<ErrorBody> {
   await using on = await startRelay([script], options)
   const response = await on.post('/v1/chat/completions', body)
   const text = await response.text()
   await on.upstream.quiet()
-  return { status: response.status, headers: response.headers, text, error: (JSON.parse(text) as { error: Told['error'] }).error }
+  return { status: response.status, headers: response.headers, text, error: (JSON.parse(text) as { error: ErrorBody['error'] }).error }
 }
 
 describe.each(kinds)('%s', (_, path, body) => {
@@ -90,9 +90,9 @@ describe('a body in the form of', () => {
     ],
     ['AWS', 403, { Message: 'Signature wrong' }, { message: 'Signature wrong' }],
   ])('%s', async (_, status, body, expected) => {
-    const told = await ask(errorReply(status, body))
-    expect(told.status).toBe(status)
-    expect(told.error).toMatchObject({ ...expected, provider: { id: 'up', status, body } })
+    const errorBody = await ask(errorReply(status, body))
+    expect(errorBody.status).toBe(status)
+    expect(errorBody.error).toMatchObject({ ...expected, provider: { id: 'up', status, body } })
   })
 
   test.each([
@@ -132,10 +132,10 @@ describe('what is too much', () => {
 
 describe('redirects and other odd statuses are 502', () => {
   test.each([301, 302, 307, 308])('%i', async (status) => {
-    const told = await ask({ status, headers: { location: 'http://inside.example/secret' }, body: '' })
-    expect(told.status).toBe(502)
-    expect(told.error).toMatchObject({ type: 'upstream_error', provider: { status } })
-    expect(told.text).not.toContain('inside.example')
+    const errorBody = await ask({ status, headers: { location: 'http://inside.example/secret' }, body: '' })
+    expect(errorBody.status).toBe(502)
+    expect(errorBody.error).toMatchObject({ type: 'upstream_error', provider: { status } })
+    expect(errorBody.text).not.toContain('inside.example')
   })
 
   test('204', async () => {
@@ -154,9 +154,9 @@ describe('waiting', () => {
     [inTenSeconds, inTenSeconds, null],
     ['soon', null, null],
     ['-1', null, null],
-  ])('Retry-After: %s', async (given, told, shouldRetry) => {
+  ])('Retry-After: %s', async (given, errorBody, shouldRetry) => {
     const { headers } = await ask(errorReply(429, undefined, { 'retry-after': given, 'x-ratelimit-remaining-tokens': '0' }))
-    expect(headers.get('retry-after')).toBe(told)
+    expect(headers.get('retry-after')).toBe(errorBody)
     expect(headers.get('x-should-retry')).toBe(shouldRetry)
     expect(headers.get('x-ratelimit-remaining-tokens')).toBe('0')
   })
@@ -188,7 +188,7 @@ describe('[SEC-5] the key that was sent', () => {
     ['in a frame', (secret) => ({ body: [`data: ${JSON.stringify({ error: { message: `Wrong key: ${secret}` } })}\n\n`] })],
   ]
   test.each(echo.flatMap(([how, script]) => [key, odd].map((secret) => [how, secret, script(secret)] as const)))(
-    'is shown to nobody when the provider echoes it %s (%s)',
+    'is masked when the provider echoes it %s (%s)',
     async (_, secret, script) => {
       await using on = await startRelay([script], { key: secret })
       const text = await (await on.post('/v1/chat/completions', { ...chatBody, stream: true })).text()
@@ -249,7 +249,7 @@ describe('[SEC-5] headers of an error', () => {
   })
 })
 
-describe('no answer', () => {
+describe('no response', () => {
   test.each([
     ['reset', resetBeforeHead, 502, 'upstream_interrupted'],
     ['closed', closeBeforeHead, 502, 'upstream_interrupted'],
@@ -258,11 +258,11 @@ describe('no answer', () => {
     ['cut in the middle', { body: '{"choices":', headers: { 'content-length': '99' }, end: 'cut' }, 502, 'upstream_interrupted'],
     ['silent in the middle', { body: '{"choices":', headers: { 'content-length': '99' }, end: 'stall' }, 504, 'upstream_timeout'],
   ] as const)('%s', async (_, script, status, code) => {
-    const told = await ask(script, { network: { firstByteTimeout: 60, idleTimeout: 60 } })
-    expect(told.status).toBe(status)
-    expect(told.error).toMatchObject({ type: 'upstream_error', code })
-    expect(told.error.message).toContain("Provider 'up'")
-    expect(told.error.provider).toBeUndefined()
+    const errorBody = await ask(script, { network: { firstByteTimeout: 60, idleTimeout: 60 } })
+    expect(errorBody.status).toBe(status)
+    expect(errorBody.error).toMatchObject({ type: 'upstream_error', code })
+    expect(errorBody.error.message).toContain("Provider 'up'")
+    expect(errorBody.error.provider).toBeUndefined()
   })
 
   test('refused, with one line in the log and no URL for the caller', async () => {
@@ -279,7 +279,7 @@ describe('no answer', () => {
   })
 })
 
-test('an answer larger than what is kept of one is a 502', async () => {
+test('a response larger than the limit is a 502', async () => {
   await using on = await startRelay([{ headers: { 'content-length': String(65 * 1024 * 1024) }, body: '{', end: 'stall' }])
   const response = await on.post('/v1/chat/completions', chatBody)
   expect(response.status).toBe(502)
@@ -287,7 +287,7 @@ test('an answer larger than what is kept of one is a 502', async () => {
   await on.upstream.quiet()
 })
 
-test('listing tells the provider’s error with its status', async () => {
+test('listing reports the provider’s error with its status', async () => {
   await using on = await startRelay()
   on.upstream.respond(() => jsonReply({ error: { message: 'Invalid API Key', code: 'invalid_api_key' } }, 401))
   const response = await on.server.fetch('/v1/providers/up')

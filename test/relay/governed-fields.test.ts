@@ -107,11 +107,11 @@ const spelt = (name: string): fc.Arbitrary<string> => fc.tuple(...name.split('')
 const field = (name: string, value: fc.Arbitrary<unknown>) => fc.tuple(spelt(name), value)
 
 test('whichever way the upstream reads what it gets, model and most tokens are those that were judged', async () => {
-  const most = fc.integer({ min: 1, max: 100_000 })
+  const limits = fc.integer({ min: 1, max: 100_000 })
   const entries = fc.array(
     fc.oneof(
-      field('max_tokens', most),
-      field('max_completion_tokens', most),
+      field('max_tokens', limits),
+      field('max_completion_tokens', limits),
       field('n', fc.integer({ min: 1, max: 4 })),
       field('best_of', fc.integer({ min: 1, max: 4 })),
       field('model', fc.constantFrom('secret/model', 'up/m')),

@@ -249,11 +249,11 @@ describe('a stream', () => {
     const text =
       '{"index":0,"x":1.0,"delta":{"role":"assistant","tool_calls":[{"id":"a","extra":{"s":"\\u00e9"},"function":{"name":"f","arguments":{"n":12345678901234567890}}}]},"finish_reason":null}'
     await using on = await startRelay([{ body: [`data: {"choices":[${text}]}\n\n`, done] }])
-    const told = await (await on.post(path, { ...chatBody, stream: true })).text()
+    const errorBody = await (await on.post(path, { ...chatBody, stream: true })).text()
     const repaired = text
       .replace('{"n":12345678901234567890}', '"{\\"n\\":12345678901234567890}"')
       .replace('{"id":"a"', '{"index":0,"type":"function","id":"a"')
-    expect(told).toContain(`"choices":[${repaired}]`)
+    expect(errorBody).toContain(`"choices":[${repaired}]`)
   })
 
   test('has a call without a list, a message in place of a delta, and chunks without choices repaired', async () => {

@@ -17,12 +17,12 @@ export const key = 'sk-operator-0123456789'
 export const chatBody = { model: 'up/m', messages: [{ role: 'user', content: 'Hello?' }] }
 
 export async function startRelay(
-  answers: readonly Script[] = [],
+  replies: readonly Script[] = [],
   options: ProviderOptions = {},
   server: Partial<ServerConfig> = {},
 ): Promise<RelayServer> {
   const upstream = await mockUpstream()
-  const queue = [...answers]
+  const queue = [...replies]
   upstream.respond(({ path }) => (isListing(path) ? modelsReply(['m']) : queue.shift()))
   const log = recordedLog()
   const running = await testServer(testConfig({ providers: [upstreamProvider('up', upstream.url, { key, ...options })], server }), { log })

@@ -47,7 +47,7 @@ describe('what the upstream is sent', () => {
   })
 })
 
-describe('a whole answer', () => {
+describe('a JSON response', () => {
   test('passes as it came, with the model that was asked for', async () => {
     const body =
       '{"id":"chatcmpl-1","object":"chat.completion","created":5, "model":"other" ,"choices":[{"finish_reason":"stop" ,"index":0,"message":{"refusal":null,"content":"\\u00e9","role":"assistant","x":1.0},"logprobs":null,"big":12345678901234567890}],"usage":null,"n\\u00e9w":"é"}'
@@ -59,8 +59,8 @@ describe('a whole answer', () => {
 
   test('gets the model where the upstream names none', async () => {
     await using on = await startRelay([{ body: '{"id":"1","object":"chat.completion","created":5,"choices":[]}' }])
-    const answer = await (await on.post('/v1/chat/completions', chatBody)).json()
-    expect(answer).toEqual({ model: 'up/m', id: '1', object: 'chat.completion', created: 5, choices: [] })
+    const reply = await (await on.post('/v1/chat/completions', chatBody)).json()
+    expect(reply).toEqual({ model: 'up/m', id: '1', object: 'chat.completion', created: 5, choices: [] })
   })
 
   test.each([
@@ -77,15 +77,15 @@ describe('a whole answer', () => {
     ['{"choices":[],"id":"a\\"","object":"b"}', '{"created":NOW,"model":"up/m","choices":[],"id":"a\\"","object":"OBJECT"}'],
   ])('gets an id, a time and its kind where the upstream has none, and keeps the rest: %s', async (body, expected) => {
     await using on = await startRelay([{ body }, { body }])
-    const told = async (path: string, asking: object): Promise<string> => (await on.post(path, asking)).text()
+    const errorBody = async (path: string, asking: object): Promise<string> => (await on.post(path, asking)).text()
     const pattern = (prefix: string, object: string): RegExp =>
       new RegExp(
         `^${expected.replaceAll(/[[\]{}.\\]/g, String.raw`\$&`).replace('ID', `"${prefix}[0-9a-f]{32}"`)}$`
           .replace('NOW', String.raw`\d{10}`)
           .replace('OBJECT', object),
       )
-    expect(await told('/v1/chat/completions', chatBody)).toMatch(pattern('chatcmpl-', 'chat.completion'))
-    expect(await told('/v1/completions', { model: 'up/m', prompt: 'a' })).toMatch(pattern('cmpl-', 'text_completion'))
+    expect(await errorBody('/v1/chat/completions', chatBody)).toMatch(pattern('chatcmpl-', 'chat.completion'))
+    expect(await errorBody('/v1/completions', { model: 'up/m', prompt: 'a' })).toMatch(pattern('cmpl-', 'text_completion'))
   })
 
   test('with a byte order mark is read, asked for as a stream or not', async () => {

@@ -6,7 +6,7 @@ const path = '/v1/chat/completions'
 const streaming = { ...chatBody, stream: true }
 const asking = { ...streaming, stream_options: { include_usage: true } }
 
-interface Told {
+interface ErrorBody {
   status: number
   text: string
   data: string[]
@@ -16,7 +16,7 @@ interface Told {
   content: string
 }
 
-async function ask(script: Script, options: ProviderOptions = {}, body: object = streaming): Promise<Told> {
+async function ask(script: Script, options: ProviderOptions = {}, body: object = streaming): Promise<ErrorBody> {
   await using on = await startRelay([script], options)
   const response = await on.post(path, body)
   const text = await response.text()
@@ -27,7 +27,14 @@ async function ask(script: Script, options: ProviderOptions = {}, body: object =
     .map((chunk) => (chunk as { choices?: { delta?: { content?: string } }[] }).choices?.[0]?.delta?.content ?? '')
     .join('')
   await on.upstream.quiet()
-  return { status: response.status, text, data, chunks, content, error: parsed.find((item) => 'error' in item)?.['error'] as Told['error'] }
+  return {
+    status: response.status,
+    text,
+    data,
+    chunks,
+    content,
+    error: parsed.find((item) => 'error' in item)?.['error'] as ErrorBody['error'],
+  }
 }
 
 function chunkOf(id: string, created: number, rest: string): string {
@@ -47,7 +54,7 @@ describe('a whole stream', () => {
     expect(text).toBe(expected(',"content":"é"') + expected(',"content":"\\u00e9"') + expected('') + done)
   })
 
-  test('says what kind it is and that nobody should hold it back', async () => {
+  test('has a content type and forbids buffering', async () => {
     await using on = await startRelay([chatStream()])
     const { headers, status } = await on.post(path, streaming)
     expect(status).toBe(200)
@@ -127,12 +134,12 @@ describe('a whole stream', () => {
     ['no empty line at the end', chatFrames().join('').trimEnd()],
     ['frames after [DONE]', `${chatFrames().join('')}data: nonsense\n\n`],
   ])('with %s reads the same', async (_, text) => {
-    const { content, data, error, text: told } = await ask({ body: [text] })
+    const { content, data, error, text: errorBody } = await ask({ body: [text] })
     expect({ content, error }).toEqual({ content: 'Hello there.', error: undefined })
     expect(data.at(-1)).toBe('[DONE]')
-    expect(told).not.toContain('\r')
+    expect(errorBody).not.toContain('\r')
     expect(
-      told
+      errorBody
         .split('\n\n')
         .slice(0, -1)
         .every((item) => item.startsWith('data: ')),
@@ -144,8 +151,8 @@ describe('a whole stream', () => {
     const whole = await ask({ body: [text] })
     for (const step of [1, 3, 7, 50]) {
       const places = Array.from({ length: Math.ceil(text.length / step) - 1 }, (_, at) => (at + 1) * step)
-      const { text: told } = await ask({ body: splitAt(text, ...places) })
-      expect(told).toBe(whole.text)
+      const { text: errorBody } = await ask({ body: splitAt(text, ...places) })
+      expect(errorBody).toBe(whole.text)
     }
   })
 
@@ -174,7 +181,7 @@ describe('a stream that fails', () => {
     ['ends without [DONE]', 'whole'],
     ['is cut', 'cut'],
     ['is reset', 'reset'],
-  ] as const)('[STR-8] because it %s tells so and never says [DONE]', async (_, end) => {
+  ] as const)('[STR-8] because it %s ends with an error and without [DONE]', async (_, end) => {
     const { error, data, content, status } = await ask({ body: chatFrames().slice(0, 3), end })
     expect(status).toBe(200)
     // What arrives in one breath with a reset may be lost with it.
@@ -185,7 +192,7 @@ describe('a stream that fails', () => {
     expect(data.at(-1)).toContain('"error"')
   })
 
-  test('because nothing more comes tells so in time', async () => {
+  test('because no more data arrives ends in time with an error', async () => {
     const { error, data } = await ask({ body: [chatFrames()[0]!, stall] }, { network: { idleTimeout: 40 } })
     expect(error).toMatchObject({ type: 'upstream_error', code: 'upstream_timeout' })
     expect(data).toHaveLength(2)
@@ -194,7 +201,7 @@ describe('a stream that fails', () => {
   test.each([
     ['from the start', []],
     ['in the middle', [chatFrames()[0]!]],
-  ])('because only comments come, %s, tells so in time', async (_, before) => {
+  ])('because only comments arrive, %s, ends in time with an error', async (_, before) => {
     const comments = Array.from({ length: 400 }, () => [': still here\n\n', { wait: 5 }]).flat()
     const { error, data } = await ask(
       { body: [...before, ...comments, stall] },
@@ -252,7 +259,7 @@ describe('a stream that fails', () => {
       { message: 'Bad', type: 'BadRequestError' },
     ],
     ['FastAPI’s', frame({ detail: 'Not today' }), { message: 'Not today' }],
-  ])('because of an error inside it (%s) tells the provider’s message and ends', async (_, bad, expected) => {
+  ])('because of an error inside it (%s) reports the provider’s message and ends', async (_, bad, expected) => {
     const { error, data, content } = await ask({ body: [chatChunk({ content: 'good' }), bad, ...chatFrames()] })
     expect(error).toMatchObject({ ...expected, provider: { id: 'up', status: 200 } })
     expect(content).toBe('good')

@@ -8,10 +8,10 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** The data of each frame after its way through one editor: by the short way where it is open, else by the long one. */
-function edited(frames: readonly string[]): { told: unknown[]; alike: number } {
+function edited(frames: readonly string[]): { requestedModel: unknown[]; alike: number } {
   const editor = new FrameEditor('told/model', 'chatcmpl-', 'chat.completion.chunk', new Slab())
   let alike = 0
-  const told = frames.map((frame) => {
+  const requestedModel = frames.map((frame) => {
     const bytes = encoder.encode(`data: ${frame}\n\n`)
     if (editor.writeAlike(bytes, 0) === bytes.length) alike += 1
     else {
@@ -23,7 +23,7 @@ function edited(frames: readonly string[]): { told: unknown[]; alike: number } {
     expect(text).toEndWith('}\n\n')
     return JSON.parse(text.slice(6)) as unknown
   })
-  return { told, alike }
+  return { requestedModel, alike }
 }
 
 const text = fc.oneof(
@@ -60,9 +60,9 @@ test('whatever way a frame takes, id, created and model are the stream’s and a
     fc.property(fc.array(chunk, { minLength: 1, maxLength: 8 }), fc.constantFrom(undefined, 1), (chunks, space) => {
       const frames = chunks.map((value) => (space ? JSON.stringify(value).replaceAll('":', '": ') : JSON.stringify(value)))
       fc.pre(frames.every((frame) => !space || JSON.stringify(JSON.parse(frame)) === JSON.stringify(chunks[frames.indexOf(frame)])))
-      const { told } = edited(frames)
-      const { id, created } = told[0] as { id: string; created: number }
-      expect(told).toEqual(chunks.map((value) => ({ ...value, id, created, model: 'told/model' })))
+      const { requestedModel } = edited(frames)
+      const { id, created } = requestedModel[0] as { id: string; created: number }
+      expect(requestedModel).toEqual(chunks.map((value) => ({ ...value, id, created, model: 'told/model' })))
     }),
     { numRuns: runs(500) },
   )

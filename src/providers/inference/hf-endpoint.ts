@@ -29,7 +29,7 @@ export const hfEndpoint = defineRemoteInference({
   capabilities: ['chat', 'completions'],
   fields: {
     endpoint_name: z.string().describe('`namespace/name`, or a name in your own namespace.'),
-    hub_url: httpUrl().nullish().describe(`The hub that tells whose key it is. Default ${hubUrl}.`),
+    hub_url: httpUrl().nullish().describe(`The hub that names the account of the key. Default ${hubUrl}.`),
   },
   starter: {
     id: 'hf-endpoint',

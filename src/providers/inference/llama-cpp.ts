@@ -71,14 +71,14 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
     void fallback.start().then(() => warmUp())
 
   /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
-  const resolve = async ({ model, requestedModel: told }: ModelRequest<object>): Promise<string> => {
+  const resolve = async ({ model, requestedModel }: ModelRequest<object>): Promise<string> => {
     const name = model === defaultAlias ? await fallback.name() : (await findLocalModel(config.modelsDir, model))?.name
     if (name !== undefined) return name
     const pending = fallback.pending()
     if (pending && (model === defaultAlias || fallback.candidates.includes(model))) throw toUnavailable(pending)
     if (model === defaultAlias) throw notPulled(config.model ?? defaultModel)
     if (catalogueModel(model)) throw notPulled(model)
-    throw notFound('Model', told, { code: 'model_not_found', param: 'model' })
+    throw notFound('Model', requestedModel, { code: 'model_not_found', param: 'model' })
   }
 
   const stopping = new AbortController()

@@ -85,9 +85,9 @@ test('[MAL-6] a response that was split into the chunks of a stream is what thei
       const head = { id: 'a', created: 5, model: 'm', system_fingerprint: 'fp' }
       const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
       const deltas = choices.map((one) => deltasOf(one, at))
-      const longest = Math.max(...deltas.map(({ length }) => length))
+      const maxLength = Math.max(...deltas.map(({ length }) => length))
       const order = isInterleaved
-        ? Array.from({ length: longest }, (_, step) =>
+        ? Array.from({ length: maxLength }, (_, step) =>
             deltas.flatMap((list, index) => (list[step] ? [{ index, ...list[step] }] : [])),
           ).flat()
         : deltas.flatMap((list, index) => list.map((delta) => ({ index, ...delta })))

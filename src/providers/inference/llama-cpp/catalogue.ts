@@ -96,7 +96,8 @@ export const catalogue: readonly CatalogueModel[] = [
   },
   {
     name: 'gemma3-270m',
-    description: 'Tiny base model, not trained to answer: it continues text. For networks that reach a package index but no hub; 4 bits.',
+    description:
+      'Tiny base model without instruction training: it continues text. For networks that reach a package index but no hub; 4 bits.',
     type: 'llm',
     licence: 'Gemma Terms of Use',
     licenceUrl: 'https://ai.google.dev/gemma/terms',

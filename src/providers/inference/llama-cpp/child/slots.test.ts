@@ -11,7 +11,7 @@ describe('slots', () => {
     expect((await pool.acquire(never, (slot) => (slot === 2 ? 1 : 0))).slot).toBe(2)
   })
 
-  test('those who wait are served in the order they came', async () => {
+  test('waiters are served in order of arrival', async () => {
     const pool = new SlotPool(['a'], 2)
     const first = await pool.acquire(never)
     const order: number[] = []
@@ -36,7 +36,7 @@ describe('slots', () => {
     expect(await pool.acquire(never).catch((error: unknown) => error)).toBeInstanceOf(ApiError)
   })
 
-  test('whatever callers do, no slot is lost and none is given twice', async () => {
+  test('for any sequence of calls, no slot is lost and none is leased twice', async () => {
     const step = fc.record({ act: fc.constantFrom('take', 'give', 'leave'), pick: fc.nat(20) })
     await fc.assert(
       fc.asyncProperty(
