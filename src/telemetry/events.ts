@@ -16,7 +16,7 @@ export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 
   /** What the caller got an error for: an ApiError, or the unknown thing that was thrown. */
   readonly error?: unknown
   /** The caller left before the end. */
-  readonly callerLeft?: boolean
+  readonly disconnected?: boolean
 }
 
 /** `truncated`: the upstream broke a stream off. `cancelled`: the caller left. */
@@ -254,7 +254,7 @@ function who({ requestId, principal, clientAddress }: Pick<Call, 'requestId' | '
 
 /** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
-  const { startedAt, model, firstTokenAt, callerLeft, request } = event
+  const { startedAt, model, firstTokenAt, disconnected: callerLeft, request } = event
   const error = callerLeft ? undefined : (event.error ?? event.failure)
   // What is undefined does not get into the line.
   const fields = {

@@ -79,8 +79,8 @@ export class RequestMetrics {
     http.duration.observe(seconds)
     if (event.requestBytes !== undefined) http.requestBody.observe(event.requestBytes)
     if (event.responseBytes !== undefined) http.responseBody.observe(event.responseBytes)
-    if (event.callerLeft) this.#left.add(1)
-    const error = event.callerLeft ? undefined : (event.error ?? event.failure)
+    if (event.disconnected) this.#left.add(1)
+    const error = event.disconnected ? undefined : (event.error ?? event.failure)
     if (error instanceof ApiError && error.denial) this.#countRefusal(error)
     if (route.models && route.targets) {
       this.#measureAnswer(event, this.#seriesOf(event, route.models, route.targets), { seconds, endedAt, error })

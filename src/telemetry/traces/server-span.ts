@@ -24,7 +24,7 @@ export interface ServerSpanFacts {
 
 /** What a request is called: its method and its route as it was defined, never the path as the caller wrote it. */
 export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, endedAt, alone }: ServerSpanFacts): SpanRecord {
-  const error = event.callerLeft ? undefined : (event.error ?? event.failure)
+  const error = event.disconnected ? undefined : (event.error ?? event.failure)
   const method = methods.has(event.request.method) ? event.request.method : 'HTTP'
   const failed = event.status >= 500 || event.failure !== undefined
   const attributes = attributesOf(event, owner, error)
@@ -70,7 +70,7 @@ function attributesOf(event: RequestFinished, owner: TraceOwner, error: unknown)
   if (costNanoDollars !== undefined) attributes['corral.cost_usd'] = costNanoDollars / 1e9
   if (firstTokenAt !== undefined) attributes['corral.time_to_first_token'] = (firstTokenAt - event.startedAt) / 1000
   if (event.streaming) attributes['corral.stream'] = true
-  if (event.callerLeft) attributes['corral.caller_left'] = true
+  if (event.disconnected) attributes['corral.caller_left'] = true
   if (error !== undefined) addFailure(attributes, error)
   // HTTP conventions: the status, where that alone says it.
   if (error instanceof ApiError && error.code === null && status >= 500) attributes['error.type'] = String(status)
