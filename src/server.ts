@@ -96,8 +96,8 @@ async function buildServicesOrExplain(config: Config, { log, name }: StartOption
 function assertNotOpen({ auth, server: { host, allowUnauthenticated } }: Config): void {
   if (auth || isLoopback(host) || allowUnauthenticated) return
   throw new StartError(
-    `server.host is '${host}', where others reach this server, and no authentication is configured.`,
-    'Say in server.auth.provider_config who is asking (docs/authentication.md; {type: api_key} for keys of Corral), leave server.host out to serve this machine only, or say server.allow_unauthenticated: true where the network itself keeps others out.',
+    `server.host is '${host}', which other machines can reach, but no authentication is configured.`,
+    'Configure server.auth.provider_config (docs/authentication.md; {type: api_key} for Corral API keys), remove server.host to listen on loopback only, or set server.allow_unauthenticated: true if the network restricts access.',
   )
 }
 
@@ -113,7 +113,7 @@ async function readPem(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (error) {
     throw new StartError(
-      `The PEM file ${path} cannot be read.`,
+      `Cannot read the PEM file ${path}.`,
       'server.tls_certfile, tls_keyfile and tls_cafile must name readable files.',
       error,
     )
@@ -148,23 +148,23 @@ function toStartError(error: unknown, { port, hostname, tls }: HttpListenOptions
   switch (error.code) {
     case 'EADDRINUSE':
       return new StartError(
-        `Port ${port} on ${hostname} is taken by another program.`,
-        'Stop that program, or take another port: --port 8322, or --port 0 for any free one.',
+        `Port ${port} on ${hostname} is already in use.`,
+        'Stop the program that uses it, or choose another port: --port 8322, or --port 0 for any free port.',
         error,
       )
     case 'EADDRNOTAVAIL':
       return new StartError(
-        `This machine has no address '${hostname}' to listen on.`,
-        "Leave server.host out for this machine only; '0.0.0.0' or '::' listens on every address.",
+        `Cannot listen on '${hostname}': this machine has no such address.`,
+        "Remove server.host to listen on loopback only; '0.0.0.0' or '::' listens on every address.",
         error,
       )
     case 'EACCES':
-      return new StartError(`Listening on port ${port} is not permitted.`, 'Take a port above 1023, e.g. --port 8321.', error)
+      return new StartError(`Permission denied: port ${port}.`, 'Use a port above 1023, e.g. --port 8321.', error)
     default:
       if (!tls) return error
       return new StartError(
-        `The TLS certificate or key cannot be used (${error.code}).`,
-        'server.tls_certfile, server.tls_keyfile and server.tls_cafile must name PEM files, the key being the one of the certificate.',
+        `Invalid TLS certificate or key (${error.code}).`,
+        'server.tls_certfile, server.tls_keyfile and server.tls_cafile must name PEM files, and the key must match the certificate.',
         error,
       )
   }

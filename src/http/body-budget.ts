@@ -17,7 +17,7 @@ export class BodyBudget {
   /** Throws ApiError 503 when these bytes do not fit; then nothing is counted. */
   reserve(bytes: number): void {
     if (this.#used + bytes > this.limit) {
-      throw unavailable('The request bodies that this server is processing fill the memory set aside for them. Try again.', 1, {
+      throw unavailable('The request bodies in flight exceed the server memory limit for them. Try again later.', 1, {
         code: 'too_many_request_bytes',
         headers: { connection: 'close' },
       })

@@ -116,7 +116,7 @@ async function readBytes(request: Request, limit: number, observer?: UploadObser
     return await readUpTo(limit, request.body, { discard: discardRemainder, observer })
   } catch (error) {
     if (error instanceof ApiError) throw error
-    const remedy = encoding === null ? '' : ` Its content-encoding is said to be '${shortened(encoding, 40)}'.`
+    const remedy = encoding === null ? '' : ` Its content-encoding is '${shortened(encoding, 40)}'.`
     throw invalidRequest(`The request body could not be read.${remedy}`, { cause: error })
   }
 }
@@ -205,7 +205,7 @@ async function discardRemainder(reader: BodyReader): Promise<void> {
 
 /** Without `connection: close` the server would take in the whole upload for nothing. */
 function tooLarge(limit: number): ApiError {
-  return invalidRequest(`The request body is larger than the ${limit} bytes that are allowed.`, {
+  return invalidRequest(`The request body exceeds the limit of ${limit} bytes.`, {
     status: 413,
     code: 'request_too_large',
     headers: { connection: 'close' },
@@ -222,7 +222,7 @@ function parseJson(bytes: Uint8Array, maxMembers: number): unknown {
   if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
   const outline = outlineOf(bytes, { depth: maxJsonDepth, members: maxMembers })
   if (outline.exceeded === 'depth') {
-    throw invalidRequest(`The request body nests deeper than ${maxJsonDepth} levels.`, { code: 'nesting_too_deep' })
+    throw invalidRequest(`The request body is nested more than ${maxJsonDepth} levels deep.`, { code: 'nesting_too_deep' })
   }
   if (outline.exceeded === 'members') {
     throw invalidRequest(`The objects in the request body have more than ${maxMembers} members (server.max_json_members).`, {

@@ -20,6 +20,6 @@ export function toErrorResponse(error: ApiError): Response {
 /** What a caller may see of anything that was thrown: an ApiError as it is, all else opaque. */
 export function toApiError(thrown: unknown, requestId: string, traceId?: string): ApiError {
   if (thrown instanceof ApiError) return thrown
-  const trace = traceId === undefined ? '' : `, trace id: ${traceId}`
-  return new ApiError('server_error', `Something went wrong on our side. Request id: ${requestId}${trace}.`, { cause: thrown })
+  const trace = traceId === undefined ? '' : `, trace ID: ${traceId}`
+  return new ApiError('server_error', `Internal server error. Request ID: ${requestId}${trace}.`, { cause: thrown })
 }

@@ -71,13 +71,16 @@ export function rejectAmbiguousFields(bytes: Uint8Array, members: Members): void
     if (end === start || cannotBegin[bytes[start] as number] === 1) continue
     const key = decoded(bytes, start, end)
     if (exact.has(key)) {
-      if (seen.includes(key)) throw ambiguous(key, `The field '${key}' stands more than once in the request body.`)
+      if (seen.includes(key)) throw ambiguous(key, `Duplicate field '${key}' in the request body.`)
       seen.push(key)
       continue
     }
     const meant = byFolded.get(folded(key))
     if (meant !== undefined) {
-      throw ambiguous(meant, `The field '${shortened(key)}' could be read as '${meant}': spell it exactly so, or leave it out.`)
+      throw ambiguous(
+        meant,
+        `The field '${shortened(key)}' is ambiguous: it can be read as '${meant}'. Use exactly '${meant}', or remove it.`,
+      )
     }
   }
 }

@@ -123,7 +123,7 @@ describe('paths', () => {
     expect(await json('GET', '/v1/things//?limit=3')).toEqual({ limit: 3 })
   })
 
-  test('every /v1/ path answers under /v1/openai/v1/ too, others do not', async () => {
+  test('every /v1/ path is served under /v1/openai/v1/ too, others are not', async () => {
     expect(await json('GET', '/v1/openai/v1/things/a/b')).toEqual({ read: 'a/b' })
     expect(await json('GET', '/older/things?limit=2')).toEqual({ limit: 2 })
     expect((await fetch('GET', '/v1/openai/older/things')).status).toBe(404)

@@ -157,10 +157,14 @@ function respondWithoutRoute({ method, url }: Request, find: RouteFinder<unknown
   const path = routingPath(url)
   const served = methods.filter((one) => find(one, path))
   const shown = shortened(path)
-  if (served.length === 0) throw new ApiError('not_found_error', `There is no ${method} ${shown} here.`, { code: 'unknown_url' })
+  if (served.length === 0) throw new ApiError('not_found_error', `Unknown endpoint: ${method} ${shown}.`, { code: 'unknown_url' })
   const allow = [...served, ...(served.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
   if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } })
-  throw invalidRequest(`${shown} does not take ${method}, only ${allow}.`, { status: 405, code: 'method_not_allowed', headers: { allow } })
+  throw invalidRequest(`Method ${method} is not allowed for ${shown}. Allowed: ${allow}.`, {
+    status: 405,
+    code: 'method_not_allowed',
+    headers: { allow },
+  })
 }
 
 /** The answer to HEAD: the same head, and nothing left running. */

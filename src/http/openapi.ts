@@ -10,7 +10,7 @@ export interface OpenApiInfo {
 }
 
 /** Deprecated paths stand together at the end of the reference page, not between the others. */
-const legacyTag = 'Older paths'
+const legacyTag = 'Deprecated paths'
 
 type AnyRoutes = readonly AnyRoute<never>[]
 
@@ -109,21 +109,24 @@ function propertiesOf(
 
 /** The errors a caller can meet; each has the same envelope. */
 const errorResponses: Readonly<Record<string, { name: string; description: string }>> = {
-  400: { name: 'InvalidRequest', description: 'The request is not as the schema says; `param` names the field.' },
-  401: { name: 'Unauthenticated', description: 'A missing or bad credential: the caller’s here, or the one used at the provider.' },
-  403: { name: 'PermissionDenied', description: 'Known, and not permitted.' },
-  404: { name: 'NotFound', description: 'Absent, or not the caller’s to see.' },
-  409: { name: 'Conflict', description: 'What is there already, or has changed meanwhile, does not permit it.' },
-  413: { name: 'TooLarge', description: 'The body is larger than is allowed.' },
-  415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or compressed in an unknown way.' },
+  400: { name: 'InvalidRequest', description: 'The request does not match the schema; `param` names the field.' },
+  401: { name: 'Unauthenticated', description: 'Missing or invalid credential: the caller’s, or the one used at the provider.' },
+  403: { name: 'PermissionDenied', description: 'Not permitted.' },
+  404: { name: 'NotFound', description: 'Not found, or not visible to the caller.' },
+  409: { name: 'Conflict', description: 'Conflicts with the current state of the resource.' },
+  413: { name: 'TooLarge', description: 'The request body exceeds the size limit.' },
+  415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or its content encoding is not supported.' },
   429: {
     name: 'RateLimited',
-    description: 'Too much for now (`Retry-After` says how long to wait), or a quota that is used up (`insufficient_quota`).',
+    description: 'Rate limit exceeded (`Retry-After` says how long to wait), or quota exhausted (`insufficient_quota`).',
   },
-  500: { name: 'ServerError', description: 'A fault of this server; the message carries the request id.' },
-  502: { name: 'UpstreamError', description: 'The provider could not be reached, broke off or spoke nonsense.' },
-  503: { name: 'Unavailable', description: 'Something this server depends on is not there yet; `Retry-After` says when to come again.' },
-  504: { name: 'UpstreamTimeout', description: 'The provider did not answer in time.' },
+  500: { name: 'ServerError', description: 'Internal error; the message has the request ID.' },
+  502: {
+    name: 'UpstreamError',
+    description: 'The provider could not be reached, closed the connection early or returned an invalid response.',
+  },
+  503: { name: 'Unavailable', description: 'A dependency is unavailable or the server is overloaded; `Retry-After` says when to retry.' },
+  504: { name: 'UpstreamTimeout', description: 'The provider did not respond in time.' },
 }
 
 function errorsOf(route: AnyRoute<never>): Record<string, object> {
@@ -143,7 +146,7 @@ const securitySchemes = {
   bearer: {
     type: 'http',
     scheme: 'bearer',
-    description: 'The caller’s own credential, where the server asks for one.',
+    description: 'The caller’s credential, where the server requires one.',
   },
   apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same, as Anthropic’s clients send it.' },
   googleApiKey: { type: 'apiKey', in: 'header', name: 'x-goog-api-key', description: 'The same, as Google’s clients send it.' },

@@ -20,7 +20,7 @@ function rejectFirstRepeated(bytes: Uint8Array): void {
   const repeated = firstRepeated(bytes)
   if (!repeated) return
   const { field, name } = repeated
-  throw invalidRequest(`In '${field}' the field '${shortened(name)}' stands more than once in one object.`, {
+  throw invalidRequest(`Duplicate field '${shortened(name)}' in an object in '${field}'.`, {
     code: 'ambiguous_field',
     param: field,
   })

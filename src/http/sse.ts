@@ -196,20 +196,19 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
 }
 
 function streamTooLong(milliseconds: number): ApiError {
-  return new ApiError(
-    'service_unavailable_error',
-    `The answer took longer than the ${milliseconds / 1000} s that a stream may take here.`,
-    {
-      code: 'stream_too_long',
-    },
-  )
+  return new ApiError('service_unavailable_error', `The stream exceeded the maximum duration of ${milliseconds / 1000} s.`, {
+    code: 'stream_too_long',
+  })
 }
 
 /** The code of the error with which a stream ends whose caller does not read it. */
 export const responseNotRead = 'response_not_read'
 
 function responseNotReadError(milliseconds: number): ApiError {
-  return invalidRequest(`The response was not read for ${milliseconds / 1000} s and was ended.`, { status: 408, code: responseNotRead })
+  return invalidRequest(`The client did not read the response for ${milliseconds / 1000} s; the stream was closed.`, {
+    status: 408,
+    code: responseNotRead,
+  })
 }
 
 function toErrorEvent(error: ApiError): string {

@@ -49,7 +49,7 @@ function explain(issue: ValidationIssue, param: string, value: unknown): Validat
   switch (issue.code) {
     case 'invalid_type':
       if (typeof value === 'string' && isParsedNumber(issue)) {
-        const expected = issue.expected === 'int' ? 'a whole number' : 'a number'
+        const expected = issue.expected === 'int' ? 'an integer' : 'a number'
         return { message: `Invalid type for ${where}: expected ${expected}, but got ${printable(value)}.`, code: 'invalid_type' }
       }
       return {
@@ -121,7 +121,7 @@ function withArticle(kind: string): string {
 
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
-  if (typeof value === 'number' && !Number.isFinite(value)) return 'one that is not finite'
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'a non-finite number'
   return withArticle(Array.isArray(value) ? 'array' : typeof value)
 }
 

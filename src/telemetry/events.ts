@@ -254,8 +254,8 @@ function who({ requestId, principal, clientAddress }: Pick<Call, 'requestId' | '
 
 /** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
-  const { startedAt, model, firstTokenAt, disconnected: callerLeft, request } = event
-  const error = callerLeft ? undefined : (event.error ?? event.failure)
+  const { startedAt, model, firstTokenAt, disconnected, request } = event
+  const error = disconnected ? undefined : (event.error ?? event.failure)
   // What is undefined does not get into the line.
   const fields = {
     request_id: event.requestId,
@@ -274,7 +274,7 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     input_tokens: event.inputTokens,
     output_tokens: event.outputTokens,
     cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,
-    client_left: callerLeft || undefined,
+    client_disconnected: disconnected || undefined,
   }
   if (error === undefined) log.info(fields, 'request')
   else writeFailure(log, fields, error)

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ByteWriter, Slab } from './byte-writer.ts'
 
-test('what was handed out stays as it was, whoever writes next and however much', () => {
+test('an array that was handed out does not change when more is written', () => {
   const pieces = fc.array(fc.array(fc.nat(40_000), { maxLength: 6 }), { maxLength: 30 })
   fc.assert(
     fc.property(pieces, (rounds) => {

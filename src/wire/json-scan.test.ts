@@ -91,7 +91,7 @@ test.each([
   '{"a',
 ])('judges %p as JSON.parse does', agrees)
 
-test('looks no further than it is told to', () => {
+test('does not read past the given end', () => {
   const bytes = encoder.encode('{"a":1}{"b":2}')
   const members = new Members()
   expect(scanObject(bytes, 0, 7, members)).toBe(true)

@@ -35,9 +35,9 @@ test('[AUD-1] what is refused for its host or its origin is in the audit log, pr
       .filter((line) => line.includes('"request.denied"'))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     expect(lines.map(({ status, denied_by: by, reason }) => `${String(status)} ${String(by)}: ${String(reason)}`)).toEqual([
-      "403 host: 'evil.example' is no name of this server",
-      "403 origin: a page of 'https://evil.example'",
-      '403 origin: a page of another site',
+      "403 host: host 'evil.example' is not allowed",
+      "403 origin: origin 'https://evil.example' is not allowed",
+      '403 origin: cross-site request without an origin',
       "403 origin: Origin 'https://evil.example' is not allowed by server.cors.allow_origins",
       "403 origin: Header 'x-strange' is not allowed by server.cors.allow_headers",
     ])

@@ -101,7 +101,7 @@ describe('run', () => {
     const { code, stdout, stderr } = await corral(words, { cwd: folder.path, env: { HOME: folder.path } })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toContain(
-      `error: Port ${port} on 127.0.0.1 is taken by another program.\nStop that program, or take another port: --port`,
+      `error: Port ${port} on 127.0.0.1 is already in use.\nStop the program that uses it, or choose another port: --port`,
     )
   })
 

@@ -59,7 +59,7 @@ test('[FAI-2] a caller that reads nothing ends its stream: upstream closed, sett
   const lines = log.lines.filter(({ message, fields }) => message === 'request' && fields['route'] === '/v1/chat/completions')
   expect(lines).toHaveLength(1)
   expect(lines[0]?.fields).toMatchObject({ status: 200, error_type: 'invalid_request_error' })
-  expect(JSON.stringify(lines[0]?.fields['cause'])).toContain('The response was not read for 300 s and was ended.')
+  expect(JSON.stringify(lines[0]?.fields['cause'])).toContain('The client did not read the response for 300 s; the stream was closed.')
   const inferences = log.lines.filter(({ message }) => message === 'inference finished')
   expect(inferences.map(({ fields }) => fields['outcome'])).toEqual(['cancelled'])
   expect(server.app.activeRequests).toBe(0)

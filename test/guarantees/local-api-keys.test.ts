@@ -36,7 +36,7 @@ describe('auth type local_api_key', () => {
     expect([await outcome(again, keys[0]!), await outcome(again, keys[1]!)]).toEqual([first.id, second.id])
   })
 
-  test('[GUA-11] the next authenticator is asked about other credentials; an empty list recognises nobody', async () => {
+  test('[GUA-11] other credentials go to the next authenticator; an empty list accepts none', async () => {
     const chain = chainOf([
       { ...section, api_keys: [] },
       { ...section, api_keys: ['last'] },

@@ -175,7 +175,7 @@ describe('server.tenancy', () => {
     expect((await problems(withServer(...auth, ...lines))).join()).toContain(path)
   })
 
-  test('[GUA-12] is an error where nobody has to authenticate, and multi beside local_api_key', async () => {
+  test('[GUA-12] is an error without authentication, and multi beside local_api_key', async () => {
     expect((await problems(withServer('tenancy: { mode: multi }'))).join()).toContain('server.auth.provider_config')
     const local = 'auth: { provider_config: { type: local_api_key, api_keys: [a-key-of-the-file] } }'
     expect((await problems(withServer(local, 'tenancy: { mode: multi }'))).join()).toContain('local_api_key')

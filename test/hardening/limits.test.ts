@@ -37,7 +37,7 @@ const heads = [
   ['a folded header', head('x-a: a\r\n b'), 400],
   ['a space before the colon', 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length : 5\r\n\r\nabcde', 400],
   ['a NUL', head('x-a: a\0b'), 400],
-  ['no HTTP', 'NONSENSE\r\n\r\n', 400],
+  ['no HTTP', 'GARBAGE\r\n\r\n', 400],
 ] as const
 
 describe('the head of a request', () => {
@@ -54,7 +54,7 @@ const ended = async (on: RelayServer, response: Response): Promise<void> => {
   const last = JSON.parse(dataOf(text).at(-1) ?? '{}') as { error?: { code: string; message: string } }
   expect(last.error).toMatchObject({
     code: 'stream_too_long',
-    message: 'The answer took longer than the 0.1 s that a stream may take here.',
+    message: 'The stream exceeded the maximum duration of 0.1 s.',
   })
   expect(text).not.toContain('[DONE]')
   const request = await on.upstream.received(2)
@@ -103,7 +103,7 @@ describe('a stream that goes on too long', () => {
 })
 
 describe('too many requests at once', () => {
-  test('[HRD-4] are refused with 503 until others are over; health checks are answered', async () => {
+  test('[HRD-4] are rejected with 503 until others are complete; health checks are served', async () => {
     await using on = await startRelay([{ body: [chatFrames()[0]!, stall] }, { body: chatFrames() }], {}, { maxRunningRequests: 1 })
     const caller = new AbortController()
     const first = await on.post(path, streaming, { signal: caller.signal })

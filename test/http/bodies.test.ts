@@ -74,13 +74,13 @@ const bad: [string, BodyInit, number, string | null, string][] = [
   ['__proto__ as a model', '{"__proto__":{"model":"mock/m"},"messages":[]}', 400, 'model', 'missing_required_parameter'],
 ]
 
-test('bounds are told with what they are bounds of, numbers that are none as such', async () => {
+test('errors name the bound and what it applies to, and non-finite numbers as such', async () => {
   const cases = [
     ['/v1/embeddings', '{"model":"","input":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
     ['/v1/completions', '{"model":"","prompt":""}', 'model', 'string_below_min_length', 'a string with a length of at least 1'],
     ['/v1/embeddings', '{"model":"mock/m","input":[]}', 'input', 'empty_array', 'an array of at least 1 item(s)'],
     ['/v1/completions', '{"model":"mock/m","prompt":"x","n":0}', 'n', 'integer_below_min_value', 'at least 1, but got 0'],
-    ['/v1/completions', '{"model":"mock/m","prompt":"x","n":1e999}', 'n', 'invalid_type', 'a number, but got one that is not finite'],
+    ['/v1/completions', '{"model":"mock/m","prompt":"x","n":1e999}', 'n', 'invalid_type', 'a number, but got a non-finite number'],
   ] as const
   for (const [path, body, param, code, message] of cases) {
     expect(await refused(await post(body, json, path))).toMatchObject({

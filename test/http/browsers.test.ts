@@ -47,7 +47,7 @@ async function ask(at: TestServer, headers: Record<string, string>): Promise<num
   return reply.error?.code ?? response.status
 }
 
-describe('pages of other sites spend nobody’s keys', () => {
+describe('pages of other sites cannot use the operator’s keys', () => {
   test('bytes without a type, as `no-cors` sends them without a preflight', async () => {
     expect(await ask(server, { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' })).toBe(
       'origin_not_allowed',

@@ -9,7 +9,7 @@ function asked(): { context: RequestContext; leave: (reason: unknown) => void } 
   return { context, leave: (reason) => caller.abort(reason) }
 }
 
-test('whoever listens for a departure hears what the signal says, once, and not after it stopped listening', () => {
+test('a listener for a disconnect is called as with the signal, once, and not after it was removed', () => {
   const steps = fc.array(
     fc.oneof(
       fc.record({ do: fc.constantFrom('listen' as const, 'stop' as const), who: fc.nat(3) }),

@@ -25,16 +25,16 @@ async function raw(to: TestServer, request: string, body?: Uint8Array): Promise<
 }
 
 describe('HTTP/1.0 without Host, as load balancers check health', () => {
-  test('is answered', async () => {
+  test('gets a response', async () => {
     for (const path of ['/readyz', '/v1/health', '/v1/models?x=http://y/z']) {
       expect([path, (await raw(server, `GET ${path} HTTP/1.0\r\n\r\n`)).split('\r\n')[0]]).toEqual([path, 'HTTP/1.1 200 OK'])
     }
     expect(await raw(server, 'HEAD /readyz HTTP/1.0\r\n\r\n')).toStartWith('HTTP/1.1 200')
   })
 
-  test('an unknown path is named whole, in the answer and in the log', async () => {
+  test('an unknown path is named completely, in the response and in the log', async () => {
     expect(await raw(server, 'GET /no/where?key=secret HTTP/1.0\r\nx-request-id: old-1\r\n\r\n')).toContain(
-      'There is no GET /no/where here.',
+      'Unknown endpoint: GET /no/where.',
     )
     expect(log.lines.find(({ fields }) => fields.request_id === 'old-1')?.fields).toMatchObject({ route: '/no/where', status: 404 })
   })

@@ -180,7 +180,7 @@ for (const engine of engines) {
       expect(await ask('0')).toBe("400 integer_below_min_value Invalid 'limit': expected a value of at least 1, but got 0.")
       expect(await ask('101')).toBe("400 integer_above_max_value Invalid 'limit': expected a value of at most 100, but got 101.")
       expect(await ask('abc')).toBe("400 invalid_type Invalid type for 'limit': expected a number, but got 'abc'.")
-      expect(await ask('1.5')).toBe("400 invalid_type Invalid type for 'limit': expected a whole number, but got '1.5'.")
+      expect(await ask('1.5')).toBe("400 invalid_type Invalid type for 'limit': expected an integer, but got '1.5'.")
     })
 
     test('the limits of a key hold for it, by its id: not for others of the same principal, and still after a rotation', async () => {

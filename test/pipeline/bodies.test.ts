@@ -51,7 +51,7 @@ describe('packed bodies', () => {
   })
 })
 
-describe('what the head of a body tells is told before anybody is asked who they are', () => {
+describe('what the headers say about a body is checked before authentication', () => {
   test('[PIP-1] an unknown packing: 415', async () => {
     expect(await outcome(await post(text, { 'content-encoding': 'br' }))).toBe('415 unsupported_content_encoding')
   })
@@ -61,7 +61,7 @@ describe('what the head of a body tells is told before anybody is asked who they
   })
 })
 
-test('[PIP-1] nobody waits for the body of a caller who is refused', async () => {
+test('[PIP-1] the body of a rejected caller is not awaited', async () => {
   const { hostname, port } = new URL(server.url)
   const socket = createConnection({ host: hostname, port: Number(port) })
   const head =

@@ -46,7 +46,7 @@ for (const origin of ['http://localhost:5173', 'https://localhost', 'http://127.
       expect(response.headers.get('access-control-allow-headers')?.toLowerCase()).toContain(header)
     }
   })
-  test(`[PIP-11] a page of ${origin} sends its key and reads the answer with what it has left`, async () => {
+  test(`[PIP-11] a page of ${origin} sends its key and reads the response with the remaining limits`, async () => {
     const response = await server.fetch(
       '/v1/chat/completions',
       asking('alice', {
@@ -69,7 +69,7 @@ const forBrowsers =
 
 const page = 'http://localhost:5173'
 
-test('[PIP-11] a page reads every header of ours, whatever is answered', async () => {
+test('[PIP-11] a page can read every header of ours, whatever the status', async () => {
   const chat = (model: string) => ({
     method: 'POST',
     headers: { origin: page, 'content-type': 'application/json' },

@@ -32,7 +32,7 @@ async function callSeen(token?: string): Promise<Call> {
   return call
 }
 
-test('[PIP-14] nobody becomes somebody by the provider data', async () => {
+test('[PIP-14] provider data does not change the principal', async () => {
   const anonymous = await callSeen()
   expect([anonymous.principal, { ...anonymous.providerData }]).toEqual([undefined, { mine: 'kept' }])
   const alice = await callSeen('alice')

@@ -72,7 +72,7 @@ describe('the request quota', () => {
     expect(await ask('198.51.100.7, 203.0.113.2')).toBe(429)
   })
 
-  test('[PIP-13] believes no header of whoever is no trusted proxy', async () => {
+  test('[PIP-13] ignores the header of a peer that is not a trusted proxy', async () => {
     await using server = await serve({ quota: perDay(100, 1) })
     const ask = async (address: string) =>
       (await server.fetch('/v1/models', { headers: { 'x-forwarded-for': address, forwarded: `for=${address}`, 'x-real-ip': address } }))
@@ -130,7 +130,7 @@ describe('an error carries CORS headers, whichever layer it comes from', () => {
   })
 })
 
-test('[PIP-3] a preflight is answered without a credential, whatever the policies say', async () => {
+test('[PIP-3] a preflight needs no credential, whatever the policies say', async () => {
   await using server = await serve({ routePolicy: routesBeginning('/none'), server: { cors } }, known({}))
   const ask = (path: string, origin: string) =>
     server.fetch(path, {
@@ -148,7 +148,7 @@ test('[PIP-3] a preflight is answered without a credential, whatever the policie
   expect((await server.fetch('/v1/models', { method: 'OPTIONS' })).status).toBe(401)
 })
 
-test('[PIP-15] whoever refuses is told in the access line, once', async () => {
+test('[PIP-15] the layer that refuses is named in the access line, once', async () => {
   const log = recordedLog()
   const authentication = known({ alice: { attributes: {}, key: { id: 'key_7', limits: [], allowedApis: ['inference'] } } })
   const config = testConfig({ routePolicy: routesBeginning('/v1/models') })
@@ -156,9 +156,9 @@ test('[PIP-15] whoever refuses is told in the access line, once', async () => {
   await server.fetch('/v1/models')
   await server.fetch('/v1/providers?key=hunter2', asking('alice'))
   await server.fetch('/v1/models', asking('alice'))
-  const told = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => fields as Record<string, unknown>)
+  const lines = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => fields as Record<string, unknown>)
   expect(
-    told.map(({ route, status, principal, key_id, denied_by, denied_because }) => ({
+    lines.map(({ route, status, principal, key_id, denied_by, denied_because }) => ({
       route,
       status,
       principal,

@@ -16,7 +16,7 @@ afterAll(async () => {
 
 const publicPaths = ['/v1/health', '/v1/version', '/readyz', '/v1/openai/v1/health', '/v1/openai/v1/version']
 
-test('[PIP-5] the public routes answer without a credential, by their older paths and for HEAD too', async () => {
+test('[PIP-5] the public routes need no credential, by their deprecated paths and for HEAD too', async () => {
   for (const path of publicPaths) {
     for (const method of ['GET', 'HEAD']) expect(`${path} ${(await server.fetch(path, { method })).status}`).toBe(`${path} 200`)
   }
@@ -37,7 +37,7 @@ test('[PIP-5] every other path of every route is 401 with each method, and those
   expect(refused.length).toBeGreaterThan(100)
 })
 
-test('[PIP-5] a path that nobody serves is 401, and 404 once somebody is known', async () => {
+test('[PIP-5] an unknown path is 401, and 404 with a credential', async () => {
   for (const path of [
     '/',
     '/nothing',

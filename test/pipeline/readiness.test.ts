@@ -23,7 +23,7 @@ const readiness = async (server: { fetch(path: string): Promise<Response> }) => 
   return [response.status, ((await response.json()) as { reasons: string[] }).reasons] as const
 }
 
-test('[PIP-16] a server whose keys cannot be read starts, says so, and answers 503', async () => {
+test('[PIP-16] a server whose keys cannot be read starts, reports it, and responds 503', async () => {
   const log = recordedLog()
   const records = { engine: 'postgres', host: '127.0.0.1', port: await closedPort(), database: 'none', poolSize: 2 } as const
   const config = testConfig({ ...keysOnly, storage: { backends: {}, records, recordsConfigured: true } })
@@ -41,7 +41,7 @@ test('[PIP-16] a server that reads its keys is ready, and unknown ones are 401',
   expect(await readiness(server)).toEqual([200, []])
 })
 
-test('[PIP-16] a quota store that is out of reach is told; open or closed by configuration, never 500', async () => {
+test('[PIP-16] an unreachable quota store is reported; requests pass or fail by configuration, never with 500', async () => {
   const port = await closedPort()
   const backends = { counters: { engine: 'redis', host: '127.0.0.1', port } } as const
   const storage = { backends, records: { engine: 'sqlite', path: ':memory:' }, recordsConfigured: true } as const

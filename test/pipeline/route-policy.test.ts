@@ -25,7 +25,7 @@ test('[PIP-7] health, version and readiness must be permitted like any other rou
   for (const path of ['/v1/version', '/readyz']) expect(await outcome(await server.fetch(path))).toBe('403 route_not_permitted')
 })
 
-test('[PIP-7] the policy is told who asks, the method and the decoded path without a slash at its end', async () => {
+test('[PIP-7] the policy receives the principal, the method and the decoded path without a trailing slash', async () => {
   const policy = routesBeginning('/')
   await using server = await serve({ routePolicy: policy }, known({ alice: { attributes: { roles: ['admin'] } } }))
   await server.fetch('/v1/models/a%2Fb%20c/', asking('alice', { method: 'DELETE' }))
@@ -115,7 +115,7 @@ test('[PIP-9] a key that is made for some APIs is refused the others', async () 
   const refused = await server.fetch('/v1/chat/completions', asking('alice', { method: 'POST', body: '{}' }))
   expect(refused.status).toBe(403)
   expect(((await refused.json()) as { error: { message: string } }).error.message).toBe(
-    "This API key may not use the API 'inference'; those it may use: models.",
+    "This API key is not allowed to use the API 'inference'. Allowed APIs: models.",
   )
   expect((await server.fetch('/v1/models', asking('bob'))).status).toBe(403)
   expect((await server.fetch('/nothing', asking('alice'))).status).toBe(404)

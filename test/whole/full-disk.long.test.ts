@@ -103,14 +103,17 @@ describe('the trace store', () => {
     },
   )
 
-  test.if(mounting !== undefined)('[TST-3] on a read-only disk: serving goes on, told once, and what is lost is counted', async () => {
-    using disk = smallDisk(mounting!, { megabytes: 1, readOnly: true })
-    await using running = await start(join(disk.path, 'traces.db'), { within: disk.within })
-    const { program } = running
-    await servedUntilDropped(program, 'spans', 30)
-    await program.until(() => reported(program, 'trace store').length > 0)
-    expect(reported(program, 'trace store')).toEqual([gone])
-  })
+  test.if(mounting !== undefined)(
+    '[TST-3] on a read-only disk: serving goes on, the failure is reported once, and losses are counted',
+    async () => {
+      using disk = smallDisk(mounting!, { megabytes: 1, readOnly: true })
+      await using running = await start(join(disk.path, 'traces.db'), { within: disk.within })
+      const { program } = running
+      await servedUntilDropped(program, 'spans', 30)
+      await program.until(() => reported(program, 'trace store').length > 0)
+      expect(reported(program, 'trace store')).toEqual([gone])
+    },
+  )
 
   test.if(linux)('[TST-3] where its file may not grow: the same', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'corral-limit-'))
@@ -201,7 +204,7 @@ describe('the database', () => {
     }
   })
 
-  test.if(mounting !== undefined)('[QUO-58] a server that stops while the disk is full tells what was lost', async () => {
+  test.if(mounting !== undefined)('[QUO-58] a server that stops while the disk is full reports what was lost', async () => {
     using disk = smallDisk(mounting!, { megabytes: 2 })
     await using running = await start(join(disk.path, 'none.db'), {
       within: disk.within,

@@ -25,7 +25,7 @@ function alive(): Record<string, number> {
   return Object.fromEntries(kinds.map((kind) => [kind, counts[kind] ?? 0]))
 }
 
-test('nothing of a request stays: whole answers, streams, errors and callers that leave, a few thousand of them', async () => {
+test('no memory is retained per request: a few thousand JSON responses, streams, errors and disconnects', async () => {
   await using upstream = await upstreamThat(({ json }) => {
     if (json?.temperature === 1) return { status: 429, body: '{"error":{"message":"Slow down."}}' }
     if (json?.temperature === 2) return { body: [chatChunk({ content: 'Hel' }), stall] }

@@ -24,7 +24,7 @@ async function runOnNode(script: string, args: readonly string[]): Promise<{ cod
   return { code: await promise, stdout, stderr }
 }
 
-test('[RUN-5] the library, bundled for Node, builds its services and answers in process', async () => {
+test('[RUN-5] the library, bundled for Node, builds its services and responds in process', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'corral-node-'))
   try {
     const built = await Bun.build({

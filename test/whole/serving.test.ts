@@ -39,7 +39,7 @@ describe('a running server', () => {
     await upstream[Symbol.asyncDispose]()
   })
 
-  test('tells its address and answers there, on 127.0.0.1', async () => {
+  test('prints its address and listens there, on 127.0.0.1', async () => {
     expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
     const response = await askForChat(program.url)
     expect(response.status).toBe(200)
@@ -61,7 +61,7 @@ describe('a running server', () => {
     expect((await postInvalidBody(program.url, { origin: 'https://evil.example' })).status).toBe(403)
   })
 
-  test('writes one line a request: who asked what, which model of which provider answered, how it went', async () => {
+  test('writes one line a request: the principal, the route, the model and provider, and the outcome', async () => {
     await (await askForChat(program.url, {}, { headers: { 'x-request-id': 'line-1' } })).arrayBuffer()
     const line = await program.logged(({ request_id }) => request_id === 'line-1')
     expect(line).toMatchObject({
@@ -88,7 +88,7 @@ describe('a running server', () => {
     expect(program.output).not.toContain('key-of-the-operator')
   })
 
-  test('every answer carries a request id: errors, unknown paths and bodies that are no JSON too', async () => {
+  test('every response has a request ID, including errors, unknown paths and bodies that are not JSON', async () => {
     const responses = [
       await fetch(`${program.url}/v1/health`),
       await fetch(`${program.url}/nowhere`),
@@ -102,7 +102,7 @@ describe('a running server', () => {
     expect(own.headers.get('x-request-id')).toBe('mine')
   })
 
-  test('[ERR-7] browsers may read errors as well: CORS headers are on every answer', async () => {
+  test('[ERR-7] browsers can read errors as well: CORS headers are on every response', async () => {
     const origin = 'http://localhost:5173'
     const responses = [
       await fetch(`${program.url}/v1/health`, { headers: { origin } }),
@@ -116,7 +116,7 @@ describe('a running server', () => {
     for (const { headers } of responses) expect(headers.get('access-control-allow-origin')).toBe(origin)
   })
 
-  test("a preflight is answered, with Llama Stack's and Corral's own headers allowed in the development default", async () => {
+  test("a preflight is accepted, with Llama Stack's and Corral's own headers allowed in the development default", async () => {
     const response = await fetch(`${program.url}/v1/chat/completions`, {
       method: 'OPTIONS',
       headers: {
@@ -171,7 +171,7 @@ test('a port that is taken is one line with the remedy', async () => {
   await using first = await startProgram()
   await using second = new Program({ port: Number(new URL(first.url).port) })
   expect(await second.exited).toBe(1)
-  expect(second.output).toContain('is taken by another program')
+  expect(second.output).toContain('is already in use')
   expect(second.output).toContain('--port')
   expect(second.output).not.toContain('    at ')
 })

@@ -114,10 +114,10 @@ test('a caller that leaves in the middle of a stream stops the upstream', async 
   await request.finished
   expect(request.aborted).toBe(true)
   const line = await program.logged(({ msg, route }) => msg === 'request' && route === '/v1/chat/completions')
-  expect(line).toMatchObject({ client_left: true, model: 'mock/some-model', provider: 'mock' })
+  expect(line).toMatchObject({ client_disconnected: true, model: 'mock/some-model', provider: 'mock' })
 })
 
-test('callers who stopped sending are not waited for: a body, a head, a body that nobody reads', async () => {
+test('callers that stopped sending are not awaited: a body, a head, an unread body', async () => {
   await using program = await startProgram({ server: { drain_grace_seconds: 0, drain_timeout_seconds: 600 } })
   const { port } = new URL(program.url)
   const responses: string[] = []

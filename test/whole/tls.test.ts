@@ -13,12 +13,12 @@ const client = makeCertificate({ name: 'client', issuer: authority })
 const stranger = makeCertificate({ name: 'stranger' })
 
 /** What became of a request that may not even get a connection. */
-async function outcome(pending: Promise<Response>): Promise<number | 'no answer'> {
+async function outcome(pending: Promise<Response>): Promise<number | 'no response'> {
   try {
     return (await pending).status
   } catch (error) {
     expect(error).toBeInstanceOf(Error)
-    return 'no answer'
+    return 'no response'
   }
 }
 
@@ -34,21 +34,21 @@ describe('TLS', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const pair = { tls_certfile: file('cert.pem'), tls_keyfile: file('key.pem') }
 
-  test('a certificate and its key serve HTTPS, and plain HTTP gets no answer', async () => {
+  test('a certificate and its key serve HTTPS, and plain HTTP gets no response', async () => {
     await using program = await startProgram({ server: pair })
     expect(program.url).toStartWith('https://')
     const response = await fetch(`${program.url}/v1/health`, { tls: { ca: authority.cert } })
     expect(response.status).toBe(200)
-    expect(await outcome(fetch(`${program.url}/v1/health`.replace('https', 'http')))).toBe('no answer')
-    expect(await outcome(fetch(`${program.url}/v1/health`, { tls: { ca: stranger.cert } }))).toBe('no answer')
+    expect(await outcome(fetch(`${program.url}/v1/health`.replace('https', 'http')))).toBe('no response')
+    expect(await outcome(fetch(`${program.url}/v1/health`, { tls: { ca: stranger.cert } }))).toBe('no response')
   })
 
   test('[SRV-4] with an authority for clients, only those with its certificate get in', async () => {
     await using program = await startProgram({ server: { ...pair, tls_cafile: file('ca.pem') } })
     const ask = (tls: object) => fetch(`${program.url}/v1/health`, { tls: { ca: authority.cert, ...tls }, keepalive: false })
     expect((await ask({ cert: client.cert, key: client.key })).status).toBe(200)
-    expect(await outcome(ask({}))).toBe('no answer')
-    expect(await outcome(ask({ cert: stranger.cert, key: stranger.key }))).toBe('no answer')
+    expect(await outcome(ask({}))).toBe('no response')
+    expect(await outcome(ask({ cert: stranger.cert, key: stranger.key }))).toBe('no response')
   })
 
   test('half a pair, an unreadable file or one that is no PEM stops the start with one line', async () => {

@@ -18,7 +18,7 @@ async function healthOf(url: string): Promise<number> {
   return status
 }
 
-test.if(severalProcesses)('[SRV-2] several processes answer on one port; a killed one is replaced', async () => {
+test.if(severalProcesses)('[SRV-2] several processes share one port; a killed one is replaced', async () => {
   await using program = await startProgram({ server: { workers: 2, drain_grace_seconds: 0 } })
   const [first, second] = workersOf(program) as [number, number]
   expect(isAlive(first) && isAlive(second)).toBe(true)
@@ -66,11 +66,11 @@ test.if(severalProcesses)('kill -9 of the supervisor leaves no worker behind', a
   await gone([supervisor, ...workersOf(program)])
 })
 
-test.if(severalProcesses)('a taken port is told before any worker starts', async () => {
+test.if(severalProcesses)('a port in use is reported before any worker starts', async () => {
   await using first = await startProgram({ server: { workers: 2 } })
   await using second = new Program({ port: Number(new URL(first.url).port), server: { workers: 2 } })
   expect(await second.exited).toBe(1)
-  expect(second.output).toContain('is taken by another program')
+  expect(second.output).toContain('is already in use')
   expect(workersOf(second)).toEqual([])
 })
 

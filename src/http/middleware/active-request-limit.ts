@@ -8,7 +8,9 @@ import type { Middleware } from './middleware.ts'
 export function activeRequestLimit(limit: number, activeRequests: () => number): Middleware {
   return (request, context, next) => {
     if (activeRequests() > limit && context.match?.route.public !== true) {
-      throw unavailable('Too many requests run on this server at the moment.', 1, { code: 'too_many_running_requests' })
+      throw unavailable('Too many concurrent requests on this server (server.max_running_requests). Try again later.', 1, {
+        code: 'too_many_running_requests',
+      })
     }
     return next(request, context)
   }

@@ -30,7 +30,7 @@ export function deprecatedRoutes(events: Pick<Events, 'warning'>): Middleware {
     warned.add(key)
     const { requestId, principal, clientAddress, route } = context
     const fields = { request_id: requestId, route, principal: principal?.id, client_address: clientAddress, successor: successor && route }
-    events.warning('a deprecated route is used', fields)
+    events.warning('deprecated route used', fields)
   }
 }
 

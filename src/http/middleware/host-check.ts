@@ -39,9 +39,9 @@ export function hostCheck({ host, allowedHosts = [] }: HostCheckOptions): Middle
 }
 
 function notAllowed(name: string): ApiError {
-  return new ApiError('permission_error', `This server is not known as '${shortened(name, 100)}'; name it in server.allowed_hosts.`, {
+  return new ApiError('permission_error', `Host '${shortened(name, 100)}' is not allowed. To allow it, add it to server.allowed_hosts.`, {
     code: 'host_not_allowed',
-    denial: { by: 'host', reason: `'${shortened(name, 100)}' is no name of this server` },
+    denial: { by: 'host', reason: `host '${shortened(name, 100)}' is not allowed` },
   })
 }
 

@@ -34,7 +34,7 @@ const fails: Next = async () => {
 }
 
 describe('request id', () => {
-  test("the caller's own is told back, on errors too", async () => {
+  test("the caller's own ID is returned, on errors too", async () => {
     for (const innermost of [ok, fails]) {
       const response = await around([requestId()], innermost).call({ 'x-request-id': 'abc.1-2_3' })
       expect(response.headers.get('x-request-id')).toBe('abc.1-2_3')
@@ -56,21 +56,21 @@ describe('request id', () => {
   })
 })
 
-describe('answers', () => {
-  test('an unknown failure is opaque, names the request and is told to the log once, with its cause', async () => {
+describe('responses', () => {
+  test('an unknown failure is opaque, names the request and is logged once, with its cause', async () => {
     const boom = new Error('the password is hunter2')
     const { call, finished, active } = around([requestId()], () => Promise.reject(boom))
     const response = await call({ 'x-request-id': 'r-1' })
     expect(response.status).toBe(500)
     expect(await response.json()).toEqual({
-      error: { message: 'Something went wrong on our side. Request id: r-1.', type: 'server_error', code: null, param: null },
+      error: { message: 'Internal server error. Request ID: r-1.', type: 'server_error', code: null, param: null },
     })
     expect(finished).toHaveLength(1)
     expect(finished[0]).toMatchObject({ status: 500, error: boom, requestId: 'r-1' })
     expect(active.count).toBe(0)
   })
 
-  test('headers come onto answers that cannot be written to', async () => {
+  test('headers are set on responses that cannot be written to', async () => {
     const redirect = Response.redirect('http://localhost/docs', 302)
     const response = await around([requestId()], async () => redirect).call({ 'x-request-id': 'r-2' })
     expect([response.status, response.headers.get('x-request-id'), response.headers.get('location')]).toEqual([
@@ -80,7 +80,7 @@ describe('answers', () => {
     ])
   })
 
-  test('a stream is over when whoever streams says so, and only once', async () => {
+  test('a stream is complete when its source says so, and only once', async () => {
     const contexts: RequestContext[] = []
     const { call, finished, active } = around([], async (_request, context) => {
       contexts.push(context)
@@ -152,7 +152,7 @@ const headersWith = async (allowCredentials: boolean) =>
   (await around([cors({ ...policy, allowOrigins: ['*'], allowCredentials })], ok).call({ origin: 'https://x.example' })).headers
 
 describe('CORS', () => {
-  test('marks answers and errors alike', async () => {
+  test('marks responses and errors alike', async () => {
     for (const innermost of [ok, fails]) {
       const { headers } = await around([cors(policy)], innermost).call({ origin: 'https://app.example' })
       expect(headers.get('access-control-allow-origin')).toBe('https://app.example')
@@ -169,14 +169,14 @@ describe('CORS', () => {
     expect(await allowed('https://evil.example/http://localhost:1')).toBeNull()
   })
 
-  test('no expression takes long over an origin: one that a backtracking engine would never end with is answered', async () => {
+  test('no expression takes long over an origin, even one on which a backtracking engine would not terminate', async () => {
     const { call } = around([cors({ ...policy, allowOriginRegex: /https:\/\/(\w+)+\.example/ })], ok)
     const allowed = async (origin: string) => (await call({ origin })).headers.get('access-control-allow-origin')
     expect(await allowed(`https://${'a'.repeat(60)}!`)).toBeNull()
     expect(await allowed('https://app.example')).toBe('https://app.example')
   })
 
-  test('answers a preflight without asking the routes', async () => {
+  test('responds to a preflight without calling the routes', async () => {
     const { call } = around([cors(policy)], fails)
     const response = await call({ origin: 'https://app.example', ...preflight }, asPreflight)
     expect(response.status).toBe(204)
@@ -213,7 +213,7 @@ describe('CORS', () => {
 })
 
 describe('Host check', () => {
-  test('a loopback server answers to its own names only', async () => {
+  test('a loopback server accepts its own names only', async () => {
     const { call } = around([hostCheck({ host: undefined })], ok)
     for (const host of ['localhost', 'localhost:8321', 'LOCALHOST', '127.0.0.1:1', '[::1]:8321']) {
       expect([host, (await call({ host })).status]).toEqual([host, 200])

@@ -19,11 +19,17 @@ export function originCheck(policy: CorsPolicy | undefined): Middleware {
     if (site === 'same-origin') return next(request, context)
     const isCrossOrigin = site === 'cross-site' || site === 'same-site'
     if (origin === null ? site === 'none' : allows(origin) || (!isCrossOrigin && isOwn(origin, request))) return next(request, context)
-    const pages = origin === null ? 'Pages of other sites' : `Pages of '${shortened(origin, 100)}'`
-    throw new ApiError('permission_error', `${pages} may not call this server; server.cors.allow_origins says whose may.`, {
-      code: 'origin_not_allowed',
-      denial: { by: 'origin', reason: origin === null ? 'a page of another site' : `a page of '${shortened(origin, 100)}'` },
-    })
+    const reason = origin === null ? 'cross-site request without an origin' : `origin '${shortened(origin, 100)}' is not allowed`
+    throw new ApiError(
+      'permission_error',
+      origin === null
+        ? 'Cross-site requests without an Origin header are not allowed.'
+        : `Origin '${shortened(origin, 100)}' is not allowed. To allow it, add it to server.cors.allow_origins.`,
+      {
+        code: 'origin_not_allowed',
+        denial: { by: 'origin', reason },
+      },
+    )
   }
 }
 

@@ -73,7 +73,7 @@ export class ActiveRequests {
 const maxSweepInterval = 5_000
 const drainUploadIdle = 1_000
 
-const uploadTimeout = invalidRequest('The request body stopped coming.', {
+const uploadTimeout = invalidRequest('Timed out reading the request body.', {
   status: 408,
   code: 'request_timeout',
   headers: { connection: 'close' },
@@ -108,7 +108,7 @@ export function requestLifecycle(next: Next, { events, active, bodies, stopping 
     try {
       response = await next(request, context)
     } catch (thrown) {
-      context.error = context.disconnected ? new ApiError('client_left', 'The caller left.', { status: 499 }) : thrown
+      context.error = context.disconnected ? new ApiError('client_disconnected', 'The client disconnected.', { status: 499 }) : thrown
       response = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId))
     }
     context.status = response.status

@@ -31,7 +31,7 @@ export function allowedApis(isAuthenticated: boolean): Middleware | undefined {
     const api = context.match?.route.api
     if (allowed && api !== undefined && !allowed.includes(api)) {
       const which = allowed.length === 0 ? 'none' : allowed.join(', ')
-      throw new ApiError('permission_error', `This API key may not use the API '${api}'; those it may use: ${which}.`, {
+      throw new ApiError('permission_error', `This API key is not allowed to use the API '${api}'. Allowed APIs: ${which}.`, {
         code: 'api_not_permitted',
         denial: { by: 'key', reason: `the key's APIs are: ${which}`, resource: `api::${api}` },
       })

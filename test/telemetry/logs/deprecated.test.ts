@@ -6,7 +6,7 @@ import { buildServices } from '../../../src/services.ts'
 import { recordedLog, testConfig } from '../../../src/testing/index.ts'
 import { known } from '../../pipeline/servers.ts'
 
-const used = (log: ReturnType<typeof recordedLog>) => log.lines.filter(({ message }) => message === 'a deprecated route is used')
+const used = (log: ReturnType<typeof recordedLog>) => log.lines.filter(({ message }) => message === 'deprecated route used')
 
 test('[OPS-2] an older path is served, says where its successor is, and is logged once for each caller', async () => {
   const log = recordedLog()
