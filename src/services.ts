@@ -136,7 +136,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(options.callerLimits && { callerLimits: options.callerLimits }),
     }),
   )
-  metrics?.know(models)
+  metrics?.useCatalogue(models)
   metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
   if (audit) metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['audit'], value: audit.lost ?? 0 }])
   if (metrics && guards?.governance) governed?.measureGovernance(metrics, guards.governance, config)

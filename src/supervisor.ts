@@ -7,7 +7,7 @@ import { type RunningServer, StartError, startServer, type StartOptions } from '
 import type { Model } from './schemas/models.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log, LogFileError } from './telemetry/logger.ts'
-import { joinCrew } from './telemetry/metrics/crew.ts'
+import { joinWorkerPool } from './telemetry/metrics/worker-metrics.ts'
 import { supervise, withSharedOverrides } from './workers.ts'
 
 /** What is served, once it is. */
@@ -133,7 +133,7 @@ async function serveAsWorker(config: Config, env: ServeOptions['env'], run: Proc
   const options = { port: Number(port) || undefined, sharePort: true, name: `worker-${index}` }
   const server = await startUnlessStopped(withSharedOverrides(config, env), options, run)
   if (!server) return 0
-  if (server.services.metrics) joinCrew(server.services.metrics, supervisorChannel())
+  if (server.services.metrics) joinWorkerPool(server.services.metrics, supervisorChannel())
   notifySupervisor({ corral: 'listening', urls: server.urls, port: server.port })
   await stopOn(await run.stopped, server)
   return 0

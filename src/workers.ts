@@ -5,7 +5,7 @@ import { listenOrExplain } from './server.ts'
 import type { Events } from './telemetry/events.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
 import type { Log } from './telemetry/logger.ts'
-import { CrewMetrics } from './telemetry/metrics/crew.ts'
+import { WorkerPoolMetrics } from './telemetry/metrics/worker-metrics.ts'
 import { definitionsOf } from './telemetry/metrics/definitions.ts'
 
 /** Set in workers: provider id → what goes over its configuration, as JSON. */
@@ -70,7 +70,7 @@ class WorkerPool {
   readonly #config: Config
   readonly #options: SuperviseOptions
   readonly #alive = new Map<number, WorkerProcess>()
-  readonly #metrics: CrewMetrics
+  readonly #metrics: WorkerPoolMetrics
   readonly #done = Promise.withResolvers<0 | 1>()
   #port: number
   #failures = 0
@@ -80,7 +80,7 @@ class WorkerPool {
     this.#config = config
     this.#options = options
     this.#port = config.server.port
-    this.#metrics = new CrewMetrics(definitionsOf((config.telemetry ?? defaultTelemetry).conventions))
+    this.#metrics = new WorkerPoolMetrics(definitionsOf((config.telemetry ?? defaultTelemetry).conventions))
   }
 
   async run(): Promise<0 | 1> {

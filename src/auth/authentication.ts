@@ -20,7 +20,7 @@ import { UpstreamHeader } from './upstream-header.ts'
 
 export interface AuthenticationDeps {
   readonly egress: Pick<Egress, 'request'>
-  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'>
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'>
   /** Corral's own keys: asked first. Must be there where the configuration asks for `api_key`. */
   readonly keys?: Authenticator | undefined
   /** Milliseconds of the epoch. Default `Date.now`. */

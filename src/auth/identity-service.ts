@@ -5,7 +5,7 @@ import { serviceTimeout, serviceUnavailable } from './refusal.ts'
 
 export interface IdentityServiceOptions {
   readonly egress: Pick<Egress, 'request'>
-  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack'>
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'>
   readonly network: NetworkOptions
   /** Milliseconds for a whole answer. */
   readonly timeout: number
@@ -61,7 +61,7 @@ export class IdentityService {
 
   /** Its answer made sense. */
   reportSuccess(url: string): void {
-    this.#options.events.dependencyBack(this.#nameOf(url))
+    this.#options.events.dependencyRecovered(this.#nameOf(url))
   }
 
   /** What to throw where it answered nonsense, or that it will not serve us; `why` is for the log. */

@@ -21,7 +21,7 @@ export interface Ledger extends AsyncDisposable {
 }
 
 export interface LedgerOptions {
-  events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'>
+  events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'>
   /** Lines that are kept while the database is out of reach; those beyond are lost, counted and told. Default 50,000. */
   maxBacklog?: number
   /** Milliseconds after which a line is written. Default 1000. */
@@ -144,7 +144,7 @@ class DatabaseLedger implements Ledger {
     this.#due = this.#due.slice(rows.length)
     this.#notBefore = -Infinity
     this.#written += rows.length
-    if (this.#failures > 0) events.dependencyBack(dependency)
+    if (this.#failures > 0) events.dependencyRecovered(dependency)
     this.#failures = 0
     this.#reportLoss()
     return true

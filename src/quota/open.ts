@@ -15,7 +15,7 @@ import { createSqlStore } from './stores/sql.ts'
 
 export interface GovernanceDeps {
   readonly storage: Storage
-  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning' | 'unexpected'>
+  readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning' | 'unexpected'>
   /** How the providers' answers are priced, by provider id. */
   readonly pricing: ReadonlyMap<string, ProviderPricing | undefined>
   /** Several processes count together. */
@@ -42,7 +42,7 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
         if (failure === 'closed') deps.onOutage?.(true)
       },
       storeRecovered(unmetered) {
-        events.dependencyBack(dependency)
+        events.dependencyRecovered(dependency)
         deps.onOutage?.(false)
         if (unmetered > 0)
           events.warning('Requests were admitted uncounted while the quota store was out of reach.', { requests: unmetered })

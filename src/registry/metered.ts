@@ -218,7 +218,7 @@ class Measurement {
       spanId: request.trace?.spanId,
       endpoint: request.trace?.endpoint,
       resentWithout: request.trace?.resentWithout,
-      asked: request.body,
+      requestBody: request.body,
       reply: this.facts ?? this.#original,
       streamedContent: this.#content,
       ...(error !== undefined && { error }),

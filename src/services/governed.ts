@@ -17,7 +17,7 @@ import { openAuditLog } from '../telemetry/audit/open.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
-import { other } from '../telemetry/metrics/instruments.ts'
+import { overflowLabel } from '../telemetry/metrics/instruments.ts'
 
 /** What the configuration demands cannot be had, and what to do about it. */
 class DemandError extends Error {
@@ -114,7 +114,7 @@ export function measureGovernance(metrics: Metrics, governance: Governance, conf
   metrics.observe('corral.quota.use', () => {
     const points = new Map<string, { labels: readonly string[]; value: number }>()
     governance.eachCounter?.(({ label, unit, period, limit }, { remaining }) => {
-      const labels = [names.get(label) ?? other, unit, unit === 'slots' ? '' : period]
+      const labels = [names.get(label) ?? overflowLabel, unit, unit === 'slots' ? '' : period]
       const value = limit > 0 ? Math.max(0, 1 - remaining / limit) : 1
       const known = points.get(labels.join())
       if (!known || known.value < value) points.set(labels.join(), { labels, value })

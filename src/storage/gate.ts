@@ -10,7 +10,7 @@ export type AccessMode = 'reading' | 'writing' | 'all'
 export interface DatabaseGateOptions {
   /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
   open(): Promise<void>
-  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'> | undefined
 }
 
 /**
@@ -87,7 +87,7 @@ export class DatabaseGate {
     if (mode === 'all') this.#down.clear()
     else for (const one of ['all', mode] as const) this.#down.delete(one)
     if (this.#down.size > 0) return
-    this.#options.events?.dependencyBack('database')
+    this.#options.events?.dependencyRecovered('database')
   }
 
   dispose(): void {

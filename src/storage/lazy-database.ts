@@ -14,7 +14,7 @@ import type { Session, Sessions } from './session.ts'
 import { sqliteEngine } from './sqlite.ts'
 
 export interface DatabaseDeps {
-  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack'> | undefined
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'> | undefined
   /** Default: all of this version. */
   readonly migrations?: readonly Migration[] | undefined
   readonly timeouts?: DatabaseTimeouts | undefined

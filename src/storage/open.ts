@@ -38,7 +38,7 @@ export interface Storage extends AsyncDisposable {
 }
 
 export interface StorageDeps {
-  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyBack' | 'warning'> | undefined
+  readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'> | undefined
 }
 
 /**

@@ -35,12 +35,12 @@ export interface InferenceFinished {
   duration: number
   /** Milliseconds to the first token, where one came. */
   firstToken?: number | undefined
-  usage?: TokensTold | undefined
+  usage?: ReportedTokens | undefined
   error?: unknown
   /** The provider's type in the configuration, e.g. `remote::groq`. */
   providerType?: string | undefined
   /** Where the provider is reached, as the operator configured it; absent where the caller says, or there is no host. */
-  endpoint?: Endpoint | undefined
+  endpoint?: ProviderEndpoint | undefined
   /** Fields that Corral had added and that the provider refused: the request was sent again without them. */
   resentWithout?: readonly string[] | undefined
   /** `performance.now()` when the provider was asked. */
@@ -48,15 +48,15 @@ export interface InferenceFinished {
   /** The id of the span of this answer, 16 hexadecimal digits: the provider was told it. */
   spanId?: string | undefined
   /** The request as it was validated. */
-  asked?: unknown
+  requestBody?: unknown
   /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
-  reply?: AnswerFacts | Uint8Array | undefined
+  reply?: StreamReplyFacts | Uint8Array | undefined
   /** What a stream said, where that is wanted. */
-  streamedContent?: { answer(): unknown } | undefined
+  streamedContent?: { toReply(): unknown } | undefined
 }
 
 /** Tokens as the provider reported them; the parts are parts of `input` and `output`. */
-export interface TokensTold {
+export interface ReportedTokens {
   readonly input: number
   readonly output: number
   readonly cached?: number
@@ -64,12 +64,12 @@ export interface TokensTold {
   readonly reasoning?: number
 }
 
-export interface Endpoint {
+export interface ProviderEndpoint {
   readonly address: string
   readonly port: number
 }
 
-export interface AnswerFacts {
+export interface StreamReplyFacts {
   readonly id?: string | undefined
   /** The model as the provider calls what answered. */
   readonly model?: string | undefined
@@ -78,7 +78,7 @@ export interface AnswerFacts {
 }
 
 /** Where events go beside the log. */
-export interface Sinks {
+export interface EventSinks {
   readonly spans?: SpanSink | undefined
   readonly metrics?: MetricSink | undefined
 }
@@ -116,7 +116,7 @@ export interface Events {
   policyLoaded(detail: Readonly<Record<string, unknown>>): void
   /** Something this server depends on (`database`, `quota store`, `identity service` …) is out of reach. Told once until it is back. */
   dependencyFailed(dependency: string, error: unknown): void
-  dependencyBack(dependency: string): void
+  dependencyRecovered(dependency: string): void
   /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
   upstreamFailed(provider: string, error: unknown): void
   /** A provider's models could not be listed; `retryIn` in milliseconds. */
@@ -140,8 +140,8 @@ export interface Events {
   warning(message: string, fields?: object): void
 }
 
-export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, metrics }: Sinks = {}): Events {
-  const down = new Set<string>()
+export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, metrics }: EventSinks = {}): Events {
+  const unavailable = new Set<string>()
   const server = log.child({ category: 'server' })
   const inference = log.child({ category: 'inference' })
   const providers = log.child({ category: 'providers' })
@@ -154,46 +154,46 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
       const denial = event.error instanceof ApiError ? event.error.denial : undefined
       if (!denial) return
       const { by, reason, action, resource } = denial
-      const asked = `${event.request.method} ${event.route ?? shortened(event.path, longestPath)}`
+      const method = `${event.request.method} ${event.route ?? shortened(event.path, maxPathLength)}`
       audit.record({
         event: 'request.denied',
-        ...who(event),
+        ...principalFields(event),
         status: event.status,
         denied_by: by,
         reason: maskApiKeys(reason),
-        action: action ?? asked,
+        action: action ?? method,
         resource: resource && maskApiKeys(resource),
       })
     },
     async resourceChanged({ call, event, resource, detail }) {
-      const recorded = audit.recordDurably({ event, ...who(call), resource, detail })
+      const recorded = audit.recordDurably({ event, ...principalFields(call), resource, detail })
       server.info({ request_id: call.requestId, trace_id: call.trace?.traceId, resource, by: call.principal?.id }, event)
-      await recorded.catch(refuseUnrecorded)
+      await recorded.catch(rejectUnrecorded)
     },
-    changesRecorded: () => audit.synced().catch(refuseUnrecorded),
+    changesRecorded: () => audit.synced().catch(rejectUnrecorded),
     policyLoaded: (detail) => audit.record({ event: 'policy.loaded', detail }),
     dependencyFailed(dependency, error) {
-      if (down.has(dependency)) return
-      down.add(dependency)
+      if (unavailable.has(dependency)) return
+      unavailable.add(dependency)
       metrics?.dependencyFailed?.(dependency)
       server.error({ dependency, cause: causeOf(error) }, 'a dependency is out of reach')
     },
-    dependencyBack(dependency) {
-      if (!down.delete(dependency)) return
-      metrics?.dependencyBack?.(dependency)
+    dependencyRecovered(dependency) {
+      if (!unavailable.delete(dependency)) return
+      metrics?.dependencyRecovered?.(dependency)
       server.info({ dependency }, 'a dependency is back')
     },
     inferenceFinished(event) {
       metrics?.inferenceFinished(event)
       spans?.inferenceFinished(event)
       // One comes with every answer, and hardly anybody reads them.
-      if (inference.tellsDebug === false) return
+      if (inference.isDebugEnabled === false) return
       const { call, error, usage } = event
       const fields = {
         request_id: call.requestId,
         trace_id: call.trace?.traceId,
         provider: event.provider,
-        model: shortened(event.model, longestPath),
+        model: shortened(event.model, maxPathLength),
         capability: event.capability,
         streamed: event.streamed,
         outcome: event.outcome,
@@ -238,17 +238,21 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
 }
 
 /** A change without its line in the audit log is not acknowledged. */
-function refuseUnrecorded(cause: unknown): never {
+function rejectUnrecorded(cause: unknown): never {
   const message =
     'The change was made, but its audit log entry could not be written to disk. Check the resource before repeating the request.'
   throw new ApiError('service_unavailable_error', message, { code: 'audit_log_unavailable', headers: { 'x-should-retry': 'false' }, cause })
 }
 
-const longestPath = 256
+const maxPathLength = 256
 /** Characters of what a provider calls its error. */
-const longestType = 64
+const maxTypeLength = 64
 
-function who({ requestId, principal, clientAddress }: Pick<Call, 'requestId' | 'clientAddress'> & { principal?: Principal | undefined }) {
+function principalFields({
+  requestId,
+  principal,
+  clientAddress,
+}: Pick<Call, 'requestId' | 'clientAddress'> & { principal?: Principal | undefined }) {
   return { request_id: requestId, principal: principal?.id, key_id: principal?.key?.id, client_address: clientAddress }
 }
 
@@ -261,14 +265,14 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     request_id: event.requestId,
     trace_id: event.trace?.traceId,
     method: request.method,
-    route: event.route ?? shortened(event.path, longestPath),
+    route: event.route ?? shortened(event.path, maxPathLength),
     status: event.status,
-    ms: tenths(performance.now() - startedAt),
-    model: model && shortened(model, longestPath),
+    ms: roundToTenths(performance.now() - startedAt),
+    model: model && shortened(model, maxPathLength),
     provider: event.provider,
     principal: event.principal?.id,
     key_id: event.principal?.key?.id,
-    ttft_ms: firstTokenAt === undefined ? undefined : tenths(firstTokenAt - startedAt),
+    ttft_ms: firstTokenAt === undefined ? undefined : roundToTenths(firstTokenAt - startedAt),
     request_bytes: event.requestBytes,
     answer_bytes: event.responseBytes,
     input_tokens: event.inputTokens,
@@ -284,7 +288,7 @@ function writeFailure(log: Log, request: object, error: unknown): void {
   const denial = error instanceof ApiError ? error.denial : undefined
   const fields = {
     ...request,
-    error_type: error instanceof ApiError ? shortened(error.type, longestType) : 'server_error',
+    error_type: error instanceof ApiError ? shortened(error.type, maxTypeLength) : 'server_error',
     ...(denial && { denied_by: denial.by, denied_because: denial.reason }),
     cause: causeOf(error),
   }
@@ -297,20 +301,20 @@ function asText(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? typeof value)
 }
 
-function tenths(milliseconds: number): number {
+function roundToTenths(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10
 }
 
-const deepestCause = 5
+const maxCauseDepth = 5
 /** Characters of one message: what providers answer may be long, and stands elsewhere in full. */
-const longestCause = 2_000
+const maxCauseLength = 2_000
 
 /** The messages of an error and of what caused it, in one line: `Provider 'groq' could not be reached: connect ECONNREFUSED`. */
 export function causeOf(error: unknown): string {
   const messages: string[] = []
   let at: unknown = error
-  for (let depth = 0; depth < deepestCause && at !== undefined && at !== null; depth++) {
-    const message = shortened(at instanceof Error ? at.message || at.name : asText(at), longestCause)
+  for (let depth = 0; depth < maxCauseDepth && at !== undefined && at !== null; depth++) {
+    const message = shortened(at instanceof Error ? at.message || at.name : asText(at), maxCauseLength)
     if (!messages.some((earlier) => earlier.includes(message))) messages.push(message)
     at = at instanceof Error ? at.cause : undefined
   }

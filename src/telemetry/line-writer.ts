@@ -1,22 +1,22 @@
 import { write } from 'node:fs'
 
 /** Milliseconds that a line may wait for others to be written together with it. */
-const gather = 25
+const batchDelay = 25
 /** Characters that are written without waiting any longer. */
-const enough = 65_536
+const flushSize = 65_536
 /** Once so many characters wait for a reader that does not read, lines are dropped rather than the server stopped. */
-const mostWaiting = 4_000_000
+const maxPending = 4_000_000
 /** Milliseconds that closing waits for such a reader. */
-const longestClose = 1000
+const closeTimeout = 1000
 /** What a disk says that takes nothing for now: what was to be written is lost, what comes later is tried. */
-const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])
+const transientErrors = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])
 /** So many EIO in a row are a terminal that hung up, not a disk that stumbled. */
-const mostBroken = 100
+const maxConsecutiveEio = 100
 const lineEnd = 0x0a
 
 /** What stands before the lines of one write: how many were lost before them. */
-interface Head {
-  readonly told: number
+interface WriteHead {
+  readonly lost: number
   /** Bytes of it that are not written yet. */
   readonly length: number
 }
@@ -30,20 +30,20 @@ const writeBytes: WriteBytes = (fd, bytes, done) => write(fd, bytes, 0, bytes.le
 export class LineWriter {
   readonly #fd: number
   readonly #write: WriteBytes
-  #waiting = ''
+  #pending = ''
   #busy = false
   #timer: ReturnType<typeof setTimeout> | undefined
   /** Lines that were lost and are not told yet. */
-  #untold = 0
+  #unreported = 0
   /** Lines that were lost since the start: nobody read them, or the disk was full. */
   dropped = 0
   #closed = false
   /** The reader went away for good. */
-  #gone = false
+  #readerClosed = false
   /** EIO in a row. */
-  #broken = 0
+  #consecutiveEio = 0
   /** What was written last ends within a line. */
-  #torn = false
+  #endsMidLine = false
   #whenDone: (() => void) | undefined
 
   constructor(fd: number, writes: WriteBytes = writeBytes) {
@@ -58,11 +58,11 @@ export class LineWriter {
 
   write(line: string): void {
     if (this.#closed) return
-    if (this.#gone || this.#waiting.length > mostWaiting) {
-      this.#lose(1)
+    if (this.#readerClosed || this.#pending.length > maxPending) {
+      this.#countLost(1)
       return
     }
-    this.#waiting += line
+    this.#pending += line
     if (!this.#busy) this.#schedule()
   }
 
@@ -71,51 +71,51 @@ export class LineWriter {
     this.#closed = true
     return new Promise((resolve) => {
       this.#whenDone = resolve
-      setTimeout(resolve, longestClose).unref()
+      setTimeout(resolve, closeTimeout).unref()
       if (!this.#busy) this.#flush()
     })
   }
 
-  #lose(lines: number): void {
-    this.#untold += lines
+  #countLost(lines: number): void {
+    this.#unreported += lines
     this.dropped += lines
   }
 
   #schedule(): void {
-    if (this.#waiting.length >= enough || this.#closed) this.#flush()
-    else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.#flush(), gather)
+    if (this.#pending.length >= flushSize || this.#closed) this.#flush()
+    else if (this.#pending !== '') this.#timer ??= setTimeout(() => this.#flush(), batchDelay)
   }
 
   #flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#waiting === '') {
+    if (this.#pending === '') {
       this.#whenDone?.()
       return
     }
-    const told = this.#untold
-    const head = `${this.#torn ? '\n' : ''}${told > 0 ? noticeOf(told) : ''}`
-    const bytes = Buffer.from(head + this.#waiting)
-    this.#waiting = ''
-    this.#untold = 0
+    const lost = this.#unreported
+    const head = `${this.#endsMidLine ? '\n' : ''}${lost > 0 ? noticeOf(lost) : ''}`
+    const bytes = Buffer.from(head + this.#pending)
+    this.#pending = ''
+    this.#unreported = 0
     this.#busy = true
-    this.#writeAll(bytes, { told, length: Buffer.byteLength(head) })
+    this.#writeAll(bytes, { lost, length: Buffer.byteLength(head) })
   }
 
-  #writeAll(bytes: Buffer, head: Head): void {
+  #writeAll(bytes: Buffer, head: WriteHead): void {
     this.#write(this.#fd, bytes, (error, written) => {
       if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.#writeAll(bytes, head), gather)
+        setTimeout(() => this.#writeAll(bytes, head), batchDelay)
         return
       }
       if (error) {
         this.#fail(error.code, bytes, head)
         return
       }
-      this.#broken = 0
-      if (written > 0) this.#torn = bytes[written - 1] !== lineEnd
+      this.#consecutiveEio = 0
+      if (written > 0) this.#endsMidLine = bytes[written - 1] !== lineEnd
       if (written < bytes.length) {
-        this.#writeAll(bytes.subarray(written), { told: head.told, length: Math.max(head.length - written, 0) })
+        this.#writeAll(bytes.subarray(written), { lost: head.lost, length: Math.max(head.length - written, 0) })
       } else {
         this.#busy = false
         this.#schedule()
@@ -123,23 +123,23 @@ export class LineWriter {
     })
   }
 
-  #fail(code: string | undefined, bytes: Buffer, head: Head): void {
+  #fail(code: string | undefined, bytes: Buffer, head: WriteHead): void {
     this.#busy = false
     // A line that lacks only its end is not lost: the next write begins with that.
-    const ended = this.#torn && bytes[0] === lineEnd ? 1 : 0
-    this.#lose(linesIn(bytes.subarray(Math.max(head.length, ended))))
-    if (head.length > ended) this.#untold += head.told
-    if (code === 'EIO') this.#broken += 1
-    if (code !== undefined && full.has(code) && this.#broken < mostBroken) {
+    const ended = this.#endsMidLine && bytes[0] === lineEnd ? 1 : 0
+    this.#countLost(linesIn(bytes.subarray(Math.max(head.length, ended))))
+    if (head.length > ended) this.#unreported += head.lost
+    if (code === 'EIO') this.#consecutiveEio += 1
+    if (code !== undefined && transientErrors.has(code) && this.#consecutiveEio < maxConsecutiveEio) {
       // Once it is closing there is no later.
       if (this.#closed) this.#whenDone?.()
       else this.#schedule()
       return
     }
     // The reader went away (`corral run 2>&1 | head`): the server goes on without a log.
-    this.#gone = true
-    this.#lose(linesIn(Buffer.from(this.#waiting)))
-    this.#waiting = ''
+    this.#readerClosed = true
+    this.#countLost(linesIn(Buffer.from(this.#pending)))
+    this.#pending = ''
     this.#whenDone?.()
   }
 }

@@ -12,7 +12,7 @@ export interface Log {
   /** A log whose lines carry `fields`. With `category` among them, that category's own level holds. */
   child(fields: object): Log
   /** False where `debug` writes nothing, so that what is only for it need not be put together. */
-  readonly tellsDebug?: boolean
+  readonly isDebugEnabled?: boolean
   /** Lines that were lost since the start: nobody read them, or the disk was full. */
   readonly dropped?: number
   /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
@@ -68,7 +68,7 @@ function createTimestamps(): () => string {
   }
 }
 
-function withFile(sink: Sink, path: string): Sink {
+function withFile(sink: LogSink, path: string): LogSink {
   const fd = openToAppend(path)
   const output = new LineWriter(fd)
   return {
@@ -96,7 +96,7 @@ function openToAppend(path: string): number {
   }
 }
 
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog, tellsDebug: false }
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog, isDebugEnabled: false }
 
 const severities: Readonly<Record<string, number>> = {
   trace: 20,
@@ -118,7 +118,7 @@ function severityOf(spelled: string): number {
   return (Object.hasOwn(severities, name) && severities[name]) || 30
 }
 
-interface Sink {
+interface LogSink {
   readonly write: (line: string) => void
   readonly close: () => Promise<void>
   readonly dropped: () => number
@@ -128,12 +128,12 @@ interface Sink {
 }
 
 class LineLog implements Log {
-  readonly #sink: Sink
+  readonly #sink: LogSink
   readonly #severity: number
   /** The fields of every line, as JSON with a comma at its end. */
   readonly #prefix: string
 
-  constructor(sink: Sink, severity: number, prefix: string) {
+  constructor(sink: LogSink, severity: number, prefix: string) {
     this.#sink = sink
     this.#severity = severity
     this.#prefix = prefix
@@ -162,7 +162,7 @@ class LineLog implements Log {
     return new LineLog(this.#sink, level === undefined ? this.#severity : severityOf(level), this.#prefix + inner(fields))
   }
 
-  get tellsDebug(): boolean {
+  get isDebugEnabled(): boolean {
     return this.#severity <= 20
   }
 
@@ -192,22 +192,22 @@ function inner(fields: object): string {
   }
 }
 
-const deepestCause = 5
+const maxCauseDepth = 5
 /** Characters of an error's message or stack. */
-const longestText = 10_000
+const maxTextLength = 10_000
 
 function describeError(error: unknown, depth: number): unknown {
   if (!(error instanceof Error)) return error
   const { name, cause } = error
-  const message = shortened(error.message, longestText)
-  const stack = error.stack && shortened(error.stack, longestText)
+  const message = shortened(error.message, maxTextLength)
+  const stack = error.stack && shortened(error.stack, maxTextLength)
   const code = 'code' in error ? error.code : undefined
   return {
     type: name,
     message,
     code,
     stack,
-    ...(cause !== undefined && depth < deepestCause && { cause: describeError(cause, depth + 1) }),
+    ...(cause !== undefined && depth < maxCauseDepth && { cause: describeError(cause, depth + 1) }),
   }
 }
 

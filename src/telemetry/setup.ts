@@ -5,7 +5,7 @@ import { createSampler } from './traces/sampler.ts'
 import { names } from './traces/semconv.ts'
 import type { SpanSink } from './traces/span-sink.ts'
 import type { SpanRecord } from './traces/span.ts'
-import { type QueueNews, SpanQueue } from './traces/span-queue.ts'
+import { type SpanQueueEvents, SpanQueue } from './traces/span-queue.ts'
 import { createTraceContexts, type TraceContexts } from './traces/trace-context.ts'
 import { cutMargin } from './worker/content-attributes.ts'
 import type { OtlpTarget } from './worker/messages.ts'
@@ -26,11 +26,11 @@ export interface TracingDeps {
   /** Corral's own. */
   readonly version: string
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
-  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected' | 'warning'>
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
 
 /** Milliseconds that the last spans get at the end of the process. */
-const lastFlush = 5_000
+const finalFlushTimeout = 5_000
 
 /** Puts together what traces need. Nothing is started before the first span. Throws an Error where a certificate's file cannot be read. */
 export function createTracing(config: TelemetryConfig, { version, events }: TracingDeps): Tracing {
@@ -44,10 +44,10 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
   if (!traces.enabled || (!exporter && !store)) {
     return { contexts, flush: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() }
   }
-  const own = names[config.conventions]
+  const conventionNames = names[config.conventions]
   const queue = new SpanQueue({
     capacity: traces.queueSize * 2,
-    news: newsFor(events),
+    events: createQueueEvents(events),
     settings: {
       ...(store && { store: { path: store.path, limits: store.limits } }),
       ...(exporter && { traces: toOtlpTarget(exporter) }),
@@ -55,7 +55,7 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
       batchSize: traces.batchSize,
       delay: traces.delay,
       resource: config.resource,
-      schemaUrl: own.schemaUrl,
+      schemaUrl: conventionNames.schemaUrl,
       version,
       redact: config.redact,
       contentLength: traces.maxContentLength,
@@ -64,7 +64,7 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
   return {
     contexts,
     spans: createSpanSink({
-      names: own,
+      names: conventionNames,
       contentLength: traces.maxContentLength + cutMargin,
       take: (spans) => queue.take(spans),
       slowAfter: store?.slowAfter,
@@ -72,29 +72,29 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
     }),
     ...(store && { store: (spans: readonly SpanRecord[]) => queue.take(spans) }),
     flush: (limit) => queue.flush(limit),
-    [Symbol.asyncDispose]: () => queue.close(lastFlush),
+    [Symbol.asyncDispose]: () => queue.close(finalFlushTimeout),
   }
 }
 
 /** What is told of in the log. */
 const dependencies = { export: 'trace collector', store: 'trace store', thread: 'telemetry thread' } as const
 
-function newsFor(events: TracingDeps['events']): QueueNews {
+function createQueueEvents(events: TracingDeps['events']): SpanQueueEvents {
   return {
     dropped: (spans) => events().telemetryDropped('spans', spans),
-    rejected: (rejected, why) => tellRejected(events(), 'trace collector', { what: 'spans', rejected, why }),
+    rejected: (rejected, why) => reportRejected(events(), 'trace collector', { what: 'spans', rejected, why }),
     failed: (what, why) => events().dependencyFailed(dependencies[what], new Error(why)),
-    back: (what) => events().dependencyBack(dependencies[what]),
+    recovered: (what) => events().dependencyRecovered(dependencies[what]),
   }
 }
 
-export interface Rejected extends PartialSuccess {
+export interface RejectedItems extends PartialSuccess {
   /** `spans`, `points`. */
   readonly what: string
 }
 
 /** A line of the log for what a collector did not take of a message. */
-export function tellRejected(events: Pick<Events, 'warning'>, collector: string, { what, rejected, why }: Rejected): void {
+export function reportRejected(events: Pick<Events, 'warning'>, collector: string, { what, rejected, why }: RejectedItems): void {
   events.warning(rejected > 0 ? `the ${collector} rejected ${what}` : `the ${collector} warns`, { rejected, why })
 }
 

@@ -83,11 +83,11 @@ describe('what is recorded', () => {
   })
 
   test('what comes after the end is told in the log', async () => {
-    const told = recordedLog()
-    const log = await open({ log: told })
+    const reported = recordedLog()
+    const log = await open({ log: reported })
     await log[Symbol.asyncDispose]()
     log.record(created(1))
-    expect(told.lines).toMatchObject([{ level: 'error', message: 'too late for the audit log: it is closed' }])
+    expect(reported.lines).toMatchObject([{ level: 'error', message: 'too late for the audit log: it is closed' }])
   })
 })
 
@@ -193,12 +193,12 @@ describe('several processes, and one after another', () => {
     const path = pathOf('server-000001.jsonl')
     truncateSync(path, statSync(path).size - 30)
     expect(await verified()).toMatchObject({ findings: [{ file: 'server-000001.jsonl', line: 2, why: 'torn' }] })
-    const told = recordedLog()
+    const reported = recordedLog()
     {
-      await using log = await open({ log: told })
+      await using log = await open({ log: reported })
       log.record(created(3))
     }
-    expect(told.lines).toMatchObject([{ level: 'warn', fields: { file: 'server-000001.jsonl' } }])
+    expect(reported.lines).toMatchObject([{ level: 'warn', fields: { file: 'server-000001.jsonl' } }])
     expect(linesOf().map(({ event }) => event)).toEqual(['api_key.created', 'audit.torn', 'api_key.created'])
     const report = await verified()
     expect(report).toMatchObject({ findings: [], notes: [expect.stringContaining('torn by a crash')] })
@@ -291,8 +291,8 @@ describe('files', () => {
 
 describe('when it cannot be written', () => {
   test('[AUD-7] what comes meanwhile is kept, counted where it is too much, and told in the chain', async () => {
-    const told = recordedLog()
-    await using log = await open({ log: told, name: 'server' })
+    const reported = recordedLog()
+    await using log = await open({ log: reported, name: 'server' })
     log.record(created(0))
     await log.flush()
     // The file can be neither found nor made anew.
@@ -301,13 +301,13 @@ describe('when it cannot be written', () => {
     for (let n = 0; n < 6_000; n++) log.record(denial)
     expect(await log.flush()).toBe(false)
     for (let n = 0; n < 6_000; n++) log.record(created(n))
-    expect(told.lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
+    expect(reported.lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
       'error: the audit log cannot be written: entries are kept and tried again',
     ])
     renameSync(`${folder}.away`, folder)
-    await until(() => told.lines.length === 2)
+    await until(() => reported.lines.length === 2)
     expect(await log.flush()).toBe(true)
-    expect(told.lines[1]?.message).toBe('the audit log is written again')
+    expect(reported.lines[1]?.message).toBe('the audit log is written again')
     const lines = linesOf()
     const lost = lines.filter(({ event }) => event === 'audit.lost').map(({ detail }) => (detail as { lost: number }).lost)
     const changes = lines.filter(({ event }) => event === 'api_key.created').length
@@ -323,15 +323,15 @@ describe('when it cannot be written', () => {
   })
 
   test('[AUD-7] a file that is moved away or written to by others: the chain goes on elsewhere, and the break is seen', async () => {
-    const told = recordedLog()
-    await using log = await open({ log: told })
+    const reported = recordedLog()
+    await using log = await open({ log: reported })
     log.record(created(1))
     await log.flush()
     appendFileSync(pathOf('server-000001.jsonl'), 'forged\n')
     log.record(created(2))
     await log.flush()
     expect(linesOf().map(({ event }) => event)).toEqual(['api_key.created', 'audit.disturbed', 'api_key.created'])
-    expect(told.lines).toMatchObject([{ level: 'warn', fields: { found: expect.stringContaining('bytes') } }])
+    expect(reported.lines).toMatchObject([{ level: 'warn', fields: { found: expect.stringContaining('bytes') } }])
     expect(await verified()).toMatchObject({ findings: [{ file: 'server-000001.jsonl', line: 2, why: 'inserted' }] })
     rmSync(pathOf('server-000002.jsonl'))
     log.record(created(3))

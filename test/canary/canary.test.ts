@@ -1,32 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { engines } from '../../src/testing/engines.ts'
-import { happenings } from './happenings.ts'
+import { scenarios } from './scenarios.ts'
 import { canary, canaryOf, canaryOfPem, leaksIn } from './secrets.ts'
 import { type Sink, sinks } from './sinks.ts'
-import { canaryStage, type CanaryStage } from './stage.ts'
+import { canaryStage, type CanaryStage } from './canary-server.ts'
 
 const named = sinks.map((sink) => [sink.name, sink] as const)
 
 for (const engine of engines) {
   describe(`marked secrets in every place, ${engine.name}`, () => {
-    let stage: CanaryStage
+    let startCanary: CanaryStage
     const replies = new Map<Sink, string>()
     beforeAll(async () => {
-      stage = await canaryStage(engine)
-      for (const { happens } of happenings) await happens(stage)
-      await stage.exported()
+      startCanary = await canaryStage(engine)
+      for (const { runScenario } of scenarios) await runScenario(startCanary)
+      await startCanary.exported()
       // Pages and commands answer too, and their answers are a sink.
-      for (const sink of sinks.filter(({ isReply }) => isReply)) replies.set(sink, await sink.read(stage))
+      for (const sink of sinks.filter(({ isReply }) => isReply)) replies.set(sink, await sink.read(startCanary))
     }, 120_000)
     afterAll(async () => {
-      await stage?.[Symbol.asyncDispose]()
+      await startCanary?.[Symbol.asyncDispose]()
     })
 
     test('they were there: providers, identity services and the collector got theirs', () => {
-      const { upstream, identity, issuer, collector } = stage
+      const { upstream, identity, issuer, collector } = startCanary
       const sent = JSON.stringify([upstream.requests, identity.requests, issuer.keys.requests, collector.headers])
-      expect(stage.output()).toContain('the trace collector warns')
-      const { operators, callers } = stage
+      expect(startCanary.output()).toContain('the trace collector warns')
+      const { operators, callers } = startCanary
       const used = [
         operators.keyInFile,
         operators.keyInEnvironment,
@@ -56,9 +56,9 @@ for (const engine of engines) {
     test.each(named)(
       '[SEC-1] none in %s',
       async (_, sink) => {
-        const text = replies.get(sink) ?? (await sink.read(stage))
+        const text = replies.get(sink) ?? (await sink.read(startCanary))
         expect(sink.holds instanceof RegExp ? sink.holds.test(text) : text.includes(sink.holds)).toBe(true)
-        expect([...new Set(leaksIn(text, stage.canaries))]).toEqual([])
+        expect([...new Set(leaksIn(text, startCanary.canaries))]).toEqual([])
       },
       60_000,
     )

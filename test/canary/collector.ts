@@ -1,5 +1,5 @@
 import { gunzipSync } from 'bun'
-import { partialSuccess } from '../telemetry/traces/stage.ts'
+import { partialSuccess } from '../telemetry/traces/trace-server.ts'
 import { type ReceivedSpan, spansIn } from '../telemetry/traces/otlp-receiver.ts'
 
 /** A collector that keeps what it gets, and hands back the headers that it was told. */
@@ -27,8 +27,8 @@ export function echoingCollector(): EchoingCollector {
     async fetch(request) {
       const body = new Uint8Array(await request.arrayBuffer())
       const message = request.headers.get('content-encoding') === 'gzip' ? gunzipSync(body) : body
-      const told = [...request.headers].map(([name, value]) => `${name}: ${value}`)
-      headers.push(told.join('\n'))
+      const received = [...request.headers].map(([name, value]) => `${name}: ${value}`)
+      headers.push(received.join('\n'))
       if (new URL(request.url).pathname !== '/v1/traces') {
         metrics.push(message)
         return partialSuccess(0, `got ${request.headers.get('x-collector-key')}`.slice(0, mostWords))

@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { redis } from '../../src/testing/engines.ts'
-import type { CanaryStage } from './stage.ts'
+import type { CanaryStage } from './canary-server.ts'
 
 /** A place where a secret must never turn up. */
 export interface Sink {
   readonly name: string
   /** All that is there, once everything has happened. */
-  read(stage: CanaryStage): Promise<string> | string
+  read(startCanary: CanaryStage): Promise<string> | string
   /** What must be there, so that an empty sink proves nothing. */
   readonly holds: string | RegExp
   /** A page or the output of a command: read once, since reading it adds to the other sinks. */
@@ -17,27 +17,27 @@ export interface Sink {
 
 const page = (path: string, holds: Sink['holds']): Sink => ({
   name: `GET ${path}`,
-  read: (stage) => stage.page(path),
+  read: (startCanary) => startCanary.page(path),
   holds,
   isReply: true,
 })
 const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
   name: `corral ${words.join(' ')}`,
-  read: (stage) => stage.command(words),
+  read: (startCanary) => startCanary.command(words),
   holds,
   isReply: true,
 })
 
 export const sinks: readonly Sink[] = [
-  { name: 'the log', read: (stage) => stage.output(), holds: '"level":"debug"' },
-  { name: 'the answers, heads and bodies', read: (stage) => stage.answers(), holds: 'Incorrect credentials' },
+  { name: 'the log', read: (startCanary) => startCanary.output(), holds: '"level":"debug"' },
+  { name: 'the answers, heads and bodies', read: (startCanary) => startCanary.answers(), holds: 'Incorrect credentials' },
   { name: 'the audit log', read: ({ home }) => readFolder(join(home, 'audit')), holds: 'request.denied' },
   { name: 'the files in Corral’s home', read: ({ home }) => readFolder(home), holds: 'request.denied' },
   { name: 'the database', read: readDatabase, holds: 'canary key' },
   ...(redis ? [{ name: 'the counters in Redis', read: readRedis, holds: ':' }] : []),
   {
     name: 'the command lines of its processes',
-    read: (stage) => stage.commandLines(),
+    read: (startCanary) => startCanary.commandLines(),
     holds: process.platform === 'linux' ? 'corral.js' : '',
   },
   {
@@ -78,7 +78,7 @@ export const sinks: readonly Sink[] = [
   command(['keys', 'list', '--config', 'FILE', '--json'], 'canary key'),
   command(['storage', 'status', '--config', 'FILE'], ''),
   command(['storage', 'backup', 'BACKUP', '--config', 'FILE'], ''),
-  { name: 'the backup of the database', read: (stage) => stage.backup(), holds: '' },
+  { name: 'the backup of the database', read: (startCanary) => startCanary.backup(), holds: '' },
   command(['policy', 'explain', 'FILE', '--as', 'ann', '--action', 'read', '--resource', 'model::echo/ok'], 'llow'),
   command(['usage', '--config', 'FILE'], ''),
   command(['traces', '--config', 'FILE', '-n', '1000'], '/v1/chat/completions'),
@@ -97,15 +97,15 @@ function textOf(messages: readonly Uint8Array[]): string {
 }
 
 /** A few that providers failed, and a few that were refused. */
-async function showFailedTraces(stage: CanaryStage): Promise<string> {
-  const lines = await stage.command(['traces', '--failed', '--json', '-n', '1000', '--config', 'FILE'])
+async function showFailedTraces(startCanary: CanaryStage): Promise<string> {
+  const lines = await startCanary.command(['traces', '--failed', '--json', '-n', '1000', '--config', 'FILE'])
   const failed = lines
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as { trace_id: string; error_type: string; http_status: number })
   const kinds = new Map(failed.map((trace) => [`${trace.http_status} ${trace.error_type}`, trace.trace_id]))
   const shown: string[] = []
-  for (const id of [...kinds.values()].slice(0, 5)) shown.push(await stage.command(['traces', 'show', id, '--config', 'FILE']))
+  for (const id of [...kinds.values()].slice(0, 5)) shown.push(await startCanary.command(['traces', 'show', id, '--config', 'FILE']))
   return shown.join('\n')
 }
 

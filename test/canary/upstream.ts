@@ -15,13 +15,13 @@ import {
  * Everything it was told but what was asked, credentials included, as a text: what a careless provider prints in its errors. (A provider's message is
  * logged as it is, credentials masked: one that repeats the question puts it there.)
  */
-function told({ path, headers }: MockRequest): string {
+function received({ path, headers }: MockRequest): string {
   return `Incorrect credentials: ${JSON.stringify({ path, headers })}`
 }
 
 /** The same with the body, which is a form with credentials. */
 function toldWithForm(request: MockRequest): string {
-  return told(request) + request.text
+  return received(request) + request.text
 }
 
 const headersWith = ({ headers }: MockRequest): Record<string, string> => ({
@@ -33,7 +33,7 @@ const headersWith = ({ headers }: MockRequest): Record<string, string> => ({
 })
 
 const errorOf = (request: MockRequest): object => ({
-  error: { message: told(request), type: told(request), code: told(request), param: told(request) },
+  error: { message: received(request), type: received(request), code: received(request), param: received(request) },
 })
 
 /** What a model of a certain name answers: all the ways in which a provider can hand a key back. */
@@ -45,31 +45,31 @@ const behaviours: Readonly<Record<string, (request: MockRequest) => Script>> = {
     headers: { ...headersWith(request), 'content-type': 'application/json' },
     body: JSON.stringify(errorOf(request)),
   }),
-  'error-text': (request) => ({ status: 403, headers: headersWith(request), body: told(request) }),
+  'error-text': (request) => ({ status: 403, headers: headersWith(request), body: received(request) }),
   'error-html': (request) => ({
     status: 502,
     headers: { 'content-type': 'text/html' },
-    body: `<html><title>${told(request)}</title><h1>${told(request)}</h1></html>`,
+    body: `<html><title>${received(request)}</title><h1>${received(request)}</h1></html>`,
   }),
   'error-detail': (request) => ({
     status: 422,
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ detail: [{ msg: told(request), input: request.headers }] }),
+    body: JSON.stringify({ detail: [{ msg: received(request), input: request.headers }] }),
   }),
   'error-in-200': (request) => jsonReply(errorOf(request)),
-  'error-long': (request) => ({ status: 500, body: 'x'.repeat(8_100) + told(request) }),
+  'error-long': (request) => ({ status: 500, body: 'x'.repeat(8_100) + received(request) }),
   redirect: (request) => ({
     status: 307,
     headers: { location: `http://127.0.0.1:1/?key=${request.headers['authorization'] ?? ''}` },
-    body: told(request),
+    body: received(request),
   }),
-  nonsense: (request) => ({ status: 200, headers: { 'content-type': 'text/html' }, body: `<html>${told(request)}</html>` }),
+  invalid: (request) => ({ status: 200, headers: { 'content-type': 'text/html' }, body: `<html>${received(request)}</html>` }),
   'error-frame': (request) => ({ headers: { 'content-type': 'text/event-stream' }, body: [chatFrames()[0]!, frame(errorOf(request))] }),
   'error-event': (request) => ({
     headers: { 'content-type': 'text/event-stream' },
-    body: [chatFrames()[0]!, `event: error\ndata: ${told(request)}\n\n`],
+    body: [chatFrames()[0]!, `event: error\ndata: ${received(request)}\n\n`],
   }),
-  'no-frames': (request) => ({ headers: { 'content-type': 'text/event-stream' }, body: [`data: ${told(request)}\n\n`] }),
+  'no-frames': (request) => ({ headers: { 'content-type': 'text/event-stream' }, body: [`data: ${received(request)}\n\n`] }),
   'cut-stream': () => ({ headers: { 'content-type': 'text/event-stream' }, body: [frame(chatChunk({ content: 'Hel' }))], end: 'reset' }),
   'not-http': (request) => ({ raw: `SSH-2.0-no-http-at-all-${request.headers['authorization'] ?? ''}\r\n\r\n` }),
 }
@@ -82,7 +82,7 @@ export async function echoingUpstream(): Promise<MockUpstream> {
   upstream.respond((request) => {
     if (request.path.split('?')[0]?.endsWith('/models')) return modelsReply(models)
     const behaviour = behaviours[String(request.json?.['model'])]
-    return behaviour?.(request) ?? { status: 400, headers: headersWith(request), body: told(request) }
+    return behaviour?.(request) ?? { status: 400, headers: headersWith(request), body: received(request) }
   })
   return upstream
 }

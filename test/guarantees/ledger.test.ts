@@ -31,7 +31,7 @@ interface Line {
 function slowLedger(time: VirtualTime, { writeTakes, clock = time.clock() }: { writeTakes: () => number; clock?: Clock }) {
   const lines: Line[] = []
   const made: number[] = []
-  const quiet = { dependencyFailed() {}, dependencyBack() {}, warning() {} }
+  const quiet = { dependencyFailed() {}, dependencyRecovered() {}, warning() {} }
   const database = {
     async add(_table: string, { rows }: { readonly rows: readonly string[] }) {
       const begun = time.now

@@ -16,7 +16,7 @@ const proxies = { trustedProxies: ['192.0.2.0/24'] }
 const proxied = { type: 'upstream_header', principal_header: 'X-User', tenant_header: 'X-Tenant', attributes_header: 'X-Attributes' }
 
 const chainIn = (tenancy: Tenancy, section: Section = proxied) => {
-  const quiet = { dependencyFailed() {}, dependencyBack() {}, warning() {} }
+  const quiet = { dependencyFailed() {}, dependencyRecovered() {}, warning() {} }
   return createAuthentication({ ...authOf(section, proxies.trustedProxies), tenancy }, { egress: createEgress(), events: quiet })
 }
 

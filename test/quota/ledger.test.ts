@@ -37,7 +37,7 @@ function recording() {
   const reported: Told = { failed: [], returned: [], warnings: [] }
   const events = {
     dependencyFailed: (dependency: string) => reported.failed.push(dependency),
-    dependencyBack: (dependency: string) => reported.returned.push(dependency),
+    dependencyRecovered: (dependency: string) => reported.returned.push(dependency),
     warning: (message: string, fields: object = {}) => reported.warnings.push({ message, fields }),
   }
   return { told: reported, events }

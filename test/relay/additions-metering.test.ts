@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { chatChunk, done, errorReply, type Script } from '../../src/testing/index.ts'
 import { governed } from '../quota/quota-server.ts'
-import { stage as traced } from '../telemetry/traces/stage.ts'
+import { startTraceServer as traced } from '../telemetry/traces/trace-server.ts'
 
 /** Refuses `stream_options`, and reports no usage without it. */
 function databricks(json: Record<string, unknown> | undefined): Script {

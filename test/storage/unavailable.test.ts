@@ -24,7 +24,7 @@ function recorded() {
         if (!down) told.push(`${name} failed`)
         down = true
       },
-      dependencyBack(name: string) {
+      dependencyRecovered(name: string) {
         told.push(`${name} back`)
         down = false
       },

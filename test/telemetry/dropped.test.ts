@@ -11,12 +11,12 @@ import { createLog } from '../../src/telemetry/logger.ts'
 import { chatReply, providerOf, recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
 import { governed, usage } from '../quota/quota-server.ts'
 import { dropped, untilDropped } from './dropped.ts'
-import { stage } from './traces/stage.ts'
+import { startTraceServer } from './traces/trace-server.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'corral-dropped-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const silently = { dependencyFailed: () => undefined, dependencyBack: () => undefined, warning: () => undefined }
+const silently = { dependencyFailed: () => undefined, dependencyRecovered: () => undefined, warning: () => undefined }
 
 describe('what is lost is counted, and nothing else is felt', () => {
   test.if(process.platform !== 'win32')('[OPS-7] lines of a log that nobody reads', async () => {
@@ -84,7 +84,7 @@ describe('what is lost is counted, and nothing else is felt', () => {
     writeFileSync(join(folder, 'file'), '')
     const store = { path: join(folder, 'file', 'traces.db'), slowAfter: 60_000, limits: { maxAge: 86_400_000, maxBytes: 1_048_576 } }
     const log = recordedLog()
-    await using at = await stage({ traces: defaultTelemetry.traces, store }, { log })
+    await using at = await startTraceServer({ traces: defaultTelemetry.traces, store }, { log })
     at.upstream.respond(() => chatReply())
     expect((await at.chat()).status).toBe(200)
     expect(await untilDropped(at.server, 'spans', 2)).toBe(2)

@@ -1,7 +1,7 @@
 /** Milliseconds that one entry is waited for: a file system that hangs reports no error. */
 const maxWait = 10_000
 
-interface Waiter {
+interface AcknowledgementWaiter {
   /** The number of the last entry that is waited for. */
   readonly through: number
   resolve(): void
@@ -10,7 +10,7 @@ interface Waiter {
 
 /** The calls that wait until entries of the audit log are synced to disk. Entries are numbered from 1; a write covers all that were added before it took them. */
 export class Acknowledgements {
-  #waiting: Waiter[] = []
+  #waiting: AcknowledgementWaiter[] = []
   #added = 0
   #taken = 0
   #synced = 0
@@ -42,7 +42,7 @@ export class Acknowledgements {
   async wait(): Promise<void> {
     if (this.#synced >= this.#added) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const waiter: Waiter = { through: this.#added, resolve, reject }
+    const waiter: AcknowledgementWaiter = { through: this.#added, resolve, reject }
     this.#waiting.push(waiter)
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((other) => other !== waiter)

@@ -2,13 +2,13 @@ import type { AuditEntry } from './audit-log.ts'
 import { type AuditRecord, marker } from './line.ts'
 
 /** Denials of one second that get a line each; those after them are merged with their like. */
-export const denialsInFull = 100
+export const maxSeparateDenials = 100
 /** Different merged denials of one second; beyond it, only who refused, the status and the address are told apart. */
-export const mostKinds = 300
+export const maxKinds = 300
 /** Of those, different addresses; beyond it, only who refused and the status. */
-const mostAddresses = 200
+const maxAddresses = 200
 /** Lines that wait while nothing can be written. */
-export const mostWaiting = 5_000
+export const maxPending = 5_000
 
 const second = 1_000
 export const denied = 'request.denied'
@@ -22,7 +22,7 @@ export class Backlog {
   #merged = new Map<string, AuditRecord>()
   #mergedSince = 0
   #windowStart = 0
-  #inFull = 0
+  #separateDenials = 0
   #lost: AuditRecord | undefined
   /** Entries that were lost since the start. */
   lost = 0
@@ -30,18 +30,18 @@ export class Backlog {
   /** False: too many are waiting, and the entry is lost. */
   add(entry: AuditEntry, time: number): boolean {
     if (entry.event === denied) {
-      if (this.#keepsInFull(time)) this.#lines.push({ time, entry })
+      if (this.#isSeparate(time)) this.#lines.push({ time, entry })
       else this.#merge(entry, time)
-    } else if (this.#lines.length < mostWaiting) this.#lines.push({ time, entry })
+    } else if (this.#lines.length < maxPending) this.#lines.push({ time, entry })
     else {
-      this.lose(1, time)
+      this.countLost(1, time)
       return false
     }
     return true
   }
 
   /** Counts entries that will not be written. */
-  lose(count: number, time: number): void {
+  countLost(count: number, time: number): void {
     this.lost += count
     this.#lost ??= { time, entry: { event: marker.lost, reason: 'could not be written, and too many were waiting' }, count: 0 }
     this.#lost.count = (this.#lost.count ?? 0) + count
@@ -51,7 +51,7 @@ export class Backlog {
   /** Milliseconds until something should be written; undefined: there is nothing. */
   dueIn(now: number): number | undefined {
     if (this.#lost) return 0
-    if (this.#lines.length > 0) return this.#lines.some(({ entry }) => entry.event !== denied) ? 0 : denialsWait
+    if (this.#lines.length > 0) return this.#lines.some(({ entry }) => entry.event !== denied) ? 0 : denialDelay
     return this.#merged.size > 0 ? Math.max(0, this.#mergedSince + second - now) : undefined
   }
 
@@ -71,21 +71,21 @@ export class Backlog {
     return records
   }
 
-  #keepsInFull(time: number): boolean {
+  #isSeparate(time: number): boolean {
     if (time >= this.#windowStart + second || time < this.#windowStart) {
       this.#windowStart = time
-      this.#inFull = 0
+      this.#separateDenials = 0
     }
-    return this.#inFull < denialsInFull && this.#lines.length < mostWaiting && ++this.#inFull > 0
+    return this.#separateDenials < maxSeparateDenials && this.#lines.length < maxPending && ++this.#separateDenials > 0
   }
 
   #merge(entry: AuditEntry, time: number): void {
     if (this.#merged.size === 0) this.#mergedSince = time
     for (const [key, kept] of kindsOf(entry, this.#merged.size)) {
-      const like = this.#merged.get(key)
-      if (like) {
-        like.count = (like.count ?? 1) + 1
-        like.until = time
+      const existing = this.#merged.get(key)
+      if (existing) {
+        existing.count = (existing.count ?? 1) + 1
+        existing.until = time
         return
       }
       if (kept) {
@@ -97,14 +97,14 @@ export class Backlog {
 }
 
 /** Milliseconds that denials wait for others, so that a hundred of them are one write. */
-const denialsWait = 100
+const denialDelay = 100
 
 /** The identities under which a denial may be merged, finest first, each with what is written for it, or undefined where it would be one too many. */
 function* kindsOf(entry: AuditEntry, size: number): Generator<readonly [key: string, kept: AuditEntry | undefined]> {
   const { event, principal, key_id, client_address, action, resource, status, denied_by, reason } = entry
   const kind = [denied_by, status, client_address, principal, key_id, action, resource, reason]
-  yield [JSON.stringify(kind), size < mostKinds ? entry : undefined]
+  yield [JSON.stringify(kind), size < maxKinds ? entry : undefined]
   const summary: AuditEntry = { event, status, denied_by, reason: 'several kinds, too many to tell apart' }
-  yield [JSON.stringify(kind.slice(0, 3)), size < mostKinds + mostAddresses ? { ...summary, client_address } : undefined]
+  yield [JSON.stringify(kind.slice(0, 3)), size < maxKinds + maxAddresses ? { ...summary, client_address } : undefined]
   yield [JSON.stringify(kind.slice(0, 2)), summary]
 }

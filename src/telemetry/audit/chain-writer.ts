@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AuditEntry } from './audit-log.ts'
-import { type ChainFile, chainFileOf, fileName, leftOff, listChains } from './files.ts'
+import { type ChainFile, chainFileOf, fileName, readChainEnd, listChains } from './files.ts'
 import { type AuditRecord, type ChainState, marker, writeLine } from './line.ts'
 
 export interface ChainWriterOptions {
@@ -42,7 +42,7 @@ export class ChainWriter implements AsyncDisposable {
   /** Continues the chain where it was left, or begins it. Throws where the folder cannot be written to. */
   static async open(options: ChainWriterOptions): Promise<ChainWriter> {
     const files = (await listChains(options.folder)).get(options.chain) ?? []
-    const { state, rotated, torn } = await leftOff(files, ({ event }) => event === marker.rotated)
+    const { state, rotated, torn } = await readChainEnd(files, ({ event }) => event === marker.rotated)
     const writer = new ChainWriter(options, files, state)
     const newest = files.at(-1)
     try {
@@ -68,7 +68,7 @@ export class ChainWriter implements AsyncDisposable {
   async append(records: readonly AuditRecord[]): Promise<void> {
     if (records.length === 0) return
     const disturbance = await this.#disturbance()
-    if (disturbance !== undefined) await this.#goOnElsewhere(disturbance)
+    if (disturbance !== undefined) await this.#continueInNewFile(disturbance)
     else if (this.#size >= this.#options.maxFileBytes) {
       await this.#write([this.#mark(marker.rotated, { detail: { next: await this.#makeNext() } })])
       await this.#begin()
@@ -164,7 +164,7 @@ export class ChainWriter implements AsyncDisposable {
   }
 
   /** The chain goes on from what this process knows, so that what was done to the file shows as a break. */
-  async #goOnElsewhere(disturbance: string): Promise<void> {
+  async #continueInNewFile(disturbance: string): Promise<void> {
     const old = this.#files.at(-1)
     await this.#begin()
     this.#options.onFound('the audit log was changed by somebody else while it was written: it goes on in another file', {
@@ -185,7 +185,7 @@ export class ChainWriter implements AsyncDisposable {
     }
     const last = leaving.at(-1)
     if (!last) return
-    const through = await leftOff(leaving, () => false)
+    const through = await readChainEnd(leaving, () => false)
     const detail = { files: leaving.map(({ name }) => name), through_seq: through.state.seq, through_hash: through.state.hash }
     await this.#write([this.#mark(marker.filesRemoved, { reason: 'older, or more, than is to be kept', detail })])
     for (const file of leaving) await rm(file.path, { force: true })

@@ -37,7 +37,7 @@ export function byChain(paths: readonly string[]): Map<string, ChainFile[]> {
 }
 
 /** Where a chain was left: its last whole line, and what stands behind that in the newest file. */
-export interface LeftOff {
+export interface ChainEnd {
   readonly state: ChainState
   /** The newest file ends with a line that says that the chain goes on in another. */
   readonly rotated: boolean
@@ -46,10 +46,10 @@ export interface LeftOff {
 }
 
 /** Looks from the end of the newest file, and of earlier ones where it holds no whole line. */
-export async function leftOff(
+export async function readChainEnd(
   files: readonly ChainFile[],
   isRotation: (fields: Readonly<Record<string, unknown>>) => boolean,
-): Promise<LeftOff> {
+): Promise<ChainEnd> {
   let torn: Buffer | undefined
   for (const { path } of files.toReversed()) {
     const bytes = await readFile(path)

@@ -45,8 +45,8 @@ export const marker = {
 /** `,"hash":"` + 64 digits + `"}`: how every line ends. */
 const endLength = 75
 const lineEnd = /^,"hash":"[0-9a-f]{64}"\}$/
-const longestText = 1_000
-const longestDetail = 8_000
+const maxTextLength = 1_000
+const maxDetailLength = 8_000
 
 /**
  * The line that follows `before`, without its line break. Its hash is SHA-256 over the line's own bytes as far as the comma before `"hash"`,
@@ -98,7 +98,7 @@ function repetition({ count, until }: AuditRecord): object {
 function bounded(entry: AuditEntry): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(entry)) {
-    if (typeof value === 'string') fields[name] = value.length > longestText ? `${value.slice(0, longestText)}…` : value
+    if (typeof value === 'string') fields[name] = value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value
     else if (name !== 'detail') fields[name] = value
     else if (value !== undefined) fields[name] = boundedDetail(value)
   }
@@ -109,7 +109,7 @@ function bounded(entry: AuditEntry): Record<string, unknown> {
 function boundedDetail(detail: unknown): unknown {
   try {
     const text = JSON.stringify(detail) ?? 'null'
-    return text.length > longestDetail ? { left_out: `${text.length} characters` } : JSON.parse(text)
+    return text.length > maxDetailLength ? { left_out: `${text.length} characters` } : JSON.parse(text)
   } catch (error) {
     // The line must come into the chain whatever somebody put there.
     return { left_out: `no JSON (${(error as Error).name})` }

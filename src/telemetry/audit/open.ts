@@ -4,7 +4,7 @@ import type { AuditEntry, AuditLog } from './audit-log.ts'
 import { Backlog } from './backlog.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { ChainWriter } from './chain-writer.ts'
-import { claimChain, type Claim } from './claim.ts'
+import { claimChain, type ChainClaim } from './claim.ts'
 import type { AuditRecord } from './line.ts'
 
 export interface AuditLogOptions {
@@ -34,7 +34,7 @@ export interface OpenAuditLog extends AuditLog {
 /** Milliseconds between two attempts to write while none succeeds. */
 const retryAfter = 1_000
 /** On a disk with little room left, some is better than nothing. */
-const linesAtOnce = 256
+const maxBatchLines = 256
 const maxFileBytes = 32 * 1024 * 1024
 
 /**
@@ -58,7 +58,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<OpenAuditL
 }
 
 interface Parts {
-  readonly claim: Claim
+  readonly claim: ChainClaim
   readonly writer: ChainWriter
   readonly clock: () => number
   readonly log: AuditLogOptions['log']
@@ -168,8 +168,8 @@ class ChainedLog implements OpenAuditLog {
     }
     try {
       while (this.#batch.length > 0) {
-        await writer.append(this.#batch.slice(0, linesAtOnce))
-        this.#batch.splice(0, linesAtOnce)
+        await writer.append(this.#batch.slice(0, maxBatchLines))
+        this.#batch.splice(0, maxBatchLines)
       }
       if (this.#failing) log?.info({ chain: this.chain }, 'the audit log is written again')
       this.#failing = false

@@ -5,7 +5,7 @@ import { chainStart, type ChainLine, detailOf, marker, readLine } from './line.t
 /** What was done to a chain where it is broken. `torn`: the last line was not written to its end. */
 export type Break = 'changed' | 'removed' | 'inserted' | 'reordered' | 'torn'
 
-export interface Finding {
+export interface ChainFinding {
   readonly file: string
   /** From 1. */
   readonly line: number
@@ -25,7 +25,7 @@ export interface ChainReport {
   /** The hash of the last line; to be kept elsewhere and compared later. */
   readonly head: string | undefined
   /** At most a thousand. */
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ChainFinding[]
   /** What is no break and worth knowing: lines torn by a crash, entries lost, files removed by retention. */
   readonly notes: readonly string[]
 }
@@ -53,7 +53,7 @@ export async function verifyChain(
   return { chain, ...check.finish() }
 }
 
-interface Place {
+interface LinePosition {
   readonly file: string
   readonly line: number
 }
@@ -62,18 +62,18 @@ interface Place {
 interface Gap {
   from: number
   readonly to: number
-  readonly found: Finding
+  readonly found: ChainFinding
   /** Those of them that came later. */
   came: number
 }
 
-const mostFindings = 1_000
+const maxFindings = 1_000
 
 class ChainCheck {
   readonly #whole: boolean
   readonly #wanted: Set<string> | undefined
   readonly #files: string[] = []
-  readonly #findings: Finding[] = []
+  readonly #findings: ChainFinding[] = []
   readonly #notes: string[] = []
   readonly #gaps: Gap[] = []
   #lines = 0
@@ -84,12 +84,12 @@ class ChainCheck {
   #head: string | undefined = chainStart.hash
   #started = false
   /** Lines that could not be read, since the last that could. */
-  #unread: Place[] = []
-  #unfinished: Place | undefined
+  #unread: LinePosition[] = []
+  #unfinished: LinePosition | undefined
   /** The last line so far says that the chain goes on in this file. */
-  #promised: { next: string; at: Place } | undefined
+  #promised: { next: string; at: LinePosition } | undefined
   /** What stands before the first line, where that is not the first of the chain. */
-  #beginning: { readonly found: Finding; readonly seq: number; readonly prev: string } | undefined
+  #beginning: { readonly found: ChainFinding; readonly seq: number; readonly prev: string } | undefined
 
   constructor({ whole = true, wanted }: VerifyOptions) {
     this.#whole = whole
@@ -128,7 +128,7 @@ class ChainCheck {
       this.#unread = this.#unread.filter((place) => place !== this.#unfinished)
       this.#find({ ...this.#unfinished, why: 'torn', detail: 'the last line ends in the middle' })
     }
-    this.#tellUnread('changed')
+    this.#reportUnread('changed')
     return {
       files: this.#files,
       lines: this.#lines,
@@ -140,19 +140,19 @@ class ChainCheck {
     }
   }
 
-  #follow(line: ChainLine, at: Place, torn: Buffer | undefined): void {
+  #follow(line: ChainLine, at: LinePosition, torn: Buffer | undefined): void {
     this.#lines++
     this.#first ??= line.seq
     this.#last = Math.max(this.#last ?? 0, line.seq)
     this.#wanted?.delete(line.hash)
     if (!this.#started) this.#start(line, at)
     if (line.fields['event'] === marker.torn) this.#closeTorn(line, at, torn)
-    if (line.seq < this.#next) return this.#comeLate(line, at)
+    if (line.seq < this.#next) return this.#startsLate(line, at)
     const unread = this.#unread.length
     const follows = this.#head === undefined || line.prev === this.#head
     const missing = line.seq - this.#next
     // Lines that cannot be read, and yet nothing is missing: they were put there.
-    this.#tellUnread(missing === 0 && follows && this.#head !== undefined ? 'inserted' : 'changed')
+    this.#reportUnread(missing === 0 && follows && this.#head !== undefined ? 'inserted' : 'changed')
     if (missing > unread) this.#miss(this.#next + unread, line.seq - 1, at)
     else if (missing === 0 && !follows) {
       this.#find({ ...at, why: 'changed', detail: `line ${line.seq} of the chain does not follow from the line before it` })
@@ -162,7 +162,7 @@ class ChainCheck {
     this.#note(line, at)
   }
 
-  #start(line: ChainLine, at: Place): void {
+  #start(line: ChainLine, at: LinePosition): void {
     this.#started = true
     if (line.seq - this.#unread.length <= chainStart.seq + 1) return
     if (this.#whole) {
@@ -176,8 +176,8 @@ class ChainCheck {
   }
 
   /** A line that should have come earlier, or that is no part of the chain at all. */
-  #comeLate(line: ChainLine, at: Place): void {
-    this.#tellUnread('changed')
+  #startsLate(line: ChainLine, at: LinePosition): void {
+    this.#reportUnread('changed')
     const gap = this.#gaps.find(({ from, to }) => line.seq >= from && line.seq <= to)
     if (!gap) {
       this.#find({ ...at, why: 'inserted', detail: `line ${line.seq} of the chain stands here once more` })
@@ -188,14 +188,14 @@ class ChainCheck {
     gap.found.detail = `line ${span(gap)} of the chain should stand here; ${gap.came === 1 ? 'one came' : `${gap.came} came`} later (${at.file}:${at.line})`
   }
 
-  #miss(from: number, to: number, at: Place): void {
+  #miss(from: number, to: number, at: LinePosition): void {
     const detail = `line ${span({ from, to })} of the chain should stand before this one and is missing`
     const found = this.#find({ ...at, why: 'removed', detail })
     this.#gaps.push({ from, to, found, came: 0 })
   }
 
   /** Where the unreadable bytes before this line are what it says, the rest of a line that a crash cut off, they are no break. */
-  #closeTorn(line: ChainLine, at: Place, torn: Buffer | undefined): void {
+  #closeTorn(line: ChainLine, at: LinePosition, torn: Buffer | undefined): void {
     if (!torn) {
       this.#find({ ...at, why: 'removed', detail: 'this line speaks of a torn line before it, and there is none' })
       return
@@ -203,23 +203,23 @@ class ChainCheck {
     const { bytes, sha256, unfinished } = detailOf(line)
     const follows = line.seq === this.#next && line.prev === this.#head
     const same = bytes === torn.length && sha256 === hash('sha256', torn)
-    if (!follows || !same || unfinished !== true) return this.#tellUnread('changed')
+    if (!follows || !same || unfinished !== true) return this.#reportUnread('changed')
     this.#notes.push(`${at.file}:${at.line - 1}: a line was torn by a crash (${torn.length} bytes), and closed by a marker`)
     this.#unread = []
   }
 
-  #tellUnread(why: 'changed' | 'inserted'): void {
+  #reportUnread(why: 'changed' | 'inserted'): void {
     const detail = why === 'changed' ? 'this line is not what was written' : 'this line was put between two lines of the chain'
     for (const place of this.#unread) this.#find({ ...place, why, detail })
     this.#unread = []
   }
 
-  #find(finding: Finding): Finding {
-    if (this.#findings.length < mostFindings) this.#findings.push(finding)
+  #find(finding: ChainFinding): ChainFinding {
+    if (this.#findings.length < maxFindings) this.#findings.push(finding)
     return finding
   }
 
-  #note(line: ChainLine, at: Place): void {
+  #note(line: ChainLine, at: LinePosition): void {
     const detail = detailOf(line)
     switch (line.fields['event']) {
       case marker.lost:
@@ -230,14 +230,14 @@ class ChainCheck {
         break
       case marker.filesRemoved:
         this.#notes.push(`${at.file}:${at.line}: lines up to ${String(detail['through_seq'])} were removed, as old files are to be`)
-        this.#excuseBeginning(detail)
+        this.#acceptMissingStart(detail)
         break
       default:
     }
   }
 
   /** The chain's beginning is missing because Corral removed it, and says so further on. */
-  #excuseBeginning({ through_seq: seq, through_hash: through }: Readonly<Record<string, unknown>>): void {
+  #acceptMissingStart({ through_seq: seq, through_hash: through }: Readonly<Record<string, unknown>>): void {
     if (!this.#beginning || seq !== this.#beginning.seq - 1 || through !== this.#beginning.prev) return
     const index = this.#findings.indexOf(this.#beginning.found)
     if (index >= 0) this.#findings.splice(index, 1)
@@ -245,7 +245,7 @@ class ChainCheck {
   }
 }
 
-function promiseOf(line: ChainLine, at: Place): { next: string; at: Place } | undefined {
+function promiseOf(line: ChainLine, at: LinePosition): { next: string; at: LinePosition } | undefined {
   const { next } = detailOf(line)
   return line.fields['event'] === marker.rotated && typeof next === 'string' ? { next, at } : undefined
 }

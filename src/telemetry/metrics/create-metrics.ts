@@ -3,10 +3,10 @@ import { definitionsOf } from './definitions.ts'
 import { InferenceMetrics } from './inference-metrics.ts'
 import { Instruments, type ReadPoints } from './instruments.ts'
 import type { MetricSink } from './metric-sink.ts'
-import { knowsNothing, type KnownModels } from './model-labels.ts'
+import { noModelNames, type ModelNames } from './model-labels.ts'
 import { addProcessMetrics } from './process-metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
-import type { Definition, Snapshot } from './snapshot.ts'
+import type { MetricDefinition, MetricsSnapshot } from './snapshot.ts'
 
 export interface MetricsOptions {
   readonly conventions: Conventions
@@ -20,53 +20,53 @@ export interface MetricsOptions {
   /** What kept something from being measured; told once, never thrown. */
   readonly onFailure: (error: unknown) => void
   /** Milliseconds for which readers share one look. Default 250. */
-  readonly share?: number
+  readonly cacheTime?: number
 }
 
 /** The metrics of this process, and of the server that it is part of. */
 export interface Metrics extends Disposable {
   readonly sink: MetricSink
-  readonly definitions: readonly Definition[]
+  readonly definitions: readonly MetricDefinition[]
   readonly resource: Readonly<Record<string, string>>
   /** Further values of a metric, read whenever it is collected. Throws an Error for a metric that is not defined. */
   observe(name: string, read: ReadPoints): void
   /** From now on models are known by this catalogue. */
-  know(models: KnownModels): void
+  useCatalogue(models: ModelNames): void
   /** What this process has counted, now. */
-  collect(): Snapshot
+  collect(): MetricsSnapshot
   /** What the whole server has counted, no older than a fraction of a second: readers that come together share it. */
-  scrape(): Promise<Snapshot>
+  scrape(): Promise<MetricsSnapshot>
   /** Where several processes serve: asks all of them. */
-  gatherBy(gather: () => Promise<Snapshot>): void
+  setGather(gather: () => Promise<MetricsSnapshot>): void
 }
 
 /** Measuring is of no use to the caller that is measured: whatever goes wrong with it is told once and forgotten. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const { conventions, resource, providers, scheme, limitNames = new Map<string, string>() } = options
-  let { share = 250 } = options
-  let told = false
-  const failed = (error: unknown): void => {
-    if (!told) options.onFailure(error)
-    told = true
+  let { cacheTime = 250 } = options
+  let hasReportedFailure = false
+  const reportFailure = (error: unknown): void => {
+    if (!hasReportedFailure) options.onFailure(error)
+    hasReportedFailure = true
   }
   const guarded = (measure: () => void): void => {
     try {
       measure()
     } catch (error) {
-      failed(error)
+      reportFailure(error)
     }
   }
-  const instruments = new Instruments(definitionsOf(conventions), failed)
-  let known = knowsNothing
-  const models = (): KnownModels => known
+  const instruments = new Instruments(definitionsOf(conventions), reportFailure)
+  let known = noModelNames
+  const models = (): ModelNames => known
   const requests = new RequestMetrics({ instruments, models, providers, scheme, limitNames })
   const inferences = new InferenceMetrics({ instruments, conventions, models, providers })
   const dropped = instruments.counter('corral.telemetry.dropped')
   const dependencies = new Map<string, { up: number; at: number }>()
   instruments.observe('corral.dependency.up', () => [...dependencies].map(([name, { up, at }]) => ({ labels: [name], value: up, at })))
-  const ofProcess = addProcessMetrics(instruments)
-  let gather = async (): Promise<Snapshot> => instruments.collect()
-  let last: { readonly at: number; readonly snapshot: Promise<Snapshot> } | undefined
+  const processMetrics = addProcessMetrics(instruments)
+  let gather = async (): Promise<MetricsSnapshot> => instruments.collect()
+  let cached: { readonly at: number; readonly snapshot: Promise<MetricsSnapshot> } | undefined
   return {
     sink: {
       // These two come with every request: no closure for them.
@@ -74,43 +74,43 @@ export function createMetrics(options: MetricsOptions): Metrics {
         try {
           requests.finished(event)
         } catch (error) {
-          failed(error)
+          reportFailure(error)
         }
       },
       inferenceFinished(event) {
         try {
           inferences.finished(event)
         } catch (error) {
-          failed(error)
+          reportFailure(error)
         }
       },
       upstreamFailed: (provider) => guarded(() => inferences.failure(provider, 'other')),
       listingFailed: (provider) => guarded(() => inferences.failure(provider, 'listing')),
       listed: (provider, count) => guarded(() => inferences.listed(provider, count)),
       dependencyFailed: (dependency) => void dependencies.set(dependency, { up: 0, at: Date.now() }),
-      dependencyBack: (dependency) => void dependencies.set(dependency, { up: 1, at: Date.now() }),
+      dependencyRecovered: (dependency) => void dependencies.set(dependency, { up: 1, at: Date.now() }),
       telemetryDropped: (what, count) => guarded(() => dropped.bind(what).add(count)),
     },
     definitions: instruments.definitions,
     resource,
     observe: (name, read) => instruments.observe(name, read),
-    know(catalogue) {
+    useCatalogue(catalogue) {
       known = catalogue
     },
     collect: () => instruments.collect(),
     scrape() {
       const now = performance.now()
-      if (last && now - last.at < share) return last.snapshot
+      if (cached && now - cached.at < cacheTime) return cached.snapshot
       const snapshot = gather()
-      last = { at: now, snapshot }
-      snapshot.catch(() => (last = undefined))
+      cached = { at: now, snapshot }
+      snapshot.catch(() => (cached = undefined))
       return snapshot
     },
-    gatherBy(others) {
+    setGather(others) {
       gather = others
       // Whoever gathers shares its looks among all processes: one that was kept here could follow a later one that another process has shown.
-      share = 0
+      cacheTime = 0
     },
-    [Symbol.dispose]: () => ofProcess[Symbol.dispose](),
+    [Symbol.dispose]: () => processMetrics[Symbol.dispose](),
   }
 }

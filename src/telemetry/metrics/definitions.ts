@@ -1,5 +1,5 @@
 import type { Conventions } from '../config.ts'
-import type { Definition } from './snapshot.ts'
+import type { MetricDefinition } from './snapshot.ts'
 
 /** Seconds (GenAI conventions 1.41, "gen_ai.client.operation.duration"). */
 const durations = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
@@ -11,7 +11,7 @@ const httpDurations = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1,
 /** Bytes: from a short question to an image or a batch of embeddings. */
 const bodySizes = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864]
 
-const model = ['gen_ai.operation.name', 'gen_ai.provider.name', 'corral.provider', 'gen_ai.request.model']
+const modelLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'corral.provider', 'gen_ai.request.model']
 
 /** The names that OpenTelemetry's conventions changed after 1.41; undefined: that version has no such metric. */
 export interface MetricNames {
@@ -58,17 +58,17 @@ export const tokenParts = [
 export type TokenPart = (typeof tokenParts)[number]
 
 /** Every metric of this server. */
-export function definitionsOf(conventions: Conventions): Definition[] {
+export function definitionsOf(conventions: Conventions): MetricDefinition[] {
   return [...serverMetrics, ...clientMetrics(metricNames[conventions]), ...httpMetrics, ...ownMetrics, ...processMetrics]
 }
 
-const serverMetrics: readonly Definition[] = [
+const serverMetrics: readonly MetricDefinition[] = [
   {
     name: 'gen_ai.server.request.duration',
     unit: 's',
     kind: 'histogram',
     description: 'What callers wait for an answer of a model, from the request to the end of the answer.',
-    labels: [...model, 'error.type'],
+    labels: [...modelLabels, 'error.type'],
     buckets: durations,
   },
   {
@@ -76,7 +76,7 @@ const serverMetrics: readonly Definition[] = [
     unit: 's',
     kind: 'histogram',
     description: 'What callers wait for the first token of a stream.',
-    labels: model,
+    labels: modelLabels,
     buckets: firstToken,
   },
   {
@@ -84,19 +84,19 @@ const serverMetrics: readonly Definition[] = [
     unit: 's',
     kind: 'histogram',
     description: 'Between two tokens of a stream after the first, on the average of an answer.',
-    labels: model,
+    labels: modelLabels,
     buckets: perToken,
   },
 ]
 
-function clientMetrics(names: MetricNames): Definition[] {
+function clientMetrics(names: MetricNames): MetricDefinition[] {
   const { tokenUsage, inputTokens, outputTokens, usage } = names
-  const perAnswer = (name: string, what: string): Definition => ({
+  const perResponse = (name: string, what: string): MetricDefinition => ({
     name,
     unit: '{token}',
     kind: 'histogram',
     description: `Tokens of one answer's ${what}, as the provider tells them.`,
-    labels: model,
+    labels: modelLabels,
     buckets: tokenCounts,
   })
   return [
@@ -105,7 +105,7 @@ function clientMetrics(names: MetricNames): Definition[] {
       unit: 's',
       kind: 'histogram',
       description: 'What a provider takes for an answer, from the request to it to the end of the answer.',
-      labels: [...model, 'error.type'],
+      labels: [...modelLabels, 'error.type'],
       buckets: durations,
     },
     {
@@ -113,7 +113,7 @@ function clientMetrics(names: MetricNames): Definition[] {
       unit: 's',
       kind: 'histogram',
       description: 'What a provider takes to the first chunk of a stream that says something.',
-      labels: model,
+      labels: modelLabels,
       buckets: durations,
     },
     {
@@ -121,35 +121,35 @@ function clientMetrics(names: MetricNames): Definition[] {
       unit: 's',
       kind: 'histogram',
       description: 'Between two chunks of a stream after the first, on the average of an answer.',
-      labels: model,
+      labels: modelLabels,
       buckets: durations,
     },
     ...(tokenUsage === undefined
       ? []
-      : [{ ...perAnswer(tokenUsage, 'input or output'), labels: [...model, 'gen_ai.token.type'] } satisfies Definition]),
-    ...(inputTokens === undefined ? [] : [perAnswer(inputTokens, 'input')]),
-    ...(outputTokens === undefined ? [] : [perAnswer(outputTokens, 'output')]),
+      : [{ ...perResponse(tokenUsage, 'input or output'), labels: [...modelLabels, 'gen_ai.token.type'] } satisfies MetricDefinition]),
+    ...(inputTokens === undefined ? [] : [perResponse(inputTokens, 'input')]),
+    ...(outputTokens === undefined ? [] : [perResponse(outputTokens, 'output')]),
     ...(usage === undefined
       ? []
-      : tokenParts.map((part): Definition => ({
+      : tokenParts.map((part): MetricDefinition => ({
           name: `${usage}.${part}`,
           unit: '{token}',
           kind: 'counter',
           description: `Tokens, as providers tell them: ${part}.`,
-          labels: model,
+          labels: modelLabels,
         }))),
   ]
 }
 
-const http = ['http.request.method', 'http.route', 'http.response.status_code', 'url.scheme', 'error.type']
+const httpLabels = ['http.request.method', 'http.route', 'http.response.status_code', 'url.scheme', 'error.type']
 
-const httpMetrics: readonly Definition[] = [
+const httpMetrics: readonly MetricDefinition[] = [
   {
     name: 'http.server.request.duration',
     unit: 's',
     kind: 'histogram',
     description: 'From a request to the end of its answer, streams included.',
-    labels: http,
+    labels: httpLabels,
     buckets: httpDurations,
   },
   {
@@ -157,7 +157,7 @@ const httpMetrics: readonly Definition[] = [
     unit: 'By',
     kind: 'histogram',
     description: 'Bodies of requests, of those that had one, unpacked.',
-    labels: http,
+    labels: httpLabels,
     buckets: bodySizes,
   },
   {
@@ -165,7 +165,7 @@ const httpMetrics: readonly Definition[] = [
     unit: 'By',
     kind: 'histogram',
     description: 'What models answered, of a stream its frames.',
-    labels: http,
+    labels: httpLabels,
     buckets: bodySizes,
   },
   {
@@ -177,7 +177,7 @@ const httpMetrics: readonly Definition[] = [
   },
 ]
 
-const ownMetrics: readonly Definition[] = [
+const ownMetrics: readonly MetricDefinition[] = [
   {
     name: 'corral.tokens',
     unit: '{token}',
@@ -233,7 +233,7 @@ const ownMetrics: readonly Definition[] = [
     kind: 'gauge',
     description: '1 where the provider answered the last time it was asked for anything, 0 where it failed.',
     labels: ['corral.provider'],
-    together: 'latest',
+    aggregation: 'latest',
   },
   {
     name: 'corral.provider.models',
@@ -241,7 +241,7 @@ const ownMetrics: readonly Definition[] = [
     kind: 'gauge',
     description: 'Models that the provider listed the last time.',
     labels: ['corral.provider'],
-    together: 'latest',
+    aggregation: 'latest',
   },
   {
     name: 'corral.dependency.up',
@@ -249,7 +249,7 @@ const ownMetrics: readonly Definition[] = [
     kind: 'gauge',
     description: '0 while something else that this server depends on is out of reach; absent before that has ever happened.',
     labels: ['corral.dependency'],
-    together: 'latest',
+    aggregation: 'latest',
   },
   {
     name: 'corral.quota.use',
@@ -257,7 +257,7 @@ const ownMetrics: readonly Definition[] = [
     kind: 'gauge',
     description: 'How much of a limit is used in its present window, by whoever has used most of it.',
     labels: ['corral.limit.name', 'corral.limit.unit', 'corral.limit.period'],
-    together: 'max',
+    aggregation: 'max',
   },
   {
     name: 'corral.telemetry.dropped',
@@ -268,7 +268,7 @@ const ownMetrics: readonly Definition[] = [
   },
 ]
 
-const processMetrics: readonly Definition[] = [
+const processMetrics: readonly MetricDefinition[] = [
   {
     name: 'process.memory.usage',
     unit: 'By',
@@ -296,15 +296,15 @@ const processMetrics: readonly Definition[] = [
     kind: 'gauge',
     description: 'Since the eldest serving process began.',
     labels: [],
-    together: 'max',
+    aggregation: 'max',
   },
-  ...['mean', 'p99', 'max'].map((which): Definition => ({
+  ...['mean', 'p99', 'max'].map((which): MetricDefinition => ({
     name: `nodejs.eventloop.delay.${which}`,
     unit: 's',
     kind: 'gauge',
     description: `Delay of the event loop in the last seconds (${which}), of the process where it is longest.`,
     labels: [],
-    together: 'max',
+    aggregation: 'max',
   })),
   {
     name: 'corral.processes',

@@ -1,31 +1,31 @@
 import { ApiError } from '../../errors.ts'
-import type { InferenceFinished, TokensTold } from '../events.ts'
+import type { InferenceFinished, ReportedTokens } from '../events.ts'
 import { operations, providerName } from '../traces/semconv.ts'
 import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
-import type { Count, Family, Instruments, Observations } from './instruments.ts'
-import { other } from './instruments.ts'
-import { ByModel, type KnownModels } from './model-labels.ts'
+import type { CounterSeries, MetricFamily, Instruments, HistogramSeries } from './instruments.ts'
+import { overflowLabel } from './instruments.ts'
+import { ByModel, type ModelNames } from './model-labels.ts'
 import { errorTypeOf } from './request-metrics.ts'
 import type { Conventions } from '../config.ts'
 
 export interface InferenceMetricsOptions {
   readonly instruments: Instruments
   readonly conventions: Conventions
-  readonly models: () => KnownModels
+  readonly models: () => ModelNames
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
 }
 
 interface ClientSeries {
   /** By `error.type`. */
-  readonly failed: (error: string) => Observations
-  readonly whole: Observations
-  readonly firstChunk: Observations
-  readonly perChunk: Observations
-  readonly input: Observations
-  readonly output: Observations
-  readonly parts: Readonly<Record<TokenPart, readonly Count[]>>
-  readonly cost: Count
+  readonly failed: (error: string) => HistogramSeries
+  readonly succeeded: HistogramSeries
+  readonly firstChunk: HistogramSeries
+  readonly perChunk: HistogramSeries
+  readonly input: HistogramSeries
+  readonly output: HistogramSeries
+  readonly parts: Readonly<Record<TokenPart, readonly CounterSeries[]>>
+  readonly cost: CounterSeries
 }
 
 /** What providers do: `gen_ai.client.*`, tokens, cost, failures, health as it shows. */
@@ -40,20 +40,20 @@ export class InferenceMetrics {
     this.#options = options
     const { instruments } = options
     const names = metricNames[options.conventions]
-    const perAnswer = names.tokenUsage === undefined ? undefined : instruments.histogram(names.tokenUsage)
+    const tokenHistogram = names.tokenUsage === undefined ? undefined : instruments.histogram(names.tokenUsage)
     this.#families = {
       duration: instruments.histogram(names.operationDuration),
       firstChunk: instruments.histogram(names.timeToFirstChunk),
       perChunk: instruments.histogram(names.timePerOutputChunk),
-      input: perAnswer ?? instruments.histogram(names.inputTokens ?? ''),
-      output: perAnswer ?? instruments.histogram(names.outputTokens ?? ''),
+      input: tokenHistogram ?? instruments.histogram(names.inputTokens ?? ''),
+      output: tokenHistogram ?? instruments.histogram(names.outputTokens ?? ''),
       /** Whether input and output share a metric, told apart by `gen_ai.token.type`. */
-      hasType: perAnswer !== undefined,
+      hasType: tokenHistogram !== undefined,
       usage: tokenParts.map((part) => (names.usage === undefined ? undefined : instruments.counter(`${names.usage}.${part}`))),
       tokens: instruments.counter('corral.tokens'),
       cost: instruments.counter('corral.cost'),
       failures: instruments.counter('corral.upstream.failures'),
-      cut: instruments.counter('corral.streams.cut'),
+      interrupted: instruments.counter('corral.streams.cut'),
     }
     instruments.observe('corral.provider.up', () => [...this.#health].map(([id, { up, at }]) => ({ labels: [id], value: up, at })))
     instruments.observe('corral.provider.models', () =>
@@ -63,13 +63,13 @@ export class InferenceMetrics {
 
   finished(event: InferenceFinished): void {
     const { provider, capability, outcome, error, duration, firstToken, usage, call } = event
-    const id = this.#options.providers.has(provider) ? provider : other
+    const id = this.#options.providers.has(provider) ? provider : overflowLabel
     const series = (this.#byCapability.get(capability) ?? this.#addCapability(capability)).get(id, event.model)
     const seconds = duration / 1000
     if (outcome === 'failed' || outcome === 'truncated') this.#failed(id, series, event)
     else {
-      series.whole.observe(seconds)
-      if (outcome === 'completed') this.#tell(id, 1)
+      series.succeeded.observe(seconds)
+      if (outcome === 'completed') this.#setHealth(id, 1)
     }
     if (firstToken !== undefined) {
       series.firstChunk.observe(firstToken / 1000)
@@ -82,30 +82,30 @@ export class InferenceMetrics {
   }
 
   /** A failure outside of any caller's request. */
-  failure(provider: string, where: 'listing' | 'other'): void {
-    const id = this.#options.providers.has(provider) ? provider : other
-    this.#families.failures.bind(id, where, '').add(1)
-    this.#tell(id, 0)
+  failure(provider: string, source: 'listing' | 'other'): void {
+    const id = this.#options.providers.has(provider) ? provider : overflowLabel
+    this.#families.failures.bind(id, source, '').add(1)
+    this.#setHealth(id, 0)
   }
 
   listed(provider: string, models: number): void {
     if (!this.#options.providers.has(provider)) return
     this.#listed.set(provider, { models, at: Date.now() })
-    this.#tell(provider, 1)
+    this.#setHealth(provider, 1)
   }
 
   #failed(id: string, series: ClientSeries, { error, outcome, duration }: InferenceFinished): void {
     const type = errorTypeOf(error)
     series.failed(type).observe(duration / 1000)
     this.#families.failures.bind(id, 'answer', type).add(1)
-    if (outcome === 'truncated') this.#families.cut.bind(id).add(1)
+    if (outcome === 'truncated') this.#families.interrupted.bind(id).add(1)
     // What the caller did wrong says nothing of the provider.
-    const isItsOwn = /^5\d\d$/.test(type) || (error instanceof ApiError && error.type === 'upstream_error')
-    if (outcome === 'truncated' || isItsOwn) this.#tell(id, 0)
+    const isProviderFailure = /^5\d\d$/.test(type) || (error instanceof ApiError && error.type === 'upstream_error')
+    if (outcome === 'truncated' || isProviderFailure) this.#setHealth(id, 0)
   }
 
-  #tell(id: string, up: 0 | 1): void {
-    if (id === other) return
+  #setHealth(id: string, up: 0 | 1): void {
+    if (id === overflowLabel) return
     const known = this.#health.get(id)
     if (!known) this.#health.set(id, { up, at: Date.now() })
     else {
@@ -127,27 +127,27 @@ export class InferenceMetrics {
   #series(capability: string, provider: string, label: string): ClientSeries {
     const families = this.#families
     const { providers } = this.#options
-    const name = provider === other ? other : providerName(providers.get(provider), provider)
-    const set = [operations[capability] ?? other, name, provider, label] as const
-    const counters = (part: TokenPart, at: number): readonly Count[] => {
-      const usage: Family<Count> | undefined = families.usage[at]
+    const name = provider === overflowLabel ? overflowLabel : providerName(providers.get(provider), provider)
+    const set = [operations[capability] ?? overflowLabel, name, provider, label] as const
+    const counters = (part: TokenPart, at: number): readonly CounterSeries[] => {
+      const usage: MetricFamily<CounterSeries> | undefined = families.usage[at]
       const own = families.tokens.bind(provider, label, part)
       return usage ? [own, usage.bind(...set)] : [own]
     }
     return {
       failed: (error) => families.duration.bind(...set, error),
-      whole: families.duration.bind(...set, ''),
+      succeeded: families.duration.bind(...set, ''),
       firstChunk: families.firstChunk.bind(...set),
       perChunk: families.perChunk.bind(...set),
       input: families.hasType ? families.input.bind(...set, 'input') : families.input.bind(...set),
       output: families.hasType ? families.output.bind(...set, 'output') : families.output.bind(...set),
-      parts: Object.fromEntries(tokenParts.map((part, at) => [part, counters(part, at)])) as Record<TokenPart, readonly Count[]>,
+      parts: Object.fromEntries(tokenParts.map((part, at) => [part, counters(part, at)])) as Record<TokenPart, readonly CounterSeries[]>,
       cost: families.cost.bind(provider, label),
     }
   }
 }
 
-function countTokens({ input, output, parts }: ClientSeries, usage: TokensTold, capability: string): void {
+function countTokens({ input, output, parts }: ClientSeries, usage: ReportedTokens, capability: string): void {
   input.observe(usage.input)
   count(parts.input_tokens, usage.input)
   if (capability !== 'embeddings') {
@@ -160,7 +160,7 @@ function countTokens({ input, output, parts }: ClientSeries, usage: TokensTold, 
 }
 
 /** Providers tell tokens, and may tell nonsense. */
-function count(counters: readonly Count[], tokens: number | undefined): void {
+function count(counters: readonly CounterSeries[], tokens: number | undefined): void {
   if (tokens === undefined || !(tokens > 0 && tokens < Infinity)) return
   for (const counter of counters) counter.add(tokens)
 }

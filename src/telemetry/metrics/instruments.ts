@@ -1,13 +1,13 @@
-import type { Definition, HistogramValue, Point, Snapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
 
 /** Stands for all label values that are not told apart. */
-export const other = 'other'
+export const overflowLabel = 'other'
 
 /** Label sets of one metric; what comes beyond is counted under `other`. */
-export const mostSeries = 2_000
+export const maxSeries = 2_000
 
 /** A number under one set of labels. */
-export class Count {
+export class CounterSeries {
   value = 0
 
   add(amount: number): void {
@@ -16,7 +16,7 @@ export class Count {
 }
 
 /** Observations under one set of labels. */
-export class Observations {
+export class HistogramSeries {
   readonly counts: number[]
   sum = 0
   count = 0
@@ -45,12 +45,12 @@ export class Observations {
 }
 
 /** One metric's series. `bind` is to be called once a label set, its result kept. */
-export class Family<Series extends Count | Observations> {
-  readonly definition: Definition
+export class MetricFamily<Series extends CounterSeries | HistogramSeries> {
+  readonly definition: MetricDefinition
   readonly #make: () => Series
   readonly #series = new Map<string, { readonly labels: readonly string[]; readonly series: Series }>()
 
-  constructor(definition: Definition, make: () => Series) {
+  constructor(definition: MetricDefinition, make: () => Series) {
     this.definition = definition
     this.#make = make
   }
@@ -60,14 +60,14 @@ export class Family<Series extends Count | Observations> {
     const key = labels.join('\u0000')
     const known = this.#series.get(key)
     if (known) return known.series
-    if (this.#series.size >= mostSeries - 1) return this.#overflow()
+    if (this.#series.size >= maxSeries - 1) return this.#overflow()
     const series = this.#make()
     this.#series.set(key, { labels, series })
     return series
   }
 
   #overflow(): Series {
-    const labels = this.definition.labels.map(() => other)
+    const labels = this.definition.labels.map(() => overflowLabel)
     const key = labels.join('\u0000')
     const entry = this.#series.get(key) ?? { labels, series: this.#make() }
     this.#series.set(key, entry)
@@ -75,40 +75,40 @@ export class Family<Series extends Count | Observations> {
   }
 
   /** Without histograms of nothing: most are bound before anything is observed, and each is many lines. */
-  points(): Point[] {
-    const told = [...this.#series.values()].filter(({ series }) => series instanceof Count || series.count > 0)
-    return told.map(({ labels, series }) => ({ labels, value: valueOf(series) }))
+  points(): MetricPoint[] {
+    const reported = [...this.#series.values()].filter(({ series }) => series instanceof CounterSeries || series.count > 0)
+    return reported.map(({ labels, series }) => ({ labels, value: valueOf(series) }))
   }
 }
 
-function valueOf(series: Count | Observations): number | HistogramValue {
-  return series instanceof Count ? series.value : { counts: [...series.counts], sum: series.sum }
+function valueOf(series: CounterSeries | HistogramSeries): number | HistogramValue {
+  return series instanceof CounterSeries ? series.value : { counts: [...series.counts], sum: series.sum }
 }
 
 /** Reads values at the moment they are asked for. */
-export type ReadPoints = () => readonly Point[]
+export type ReadPoints = () => readonly MetricPoint[]
 
 /** The metrics of one process. */
 export class Instruments {
-  readonly definitions: readonly Definition[]
-  readonly #byName: ReadonlyMap<string, Definition>
-  readonly #families = new Map<string, Family<Count | Observations>>()
+  readonly definitions: readonly MetricDefinition[]
+  readonly #byName: ReadonlyMap<string, MetricDefinition>
+  readonly #families = new Map<string, MetricFamily<CounterSeries | HistogramSeries>>()
   readonly #readers = new Map<string, ReadPoints[]>()
   readonly #onFailure: (error: unknown) => void
 
-  constructor(definitions: readonly Definition[], onFailure: (error: unknown) => void) {
+  constructor(definitions: readonly MetricDefinition[], onFailure: (error: unknown) => void) {
     this.definitions = definitions
     this.#byName = new Map(definitions.map((definition) => [definition.name, definition]))
     this.#onFailure = onFailure
   }
 
-  counter(name: string): Family<Count> {
-    return this.#add(new Family(this.#definition(name), () => new Count()))
+  counter(name: string): MetricFamily<CounterSeries> {
+    return this.#add(new MetricFamily(this.#definition(name), () => new CounterSeries()))
   }
 
-  histogram(name: string): Family<Observations> {
+  histogram(name: string): MetricFamily<HistogramSeries> {
     const definition = this.#definition(name)
-    return this.#add(new Family(definition, () => new Observations(definition.buckets ?? [])))
+    return this.#add(new MetricFamily(definition, () => new HistogramSeries(definition.buckets ?? [])))
   }
 
   /** Further values of a metric, read whenever it is collected. */
@@ -124,8 +124,8 @@ export class Instruments {
   }
 
   /** A reader that fails is left out, and told. */
-  collect(): Snapshot {
-    const snapshot: Record<string, readonly Point[]> = {}
+  collect(): MetricsSnapshot {
+    const snapshot: Record<string, readonly MetricPoint[]> = {}
     for (const { name } of this.definitions) {
       const points = [...(this.#families.get(name)?.points() ?? []), ...(this.#readers.get(name) ?? []).flatMap((read) => this.#read(read))]
       if (points.length > 0) snapshot[name] = points
@@ -133,7 +133,7 @@ export class Instruments {
     return snapshot
   }
 
-  #read(read: ReadPoints): readonly Point[] {
+  #read(read: ReadPoints): readonly MetricPoint[] {
     try {
       return read()
     } catch (error) {
@@ -142,13 +142,13 @@ export class Instruments {
     }
   }
 
-  #definition(name: string): Definition {
+  #definition(name: string): MetricDefinition {
     const definition = this.#byName.get(name)
     if (!definition) throw new Error(`There is no metric '${name}'.`)
     return definition
   }
 
-  #add<F extends Family<Count> | Family<Observations>>(family: F): F {
+  #add<F extends MetricFamily<CounterSeries> | MetricFamily<HistogramSeries>>(family: F): F {
     this.#families.set(family.definition.name, family)
     return family
   }

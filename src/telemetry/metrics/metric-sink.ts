@@ -8,7 +8,7 @@ export interface MetricSink {
   inferenceFinished(event: InferenceFinished): void
   /** Told once until it is back. */
   dependencyFailed?(dependency: string): void
-  dependencyBack?(dependency: string): void
+  dependencyRecovered?(dependency: string): void
   /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
   upstreamFailed?(provider: string): void
   listingFailed?(provider: string): void

@@ -1,17 +1,17 @@
-import { other } from './instruments.ts'
+import { overflowLabel } from './instruments.ts'
 
 /** What the catalogue knows of models: only its own names become labels, never a caller's. */
-export interface KnownModels {
+export interface ModelNames {
   /** The catalogue's id of what a caller calls `told`; undefined: the catalogue has no such model, or several. */
-  catalogueIdOf(told: string): string | undefined
+  catalogueIdOf(requestedModel: string): string | undefined
   /** The catalogue's id of a provider's model; undefined: it is not known. */
   catalogueIdOfTarget(providerId: string, upstreamId: string): string | undefined
 }
 
-export const knowsNothing: KnownModels = { catalogueIdOf: () => undefined, catalogueIdOfTarget: () => undefined }
+export const noModelNames: ModelNames = { catalogueIdOf: () => undefined, catalogueIdOfTarget: () => undefined }
 
 /** Names that are kept with their handles; more are looked up each time. */
-const mostKept = 4_000
+const maxCached = 4_000
 
 /** Handles by provider and model, made once each; what the catalogue does not know shares one a provider. */
 export class ByModel<Handles> {
@@ -34,14 +34,14 @@ export class ByModel<Handles> {
 
   /** Undefined for unknown models. */
   find(provider: string, model: string): Handles | undefined {
-    return this.#known.get(provider)?.get(model) ?? this.#look(provider, model)
+    return this.#known.get(provider)?.get(model) ?? this.#lookup(provider, model)
   }
 
-  #look(provider: string, model: string): Handles | undefined {
+  #lookup(provider: string, model: string): Handles | undefined {
     const label = model === '' ? '' : this.#label(provider, model)
     if (label === undefined) return undefined
     const handles = this.#make(provider, label)
-    if (this.#size < mostKept) {
+    if (this.#size < maxCached) {
       const models = this.#known.get(provider) ?? new Map<string, Handles>()
       models.set(model, handles)
       this.#known.set(provider, models)
@@ -53,7 +53,7 @@ export class ByModel<Handles> {
   #otherOf(provider: string): Handles {
     const known = this.#others.get(provider)
     if (known) return known
-    const handles = this.#make(provider, other)
+    const handles = this.#make(provider, overflowLabel)
     this.#others.set(provider, handles)
     return handles
   }

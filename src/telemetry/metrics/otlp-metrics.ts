@@ -3,7 +3,7 @@ import { ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AggregationTemporality, DataPointType, type MetricData } from '@opentelemetry/sdk-metrics'
 import { toHrTime } from '../worker/otlp-spans.ts'
-import type { Definition, HistogramValue, Point, Snapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
 
 export interface MetricEncoderOptions {
   readonly resource: Readonly<Record<string, string>>
@@ -15,9 +15,9 @@ export interface MetricEncoderOptions {
 
 /** Encodes what was counted as an ExportMetricsServiceRequest, by OpenTelemetry's own transformer. Cumulative: each message tells everything since the start. */
 export function createMetricEncoder(
-  definitions: readonly Definition[],
+  definitions: readonly MetricDefinition[],
   { resource: attributes, schemaUrl, version, startedAt }: MetricEncoderOptions,
-): (snapshot: Snapshot, now: number) => Uint8Array {
+): (snapshot: MetricsSnapshot, now: number) => Uint8Array {
   const resource = resourceFromAttributes({
     'telemetry.sdk.language': 'nodejs',
     'telemetry.sdk.name': 'opentelemetry',
@@ -45,7 +45,7 @@ interface Times {
   readonly endTime: [number, number]
 }
 
-function metricData(definition: Definition, points: readonly Point[], times: Times): MetricData {
+function metricData(definition: MetricDefinition, points: readonly MetricPoint[], times: Times): MetricData {
   const { name, description, unit, kind, buckets = [] } = definition
   const common = {
     descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
@@ -64,7 +64,7 @@ function metricData(definition: Definition, points: readonly Point[], times: Tim
   return { ...common, dataPointType: DataPointType.SUM, dataPoints, isMonotonic: kind === 'counter' }
 }
 
-function attributesOf({ labels }: Definition, point: Point): Record<string, string> {
+function attributesOf({ labels }: MetricDefinition, point: MetricPoint): Record<string, string> {
   return Object.fromEntries(labels.flatMap((label, at) => (point.labels[at] ? [[label, point.labels[at]]] : [])))
 }
 

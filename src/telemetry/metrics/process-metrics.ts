@@ -1,9 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Instruments } from './instruments.ts'
-import type { Point } from './snapshot.ts'
+import type { MetricPoint } from './snapshot.ts'
 
 /** Milliseconds that one look at the event loop's delay covers at least: readers that come more often share it. */
-const window = 5_000
+const minWindow = 5_000
 const nanoseconds = 1e9
 
 /** Adds what is known of this process: memory, processor time, the event loop's delay. */
@@ -12,9 +12,9 @@ export function addProcessMetrics(instruments: Instruments): Disposable {
   delay.enable()
   let since = performance.now()
   let last: { mean: number; p99: number; max: number } | undefined
-  const look = () => {
+  const readDelay = () => {
     const now = performance.now()
-    if (last && now - since < window)
+    if (last && now - since < minWindow)
       return { mean: last.mean, p99: Math.max(last.p99, delay.percentile(99)), max: Math.max(last.max, delay.max) }
     last = { mean: Number.isFinite(delay.mean) ? delay.mean : 0, p99: delay.percentile(99), max: delay.max }
     since = now
@@ -22,7 +22,7 @@ export function addProcessMetrics(instruments: Instruments): Disposable {
     return last
   }
   for (const which of ['mean', 'p99', 'max'] as const) {
-    instruments.observe(`nodejs.eventloop.delay.${which}`, () => [one(look()[which] / nanoseconds)])
+    instruments.observe(`nodejs.eventloop.delay.${which}`, () => [one(readDelay()[which] / nanoseconds)])
   }
   instruments.observe('process.memory.usage', () => [one(process.memoryUsage.rss())])
   instruments.observe('corral.process.heap.used', () => [one(process.memoryUsage().heapUsed)])
@@ -38,6 +38,6 @@ export function addProcessMetrics(instruments: Instruments): Disposable {
   return { [Symbol.dispose]: () => void delay.disable() }
 }
 
-function one(value: number): Point {
+function one(value: number): MetricPoint {
   return { labels: [], value }
 }

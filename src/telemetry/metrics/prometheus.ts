@@ -1,4 +1,4 @@
-import type { Definition, HistogramValue, Point, Snapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
 
 export type TextFormat = 'prometheus' | 'openmetrics'
 
@@ -25,13 +25,13 @@ export function formatFor(accept: string | null): TextFormat {
 const unitWords: Readonly<Record<string, string>> = { s: 'seconds', ms: 'milliseconds', By: 'bytes', '1': 'ratio', '%': 'percent' }
 
 /** The unit as it ends a metric's name; empty where there is none. */
-export function unitSuffix({ unit, kind }: Pick<Definition, 'unit' | 'kind'>): string {
+export function unitSuffix({ unit, kind }: Pick<MetricDefinition, 'unit' | 'kind'>): string {
   if (unit.startsWith('{') || (unit === '1' && kind !== 'gauge')) return ''
   return unitWords[unit] ?? unit
 }
 
 /** A metric's name without what each sample adds: `gen_ai.server.request.duration` in seconds is `gen_ai_server_request_duration_seconds`. */
-export function prometheusName(definition: Pick<Definition, 'name' | 'unit' | 'kind'>): string {
+export function prometheusName(definition: Pick<MetricDefinition, 'name' | 'unit' | 'kind'>): string {
   const name = labelName(definition.name)
   const suffix = unitSuffix(definition)
   return suffix === '' || name.endsWith(`_${suffix}`) ? name : `${name}_${suffix}`
@@ -46,7 +46,7 @@ export function labelName(attribute: string): string {
  * Values as text: Prometheus' text format 0.0.4, or OpenMetrics 1.0. `info` becomes the labels of `target_info`: the resource's attributes, as
  * OpenTelemetry's compatibility specification has it.
  */
-export function toText(snapshot: Snapshot, definitions: readonly Definition[], { format, info }: TextOptions): string {
+export function toText(snapshot: MetricsSnapshot, definitions: readonly MetricDefinition[], { format, info }: TextOptions): string {
   const lines = infoLines(info, format)
   for (const definition of definitions) {
     const points = snapshot[definition.name]
@@ -68,9 +68,18 @@ function infoLines(info: TextOptions['info'], format: TextFormat): string[] {
   return [`# HELP ${name} Who serves these metrics.`, `# TYPE ${name} ${type}`, `target_info{${labels.join(',')}} 1`]
 }
 
-const types: Readonly<Record<Definition['kind'], string>> = { counter: 'counter', updown: 'gauge', gauge: 'gauge', histogram: 'histogram' }
+const types: Readonly<Record<MetricDefinition['kind'], string>> = {
+  counter: 'counter',
+  updown: 'gauge',
+  gauge: 'gauge',
+  histogram: 'histogram',
+}
 
-function addFamily(lines: string[], definition: Definition, { points, format }: { points: readonly Point[]; format: TextFormat }): void {
+function addFamily(
+  lines: string[],
+  definition: MetricDefinition,
+  { points, format }: { points: readonly MetricPoint[]; format: TextFormat },
+): void {
   const name = prometheusName(definition)
   const sample = definition.kind === 'counter' ? `${name}_total` : name
   const family = format === 'openmetrics' ? name : sample

@@ -1,9 +1,9 @@
 import type { TelemetryConfig } from '../config.ts'
 import type { Events } from '../events.ts'
-import { tellRejected, toOtlpTarget } from '../setup.ts'
+import { reportRejected, toOtlpTarget } from '../setup.ts'
 import { names } from '../traces/semconv.ts'
 import { sendOtlp } from '../worker/otlp-sender.ts'
-import { RejectedAccount } from '../worker/rejected-account.ts'
+import { RejectionSummary } from '../worker/rejection-summary.ts'
 import type { Metrics } from './create-metrics.ts'
 import { createMetricEncoder } from './otlp-metrics.ts'
 
@@ -11,12 +11,12 @@ export interface PushDeps {
   readonly metrics: Metrics
   /** Corral's own. */
   readonly version: string
-  readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected' | 'warning'>
+  readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
 
 const dependency = 'metrics collector'
 /** Milliseconds that the last push gets at the end of the process. */
-const lastPush = 2_000
+const finalPushTimeout = 2_000
 
 /**
  * Pushes this process's metrics to the collector, every so often and once more at its end. What a push did not get there the next one tells as well, for
@@ -33,21 +33,21 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
     version,
     startedAt: performance.timeOrigin,
   })
-  const rejections = new RejectedAccount()
-  const tellRejections = (now: number): void => {
+  const rejections = new RejectionSummary()
+  const reportRejections = (now: number): void => {
     const due = rejections.due(now)
-    if (due) tellRejected(events, dependency, { what: 'points', ...due })
+    if (due) reportRejected(events, dependency, { what: 'points', ...due })
   }
   let running: Promise<void> | undefined
   const push = async (timeout: number): Promise<void> => {
     try {
       const result = await sendOtlp({ ...target, timeout: Math.min(target.timeout, timeout) }, encode(metrics.collect(), Date.now()))
       if (result.kind === 'sent') {
-        events.dependencyBack(dependency)
+        events.dependencyRecovered(dependency)
         if (!result.partial) return
         if (result.partial.rejected > 0) events.telemetryDropped('metrics', 1)
         rejections.add(result.partial)
-        tellRejections(performance.now())
+        reportRejections(performance.now())
         return
       }
       events.telemetryDropped('metrics', 1)
@@ -64,8 +64,8 @@ export function startPush(config: TelemetryConfig, { metrics, version, events }:
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
-      await push(lastPush)
-      tellRejections(Infinity)
+      await push(finalPushTimeout)
+      reportRejections(Infinity)
     },
   }
 }

@@ -1,9 +1,9 @@
 import { ApiError, errorStatus } from '../../errors.ts'
 import type { RequestFinished } from '../events.ts'
 import { providerName } from '../traces/semconv.ts'
-import type { Count, Instruments, Observations } from './instruments.ts'
-import { other } from './instruments.ts'
-import { ByModel, type KnownModels } from './model-labels.ts'
+import type { CounterSeries, Instruments, HistogramSeries } from './instruments.ts'
+import { overflowLabel } from './instruments.ts'
+import { ByModel, type ModelNames } from './model-labels.ts'
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
@@ -17,7 +17,7 @@ const operationRoutes: readonly (readonly [end: string, operation: string])[] = 
 
 export interface RequestMetricsOptions {
   readonly instruments: Instruments
-  readonly models: () => KnownModels
+  readonly models: () => ModelNames
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
@@ -35,24 +35,24 @@ interface RouteSeries {
 }
 
 interface HttpSeries {
-  readonly duration: Observations
-  readonly requestBody: Observations
-  readonly responseBody: Observations
+  readonly duration: HistogramSeries
+  readonly requestBody: HistogramSeries
+  readonly responseBody: HistogramSeries
 }
 
 interface ServerSeries {
   /** By `error.type`; empty: none. */
-  readonly duration: (error: string) => Observations
-  readonly whole: Observations
-  readonly firstToken: Observations
-  readonly perToken: Observations
+  readonly duration: (error: string) => HistogramSeries
+  readonly succeeded: HistogramSeries
+  readonly firstToken: HistogramSeries
+  readonly perToken: HistogramSeries
 }
 
 /** What callers see: HTTP's own metrics, `gen_ai.server.*`, refusals. */
 export class RequestMetrics {
   readonly #options: RequestMetricsOptions
   readonly #routes = new Map<string, RouteSeries>()
-  readonly #left: Count
+  readonly #disconnects: CounterSeries
   readonly #families
 
   constructor(options: RequestMetricsOptions) {
@@ -67,7 +67,7 @@ export class RequestMetrics {
       perToken: instruments.histogram('gen_ai.server.time_per_output_token'),
       refusals: instruments.counter('corral.refusals'),
     }
-    this.#left = instruments.counter('corral.callers.left').bind()
+    this.#disconnects = instruments.counter('corral.callers.left').bind()
   }
 
   finished(event: RequestFinished): void {
@@ -79,11 +79,11 @@ export class RequestMetrics {
     http.duration.observe(seconds)
     if (event.requestBytes !== undefined) http.requestBody.observe(event.requestBytes)
     if (event.responseBytes !== undefined) http.responseBody.observe(event.responseBytes)
-    if (event.disconnected) this.#left.add(1)
+    if (event.disconnected) this.#disconnects.add(1)
     const error = event.disconnected ? undefined : (event.error ?? event.failure)
     if (error instanceof ApiError && error.denial) this.#countRefusal(error)
     if (route.models && route.targets) {
-      this.#measureAnswer(event, this.#seriesOf(event, route.models, route.targets), { seconds, endedAt, error })
+      this.#measureResponse(event, this.#seriesOf(event, route.models, route.targets), { seconds, endedAt, error })
     }
   }
 
@@ -103,17 +103,17 @@ export class RequestMetrics {
 
   #seriesOf(event: RequestFinished, models: ByModel<ServerSeries>, targets: ByModel<ServerSeries>): ServerSeries {
     const { provider = '', model = '', upstreamModel } = event
-    const id = provider === '' || this.#options.providers.has(provider) ? provider : other
+    const id = provider === '' || this.#options.providers.has(provider) ? provider : overflowLabel
     return models.find(id, model) ?? (upstreamModel === undefined ? models.get(id, model) : targets.get(id, upstreamModel))
   }
 
-  #measureAnswer(
+  #measureResponse(
     event: RequestFinished,
     series: ServerSeries,
     { seconds, endedAt, error }: { seconds: number; endedAt: number; error: unknown },
   ): void {
     const { firstTokenAt, outputTokens, startedAt } = event
-    if (error === undefined) series.whole.observe(seconds)
+    if (error === undefined) series.succeeded.observe(seconds)
     else series.duration(errorTypeOf(error)).observe(seconds)
     if (firstTokenAt === undefined) return
     series.firstToken.observe((firstTokenAt - startedAt) / 1000)
@@ -124,7 +124,7 @@ export class RequestMetrics {
 
   #countRefusal({ denial, code, type }: ApiError): void {
     if (!denial) return
-    const limit = denial.by === 'quota' ? limitIn(denial.reason, this.#options.limitNames) : ''
+    const limit = denial.by === 'quota' ? limitNameIn(denial.reason, this.#options.limitNames) : ''
     this.#families.refusals.bind(denial.by, code ?? type, limit).add(1)
   }
 
@@ -140,11 +140,11 @@ export class RequestMetrics {
     const { providers, models } = this.#options
     const { duration, firstToken, perToken } = this.#families
     const make = (provider: string, label: string): ServerSeries => {
-      const name = provider === '' || provider === other ? provider : providerName(providers.get(provider), provider)
+      const name = provider === '' || provider === overflowLabel ? provider : providerName(providers.get(provider), provider)
       const set = [operation, name, provider, label] as const
       return {
         duration: (error) => duration.bind(...set, error),
-        whole: duration.bind(...set, ''),
+        succeeded: duration.bind(...set, ''),
         firstToken: firstToken.bind(...set),
         perToken: perToken.bind(...set),
       }
@@ -174,7 +174,7 @@ export function errorTypeOf(error: unknown): string {
 const beforeLimit = 'limit '
 
 /** Limits of keys are named by whoever made the key, so they are not told apart. */
-function limitIn(reason: string, names: ReadonlyMap<string, string>): string {
+function limitNameIn(reason: string, names: ReadonlyMap<string, string>): string {
   const at = reason.indexOf(beforeLimit)
-  return at < 0 ? '' : (names.get(reason.slice(at + beforeLimit.length)) ?? other)
+  return at < 0 ? '' : (names.get(reason.slice(at + beforeLimit.length)) ?? overflowLabel)
 }

@@ -11,7 +11,7 @@ export interface MetricsFacts {
   /** The labels of configured limits, as refusals name them, each with the limit's name. */
   readonly limitNames?: ReadonlyMap<string, string> | undefined
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
-  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyBack' | 'unexpected' | 'warning'>
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
 
 /** The metrics of a server, and whatever pushes them. */

@@ -1,5 +1,5 @@
 /** What is known of one metric: its name and unit as OpenTelemetry has them, and how to read it. */
-export interface Definition {
+export interface MetricDefinition {
   /** E.g. `gen_ai.server.request.duration`. */
   readonly name: string
   /** UCUM, e.g. `s`, `By`, `{token}`, `1`. */
@@ -12,7 +12,7 @@ export interface Definition {
   /** Upper limits, each belonging to its bucket; histograms alone. */
   readonly buckets?: readonly number[] | undefined
   /** What the processes of one server make of their gauges together. Default: the sum. `latest`: what was observed last. */
-  readonly together?: 'sum' | 'max' | 'latest' | undefined
+  readonly aggregation?: 'sum' | 'max' | 'latest' | undefined
 }
 
 export interface HistogramValue {
@@ -21,7 +21,7 @@ export interface HistogramValue {
   readonly sum: number
 }
 
-export interface Point {
+export interface MetricPoint {
   /** In the definition's order; empty: the attribute is absent. */
   readonly labels: readonly string[]
   readonly value: number | HistogramValue
@@ -30,4 +30,4 @@ export interface Point {
 }
 
 /** All values at one moment, by metric name. Survives JSON. */
-export type Snapshot = Readonly<Record<string, readonly Point[]>>
+export type MetricsSnapshot = Readonly<Record<string, readonly MetricPoint[]>>

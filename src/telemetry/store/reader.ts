@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { openSqlite, type SqliteConnection } from '../../runtime/sqlite.ts'
 import type { Attributes, SpanEvent } from '../traces/span.ts'
-import type { Bound } from './rows.ts'
+import type { BoundValue } from './rows.ts'
 import { schemaVersion, TraceStoreError, versionOf } from './schema.ts'
 import * as statements from './statements.ts'
 
@@ -89,8 +89,8 @@ export interface TraceStore extends Disposable {
 const busyTimeout = 2_000
 
 /** Rows of one trace id: a caller may do as much as it likes under one. */
-const mostParts = 1_000
-const mostSpans = 10_000
+const maxTracesPerId = 1_000
+const maxSpans = 10_000
 
 /** Undefined: there is no store, or none yet. Throws SqliteFailure and TraceStoreError where there is one that cannot be read. */
 export async function openTraceStore(path: string): Promise<TraceStore | undefined> {
@@ -102,7 +102,7 @@ export async function openTraceStore(path: string): Promise<TraceStore | undefin
   }
   const connection = await openSqlite(path, { mode: 'query', busyTimeout })
   try {
-    if (versionOf(connection, path) === schemaVersion) return storeOver(connection)
+    if (versionOf(connection, path) === schemaVersion) return createTraceStore(connection)
   } catch (error) {
     connection.close()
     throw error
@@ -111,8 +111,8 @@ export async function openTraceStore(path: string): Promise<TraceStore | undefin
   return undefined
 }
 
-function storeOver(connection: SqliteConnection): TraceStore {
-  const traces = (statement: string, parameters: readonly Bound[]) => connection.execute(statement, parameters).rows.map(toTrace)
+function createTraceStore(connection: SqliteConnection): TraceStore {
+  const traces = (statement: string, parameters: readonly BoundValue[]) => connection.execute(statement, parameters).rows.map(toTrace)
   return {
     list(request) {
       const { limit, after, order, since, until, failed } = request
@@ -134,7 +134,7 @@ function storeOver(connection: SqliteConnection): TraceStore {
     },
     writtenAfter: (id, limit) => traces(statements.tracesAfter, [id, limit]),
     lastId: () => Number(connection.execute(statements.lastTrace, []).rows[0]?.['id']),
-    byTraceId: (traceId) => traces(statements.tracesOfId, [traceId, mostParts]),
+    byTraceId: (traceId) => traces(statements.tracesOfId, [traceId, maxTracesPerId]),
     find(text, limit) {
       const exact = traces(statements.tracesOfId, [text, limit])
       if (exact.length > 0) return exact
@@ -147,8 +147,8 @@ function storeOver(connection: SqliteConnection): TraceStore {
       ]
       return [...new Map(found.map((trace) => [trace.id, trace])).values()].slice(0, limit)
     },
-    bySpanId: (spanId) => traces(statements.tracesOfSpan, [spanId, mostParts]),
-    spansOf: ({ id }) => connection.execute(statements.spansOfTrace, [id, mostSpans]).rows.map(toSpan),
+    bySpanId: (spanId) => traces(statements.tracesOfSpan, [spanId, maxTracesPerId]),
+    spansOf: ({ id }) => connection.execute(statements.spansOfTrace, [id, maxSpans]).rows.map(toSpan),
     [Symbol.dispose]: () => connection.close(),
   }
 }

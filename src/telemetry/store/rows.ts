@@ -1,13 +1,13 @@
 import type { AttributeValue, SpanRecord } from '../traces/span.ts'
 
 /** What is bound in a statement. */
-export type Bound = string | number | null
+export type BoundValue = string | number | null
 
 /** A request that its caller gave up is no failure. */
-const leftByCaller = 499
+const clientClosedRequest = 499
 
 /** UTF-16 units of one span's attributes or events, as JSON; longer ones are left out. */
-const longestJson = 262_144
+const maxJsonLength = 262_144
 
 /** The span at the head of what was kept together. */
 export function rootOf({ kind, spanId, parentSpanId }: SpanRecord): string {
@@ -20,12 +20,12 @@ export function partOf(span: SpanRecord): string {
 }
 
 /** In the order of `saveTrace` in statements.ts. */
-export function traceParameters(span: SpanRecord): Bound[] {
+export function traceParameters(span: SpanRecord): BoundValue[] {
   const { attributes, owner, kept, status } = span
   const text = (name: string) => asText(attributes[name])
   const number = (name: string) => asNumber(attributes[name])
   const httpStatus = number('http.response.status_code')
-  const failed = kept === 'failed' || status === 'error' || (httpStatus !== null && httpStatus >= 400 && httpStatus !== leftByCaller)
+  const failed = kept === 'failed' || status === 'error' || (httpStatus !== null && httpStatus >= 400 && httpStatus !== clientClosedRequest)
   return [
     span.traceId,
     partOf(span),
@@ -52,7 +52,7 @@ export function traceParameters(span: SpanRecord): Bound[] {
 }
 
 /** In the order of `saveSpan` in statements.ts. */
-export function spanParameters(trace: number, span: SpanRecord): Bound[] {
+export function spanParameters(trace: number, span: SpanRecord): BoundValue[] {
   return [
     trace,
     span.spanId,
@@ -69,7 +69,7 @@ export function spanParameters(trace: number, span: SpanRecord): Bound[] {
 }
 
 function bounded(json: string, otherwise: string): string {
-  return json.length > longestJson ? otherwise : json
+  return json.length > maxJsonLength ? otherwise : json
 }
 
 function asText(value: AttributeValue | undefined): string | null {

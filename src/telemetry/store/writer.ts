@@ -12,7 +12,7 @@ import { extendTrace, saveSpan, saveTrace } from './statements.ts'
 const busyTimeout = 5_000
 
 /** Milliseconds between two looks at what is too old, and at whether the file is still the one that was opened. */
-const lookInterval = 60_000
+const checkInterval = 60_000
 
 export interface TraceStoreDeps {
   /** Unix milliseconds. */
@@ -25,12 +25,12 @@ export interface TraceStoreDeps {
  * transaction, and blocks its thread. Both throw where the file cannot be written (SqliteFailure, TraceStoreError); the next call may succeed.
  */
 export async function openTraceStoreWriter(path: string, limits: TraceStoreLimits, deps: TraceStoreDeps = {}): Promise<TraceStoreWriter> {
-  const writer = new Writer(path, limits, deps)
+  const writer = new SqliteTraceStoreWriter(path, limits, deps)
   await writer.open()
   return writer
 }
 
-class Writer implements TraceStoreWriter {
+class SqliteTraceStoreWriter implements TraceStoreWriter {
   readonly #path: string
   readonly #limits: TraceStoreLimits
   readonly #now: () => number
@@ -63,7 +63,7 @@ class Writer implements TraceStoreWriter {
     const now = this.#now()
     const isTime = now >= this.#lookAt
     if (isTime) {
-      this.#lookAt = now + lookInterval
+      this.#lookAt = now + checkInterval
       await this.#reopenIfGone()
     }
     if (!this.#opened) await this.open()

@@ -5,7 +5,7 @@ import { RequestTrace } from './request-trace.ts'
 import type { Names } from './semconv.ts'
 import { serverSpan } from './server-span.ts'
 import type { SpanSink } from './span-sink.ts'
-import type { KeptBecause, SpanRecord, TraceOwner } from './span.ts'
+import type { RetentionReason, SpanRecord, TraceOwner } from './span.ts'
 
 export interface SpanSinkOptions {
   readonly names: Names
@@ -17,17 +17,25 @@ export interface SpanSinkOptions {
   readonly slowAfter?: number | undefined
   /** What kept a span from being made; told, never thrown. */
   readonly onFailure: (error: unknown) => void
-  readonly wall?: WallClock
+  readonly wallClock?: WallClock
   readonly now?: () => number
 }
 
 /** Makes the spans of a request at its end: only then is it known whether it failed or was slow. */
 export function createSpanSink(options: SpanSinkOptions): SpanSink {
-  const { names, take, slowAfter, onFailure, wall = createWallClock(), now = () => performance.now(), contentLength = 16_384 } = options
-  const whyKept = (event: RequestFinished, trace: RequestTrace, endedAt: number): KeptBecause | undefined => {
+  const {
+    names,
+    take,
+    slowAfter,
+    onFailure,
+    wallClock = createWallClock(),
+    now = () => performance.now(),
+    contentLength = 16_384,
+  } = options
+  const retentionReasonOf = (event: RequestFinished, trace: RequestTrace, endedAt: number): RetentionReason | undefined => {
     if (trace.sampled) return 'sampled'
     if (slowAfter === undefined) return undefined
-    if (event.failure !== undefined || (event.status >= 400 && event.status !== leftByCaller)) return 'failed'
+    if (event.failure !== undefined || (event.status >= 400 && event.status !== clientClosedRequest)) return 'failed'
     return endedAt - event.startedAt >= slowAfter ? 'slow' : undefined
   }
   return {
@@ -38,15 +46,15 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
       trace.inferences = undefined
       try {
         const endedAt = now()
-        const kept = isQuiet(event) ? undefined : whyKept(event, trace, endedAt)
+        const kept = isQuiet(event) ? undefined : retentionReasonOf(event, trace, endedAt)
         trace.over = kept ?? 'dropped'
         if (kept === undefined) return
         const owner = ownerOf(event)
-        const spans = [serverSpan(event, { trace, kept, owner, wall, endedAt, alone: inferences === undefined })]
+        const spans = [serverSpan(event, { trace, kept, owner, wall: wallClock, endedAt, isOnlySpan: inferences === undefined })]
         // What a request cost is told once: where several models answered, by the request alone.
         const cost = inferences?.length === 1 ? event.costNanoDollars : undefined
         for (const inference of inferences ?? [])
-          spans.push(inferenceSpan(inference, { trace, kept, owner, wall, names, cost, contentLength }))
+          spans.push(inferenceSpan(inference, { trace, kept, owner, wall: wallClock, names, cost, contentLength }))
         take(spans)
       } catch (error) {
         onFailure(error)
@@ -68,12 +76,12 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
   }
 
   /** An answer that ended after its request did: its caller had left. */
-  function lateSpan(event: InferenceFinished, trace: RequestTrace, kept: KeptBecause): SpanRecord {
+  function lateSpan(event: InferenceFinished, trace: RequestTrace, kept: RetentionReason): SpanRecord {
     return inferenceSpan(event, {
       trace,
       kept,
       owner: ownerOf(event.call),
-      wall,
+      wall: wallClock,
       names,
       cost: event.call.record?.costNanoDollars,
       contentLength,
@@ -82,7 +90,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
 }
 
 /** The status that the log has of a request whose caller left before it was answered. */
-const leftByCaller = 499
+const clientClosedRequest = 499
 
 /** The reference's own pages, as in Llama Stack, and what machines ask all the time: of interest only where it fails. */
 const quietRoutes = new Set(['/docs', '/docs/{file}', '/openapi.json', '/readyz', '/metrics', '/v1/health', '/v1alpha/admin/health'])

@@ -3,7 +3,7 @@ import { causeOf } from '../events.ts'
 import type { AttributeValue, SpanEvent } from './span.ts'
 
 /** UTF-16 units of one text. */
-const longestText = 4_096
+const maxTextLength = 4_096
 
 /** What a provider calls its error is told as far as it is a word: it could be anything, of any length. */
 const word = /^[\w.:/-]{1,64}$/
@@ -19,7 +19,7 @@ export function errorType(error: unknown): string {
 
 /** Why something failed, in words; credentials are masked where the error was made. */
 export function messageOf(error: unknown): string {
-  return shortened(error instanceof ApiError && error.provider === undefined ? causeOf(error) : asText(error), longestText)
+  return shortened(error instanceof ApiError && error.provider === undefined ? causeOf(error) : asText(error), maxTextLength)
 }
 
 function asText(error: unknown): string {
@@ -33,7 +33,7 @@ export function exceptionEvent(error: unknown, time: number): SpanEvent {
     'exception.message': messageOf(error),
   }
   if (error instanceof Error && !(error instanceof ApiError) && error.stack)
-    attributes['exception.stacktrace'] = shortened(error.stack, longestText)
+    attributes['exception.stacktrace'] = shortened(error.stack, maxTextLength)
   return { name: 'exception', time, attributes }
 }
 
@@ -47,11 +47,11 @@ export function addFailure(attributes: Record<string, AttributeValue>, error: un
   if (provider) {
     attributes['corral.upstream.provider'] = provider.id
     attributes['corral.upstream.status_code'] = provider.status
-    attributes['corral.upstream.body'] = shortened(typeof provider.body === 'string' ? provider.body : jsonOf(provider.body), longestText)
+    attributes['corral.upstream.body'] = shortened(typeof provider.body === 'string' ? provider.body : jsonOf(provider.body), maxTextLength)
   }
   if (denial) {
     attributes['corral.denied.by'] = denial.by
-    attributes['corral.denied.reason'] = shortened(denial.reason, longestText)
+    attributes['corral.denied.reason'] = shortened(denial.reason, maxTextLength)
     if (denial.action !== undefined) attributes['corral.denied.action'] = shortened(denial.action)
     if (denial.resource !== undefined) attributes['corral.denied.resource'] = shortened(denial.resource)
   }

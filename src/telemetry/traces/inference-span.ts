@@ -1,19 +1,19 @@
 import { shortened } from '../../errors.ts'
-import type { AnswerFacts, InferenceFinished } from '../events.ts'
+import type { StreamReplyFacts, InferenceFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
 import { contentOf } from './content.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
 import { type Names, operations, providerName } from './semconv.ts'
-import { addWho } from './server-span.ts'
-import { toldShapeOf } from './shape.ts'
-import type { AttributeValue, KeptBecause, SpanRecord, TraceOwner } from './span.ts'
+import { addPrincipal } from './server-span.ts'
+import { boundedShapeOf } from './shape.ts'
+import type { AttributeValue, RetentionReason, SpanRecord, TraceOwner } from './span.ts'
 
-const longest = 512
+const maxLength = 512
 
 export interface InferenceSpanFacts {
   readonly trace: RequestTrace
-  readonly kept: KeptBecause
+  readonly kept: RetentionReason
   readonly owner: TraceOwner
   readonly wall: WallClock
   readonly names: Names
@@ -37,7 +37,7 @@ export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFact
     spanId: event.spanId ?? trace.newSpanId(),
     parentSpanId: trace.spanId,
     traceState: trace.state,
-    name: `${operation} ${shortened(event.model, longest)}`,
+    name: `${operation} ${shortened(event.model, maxLength)}`,
     kind: 'client',
     start: wall(start),
     end,
@@ -47,12 +47,12 @@ export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFact
     sampled: trace.sampled,
     kept,
     owner,
-    ...(trace.capturesContent && { content: contentOf(event.asked, answerOf(event), facts.contentLength) }),
+    ...(trace.capturesContent && { content: contentOf(event.requestBody, replyOf(event), facts.contentLength) }),
   }
 }
 
-function answerOf({ reply: answer, streamedContent }: InferenceFinished): unknown {
-  return streamedContent ? streamedContent.answer() : answer instanceof Uint8Array ? parsed(answer) : undefined
+function replyOf({ reply, streamedContent }: InferenceFinished): unknown {
+  return streamedContent ? streamedContent.toReply() : reply instanceof Uint8Array ? parsed(reply) : undefined
 }
 
 function attributesOf(event: InferenceFinished, operation: string, { owner, names, kept, cost }: InferenceSpanFacts) {
@@ -60,7 +60,7 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
   const attributes: Record<string, AttributeValue> = {
     'gen_ai.operation.name': operation,
     'gen_ai.provider.name': providerName(event.providerType, event.provider),
-    'gen_ai.request.model': shortened(event.model, longest),
+    'gen_ai.request.model': shortened(event.model, maxLength),
     'corral.provider': event.provider,
     'corral.request_id': owner.requestId,
     'corral.outcome': event.outcome,
@@ -70,9 +70,9 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
     attributes['server.port'] = endpoint.port
   }
   if (event.resentWithout) attributes['corral.request.resent_without'] = [...event.resentWithout]
-  addWho(attributes, owner)
-  addAsked(attributes, event, names)
-  addAnswer(attributes, event)
+  addPrincipal(attributes, owner)
+  addRequest(attributes, event, names)
+  addReply(attributes, event)
   if (usage) {
     attributes['gen_ai.usage.input_tokens'] = usage.input
     if (event.capability !== 'embeddings') attributes['gen_ai.usage.output_tokens'] = usage.output
@@ -83,11 +83,11 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
   if (firstToken !== undefined) attributes['gen_ai.response.time_to_first_chunk'] = firstToken / 1000
   if (cost !== undefined) attributes['corral.cost_usd'] = cost / 1e9
   if (error !== undefined) addFailure(attributes, error)
-  if (kept !== 'sampled' || error !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.asked)
+  if (kept !== 'sampled' || error !== undefined) attributes['corral.request.shape'] = boundedShapeOf(event.requestBody)
   return attributes
 }
 
-type Fields = Readonly<Record<string, unknown>>
+type RequestBodyFields = Readonly<Record<string, unknown>>
 
 const numbers: readonly (readonly [field: string, attribute: string])[] = [
   ['temperature', 'gen_ai.request.temperature'],
@@ -101,9 +101,9 @@ const numbers: readonly (readonly [field: string, attribute: string])[] = [
   ['dimensions', 'gen_ai.embeddings.dimension.count'],
 ]
 
-function addAsked(attributes: Record<string, AttributeValue>, { asked, streamed }: InferenceFinished, names: Names): void {
-  if (typeof asked !== 'object' || asked === null) return
-  const fields = asked as Fields
+function addRequest(attributes: Record<string, AttributeValue>, { requestBody, streamed }: InferenceFinished, names: Names): void {
+  if (typeof requestBody !== 'object' || requestBody === null) return
+  const fields = requestBody as RequestBodyFields
   for (const [field, attribute] of numbers) {
     const value = fields[field]
     if (typeof value === 'number' && Number.isFinite(value)) attributes[attribute] = value
@@ -116,30 +116,30 @@ function addAsked(attributes: Record<string, AttributeValue>, { asked, streamed 
     attributes['gen_ai.request.stop_sequences'] = stops.slice(0, 16).map((one) => shortened(one, 64))
   }
   if (typeof encoding === 'string') attributes['gen_ai.request.encoding_formats'] = [shortened(encoding, 32)]
-  const type = typeof format === 'object' && format !== null ? (format as Fields)['type'] : undefined
+  const type = typeof format === 'object' && format !== null ? (format as RequestBodyFields)['type'] : undefined
   if (type === 'json_object' || type === 'json_schema') attributes['gen_ai.output.type'] = 'json'
   else if (type === 'text') attributes['gen_ai.output.type'] = 'text'
   if (names.reasoningLevel !== undefined && typeof effort === 'string') attributes[names.reasoningLevel] = shortened(effort, 32)
 }
 
-function addAnswer(attributes: Record<string, AttributeValue>, { reply: answer, capability }: InferenceFinished): void {
-  const facts = answer instanceof Uint8Array ? readAnswer(answer, capability) : answer
+function addReply(attributes: Record<string, AttributeValue>, { reply, capability }: InferenceFinished): void {
+  const facts = reply instanceof Uint8Array ? readReply(reply, capability) : reply
   if (!facts) return
   const { id, model, finishReasons } = facts
-  if (id !== undefined) attributes['gen_ai.response.id'] = shortened(id, longest)
-  if (model !== undefined) attributes['gen_ai.response.model'] = shortened(model, longest)
+  if (id !== undefined) attributes['gen_ai.response.id'] = shortened(id, maxLength)
+  if (model !== undefined) attributes['gen_ai.response.model'] = shortened(model, maxLength)
   if (finishReasons && finishReasons.length > 0) attributes['gen_ai.response.finish_reasons'] = [...finishReasons]
 }
 
 /** Bytes: reading longer ones would be felt. */
-const longestRead = 65_536
+const maxReadSize = 65_536
 
-function readAnswer(bytes: Uint8Array, capability: string): AnswerFacts | undefined {
-  if (bytes.length > longestRead || capability === 'embeddings') return undefined
+function readReply(bytes: Uint8Array, capability: string): StreamReplyFacts | undefined {
+  if (bytes.length > maxReadSize || capability === 'embeddings') return undefined
   const document = parsed(bytes)
   if (!document) return undefined
   const { id, model, choices } = document
-  const reasons = Array.isArray(choices) ? (choices as (Fields | null)[]).map((choice) => choice?.['finish_reason']) : []
+  const reasons = Array.isArray(choices) ? (choices as (RequestBodyFields | null)[]).map((choice) => choice?.['finish_reason']) : []
   return {
     id: typeof id === 'string' ? id : undefined,
     model: typeof model === 'string' ? model : undefined,
@@ -147,10 +147,10 @@ function readAnswer(bytes: Uint8Array, capability: string): AnswerFacts | undefi
   }
 }
 
-function parsed(bytes: Uint8Array): Fields | undefined {
+function parsed(bytes: Uint8Array): RequestBodyFields | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof value === 'object' && value !== null ? (value as Fields) : undefined
+    return typeof value === 'object' && value !== null ? (value as RequestBodyFields) : undefined
   } catch {
     // The rest of the span is worth having.
     return undefined

@@ -3,32 +3,33 @@ import type { RequestFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
-import { toldShapeOf } from './shape.ts'
-import type { AttributeValue, KeptBecause, SpanRecord, TraceOwner } from './span.ts'
+import { boundedShapeOf } from './shape.ts'
+import type { AttributeValue, RetentionReason, SpanRecord, TraceOwner } from './span.ts'
 
-const longest = 512
+const maxLength = 512
 
 /** HTTP's own methods; all others are `_OTHER` (HTTP conventions). */
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
 export interface ServerSpanFacts {
   readonly trace: RequestTrace
-  readonly kept: KeptBecause
+  readonly kept: RetentionReason
   readonly owner: TraceOwner
   readonly wall: WallClock
   /** `performance.now()` at the end. */
   readonly endedAt: number
   /** No provider was asked: there is no other span that tells what the request looked like. */
-  readonly alone: boolean
+  readonly isOnlySpan: boolean
 }
 
 /** What a request is called: its method and its route as it was defined, never the path as the caller wrote it. */
-export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, endedAt, alone }: ServerSpanFacts): SpanRecord {
+export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, endedAt, isOnlySpan }: ServerSpanFacts): SpanRecord {
   const error = event.disconnected ? undefined : (event.error ?? event.failure)
   const method = methods.has(event.request.method) ? event.request.method : 'HTTP'
   const failed = event.status >= 500 || event.failure !== undefined
   const attributes = attributesOf(event, owner, error)
-  if (alone && error !== undefined && event.failedBody !== undefined) attributes['corral.request.shape'] = toldShapeOf(event.failedBody)
+  if (isOnlySpan && error !== undefined && event.failedBody !== undefined)
+    attributes['corral.request.shape'] = boundedShapeOf(event.failedBody)
   return {
     traceId: trace.traceId,
     spanId: trace.spanId,
@@ -53,17 +54,17 @@ function attributesOf(event: RequestFinished, owner: TraceOwner, error: unknown)
   const { request, route, status } = event
   const attributes: Record<string, AttributeValue> = {
     'http.request.method': methods.has(request.method) ? request.method : '_OTHER',
-    'url.path': shortened(event.path, longest),
+    'url.path': shortened(event.path, maxLength),
     'http.response.status_code': status,
     'corral.request_id': owner.requestId,
   }
   if (!methods.has(request.method)) attributes['http.request.method_original'] = shortened(request.method, 32)
   if (route !== undefined) attributes['http.route'] = route
   addRequestHead(attributes, event)
-  addWho(attributes, owner)
+  addPrincipal(attributes, owner)
   const { clientAddress, model, provider, inputTokens, outputTokens, costNanoDollars, firstTokenAt } = event
   if (clientAddress !== undefined) attributes['client.address'] = clientAddress
-  if (model !== undefined) attributes['corral.model'] = shortened(model, longest)
+  if (model !== undefined) attributes['corral.model'] = shortened(model, maxLength)
   if (provider !== undefined) attributes['corral.provider'] = provider
   if (inputTokens !== undefined) attributes['gen_ai.usage.input_tokens'] = inputTokens
   if (outputTokens !== undefined) attributes['gen_ai.usage.output_tokens'] = outputTokens
@@ -72,7 +73,7 @@ function attributesOf(event: RequestFinished, owner: TraceOwner, error: unknown)
   if (event.streaming) attributes['corral.stream'] = true
   if (event.disconnected) attributes['corral.caller_left'] = true
   if (error !== undefined) addFailure(attributes, error)
-  // HTTP conventions: the status, where that alone says it.
+  // HTTP conventions: the status, where that isOnlySpan says it.
   if (error instanceof ApiError && error.code === null && status >= 500) attributes['error.type'] = String(status)
   return attributes
 }
@@ -85,14 +86,14 @@ function addRequestHead(attributes: Record<string, AttributeValue>, { request }:
     attributes['server.port'] = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   }
   const agent = request.headers?.get('user-agent')
-  if (agent) attributes['user_agent.original'] = shortened(agent, longest)
+  if (agent) attributes['user_agent.original'] = shortened(agent, maxLength)
   const length = request.headers?.get('content-length')
   if (length && /^\d{1,15}$/.test(length)) attributes['http.request.body.size'] = Number(length)
 }
 
 /** Who asked: a principal's attributes as `corral.principal.<name>`. */
-export function addWho(attributes: Record<string, AttributeValue>, { principalId, keyId, attributes: of }: TraceOwner): void {
-  if (principalId !== undefined) attributes['corral.principal'] = shortened(principalId, longest)
+export function addPrincipal(attributes: Record<string, AttributeValue>, { principalId, keyId, attributes: of }: TraceOwner): void {
+  if (principalId !== undefined) attributes['corral.principal'] = shortened(principalId, maxLength)
   if (keyId !== undefined) attributes['corral.key_id'] = keyId
   for (const [name, values] of Object.entries(of ?? {})) {
     if (values.length > 0) attributes[`corral.principal.${name}`] = values.slice(0, 32).map((value) => shortened(value, 128))

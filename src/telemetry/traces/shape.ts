@@ -1,15 +1,15 @@
 import { shortened } from '../../errors.ts'
 
 /** Members of one object, and entries of one list, that are told. */
-const most = 12
-const deepest = 3
+const maxMembers = 12
+const maxDepth = 3
 
 /** UTF-16 units of the whole. */
-const longest = 2_048
+const maxLength = 2_048
 
 /** The shape as it stands in a span. */
-export function toldShapeOf(value: unknown): string {
-  return shortened(shapeOf(value), longest)
+export function boundedShapeOf(value: unknown): string {
+  return shortened(shapeOf(value), maxLength)
 }
 
 /**
@@ -22,17 +22,17 @@ export function shapeOf(value: unknown, depth = 0): string {
   if (Array.isArray(value)) return listShape(value, depth)
   if (typeof value !== 'object') return typeof value
   const entries = Object.entries(value).filter(([, member]) => member !== undefined)
-  if (depth >= deepest) return `{${entries.length}}`
-  const told = entries.slice(0, most).map(([name, member]) => `${nameOf(name)}: ${shapeOf(member, depth + 1)}`)
-  return `{${[...told, ...(entries.length > most ? ['…'] : [])].join(', ')}}`
+  if (depth >= maxDepth) return `{${entries.length}}`
+  const members = entries.slice(0, maxMembers).map(([name, member]) => `${nameOf(name)}: ${shapeOf(member, depth + 1)}`)
+  return `{${[...members, ...(entries.length > maxMembers ? ['…'] : [])].join(', ')}}`
 }
 
 function listShape(list: readonly unknown[], depth: number): string {
   if (list.length === 0) return '[]'
-  if (depth >= deepest || typeof list[0] === 'number') return `[${list.length}]`
-  const shapes = list.slice(0, most).map((entry) => shapeOf(entry, depth + 1))
+  if (depth >= maxDepth || typeof list[0] === 'number') return `[${list.length}]`
+  const shapes = list.slice(0, maxMembers).map((entry) => shapeOf(entry, depth + 1))
   const alike = shapes.every((shape) => shape === shapes[0])
-  return alike ? `[${list.length} × ${shapes[0]}]` : `[${[...shapes, ...(list.length > most ? ['…'] : [])].join(', ')}]`
+  return alike ? `[${list.length} × ${shapes[0]}]` : `[${[...shapes, ...(list.length > maxMembers ? ['…'] : [])].join(', ')}]`
 }
 
 /** Schemas let members pass that callers name as they like. */

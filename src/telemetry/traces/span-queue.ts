@@ -3,18 +3,18 @@ import type { FromWorker, ToWorker, WorkerSettings } from '../worker/messages.ts
 import type { SpanRecord } from './span.ts'
 
 /** What became of spans that did not get where they should. */
-export interface QueueNews {
+export interface SpanQueueEvents {
   dropped(spans: number, where: 'queue' | 'export' | 'store'): void
   /** A collector did not take some of what it was sent: it says why. They are counted as dropped, too. */
   rejected(spans: number, why: string): void
   /** Told once until it is back. */
   failed(what: 'export' | 'store' | 'thread', why: string): void
-  back(what: 'export' | 'store' | 'thread'): void
+  recovered(what: 'export' | 'store' | 'thread'): void
 }
 
 export interface SpanQueueOptions {
   readonly settings: WorkerSettings
-  readonly news: QueueNews
+  readonly events: SpanQueueEvents
   /** Spans that may wait here and be on their way to the thread. */
   readonly capacity: number
   /** Milliseconds after which what waits is handed over. Default 200. */
@@ -32,13 +32,13 @@ const restartAfter = 10_000
 export class SpanQueue {
   readonly #options: SpanQueueOptions
   #waiting: SpanRecord[] = []
-  #onTheWay = 0
+  #inFlight = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #thread: WorkerThread<ToWorker> | undefined
   #diedAt = -Infinity
   #isDown = false
   #flushes = 0
-  readonly #answered = new Map<number, () => void>()
+  readonly #pendingFlushes = new Map<number, () => void>()
   #onClosed: (() => void) | undefined
 
   constructor(options: SpanQueueOptions) {
@@ -46,32 +46,32 @@ export class SpanQueue {
   }
 
   take(spans: readonly SpanRecord[]): void {
-    const { capacity, delay = 200, news } = this.#options
-    if (this.#waiting.length + this.#onTheWay + spans.length > capacity) {
-      news.dropped(spans.length, 'queue')
+    const { capacity, delay = 200, events } = this.#options
+    if (this.#waiting.length + this.#inFlight + spans.length > capacity) {
+      events.dropped(spans.length, 'queue')
       return
     }
     for (const span of spans) this.#waiting.push(span)
-    if (this.#waiting.length >= batch) this.#handOver()
-    else this.#timer ??= setTimeout(() => this.#handOver(), delay)
+    if (this.#waiting.length >= batch) this.#post()
+    else this.#timer ??= setTimeout(() => this.#post(), delay)
   }
 
   /** Resolves once all that was taken is written and sent, or could not be, or `limit` milliseconds are over. */
   async flush(limit: number): Promise<void> {
-    this.#handOver()
+    this.#post()
     const thread = this.#thread
     if (!thread) return
     const id = ++this.#flushes
     await this.#within(limit, thread, (resolve) => {
-      this.#answered.set(id, resolve)
+      this.#pendingFlushes.set(id, resolve)
       thread.post({ kind: 'flush', id })
     })
-    this.#answered.delete(id)
+    this.#pendingFlushes.delete(id)
   }
 
   /** Flushes, and ends the thread. */
   async close(limit: number): Promise<void> {
-    this.#handOver()
+    this.#post()
     const thread = this.#thread
     if (!thread) return
     await this.#within(limit, thread, (resolve) => {
@@ -93,7 +93,7 @@ export class SpanQueue {
     this.#thread?.keepAlive(false)
   }
 
-  #handOver(): void {
+  #post(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#waiting.length === 0) return
@@ -103,13 +103,13 @@ export class SpanQueue {
       const thread = this.#running()
       if (thread) {
         thread.post({ kind: 'spans', count: spans.length, json: JSON.stringify(spans) })
-        this.#onTheWay += spans.length
+        this.#inFlight += spans.length
         return
       }
     } catch (error) {
-      this.#died(error)
+      this.#handleExit(error)
     }
-    this.#options.news.dropped(spans.length, 'queue')
+    this.#options.events.dropped(spans.length, 'queue')
   }
 
   #running(): WorkerThread<ToWorker> | undefined {
@@ -117,30 +117,30 @@ export class SpanQueue {
     if (performance.now() - this.#diedAt < restartAfter) return undefined
     const { start = startWorker(this.#options.settings) } = this.#options
     this.#thread = start(
-      (message) => this.#hear(message),
-      (cause) => this.#died(cause),
+      (message) => this.#handleMessage(message),
+      (cause) => this.#handleExit(cause),
     )
     return this.#thread
   }
 
-  #hear(message: FromWorker): void {
-    const { news } = this.#options
+  #handleMessage(message: FromWorker): void {
+    const { events } = this.#options
     switch (message.kind) {
       case 'done':
-        this.#onTheWay -= message.spans
+        this.#inFlight -= message.spans
         if (!this.#isDown) return
         this.#isDown = false
-        return news.back('thread')
+        return events.recovered('thread')
       case 'flushed':
-        return this.#answered.get(message.id)?.()
+        return this.#pendingFlushes.get(message.id)?.()
       case 'dropped':
-        return news.dropped(message.spans, message.what)
+        return events.dropped(message.spans, message.what)
       case 'rejected':
-        return news.rejected(message.spans, message.why)
+        return events.rejected(message.spans, message.why)
       case 'failed':
-        return news.failed(message.what, message.why)
+        return events.failed(message.what, message.why)
       case 'back':
-        return news.back(message.what)
+        return events.recovered(message.what)
       case 'closed':
         return this.#onClosed?.()
       default:
@@ -148,16 +148,16 @@ export class SpanQueue {
     }
   }
 
-  #died(cause: unknown): void {
+  #handleExit(cause: unknown): void {
     this.#thread = undefined
     this.#diedAt = performance.now()
-    if (this.#onTheWay > 0) this.#options.news.dropped(this.#onTheWay, 'queue')
-    this.#onTheWay = 0
-    for (const resolve of this.#answered.values()) resolve()
+    if (this.#inFlight > 0) this.#options.events.dropped(this.#inFlight, 'queue')
+    this.#inFlight = 0
+    for (const resolve of this.#pendingFlushes.values()) resolve()
     this.#onClosed?.()
     if (this.#isDown) return
     this.#isDown = true
-    this.#options.news.failed('thread', cause instanceof Error ? cause.message : String(cause))
+    this.#options.events.failed('thread', cause instanceof Error ? cause.message : String(cause))
   }
 }
 

@@ -14,7 +14,7 @@ export interface SpanEvent {
 }
 
 /** Why a trace is written down on this machine, whatever the sampling. */
-export type KeptBecause = 'sampled' | 'failed' | 'slow'
+export type RetentionReason = 'sampled' | 'failed' | 'slow'
 
 /** Whose a trace is: what the store needs in order to keep tenants apart and to look traces up. All of it stands in every span of a trace. */
 export interface TraceOwner {
@@ -52,7 +52,7 @@ export interface SpanRecord {
   readonly events?: readonly SpanEvent[] | undefined
   /** Goes to exporters. What is not sampled goes to the store alone. */
   readonly sampled: boolean
-  readonly kept: KeptBecause
+  readonly kept: RetentionReason
   readonly owner: TraceOwner
   /** What was said, where that is switched on; becomes attributes in the thread. */
   readonly content?: SpanContent | undefined

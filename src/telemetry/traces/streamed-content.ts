@@ -1,5 +1,5 @@
 /** Bytes of one stream that are kept. */
-const mostBytes = 262_144
+const maxBytes = 262_144
 
 /** The frames of a stream as the caller got them, kept for the spans of those who want content. */
 export class StreamedContent {
@@ -8,14 +8,14 @@ export class StreamedContent {
 
   /** The piece may be used again by whoever gave it: it is copied. */
   add(piece: Uint8Array): void {
-    if (this.#size >= mostBytes) return
+    if (this.#size >= maxBytes) return
     this.#size += piece.length
     this.#pieces.push(piece.slice())
   }
 
   /** As a whole answer would have it: the texts of each choice joined. Frames that are cut or no JSON are left out. */
-  answer(): { choices: object[] } {
-    const choices = new Map<number, Choice>()
+  toReply(): { choices: object[] } {
+    const choices = new Map<number, StreamedChoice>()
     const text = new TextDecoder().decode(Buffer.concat(this.#pieces))
     for (const frame of text.split('\n\n')) {
       if (!frame.startsWith('data: {')) continue
@@ -30,13 +30,13 @@ export class StreamedContent {
   }
 }
 
-interface Choice {
+interface StreamedChoice {
   text: string
   reason: string | undefined
   readonly calls: Map<number, { id: unknown; function: { name: unknown; arguments: string } }>
 }
 
-interface Delta {
+interface StreamedDelta {
   readonly index?: number
   readonly text?: unknown
   readonly finish_reason?: unknown
@@ -46,21 +46,21 @@ interface Delta {
   } | null
 }
 
-function choicesIn(json: string): readonly Delta[] {
+function choicesIn(json: string): readonly StreamedDelta[] {
   try {
     const { choices } = JSON.parse(json) as { choices?: unknown }
-    return Array.isArray(choices) ? (choices as (Delta | null)[]).filter((choice) => choice !== null) : []
+    return Array.isArray(choices) ? (choices as (StreamedDelta | null)[]).filter((choice) => choice !== null) : []
   } catch {
     // The last one that was kept may be cut.
     return []
   }
 }
 
-function add(choices: Map<number, Choice>, { index = 0, text, delta, finish_reason: reason }: Delta): void {
+function add(choices: Map<number, StreamedChoice>, { index = 0, text, delta, finish_reason: reason }: StreamedDelta): void {
   let choice = choices.get(index)
   if (!choice) choices.set(index, (choice = { text: '', reason: undefined, calls: new Map() }))
-  const said = delta?.content ?? text
-  if (typeof said === 'string') choice.text += said
+  const content = delta?.content ?? text
+  if (typeof content === 'string') choice.text += content
   if (typeof reason === 'string') choice.reason = reason
   if (!Array.isArray(delta?.tool_calls)) return
   for (const { index: at = 0, id, function: called } of delta.tool_calls) {

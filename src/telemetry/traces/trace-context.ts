@@ -14,14 +14,14 @@ export interface ParentContext {
 const hex = '[\\da-f]'
 const wellFormed = new RegExp(`^(?!ff)(${hex}{2})-(?!0{32})(${hex}{32})-(?!0{16})(${hex}{16})-(${hex}{2})(-.*)?$`)
 /** Longer ones are nobody's. */
-const longestParent = 512
+const maxParentLength = 512
 
 /**
  * Reads `traceparent` (W3C Trace Context, level 1, section 3.2). Undefined for what is malformed, which is as if it were not there. A version to come
  * may carry more after the flags; version 00 may not.
  */
 export function parseTraceparent(header: string): ParentContext | undefined {
-  if (header.length > longestParent) return undefined
+  if (header.length > maxParentLength) return undefined
   const found = wellFormed.exec(header.trim())
   if (!found) return undefined
   const [, version, traceId = '', spanId = '', flags = '', rest] = found
@@ -64,28 +64,28 @@ export function createTraceContexts({ sampler, baggage, captureContent, ids = cr
 
 const stateMember =
   /^(?:[a-z][a-z\d_\-*/]{0,255}|[a-z\d][a-z\d_\-*/]{0,240}@[a-z][a-z\d_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
-const mostMembers = 32
-const longestState = 8192
+const maxMembers = 32
+const maxStateLength = 8192
 
 /** `tracestate` (section 3.3), blanks around its members taken off; undefined where any of it is malformed, or a key comes twice. */
 export function parseTracestate(header: string | null): string | undefined {
-  if (header === null || header.length > longestState) return undefined
+  if (header === null || header.length > maxStateLength) return undefined
   const members = header
     .split(',')
     .map((member) => member.trim())
     .filter((member) => member !== '')
-  if (members.length === 0 || members.length > mostMembers || !members.every((member) => stateMember.test(member))) return undefined
+  if (members.length === 0 || members.length > maxMembers || !members.every((member) => stateMember.test(member))) return undefined
   const keys = new Set(members.map((member) => member.slice(0, member.indexOf('='))))
   return keys.size === members.length ? members.join(',') : undefined
 }
 
-const longestBaggage = 8192
+const maxBaggageLength = 8192
 const baggageMember =
   /^[!#$%&'*+.^_`|~\w-]{1,256}[ \t]{0,8}=[ \t]{0,8}[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*(?:;[\x20-\x2b\x2d-\x7e]*)?$/
 
 /** W3C Baggage: undefined where any of it is malformed, or it is longer than 8192 characters. */
 export function parseBaggage(header: string | null): string | undefined {
-  if (header === null || header.length > longestBaggage) return undefined
+  if (header === null || header.length > maxBaggageLength) return undefined
   const members = header.split(',').map((member) => member.trim())
   return members.length <= 64 && members.every((member) => baggageMember.test(member)) ? members.join(',') : undefined
 }

@@ -8,7 +8,7 @@ import { StoreFeed } from './store-feed.ts'
 
 const side = threadPort<ToWorker, FromWorker>()
 const settings = side.data as WorkerSettings
-const tell = (message: FromWorker): void => side.post(message)
+const post = (message: FromWorker): void => side.post(message)
 
 const withContent = createContentAttributes(settings.redact, settings.contentLength)
 
@@ -18,7 +18,7 @@ async function createExporter(): Promise<SpanExporter | undefined> {
   const { createSpanEncoder } = await import('./otlp-spans.ts')
   const { sendOtlp } = await import('./otlp-sender.ts')
   const encode = createSpanEncoder({ resource, schemaUrl, version })
-  return new SpanExporter({ encode, send: (message) => sendOtlp(target, message), tell, queueSize, batchSize, delay })
+  return new SpanExporter({ encode, send: (message) => sendOtlp(target, message), post, queueSize, batchSize, delay })
 }
 
 async function openStore(): Promise<TraceStoreWriter> {
@@ -29,7 +29,7 @@ async function openStore(): Promise<TraceStoreWriter> {
 
 async function serve(): Promise<void> {
   const exporter = await createExporter()
-  const store = settings.store && new StoreFeed(openStore, tell)
+  const store = settings.store && new StoreFeed(openStore, post)
   let last = Promise.resolve()
   // One after the other: what is flushed or closed is all that came before.
   side.listen((message) => {
@@ -42,18 +42,18 @@ async function handle(message: ToWorker, exporter: SpanExporter | undefined, sto
     const spans = (JSON.parse(message.json) as SpanRecord[]).map(withContent)
     exporter?.add(spans.filter((span) => span.sampled))
     await store?.write(spans)
-    tell({ kind: 'done', spans: spans.length })
+    post({ kind: 'done', spans: spans.length })
     return
   }
   if (message.kind === 'flush') {
     await exporter?.flush()
-    tell({ kind: 'flushed', id: message.id })
+    post({ kind: 'flushed', id: message.id })
     return
   }
   // A collector that is out of reach may use up the time there is.
   await store?.close()
   await exporter?.close()
-  tell({ kind: 'closed' })
+  post({ kind: 'closed' })
 }
 
 await serve()

@@ -11,8 +11,8 @@ export type SendResult =
 /** OTLP/HTTP 1.x, "Failures": what may be tried again. */
 const retryable = new Set([429, 502, 503, 504])
 /** Milliseconds: a collector cannot keep this server waiting for longer. */
-const longestWait = 300_000
-const largestAnswer = 65_536
+const maxWait = 300_000
+const maxResponseSize = 65_536
 
 /** Sends one message of OpenTelemetry's protocol (HTTP, protobuf) to the operator's collector. Never throws. */
 export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise<SendResult> {
@@ -30,7 +30,7 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
       body: body as BodyInit,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
-      ...wayTo(target),
+      ...routeTo(target),
     })
     // It is taken once the head says so: sent again for the sake of a body that breaks or stalls, it would be there twice.
     if (response.ok) return { kind: 'sent', partial: await partialOf(response, Object.values(headers)).catch(() => undefined) }
@@ -54,17 +54,17 @@ async function beginningOf({ body }: Response): Promise<Uint8Array> {
   for await (const part of body ?? []) {
     parts.push(part)
     length += part.length
-    if (length >= largestAnswer) break
+    if (length >= maxResponseSize) break
   }
-  return Buffer.concat(parts).subarray(0, largestAnswer)
+  return Buffer.concat(parts).subarray(0, maxResponseSize)
 }
 
 /** Options of Bun's fetch. `proxy: false`: its own reading of HTTP_PROXY would send requests for this machine's loopback to the proxy. */
-function wayTo({ certificate, clientCertificate, clientKey, proxy }: OtlpTarget): { proxy: string | false; tls?: object } {
-  const way: { proxy: string | false } = { proxy: proxy ?? false }
-  if (certificate === undefined && clientCertificate === undefined) return way
+function routeTo({ certificate, clientCertificate, clientKey, proxy }: OtlpTarget): { proxy: string | false; tls?: object } {
+  const route: { proxy: string | false } = { proxy: proxy ?? false }
+  if (certificate === undefined && clientCertificate === undefined) return route
   return {
-    ...way,
+    ...route,
     tls: {
       ...(certificate !== undefined && { ca: certificate }),
       ...(clientCertificate !== undefined && { cert: clientCertificate }),
@@ -77,5 +77,5 @@ function wayTo({ certificate, clientCertificate, clientKey, proxy }: OtlpTarget)
 export function waitOf(header: string | null, now = Date.now()): number | undefined {
   if (header === null) return undefined
   const wait = /^\d{1,9}$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
-  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), longestWait) : undefined
+  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), maxWait) : undefined
 }

@@ -9,30 +9,30 @@ export interface PartialSuccess {
   readonly why: string
 }
 
-const longestWhy = 500
+const maxReasonLength = 500
 /** Shorter values of headers are no secrets, and would tear holes into ordinary words. */
-const shortestSecret = 4
+const minSecretLength = 4
 
 /**
  * Reads `partial_success` of a collector's answer, which has the same form for spans and for metrics. `secrets`: what was sent in headers, masked where
  * the collector repeats it. Undefined where all was taken, or the answer is not of the protocol: what it answered with 200 is not sent again.
  */
-export function partialSuccessIn(answer: Uint8Array, secrets: readonly string[] = []): PartialSuccess | undefined {
-  const { rejectedSpans = 0, errorMessage = '' } = readAnswer(answer)
+export function partialSuccessIn(response: Uint8Array, secrets: readonly string[] = []): PartialSuccess | undefined {
+  const { rejectedSpans = 0, errorMessage = '' } = parseResponse(response)
   const rejected = Number(rejectedSpans)
   if (!(rejected > 0) && errorMessage === '') return undefined
-  return { rejected: Math.max(rejected, 0), why: shortened(without(errorMessage, secrets), longestWhy) }
+  return { rejected: Math.max(rejected, 0), why: shortened(without(errorMessage, secrets), maxReasonLength) }
 }
 
-interface Told {
+interface PartialSuccessFields {
   readonly rejectedSpans?: number | string | undefined
   readonly errorMessage?: string | undefined
 }
 
-function readAnswer(answer: Uint8Array): Told {
-  if (answer.length === 0) return {}
+function parseResponse(response: Uint8Array): PartialSuccessFields {
+  if (response.length === 0) return {}
   try {
-    return ProtobufTraceSerializer.deserializeResponse(answer).partialSuccess ?? {}
+    return ProtobufTraceSerializer.deserializeResponse(response).partialSuccess ?? {}
   } catch {
     // A page of a proxy, say: nothing of it can be told.
     return {}
@@ -40,6 +40,8 @@ function readAnswer(answer: Uint8Array): Told {
 }
 
 function without(text: string, secrets: readonly string[]): string {
-  const parts = secrets.flatMap((secret) => [secret, secret.slice(secret.indexOf(' ') + 1)]).filter((part) => part.length >= shortestSecret)
+  const parts = secrets
+    .flatMap((secret) => [secret, secret.slice(secret.indexOf(' ') + 1)])
+    .filter((part) => part.length >= minSecretLength)
   return parts.reduce((masked, part) => masked.replaceAll(part, '***'), text)
 }

@@ -2,12 +2,12 @@ import type { SpanRecord } from '../traces/span.ts'
 import type { FromWorker } from './messages.ts'
 import type { SendResult } from './otlp-sender.ts'
 import type { PartialSuccess } from './partial-success.ts'
-import { RejectedAccount } from './rejected-account.ts'
+import { RejectionSummary } from './rejection-summary.ts'
 
 export interface SpanExporterOptions {
   readonly encode: (spans: readonly SpanRecord[]) => Uint8Array
   readonly send: (message: Uint8Array) => Promise<SendResult>
-  readonly tell: (message: FromWorker) => void
+  readonly post: (message: FromWorker) => void
   readonly queueSize: number
   readonly batchSize: number
   /** Milliseconds that spans wait for others. */
@@ -27,17 +27,17 @@ export class SpanExporter {
   #failures = 0
   #isDown = false
   #closed = false
-  readonly #rejected = new RejectedAccount()
+  readonly #rejected = new RejectionSummary()
 
   constructor(options: SpanExporterOptions) {
     this.#options = options
   }
 
   add(spans: readonly SpanRecord[]): void {
-    const { queueSize, batchSize, delay, tell } = this.#options
+    const { queueSize, batchSize, delay, post } = this.#options
     const room = Math.max(queueSize - this.#queue.length, 0)
     this.#queue.push(...spans.slice(0, room))
-    if (spans.length > room) tell({ kind: 'dropped', what: 'export', spans: spans.length - room })
+    if (spans.length > room) post({ kind: 'dropped', what: 'export', spans: spans.length - room })
     if (this.#queue.length >= batchSize && this.#failures === 0) this.#begin()
     else this.#plan(delay)
   }
@@ -59,8 +59,8 @@ export class SpanExporter {
     this.#closed = true
     clearTimeout(this.#timer)
     await this.flush()
-    this.#account(Infinity)
-    if (this.#queue.length > 0) this.#options.tell({ kind: 'dropped', what: 'export', spans: this.#queue.length })
+    this.#reportRejected(Infinity)
+    if (this.#queue.length > 0) this.#options.post({ kind: 'dropped', what: 'export', spans: this.#queue.length })
   }
 
   #plan(wait: number): void {
@@ -83,7 +83,7 @@ export class SpanExporter {
 
   /** Resolves with how long to wait before the next, in milliseconds; 0: no longer than usual. */
   async #sendOne(): Promise<number> {
-    const { encode, send, tell, batchSize } = this.#options
+    const { encode, send, post, batchSize } = this.#options
     const batch = this.#queue.slice(0, batchSize)
     const result = await encoded(batch, encode, send)
     if (result.kind === 'retry') {
@@ -96,35 +96,35 @@ export class SpanExporter {
     this.#queue.splice(0, batch.length)
     if (result.kind === 'refused') {
       this.#down(result.why)
-      tell({ kind: 'dropped', what: 'export', spans: batch.length })
+      post({ kind: 'dropped', what: 'export', spans: batch.length })
       return 0
     }
     if (this.#isDown) {
       this.#isDown = false
-      tell({ kind: 'back', what: 'export' })
+      post({ kind: 'back', what: 'export' })
     }
     if (result.partial) this.#reject(result.partial, batch.length)
     return 0
   }
 
   /** What a collector took in part is not sent again (OTLP, "Partial Success"). */
-  #reject({ rejected, why }: PartialSuccess, most: number): void {
-    const { tell, now = () => performance.now() } = this.#options
-    const spans = Math.min(rejected, most)
-    if (spans > 0) tell({ kind: 'dropped', what: 'export', spans })
+  #reject({ rejected, why }: PartialSuccess, max: number): void {
+    const { post, now = () => performance.now() } = this.#options
+    const spans = Math.min(rejected, max)
+    if (spans > 0) post({ kind: 'dropped', what: 'export', spans })
     this.#rejected.add({ rejected: spans, why })
-    this.#account(now())
+    this.#reportRejected(now())
   }
 
-  #account(now: number): void {
+  #reportRejected(now: number): void {
     const due = this.#rejected.due(now)
-    if (due) this.#options.tell({ kind: 'rejected', spans: due.rejected, why: due.why })
+    if (due) this.#options.post({ kind: 'rejected', spans: due.rejected, why: due.why })
   }
 
   #down(why: string): void {
     if (this.#isDown) return
     this.#isDown = true
-    this.#options.tell({ kind: 'failed', what: 'export', why })
+    this.#options.post({ kind: 'failed', what: 'export', why })
   }
 
   /** Between half and all of it, so that many servers do not come back at once. */

@@ -7,15 +7,15 @@ const retryAfter = 10_000
 /** Hands spans to the store; a store that fails (a full disk, a file that cannot be written) loses what comes meanwhile, and is told of once until it is back. */
 export class StoreFeed {
   readonly #open: () => Promise<TraceStoreWriter>
-  readonly #tell: (message: FromWorker) => void
+  readonly #post: (message: FromWorker) => void
   readonly #now: () => number
   #writer: TraceStoreWriter | undefined
   #retryAt = 0
   #isDown = false
 
-  constructor(open: () => Promise<TraceStoreWriter>, tell: (message: FromWorker) => void, now: () => number = Date.now) {
+  constructor(open: () => Promise<TraceStoreWriter>, post: (message: FromWorker) => void, now: () => number = Date.now) {
     this.#open = open
-    this.#tell = tell
+    this.#post = post
     this.#now = now
   }
 
@@ -27,13 +27,13 @@ export class StoreFeed {
       await this.#writer.write(spans)
       if (!this.#isDown) return
       this.#isDown = false
-      this.#tell({ kind: 'back', what: 'store' })
+      this.#post({ kind: 'back', what: 'store' })
     } catch (error) {
       this.#retryAt = this.#now() + retryAfter
       this.#drop(spans.length)
       if (this.#isDown) return
       this.#isDown = true
-      this.#tell({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
+      this.#post({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
     }
   }
 
@@ -41,11 +41,11 @@ export class StoreFeed {
     try {
       await this.#writer?.close()
     } catch (error) {
-      this.#tell({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
+      this.#post({ kind: 'failed', what: 'store', why: error instanceof Error ? error.message : String(error) })
     }
   }
 
   #drop(spans: number): void {
-    this.#tell({ kind: 'dropped', what: 'store', spans })
+    this.#post({ kind: 'dropped', what: 'store', spans })
   }
 }

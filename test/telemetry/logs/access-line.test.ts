@@ -1,15 +1,15 @@
 import { expect, test } from 'bun:test'
 import { providerOf, recordedLog, testApp, testConfig } from '../../../src/testing/index.ts'
 
-const answer = new TextEncoder().encode('{"id":"x","object":"chat.completion","choices":[]}')
+const response = new TextEncoder().encode('{"id":"x","object":"chat.completion","choices":[]}')
 
 test('[OPS-3] the access line says how many bytes came and went, beside who, what and how', async () => {
   const log = recordedLog()
-  const chat = async () => ({ kind: 'json', bytes: answer, usage: { input: 3, output: 2 } }) as const
+  const chat = async () => ({ kind: 'json', bytes: response, usage: { input: 3, output: 2 } }) as const
   await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })] }), { log })
   const body = JSON.stringify({ model: 'up/m', messages: [{ role: 'user', content: 'Hi' }] })
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-  expect((await reply.arrayBuffer()).byteLength).toBe(answer.length)
+  expect((await reply.arrayBuffer()).byteLength).toBe(response.length)
   const line = log.lines.find(({ message }) => message === 'request')?.fields
   expect(line).toMatchObject({
     status: 200,
@@ -17,7 +17,7 @@ test('[OPS-3] the access line says how many bytes came and went, beside who, wha
     provider: 'up',
     model: 'up/m',
     request_bytes: body.length,
-    answer_bytes: answer.length,
+    answer_bytes: response.length,
     trace_id: reply.headers.get('x-trace-id') as string,
     request_id: reply.headers.get('x-request-id') as string,
   })

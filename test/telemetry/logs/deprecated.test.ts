@@ -18,9 +18,9 @@ test('[OPS-2] an older path is served, says where its successor is, and is logge
   const ask = (path: string, who: string) =>
     app.fetch(new Request(`http://localhost${path}`, { headers: { authorization: `Bearer ${who}` } }))
   for (const who of ['alice', 'alice', 'bob', 'alice']) {
-    const answer = await ask('/v1/openai/v1/models?x=1', who)
-    expect([answer.status, answer.headers.get('deprecation')]).toEqual([200, '@1762128000'])
-    expect(answer.headers.get('link')).toBe('</v1/models>; rel="successor-version"')
+    const response = await ask('/v1/openai/v1/models?x=1', who)
+    expect([response.status, response.headers.get('deprecation')]).toEqual([200, '@1762128000'])
+    expect(response.headers.get('link')).toBe('</v1/models>; rel="successor-version"')
   }
   expect(used(log).map(({ fields }) => [fields['principal'], fields['route']])).toEqual([
     ['alice', '/v1/models'],

@@ -2,14 +2,14 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
 import { labelName, prometheusName, toText } from '../../../src/telemetry/metrics/prometheus.ts'
-import type { Definition } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { MetricDefinition } from '../../../src/telemetry/metrics/snapshot.ts'
 import { everything } from './everything.ts'
 import { parseText } from './parse-text.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../../docs/${path}`, import.meta.url), 'utf8')
 
 /** A line of the documentation's tables as the code would write it. */
-function rowOf(definition: Definition): string {
+function rowOf(definition: MetricDefinition): string {
   const { name, kind, unit, labels, description } = definition
   const attributes = labels.map((label) => `\`${label}\``).join(' ') || '–'
   return `| \`${name}\` | \`${prometheusName(definition)}${kind === 'counter' ? '_total' : ''}\` | ${kind} | \`${unit}\` | ${attributes} | ${description} |`

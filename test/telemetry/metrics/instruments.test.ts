@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
-import { Instruments, mostSeries, other } from '../../../src/telemetry/metrics/instruments.ts'
-import { countedIn, merge } from '../../../src/telemetry/metrics/merge.ts'
+import { Instruments, maxSeries, overflowLabel } from '../../../src/telemetry/metrics/instruments.ts'
+import { cumulativeIn, merge } from '../../../src/telemetry/metrics/merge.ts'
 import { formatFor, toText } from '../../../src/telemetry/metrics/prometheus.ts'
-import type { HistogramValue, Snapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { HistogramValue, MetricsSnapshot } from '../../../src/telemetry/metrics/snapshot.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { chatReply } from '../../../src/testing/index.ts'
 import { parseText, valuesOf } from './parse-text.ts'
@@ -61,27 +61,27 @@ describe('instruments', () => {
   test('beyond the most sets of labels all share one', () => {
     const own = instruments()
     const family = own.counter('corral.refusals')
-    for (let at = 0; at < mostSeries * 2; at++) family.bind('quota', `code-${at}`, '').add(1)
+    for (let at = 0; at < maxSeries * 2; at++) family.bind('quota', `code-${at}`, '').add(1)
     const points = own.collect()['corral.refusals'] ?? []
-    expect(points).toHaveLength(mostSeries)
-    expect(points.at(-1)).toEqual({ labels: [other, other, other], value: mostSeries + 1 })
+    expect(points).toHaveLength(maxSeries)
+    expect(points.at(-1)).toEqual({ labels: [overflowLabel, overflowLabel, overflowLabel], value: maxSeries + 1 })
   })
 
   test('a reader that fails is left out, and told', () => {
-    const told: unknown[] = []
-    const own = new Instruments(definitions, (error) => told.push(error))
+    const reported: unknown[] = []
+    const own = new Instruments(definitions, (error) => reported.push(error))
     own.observe('corral.processes', () => {
       throw new Error('no')
     })
     own.counter('corral.cost').bind('p', 'm').add(0.5)
     expect(own.collect()).toEqual({ 'corral.cost': [{ labels: ['p', 'm'], value: 0.5 }] })
-    expect(told).toHaveLength(1)
+    expect(reported).toHaveLength(1)
   })
 })
 
 /** What one process may have counted. */
 const snapshots = fc.array(
-  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 100 })), { maxLength: 20 }).map((observed): Snapshot => {
+  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 100 })), { maxLength: 20 }).map((observed): MetricsSnapshot => {
     const own = instruments()
     for (const [label, value] of observed) {
       own.counter('corral.cost').bind('p', label).add(value)
@@ -96,12 +96,12 @@ const snapshots = fc.array(
   { maxLength: 4 },
 )
 
-const totalOf = (all: readonly Snapshot[], name: string) =>
+const totalOf = (all: readonly MetricsSnapshot[], name: string) =>
   all
     .flatMap((snapshot) => snapshot[name] ?? [])
     .reduce((sum, { value }) => sum + (typeof value === 'number' ? value : value.counts.reduce((a, b) => a + b, 0)), 0)
 
-const up = (value: number, at: number): Snapshot => ({ 'corral.provider.up': [{ labels: ['p'], value, at }] })
+const up = (value: number, at: number): MetricsSnapshot => ({ 'corral.provider.up': [{ labels: ['p'], value, at }] })
 
 describe('several processes', () => {
   test('[MET-6] nothing is lost or doubled, in whatever order and grouping they are added', () => {
@@ -127,7 +127,7 @@ describe('several processes', () => {
   })
 
   test('[MET-6] of one that is gone what it counted stays, and what it was does not', () => {
-    const counted = countedIn(
+    const counted = cumulativeIn(
       { 'corral.cost': [{ labels: ['p', 'm'], value: 1 }], 'corral.processes': [{ labels: [], value: 1 }] },
       definitions,
     )

@@ -3,7 +3,7 @@ import { defaultTelemetry, type TelemetryConfig } from '../../../src/telemetry/c
 import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { bytesOf, type Fields, messagesOf, numberOf, readMessage, textOf } from '../traces/protobuf.ts'
 import { dropped, untilDropped } from '../dropped.ts'
-import { partialSuccess } from '../traces/stage.ts'
+import { partialSuccess } from '../traces/trace-server.ts'
 import { hello, measured } from './stage.ts'
 
 interface Pushed {
@@ -80,11 +80,11 @@ test('[MET-7] a collector that is out of reach, stalls or refuses costs a line a
     const log = recordedLog()
     const telemetry = pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`)
     await using it = await measured(() => chatReply(), { telemetry }, { log })
-    const told = () => log.lines.filter(({ message }) => message === 'a dependency is out of reach')
-    while (told().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    const reported = () => log.lines.filter(({ message }) => message === 'a dependency is out of reach')
+    while (reported().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
     expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
     expect(it.server.services.metrics?.collect()['corral.telemetry.dropped']?.[0]?.labels).toEqual(['metrics'])
-    expect(told()).toHaveLength(1)
+    expect(reported()).toHaveLength(1)
     await collector.stop(true)
   }
 })
@@ -112,13 +112,13 @@ test('[MET-7] a collector that rejects points of every push is told of once, and
     },
   })
   const log = recordedLog()
-  const told = () => log.lines.filter(({ message }) => message === 'the metrics collector rejected points')
+  const reported = () => log.lines.filter(({ message }) => message === 'the metrics collector rejected points')
   {
     await using it = await measured(() => chatReply(), { telemetry: pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`) }, { log })
     await untilDropped(it.server, 'metrics', 4)
-    expect(told()).toMatchObject([{ level: 'warn', fields: { rejected: 7 } }])
+    expect(reported()).toMatchObject([{ level: 'warn', fields: { rejected: 7 } }])
   }
-  expect(told()).toMatchObject([{ fields: { rejected: 7 } }, { fields: { rejected: 7 * (pushes - 1), why: 'too many series' } }])
+  expect(reported()).toMatchObject([{ fields: { rejected: 7 } }, { fields: { rejected: 7 * (pushes - 1), why: 'too many series' } }])
 })
 
 test('[MET-7] a warning of a collector that took everything counts nothing', async () => {

@@ -20,9 +20,9 @@ export interface Measured extends AsyncDisposable {
   read(): Promise<Map<string, ParsedFamily>>
 }
 
-export async function measured(answer: () => Script, parts: ConfigParts = {}, options: BuildOptions = {}): Promise<Measured> {
+export async function measured(response: () => Script, parts: ConfigParts = {}, options: BuildOptions = {}): Promise<Measured> {
   const upstream = await mockUpstream()
-  upstream.respond(({ path }) => (path.endsWith('/models') ? modelsReply(['small', 'large']) : answer()))
+  upstream.respond(({ path }) => (path.endsWith('/models') ? modelsReply(['small', 'large']) : response()))
   const server = await testServer(testConfig({ providers: [upstreamProvider('up', upstream.url, { key: 'k' })], ...parts }), options)
   return {
     server,

@@ -179,8 +179,8 @@ describe('who may read what', () => {
       [`${traces}/${hex(1, 32)}/spans/${hex(2, 16)}`, `${traces}/${absentTrace}/spans/${absentSpan}`, undefined],
       [`/v1alpha/telemetry/spans/${hex(2, 16)}/tree`, `/v1alpha/telemetry/spans/${absentSpan}/tree`, {}],
     ] as const) {
-      const plain = ({ status, body: answer }: { status: number; body: unknown }) =>
-        `${status} ${JSON.stringify(answer)}`
+      const plain = ({ status, body: response }: { status: number; body: unknown }) =>
+        `${status} ${JSON.stringify(response)}`
           .replaceAll(absentTrace, 'ID')
           .replaceAll(absentSpan, 'ID')
           .replaceAll(hex(1, 32), 'ID')
@@ -217,14 +217,14 @@ describe('events that callers log', () => {
     ]
     for (const piece of pieces) expect(await log(server, 'alice', piece)).toEqual({ status: 200, body: null })
     const path = `/v1alpha/telemetry/spans/${base.span_id}/tree`
-    const answer = async (): Promise<unknown> => {
+    const response = async (): Promise<unknown> => {
       for (;;) {
         const { status, body } = await server.ask('alice', path, {})
         if (status === 200 && JSON.stringify(body).includes('"error"')) return body
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
     }
-    expect(await answer()).toMatchObject({ data: { [base.span_id]: { name: 'my step', status: 'error', attributes: { step: 1 } } } })
+    expect(await response()).toMatchObject({ data: { [base.span_id]: { name: 'my step', status: 'error', attributes: { step: 1 } } } })
     expect((await server.ask('bob', path, {})).status).toBe(404)
   })
 

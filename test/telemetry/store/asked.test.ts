@@ -126,7 +126,7 @@ describe('by the command', () => {
       fc.asyncProperty(
         fc.array(made, { minLength: 1, maxLength: 20 }),
         fc.array(flags, { minLength: 4, maxLength: 4 }),
-        async (all, asked) => {
+        async (all, requestBody) => {
           const folder = await temporary()
           const config = join(folder, 'run.yaml')
           const path = join(folder, 'traces.db')
@@ -137,7 +137,7 @@ describe('by the command', () => {
           const writer = await openTraceStoreWriter(path, { maxAge: 1e15, maxBytes: 1e9 })
           await writer.write(all.flatMap((one, index) => spansOf(one, index + 1)))
           await writer.close()
-          for (const { failed, model, principal, second, limit } of asked) {
+          for (const { failed, model, principal, second, limit } of requestBody) {
             const since = second === undefined ? undefined : noon + second * 1_000
             const words = [
               ...(failed ? ['--failed'] : []),

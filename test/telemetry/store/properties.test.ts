@@ -119,12 +119,12 @@ describe('what was written is what is found', () => {
       fc.asyncProperty(
         written,
         fc.array(fc.tuple(filters, fc.integer({ min: 1, max: 7 })), { minLength: 5, maxLength: 5 }),
-        async ({ all, ...how }, asked) => {
+        async ({ all, ...how }, requestBody) => {
           await using place = await freshPath()
           await write(place.path, all, how)
           const numbered = all.map((one, index) => ({ ...one, number: index + 1 })).toSorted(byAge)
           await read(place.path, (store) => {
-            for (const [filter, limit] of asked) {
+            for (const [filter, limit] of requestBody) {
               const expected = numbered.filter((one) => meets(one, one.number, filter)).map(({ number }) => `req-${number}`)
               expect(idsOf(pagesOf(store, { ...filter, order: 'newest' }, limit))).toEqual(expected)
               expect(idsOf(pagesOf(store, { ...filter, order: 'oldest' }, limit))).toEqual(expected.toReversed())

@@ -7,7 +7,7 @@ import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { load } from '../../config/loading.ts'
 import { untilDropped } from '../dropped.ts'
 import { otlpReceiver } from './otlp-receiver.ts'
-import { stage, until } from './stage.ts'
+import { startTraceServer, until } from './trace-server.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'corral-collector-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -52,7 +52,7 @@ const refused: readonly (readonly [string, Record<string, string>, { readonly ca
 describe('a collector over TLS', () => {
   test.each(trusted)('[TRC-15] with %s gets its spans', async (_, env, { ca }) => {
     await using receiver = otlpReceiver({ tls: { cert, key, ...(ca !== undefined && { ca }) } })
-    await using at = await stage(await telemetryBy(receiver.url, env))
+    await using at = await startTraceServer(await telemetryBy(receiver.url, env))
     at.upstream.respond(() => chatReply())
     expect((await at.chat()).status).toBe(200)
     await until(() => receiver.spans.length === 2)
@@ -62,7 +62,7 @@ describe('a collector over TLS', () => {
   test.each(refused)('[TRC-15] %s gets none: serving goes on, and the log says why', async (_, env, { ca }) => {
     const log = recordedLog()
     await using receiver = otlpReceiver({ tls: { cert, key, ...(ca !== undefined && { ca }) } })
-    await using at = await stage(await telemetryBy(receiver.url, { ...env, OTEL_BSP_MAX_QUEUE_SIZE: '1' }), { log })
+    await using at = await startTraceServer(await telemetryBy(receiver.url, { ...env, OTEL_BSP_MAX_QUEUE_SIZE: '1' }), { log })
     at.upstream.respond(() => chatReply())
     for (let count = 0; count < 3; count++) expect((await at.chat()).status).toBe(200)
     await until(() => log.lines.some(({ message }) => message === 'a dependency is out of reach'))

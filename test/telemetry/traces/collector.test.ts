@@ -4,14 +4,14 @@ import { partialSuccessIn } from '../../../src/telemetry/worker/partial-success.
 import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { dropped, untilDropped } from '../dropped.ts'
 import { type Behaviour, type OtlpReceiver, otlpReceiver } from './otlp-receiver.ts'
-import { exporting, partialSuccess, stage, type Stage, until } from './stage.ts'
+import { exporting, partialSuccess, startTraceServer, type TraceServer, until } from './trace-server.ts'
 
 const outOfReach = 'a dependency is out of reach'
 const back = 'a dependency is back'
-const told = (log: ReturnType<typeof recordedLog>, message: string) => log.lines.filter((line) => line.message === message)
+const reported = (log: ReturnType<typeof recordedLog>, message: string) => log.lines.filter((line) => line.message === message)
 
 /** Asks so often that more spans are made than are kept; every answer is as it would be without a collector. Two spans a chat. */
-async function askOften(at: Stage, chats: number): Promise<void> {
+async function askOften(at: TraceServer, chats: number): Promise<void> {
   for (let count = 0; count < chats; count++) {
     const response = await at.chat()
     expect([response.status, await response.json()]).toMatchObject([200, { object: 'chat.completion' }])
@@ -42,15 +42,15 @@ describe('a collector that fails', () => {
     const base = exporting('http://unused', small)
     await using receiver = otlpReceiver()
     const exporter = { ...base.traces.exporter!, url: `${receiver.url}/v1/traces`, timeout: 1_000 }
-    await using at = await stage({ traces: { ...base.traces, exporter } }, { log })
+    await using at = await startTraceServer({ traces: { ...base.traces, exporter } }, { log })
     at.upstream.respond(() => chatReply())
     receiver.behave(behaviour)
     await askOften(at, 12)
     await untilDropped(at.server, 'spans')
-    await until(() => told(log, outOfReach).length > 0)
-    expect(told(log, outOfReach)).toHaveLength(1)
+    await until(() => reported(log, outOfReach).length > 0)
+    expect(reported(log, outOfReach)).toHaveLength(1)
     receiver.behave(() => undefined)
-    await until(() => told(log, back).length > 0)
+    await until(() => reported(log, back).length > 0)
     while (arrived(receiver) + (await dropped(at.server, 'spans')) < 24) await Bun.sleep(20)
     expect(arrived(receiver) + (await dropped(at.server, 'spans'))).toBe(24)
     expect(arrived(receiver)).toBeGreaterThanOrEqual(small.queueSize)
@@ -60,19 +60,19 @@ describe('a collector that fails', () => {
     const log = recordedLog()
     const first = otlpReceiver()
     await first[Symbol.asyncDispose]()
-    await using at = await stage(exporting(first.url, small), { log })
+    await using at = await startTraceServer(exporting(first.url, small), { log })
     at.upstream.respond(() => chatReply())
     await askOften(at, 12)
     await untilDropped(at.server, 'spans')
-    await until(() => told(log, outOfReach).length === 1)
+    await until(() => reported(log, outOfReach).length === 1)
     await using receiver = otlpReceiver({ port: first.port })
-    await until(() => told(log, back).length > 0)
+    await until(() => reported(log, back).length > 0)
     while (arrived(receiver) + (await dropped(at.server, 'spans')) < 24) await Bun.sleep(20)
     expect(arrived(receiver) + (await dropped(at.server, 'spans'))).toBe(24)
   })
 
   test('[TRC-6] that says when to come back is left alone until then', async () => {
-    await using at = await stage()
+    await using at = await startTraceServer()
     at.upstream.respond(() => chatReply())
     at.receiver.behave(() => answering(429, { 'retry-after': '2' }))
     await askOften(at, 1)
@@ -88,35 +88,35 @@ describe('a collector that fails', () => {
 describe('a collector that takes a message in part', () => {
   test('[TRC-6] what it rejects is counted, told as a warning, and not sent again', async () => {
     const log = recordedLog()
-    await using at = await stage({}, { log })
+    await using at = await startTraceServer({}, { log })
     at.upstream.respond(() => chatReply())
     at.receiver.behave(() => partialSuccess(1, 'no room for x-token s3cret'))
     await askOften(at, 1)
     expect(await untilDropped(at.server, 'spans')).toBe(1)
-    await until(() => told(log, 'the trace collector rejected spans').length === 1)
-    const [line] = told(log, 'the trace collector rejected spans')
+    await until(() => reported(log, 'the trace collector rejected spans').length === 1)
+    const [line] = reported(log, 'the trace collector rejected spans')
     expect(line).toMatchObject({ level: 'warn', fields: { rejected: 1, why: 'no room for x-token ***' } })
     at.receiver.behave(() => undefined)
     await askOften(at, 1)
     await at.spans(2)
     expect([at.receiver.spans.length, at.receiver.requests.length, await dropped(at.server, 'spans')]).toEqual([2, 2, 1])
-    expect(told(log, outOfReach)).toEqual([])
+    expect(reported(log, outOfReach)).toEqual([])
   })
 
   test('[TRC-6] a warning without a rejection counts nothing; an answer that is none of the protocol means taken', async () => {
     const log = recordedLog()
-    await using at = await stage({}, { log })
+    await using at = await startTraceServer({}, { log })
     at.upstream.respond(() => chatReply())
     at.receiver.behave(() => partialSuccess(0, 'use another path'))
     await askOften(at, 1)
-    await until(() => told(log, 'the trace collector warns').length === 1)
+    await until(() => reported(log, 'the trace collector warns').length === 1)
     at.receiver.behave(() => new Response('<html>taken</html>'))
     await askOften(at, 1)
     await until(() => at.receiver.requests.length === 2)
     at.receiver.behave(() => undefined)
     await askOften(at, 1)
     await at.spans(2)
-    expect([at.receiver.requests.length, await dropped(at.server, 'spans'), told(log, outOfReach)]).toEqual([3, 0, []])
+    expect([at.receiver.requests.length, await dropped(at.server, 'spans'), reported(log, outOfReach)]).toEqual([3, 0, []])
   })
 
   test('whatever it answers is read without a failure, and never holds what was sent in headers', () => {
@@ -127,8 +127,8 @@ describe('a collector that takes a message in part', () => {
       }),
     )
     const text = new TextEncoder().encode('got Bearer s3cret-token and s3cret-token')
-    const answer = new Uint8Array([0x0a, text.length + 4, 0x08, 3, 0x12, text.length, ...text])
-    expect(partialSuccessIn(answer, ['Bearer s3cret-token'])).toEqual({ rejected: 3, why: 'got *** and ***' })
+    const response = new Uint8Array([0x0a, text.length + 4, 0x08, 3, 0x12, text.length, ...text])
+    expect(partialSuccessIn(response, ['Bearer s3cret-token'])).toEqual({ rejected: 3, why: 'got *** and ***' })
     expect(partialSuccessIn(new Uint8Array([0x0a, 0]))).toBeUndefined()
     expect(partialSuccessIn(new Uint8Array())).toBeUndefined()
   })

@@ -5,26 +5,26 @@ import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { contentOf } from '../../../src/telemetry/traces/content.ts'
 import { createContentAttributes } from '../../../src/telemetry/worker/content-attributes.ts'
 import { problems } from '../../config/loading.ts'
-import { exporting, stage } from './stage.ts'
+import { exporting, startTraceServer } from './trace-server.ts'
 
 const question = { messages: [{ role: 'user', content: 'I am alice@example.com' }] }
 
 test('[TRC-14] content stays out of spans unless it is asked for', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   at.upstream.respond(() => chatReply('a secret answer'))
   await at.chat(question)
-  const told = JSON.stringify(await at.spans(2))
-  expect(told).not.toContain('alice')
-  expect(told).not.toContain('secret answer')
+  const reported = JSON.stringify(await at.spans(2))
+  expect(reported).not.toContain('alice')
+  expect(reported).not.toContain('secret answer')
 })
 
 test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: %p)', async (stream) => {
-  const receiving = await stage()
+  const receiving = await startTraceServer()
   const telemetry = {
     ...exporting(receiving.receiver.url, { captureContent: true }),
     redact: ['[\\w.]+@[\\w.]+', 'the+re'],
   }
-  await using at = await stage(telemetry)
+  await using at = await startTraceServer(telemetry)
   at.upstream.respond(() => (stream ? chatStream() : chatReply('Hello there.')))
   await (await at.chat({ ...question, stream })).text()
   const spans = await receiving.spans(2)
@@ -40,8 +40,8 @@ test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: 
 
 test('[TRC-14] content is bounded, and whatever it is, it is told without a failure', () => {
   fc.assert(
-    fc.property(fc.anything(), fc.anything(), (asked, answer) => {
-      expect(contentOf(asked, answer, 5)).toBeObject()
+    fc.property(fc.anything(), fc.anything(), (requestBody, response) => {
+      expect(contentOf(requestBody, response, 5)).toBeObject()
     }),
   )
   const content = contentOf({ messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }, undefined, 2_000)

@@ -2,10 +2,10 @@ import { expect, test } from 'bun:test'
 import { CallerUrl } from '../../../src/egress/egress.ts'
 import { chatFrames, chatReply, errorReply, mockUpstream, recordedLog, stall } from '../../../src/testing/index.ts'
 import { testConfig, testServer, upstreamProvider } from '../../../src/testing/test-app.ts'
-import { exporting, stage, until } from './stage.ts'
+import { exporting, startTraceServer, until } from './trace-server.ts'
 
 test('[TRC-1] a streamed chat arrives at the collector as one tree', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   const response = await at.chat({ stream: true, temperature: 0.5, max_tokens: 9 })
   expect(await response.text()).toContain('[DONE]')
   const spans = await at.spans(2)
@@ -53,7 +53,7 @@ test('[TRC-1] a streamed chat arrives at the collector as one tree', async () =>
 })
 
 test('[TRC-2] a caller’s traceparent is the root, and the provider sees the span of its own call', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   at.upstream.respond(() => chatReply())
   const [traceId, parent] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
   const headers = { traceparent: `00-${traceId}-${parent}-01`, tracestate: 'vendor=x', baggage: 'user=alice' }
@@ -62,8 +62,8 @@ test('[TRC-2] a caller’s traceparent is the root, and the provider sees the sp
   const spans = await at.spans(2)
   const [server, client] = [spans.find((span) => span.kind === 2)!, spans.find((span) => span.kind === 3)!]
   expect([server.traceId, server.parentSpanId, server.traceState]).toEqual([traceId, parent, 'vendor=x'])
-  const asked = at.upstream.requests.find(({ method }) => method === 'POST')
-  expect([asked?.headers['traceparent'], asked?.headers['tracestate'], asked?.headers['baggage']]).toEqual([
+  const requestBody = at.upstream.requests.find(({ method }) => method === 'POST')
+  expect([requestBody?.headers['traceparent'], requestBody?.headers['tracestate'], requestBody?.headers['baggage']]).toEqual([
     `00-${traceId}-${client.spanId}-01`,
     'vendor=x',
     undefined,
@@ -72,16 +72,16 @@ test('[TRC-2] a caller’s traceparent is the root, and the provider sees the sp
 })
 
 test('[TRC-3] what is not sampled is not exported, and the provider is told so', async () => {
-  await using at = await stage(exporting('http://127.0.0.1:1', { sampler: 'always_off' }))
+  await using at = await startTraceServer(exporting('http://127.0.0.1:1', { sampler: 'always_off' }))
   at.upstream.respond(() => chatReply())
   const response = await at.chat()
   expect(response.headers.get('x-trace-id')).toMatch(/^[\da-f]{32}$/)
-  const asked = at.upstream.requests.find(({ method }) => method === 'POST')
-  expect(asked?.headers['traceparent']).toMatch(/-00$/)
+  const requestBody = at.upstream.requests.find(({ method }) => method === 'POST')
+  expect(requestBody?.headers['traceparent']).toMatch(/-00$/)
 })
 
 test('[TRC-4] a failure tells what came back', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   at.upstream.respond(() => errorReply(429, { error: { message: 'slow down', type: 'rate_limit_error', code: 'rate_limited' } }))
   const response = await at.chat()
   expect(response.status).toBe(429)
@@ -99,7 +99,7 @@ test('[TRC-4] a failure tells what came back', async () => {
 
 test('[TRC-4] the type of an error is a word, whatever a provider calls its own', async () => {
   const log = recordedLog()
-  await using at = await stage({}, { log })
+  await using at = await startTraceServer({}, { log })
   const cases = [
     [{ type: 'T', code: 'context_length_exceeded' }, 'context_length_exceeded'],
     [{ type: 'T', code: 'a\u001b[31m b' }, '400'],
@@ -112,12 +112,12 @@ test('[TRC-4] the type of an error is a word, whatever a provider calls its own'
     const spans = (await at.spans(before + 2)).slice(before)
     expect(spans.map(({ attributes }) => attributes['error.type'])).toEqual([type, type])
   }
-  const told = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => String(fields['error_type']).length)
-  expect([told.length, Math.max(...told)]).toEqual([3, 65])
+  const reported = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => String(fields['error_type']).length)
+  expect([reported.length, Math.max(...reported)]).toEqual([3, 65])
 })
 
 test('[TRC-5] a caller that leaves ends its spans', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   at.upstream.respond(({ method }) => (method === 'GET' ? undefined : { body: [chatFrames()[0]!, chatFrames()[1]!, stall] }))
   const leaving = new AbortController()
   const response = await at.server.fetch('/v1/chat/completions', {
@@ -135,7 +135,7 @@ test('[TRC-5] a caller that leaves ends its spans', async () => {
 
 test('[TRC-6] a collector that fails costs nothing but one line and its spans; they come once it is back', async () => {
   const log = recordedLog()
-  await using at = await stage({}, { log })
+  await using at = await startTraceServer({}, { log })
   at.upstream.respond(() => chatReply())
   at.receiver.behave(() => new Response('no', { status: 503, headers: { 'retry-after': '0' } }))
   expect((await at.chat()).status).toBe(200)
@@ -144,14 +144,14 @@ test('[TRC-6] a collector that fails costs nothing but one line and its spans; t
   at.receiver.behave(() => undefined)
   expect(await at.spans(4)).toHaveLength(4)
   await until(() => log.lines.some((line) => line.message === 'a dependency is back'))
-  const told = log.lines.filter((line) => line.message === 'a dependency is out of reach')
-  expect(told).toHaveLength(1)
-  expect(JSON.stringify(told)).toContain('trace collector')
+  const reported = log.lines.filter((line) => line.message === 'a dependency is out of reach')
+  expect(reported).toHaveLength(1)
+  expect(JSON.stringify(reported)).toContain('trace collector')
   expect(JSON.stringify(log.lines)).not.toContain('s3cret')
 })
 
 test('[TRC-6] spans that a collector refuses for good are dropped, not sent again', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   at.upstream.respond(() => chatReply())
   at.receiver.behave(() => new Response('bad', { status: 400 }))
   await at.chat()
@@ -162,7 +162,7 @@ test('[TRC-6] spans that a collector refuses for good are dropped, not sent agai
 })
 
 test('[TRC-4] what did not get as far as a provider tells the shape of what came in, and nothing that was said', async () => {
-  await using at = await stage()
+  await using at = await startTraceServer()
   const said = 'nobody is to know'
   expect((await at.chat({ max_tokens: said })).status).toBe(400)
   expect((await at.chat({ model: 'q/m', metadata: { a: said } })).status).toBe(404)
@@ -181,9 +181,9 @@ test('[TRC-4] what did not get as far as a provider tells the shape of what came
 })
 
 test('[TRC-7] what is left is sent when the server stops', async () => {
-  const at = await stage(exporting('http://127.0.0.1:1'))
+  const at = await startTraceServer(exporting('http://127.0.0.1:1'))
   const { receiver } = at
-  await using own = await stage({ ...exporting(receiver.url, { delay: 600_000 }) })
+  await using own = await startTraceServer({ ...exporting(receiver.url, { delay: 600_000 }) })
   own.upstream.respond(() => chatReply())
   await own.chat()
   await own.server[Symbol.asyncDispose]()

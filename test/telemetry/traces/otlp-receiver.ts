@@ -58,8 +58,8 @@ export function otlpReceiver({ port = 0, tls }: OtlpReceiverOptions = {}): OtlpR
       const at = performance.now()
       const body = new Uint8Array(await request.arrayBuffer())
       requests.push({ path: new URL(request.url).pathname, headers: request.headers, bytes: body.length, at })
-      const answer = await behaviour?.(request)
-      if (answer) return answer
+      const response = await behaviour?.(request)
+      if (response) return response
       const message = request.headers.get('content-encoding') === 'gzip' ? gunzipSync(body) : body
       spans.push(...spansIn(message))
       return new Response(new Uint8Array(), { headers: { 'content-type': 'application/x-protobuf' } })

@@ -4,7 +4,7 @@ import type { SpanRecord } from '../../../src/telemetry/traces/span.ts'
 import type { FromWorker, ToWorker, WorkerSettings } from '../../../src/telemetry/worker/messages.ts'
 import { waitOf } from '../../../src/telemetry/worker/otlp-sender.ts'
 import { SpanExporter } from '../../../src/telemetry/worker/span-exporter.ts'
-import { until } from './stage.ts'
+import { until } from './trace-server.ts'
 
 const span = (spanId: string): SpanRecord => ({
   traceId: 'a'.repeat(32),
@@ -22,32 +22,32 @@ const span = (spanId: string): SpanRecord => ({
 
 function world(capacity: number) {
   const posted: ToWorker[] = []
-  const told: unknown[] = []
+  const reported: unknown[] = []
   const thread: { hear?: (message: FromWorker) => void; end?: (cause: unknown) => void; starts: number } = { starts: 0 }
   const queue = new SpanQueue({
     settings: {} as WorkerSettings,
     capacity,
     delay: 1,
-    news: {
-      dropped: (spans, where) => void told.push([spans, where]),
-      rejected: (spans, why) => void told.push([spans, why]),
-      failed: (what) => void told.push(what),
-      back: (what) => void told.push(`${what} is back`),
+    events: {
+      dropped: (spans, where) => void reported.push([spans, where]),
+      rejected: (spans, why) => void reported.push([spans, why]),
+      failed: (what) => void reported.push(what),
+      recovered: (what) => void reported.push(`${what} is back`),
     },
     start: (hear, end) => {
       Object.assign(thread, { hear, end, starts: thread.starts + 1 })
       return { post: (message) => void posted.push(message), keepAlive: () => undefined, terminate: () => Promise.resolve() }
     },
   })
-  return { queue, posted, told, thread }
+  return { queue, posted, told: reported, thread }
 }
 
 test('[TRC-6] a thread that does not keep up costs spans, which are counted, and nothing else', async () => {
-  const { queue, posted, told, thread } = world(4)
+  const { queue, posted, told: reported, thread } = world(4)
   for (let count = 0; count < 6; count++) queue.take([span(`${count}`)])
   await until(() => posted.length === 1)
   queue.take([span('7')])
-  expect(told).toEqual([
+  expect(reported).toEqual([
     [1, 'queue'],
     [1, 'queue'],
     [1, 'queue'],
@@ -55,17 +55,17 @@ test('[TRC-6] a thread that does not keep up costs spans, which are counted, and
   thread.hear?.({ kind: 'done', spans: 4 })
   queue.take([span('8')])
   await until(() => posted.length === 2)
-  expect(told).toHaveLength(3)
+  expect(reported).toHaveLength(3)
 })
 
 test('[TRC-6] a thread that dies loses what it had, is told of once and not started anew at once', async () => {
-  const { queue, posted, told, thread } = world(10)
+  const { queue, posted, told: reported, thread } = world(10)
   queue.take([span('1')])
   await until(() => posted.length === 1)
   thread.end?.(new Error('gone'))
   queue.take([span('2')])
-  await until(() => told.length === 3)
-  expect(told).toEqual([[1, 'queue'], 'thread', [1, 'queue']])
+  await until(() => reported.length === 3)
+  expect(reported).toEqual([[1, 'queue'], 'thread', [1, 'queue']])
   expect(thread.starts).toBe(1)
   await queue.flush(1)
   await queue.close(1)
@@ -81,7 +81,7 @@ test('[TRC-7] flushing and closing end at their limit', async () => {
 
 test('[TRC-6] an exporter keeps no more than its queue, and sends each span once', async () => {
   const sent: number[] = []
-  const told: FromWorker[] = []
+  const reported: FromWorker[] = []
   let answers = false
   const exporter = new SpanExporter({
     encode: (spans) => new Uint8Array(spans.length),
@@ -89,7 +89,7 @@ test('[TRC-6] an exporter keeps no more than its queue, and sends each span once
       if (answers) sent.push(message.length)
       return Promise.resolve(answers ? { kind: 'sent' } : { kind: 'retry', why: 'down' })
     },
-    tell: (message) => void told.push(message),
+    post: (message) => void reported.push(message),
     queueSize: 10,
     batchSize: 4,
     delay: 1,
@@ -97,13 +97,13 @@ test('[TRC-6] an exporter keeps no more than its queue, and sends each span once
     maxRetryDelay: 2,
   })
   for (let count = 0; count < 13; count++) exporter.add([span(`${count}`)])
-  await until(() => told.some((message) => message.kind === 'failed'))
+  await until(() => reported.some((message) => message.kind === 'failed'))
   answers = true
   await until(() => sent.reduce((sum, count) => sum + count, 0) === 10)
   expect(sent.every((count) => count <= 4)).toBe(true)
-  const dropped = told.filter((message) => message.kind === 'dropped')
+  const dropped = reported.filter((message) => message.kind === 'dropped')
   expect(dropped.reduce((sum, message) => sum + message.spans, 0)).toBe(3)
-  expect(told.filter((message) => message.kind === 'failed' || message.kind === 'back').map((message) => message.kind)).toEqual([
+  expect(reported.filter((message) => message.kind === 'failed' || message.kind === 'back').map((message) => message.kind)).toEqual([
     'failed',
     'back',
   ])
@@ -124,32 +124,32 @@ test('[TRC-6] Retry-After is seconds or a date, and never too long', () => {
 })
 
 test('[TRC-6] a collector that says to come back at once is not asked without a pause', async () => {
-  let asked = 0
+  let requestBody = 0
   const exporter = new SpanExporter({
     encode: () => new Uint8Array(),
     send: () => {
-      asked += 1
+      requestBody += 1
       // One that is asked without a pause would never let this test go on.
-      return asked > 20 ? new Promise(() => undefined) : Promise.resolve({ kind: 'retry', why: 'busy', retryAfter: 0 })
+      return requestBody > 20 ? new Promise(() => undefined) : Promise.resolve({ kind: 'retry', why: 'busy', retryAfter: 0 })
     },
-    tell: () => undefined,
+    post: () => undefined,
     queueSize: 10,
     batchSize: 1,
     delay: 60_000,
   })
   exporter.add([span('1'), span('2')])
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
-  expect(asked).toBe(1)
+  expect(requestBody).toBe(1)
   await exporter.close()
 })
 
 test('[TRC-6] what a collector rejects of each message is counted each time, and told once a minute', async () => {
-  const told: FromWorker[] = []
+  const reported: FromWorker[] = []
   let now = 0
   const exporter = new SpanExporter({
     encode: () => new Uint8Array(),
     send: () => Promise.resolve({ kind: 'sent', partial: { rejected: 1, why: 'full' } }),
-    tell: (message) => void told.push(message),
+    post: (message) => void reported.push(message),
     queueSize: 10,
     batchSize: 1,
     delay: 60_000,
@@ -163,6 +163,6 @@ test('[TRC-6] what a collector rejects of each message is counted each time, and
     }
   }
   await exporter.close()
-  expect(told.filter((message) => message.kind === 'dropped').map((message) => message.spans)).toEqual([1, 1, 1, 1, 1, 1])
-  expect(told.filter((message) => message.kind === 'rejected').map((message) => message.spans)).toEqual([1, 3, 2])
+  expect(reported.filter((message) => message.kind === 'dropped').map((message) => message.spans)).toEqual([1, 1, 1, 1, 1, 1])
+  expect(reported.filter((message) => message.kind === 'rejected').map((message) => message.spans)).toEqual([1, 3, 2])
 })

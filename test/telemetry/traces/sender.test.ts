@@ -5,19 +5,19 @@ import { sendOtlp } from '../../../src/telemetry/worker/otlp-sender.ts'
 const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100\r\n\r\n\x0a'
 
 /** A collector that answers a request's first bytes as it is told. */
-async function collectorThat(answer: (socket: Socket) => void) {
-  let asked = 0
+async function collectorThat(response: (socket: Socket) => void) {
+  let requestBody = 0
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
     socket.once('data', () => {
-      asked += 1
-      answer(socket)
+      requestBody += 1
+      response(socket)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
-    asked: () => asked,
+    requestBody: () => requestBody,
     [Symbol.dispose]: () => void server.close(),
   }
 }
@@ -25,10 +25,10 @@ async function collectorThat(answer: (socket: Socket) => void) {
 test.each<[string, (socket: Socket) => void]>([
   ['stalls', (socket) => void socket.write(head)],
   ['breaks off', (socket) => void socket.end(head)],
-])('[TRC-6] what a collector took with 200 is sent, though the body of its answer %s', async (_, answer) => {
-  using collector = await collectorThat(answer)
+])('[TRC-6] what a collector took with 200 is sent, though the body of its answer %s', async (_, response) => {
+  using collector = await collectorThat(response)
   const result = await sendOtlp({ url: collector.url, headers: {}, timeout: 500, compression: 'none' }, new Uint8Array([1]))
-  expect([result, collector.asked()]).toEqual([{ kind: 'sent', partial: undefined }, 1])
+  expect([result, collector.requestBody()]).toEqual([{ kind: 'sent', partial: undefined }, 1])
 })
 
 test('[TRC-6] an answer that breaks off before its head is whole is tried again', async () => {

@@ -33,7 +33,7 @@ function world({ sampled = true, conventions = 'v1_41' }: Setting = {}) {
     take: (some) => void spans.push(...some),
     slowAfter: 1_000,
     onFailure: (error) => void failures.push(error),
-    wall,
+    wallClock: wall,
     now: () => now,
   })
   const trace = new RequestTrace('a'.repeat(32), undefined, sampled, createIds().spanId)
@@ -109,7 +109,7 @@ test('[TRC-13] the newer conventions are one switch away', () => {
   const usage = { input: 10, output: 4, cached: 3, cacheWrite: 2, reasoning: 1 }
   for (const conventions of ['v1_41', 'latest'] as const) {
     const { sink, spans, request, inference } = world({ conventions })
-    sink.inferenceFinished(inference({ usage, asked: { reasoning_effort: 'low' } }))
+    sink.inferenceFinished(inference({ usage, requestBody: { reasoning_effort: 'low' } }))
     sink.requestFinished(request({ costNanoDollars: 1_500_000 }))
     const attributes = spans[1]?.attributes ?? {}
     expect(attributes).toMatchObject({
@@ -127,10 +127,10 @@ test('[TRC-13] the newer conventions are one switch away', () => {
 
 test('[TRC-6] whatever an event holds, nothing is thrown', () => {
   fc.assert(
-    fc.property(fc.anything(), fc.anything(), fc.uint8Array(), (error, asked, answer) => {
+    fc.property(fc.anything(), fc.anything(), fc.uint8Array(), (error, requestBody, response) => {
       const { sink, request, inference, failures } = world()
-      sink.inferenceFinished(inference({ error, asked, outcome: 'failed' }))
-      sink.inferenceFinished(inference({ asked, reply: answer }))
+      sink.inferenceFinished(inference({ error, requestBody, outcome: 'failed' }))
+      sink.inferenceFinished(inference({ requestBody, reply: response }))
       sink.requestFinished(request({ error, status: 500 }))
       expect(failures.length).toBeLessThanOrEqual(1)
     }),

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { chatReply, recordedLog } from '../../../src/testing/index.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { otlpReceiver } from './otlp-receiver.ts'
-import { exporting, stage, until } from './stage.ts'
+import { exporting, startTraceServer, until } from './trace-server.ts'
 
 const traces = { ...defaultTelemetry.traces, sampler: 'always_off' } as const
 
@@ -18,7 +18,7 @@ test('[TRC-12] the thread writes failed requests into the store, unsampled ones 
   const folder = await mkdtemp(join(tmpdir(), 'corral-traces-'))
   const path = join(folder, 'traces.db')
   await using collector = otlpReceiver()
-  const at = await stage({ ...exporting(collector.url, { sampler: 'always_off' }), store: storeAt(path) })
+  const at = await startTraceServer({ ...exporting(collector.url, { sampler: 'always_off' }), store: storeAt(path) })
   at.upstream.respond(() => chatReply())
   expect((await at.chat()).status).toBe(200)
   const failed = await at.chat({ model: 'p/' })
@@ -34,11 +34,11 @@ test('[TRC-12] the thread writes failed requests into the store, unsampled ones 
 
 test('[TRC-6] a store that cannot be written is told of once, and serving goes on', async () => {
   const log = recordedLog()
-  await using at = await stage({ traces, store: storeAt('/proc/nowhere/traces.db', 0) }, { log })
+  await using at = await startTraceServer({ traces, store: storeAt('/proc/nowhere/traces.db', 0) }, { log })
   at.upstream.respond(() => chatReply())
   for (let count = 0; count < 3; count++) expect((await at.chat()).status).toBe(200)
-  const told = () => log.lines.filter((line) => line.message === 'a dependency is out of reach')
-  await until(() => told().length > 0)
-  expect(JSON.stringify(told())).toContain('trace store')
-  expect(told()).toHaveLength(1)
+  const reported = () => log.lines.filter((line) => line.message === 'a dependency is out of reach')
+  await until(() => reported().length > 0)
+  expect(JSON.stringify(reported())).toContain('trace store')
+  expect(reported()).toHaveLength(1)
 })

@@ -5,7 +5,7 @@ import { Secret } from '../../../src/secret.ts'
 import { defaultTelemetry, type TelemetryConfig } from '../../../src/telemetry/config.ts'
 import { type OtlpReceiver, otlpReceiver, type ReceivedSpan } from './otlp-receiver.ts'
 
-export interface Stage extends AsyncDisposable {
+export interface TraceServer extends AsyncDisposable {
   readonly server: TestServer
   readonly upstream: MockUpstream
   readonly receiver: OtlpReceiver
@@ -22,7 +22,7 @@ export function exporting(url: string, traces: Partial<TelemetryConfig['traces']
 }
 
 /** A server with one provider, and a collector. */
-export async function stage(telemetry: Partial<TelemetryConfig> = {}, options: BuildOptions = {}): Promise<Stage> {
+export async function startTraceServer(telemetry: Partial<TelemetryConfig> = {}, options: BuildOptions = {}): Promise<TraceServer> {
   const receiver = otlpReceiver()
   const upstream = await mockUpstream()
   upstream.respond(() => chatStream())

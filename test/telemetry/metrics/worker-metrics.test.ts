@@ -1,31 +1,31 @@
 import { expect, test } from 'bun:test'
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics/create-metrics.ts'
-import { CrewMetrics, type CrewLine, joinCrew } from '../../../src/telemetry/metrics/crew.ts'
+import { WorkerPoolMetrics, type WorkerChannel, joinWorkerPool } from '../../../src/telemetry/metrics/worker-metrics.ts'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
-import type { Snapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { MetricsSnapshot } from '../../../src/telemetry/metrics/snapshot.ts'
 
 const definitions = definitionsOf('v1_41')
-const dropped = (snapshot: Snapshot) => snapshot['corral.telemetry.dropped']?.find(({ labels }) => labels[0] === 'spans')?.value ?? 0
+const dropped = (snapshot: MetricsSnapshot) => snapshot['corral.telemetry.dropped']?.find(({ labels }) => labels[0] === 'spans')?.value ?? 0
 
 /** The two ends of a pipe; what is sent is heard a moment later. */
-function pipe(): [CrewLine, CrewLine] {
+function pipe(): [WorkerChannel, WorkerChannel] {
   const ears: ((message: unknown) => void)[][] = [[], []]
-  const end = (own: number): CrewLine => ({
+  const end = (own: number): WorkerChannel => ({
     send: (message) => queueMicrotask(() => ears[1 - own]?.forEach((hear) => hear(structuredClone(message)))),
     listen: (hear) => void ears[own]?.push(hear),
   })
   return [end(0), end(1)]
 }
 
-function member(crew: CrewMetrics): Disposable & { metrics: Metrics; die: () => void } {
+function member(crew: WorkerPoolMetrics): Disposable & { metrics: Metrics; die: () => void } {
   const [supervisors, own] = pipe()
   const metrics = createMetrics({ conventions: 'v1_41', resource: {}, providers: new Map(), scheme: 'http', onFailure: () => undefined })
-  joinCrew(metrics, own)
+  joinWorkerPool(metrics, own)
   return { metrics, die: crew.add(supervisors), [Symbol.dispose]: () => metrics[Symbol.dispose]() }
 }
 
 test('[MET-6] what one process shows never follows something later that another has shown', async () => {
-  const crew = new CrewMetrics(definitions, { share: 0 })
+  const crew = new WorkerPoolMetrics(definitions, { cacheTime: 0 })
   using one = member(crew)
   using other = member(crew)
   let latest = -1
@@ -41,14 +41,14 @@ test('[MET-6] what one process shows never follows something later that another 
 })
 
 test('[MET-6] a worker that dies while the others are still asked is counted once', async () => {
-  const crew = new CrewMetrics(definitions, { share: 0 })
+  const crew = new WorkerPoolMetrics(definitions, { cacheTime: 0 })
   using one = member(crew)
   one.metrics.sink.telemetryDropped?.('spans', 5)
   let tell: ((message: unknown) => void) | undefined
-  let asked = 0
-  crew.add({ send: (message) => (asked = (message as { id: number }).id), listen: (hear) => (tell = hear) })
+  let requestBody = 0
+  crew.add({ send: (message) => (requestBody = (message as { id: number }).id), listen: (hear) => (tell = hear) })
   const toldBySlow = (count: number) =>
-    tell?.({ corral: 'counted', id: asked, snapshot: { 'corral.telemetry.dropped': [{ labels: ['spans'], value: count }] } })
+    tell?.({ corral: 'counted', id: requestBody, snapshot: { 'corral.telemetry.dropped': [{ labels: ['spans'], value: count }] } })
 
   const during = crew.sum()
   await new Promise((resolve) => setImmediate(resolve))

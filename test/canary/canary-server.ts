@@ -137,7 +137,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
 
   const answers: string[] = []
   const bearer = { authorization: `Bearer ${callers.goodToken.value}` }
-  const stage: CanaryStage = {
+  const startCanary: CanaryStage = {
     operators,
     callers,
     canaries,
@@ -155,7 +155,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
       if (!unseen) answers.push(`${init.method ?? 'GET'} ${path.split(/\?|crl/)[0]} ${response.status} ${head}\n${text}`)
       return { status: response.status, text }
     },
-    page: async (path) => (await stage.ask(path, { headers: bearer })).text,
+    page: async (path) => (await startCanary.ask(path, { headers: bearer })).text,
     async command(words) {
       const meant: Readonly<Record<string, string>> = { FILE: file, BROKEN: broken, AWAY: away, URL: url, BACKUP: backup }
       const { stdout, stderr } = await corral(
@@ -170,7 +170,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
     commandLines: () => commandLinesBelow(child.pid ?? 0),
     async exported() {
       const last = `canary-last-${crypto.randomUUID()}`
-      await stage.ask('/v1/models', { headers: { ...bearer, 'x-request-id': last } })
+      await startCanary.ask('/v1/models', { headers: { ...bearer, 'x-request-id': last } })
       while (!collector.spans.some(({ attributes }) => attributes['corral.request_id'] === last)) await Bun.sleep(50)
       const pushes = collector.metrics.length
       // The first may have been on its way.
@@ -183,7 +183,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
       for (const path of [home, folder]) await rm(path, { recursive: true, force: true })
     },
   }
-  return stage
+  return startCanary
 }
 
 interface Around {
