@@ -11,6 +11,7 @@ import { hostile } from './requirements/hostile.ts'
 import { malformed } from './requirements/malformed.ts'
 import { metrics } from './requirements/metrics.ts'
 import { operations } from './requirements/operations.ts'
+import { packaging } from './requirements/packaging.ts'
 import { pipeline } from './requirements/pipeline.ts'
 import { policy } from './requirements/policy.ts'
 import { processes } from './requirements/process.ts'
@@ -40,6 +41,7 @@ export const requirements: Requirements = {
   ...telemetry,
   ...operations,
   ...additions,
+  ...packaging,
   ...bounds,
   ...guarantees,
   ...vendors,
