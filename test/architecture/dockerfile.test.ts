@@ -8,13 +8,13 @@ const instructions = readInstructions(path)
 const last = readStages(path).at(-1)?.instructions ?? []
 const named = (name: string) => instructions.filter((one) => one.name === name).map(({ text }) => text)
 
-describe('[DOC-2] the Dockerfile', () => {
+describe('the Dockerfile', () => {
   test('pins its base to a release', () => {
     expect(named('ARG')).toEqual([expect.stringMatching(/^NODE=\d+\.\d+\.\d+-\w+-slim$/)])
     expect(named('FROM')).toEqual(['node:${NODE} AS build', 'node:${NODE}'])
   })
 
-  test('ends as a user that is not root', () => {
+  test('[DOC-2] ends as a user that is not root', () => {
     expect(last.filter(({ name }) => name === 'USER').map(({ text }) => text)).toEqual(['node'])
     const user = last.findIndex(({ name }) => name === 'USER')
     expect(last.slice(user).filter(({ name }) => name === 'RUN' || name === 'COPY')).toEqual([])

@@ -9,7 +9,7 @@ const modules = join(folder.path, 'node_modules')
 const env = { ...process.env, CORRAL_HOME: join(folder.path, 'home'), CORRAL_PORT: '0' }
 const quiet = ['--no-audit', '--no-fund']
 
-describe('[DOC-1] the packed package', () => {
+describe('the packed package', () => {
   beforeAll(async () => {
     const packed = await runCommand('npm', ['pack', '--silent', '--pack-destination', folder.path], { cwd: root })
     expect(packed).toMatchObject({ code: 0 })
@@ -20,7 +20,7 @@ describe('[DOC-1] the packed package', () => {
   }, 600_000)
   afterAll(() => folder[Symbol.dispose]())
 
-  test('installs no GPU build, and less than 280 MB', () => {
+  test('[DOC-1] installs no GPU build, and less than 280 MB', () => {
     const builds = readdirSync(join(modules, '@node-llama-cpp'))
     expect(builds.length).toBeGreaterThan(0)
     expect(builds.filter((name) => /cuda|vulkan/.test(name))).toEqual([])
@@ -33,12 +33,12 @@ describe('[DOC-1] the packed package', () => {
     expect(files.filter((name) => /\.test\.ts$|^(test|bench|install|docs)\b/.test(name))).toEqual([])
   })
 
-  test('npx corral --version', async () => {
+  test('[DOC-1] npx corral --version', async () => {
     const result = await runCommand('npx', ['--offline', 'corral', '--version'], { cwd: folder.path, env })
     expect(result).toMatchObject({ code: 0, output: expect.stringMatching(/^corral \d+\.\d+\.\d+\n$/) })
   }, 60_000)
 
-  test('npx corral run starter serves, with the embedded model among its models', async () => {
+  test('[DOC-1] npx corral run starter serves, with the embedded model among its models', async () => {
     const server = await startServer('npx', ['--offline', 'corral', 'run', 'starter'], { cwd: folder.path, env })
     try {
       const response = await fetch(`${server.url}/v1/models`)
