@@ -150,12 +150,29 @@ export interface Ranking {
   readonly usage?: Usage | undefined
 }
 
-/** What an inference provider can do. An absent member is an unsupported capability: nobody writes "not supported" stubs. */
+/** Sends one request to a provider. */
+export type Invoke<Body, Result = Reply> = (request: ModelRequest<Body>, call: Call) => Promise<Result>
+
+/** An `Invoke` of any operation: its body and its result are known where the operation is. */
+export type AnyInvoke = Invoke<never, unknown>
+
+/** What a provider does, by the name of the operation. An absent member is an unsupported operation. */
+export interface InvokeRecord {
+  readonly chat?: Invoke<RelayedChatRequest>
+  readonly completions?: Invoke<RelayedCompletionRequest>
+  readonly embeddings?: Invoke<RelayedEmbeddingsRequest, JsonReply>
+  readonly rerank?: Invoke<RerankRequest, Ranking>
+  readonly [operation: string]: AnyInvoke | undefined
+}
+
+/** The same operations, each wrapped, so that none can be forgotten. `wrap` returns a function of the type that it gets. */
+export function mapInvoke(record: InvokeRecord, wrap: (invoke: AnyInvoke, operation: string) => AnyInvoke): InvokeRecord {
+  return Object.fromEntries(Object.entries(record).map(([operation, invoke]) => [operation, invoke && wrap(invoke, operation)]))
+}
+
+/** A provider of the API `inference`. */
 export interface InferenceProvider {
-  chat?(request: ModelRequest<RelayedChatRequest>, call: Call): Promise<Reply>
-  completions?(request: ModelRequest<RelayedCompletionRequest>, call: Call): Promise<Reply>
-  embeddings?(request: ModelRequest<RelayedEmbeddingsRequest>, call: Call): Promise<JsonReply>
-  rerank?(request: ModelRequest<RerankRequest>, call: Call): Promise<Ranking>
+  readonly invoke: InvokeRecord
   /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
   listModels?(call: Call): Promise<ProviderModel[]>
   /** Resolves when the provider answers, throws an error that says why it does not. */
@@ -171,7 +188,7 @@ export interface InferenceProvider {
   [Symbol.asyncDispose]?(): Promise<void>
 }
 
-/** What a model can be asked for: the members of InferenceProvider that take a model. */
+/** The operations that the routes know. */
 export type Capability = 'chat' | 'completions' | 'embeddings' | 'rerank'
 
 export interface ProviderDeps {

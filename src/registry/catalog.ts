@@ -1,7 +1,7 @@
 import type { AccessPolicy } from '../access/policy.ts'
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import type { Capability, InferenceProvider } from '../providers/provider.ts'
+import type { Capability, InvokeRecord } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { CallerListingLimits } from './caller-listings.ts'
@@ -12,7 +12,7 @@ import type { StoredModels } from './stored-models.ts'
 
 /** A model that may be called: the capability, bound to its provider and metered, and the upstream's id. */
 export interface ResolvedModel<C extends Capability> {
-  readonly invoke: NonNullable<InferenceProvider[C]>
+  readonly invoke: NonNullable<InvokeRecord[C]>
   /** The upstream's id. */
   readonly model: string
   readonly providerId: string

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Call, RequestRecord } from '../call.ts'
 import { ApiError } from '../errors.ts'
-import type { InferenceProvider, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
+import type { InferenceProvider, InvokeRecord, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
 import type { AdmittedInference, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
 import { tokensOfReply } from './metered-tokens.ts'
@@ -21,7 +21,7 @@ function run(chat: (call: Call) => Promise<Reply>): Run {
   const events: InferenceFinished[] = []
   const caller = new AbortController()
   const call = { requestId: 'r', signal: caller.signal, providerData: {}, record: {} }
-  const provider = metered({ hasOwnKey: true, chat: (_, asked) => chat(asked) }, 'up', (event) => events.push(event))
+  const provider = metered({ hasOwnKey: true, invoke: { chat: (_, asked) => chat(asked) } }, 'up', (event) => events.push(event))
   return { provider, events, call, caller }
 }
 
@@ -50,7 +50,7 @@ function streamOf(facts: StreamFacts, failure?: unknown): Reply {
 const noFacts = (): StreamFacts => ({ usage: undefined, firstTokenAt: undefined, frames: 0 })
 
 async function streamed({ provider, call }: Run): Promise<AsyncIterator<Uint8Array, void, undefined>> {
-  const reply = await provider.chat!(request, call)
+  const reply = await provider.invoke.chat!(request, call)
   if (reply.kind !== 'stream') throw new Error('no stream')
   return reply.frames
 }
@@ -67,7 +67,7 @@ async function drain(frames: AsyncIterator<Uint8Array, void, undefined>): Promis
 describe('an answer is reported once, when it is over', () => {
   test('a whole one', async () => {
     const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
-    await it.provider.chat!(request, it.call)
+    await it.provider.invoke.chat!(request, it.call)
     expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
     expect(it.call.record).toEqual({ model: 'up/m', provider: 'up', upstreamModel: 'm', inputTokens: 9, outputTokens: 3 })
@@ -97,13 +97,13 @@ describe('an answer is reported once, when it is over', () => {
   test('a request that fails', async () => {
     const failure = new ApiError('upstream_error', 'cut', { code: 'upstream_interrupted' })
     const it = run(() => Promise.reject(failure))
-    expect(await it.provider.chat!(request, it.call).catch((error: unknown) => error)).toBe(failure)
+    expect(await it.provider.invoke.chat!(request, it.call).catch((error: unknown) => error)).toBe(failure)
     expect(it.events).toMatchObject([{ outcome: 'failed', error: failure, streamed: false }])
   })
 
   test('a caller that leaves, before the head and in the stream', async () => {
     const early = run(({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))))
-    const pending = early.provider.chat!(request, early.call).catch((error: unknown) => error)
+    const pending = early.provider.invoke.chat!(request, early.call).catch((error: unknown) => error)
     early.caller.abort()
     await pending
     expect(early.events).toMatchObject([{ outcome: 'cancelled' }])
@@ -124,8 +124,12 @@ describe('an answer is reported once, when it is over', () => {
 })
 
 test('what a provider cannot do stays absent, and the rest is its own', async () => {
-  const provider = metered({ hasOwnKey: false, listModels: async () => [{ id: 'a', type: 'llm', metadata: {} }] }, 'up', () => undefined)
-  expect(Object.keys(provider).toSorted()).toEqual(['hasOwnKey', 'listModels'])
+  const provider = metered(
+    { hasOwnKey: false, invoke: {}, listModels: async () => [{ id: 'a', type: 'llm', metadata: {} }] },
+    'up',
+    () => undefined,
+  )
+  expect(Object.keys(provider).toSorted()).toEqual(['hasOwnKey', 'invoke', 'listModels'])
   expect(provider.hasOwnKey).toBe(false)
   expect(await provider.listModels!({ requestId: 'r', signal: new AbortController().signal, providerData: {} })).toHaveLength(1)
 })
@@ -144,14 +148,11 @@ describe('an answer is reserved for before it is asked for', () => {
     headers: (string[] | undefined)[]
   }
 
-  function governed(
-    provider: Partial<InferenceProvider>,
-    admit?: (admitted: AdmittedInference) => AdmittedInference | Promise<AdmittedInference>,
-  ) {
+  function governed(invoke: InvokeRecord, admit?: (admitted: AdmittedInference) => AdmittedInference | Promise<AdmittedInference>) {
     const seen: Governed = { asked: [], ends: [], headers: [] }
     const events: InferenceFinished[] = []
     const admitted: AdmittedInference = { settle: (end) => seen.ends.push(end) }
-    const wrapped = metered({ hasOwnKey: true, ...provider }, 'up', (event) => events.push(event), {
+    const wrapped = metered({ hasOwnKey: true, invoke }, 'up', (event) => events.push(event), {
       admitInference(facts, headers) {
         seen.asked.push(facts)
         seen.headers.push(headers)
@@ -164,8 +165,8 @@ describe('an answer is reserved for before it is asked for', () => {
   test('with what is known of it, and where its headers go', async () => {
     const { wrapped, seen } = governed({ chat: async () => ({ kind: 'json', bytes: new Uint8Array(), usage }) })
     const { call } = caller()
-    await wrapped.chat!({ ...request, catalogueId: 'the/model' }, call)
-    await wrapped.chat!(request, call)
+    await wrapped.invoke.chat!({ ...request, catalogueId: 'the/model' }, call)
+    await wrapped.invoke.chat!(request, call)
     expect(seen.asked).toMatchObject([
       { provider: 'up', model: 'the/model', upstreamModel: 'm', told: 'up/m', capability: 'chat', bytes: 0 },
       { model: 'up/m' },
@@ -186,7 +187,7 @@ describe('an answer is reserved for before it is asked for', () => {
     }
     for (const admit of [() => Promise.reject(refusal), () => raise(refusal)]) {
       const { wrapped, events } = governed({ chat }, admit)
-      expect(await failed(wrapped.chat!(request, caller().call))).toBe(refusal)
+      expect(await failed(wrapped.invoke.chat!(request, caller().call))).toBe(refusal)
       expect([asked, events.length]).toEqual([0, 0])
     }
   })
@@ -195,7 +196,7 @@ describe('an answer is reserved for before it is asked for', () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const { wrapped, seen } = governed({ chat: () => raise(new Error('asked')) }, (admitted) => promise.then(() => admitted))
     const { call, stop } = caller()
-    const pending = failed(wrapped.chat!(request, call))
+    const pending = failed(wrapped.invoke.chat!(request, call))
     stop.abort(new Error('left'))
     resolve()
     expect(await pending).toMatchObject({ message: 'left' })
@@ -204,8 +205,8 @@ describe('an answer is reserved for before it is asked for', () => {
 
   test('a provider that throws at once gives its reservation back', async () => {
     const { wrapped, seen } = governed({ chat: () => raise(new Error('at once')), rerank: () => raise(new Error('too')) })
-    expect(await failed(wrapped.chat!(request, caller().call))).toMatchObject({ message: 'at once' })
-    expect(await failed(wrapped.rerank!(request, caller().call))).toMatchObject({ message: 'too' })
+    expect(await failed(wrapped.invoke.chat!(request, caller().call))).toMatchObject({ message: 'at once' })
+    expect(await failed(wrapped.invoke.rerank!(request, caller().call))).toMatchObject({ message: 'too' })
     expect(seen.ends.map(({ outcome }) => outcome)).toEqual(['failed', 'failed'])
   })
 

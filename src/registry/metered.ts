@@ -1,6 +1,16 @@
 import type { Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
-import type { Capability, InferenceProvider, JsonReply, ModelRequest, StreamFacts, StreamReply, Usage } from '../providers/provider.ts'
+import { mapInvoke } from '../providers/provider.ts'
+import type {
+  Capability,
+  InferenceProvider,
+  InvokeRecord,
+  JsonReply,
+  ModelRequest,
+  StreamFacts,
+  StreamReply,
+  Usage,
+} from '../providers/provider.ts'
 import type { AdmittedInference, Governance, TokensUsed } from '../quota/governance.ts'
 import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
@@ -28,10 +38,7 @@ export function metered(
     ...(provider.listModels && { listModels: (call: Call) => provider.listModels!(call) }),
     ...(provider.pendingReason && { pendingReason: () => provider.pendingReason!() }),
     ...(provider.checkHealth && { checkHealth: (call: Call) => provider.checkHealth!(call) }),
-    ...(provider.chat && { chat: (request, call) => meter.run('chat', request, call) }),
-    ...(provider.completions && { completions: (request, call) => meter.run('completions', request, call) }),
-    ...(provider.embeddings && { embeddings: (request, call) => meter.run('embeddings', request, call) }),
-    ...(provider.rerank && { rerank: (request, call) => meter.run('rerank', request, call) }),
+    invoke: mapInvoke(provider.invoke, (_, operation) => (request, call) => meter.run(operation as Capability, request, call)),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]?.()
     },
@@ -40,7 +47,7 @@ export function metered(
 
 type AnyModelRequest = ModelRequest<unknown>
 /** What a capability answers: `Reply`, `JsonReply`, or a value of its own. */
-type ResultOf<C extends Capability> = Awaited<ReturnType<NonNullable<InferenceProvider[C]>>>
+type ResultOf<C extends Capability> = Awaited<ReturnType<NonNullable<InvokeRecord[C]>>>
 
 interface MeterOptions {
   readonly providerId: string
@@ -73,8 +80,8 @@ class Meter {
   }
 
   invoke<C extends Capability>(capability: C, request: AnyModelRequest, call: Call): Promise<ResultOf<C>> {
-    const asked = this.#provider[capability] as unknown as (request: AnyModelRequest, call: Call) => Promise<ResultOf<C>>
-    return asked.call(this.#provider, request, call)
+    const invoke = this.#provider.invoke[capability] as unknown as (request: AnyModelRequest, call: Call) => Promise<ResultOf<C>>
+    return invoke(request, call)
   }
 
   async #afterWait<C extends Capability>(

@@ -1,7 +1,7 @@
 import { defaultAccessPolicy } from '../access/access-policy.ts'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import type { Capability, InferenceProvider, ModelType } from '../providers/provider.ts'
+import type { Capability, InferenceProvider, InvokeRecord, ModelType } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, defaultCallerListingLimits, type CallerListings } from './caller-listings.ts'
@@ -348,7 +348,12 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (!instance?.provider) throw providerNotStarted(providerId)
     const invoke = this.#invokerOf(instance, instance.provider, asked.capability)
     if (!invoke) throw operationNotSupported(providerId, asked.id, asked.capability)
-    return { invoke, model: upstreamId, providerId, catalogueId: this.#catalogueIdOf(providerId, upstreamId) }
+    return {
+      invoke: invoke as unknown as NonNullable<InvokeRecord[C]>,
+      model: upstreamId,
+      providerId,
+      catalogueId: this.#catalogueIdOf(providerId, upstreamId),
+    }
   }
 
   #invokerOf(instance: ProviderInstance, provider: InferenceProvider, capability: Capability): Invoker | undefined {
@@ -356,10 +361,10 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (!invokers) this.#invokers.set(provider, (invokers = {}))
     const known = invokers[capability]
     if (known) return known
-    const invoke = provider[capability] as Invoker | undefined
+    const invoke = provider.invoke[capability] as Invoker | undefined
     if (!invoke) return undefined
     const check: CheckFallback = (named, call) => this.#checkFallback(instance, named, call)
-    return (invokers[capability] = withFallbackCheck(invoke.bind(provider), provider.fallbackModels, check))
+    return (invokers[capability] = withFallbackCheck(invoke, provider.fallbackModels, check))
   }
 
   #checkFallback(instance: ProviderInstance, { id, field }: NamedFallback, call: Call): string {

@@ -69,7 +69,7 @@ export function providerOf(
     type: 'remote::scripted',
     description: 'For tests.',
     config: z.looseObject({}),
-    create: () => (typeof provider === 'function' ? provider() : { hasOwnKey: true, ...provider }),
+    create: () => (typeof provider === 'function' ? provider() : { hasOwnKey: true, invoke: {}, ...provider }),
   })
   return providerEntry(definition, id, config)
 }

@@ -26,7 +26,7 @@ export const sample = defineProvider({
   }),
   credentials: z.object({ sample_api_key: z.string() }).partial(),
   starter: { id: 'sample', enabledBy: ['SAMPLE_API_KEY'], config: { api_key: '${env.SAMPLE_API_KEY:=}' } },
-  create: () => ({ hasOwnKey: false }),
+  create: () => ({ hasOwnKey: false, invoke: {} }),
 })
 
 export const strictUrl = defineProvider({
@@ -34,7 +34,7 @@ export const strictUrl = defineProvider({
   type: 'remote::strict-url',
   description: 'Needs its URL.',
   config: z.strictObject({ base_url: z.string() }),
-  create: () => ({ hasOwnKey: true }),
+  create: () => ({ hasOwnKey: true, invoke: {} }),
 })
 
 export const definitions: readonly ProviderDefinition[] = [sample, strictUrl]

@@ -18,7 +18,7 @@ export default {
   type: 'remote::acme',
   description: 'Acme.',
   config: z.strictObject({ base_url: z.string(), api_key: z.string().nullish() }),
-  create: (config, deps) => ({ hasOwnKey: Boolean(config.api_key) }),
+  create: (config, deps) => ({ hasOwnKey: Boolean(config.api_key), invoke: {} }),
 }
 `
 
@@ -62,7 +62,7 @@ describe('module:', () => {
       'remote::acme',
       { base_url: 'https://acme.example/v1', api_key: '0042' },
     ])
-    expect(entry?.definition.create(entry.config as never, {} as never)).toEqual({ hasOwnKey: true })
+    expect(entry?.definition.create(entry.config as never, {} as never)).toEqual({ hasOwnKey: true, invoke: {} })
   })
 
   test('packages for import alone, in TypeScript, and single files are found too', async () => {

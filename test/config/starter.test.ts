@@ -33,7 +33,7 @@ function local(id: string, starter: Partial<StarterEntry>) {
     description: id,
     config: z.strictObject({ base_url: z.string(), api_token: z.string().nullish() }),
     starter: { id, enabledBy: [`${id.toUpperCase()}_URL`], config: { base_url: `\${env.${id.toUpperCase()}_URL:=}` }, ...starter },
-    create: () => ({ hasOwnKey: true }),
+    create: () => ({ hasOwnKey: true, invoke: {} }),
   })
 }
 
@@ -43,7 +43,7 @@ const embedded = defineProvider({
   description: 'Needs nothing.',
   config: z.strictObject({}),
   starter: { id: 'embedded', enabledBy: [], config: {} },
-  create: () => ({ hasOwnKey: true }),
+  create: () => ({ hasOwnKey: true, invoke: {} }),
 })
 
 const started = async (options: Parameters<typeof load>[1]) =>

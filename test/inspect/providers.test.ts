@@ -26,7 +26,7 @@ const secretive = defineProvider({
   type: 'remote::secretive',
   description: 'Has secrets.',
   config: z.looseObject({ api_key: z.string().transform((key) => new Secret(key)) }),
-  create: () => ({ hasOwnKey: true, checkHealth: async () => undefined }),
+  create: () => ({ hasOwnKey: true, invoke: {}, checkHealth: async () => undefined }),
 })
 
 describe('GET /v1/providers', () => {
@@ -90,7 +90,7 @@ describe('GET /v1/providers', () => {
     const bytes = new TextEncoder().encode('{"object":"chat.completion"}')
     const providers = [
       providerEntry(failing, 'failing'),
-      providerOf('works', { chat: async () => ({ kind: 'json', bytes, usage: undefined }) }),
+      providerOf('works', { invoke: { chat: async () => ({ kind: 'json', bytes, usage: undefined }) } }),
     ]
     await using app = await testApp(testConfig({ providers }))
     const chat = (model: string) =>
@@ -181,8 +181,10 @@ const message = (has: string, needs: string) => expect.stringMatching(new RegExp
 
 describe('types and capabilities', () => {
   const embeds = providerOf('p', {
-    chat: async () => ({ kind: 'json', bytes: new TextEncoder().encode('{}'), usage: undefined }),
-    embeddings: async () => ({ kind: 'json', bytes: new TextEncoder().encode('{}'), usage: undefined }),
+    invoke: {
+      chat: async () => ({ kind: 'json', bytes: new TextEncoder().encode('{}'), usage: undefined }),
+      embeddings: async () => ({ kind: 'json', bytes: new TextEncoder().encode('{}'), usage: undefined }),
+    },
     listModels: async () => [
       { id: 'llm', type: 'llm', metadata: {} },
       { id: 'guess', type: 'llm', typeIsGuess: true, metadata: {} },

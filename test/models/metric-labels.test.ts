@@ -54,7 +54,7 @@ describe('models that callers have registered', () => {
 
   test('[BND-4] the target of a provider that lists nothing is a label', async () => {
     const unlisting = providerOf('silent', {
-      chat: () => Promise.reject(notFound('model', 'deployment-1')),
+      invoke: { chat: () => Promise.reject(notFound('model', 'deployment-1')) },
       listModels: () => Promise.reject(new Error('it cannot list')),
     })
     await using server = await modelServer(upstream, { parts: { providers: [unlisting] } })

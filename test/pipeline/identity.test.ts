@@ -15,9 +15,11 @@ const body = JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: 
 async function callSeen(token?: string): Promise<Call> {
   const seen: Call[] = []
   const provider = providerOf('p', {
-    chat: (_request, call) => {
-      seen.push(call)
-      return Promise.reject(new Error('seen'))
+    invoke: {
+      chat: (_request, call) => {
+        seen.push(call)
+        return Promise.reject(new Error('seen'))
+      },
     },
   })
   const log = recordedLog()

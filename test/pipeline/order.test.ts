@@ -90,7 +90,9 @@ describe('an error carries CORS headers, whichever layer it comes from', () => {
   const late = known(callers, { later: true })
   const policy = routesBeginning('/v1', '/nothing')
   const failing = providerOf('p', {
-    chat: () => Promise.reject(new ApiError('rate_limit_error', 'Slow down.', { provider: { id: 'p', status: 429, body: '' } })),
+    invoke: {
+      chat: () => Promise.reject(new ApiError('rate_limit_error', 'Slow down.', { provider: { id: 'p', status: 429, body: '' } })),
+    },
   })
   const cases: [status: number, path: string, init: RequestInit, authentication: typeof late][] = [
     [401, '/v1/models', {}, late],

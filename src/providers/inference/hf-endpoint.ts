@@ -2,13 +2,14 @@ import { z } from 'zod'
 import type { Call } from '../../call.ts'
 import { unavailable } from '../../errors.ts'
 import { httpUrl } from '../config-values.ts'
-import type { InferenceProvider } from '../provider.ts'
+import { mapInvoke, type InferenceProvider } from '../provider.ts'
 import { withV1 } from './openai-compatible-config.ts'
 import { openaiCompatible } from './openai-compatible.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { parseReply } from './parse-reply.ts'
 
 const managementUrl = 'https://api.endpoints.huggingface.cloud/v2'
+const capabilities = ['chat', 'completions'] as const
 const hubUrl = 'https://huggingface.co'
 
 const endpointSchema = z.looseObject({
@@ -26,7 +27,7 @@ export const hfEndpoint = defineRemoteInference({
   description: 'A Hugging Face Inference Endpoint, by its name.',
   baseUrl: managementUrl,
   key: { header: 'hf_api_token', variable: 'HF_API_TOKEN' },
-  capabilities: ['chat', 'completions'],
+  capabilities,
   fields: {
     endpoint_name: z.string().describe('`namespace/name`, or a name in your own namespace.'),
     hub_url: httpUrl().nullish().describe(`The hub that names the account of the key. Default ${hubUrl}.`),
@@ -51,7 +52,7 @@ export const hfEndpoint = defineRemoteInference({
           baseUrl: withV1(status.url),
           authorize,
           hasOwnKey: provider.hasOwnKey,
-          capabilities: ['chat', 'completions'],
+          capabilities,
           terminal: 'finish_reason',
           network,
           headers,
@@ -65,8 +66,10 @@ export const hfEndpoint = defineRemoteInference({
 
     return {
       ...provider,
-      chat: async (request, call) => (await resolveEndpoint(call)).endpoint.chat!(request, call),
-      completions: async (request, call) => (await resolveEndpoint(call)).endpoint.completions!(request, call),
+      invoke: mapInvoke(provider.invoke, (_, operation) => async (request, call) => {
+        const { endpoint } = await resolveEndpoint(call)
+        return endpoint.invoke[operation]!(request, call)
+      }),
       listModels: async (call) => [{ id: (await resolveEndpoint(call)).model, type: 'llm', metadata: {} }],
       async checkHealth(call) {
         await resolveEndpoint(call)

@@ -17,9 +17,12 @@ export const llamaCppServer = defineRemoteInference({
   wrap: (provider, { root, fetchJson: ask, ping: reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
-    async rerank(request, call) {
-      const reply = await ask({ url: `${root}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
-      return fromRanking(reply, request.body.max_num_results, request.body.items.length)
+    invoke: {
+      ...provider.invoke,
+      async rerank(request, call) {
+        const reply = await ask({ url: `${root}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
+        return fromRanking(reply, request.body.max_num_results, request.body.items.length)
+      },
     },
   }),
 })

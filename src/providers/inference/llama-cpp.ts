@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../../call.ts'
 import { ApiError, notFound, unavailable } from '../../errors.ts'
-import { defineProvider, type InferenceProvider, type ProviderModel, type ModelRequest, type ProviderDeps } from '../provider.ts'
+import {
+  type AnyInvoke,
+  defineProvider,
+  type InferenceProvider,
+  type ProviderModel,
+  type ModelRequest,
+  type ProviderDeps,
+} from '../provider.ts'
 import { catalogue, catalogueModel, defaultModel } from './llama-cpp/catalogue.ts'
 import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
 import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
@@ -41,8 +48,7 @@ export const llamaCpp = defineProvider<LlamaCppConfig>({
   },
 })
 
-/** A relay that can do all that the process can. */
-type EmbeddedRelay = Required<Pick<InferenceProvider, 'chat' | 'completions' | 'embeddings'>>
+const capabilities = ['chat', 'completions', 'embeddings'] as const
 
 /** The process behind a configuration. Its owner disposes it. */
 export function createModelProcess(
@@ -104,9 +110,9 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   }
 
   let address: ModelAddress | undefined
-  let relay: EmbeddedRelay | undefined
+  let relay: InferenceProvider | undefined
   /** The relay to the process; made anew only where the process came back at another address. */
-  const relayTo = async (): Promise<EmbeddedRelay> => {
+  const relayTo = async (): Promise<InferenceProvider> => {
     let now: ModelAddress
     try {
       now = await connect()
@@ -123,27 +129,24 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
           baseUrl,
           authorize: (): Record<string, string> => (token === undefined ? {} : { authorization: `Bearer ${token}` }),
           hasOwnKey: true,
-          capabilities: ['chat', 'completions', 'embeddings'],
+          capabilities,
           parseModels: false,
           ...(socket !== undefined && { network: { unixSocket: socket } }),
         },
         deps,
-      ) as EmbeddedRelay
+      )
     }
     return relay
   }
 
   /** Sends the request as the process knows it; while the process is started again after a crash, which takes a second, it waits. */
-  const send = async <Body extends object, Result>(
-    request: ModelRequest<Body>,
-    call: Call,
-    forward: (provider: EmbeddedRelay, forwarded: ModelRequest<Body>) => Promise<Result>,
-  ): Promise<Result> => {
+  const send = async (operation: (typeof capabilities)[number], request: ModelRequest<object>, call: Call): Promise<unknown> => {
     const model = await resolve(request)
     const giveUpAt = performance.now() + restartTimeout
     for (;;) {
       try {
-        return await forward(await relayTo(), { ...request, model })
+        const { invoke } = await relayTo()
+        return await (invoke[operation] as AnyInvoke)({ ...request, model } as ModelRequest<never>, call)
       } catch (error) {
         const isGone = error instanceof ApiError && error.code === 'upstream_unreachable'
         if (!isGone || performance.now() > giveUpAt) throw error
@@ -154,9 +157,9 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
 
   return {
     hasOwnKey: true,
-    chat: (request, call) => send(request, call, (provider, forwarded) => provider.chat(forwarded, call)),
-    completions: (request, call) => send(request, call, (provider, forwarded) => provider.completions(forwarded, call)),
-    embeddings: (request, call) => send(request, call, (provider, forwarded) => provider.embeddings(forwarded, call)),
+    invoke: Object.fromEntries(
+      capabilities.map((operation) => [operation, (request: ModelRequest<object>, call: Call) => send(operation, request, call)]),
+    ),
     async listModels() {
       const models = await listLocalModels(config.modelsDir)
       const name = await fallback.name()

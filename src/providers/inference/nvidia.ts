@@ -53,12 +53,15 @@ export const nvidia = defineRemoteInference({
         const others = (await provider.listModels?.(call)) ?? []
         return [...others.filter(({ id }) => !Object.hasOwn(rerankers, id)), ...listed]
       },
-      async rerank({ model, body }, call) {
-        const { query, items } = textsOf(body)
-        const url = Object.hasOwn(rerankers, model) ? rerankers[model] : undefined
-        const question = { model, query: { text: query }, passages: items.map((text) => ({ text })) }
-        const reply = await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call)
-        return fromRanking(reply, body.max_num_results, items.length)
+      invoke: {
+        ...provider.invoke,
+        async rerank({ model, body }, call) {
+          const { query, items } = textsOf(body)
+          const url = Object.hasOwn(rerankers, model) ? rerankers[model] : undefined
+          const question = { model, query: { text: query }, passages: items.map((text) => ({ text })) }
+          const reply = await ask({ url: url ?? `${root}/ranking`, method: 'POST', body: question }, call)
+          return fromRanking(reply, body.max_num_results, items.length)
+        },
       },
     }
   },

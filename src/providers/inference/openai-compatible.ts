@@ -1,15 +1,6 @@
 import type { Call } from '../../call.ts'
 import { ApiError } from '../../errors.ts'
-import type {
-  Capability,
-  FallbackModelFields,
-  InferenceProvider,
-  JsonReply,
-  ProviderModel,
-  ModelRequest,
-  ProviderDeps,
-  Reply,
-} from '../provider.ts'
+import type { Capability, FallbackModelFields, InferenceProvider, ProviderModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
 import { toListedModels } from './listing.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { isOpenrouter, openrouterModels } from './openrouter-model-fields.ts'
@@ -26,7 +17,6 @@ const opaqueGatewayFields = ['context_window_fallbacks', 'content_policy_fallbac
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
   const relay = new OpenAIRelay(options, deps)
-  const can = (capability: Capability): boolean => (options.capabilities as readonly Capability[]).includes(capability)
   const send =
     (capability: Capability) =>
     (request: ModelRequest<object>, call: Call): Promise<Reply> =>
@@ -67,9 +57,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
     hasOwnKey: options.hasOwnKey,
     fallbackModels: fallbackModelsOf(options),
     ...(options.acceptsKeyOf && { acceptsKeyOf: (call: Call) => options.acceptsKeyOf?.(call) === true }),
-    ...(can('chat') && { chat: send('chat') }),
-    ...(can('completions') && { completions: send('completions') }),
-    ...(can('embeddings') && { embeddings: send('embeddings') as (request: ModelRequest<object>, call: Call) => Promise<JsonReply> }),
+    invoke: Object.fromEntries(options.capabilities.map((operation) => [operation, send(operation)])),
     listModels,
     checkHealth,
   }

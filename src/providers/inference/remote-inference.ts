@@ -7,6 +7,7 @@ import type { ProviderPricing } from '../../quota/prices.ts'
 import type { Secret } from '../../secret.ts'
 import {
   defineProvider,
+  mapInvoke,
   type InferenceProvider,
   type ProviderModel,
   type ProviderDefinition,
@@ -271,9 +272,7 @@ function callerRoot<Extra extends z.ZodRawShape>(
 function selectByCall(own: InferenceProvider, pick: (call: Call) => InferenceProvider): InferenceProvider {
   return {
     ...own,
-    ...(own.chat && { chat: (request, call) => pick(call).chat!(request, call) }),
-    ...(own.completions && { completions: (request, call) => pick(call).completions!(request, call) }),
-    ...(own.embeddings && { embeddings: (request, call) => pick(call).embeddings!(request, call) }),
+    invoke: mapInvoke(own.invoke, (_, operation) => (request, call) => pick(call).invoke[operation]!(request, call)),
     ...(own.listModels && { listModels: (call) => pick(call).listModels!(call) }),
     ...(own.checkHealth && { checkHealth: (call) => pick(call).checkHealth!(call) }),
   }

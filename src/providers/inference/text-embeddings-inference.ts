@@ -37,11 +37,14 @@ export const textEmbeddingsInference = defineRemoteInference({
       ...provider,
       listModels: async (call) => parseInfo(await ask({ url: `${server}/info` }, call)),
       checkHealth: (call) => reach({ url: `${server}/health` }, call),
-      async rerank({ body }, call) {
-        const { query, items } = textsOf(body)
-        // It has no limit of its own: it returns every text.
-        const reply = await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call)
-        return fromRanking(reply, body.max_num_results, items.length)
+      invoke: {
+        ...provider.invoke,
+        async rerank({ body }, call) {
+          const { query, items } = textsOf(body)
+          // It has no limit of its own: it returns every text.
+          const reply = await ask({ url: `${server}/rerank`, method: 'POST', body: { query, texts: items } }, call)
+          return fromRanking(reply, body.max_num_results, items.length)
+        },
       },
     }
   },

@@ -40,9 +40,12 @@ export const vllm = defineRemoteInference({
   wrap: (provider, { root, fetchJson: ask, ping: reach }) => ({
     ...provider,
     checkHealth: (call) => reach({ url: `${withoutV1(root)}/health` }, call),
-    async rerank(request, call) {
-      const reply = await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
-      return fromRanking(reply, request.body.max_num_results, request.body.items.length)
+    invoke: {
+      ...provider.invoke,
+      async rerank(request, call) {
+        const reply = await ask({ url: `${withoutV1(root)}/rerank`, method: 'POST', body: toDocumentsRequest(request) }, call)
+        return fromRanking(reply, request.body.max_num_results, request.body.items.length)
+      },
     },
   }),
 })

@@ -6,7 +6,7 @@ const response = new TextEncoder().encode('{"id":"x","object":"chat.completion",
 test('[OPS-3] the access line says how many bytes came and went, beside who, what and how', async () => {
   const log = recordedLog()
   const chat = async () => ({ kind: 'json', bytes: response, usage: { input: 3, output: 2 } }) as const
-  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })] }), { log })
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { invoke: { chat } })] }), { log })
   const body = JSON.stringify({ model: 'up/m', messages: [{ role: 'user', content: 'Hi' }] })
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   expect((await reply.arrayBuffer()).byteLength).toBe(response.length)
@@ -31,7 +31,7 @@ test('[OPS-3] of a stream the frames count', async () => {
     const iterator = frames.values()
     return { kind: 'stream', frames: { next: async () => iterator.next() as IteratorResult<Uint8Array, undefined> }, facts } as const
   }
-  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })] }), { log })
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { invoke: { chat } })] }), { log })
   const body = JSON.stringify({ model: 'up/m', stream: true, messages: [{ role: 'user', content: 'Hi' }] })
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   const bytes = (await reply.arrayBuffer()).byteLength
@@ -53,7 +53,7 @@ test('[OPS-3] a stream that took too long is told of with what it took until the
     return { kind: 'stream', frames: { next, return: async () => ({ done: true, value: undefined }) as const }, facts } as const
   }
   const server = { maxStreamSeconds: 0.05 }
-  await using app = await testApp(testConfig({ providers: [providerOf('up', { chat })], server }), { log })
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { invoke: { chat } })], server }), { log })
   const body = JSON.stringify({ model: 'up/m', stream: true, messages: [{ role: 'user', content: 'Hi' }] })
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   expect(await reply.text()).toContain('stream_too_long')
