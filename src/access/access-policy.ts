@@ -5,8 +5,8 @@ import { actions as allActions } from './policy.ts'
 import type { AccessRule as ConfiguredRule } from './schema.ts'
 import { matchesText, plainPattern, regexPattern, type TextPattern } from './text-pattern.ts'
 
-const allowedUnauthenticated: Decision = { allowed: true, explicit: false, reason: 'nobody has to authenticate' }
-const allowedToSystem: Decision = { allowed: true, explicit: false, reason: 'the server itself asks' }
+const allowedUnauthenticated: Decision = { allowed: true, explicit: false, reason: 'authentication is disabled' }
+const allowedToSystem: Decision = { allowed: true, explicit: false, reason: 'the caller is the server itself' }
 const noMatchingRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
 const deniedByDefault: Decision = {
   allowed: false,
@@ -94,7 +94,7 @@ export function ruleDecision(index: number, allows: boolean, description: string
 function resourcePattern(text: string | undefined): TextPattern {
   if (text === undefined) return { kind: 'any' }
   const pattern = regexPattern(text) ?? plainPattern(text)
-  if (!pattern) throw new Error(`'${text}' is no resource`)
+  if (!pattern) throw new Error(`'${text}' is not a resource`)
   return pattern
 }
 

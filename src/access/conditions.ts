@@ -29,7 +29,7 @@ export function parseCondition(text: string): Condition {
     const found = form.exec(words)
     if (found) return read(found[1] ?? '', found[2] ?? '')
   }
-  throw new Error(`Invalid condition: ${words === '' ? 'it is empty' : words}`)
+  throw new Error(`Invalid condition: ${words === '' ? 'empty' : words}`)
 }
 
 /** Whether it says something about the user alone, and so can stand where there is no resource: in `route_policy`. */

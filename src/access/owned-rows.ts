@@ -120,7 +120,7 @@ class PolicyCheckedRows<T extends OwnedTable> implements OwnedRows<T> {
       })
     } catch (error) {
       if (!isUniqueViolation(error)) throw error
-      throw invalidRequest(`${this.#options.kind} '${shortened(resource.id)}' is there already.`, {
+      throw invalidRequest(`${this.#options.kind} '${shortened(resource.id)}' already exists.`, {
         status: 409,
         code: 'already_exists',
         headers: { 'x-should-retry': 'false' },
@@ -196,7 +196,11 @@ class PolicyCheckedRows<T extends OwnedTable> implements OwnedRows<T> {
     const { policy, explicit = [] } = this.#options
     const decision = policy.decide({ principal, action, resource })
     if (!decision.allowed || decision.explicit || principal === systemPrincipal || !explicit.includes(action)) return decision
-    return { allowed: false, explicit: false, reason: `no rule of access_policy permits it (${decision.reason}, which is not enough here)` }
+    return {
+      allowed: false,
+      explicit: false,
+      reason: `no rule of access_policy permits it (${decision.reason}, which does not suffice for this action)`,
+    }
   }
 
   /** The row, held against other writers until the transaction ends. */
@@ -249,10 +253,10 @@ class PolicyCheckedRows<T extends OwnedTable> implements OwnedRows<T> {
 /** Whose a new row is. */
 function ownerFor({ principal }: AccessSubject, named: Owner | null | undefined): Owner | undefined {
   if (principal === systemPrincipal) {
-    if (named === undefined) throw new Error('work of the server itself must say whose the new row is')
+    if (named === undefined) throw new Error('a row inserted by the server itself needs an owner')
     return named ?? undefined
   }
-  if (named !== undefined) throw new Error('only the server itself can say whose a new row is')
+  if (named !== undefined) throw new Error('only the server itself can set the owner of a new row')
   return principal
 }
 

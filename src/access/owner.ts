@@ -20,7 +20,7 @@ export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undef
     .map(([name, values]) => [name, values.filter(isStorable)] as const)
   const text = JSON.stringify(Object.fromEntries(attributes))
   if (owner.id === '' || owner.id.length > maxIdLength || !isStorable(owner.id) || text.length > maxAttributesLength) {
-    throw new ApiError('permission_error', 'A user with a name or attributes like yours cannot own anything here.', { code: 'unfit_owner' })
+    throw new ApiError('permission_error', 'Principal contains unsupported characters.', { code: 'unfit_owner' })
   }
   return { owner_id: owner.id, owner_attributes: text }
 }

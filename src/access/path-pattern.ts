@@ -11,7 +11,7 @@ export function pathPattern(text: string): TextPattern {
   if (!text.startsWith('/')) throw new Error("must begin with '/' (or be '*', or 'regex:…')")
   const pattern = plainPattern(text)
   if (!pattern || (pattern.kind !== 'exact' && pattern.kind !== 'prefix')) {
-    throw new Error("a '*' can only stand at the end: take 'regex:…' for anything else")
+    throw new Error("'*' is allowed only at the end: use 'regex:…' for other patterns")
   }
   rejectImpossibleCharacters(pattern.text)
   const plain = decoded(pattern.text).replaceAll(/\/{2,}/g, '/')
@@ -37,23 +37,20 @@ function regexOf(text: string): TextPattern | undefined {
   try {
     pattern = regexPattern(text)
   } catch (error) {
-    throw new Error(`no valid regular expression: ${(error as Error).message}`, { cause: error })
+    throw new Error(`invalid regular expression: ${(error as Error).message}`, { cause: error })
   }
   // Matched from the beginning, where every path has its slash.
-  if (pattern && /^regex:\^?\w(?![?*{|])/.test(text))
-    throw new Error("can match no path: every path begins with '/', and so must what stands here")
+  if (pattern && /^regex:\^?\w(?![?*{|])/.test(text)) throw new Error("cannot match any path: paths begin with '/'")
   return pattern
 }
 
 function rejectImpossibleCharacters(text: string): void {
   const mark = /[?#]/.exec(text)?.[0]
-  if (mark) throw new Error(`'${mark}' and what follows is no part of a path, so this could match nothing: leave it out`)
-  if (text.includes('\\')) throw new Error("a path holds no '\\': write '/'")
+  if (mark) throw new Error(`'${mark}' and what follows it are not part of a path, so this cannot match: remove it`)
+  if (text.includes('\\')) throw new Error("a path cannot contain '\\': use '/'")
   const placeholder = text.split('/').find((segment) => /[{}]|^:[^:]+$/.test(segment))
   if (placeholder)
-    throw new Error(
-      `'${placeholder}' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)`,
-    )
+    throw new Error(`'${placeholder}' is taken literally and cannot match: use '*' at the end, or 'regex:…' ([^/]+ is one segment)`)
 }
 
 function decoded(text: string): string {
@@ -61,7 +58,7 @@ function decoded(text: string): string {
     return decodeURIComponent(text)
   } catch (error) {
     if (!(error instanceof URIError)) throw error
-    throw new Error("a '%' begins no percent-encoded character here: write '%25' for the sign itself", { cause: error })
+    throw new Error("invalid percent-encoding: write '%25' for a literal '%'", { cause: error })
   }
 }
 
@@ -71,7 +68,7 @@ function rejectDotSegments(path: string, isPrefix: boolean): void {
   // What a prefix ends in may go on.
   const whole = isPrefix ? segments.slice(0, -1) : segments
   if (!whole.some((segment) => segment === '.' || segment === '..')) return
-  throw new Error("a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to")
+  throw new Error("paths are normalized and have no '.' or '..' segments, so this cannot match: write the normalized path")
 }
 
 /** Paths are compared exactly, and no route has capitals in what is not somebody's id. */
@@ -81,5 +78,5 @@ function rejectUppercase(path: string): void {
   const fixed = [version, api, ...(/^v1$/i.test(version) && !/^chat$/i.test(api) ? [] : [rest])]
   const wrong = fixed.find((segment) => segment !== segment.toLowerCase())
   if (wrong === undefined || !/^v1(alpha|beta)?$/i.test(version)) return
-  throw new Error(`no route has '${wrong}', and capitals count: write '${wrong.toLowerCase()}'`)
+  throw new Error(`no route has '${wrong}'; paths are case-sensitive: write '${wrong.toLowerCase()}'`)
 }

@@ -12,7 +12,7 @@ type TextCheck = (text: string) => string | undefined
 function oneOrMany(check: TextCheck) {
   return z.union([z.string(), z.array(z.string())]).superRefine((value, context) => {
     const report = (message: string, path: (string | number)[]) => context.addIssue({ code: 'custom', message, path })
-    if (value.length === 0) report(typeof value === 'string' ? 'must not be empty' : 'must hold at least one entry', [])
+    if (value.length === 0) report(typeof value === 'string' ? 'must not be empty' : 'must have at least one entry', [])
     for (const [at, text] of [value].flat().entries()) {
       const message = check(text)
       if (message !== undefined) report(message, typeof value === 'string' ? [] : [at])
@@ -33,7 +33,7 @@ function messageThrownBy(read: () => unknown): string | undefined {
 const oneOf = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
 
 const checkAction: TextCheck = (text) =>
-  (actions as readonly string[]).includes(text) ? undefined : `there is no action '${text}': ${oneOf(actions)}`
+  (actions as readonly string[]).includes(text) ? undefined : `unknown action '${text}': ${oneOf(actions)}`
 
 const checkCondition: TextCheck = (text) => messageThrownBy(() => parseCondition(text))
 
@@ -41,19 +41,19 @@ const checkRouteCondition: TextCheck = (text) =>
   checkCondition(text) ??
   (isAboutUserAlone(parseCondition(text))
     ? undefined
-    : `Invalid condition: ${text.trim()} (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)`)
+    : `Invalid condition: ${text.trim()} (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' are allowed here)`)
 
 const checkRegex: TextCheck = (text) => {
   const message = messageThrownBy(() => regexPattern(text))
-  return message === undefined ? undefined : `no valid regular expression: ${message}`
+  return message === undefined ? undefined : `invalid regular expression: ${message}`
 }
 
 const checkResource: TextCheck = (text) => {
   if (text.startsWith('regex:')) return checkRegex(text)
   const type = text.split('::', 1)[0]!
   if (!/^\w+::./s.test(text)) return "must be 'type::id', 'type::*' or 'regex:…'"
-  if (!(resourceTypes as readonly string[]).includes(type)) return `there is no resource type '${type}': ${oneOf(resourceTypes)}`
-  return plainPattern(text) ? undefined : "a '*' can only stand at the end: take 'regex:…' for anything else"
+  if (!(resourceTypes as readonly string[]).includes(type)) return `unknown resource type '${type}': ${oneOf(resourceTypes)}`
+  return plainPattern(text) ? undefined : "'*' is allowed only at the end: use 'regex:…' for other patterns"
 }
 
 const checkPath: TextCheck = (text) => messageThrownBy(() => pathPattern(text))
@@ -62,7 +62,7 @@ const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 const checkMethod: TextCheck = (text) => {
   if (routeMethods.includes(text.toUpperCase())) return undefined
-  return text.toUpperCase() === 'HEAD' ? 'HEAD counts as GET: write GET' : `there is no method '${text}': ${oneOf(routeMethods)}`
+  return text.toUpperCase() === 'HEAD' ? 'HEAD counts as GET: write GET' : `unknown method '${text}': ${oneOf(routeMethods)}`
 }
 
 /** A rule: whom it concerns is `scope`'s business, when it applies `condition`'s. */
@@ -77,10 +77,10 @@ function ruleOf<Scope extends z.ZodType>(scope: Scope, condition: TextCheck) {
     })
     .superRefine((rule, context) => {
       if (rule.permit && rule.forbid)
-        context.addIssue({ code: 'custom', path: ['forbid'], message: 'permit and forbid exclude one another' })
+        context.addIssue({ code: 'custom', path: ['forbid'], message: 'permit and forbid are mutually exclusive' })
       if (!rule.permit && !rule.forbid) context.addIssue({ code: 'custom', path: [], message: 'one of permit and forbid is required' })
       if (isPresent(rule.when) && isPresent(rule.unless)) {
-        context.addIssue({ code: 'custom', path: ['unless'], message: 'when and unless exclude one another' })
+        context.addIssue({ code: 'custom', path: ['unless'], message: 'when and unless are mutually exclusive' })
       }
     })
 }
@@ -88,7 +88,7 @@ function ruleOf<Scope extends z.ZodType>(scope: Scope, condition: TextCheck) {
 const isPresent = (value: unknown): boolean => value !== undefined && value !== null
 
 const accessScope = z.strictObject({
-  principal: z.string().min(1, 'must not be empty').nullish().describe('The one user this is about; absent: everybody.'),
+  principal: z.string().min(1, 'must not be empty').nullish().describe('The user this applies to; absent: every user.'),
   actions: oneOrMany(checkAction).describe('One or several of create, read, update, delete.'),
   resource: z
     .string()
@@ -97,7 +97,7 @@ const accessScope = z.strictObject({
       if (message !== undefined) context.addIssue({ code: 'custom', message })
     })
     .nullish()
-    .describe("'type::id', 'type::*', 'type::beginning*', or 'regex:…' matched from the beginning of 'type::id'; absent: everything."),
+    .describe("'type::id', 'type::*', 'type::beginning*', or 'regex:…' matched from the beginning of 'type::id'; absent: every resource."),
 })
 
 const routeScope = z.strictObject({

@@ -33,7 +33,8 @@ export interface AuthenticationDeps {
  */
 export function createAuthentication(config: AuthConfig, deps: AuthenticationDeps): Authentication {
   const configured = config.authenticators.filter((one) => one.type !== 'api_key')
-  if (configured.length < config.authenticators.length && !deps.keys) throw new Error("There are no API keys of Corral's own to ask.")
+  if (configured.length < config.authenticators.length && !deps.keys)
+    throw new Error('API keys are configured, but the key store is missing.')
   warnAboutConfig(configured, deps)
   const identityHeaders = identityHeadersOf(configured)
   return new AuthenticatorChain(
@@ -88,14 +89,14 @@ function lookupOf(config: Exclude<Remote, { type: 'custom' }>, service: Identity
 function warnAboutConfig(configured: readonly AuthenticatorConfig[], { events }: AuthenticationDeps): void {
   for (const one of configured) {
     if ('network' in one && one.network.tls?.verify === false) {
-      events.warning(`server.auth: ${one.type} trusts any certificate (verify_tls: false), so whoever is in between decides who is who`)
+      events.warning(
+        `server.auth: ${one.type} does not verify certificates (verify_tls: false): anyone on the network path can impersonate the identity service`,
+      )
     }
   }
   const prefixes = configured.map((one) => ('principalPrefix' in one ? one.principalPrefix : ''))
   if (new Set(prefixes).size < prefixes.length) {
-    events.warning(
-      'server.auth: several authenticators give out names without a principal_prefix of their own; one name may then be two people',
-    )
+    events.warning('server.auth: several authenticators have no principal_prefix of their own: the same name may then belong to two users')
   }
 }
 
@@ -198,5 +199,5 @@ function unrecognised(error: unknown, earlier: ApiError | undefined): ApiError {
 }
 
 function unrecognisedCredential(): ApiError {
-  return new CredentialRefused('The credential was not recognised', { reason: 'nobody recognised the credential' })
+  return new CredentialRefused('The credential was not recognised', { reason: 'no authenticator recognised the credential' })
 }

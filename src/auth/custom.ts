@@ -58,7 +58,10 @@ export class CustomLookup implements CredentialLookup {
     })
     const { status } = response
     if (status !== 200) {
-      throw new CredentialRefused(`Authentication failed: ${status}`, { reason: `the endpoint answered ${status}`, final: false })
+      throw new CredentialRefused(`Authentication failed: ${status}`, {
+        reason: `the endpoint responded with status ${status}`,
+        final: false,
+      })
     }
     const found = jsonObjectOf(response)
     const { principal: id, attributes } = found ?? {}
@@ -66,7 +69,10 @@ export class CustomLookup implements CredentialLookup {
     const withTenants = lists && withTenant(toAttributes(lists), tenantField, topLevelClaim(found, tenantField))
     const principal = withTenants && toPrincipal(id, { type: this.type, prefix: principalPrefix, attributes: withTenants })
     if (!principal)
-      throw new CredentialRefused('Invalid authentication response format', { reason: 'the endpoint answered nonsense', until: 0 })
+      throw new CredentialRefused('Invalid authentication response format', {
+        reason: 'the endpoint returned an invalid response',
+        until: 0,
+      })
     this.#service.reportSuccess(endpoint)
     return { principal }
   }

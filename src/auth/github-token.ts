@@ -40,9 +40,9 @@ export class GitHubLookup implements CredentialLookup {
 
   async find({ token }: Credential): Promise<Identity> {
     const response = await this.#get('/user', token)
-    if (response.status !== 200) throw refused(`GitHub answered ${response.status}`)
+    if (response.status !== 200) throw refused(`GitHub responded with status ${response.status}`)
     const user = jsonObjectOf(response)
-    if (!user) throw this.#service.invalidResponse(this.#base, 'GitHub answered 200 without a user')
+    if (!user) throw this.#service.invalidResponse(this.#base, 'the GitHub response has no user')
     this.#service.reportSuccess(this.#base)
     const organizations = await this.#organizations(token)
     const { login, id } = user
@@ -59,10 +59,10 @@ export class GitHubLookup implements CredentialLookup {
     const logins: string[] = []
     for (let page = 1; page <= maxPages; page++) {
       const response = await this.#get(`/user/orgs?per_page=${perPage}&page=${page}`, token)
-      if (response.status === 401) throw refused('GitHub answered 401')
+      if (response.status === 401) throw refused('GitHub responded with status 401')
       if (response.status !== 200) return []
       const entries = listOf(response)
-      if (!entries) throw this.#service.invalidResponse(this.#base, 'GitHub answered 200 without a list of organisations')
+      if (!entries) throw this.#service.invalidResponse(this.#base, 'the GitHub response has no list of organisations')
       for (const entry of entries) {
         const login: unknown = typeof entry === 'object' && entry !== null ? (entry as { login?: unknown }).login : undefined
         if (typeof login === 'string') logins.push(login)

@@ -53,7 +53,7 @@ export class IdentityService {
       return { status: response.status, headers: response.headers, bytes }
     } catch (error) {
       if (error instanceof ApiError) throw error
-      if (signal.aborted) throw this.#failed(url, new Error(`no whole answer within ${timeout / 1000} s`), true)
+      if (signal.aborted) throw this.#failed(url, new Error(`no complete response within ${timeout / 1000} s`), true)
       // Whatever else this is, it holds nothing of the question but the host.
       throw this.#failed(url, error, error instanceof EgressError && error.reason === 'timeout')
     }
@@ -71,7 +71,7 @@ export class IdentityService {
 
   /** What to throw for an answer that is no verdict on the credential: too many requests, an error of its own. */
   overloaded(url: string, status: number, headers: Headers): ApiError {
-    const cause = new Error(`it answered ${status}`)
+    const cause = new Error(`it responded with status ${status}`)
     this.#options.events.dependencyFailed(this.#nameOf(url), cause)
     const wait = Number(headers.get('retry-after') ?? NaN)
     return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, maxRetryAfter)) : serviceUnavailable(cause)

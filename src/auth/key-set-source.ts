@@ -92,9 +92,9 @@ export class KeySetSource {
         ...(token && { authorization: `Bearer ${token.reveal()}` }),
       },
     })
-    if (response.status !== 200) throw this.#service.invalidResponse(uri, `the key set's address answered ${response.status}`)
+    if (response.status !== 200) throw this.#service.invalidResponse(uri, `the key set URL responded with status ${response.status}`)
     const keys = readKeySet(jsonObjectOf(response))
-    if (!keys) throw this.#service.invalidResponse(uri, "what the key set's address answered is no key set")
+    if (!keys) throw this.#service.invalidResponse(uri, 'the key set URL returned something other than a key set')
     this.#service.reportSuccess(uri)
     return keys
   }

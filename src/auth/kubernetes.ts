@@ -35,7 +35,8 @@ export class KubernetesLookup implements CredentialLookup {
     })
     const { status } = response
     if (status === 401) throw new CredentialRefused('Invalid token', { reason: 'the cluster does not know the token', final: false })
-    if (status !== 201) throw new CredentialRefused(`Token validation failed: ${status}`, { reason: `the cluster answered ${status}` })
+    if (status !== 201)
+      throw new CredentialRefused(`Token validation failed: ${status}`, { reason: `the cluster responded with status ${status}` })
     this.#service.reportSuccess(this.#url)
     const userInfo = claimAt(jsonObjectOf(response), 'status.userInfo')
     const username = claimAt(userInfo, 'username')
@@ -56,7 +57,7 @@ export class KubernetesLookup implements CredentialLookup {
     }
     // A cluster that lets strangers ask says that they are one, and does not refuse.
     if (username === 'system:anonymous') {
-      throw new CredentialRefused('Invalid token', { reason: 'the cluster takes the token for nobody', final: false })
+      throw new CredentialRefused('Invalid token', { reason: 'the cluster does not accept the token', final: false })
     }
     return { principal }
   }

@@ -59,8 +59,12 @@ export class LookupLimiter {
     const inFlight = this.#inFlight.get(group) ?? 0
     const full = this.#running >= this.#options.concurrent && this.#queue.length >= this.#options.queued
     if (full || inFlight >= this.#maxPerClient) {
-      throw unavailable('Too many credentials are being checked at this moment', minRetryAfter, {
-        cause: new Error(full ? 'all look-ups and the whole queue are taken' : 'this client address has its share of the look-ups'),
+      throw unavailable('Too many credentials are being checked at the moment', minRetryAfter, {
+        cause: new Error(
+          full
+            ? 'the maximum number of concurrent and queued lookups is reached'
+            : 'this client address has reached its share of the lookups',
+        ),
       })
     }
     this.#inFlight.set(group, inFlight + 1)
@@ -101,10 +105,10 @@ export class LookupLimiter {
     const { refusalsPerMinute: rate } = this.#options
     const bucket = this.#buckets.get(group)
     if (rate === 0 || !bucket || this.#level(bucket) >= 1) return
-    throw new ApiError('rate_limit_error', 'Too many bad credentials came from this address', {
+    throw new ApiError('rate_limit_error', 'Too many invalid credentials from this address', {
       code: 'too_many_bad_credentials',
       headers: { 'retry-after': String(Math.max(minRetryAfter, Math.ceil(60 / rate))) },
-      denial: { by: 'authentication', reason: 'too many bad credentials from this address' },
+      denial: { by: 'authentication', reason: 'too many invalid credentials from this address' },
     })
   }
 
@@ -119,7 +123,7 @@ export class LookupLimiter {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => {
       this.#queue = this.#queue.filter((other) => other !== waiting)
-      reject(serviceTimeout(new Error('no turn to look the credential up')))
+      reject(serviceTimeout(new Error('timed out waiting to look up the credential')))
     }, this.#options.queueTimeout)
     const waiting: QueuedLookup = {
       start() {

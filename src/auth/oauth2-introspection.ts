@@ -76,10 +76,11 @@ export class IntrospectionLookup implements CredentialLookup {
     const { status } = response
     // RFC 7662 §2.3: what is not accepted then are our own credentials.
     if (status === 401 || status === 403)
-      throw service.invalidResponse(this.#url, `introspection answered ${status}: check client_id and client_secret`)
-    if (status !== 200) throw refused(`Token introspection failed: ${status}`, { reason: `introspection answered ${status}`, final: false })
+      throw service.invalidResponse(this.#url, `introspection responded with status ${status}: check client_id and client_secret`)
+    if (status !== 200)
+      throw refused(`Token introspection failed: ${status}`, { reason: `introspection responded with status ${status}`, final: false })
     const reply = await this.#read(response)
-    if (!reply) throw service.invalidResponse(this.#url, 'introspection answered 200 with something else than RFC 7662 says')
+    if (!reply) throw service.invalidResponse(this.#url, 'the introspection response does not conform to RFC 7662')
     // Without its expiry, a token would be accepted for longer than its issuer meant.
     if (reply.active && !(isTime(reply.exp) && isTime(reply.nbf)))
       throw service.invalidResponse(this.#url, 'introspection responded 200 with an exp or nbf that is not a finite number (RFC 7662 §2.2)')

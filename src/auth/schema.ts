@@ -31,32 +31,27 @@ const prefix = {
     .string()
     .max(64)
     .nullish()
-    .describe("Set before every principal's name, e.g. `github:`, so that no two authenticators give one name to two people."),
+    .describe("Prefix of every principal's name, e.g. `github:`, so that names of different authenticators cannot collide."),
 }
 
 /** What every authenticator has that asks somebody else. */
 const remote = {
   verify_tls: flag.default(true).describe('false trusts any certificate. For tests only.'),
-  tls_cafile: z.string().nullish().describe('PEM file with the authorities to trust in place of the usual ones.'),
-  timeout_seconds: z.number().positive().max(120).default(10).describe('For one question to the identity service.'),
+  tls_cafile: z.string().nullish().describe('PEM file with the certificate authorities to trust instead of the system authorities.'),
+  timeout_seconds: z.number().positive().max(120).default(10).describe('For one request to the identity service.'),
   cache_ttl_seconds: seconds
     .default(60)
-    .describe('How long a good credential is believed without asking again: a revoked one is refused after that. 0: ask every time.'),
-  negative_cache_ttl_seconds: seconds.default(10).describe('How long a bad one is refused without asking again.'),
-  cache_max_entries: count.default(10_000).describe('Credentials that are remembered: as many good ones, as many bad ones.'),
-  max_concurrent_lookups: count.default(32).describe('Questions to the identity service at a time.'),
-  max_queued_lookups: z
-    .int()
-    .min(0)
-    .max(1_000_000)
-    .default(1_024)
-    .describe('Credentials that may wait for their turn; more are answered 503.'),
+    .describe('How long a valid credential is cached; a revoked one is refused after that. 0: no caching.'),
+  negative_cache_ttl_seconds: seconds.default(10).describe('How long an invalid credential is cached.'),
+  cache_max_entries: count.default(10_000).describe('Maximum number of cached valid credentials, and of cached invalid ones.'),
+  max_concurrent_lookups: count.default(32).describe('Maximum concurrent requests to the identity service.'),
+  max_queued_lookups: z.int().min(0).max(1_000_000).default(1_024).describe('Credentials that may be queued; more are rejected with 503.'),
   max_refusals_per_minute: z
     .int()
     .min(0)
     .max(1_000_000)
     .default(1_000)
-    .describe('Bad credentials of one client address that are looked up; more are answered 429. 0: any number.'),
+    .describe('Invalid credentials per client address and minute that are looked up; more are rejected with 429. 0: no limit.'),
   ...prefix,
 }
 
@@ -94,8 +89,8 @@ const oauth2Token = z
     audience: z
       .union([z.string(), z.array(text).min(1)])
       .nullish()
-      .describe('Whom tokens must be for, one or a list. Absent: `llama-stack` or `ogx`; introspection then does not look at it.'),
-    issuer: z.string().nullish().describe('Who must have issued the token; absent: whoever has the keys.'),
+      .describe('Accepted audiences, one or a list. Absent: `llama-stack` or `ogx`; introspection then does not check it.'),
+    issuer: z.string().nullish().describe('The required issuer; absent: not checked.'),
     principal_claim: z.string().nullish().describe('The claim that names the principal. Default `sub`; in introspection else `username`.'),
     claims_mapping: mapping({
       sub: 'roles',
@@ -111,7 +106,7 @@ const oauth2Token = z
     tenant_claim: tenantSource.describe('The claim, at the top level, that names the tenant: the attribute `tenants`.'),
     jwks: jwks.nullish(),
     introspection: introspection.nullish(),
-    clock_tolerance_seconds: z.number().min(0).max(600).default(30).describe('By how much clocks may differ.'),
+    clock_tolerance_seconds: z.number().min(0).max(600).default(30).describe('Allowed clock skew.'),
     require_expiry: flag.default(true).describe('Refuse tokens without `exp`.'),
     ...remote,
   })
@@ -137,11 +132,8 @@ const githubToken = z.strictObject({
 
 const custom = z.strictObject({
   type: z.literal('custom'),
-  endpoint: url.describe('Is asked with a POST.'),
-  forward_headers: z
-    .array(headerName)
-    .default([])
-    .describe('Further headers of the request to tell it. Without: those that say nothing about who is asking.'),
+  endpoint: url.describe('Called with POST.'),
+  forward_headers: z.array(headerName).default([]).describe('Request headers to forward. Absent: headers that do not identify the caller.'),
   tenant_field: tenantSource.describe('The field of its response that names the tenant: the attribute `tenants`.'),
   ...remote,
 })
@@ -152,12 +144,12 @@ const reservedHeaders =
 
 const identityHeader = headerName.refine(
   (name) => !reservedHeaders.test(name),
-  'means something else, and callers send it themselves: let the proxy say who is asking in a header of its own, such as X-Remote-User',
+  'means something else, and callers send it themselves: use a dedicated header for the proxy, such as X-Remote-User',
 )
 
 const upstreamHeader = z.strictObject({
   type: z.literal('upstream_header'),
-  principal_header: identityHeader.describe('The header in which a trusted proxy says who is asking.'),
+  principal_header: identityHeader.describe('The header in which a trusted proxy names the principal.'),
   attributes_header: identityHeader.nullish().describe('The header with attributes, as a JSON object.'),
   attribute_headers: z
     .record(identityHeader, text)
@@ -168,14 +160,14 @@ const upstreamHeader = z.strictObject({
     .array(addressRange)
     .min(1, 'must name a proxy')
     .nullish()
-    .describe('Addresses and ranges of the proxies that are believed, in place of `server.trusted_proxies`.'),
+    .describe('Addresses and ranges of trusted proxies, instead of `server.trusted_proxies`.'),
   ...prefix,
 })
 
 const apiKey = z.strictObject({ type: z.literal('api_key').describe("Corral's own keys and nothing else.") })
 
 const localApiKey = z.strictObject({
-  type: z.literal('local_api_key').describe('Keys that stand in this file, each with the roles `admin` and `owner`.'),
+  type: z.literal('local_api_key').describe('Keys listed in this file, each with the roles `admin` and `owner`.'),
   api_keys: z
     .array(
       z

@@ -24,7 +24,7 @@ export function withTenant(attributes: Principal['attributes'], source: string |
   const isAbsent = value === undefined || value === null || value === ''
   const tenant = typeof value === 'string' ? value.trim().toLowerCase() : ''
   if (!isAbsent && !tenantPattern.test(tenant)) {
-    throw new CredentialRefused('The tenant of this credential is malformed', { reason: `'${source}' is no id of a tenant` })
+    throw new CredentialRefused('The tenant of this credential is malformed', { reason: `'${source}' is not a valid tenant id` })
   }
   const others = Object.entries(attributes).filter(([name]) => name !== tenantAttribute)
   return toAttributes(isAbsent ? others : [...others, [tenantAttribute, [tenant]]])

@@ -55,7 +55,7 @@ export function readResource(text: string): { type: string; id: string } | undef
 export function invalidResourceMessage(text: string): string {
   const [, type = ''] = /^(\w+)::/.exec(text) ?? []
   if (type === '' || (resourceTypes as readonly string[]).includes(type)) {
-    return `'${text}' is no resource: it is 'type::id', e.g. 'model::groq/llama-3.3-70b'.`
+    return `'${text}' is not a resource: it is 'type::id', e.g. 'model::groq/llama-3.3-70b'.`
   }
   return `There is no resource type '${type}'. The types: ${resourceTypes.join(', ')}.`
 }

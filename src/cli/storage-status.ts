@@ -46,7 +46,7 @@ function refuseNewer({ place, version, newest }: DatabaseStatus): void {
   throw new CommandError(
     `The database ${place} is newer than this program: its tables are of version ${version}, this one knows ${newest}.`,
     {
-      remedy: 'Run the newer version, or restore the backup that was made before it ran.',
+      remedy: 'Run the newer version, or restore a backup from before it ran.',
     },
   )
 }

@@ -35,7 +35,7 @@ export const corsSchema = z
     }
     const complaint = cors.allow_origin_regex && complaintAbout(cors.allow_origin_regex)
     if (complaint) {
-      context.addIssue({ code: 'custom', path: ['allow_origin_regex'], message: `no valid regular expression: ${complaint}` })
+      context.addIssue({ code: 'custom', path: ['allow_origin_regex'], message: `invalid regular expression: ${complaint}` })
     }
   })
 

@@ -21,11 +21,11 @@ function conditionError(text: string): string | undefined {
   } catch (error) {
     return (error as Error).message
   }
-  return `Invalid condition: ${text.trim()} (a limit has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)`
+  return `Invalid condition: ${text.trim()} (a limit has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' are allowed here)`
 }
 
 function oneOrMany<T extends z.ZodType>(one: T) {
-  return z.union([one, z.array(one).min(1, 'must hold at least one entry')])
+  return z.union([one, z.array(one).min(1, 'must have at least one entry')])
 }
 
 /** Not `z.int()`, whose complaint is one of type. */

@@ -11,9 +11,9 @@ import { codeOf, StorageError } from './errors.ts'
  */
 export async function backupSqlite(from: string, to: string, { replace }: { replace: boolean }): Promise<number> {
   if (!replace && (await exists(to))) {
-    throw new StorageError(`${to} is there already.`, 'Name another file, or add --force to replace it.')
+    throw new StorageError(`${to} already exists.`, 'Use another file name, or --force to replace it.')
   }
-  if (!(await exists(from))) throw new StorageError(`There is no database at ${from} yet.`, 'Nothing has been stored so far.')
+  if (!(await exists(from))) throw new StorageError(`There is no database at ${from} yet.`, 'Nothing has been stored yet.')
   const unfinished = `${to}.${process.pid}.part`
   try {
     await (await open(unfinished, 'wx', 0o600)).close()
@@ -26,7 +26,7 @@ export async function backupSqlite(from: string, to: string, { replace }: { repl
     await rm(unfinished, { force: true })
     throw new StorageError(
       `The database ${from} could not be copied to ${to} (${codeOf(error) ?? String(error)}).`,
-      'The folder must be there and writable, with room for the whole file.',
+      'The folder must exist and be writable, with space for the whole file.',
       error,
     )
   }

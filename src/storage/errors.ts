@@ -16,7 +16,7 @@ const retryAfter = 5
 
 /** The database cannot be reached now. */
 export function databaseUnavailable(cause: unknown): ApiError {
-  return unavailable('The database is out of reach.', retryAfter, { code: 'database_unavailable', cause })
+  return unavailable('The database is unavailable.', retryAfter, { code: 'database_unavailable', cause })
 }
 
 export function isDatabaseUnavailable(error: unknown): boolean {

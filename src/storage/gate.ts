@@ -47,7 +47,7 @@ export class DatabaseGate {
   /** The same with the error as it is. */
   async open(): Promise<void> {
     if (this.#state === 'open') return
-    if (this.#state === 'disposed') throw databaseUnavailable(new Error('it has been closed'))
+    if (this.#state === 'disposed') throw databaseUnavailable(new Error('the database is closed'))
     const failure = this.#failure
     if (failure && !this.#opening && performance.now() - failure.at < retryDelayAfter(failure.error)) throw failure.error
     this.#opening ??= this.#try()

@@ -64,8 +64,8 @@ export async function migrate({ read, write }: MigrateThrough, options: MigrateO
 function refuseNewer(version: number, migrations: readonly Migration[], place: string): number {
   if (version <= migrations.length) return version
   throw new StorageError(
-    `The database ${place} was made by a newer version of Corral: its tables are of version ${version}, and this one knows ${migrations.length}.`,
-    'Run the newer version, or restore the backup that was made before it ran.',
+    `The database ${place} was created by a newer version of Corral: its schema version is ${version}, this version supports ${migrations.length}.`,
+    'Run the newer version, or restore a backup from before it ran.',
   )
 }
 
@@ -74,7 +74,7 @@ async function begin({ transaction, engine, createTable, types }: MigrationTools
   for (const table of ownTables) {
     if (!(await hasTable(transaction, engine, table))) continue
     throw new StorageError(
-      `The database ${place} holds a table '${table}' that is not Corral's.`,
+      `The database ${place} contains a table '${table}' that does not belong to Corral.`,
       'Give Corral a database of its own (or, on PostgreSQL, a schema of its own: the key `schema` of the backend).',
     )
   }

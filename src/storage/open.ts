@@ -11,7 +11,7 @@ export type { DatabaseDeps } from './lazy-database.ts'
 
 /**
  * Opens one database and brings its tables up to date. Throws ApiError 503 where it is out of reach, and StorageError where trying again does not
- * help: no database, no permission, made by a newer version.
+ * help: no database, no permission, created by a newer version.
  */
 export async function openDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): Promise<Database> {
   const database = createDatabase(backend, deps)
@@ -98,9 +98,7 @@ async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events
     for (const path of [backend.path, dirname(backend.path)]) await access(path, constants.W_OK)
   } catch (error) {
     const why = codeOf(error) ?? 'unknown cause'
-    events?.warning(
-      `The database file ${backend.path} or its folder is read-only (${why}): what is to be changed or counted there answers 503.`,
-    )
+    events?.warning(`The database file ${backend.path} or its folder is read-only (${why}): writes to it fail with 503.`)
   }
 }
 
@@ -109,7 +107,7 @@ function openDefaultInBackground(database: LazyDatabase, { events }: StorageDeps
   database.open().catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error)
     const remedy = error instanceof StorageError ? error.remedy : ''
-    events?.warning(`${why} What would be kept there (keys, registered models, the ledger) answers 503. ${remedy}`.trim())
+    events?.warning(`${why} Requests that need it (keys, registered models, the ledger) fail with 503. ${remedy}`.trim())
     database.retryInBackground()
   })
 }

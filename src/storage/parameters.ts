@@ -28,5 +28,5 @@ function checkParameter(value: unknown): void {
 
 /** Throws RangeError: the number would be rounded. */
 export function outOfRange(value: bigint | number | string): RangeError {
-  return new RangeError(`the whole number ${value} is beyond 2^53 and would be rounded`)
+  return new RangeError(`the integer ${value} exceeds 2^53 and would be rounded`)
 }

@@ -53,7 +53,7 @@ export class PollingConnection implements Sessions {
         this.#drop()
       }
     }
-    if (this.#closed) throw databaseUnavailable(new Error('it has been closed'))
+    if (this.#closed) throw databaseUnavailable(new Error('the database is closed'))
     const fresh = await this.#connect()
     // Lost while nobody asks: the next one finds none.
     fresh.on('error', () => this.#drop(fresh))
@@ -98,5 +98,5 @@ function destroy(client: Client): void {
 }
 
 function rejectWrites(): Promise<never> {
-  return Promise.reject(new Error('changes are only read here'))
+  return Promise.reject(new Error('this connection is read-only'))
 }

@@ -16,7 +16,7 @@ export function postgresEngine(backend: PostgresBackend, { timeouts, create: mak
 
   const sessions: Sessions = {
     async acquire() {
-      if (!pool || closed) throw databaseUnavailable(new Error('it has been closed'))
+      if (!pool || closed) throw databaseUnavailable(new Error('the database is closed'))
       return new PostgresSession(pool, await pool.connect())
     },
   }
@@ -138,7 +138,7 @@ class PostgresSession implements Session {
       throw error
     })
     // The answer to COMMIT where an earlier statement had failed.
-    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it had failed')
+    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it failed')
   }
 
   async rollback(): Promise<void> {

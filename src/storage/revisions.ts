@@ -167,7 +167,7 @@ interface Watched {
 
 async function withTimeout<T>(milliseconds: number, pending: Promise<T>): Promise<T> {
   const { promise: timedOut, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
+  const timer = setTimeout(() => reject(new Error(`no response within ${milliseconds} ms`)), milliseconds)
   try {
     return await Promise.race([pending, timedOut])
   } finally {

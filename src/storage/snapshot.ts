@@ -88,16 +88,16 @@ class LoadedSnapshot<T> implements DatabaseSnapshot<T> {
       },
     })
     this.#onDemandPoll = new OnDemandPoll(() => this.#pollAndLoad(), {
-      onError: (error) => options.events?.unexpected(`looking for changes of ${options.scope}`, error),
+      onError: (error) => options.events?.unexpected(`polling for changes of ${options.scope}`, error),
       minInterval: options.minPollInterval,
     })
   }
 
   current(): T {
     const value = this.#value
-    if (!value) throw unavailable('The server has not read this from its database yet.', 1, { code: 'database_unavailable' })
+    if (!value) throw unavailable('The server has not loaded this from its database yet.', 1, { code: 'database_unavailable' })
     if (this.#isStale && this.#now() - this.#confirmedAt > maxStaleness) {
-      throw unavailable('The database is out of reach, and what was last read from it is too old.', 5, { code: 'database_unavailable' })
+      throw unavailable('The database is unavailable, and the last data read from it is too old.', 5, { code: 'database_unavailable' })
     }
     return value.of
   }

@@ -24,7 +24,7 @@ export function sqliteEngine(path: string, { timeouts = {}, create = true }: Eng
 
 function fileEngine(
   path: string,
-  { idleTransaction: longestSilence, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts,
+  { idleTransaction, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts,
   create: boolean,
 ): Engine {
   let thread: Promise<SqliteThread> | undefined
@@ -50,7 +50,7 @@ function fileEngine(
   }
 
   const writer = async (): Promise<WriteChannel> => {
-    if (closed) throw databaseUnavailable(new Error('it has been closed'))
+    if (closed) throw databaseUnavailable(new Error('the database is closed'))
     if (isReplaced) throw databaseUnavailable(new DatabaseReplaced(path))
     const running = await thread
     if (running && !running.gone) return running
@@ -60,7 +60,7 @@ function fileEngine(
       throw error
     })
   }
-  const queue = new WriteQueue(writer, longestSilence)
+  const queue = new WriteQueue(writer, idleTransaction)
   return {
     name: 'sqlite',
     place: path,
@@ -96,11 +96,11 @@ function fileEngine(
   }
 }
 
-function memoryEngine({ idleTransaction: longestSilence, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts): Engine {
+function memoryEngine({ idleTransaction, pollInterval: watch = defaultPollInterval }: DatabaseTimeouts): Engine {
   let connection: SqliteConnection | undefined
   const channel: WriteChannel = {
     async execute(sql, parameters, options) {
-      if (!connection) throw new Error('the database has been closed')
+      if (!connection) throw new Error('the database is closed')
       try {
         if (options?.inside && !connection.inTransaction) throw new SqliteFailure('the transaction has ended', 'SQLITE_ABORT')
         return { ...connection.execute(sql, parameters), inTransaction: connection.inTransaction }
@@ -110,7 +110,7 @@ function memoryEngine({ idleTransaction: longestSilence, pollInterval: watch = d
       }
     },
   }
-  const queue = new WriteQueue(() => Promise.resolve(channel), longestSilence)
+  const queue = new WriteQueue(() => Promise.resolve(channel), idleTransaction)
   let seen = 0
   return {
     name: 'sqlite',
@@ -143,7 +143,7 @@ function memoryEngine({ idleTransaction: longestSilence, pollInterval: watch = d
 function readingSession(reader: SqliteConnection | undefined): Session {
   return {
     async execute(sql, parameters) {
-      if (!reader) throw databaseUnavailable(new Error('it has been closed'))
+      if (!reader) throw databaseUnavailable(new Error('the database is closed'))
       return reader.execute(sql, parameters)
     },
     begin: rejectWrites,
@@ -167,7 +167,7 @@ async function memoryReading(queue: Sessions): Promise<Session> {
 }
 
 function rejectWrites(): Promise<never> {
-  return Promise.reject(new Error('`read` only reads: use `write` for a transaction'))
+  return Promise.reject(new Error('`read` is read-only: use `write` for a transaction'))
 }
 
 /** Device and number of the file that a path leads to; undefined where there is none. */
@@ -234,12 +234,12 @@ async function createFile(path: string): Promise<void> {
 function openFailure(path: string, error: unknown): unknown {
   if (error instanceof SqliteFailure && error.code === 'SQLITE_BUSY') return databaseUnavailable(error)
   if (error instanceof SqliteFailure && error.code === 'SQLITE_NOTADB') {
-    return new StorageError(`The file ${path} is no SQLite database.`, 'Name another file as `db_path`, or move this one away.', error)
+    return new StorageError(`The file ${path} is not a SQLite database.`, 'Set `db_path` to another file, or move this one away.', error)
   }
   const why = codeOf(error) ?? 'unknown cause'
   return new StorageError(
     `The database file ${path} cannot be opened (${why}).`,
-    'The folder must be there and writable for the user that runs Corral, and on a disk of this machine: name another place as `db_path`.',
+    'The folder must exist, be writable for the user that runs Corral, and be on a local disk: or set `db_path` to another path.',
     error,
   )
 }

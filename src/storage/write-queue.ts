@@ -145,7 +145,7 @@ export class WriteQueue {
 }
 
 function closedError(): ApiError {
-  return databaseUnavailable(new Error('it has been closed'))
+  return databaseUnavailable(new Error('the database is closed'))
 }
 
 /** Another process may be writing: each try waits for the connection's busy timeout. Throws ApiError 503. */
@@ -183,9 +183,9 @@ class QueuedTransaction implements Session {
   async execute(sql: string, parameters: SqliteParameters): Promise<StatementResult> {
     if (this.#state === 'fresh') return await this.#executeAutocommit(sql, parameters)
     const transaction = this.#transaction
-    if (this.#state !== 'open' || !transaction) throw new Error('this transaction is over: it cannot be used any more')
+    if (this.#state !== 'open' || !transaction) throw new Error('this transaction has ended')
     if (this.#failure !== undefined)
-      throw new Error('a statement of this transaction has failed: it can only be rolled back', { cause: this.#failure })
+      throw new Error('a statement of this transaction failed: it can only be rolled back', { cause: this.#failure })
     clearTimeout(this.#watchdog)
     this.#running++
     try {
@@ -220,10 +220,9 @@ class QueuedTransaction implements Session {
   }
 
   async commit(): Promise<void> {
-    if (this.#failure !== undefined)
-      throw new Error('the transaction was rolled back: a statement in it had failed', { cause: this.#failure })
+    if (this.#failure !== undefined) throw new Error('the transaction was rolled back: a statement in it failed', { cause: this.#failure })
     const transaction = this.#end()
-    if (!transaction) throw new Error('this transaction was rolled back: it asked for nothing for too long')
+    if (!transaction) throw new Error('this transaction was rolled back: it was idle for too long')
     if (transaction.nested && transaction.group.lost === undefined) await this.#savepoint(transaction, 'RELEASE turn')
     await this.#queue.complete(transaction)
   }

@@ -74,8 +74,8 @@ describe('corral policy explain', () => {
     const removed = await explain('--as', 'ann', '--attribute', 'roles=dev', '--method', 'DELETE', '--path', '/v1/models/x')
     expect(removed.stdout).toContain('denied: no rule applies')
     expect(removed.stdout).toContain('route_policy[0]: it is about GET, POST')
-    const nobody = await explain('--path', '/v1/models')
-    expect(nobody.stdout).toContain('its conditions are about a user, and there is none')
+    const anonymous = await explain('--path', '/v1/models')
+    expect(anonymous.stdout).toContain('its conditions are about a user, and there is none')
     const admin = await explain('--as', 'root', '--attribute', 'roles=admin', '--path', '/anything')
     expect(admin.stdout).toStartWith('allowed: rule 2 permits it')
   })
@@ -101,9 +101,9 @@ describe('corral policy explain', () => {
   })
 
   test('says when the access policy is never asked', async () => {
-    const answer = await run('explain', 'open.yaml', '--as', 'ann', '--action', 'read', '--resource', 'model::x')
-    expect(answer.stdout).toBe('allowed: the default policy: resource is unowned\n')
-    expect(answer.stderr).toContain('nobody has to authenticate')
+    const output = await run('explain', 'open.yaml', '--as', 'ann', '--action', 'read', '--resource', 'model::x')
+    expect(output.stdout).toBe('allowed: the default policy: resource is unowned\n')
+    expect(output.stderr).toContain('nobody has to authenticate')
   })
 
   test.each([
@@ -113,8 +113,8 @@ describe('corral policy explain', () => {
     [['--as', 'a', '--action', 'read'], 'belong together'],
     [['--action', 'read', '--resource', 'model::x'], 'say who asks with --as'],
     [['--as', 'a', '--action', 'read', '--resource', 'modle::x'], "There is no resource type 'modle'. The types: model, "],
-    [['--as', 'a', '--action', 'read', '--resource', 'model'], 'is no resource'],
-    [['--as', 'a', '--action', 'read', '--resource', 'model::'], 'is no resource'],
+    [['--as', 'a', '--action', 'read', '--resource', 'model'], 'is not a resource'],
+    [['--as', 'a', '--action', 'read', '--resource', 'model::'], 'is not a resource'],
     [['--as', 'a', '--attribute', 'roles', '--path', '/x'], 'write NAME=VALUE'],
     [['--attribute', 'roles=a', '--path', '/x'], 'name it with --as'],
     [['--path', 'v1/models'], 'is no path'],
@@ -140,9 +140,9 @@ describe('corral policy test', () => {
     { as: ann, action: delete, resource: "model::x", expect: allow }
 `
     const wrong = failing.replace('  - name: nobody deletes\n    { as', '  - { name: nobody deletes, as')
-    const answer = await check(wrong.replace('expect: deny, rule: 1', 'expect: deny, rule: 2'))
-    expect(answer.code).toBe(1)
-    expect(answer.stdout.split('\n')).toEqual([
+    const output = await check(wrong.replace('expect: deny, rule: 1', 'expect: deny, rule: 2'))
+    expect(output.code).toBe(1)
+    expect(output.stdout.split('\n')).toEqual([
       'failed cases.yaml:3 case 2: expected deny by rule 2, got deny: rule 1 forbids it (too dear) [run.yaml:14 server.auth.access_policy[0]]',
       'failed cases.yaml:7 nobody deletes: expected allow, got deny: no rule applies',
       'failed: 2 of 6 cases',

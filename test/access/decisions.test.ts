@@ -11,7 +11,7 @@ import { runs } from '../../src/testing/sizes.ts'
 
 const alice: Principal = { id: 'alice', attributes: { roles: ['admin'], teams: ['a'] } }
 const bob: Principal = { id: 'bob', attributes: { teams: ['b'] } }
-const nobody: Principal = { id: 'nobody', attributes: {} }
+const anonymous: Principal = { id: 'nobody', attributes: {} }
 
 const ownedBy = (principal: Principal): Owner => ({ id: principal.id, attributes: principal.attributes })
 const asked = (principal: Principal | undefined, over: Partial<AccessRequest> & { id?: string; owner?: Owner } = {}): AccessRequest => ({
@@ -112,7 +112,7 @@ describe('conditions', () => {
       [
         [alice, undefined, true],
         [bob, undefined, false],
-        [nobody, undefined, false],
+        [anonymous, undefined, false],
       ],
     ],
     [
@@ -120,7 +120,7 @@ describe('conditions', () => {
       [
         [alice, undefined, false],
         [bob, undefined, true],
-        [nobody, undefined, true],
+        [anonymous, undefined, true],
       ],
     ],
     [
@@ -136,8 +136,8 @@ describe('conditions', () => {
         [alice, alice, true],
         [bob, alice, false],
         [alice, undefined, false],
-        [nobody, alice, false],
-        [alice, nobody, false],
+        [anonymous, alice, false],
+        [alice, anonymous, false],
       ],
     ],
     [
@@ -146,7 +146,7 @@ describe('conditions', () => {
         [alice, alice, false],
         [bob, alice, true],
         [alice, undefined, true],
-        [nobody, nobody, true],
+        [anonymous, anonymous, true],
       ],
     ],
     [
@@ -154,7 +154,7 @@ describe('conditions', () => {
       [
         [alice, undefined, true],
         [alice, alice, false],
-        [alice, nobody, false],
+        [alice, anonymous, false],
       ],
     ],
     [
@@ -197,10 +197,10 @@ describe('conditions', () => {
   test('[POL-10] a rule that forbids with a condition forbids where its opposite would permit', () => {
     const except = policy({ forbid: read, unless: 'user with admin in roles' }, { permit: read })
     // A user of whom nothing is known is no admin.
-    expect([alice, bob, nobody].map((who) => except.decide(asked(who)).allowed)).toEqual([true, false, false])
+    expect([alice, bob, anonymous].map((who) => except.decide(asked(who)).allowed)).toEqual([true, false, false])
     const contractors = policy({ forbid: read, when: 'user with contractor in roles' }, { permit: read })
     const contractor = { id: 'c', attributes: { roles: ['contractor'] } }
-    expect([alice, nobody, contractor].map((who) => contractors.decide(asked(who)).allowed)).toEqual([true, true, false])
+    expect([alice, anonymous, contractor].map((who) => contractors.decide(asked(who)).allowed)).toEqual([true, true, false])
   })
 })
 
@@ -215,12 +215,12 @@ describe('the default policy', () => {
     expect(shared([], []).allowed).toBe(false)
   })
 
-  test('[POL-11] one’s own, what is nobody’s, and no other attribute', () => {
+  test('[POL-11] the caller’s own and unowned resources, and no other attribute', () => {
     expect(compileAccessPolicy([])).toBe(defaultAccessPolicy)
     expect(defaultAccessPolicy.isDefault).toBe(true)
-    expect(defaultAccessPolicy.decide(asked(nobody)).allowed).toBe(true)
-    expect(defaultAccessPolicy.decide(asked(nobody, { owner: ownedBy(nobody) })).allowed).toBe(true)
-    expect(defaultAccessPolicy.decide(asked(nobody, { owner: ownedBy(alice) })).allowed).toBe(false)
+    expect(defaultAccessPolicy.decide(asked(anonymous)).allowed).toBe(true)
+    expect(defaultAccessPolicy.decide(asked(anonymous, { owner: ownedBy(anonymous) })).allowed).toBe(true)
+    expect(defaultAccessPolicy.decide(asked(anonymous, { owner: ownedBy(alice) })).allowed).toBe(false)
     const scopes = { scopes: ['s'] }
     expect(defaultAccessPolicy.decide(asked({ id: 'x', attributes: scopes }, { owner: { id: 'y', attributes: scopes } })).allowed).toBe(
       false,
@@ -263,6 +263,6 @@ test('[POL-13] the text of a refusal is Llama Stack’s', () => {
   expect(refused.message).toBe(
     "User 'alice' (attributes: roles=['admin'], teams=['a']) cannot perform action 'delete' on resource 'model::m'",
   )
-  expect(accessDenied(asked(nobody), refused as never).message).toBe("User 'nobody' cannot perform action 'read' on resource 'model::m'")
+  expect(accessDenied(asked(anonymous), refused as never).message).toBe("User 'nobody' cannot perform action 'read' on resource 'model::m'")
   expect(refused.denial).toEqual({ by: 'access_policy', reason: 'no rule applies', action: 'delete', resource: 'model::m' })
 })

@@ -47,7 +47,7 @@ for (const engine of engines) {
     })
     afterAll(() => database[Symbol.asyncDispose]())
 
-    const told: unknown[] = []
+    const warnings: unknown[] = []
     const store = (policy: AccessPolicy = defaultAccessPolicy, over: Partial<OwnedRowsOptions<'models'>> = {}) =>
       ownedRows({
         database,
@@ -57,37 +57,37 @@ for (const engine of engines) {
         policy,
         events: {
           async resourceChanged({ event, resource, detail, call }) {
-            told.push([call.principal?.id, event, resource, detail])
+            warnings.push([call.principal?.id, event, resource, detail])
           },
         },
         ...over,
       })
 
-    test('[POL-17] a new row is its maker’s, with the attributes of then; nobody’s without authentication', async () => {
-      told.length = 0
+    test('[POL-17] a new row belongs to its creator with the creator’s attributes; it is unowned without authentication', async () => {
+      warnings.length = 0
       const made = await store().insert(as(alice), newRow('stamped'), { detail: { new: true } })
       expect(made).toMatchObject({ id: 'stamped', owner_id: 'alice', owner_attributes: '{"teams":["a"]}' })
       expect(await store().get(as(mate), 'stamped')).toEqual(made)
       expect(await store().insert(as(undefined), newRow('free'))).toMatchObject({ owner_id: null, owner_attributes: '{}' })
       expect(await store().get(as(bob), 'free')).toMatchObject({ id: 'free' })
-      expect(told).toEqual([
+      expect(warnings).toEqual([
         ['alice', 'model.created', 'model::stamped', { new: true }],
         [undefined, 'model.created', 'model::free', undefined],
       ])
     })
 
-    test('the server itself says whose a row is, and nobody else can', async () => {
+    test('only the server itself can set the owner of a row', async () => {
       expect(await store().insert(as(systemPrincipal), newRow('given'), { owner: bob })).toMatchObject({ owner_id: 'bob' })
       expect(await store().insert(as(systemPrincipal), newRow('public'), { owner: null })).toMatchObject({ owner_id: null })
       expect(await failureOf(store().insert(as(systemPrincipal), newRow('whose')))).toMatchObject({
-        message: expect.stringContaining('must say whose'),
+        message: expect.stringContaining('needs an owner'),
       })
       expect(await failureOf(store().insert(as(alice), newRow('not-mine'), { owner: bob }))).toMatchObject({
         message: expect.stringContaining('only the server'),
       })
     })
 
-    test('[POL-18] what may not be read is answered like what is not there, and only the log knows', async () => {
+    test('[POL-18] what may not be read gets the same response as what does not exist; only the log differs', async () => {
       await store().insert(as(alice), newRow('hers'))
       const work = {
         get: (id: string) => store().get(as(bob), id),
@@ -167,7 +167,7 @@ for (const engine of engines) {
       expect((await store().list(as(odd), { limit: 500, order: 'asc' })).rows.map(({ id }) => id)).toContain('odd')
     })
 
-    test('between the check and the change nobody puts another’s row there', async () => {
+    test('a row cannot be swapped between the check and the change', async () => {
       for (let round = 0; round < 30; round++) {
         await store().insert(as(alice), newRow('raced'))
         const swap = database.write(async (transaction) => {

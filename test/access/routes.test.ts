@@ -104,13 +104,13 @@ describe('conditions', () => {
   test('[RTE-6] when: all must hold; unless: the rule does not apply where any holds', () => {
     const both = ['user with admin in roles', 'user with a in teams']
     const users = [[], ['admin']].flatMap((roles) => [[], ['a']].map((teams) => ({ id: 'x', attributes: { roles, teams } })))
-    const answers = (one: ReturnType<typeof policy>) => users.map((principal) => may(one, '/x', { principal }))
-    expect(answers(policy({ permit: { paths: '*' }, when: both }))).toEqual([false, false, false, true])
-    expect(answers(policy({ permit: { paths: '*' }, unless: both }))).toEqual([true, false, false, false])
-    expect(answers(policy({ forbid: { paths: '*' }, unless: both }, everything))).toEqual([false, true, true, true])
+    const responses = (one: ReturnType<typeof policy>) => users.map((principal) => may(one, '/x', { principal }))
+    expect(responses(policy({ permit: { paths: '*' }, when: both }))).toEqual([false, false, false, true])
+    expect(responses(policy({ permit: { paths: '*' }, unless: both }))).toEqual([true, false, false, false])
+    expect(responses(policy({ forbid: { paths: '*' }, unless: both }, everything))).toEqual([false, true, true, true])
   })
 
-  test('[RTE-7] of a caller whom nobody knows: conditional permits do not apply, conditional forbids do', () => {
+  test('[RTE-7] for an anonymous caller conditional permits do not apply, conditional forbids do', () => {
     for (const condition of ['user with admin in roles', 'user with admin not in roles']) {
       for (const mode of ['when', 'unless']) {
         const permits = policy({ permit: { paths: '*' }, [mode]: condition })

@@ -15,68 +15,68 @@ function complaints(schema: typeof accessPolicySchema | typeof routePolicySchema
 const actions = ['read']
 
 const accessMistakes: [rule: object, complaint: string][] = [
-  [{ permit: { actions }, forbid: { actions } }, '0.forbid: permit and forbid exclude one another'],
+  [{ permit: { actions }, forbid: { actions } }, '0.forbid: permit and forbid are mutually exclusive'],
   [{ when: 'user is owner' }, '0: one of permit and forbid is required'],
-  [{ permit: { actions }, when: 'user is owner', unless: 'user is owner' }, '0.unless: when and unless exclude one another'],
+  [{ permit: { actions }, when: 'user is owner', unless: 'user is owner' }, '0.unless: when and unless are mutually exclusive'],
   [{ permit: { actions }, when: 'user is own' }, '0.when: Invalid condition: user is own'],
   [{ permit: { actions }, when: 'User is owner' }, '0.when: Invalid condition: User is owner'],
   [{ permit: { actions }, when: ['user is owner', 'user has admin in roles'] }, '0.when.1: Invalid condition: user has admin in roles'],
   [{ permit: { actions }, unless: 'resource is owned' }, '0.unless: Invalid condition: resource is owned'],
-  [{ permit: { actions }, when: [] }, '0.when: must hold at least one entry'],
-  [{ permit: { actions: 'raed' } }, "0.permit.actions: there is no action 'raed': create, read, update or delete"],
-  [{ permit: { actions: ['read', 'write'] } }, "0.permit.actions.1: there is no action 'write': create, read, update or delete"],
-  [{ permit: { actions: [] } }, '0.permit.actions: must hold at least one entry'],
+  [{ permit: { actions }, when: [] }, '0.when: must have at least one entry'],
+  [{ permit: { actions: 'raed' } }, "0.permit.actions: unknown action 'raed': create, read, update or delete"],
+  [{ permit: { actions: ['read', 'write'] } }, "0.permit.actions.1: unknown action 'write': create, read, update or delete"],
+  [{ permit: { actions: [] } }, '0.permit.actions: must have at least one entry'],
   [{ permit: { actions, resource: 'model' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
   [{ permit: { actions, resource: '*' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
   [{ permit: { actions, resource: 'model::' } }, "0.permit.resource: must be 'type::id', 'type::*' or 'regex:…'"],
-  [{ permit: { actions, resource: 'regex:model::(' } }, "0.permit.resource: no valid regular expression: a '(' without its ')'"],
-  [
-    { permit: { actions, resource: 'model::*gpt' } },
-    "0.permit.resource: a '*' can only stand at the end: take 'regex:…' for anything else",
-  ],
+  [{ permit: { actions, resource: 'regex:model::(' } }, "0.permit.resource: invalid regular expression: a '(' without its ')'"],
+  [{ permit: { actions, resource: 'model::*gpt' } }, "0.permit.resource: '*' is allowed only at the end: use 'regex:…' for other patterns"],
 ]
 
 const routeMistakes: [rule: object, complaint: string][] = [
-  [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: no valid regular expression: a '[' without its ']'"],
+  [{ forbid: { paths: 'regex:/v1/[' } }, "0.forbid.paths: invalid regular expression: a '[' without its ']'"],
   [{ forbid: { paths: ['/ok', 'v1/models'] } }, "0.forbid.paths.1: must begin with '/' (or be '*', or 'regex:…')"],
-  [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: a '*' can only stand at the end: take 'regex:…' for anything else"],
+  [{ forbid: { paths: '/v1/*/x' } }, "0.forbid.paths: '*' is allowed only at the end: use 'regex:…' for other patterns"],
   [
     { forbid: { paths: '/v1/models/{id}' } },
-    "0.forbid.paths: '{id}' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)",
+    "0.forbid.paths: '{id}' is taken literally and cannot match: use '*' at the end, or 'regex:…' ([^/]+ is one segment)",
   ],
   [
     { forbid: { paths: '/v1/models/:id' } },
-    "0.forbid.paths: ':id' is taken as it stands and could match nothing: write '*' at the end, or take 'regex:…' ([^/]+ is one segment)",
+    "0.forbid.paths: ':id' is taken literally and cannot match: use '*' at the end, or 'regex:…' ([^/]+ is one segment)",
   ],
-  [{ forbid: { paths: '/V1/chat/completions' } }, "0.forbid.paths: no route has 'V1', and capitals count: write 'v1'"],
-  [{ forbid: { paths: '/v1/Models*' } }, "0.forbid.paths: no route has 'Models', and capitals count: write 'models'"],
-  [{ forbid: { paths: '/v1/chat/Completions' } }, "0.forbid.paths: no route has 'Completions', and capitals count: write 'completions'"],
-  [{ forbid: { paths: '/v1alpha/admin/Keys' } }, "0.forbid.paths: no route has 'Keys', and capitals count: write 'keys'"],
+  [{ forbid: { paths: '/V1/chat/completions' } }, "0.forbid.paths: no route has 'V1'; paths are case-sensitive: write 'v1'"],
+  [{ forbid: { paths: '/v1/Models*' } }, "0.forbid.paths: no route has 'Models'; paths are case-sensitive: write 'models'"],
+  [
+    { forbid: { paths: '/v1/chat/Completions' } },
+    "0.forbid.paths: no route has 'Completions'; paths are case-sensitive: write 'completions'",
+  ],
+  [{ forbid: { paths: '/v1alpha/admin/Keys' } }, "0.forbid.paths: no route has 'Keys'; paths are case-sensitive: write 'keys'"],
   [
     { forbid: { paths: '/v1/../v1/embeddings' } },
-    "0.forbid.paths: a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to",
+    "0.forbid.paths: paths are normalized and have no '.' or '..' segments, so this cannot match: write the normalized path",
   ],
   [
     { forbid: { paths: '/v1/%2e%2E/v1/embeddings*' } },
-    "0.forbid.paths: a path that is looked at holds no '.' and '..' segments, so this could match nothing: write the path that it comes to",
+    "0.forbid.paths: paths are normalized and have no '.' or '..' segments, so this cannot match: write the normalized path",
   ],
   [
     { forbid: { paths: '/v1/models?x' } },
-    "0.forbid.paths: '?' and what follows is no part of a path, so this could match nothing: leave it out",
+    "0.forbid.paths: '?' and what follows it are not part of a path, so this cannot match: remove it",
   ],
   [
     { forbid: { paths: '/v1/models#x' } },
-    "0.forbid.paths: '#' and what follows is no part of a path, so this could match nothing: leave it out",
+    "0.forbid.paths: '#' and what follows it are not part of a path, so this cannot match: remove it",
   ],
-  [{ forbid: { paths: '/v1/100%' } }, "0.forbid.paths: a '%' begins no percent-encoded character here: write '%25' for the sign itself"],
-  [{ forbid: { paths: '/v1\\models' } }, "0.forbid.paths: a path holds no '\\': write '/'"],
-  [{ forbid: { paths: 'regex:v1/models' } }, "0.forbid.paths: can match no path: every path begins with '/', and so must what stands here"],
-  [{ forbid: { paths: [] } }, '0.forbid.paths: must hold at least one entry'],
+  [{ forbid: { paths: '/v1/100%' } }, "0.forbid.paths: invalid percent-encoding: write '%25' for a literal '%'"],
+  [{ forbid: { paths: '/v1\\models' } }, "0.forbid.paths: a path cannot contain '\\': use '/'"],
+  [{ forbid: { paths: 'regex:v1/models' } }, "0.forbid.paths: cannot match any path: paths begin with '/'"],
+  [{ forbid: { paths: [] } }, '0.forbid.paths: must have at least one entry'],
   [{ forbid: { paths: '/x', methods: 'HEAD' } }, '0.forbid.methods: HEAD counts as GET: write GET'],
-  [{ forbid: { paths: '/x', methods: ['GOT'] } }, "0.forbid.methods.0: there is no method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS"],
+  [{ forbid: { paths: '/x', methods: ['GOT'] } }, "0.forbid.methods.0: unknown method 'GOT': GET, POST, PUT, PATCH, DELETE or OPTIONS"],
   [
     { permit: { paths: '/x' }, when: 'user is owner' },
-    "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' can stand here)",
+    "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' are allowed here)",
   ],
   [{ permit: { paths: '/x' }, when: 'nonsense' }, '0.when: Invalid condition: nonsense'],
 ]
@@ -100,7 +100,7 @@ describe('access_policy', () => {
 
   test('[POL-15] an unknown type, an unknown key', () => {
     expect(complaints(accessPolicySchema, [{ permit: { actions, resource: 'modle::x' } }])[0]).toStartWith(
-      "0.permit.resource: there is no resource type 'modle'",
+      "0.permit.resource: unknown resource type 'modle'",
     )
     expect(complaints(accessPolicySchema, [{ permit: { action: ['read'] } }]).join()).toContain('action')
     expect(complaints(accessPolicySchema, [{ permit: { actions }, whenever: 'x' }]).join()).toContain('whenever')

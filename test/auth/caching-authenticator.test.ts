@@ -42,7 +42,7 @@ describe('what is remembered of credentials', () => {
     expect(it.service.requests).toHaveLength(4)
   })
 
-  test('[AUT-50] an answer at hand is no promise, and looks at no signal', async () => {
+  test('[AUT-50] a cached result is returned synchronously without reading the signal', async () => {
     await using it = await start()
     const chain = chainOf(it.section)
     const request = new Request('http://corral.test/', { headers: { authorization: 'Bearer good' } })
@@ -120,11 +120,11 @@ describe('a flood of unknown credentials', () => {
     await using it = await start({ max_concurrent_lookups: 8, max_queued_lookups: 100, max_refusals_per_minute: 0, timeout_seconds: 60 })
     const chain = chainOf(it.section)
     expect(await outcome(chain, 'good')).toBe('good')
-    let most = 0
-    const answer = jsonReply({ active: false })
+    let peak = 0
+    const response = jsonReply({ active: false })
     it.service.respond(() => {
-      most = Math.max(most, it.service.active)
-      return answer
+      peak = Math.max(peak, it.service.active)
+      return response
     })
     const flood = Array.from({ length: 10_000 }, (_, index) =>
       outcome(chain, `unknown-${index}`, { clientAddress: `198.51.100.${index % 250}` }),
@@ -135,10 +135,10 @@ describe('a flood of unknown credentials', () => {
     for (const one of said) counts.set(one, (counts.get(one) ?? 0) + 1)
     expect(Object.fromEntries(counts)).toEqual({
       '401 Token not active': 108,
-      '503 Too many credentials are being checked at this moment': 10_000 - 108,
+      '503 Too many credentials are being checked at the moment': 10_000 - 108,
     })
     expect(it.service.requests).toHaveLength(1 + 108)
-    expect(most).toBeLessThanOrEqual(8)
+    expect(peak).toBeLessThanOrEqual(8)
     expect(await outcome(chain, 'good')).toBe('good')
     expect(it.service.requests).toHaveLength(1 + 108)
   })
@@ -154,10 +154,10 @@ describe('a flood of unknown credentials', () => {
       const said = await outcome(chain, `unknown-${index}`, { ...attacker, clientAddress: `2001:db8::${(index % 9_999) + 1}` })
       counts.set(said, (counts.get(said) ?? 0) + 1)
     }
-    expect(Object.fromEntries(counts)).toEqual({ '401 Token not active': 60, '429 Too many bad credentials came from this address': 9_940 })
+    expect(Object.fromEntries(counts)).toEqual({ '401 Token not active': 60, '429 Too many invalid credentials from this address': 9_940 })
     expect(it.service.requests).toHaveLength(60)
     expect(await outcome(chain, 'good-1', { ...attacker, clientAddress: '2001:db8:1::1' })).toBe('good-1')
-    expect(await outcome(chain, 'good-2', attacker)).toBe('429 Too many bad credentials came from this address')
+    expect(await outcome(chain, 'good-2', attacker)).toBe('429 Too many invalid credentials from this address')
     // What is known needs no look-up.
     expect(await outcome(chain, 'good-1', attacker)).toBe('good-1')
     clock.pass(1_000)
@@ -178,7 +178,7 @@ describe('a flood of unknown credentials', () => {
     expect((await Promise.all(other)).filter((said) => said.startsWith('401'))).toHaveLength(4)
   })
 
-  test('[AUT-53] who waits for a turn waits no longer than for an answer', async () => {
+  test('[AUT-53] waiting in the queue is limited by the timeout of the service', async () => {
     await using it = await start({ max_concurrent_lookups: 1, timeout_seconds: 0.5 })
     const chain = chainOf(it.section)
     it.service.respond(() => ({ before: { stall: true } }))
@@ -188,15 +188,15 @@ describe('a flood of unknown credentials', () => {
     expect(await outcome(chain, 'd')).toBe('ada')
   })
 
-  test('[AUT-53] over HTTP: each is answered 401, 429 or 503 with its headers and one line, none with 500', async () => {
+  test('[AUT-53] over HTTP: each gets 401, 429 or 503 with its headers and one log line, none gets 500', async () => {
     await using it = await start({ max_concurrent_lookups: 4, max_queued_lookups: 16, max_refusals_per_minute: 100 })
     await using server = await guarded(it.section)
     const statuses = new Map<number, number>()
     for (let round = 0; round < 20; round++) {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 50 }, (_, index) => server.fetch('/v1/models', { headers: { 'x-api-key': `unknown-${round}-${index}` } })),
       )
-      for (const { status, headers, body } of answers) {
+      for (const { status, headers, body } of responses) {
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         expect(headers.has(status === 401 ? 'www-authenticate' : 'retry-after')).toBe(true)
         await body?.cancel()
@@ -220,7 +220,7 @@ describe('the cache', () => {
     expect(it.service.requests).toHaveLength(before)
   })
 
-  test('never tells anything but the latest of a key that has not ended, and never holds more than its size', () => {
+  test('returns only the latest unexpired value of a key, and never exceeds its size', () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant('set' as const), key: fc.nat(12), ttl: fc.integer({ min: -5, max: 50 }) }),
       fc.record({ do: fc.constant('get' as const), key: fc.nat(12) }),

@@ -9,7 +9,7 @@ import { chainOf, guarded, outcome, whoIs } from './guarded.ts'
 import { issuerName, startIssuer } from './issuer.ts'
 
 /** How often it was warned that names may clash. */
-const told = (...sections: Record<string, unknown>[]) =>
+const warnings = (...sections: Record<string, unknown>[]) =>
   chainOf(sections).lines.filter(({ message }) => message.includes('principal_prefix')).length
 
 /** Corral's own keys, as the chain sees them. */
@@ -96,7 +96,7 @@ describe('the chain', () => {
 
   test('api_key without any keys to ask is an error at start', () => {
     const deps = { egress: createEgress(), events: createEvents(recordedLog()) }
-    expect(() => createAuthentication({ authenticators: [{ type: 'api_key' }] }, deps)).toThrow("There are no API keys of Corral's own")
+    expect(() => createAuthentication({ authenticators: [{ type: 'api_key' }] }, deps)).toThrow('the key store is missing')
   })
 
   test('[AUT-61] the first that recognises a credential decides; who does not passes it on', async () => {
@@ -122,7 +122,7 @@ describe('the chain', () => {
     expect(endpoint.requests).toHaveLength(2)
   })
 
-  test('[AUT-61] while one that has to be asked is out of reach, nobody behind it decides', async () => {
+  test('[AUT-61] while one authenticator is unavailable, no later one decides', async () => {
     await using issuer = await startIssuer()
     await using endpoint = await mockUpstream()
     endpoint.respond(() => ({ status: 500 }))
@@ -135,9 +135,9 @@ describe('the chain', () => {
 
   test('names of several authenticators that may be the same are warned of', async () => {
     await using issuer = await startIssuer()
-    expect(told(issuer.section())).toBe(0)
-    expect(told(issuer.section(), { type: 'github_token' })).toBe(1)
-    expect(told(issuer.section(), { type: 'github_token', principal_prefix: 'github:' })).toBe(0)
+    expect(warnings(issuer.section())).toBe(0)
+    expect(warnings(issuer.section(), { type: 'github_token' })).toBe(1)
+    expect(warnings(issuer.section(), { type: 'github_token', principal_prefix: 'github:' })).toBe(0)
   })
 
   test('[AUT-7] the same refusals over the wire: schemes, two headers, two credentials, signs, lengths', async () => {
@@ -149,10 +149,10 @@ describe('the chain', () => {
       [{ authorization: 'Bearer crl_good', 'x-api-key': 'crl_bad' }, 400, 'The request carries more than one credential'],
       [{ authorization: 'Bearer crl_good, Bearer crl_good' }, 400, 'The request carries more than one credential'],
     ] as const) {
-      const answered = await server.ask(headers)
-      expect([answered.status, answered.error?.message]).toEqual([status, expect.stringContaining(said) as never])
-      expect(answered.headers.get('www-authenticate')).toStartWith('Bearer realm="corral"')
-      expect(answered.line.fields['denied_by']).toBe('authentication')
+      const authenticated = await server.ask(headers)
+      expect([authenticated.status, authenticated.error?.message]).toEqual([status, expect.stringContaining(said) as never])
+      expect(authenticated.headers.get('www-authenticate')).toStartWith('Bearer realm="corral"')
+      expect(authenticated.line.fields['denied_by']).toBe('authentication')
     }
     expect((await server.fetch('/v1/models', { headers: { authorization: `Bearer ${'a'.repeat(1_000_000)}` } })).status).toBe(431)
     expect(

@@ -31,7 +31,7 @@ describe('claims mapping', () => {
     expect(attributesOf(claims, mapping)).toEqual({ list: ['a b', 'c', '7'], text: ['x', 'y', 'z'] })
   })
 
-  test('[AUT-33] several claims of one attribute add up, nothing is told twice, and the claims stay as they are', () => {
+  test('[AUT-33] several claims of one attribute are merged without duplicates, and the claims are not modified', () => {
     const claims = { groups: Object.freeze(['ml', 'ops']), team: 'ops core', other: ['core', 'new'] }
     const before = JSON.stringify(claims)
     const mapping = { groups: 'teams', team: 'teams', other: 'teams', absent: 'teams' }

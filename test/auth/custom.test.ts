@@ -27,7 +27,7 @@ describe('custom', () => {
     })
   })
 
-  test('[AUT-35] of the request’s headers it is told only harmless ones, and those that the file names', async () => {
+  test('[AUT-35] only safe request headers are forwarded, and those that the configuration names', async () => {
     await using endpoint = await mockUpstream()
     endpoint.respond(() => jsonReply(ada))
     const headers = {
@@ -51,7 +51,7 @@ describe('custom', () => {
     expect(request?.headers['authorization']).toBeUndefined()
   })
 
-  test('[AUT-36] another status is a 401 that names it, a malformed answer a 401, an outage a 503', async () => {
+  test('[AUT-36] another status is a 401 that names it, a malformed response a 401, an outage a 503', async () => {
     await using endpoint = await mockUpstream()
     await using server = await guarded({ type: 'custom', endpoint: endpoint.url, timeout_seconds: 0.5 })
     const malformed = 'Invalid authentication response format'
@@ -85,7 +85,7 @@ describe('custom', () => {
     expect(JSON.stringify(server.lines)).not.toContain('key-secret')
   })
 
-  test('[AUT-37] an answer holds for the path that it was given for', async () => {
+  test('[AUT-37] a response is cached only for the path that it was given for', async () => {
     await using endpoint = await mockUpstream()
     endpoint.respond(({ json }) => (requestIn({ json }).path === '/v1/models' ? jsonReply(ada) : jsonReply({}, 403)))
     const chain = chainOf({ type: 'custom', endpoint: endpoint.url })

@@ -64,7 +64,7 @@ describe('github_token', () => {
     }
   })
 
-  test('[AUT-28] a bad token is a 401; limits, errors and nonsense of GitHub a 503', async () => {
+  test('[AUT-28] an invalid token is a 401; rate limits, errors and invalid responses of GitHub a 503', async () => {
     await using api = await github()
     await using server = await guarded(section(api, { timeout_seconds: 0.5 }))
     const service = 'Authentication service unavailable'

@@ -63,7 +63,7 @@ export async function outcome(...asked: Parameters<typeof whoIs>): Promise<strin
 }
 
 /** What a guarded server answered. */
-export interface Answered {
+export interface AuthenticatedResponse {
   readonly status: number
   readonly headers: Headers
   readonly error: { message: string; type: string; code: string | null } | undefined
@@ -75,7 +75,7 @@ export interface Guarded extends TestServer {
   /** Every line of its log. */
   readonly lines: readonly RecordedLine[]
   /** Asks `GET /v1/models`, with a token in the Authorization header or with these headers. */
-  ask(shown?: string | Record<string, string>, path?: string): Promise<Answered>
+  ask(shown?: string | Record<string, string>, path?: string): Promise<AuthenticatedResponse>
 }
 
 /** The whole server on loopback, guarded by this `provider_config`. */
@@ -97,7 +97,7 @@ export async function guarded(section: Section, options: GuardedOptions = {}): P
       const text = await response.text()
       const added = requests().slice(before)
       if (added.length !== 1) throw new Error(`A request left ${added.length} lines.`)
-      const error = response.status === 200 ? undefined : (JSON.parse(text) as { error: Answered['error'] }).error
+      const error = response.status === 200 ? undefined : (JSON.parse(text) as { error: AuthenticatedResponse['error'] }).error
       return { status: response.status, headers: response.headers, error, line: added[0] as RecordedLine }
     },
     async [Symbol.asyncDispose]() {

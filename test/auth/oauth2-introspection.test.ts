@@ -67,7 +67,7 @@ describe('oauth2_token with introspection', () => {
     expect((await server.ask('opaque')).status).toBe(200)
   })
 
-  test('[AUT-22] down, slow, overloaded, or 200 with nonsense: 503 with Retry-After, one line, no secret', async () => {
+  test('[AUT-22] down, slow, overloaded, or an invalid response: 503 with Retry-After, one line, no secret', async () => {
     await using it = await start({ timeout_seconds: 0.5, negative_cache_ttl_seconds: 0 })
     await using server = await guarded(it.section)
     const service = 'Authentication service unavailable'
@@ -103,8 +103,8 @@ describe('oauth2_token with introspection', () => {
     expect(JSON.stringify(server.lines)).not.toMatch(/opaque-secret|our-secret/)
     it.service.enqueue(jsonReply({ active: true, sub: 'ada' }))
     expect((await server.ask('opaque')).status).toBe(200)
-    const told = server.lines.filter(({ message }) => message.startsWith('a dependency'))
-    expect(told.map(({ message }) => message)).toEqual(['a dependency is out of reach', 'a dependency is back'])
+    const warnings = server.lines.filter(({ message }) => message.startsWith('a dependency'))
+    expect(warnings.map(({ message }) => message)).toEqual(['a dependency is out of reach', 'a dependency is back'])
   })
 
   test('what the issuer says of the expiry bounds how long it is believed', async () => {

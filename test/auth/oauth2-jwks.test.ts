@@ -49,10 +49,10 @@ describe('oauth2_token with jwks', () => {
 
   test('[AUT-11] without an audience in the file, tokens for llama-stack and for ogx are taken; else only those named', async () => {
     await using issuer = await startIssuer()
-    const usual = chainOf(issuer.section())
-    expect(await outcome(usual, await issuer.token({ aud: 'llama-stack' }))).toBe('ada')
-    expect(await outcome(usual, await issuer.token({ aud: ['x', 'ogx'] }))).toBe('ada')
-    expect(await outcome(usual, await issuer.token({ aud: 'corral' }))).toBe('401 Invalid JWT token')
+    const defaults = chainOf(issuer.section())
+    expect(await outcome(defaults, await issuer.token({ aud: 'llama-stack' }))).toBe('ada')
+    expect(await outcome(defaults, await issuer.token({ aud: ['x', 'ogx'] }))).toBe('ada')
+    expect(await outcome(defaults, await issuer.token({ aud: 'corral' }))).toBe('401 Invalid JWT token')
     const named = chainOf(issuer.section({ audience: ['corral', 'gate'] }))
     expect(await outcome(named, await issuer.token({ aud: 'gate' }))).toBe('ada')
     expect(await outcome(named, await issuer.token({ aud: 'ogx' }))).toBe('401 Invalid JWT token')

@@ -28,7 +28,7 @@ export async function startOpenIDProvider(): Promise<OpenIDProvider> {
   let introspections = 0
   const server = createServer((request, response) => {
     if (request.url === '/token/introspection') introspections += 1
-    answer(request, response)
+    handle(request, response)
   })
   server.listen(0, '127.0.0.1', resolve)
   await promise
@@ -63,7 +63,7 @@ export async function startOpenIDProvider(): Promise<OpenIDProvider> {
       },
     },
   })
-  const answer = provider.callback()
+  const handle = provider.callback()
   const post = (path: string, form: Record<string, string>): Promise<Response> =>
     fetch(url + path, {
       method: 'POST',

@@ -12,7 +12,7 @@ describe('upstream_header', () => {
     expect(() => authOf(section)).toThrow('upstream_header needs server.trusted_proxies')
   })
 
-  test('[AUT-39] whom a trusted proxy names is asking; nobody else is believed', async () => {
+  test('[AUT-39] the principal is the one a trusted proxy names; other peers are not trusted', async () => {
     await using trusted = await guarded(section, { trustedProxies: ['127.0.0.1'] })
     const { status, line } = await trusted.ask({ 'x-remote-user': 'ada' })
     expect([status, line.fields['principal']]).toEqual([200, 'ada'])
@@ -35,7 +35,7 @@ describe('upstream_header', () => {
     }
   })
 
-  test('[AUT-39] a name that came twice is nobody’s: a proxy that adds to what callers send lets none of them choose', async () => {
+  test('[AUT-39] a repeated header names no principal: a proxy that appends lets no caller choose', async () => {
     await using server = await guarded(section, { trustedProxies: ['127.0.0.1'] })
     const twice = [
       ['x-remote-user', 'ada'],
@@ -50,7 +50,7 @@ describe('upstream_header', () => {
     }
   })
 
-  test('[AUT-38] whom nobody could tell from anybody is not trusted', () => {
+  test('[AUT-38] an ambiguous principal is not trusted', () => {
     for (const everybody of ['0.0.0.0/0', '::/0', '10.1.2.3/0']) {
       expect(() => authOf(section, ['10.0.0.0/8', everybody])).toThrow(`${everybody} is every address there is`)
     }
@@ -58,7 +58,7 @@ describe('upstream_header', () => {
 
   test('[AUT-40] attributes are a JSON object; scalars become lists', async () => {
     const chain = chainOf(section, trusting)
-    const told = JSON.stringify({
+    const warnings = JSON.stringify({
       roles: ['admin', 'admin', 7],
       teams: 'ml',
       active: true,
@@ -67,7 +67,7 @@ describe('upstream_header', () => {
       deep: { a: 1 },
       empty: [],
     })
-    expect(await whoIs(chain, { 'x-remote-user': 'ada', 'x-remote-attributes': told }, peer)).toEqual({
+    expect(await whoIs(chain, { 'x-remote-user': 'ada', 'x-remote-attributes': warnings }, peer)).toEqual({
       id: 'ada',
       authenticator: 'upstream_header',
       attributes: { roles: ['admin', '7'], teams: ['ml'], active: ['true'], level: ['3'] },
@@ -83,7 +83,7 @@ describe('upstream_header', () => {
     expect(Object.getPrototypeOf(attributes)).toBeNull()
   })
 
-  test('a proxy may use the Authorization header for itself, but nobody shows two credentials', async () => {
+  test('a proxy may use the Authorization header for itself, but two credentials are rejected', async () => {
     const chain = chainOf(section, trusting)
     expect(await outcome(chain, { 'x-remote-user': 'ada', authorization: 'Basic YTpi' }, peer)).toBe('ada')
     expect(await outcome(chain, { 'x-remote-user': 'ada', authorization: 'Bearer whatever' }, peer)).toBe('ada')
@@ -104,7 +104,7 @@ describe('upstream_header', () => {
     expect(await outcome(chain, { authorization: 'Bearer good' }, peer)).toBe('c:bob')
   })
 
-  test('[AUT-39] the identity header is not among those that a custom endpoint is told', async () => {
+  test('[AUT-39] the identity header is not forwarded to a custom endpoint', async () => {
     await using endpoint = await mockUpstream()
     endpoint.respond(() => jsonReply({ principal: 'bob' }))
     const chain = chainOf(

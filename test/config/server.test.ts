@@ -220,7 +220,7 @@ describe('CORS', () => {
       ['https://a.example', 'https://a.example.evil', 'xhttps://b.example'].map((origin) => cors?.allowOriginRegex?.test(origin)),
     ).toEqual([true, false, false])
     expect((await problems(withServer("cors: { allow_origin_regex: '(' }")))[0]).toStartWith(
-      '4:11 server.cors.allow_origin_regex: no valid regular expression',
+      '4:11 server.cors.allow_origin_regex: invalid regular expression',
     )
   })
   test('a negative age and a wrong type are errors', async () => {

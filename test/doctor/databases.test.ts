@@ -90,7 +90,7 @@ test('[OPS-1] a file that is no database of SQLite', async () => {
     await writeFile(path, 'this is no database, and never was one. '.repeat(50))
     expect(await ofRecords({ type: 'kv_sqlite', db_path: path })).toEqual([
       'failed',
-      expect.stringMatching(/is no SQLite database[^]*Name another file as `db_path`/) as string,
+      expect.stringMatching(/is not a SQLite database[^]*Set `db_path` to another file/) as string,
     ])
   } finally {
     await rm(folder, { recursive: true })

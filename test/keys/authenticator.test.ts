@@ -66,7 +66,7 @@ for (const engine of engines) {
     function withOutages(): Pick<Database, 'read' | 'watch'> {
       return {
         get read() {
-          if (away) throw new ApiError('service_unavailable_error', 'The database is out of reach.', { code: 'database_unavailable' })
+          if (away) throw new ApiError('service_unavailable_error', 'The database is unavailable.', { code: 'database_unavailable' })
           return database.read
         },
         watch(scope, watcher) {
@@ -142,7 +142,7 @@ for (const engine of engines) {
       for (const one of [next, third.token]) expect(await outcome(one.reveal())).toMatchObject({ status: 401 })
     })
 
-    test('[KEY-10] without a grace the token before a rotation is refused at once, and told why, by any replica’s clock', async () => {
+    test('[KEY-10] without a grace period the token from before a rotation is refused at once with the reason, by any replica’s clock', async () => {
       const { id, token } = await make()
       const { key, token: next } = await keys.rotate(call, id)
       expect(key.previousValidUntil).toBeUndefined()
@@ -159,7 +159,7 @@ for (const engine of engines) {
       expect(await failureOf(keys.rotate(call, id))).toMatchObject({ status: 409, code: 'key_not_active' })
     })
 
-    test('[KEY-2] keys are known for a minute without the database, and answered with 503 after that', async () => {
+    test('[KEY-2] keys stay valid for a minute without the database, then fail with 503', async () => {
       const { token } = await make()
       away = true
       now = 59_000
@@ -189,7 +189,7 @@ for (const engine of engines) {
       for (const token of unsure) expect(await outcome(token)).toMatchObject({ status: 401, message: 'Invalid API key.' })
     })
 
-    test('a row that cannot be understood lets nobody in, and is told', async () => {
+    test('an unreadable row authenticates no caller, and is logged', async () => {
       for (const column of ['allowed_models', 'allowed_apis', 'limits', 'attributes'] as const) {
         const { id, token } = await make()
         expect(await outcome(token)).toMatchObject({ id: 'alice' })

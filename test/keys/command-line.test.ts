@@ -161,7 +161,7 @@ for (const engine of engines) {
       expect(await run('keys', 'create', '--name', 'x', '--api', 'inferense')).toMatchObject({
         code: 1,
         stdout: '',
-        stderr: expect.stringContaining("no API 'inferense'"),
+        stderr: expect.stringContaining("unknown API 'inferense'"),
       })
       expect(await run('keys', 'revoke', 'key_nothing')).toMatchObject({ code: 1, stderr: expect.stringContaining('not found') })
       expect(await run('keys', 'rotate', info.id, '--grace', '60d')).toMatchObject({ code: 2, stderr: expect.stringContaining('30d') })
@@ -204,7 +204,7 @@ async function addressOf(server: ReturnType<typeof start>): Promise<string> {
   return (JSON.parse(text) as { url: string }).url
 }
 
-test('[KEY-11] without a configuration the keys are in the home of Corral, and a missing authentication is told', async () => {
+test('[KEY-11] without a configuration the keys are in Corral’s home folder, and missing authentication is reported', async () => {
   const home = mkdtempSync(join(tmpdir(), 'corral-keys-cli-'))
   try {
     const made = await inProcess(['keys', 'create', '--name', 'x'], { cwd: home, env: { CORRAL_HOME: home } })

@@ -123,7 +123,7 @@ for (const engine of engines) {
       expect(warnings.at(-1)?.message).toContain('made with another pepper, and are refused')
     })
 
-    test('[KEY-4] a hash that was changed, spoiled or taken from another row lets nobody in', async () => {
+    test('[KEY-4] a changed, corrupt or copied hash authenticates no caller', async () => {
       const [mine, theirs] = [await bench.issue({ name: 'mine' }), await bench.issue({ name: 'theirs' })]
       const { hash } = await bench.database.read.selectFrom('api_keys').select('hash').where('id', '=', mine.id).executeTakeFirstOrThrow()
       const set = async (id: string, value: string) => {
@@ -176,7 +176,7 @@ for (const engine of engines) {
       return `${String(status)} ${code} ${message}`
     }
 
-    test('a page’s limit that is none is told as the number it is', async () => {
+    test('an invalid page limit is reported with its value', async () => {
       expect(await ask('0')).toBe("400 integer_below_min_value Invalid 'limit': expected a value of at least 1, but got 0.")
       expect(await ask('101')).toBe("400 integer_above_max_value Invalid 'limit': expected a value of at most 100, but got 101.")
       expect(await ask('abc')).toBe("400 invalid_type Invalid type for 'limit': expected a number, but got 'abc'.")

@@ -83,7 +83,7 @@ for (const engine of engines) {
       }
     })
 
-    test('[KEY-12] nobody has to be told of it, and who is known does not wait', async () => {
+    test('[KEY-12] works without a notification, and known keys do not wait', async () => {
       await using elsewhere = await engine.open()
       await using place = await engine.fresh()
       await using other = await openDatabase(place.backend)

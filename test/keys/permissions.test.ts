@@ -6,13 +6,13 @@ import { requireGrantable } from '../../src/auth/keys/permissions.ts'
 import type { Call } from '../../src/call.ts'
 import { compileWildcard } from '../../src/quota/patterns.ts'
 import { engines } from '../../src/testing/engines.ts'
-import { type Answer, type KeyBench, keyBench, type KeyServer, until } from './server.ts'
+import { type HttpResponse, type KeyBench, keyBench, type KeyServer, until } from './server.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const keys = '/v1alpha/admin/keys'
 const anything: AccessRule = { permit: { actions: ['create', 'read', 'update', 'delete'] } }
 
-const create = (server: KeyServer, token: string, body: Answer) => server.ask(keys, { token, body: { name: 'new', ...body } })
+const create = (server: KeyServer, token: string, body: HttpResponse) => server.ask(keys, { token, body: { name: 'new', ...body } })
 
 for (const engine of engines) {
   describe(engine.name, () => {
@@ -28,15 +28,15 @@ for (const engine of engines) {
       return { server, token, id }
     }
 
-    test('[KEY-6] the default policy lets nobody change a key over HTTP, nor a rule that is about something else', async () => {
+    test('[KEY-6] neither the default policy nor an unrelated rule permits changing a key over HTTP', async () => {
       for (const rules of [[], [{ permit: { actions: ['read' as const] } }]]) {
         const { server, token, id } = await withAlice(rules)
-        const answers = [
+        const responses = [
           await create(server, token, {}),
           await server.ask(`${keys}/${id}/rotate`, { token, body: {} }),
           await server.ask(`${keys}/${id}`, { token, method: 'DELETE' }),
         ]
-        for (const { status, json } of answers) {
+        for (const { status, json } of responses) {
           expect({ status, code: json['error'].code }).toEqual({
             status: 403,
             code: rules.length === 0 ? 'permit_required' : 'access_denied',
@@ -47,17 +47,17 @@ for (const engine of engines) {
       await until(() => bench.auditLines().filter(({ denied_by: by }) => by === 'access_policy').length === 6)
     })
 
-    test('[KEY-6] without authentication there is the command line only, and the answer says so', async () => {
+    test('[KEY-6] without authentication only the command line manages keys, and the response says so', async () => {
       const server = await bench.serve({ authenticated: false })
       const { id } = await bench.issue({ name: 'x' })
-      for (const answer of [
+      for (const response of [
         await server.ask(keys, { body: { name: 'x' } }),
         await server.ask(keys),
         await server.ask(`${keys}/${id}`),
         await server.ask(`${keys}/${id}/rotate`, { body: {} }),
         await server.ask(`${keys}/${id}`, { method: 'DELETE' }),
       ]) {
-        expect(answer).toMatchObject({
+        expect(response).toMatchObject({
           status: 403,
           json: { error: { code: 'authentication_required', message: expect.stringContaining('corral keys') } },
         })
@@ -88,7 +88,7 @@ for (const engine of engines) {
       expect(made.json).toMatchObject({ principal: 'ci-1', attributes: { teams: ['ci'] }, owner: 'alice' })
     })
 
-    test('[KEY-7] rules that speak of owners give nobody the key of a team mate', async () => {
+    test('[KEY-7] rules about owners do not grant access to a team mate’s key', async () => {
       const rules: AccessRule[] = ['resource is unowned', 'user is owner', 'user in owners teams'].map((when) => ({ ...anything, when }))
       const { server, token } = await withAlice(rules)
       expect((await create(server, token, {})).status).toBe(200)
@@ -106,7 +106,7 @@ for (const engine of engines) {
       const soon = expiresAt / 1000
       const within = { allowed_models: ['up/s*', 'x'], allowed_apis: ['models'], expires_at: soon }
       expect((await create(server, token, within)).status).toBe(200)
-      const cases: [Answer, string][] = [
+      const cases: [HttpResponse, string][] = [
         [{ ...within, allowed_models: null }, 'allowed_models'],
         [{ ...within, allowed_models: ['u*'] }, 'allowed_models'],
         [{ ...within, allowed_apis: null }, 'allowed_apis'],
@@ -131,7 +131,7 @@ for (const engine of engines) {
       })
     })
 
-    test("[KEY-8] nobody else's key can be seen, told from one that is not there, or changed", async () => {
+    test('[KEY-8] another principal’s key cannot be seen, detected or changed', async () => {
       const { server, token } = await withAlice()
       const bobs = await bench.issue({ name: 'bob', principal: 'bob' })
       const absent = `key_${'0'.repeat(32)}`
@@ -148,13 +148,13 @@ for (const engine of engines) {
           headers: [...b.headers.keys()],
         })
       }
-      expect((await server.ask(keys, { token })).json['data'].map(({ principal }: Answer) => principal)).toEqual(['alice'])
+      expect((await server.ask(keys, { token })).json['data'].map(({ principal }: HttpResponse) => principal)).toEqual(['alice'])
       expect((await server.ask('/v1/models', { token: bobs.token })).status).toBe(200)
     })
 
     test('[KEY-9] what is wrong with a key is said with the name of the field', async () => {
       const { server, token } = await withAlice()
-      const cases: [Answer, string][] = [
+      const cases: [HttpResponse, string][] = [
         [{ name: '' }, 'name'],
         [{ name: 'line\nbreak' }, 'name'],
         [{ name: 'half a pair \ud800' }, 'name'],

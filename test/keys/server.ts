@@ -28,7 +28,7 @@ import {
 export const pepper = new Secret('the pepper of the tests')
 
 /** Administrators may do everything; everybody may make keys for themselves, and see and end their own. */
-export const usualRules: readonly AccessRule[] = [
+export const defaultRules: readonly AccessRule[] = [
   { permit: { actions: ['create', 'read', 'update', 'delete'] }, when: 'user with admin in roles' },
   { permit: { actions: ['create'], resource: 'api_key::*' } },
   { permit: { actions: ['read', 'update', 'delete'], resource: 'api_key::*' }, when: 'user is owner' },
@@ -59,7 +59,7 @@ export interface ServeOptions {
 export interface KeyServer extends TestServer {
   readonly log: ReturnType<typeof recordedLog>
   /** One request, with a token if given; a body makes it a POST. */
-  ask(path: string, options?: AskOptions): Promise<{ status: number; json: Answer; headers: Headers }>
+  ask(path: string, options?: AskOptions): Promise<{ status: number; json: HttpResponse; headers: Headers }>
 }
 
 interface AskOptions {
@@ -71,7 +71,7 @@ interface AskOptions {
 
 // Answers of many shapes are looked into.
 // oxlint-disable-next-line typescript/no-explicit-any
-export type Answer = Record<string, any>
+export type HttpResponse = Record<string, any>
 
 export async function keyBench(engine: TestEngine): Promise<KeyBench> {
   const parts = new AsyncDisposableStack()
@@ -103,7 +103,7 @@ export async function keyBench(engine: TestEngine): Promise<KeyBench> {
       const { key, token } = await operator.create(operatorCall, wanted)
       return { id: key.id, token: token.reveal() }
     },
-    async serve({ rules = usualRules, authenticated = true, pepper: ownPepper = pepper } = {}) {
+    async serve({ rules = defaultRules, authenticated = true, pepper: ownPepper = pepper } = {}) {
       const log = recordedLog()
       logs.push(log)
       const config = testConfig({
@@ -129,7 +129,7 @@ export async function keyBench(engine: TestEngine): Promise<KeyBench> {
             },
             ...(body !== undefined && { body: JSON.stringify(body) }),
           })
-          return { status: response.status, json: (await response.json()) as Answer, headers: response.headers }
+          return { status: response.status, json: (await response.json()) as HttpResponse, headers: response.headers }
         },
       }
     },

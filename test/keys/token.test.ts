@@ -29,7 +29,7 @@ describe('tokens', () => {
     )
   })
 
-  test('[KEY-1] a typo is told by the token alone', () => {
+  test('[KEY-1] a typo is detected from the token alone', () => {
     fc.assert(
       fc.property(
         id,
@@ -128,7 +128,7 @@ describe('the pepper', () => {
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'corral-pepper-'))))
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('[KEY-3] is made once, for its owner alone, whoever asks at the same time', async () => {
+  test('[KEY-3] is created once, readable by its owner only, also with concurrent callers', async () => {
     for (let round = 0; round < 30; round++) {
       const values = await Promise.all(Array.from({ length: 8 }, (_, n) => ask(join(folder, String(round)), (n * round) % 13)))
       expect(new Set(values.map(({ value }) => value.reveal())).size).toBe(1)
@@ -147,7 +147,7 @@ describe('the pepper', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test('one that others can read is told', async () => {
+  test('a pepper file that others can read is reported', async () => {
     await loadPepper({ folder })
     chmodSync(join(folder, 'key-pepper'), 0o644)
     expect((await loadPepper({ folder })).warning).toContain('chmod 600')

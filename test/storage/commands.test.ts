@@ -117,7 +117,7 @@ describe('backup', () => {
     expect([...there].filter((scope) => !there.has(scope.replace('first', 'second')))).toEqual([])
   }, 30_000)
 
-  test('[STO-23] replaces nothing without being told to, and leaves nothing half done', async () => {
+  test('[STO-23] replaces nothing without --force, and leaves no partial file', async () => {
     using folder = temporaryFolder()
     const config = fileWith(folder.path, { engine: 'sqlite', path: join(folder.path, 'corral.db') })
     const copy = join(folder.path, 'copy.db')
@@ -170,7 +170,7 @@ describe('backup', () => {
     for (const command of ['status', 'migrate']) {
       const { code, stderr } = await inProcess(['storage', command, '--config', config])
       expect(code).toBe(1)
-      expect(stderr).toMatch(/^error: The database is out of reach \(.*\)\.\n$/)
+      expect(stderr).toMatch(/^error: The database is unavailable \(.*\)\.\n$/)
     }
   })
 })

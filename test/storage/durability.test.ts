@@ -134,7 +134,7 @@ describe('a SQLite file', () => {
     await Bun.write(text, 'this is no database, however long it may be. '.repeat(100))
     expect(await failureOf(openDatabase({ engine: 'sqlite', path: text }))).toMatchObject({
       name: 'StorageError',
-      message: `The file ${text} is no SQLite database.`,
+      message: `The file ${text} is not a SQLite database.`,
     })
     expect(await Bun.file(text).text()).toStartWith('this is no database')
     for (const path of [place.path, join(text, 'x.db'), '/proc/corral/x.db']) {
@@ -156,7 +156,7 @@ describe('in memory', () => {
       await database.read.selectFrom('revisions').selectAll().execute()
       return await transaction.selectFrom('revisions').selectAll().execute()
     })
-    expect(await failureOf(stuck)).toMatchObject({ message: 'this transaction is over: it cannot be used any more' })
+    expect(await failureOf(stuck)).toMatchObject({ message: 'this transaction has ended' })
     expect(await database.read.selectFrom('revisions').selectAll().execute()).toEqual([])
   }, 30_000)
 

@@ -59,9 +59,9 @@ if (postgres) {
       const window = windowAt('month', Date.now())
       const taking = { counter: 'units', window, limit: 50, atLeast: 1, wanted: 1, ...nothing }
       const taken = await Promise.all(stores.flatMap((store) => Array.from({ length: 20 }, () => store.exchange(taking))))
-      expect(taken.reduce((sum, answer) => sum + answer.taken, 0)).toBe(50)
+      expect(taken.reduce((sum, response) => sum + response.taken, 0)).toBe(50)
       const holds = stores.flatMap((store, of) => Array.from({ length: 10 }, (_, n) => store.hold({ ...holding, holder: `${of} ${n}` })))
-      expect((await Promise.all(holds)).reduce((sum, answer) => sum + answer.held, 0)).toBe(8)
+      expect((await Promise.all(holds)).reduce((sum, response) => sum + response.held, 0)).toBe(8)
     }, 60_000)
   }
 }

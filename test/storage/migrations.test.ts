@@ -168,10 +168,10 @@ for (const engine of engines) {
         name: 'StorageError',
         message: expect.stringMatching(
           new RegExp(
-            `was made by a newer version of Corral: its tables are of version ${later.number}, and this one knows ${migrations.length}`,
+            `was created by a newer version of Corral: its tables are of version ${later.number}, and this one knows ${migrations.length}`,
           ),
         ) as string,
-        remedy: 'Run the newer version, or restore the backup that was made before it ran.',
+        remedy: 'Run the newer version, or restore a backup from before it ran.',
       })
       await using again = await openDatabase(place.backend, { migrations: [...migrations, later] })
       expect(await again.read.selectFrom('revisions').selectAll().execute()).toEqual([])
@@ -222,7 +222,7 @@ for (const engine of engines) {
       }
       expect(await failureOf(openDatabase(place.backend))).toMatchObject({
         name: 'StorageError',
-        message: expect.stringContaining("holds a table 'models' that is not Corral's") as string,
+        message: expect.stringContaining("contains a table 'models' that does not belong to Corral") as string,
       })
     })
   })

@@ -21,7 +21,7 @@ async function settle(): Promise<void> {
   for (let step = 0; step < 20; step++) await Promise.resolve()
 }
 
-test('[STO-17] whoever asks is told whether a look has worked that began after that', async () => {
+test('[STO-17] resolves with whether a poll that began after the request succeeded', async () => {
   const { begun, looks } = scripted()
   const one = looks.request()
   await settle()
@@ -37,10 +37,10 @@ test('[STO-17] whoever asks is told whether a look has worked that began after t
   expect(await Promise.all([two, three])).toEqual([false, false])
 })
 
-test('[STO-17] the second of whoever asks begins with the question, not with that of somebody else', async () => {
+test('[STO-17] the maximum wait of each request begins with that request', async () => {
   const { begun, looks } = scripted()
-  const told: string[] = []
-  const ask = async (who: string) => void told.push(`${who}: ${await looks.request()}`)
+  const reported: string[] = []
+  const ask = async (who: string) => void reported.push(`${who}: ${await looks.request()}`)
   void ask('one')
   await settle()
   // These share the look that is to follow.
@@ -49,12 +49,12 @@ test('[STO-17] the second of whoever asks begins with the question, not with tha
   void ask('three')
   jest.advanceTimersByTime(100)
   await settle()
-  expect(told).toEqual(['one: false', 'two: false'])
+  expect(reported).toEqual(['one: false', 'two: false'])
   begun[0]?.resolve(true)
   await settle()
   begun[1]?.resolve(true)
   await settle()
-  expect(told).toEqual(['one: false', 'two: false', 'three: true'])
+  expect(reported).toEqual(['one: false', 'two: false', 'three: true'])
   expect(begun.length).toBe(2)
 })
 

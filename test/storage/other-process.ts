@@ -5,10 +5,10 @@ import type { Database } from '../../src/storage/database.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { bumpRevision } from '../../src/storage/revisions.ts'
 
-type Told = (SqliteBackend | PostgresBackend) & { secret?: string }
+type ProcessReport = (SqliteBackend | PostgresBackend) & { secret?: string }
 
-const [what = '', told = ''] = process.argv.slice(2)
-const { secret, ...rest } = JSON.parse(told) as Told
+const [what = '', reported = ''] = process.argv.slice(2)
+const { secret, ...rest } = JSON.parse(reported) as ProcessReport
 const backend = (secret === undefined ? rest : { ...rest, password: new Secret(secret) }) as SqliteBackend | PostgresBackend
 
 function say(line: string): void {

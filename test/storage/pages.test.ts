@@ -142,7 +142,7 @@ for (const engine of engines) {
       )
     }, 60_000)
 
-    test('[STO-9] a cursor that leads nowhere is a 400 that names the parameter, and tells nothing of rows that the caller may not see', async () => {
+    test('[STO-9] an unknown cursor is a 400 that names the parameter and reveals nothing of rows that the caller may not see', async () => {
       await empty()
       await insert(database, [{ id: 'hidden/model', created_at: 5 }])
       const hidden = await failureOf(page(database, { limit: 1, order: 'asc', after: 'hidden/model' }, () => false))
@@ -159,7 +159,7 @@ for (const engine of engines) {
       }
     })
 
-    test('nonsense in the place of a cursor is a 400, never a failure', async () => {
+    test('an invalid cursor is a 400, never a 500', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.oneof(
@@ -177,7 +177,7 @@ for (const engine of engines) {
   })
 }
 
-test('an id tells when it was made', () => {
+test('an id contains its creation time', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 2 ** 47 }), (time) => {
       expect(timeOfId(newId('key_', time))).toBe(time)

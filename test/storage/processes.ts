@@ -18,8 +18,8 @@ export function otherProcess(
   backend: SqliteBackend | PostgresBackend,
 ): OtherProcess {
   const secret = backend.engine === 'postgres' ? backend.password?.reveal() : undefined
-  const told = JSON.stringify({ ...backend, password: undefined, secret })
-  const child = spawn(process.execPath, [join(import.meta.dir, 'other-process.ts'), what, told], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const reported = JSON.stringify({ ...backend, password: undefined, secret })
+  const child = spawn(process.execPath, [join(import.meta.dir, 'other-process.ts'), what, reported], { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const waiting: { count: number; resolve(): void; reject(error: Error): void }[] = []
   let rest = ''

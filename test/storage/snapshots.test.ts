@@ -34,7 +34,7 @@ for (const engine of engines) {
     }, 60_000)
 
     if (engine.name === 'postgres') {
-      test('[STO-17] notifications tell of it: nobody has to look', async () => {
+      test('[STO-17] notifications arrive without polling', async () => {
         await using place = await engine.fresh()
         await using database = await openDatabase(place.backend, { timeouts: { pollInterval: 3_600_000 } })
         await using other = await openDatabase(place.backend)
@@ -48,11 +48,11 @@ for (const engine of engines) {
       }, 60_000)
     }
 
-    test('[STO-17] nobody is told of what was rolled back, nor of other scopes', async () => {
+    test('[STO-17] no watcher is notified of a rollback, nor of other scopes', async () => {
       await using database = await engine.open({ timeouts: { pollInterval: 100 } })
-      let told = 0
-      using watched = database.watch('watched', { onChange: () => void told++, onError: () => undefined })
-      await until(() => told === 1)
+      let reported = 0
+      using watched = database.watch('watched', { onChange: () => void reported++, onError: () => undefined })
+      await until(() => reported === 1)
       let looks = 0
       using looking = database.watch('other', { onChange: () => undefined, onError: () => undefined, onPolled: () => void looks++ })
       await failureOf(
@@ -64,13 +64,13 @@ for (const engine of engines) {
       await database.write((transaction) => bumpRevision(transaction, 'unwatched'))
       const before = looks
       await until(() => looks > before + 1)
-      expect(told).toBe(1)
+      expect(reported).toBe(1)
       await bump(database)
-      await until(() => told === 2)
+      await until(() => reported === 2)
       expect([watched, looking]).toHaveLength(2)
     })
 
-    test('whoever made a change itself sees it at once after refresh()', async () => {
+    test('the process that made a change sees it at once after refresh()', async () => {
       await using database = await engine.open()
       const swaps: number[] = []
       using snapshot = createSnapshot({ database, scope: 'watched', load: revisionOf, onChange: (value) => swaps.push(value) })
@@ -85,15 +85,15 @@ for (const engine of engines) {
 
     test('watching stops with its disposal', async () => {
       await using database = await engine.open()
-      let told = 0
-      const watching = database.watch('watched', { onChange: () => void told++, onError: () => undefined })
-      await until(() => told === 1)
+      let reported = 0
+      const watching = database.watch('watched', { onChange: () => void reported++, onError: () => undefined })
+      await until(() => reported === 1)
       watching[Symbol.dispose]()
       await bump(database)
       using other = createSnapshot({ database, scope: 'watched', load: revisionOf })
       await other.ready
       expect(other.current()).toBe(1)
-      expect(told).toBe(1)
+      expect(reported).toBe(1)
     })
   })
 }
@@ -227,31 +227,31 @@ describe('a snapshot', () => {
 
   test('ready resolves where the first load fails, and the next try brings it', async () => {
     const source = scripted()
-    const told: string[] = []
+    const reported: string[] = []
     let tries = 0
     using snapshot = createSnapshot({
       database: source.database,
       scope: 's',
       load: () => (++tries === 1 ? Promise.reject(new Error('bad row')) : Promise.resolve('good')),
-      events: { unexpected: (where) => void told.push(where) },
+      events: { unexpected: (where) => void reported.push(where) },
     })
     source.onChange()
     await snapshot.ready
-    expect(() => snapshot.current()).toThrow('not read')
+    expect(() => snapshot.current()).toThrow('not loaded')
     await until(() => tries === 2)
     await turn()
     expect(snapshot.current()).toBe('good')
-    expect(told).toEqual(['reading s'])
+    expect(reported).toEqual(['reading s'])
   })
 
-  test('[STO-17] whoever asks shares a look that begins after that; the next waits for its time', async () => {
+  test('[STO-17] concurrent requests share a poll that begins after them; the next waits for the minimum interval', async () => {
     const looks: PromiseWithResolvers<void>[] = []
     const source = scripted(() => {
       const one = Promise.withResolvers<void>()
       looks.push(one)
       return one.promise
     })
-    const told: string[] = []
+    const reported: string[] = []
     const stored = { text: 'first' }
     using snapshot = createSnapshot({
       database: source.database,
@@ -265,7 +265,7 @@ describe('a snapshot', () => {
     })
     const ask = async (who: string) => {
       await snapshot.catchUp()
-      told.push(`${who}: ${snapshot.current()}`)
+      reported.push(`${who}: ${snapshot.current()}`)
     }
     source.onChange()
     await snapshot.ready
@@ -278,24 +278,24 @@ describe('a snapshot', () => {
     source.onChange()
     looks[0]?.resolve()
     await Promise.all([one, two])
-    expect(told).toEqual(['one: second', 'two: second'])
+    expect(reported).toEqual(['one: second', 'two: second'])
     expect(looks.length).toBe(1)
     // Nobody waits for more than a second.
     await three
-    expect(told.at(-1)).toBe('three: second')
+    expect(reported.at(-1)).toBe('three: second')
     expect(looks.length).toBe(1)
   })
 
-  test('[STO-17] whoever asks is told whether what is known is as new as the question', async () => {
+  test('[STO-17] resolves with whether the snapshot is at least as new as the request', async () => {
     let look: (() => void) | undefined
     const source = scripted(() => Promise.resolve(look?.()))
     let stored: string | Error = 'first'
-    const told: string[] = []
+    const reported: string[] = []
     using snapshot = createSnapshot({
       database: source.database,
       scope: 's',
       load: () => (stored instanceof Error ? Promise.reject(stored) : Promise.resolve(stored)),
-      events: { unexpected: (where) => void told.push(where) },
+      events: { unexpected: (where) => void reported.push(where) },
       minPollInterval: 0,
     })
     source.onChange()
@@ -304,14 +304,14 @@ describe('a snapshot', () => {
     expect(await snapshot.catchUp()).toBe(true)
     look = () => source.onError()
     expect(await snapshot.catchUp()).toBe(false)
-    // As where the database has been closed.
+    // As where the database is closed.
     look = undefined
     expect(await snapshot.catchUp()).toBe(false)
     look = () => {
       throw new Error('no look')
     }
     expect(await snapshot.catchUp()).toBe(false)
-    expect(told).toEqual(['looking for changes of s'])
+    expect(reported).toEqual(['polling for changes of s'])
     stored = new Error('cannot be read')
     look = () => source.onChange()
     expect(await snapshot.catchUp()).toBe(false)

@@ -66,7 +66,7 @@ if (postgres && caCertPath) {
       })
     })
 
-    test('a certificate that cannot be read is told with its path and the key of the configuration', async () => {
+    test('an unreadable certificate is reported with its path and configuration key', async () => {
       await using place = await postgres.fresh()
       const wrong = { ...(place.backend as PostgresBackend), sslMode: 'verify-full', caCertPath: '/nowhere/ca.pem' } as const
       expect(await failureOf(openDatabase(wrong))).toMatchObject({

@@ -76,7 +76,7 @@ for (const engine of engines) {
       expect(await database.read.selectFrom('revisions').selectAll().execute()).toEqual([{ scope: 'count', value: 210 }])
     })
 
-    test('[STO-10] a deadlock is run again, and nobody hears of it', async () => {
+    test('[STO-10] a deadlock is retried transparently', async () => {
       await using database = await engine.open()
       await database.write((transaction) => put(transaction, 'a', 0))
       await database.write((transaction) => put(transaction, 'b', 0))

@@ -13,22 +13,22 @@ import { failureOf } from '../../src/testing/failure-of.ts'
 import { until } from './processes.ts'
 import { proxyTo } from './proxy.ts'
 
-/** What was told of the database. */
+/** What was reported about the database. */
 function recorded() {
-  const told: string[] = []
+  const reported: string[] = []
   let down = false
   return {
-    told,
+    reported,
     events: {
       dependencyFailed(name: string) {
-        if (!down) told.push(`${name} failed`)
+        if (!down) reported.push(`${name} failed`)
         down = true
       },
       dependencyRecovered(name: string) {
-        told.push(`${name} back`)
+        reported.push(`${name} back`)
         down = false
       },
-      warning: (message: string) => void told.push(message),
+      warning: (message: string) => void reported.push(message),
     },
   }
 }
@@ -62,9 +62,9 @@ const unavailable = { name: 'ApiError', status: 503, type: 'service_unavailable_
 
 if (postgres) {
   describe('PostgreSQL', () => {
-    test('[STO-19] out of reach is a 503 with Retry-After, told once, and it comes back by itself', async () => {
+    test('[STO-19] an unavailable database is a 503 with Retry-After, logged once, and it recovers by itself', async () => {
       await using place = await behindProxy()
-      const { told, events } = recorded()
+      const { reported, events } = recorded()
       await using database = await openDatabase(place.backend, { events })
       const write = () => database.write((transaction) => bumpRevision(transaction, 'a'))
       const read = () => database.read.selectFrom('revisions').selectAll().execute()
@@ -79,7 +79,7 @@ if (postgres) {
         await write()
         expect(await read()).toEqual([{ scope: 'a', value: round + 1 }])
       }
-      expect(told).toEqual(['database failed', 'database back', 'database failed', 'database back'])
+      expect(reported).toEqual(['database failed', 'database back', 'database failed', 'database back'])
     }, 30_000)
 
     test('[STO-19] connections that died in the pool are not held against the next caller', async () => {
@@ -135,7 +135,7 @@ if (postgres) {
     test('[STO-20] a server starts without it, and its tables are made when it is there', async () => {
       await using place = await behindProxy()
       await place.proxy.cut()
-      const { told, events } = recorded()
+      const { reported, events } = recorded()
       await using storage = await openStorage(config(place.backend), { events })
       using snapshot = createSnapshot({
         database: storage.records,
@@ -144,9 +144,9 @@ if (postgres) {
       })
       expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
       await snapshot.ready
-      expect(() => snapshot.current()).toThrow('not read')
+      expect(() => snapshot.current()).toThrow('not loaded')
       await place.proxy.restore()
-      await until(() => told.includes('database back'))
+      await until(() => reported.includes('database back'))
       await storage.records.write((transaction) => bumpRevision(transaction, 'a'))
       await until(() => {
         try {
@@ -157,14 +157,14 @@ if (postgres) {
       })
     }, 30_000)
 
-    test('[STO-20] it is opened once it is back, also when nobody asks', async () => {
+    test('[STO-20] it is opened once it is back, also without requests', async () => {
       await using place = await behindProxy()
       await place.proxy.cut()
-      const { told, events } = recorded()
+      const { reported, events } = recorded()
       await using storage = await openStorage(config(place.backend), { events })
-      expect([storage.records.engine, ...told]).toEqual(['postgres', 'database failed'])
+      expect([storage.records.engine, ...reported]).toEqual(['postgres', 'database failed'])
       await place.proxy.restore()
-      await until(() => told.includes('database back'))
+      await until(() => reported.includes('database back'))
       await using direct = await openDatabase(place.direct, { migrations: [] }).catch(() => undefined)
       expect(direct).toBeUndefined()
     })
@@ -233,24 +233,24 @@ describe('SQLite', () => {
   })
 
   test('[STO-20] the default file that cannot be opened is a warning, and what needs it a 503', async () => {
-    const { told, events } = recorded()
+    const { reported, events } = recorded()
     await using storage = await openStorage(config({ engine: 'sqlite', path: '/proc/corral/corral.db' }, false), { events })
-    await until(() => told.length > 0)
-    expect(told[0]).toStartWith('The database file /proc/corral/corral.db cannot be opened (')
-    expect(told[0]).toContain('answers 503')
+    await until(() => reported.length > 0)
+    expect(reported[0]).toStartWith('The database file /proc/corral/corral.db cannot be opened (')
+    expect(reported[0]).toContain('fail with 503')
     expect(await failureOf(storage.records.read.selectFrom('revisions').selectAll().execute())).toMatchObject(unavailable)
     expect(await failureOf(storage.records.write((transaction) => bumpRevision(transaction, 'a')))).toMatchObject(unavailable)
   })
 
   test('[STO-19] reading that works does not say that writing does again', async () => {
-    const { told, events } = recorded()
+    const { reported, events } = recorded()
     const gate = new DatabaseGate({ open: () => Promise.resolve(), events })
     await gate.open()
     gate.reportFailure(new Error('read-only'), 'writing')
     gate.reportSuccess('reading')
-    expect(told).toEqual(['database failed'])
+    expect(reported).toEqual(['database failed'])
     gate.reportSuccess('writing')
-    expect(told).toEqual(['database failed', 'database back'])
+    expect(reported).toEqual(['database failed', 'database back'])
   })
 
   test.skipIf(process.getuid?.() === 0)('[STO-20] a configured file that is read-only is warned of at start', async () => {
@@ -259,19 +259,19 @@ describe('SQLite', () => {
       const records = { engine: 'sqlite', path: join(folder, 'x.db') } as const
       await (await openDatabase(records))[Symbol.asyncDispose]()
       await chmod(records.path, 0o400)
-      const { told, events } = recorded()
+      const { reported, events } = recorded()
       await using storage = await openStorage(config(records), { events })
-      expect([storage.records.place, told.join()]).toEqual([records.path, expect.stringContaining('read-only (EACCES)')])
+      expect([storage.records.place, reported.join()]).toEqual([records.path, expect.stringContaining('read-only (EACCES)')])
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
   })
 
-  test('[STO-19] a file that is deleted is out of reach, told once, until there is one again, which is opened and migrated', async () => {
+  test('[STO-19] a deleted file is reported once as unavailable until a file exists again, which is opened and migrated', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
     try {
       const path = join(folder, 'x.db')
-      const { told, events } = recorded()
+      const { reported, events } = recorded()
       await using database = await openDatabase({ engine: 'sqlite', path }, { events, timeouts: { pollInterval: 50 } })
       using snapshot = createSnapshot({
         database,
@@ -284,7 +284,7 @@ describe('SQLite', () => {
       await database.write((transaction) => bumpRevision(transaction, 'a'))
       await until(() => snapshot.current() === 2)
       for (const name of ['x.db', 'x.db-wal', 'x.db-shm']) await rm(join(folder, name), { force: true })
-      await until(() => told.length > 0)
+      await until(() => reported.length > 0)
       // No empty file is made in its place, whatever is asked.
       for (let n = 0; n < 3; n++) {
         expect(await failureOf(write())).toMatchObject(unavailable)
@@ -294,7 +294,7 @@ describe('SQLite', () => {
       expect(snapshot.current()).toBe(2)
       // An older version's, without any table.
       await writeFile(path, '')
-      await until(() => told.includes('database back'))
+      await until(() => reported.includes('database back'))
       await until(() => snapshot.current() === 0)
       await write()
       await until(() => snapshot.current() === 1)
@@ -307,7 +307,7 @@ describe('SQLite', () => {
       await until(() => snapshot.current() === 7)
       await write()
       await until(() => snapshot.current() === 8)
-      expect(told).toEqual(['database failed', 'database back', 'database failed', 'database back'])
+      expect(reported).toEqual(['database failed', 'database back', 'database failed', 'database back'])
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

@@ -7,18 +7,16 @@ export function validateCreateInput(
   { apis, time }: { apis: ReadonlySet<string> | undefined; time: number },
 ): void {
   const { expiresAt, allowedApis, allowedModels } = input
-  if (expiresAt !== undefined && !(expiresAt > time)) throw invalid('expires_at', 'must lie in the future')
+  if (expiresAt !== undefined && !(expiresAt > time)) throw invalid('expires_at', 'must be in the future')
   const unknown = apis && allowedApis?.find((api) => !apis.has(api))
   if (apis && unknown !== undefined) {
     throw invalid(
       `allowed_apis[${allowedApis?.indexOf(unknown)}]`,
-      `there is no API '${unknown}'; there are ${[...apis].toSorted().join(', ')}`,
+      `unknown API '${unknown}'; known are ${[...apis].toSorted().join(', ')}`,
     )
   }
-  if (allowedModels?.length === 0)
-    throw invalid('allowed_models', 'a key that may use no model at all is of no use: leave it out to allow every model')
-  if (allowedApis?.length === 0)
-    throw invalid('allowed_apis', 'a key that may use no API at all is of no use: leave it out to allow every API')
+  if (allowedModels?.length === 0) throw invalid('allowed_models', 'must not be empty: omit it to allow every model')
+  if (allowedApis?.length === 0) throw invalid('allowed_apis', 'must not be empty: omit it to allow every API')
 }
 
 function invalid(param: string, why: string): Error {

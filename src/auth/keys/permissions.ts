@@ -21,7 +21,7 @@ export function requirePrincipal({ principal }: Call): Principal {
   if (principal) return principal
   throw forbidden(
     'API keys are managed over HTTP only where authentication is configured (server.auth.provider_config). Without it, use `corral keys` on the machine of the server.',
-    { code: 'authentication_required', reason: 'nobody has to authenticate here' },
+    { code: 'authentication_required', reason: 'authentication is not configured' },
   )
 }
 
