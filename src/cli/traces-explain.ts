@@ -85,7 +85,7 @@ function denialFacts(root: StoredSpan): Facts {
 function responseFacts(root: StoredSpan, trace: StoredTrace): Facts {
   return [
     ['status', attributeOf(root, 'http.response.status_code')],
-    ['left early', attributeOf(root, 'corral.caller_left') === undefined ? undefined : 'yes, before the end'],
+    ['left early', attributeOf(root, 'corral.client_disconnected') === undefined ? undefined : 'yes, before the end'],
     ['error', trace.errorType ?? undefined],
     ['message', attributeOf(root, 'corral.error.message')],
     ['parameter', attributeOf(root, 'corral.error.param')],

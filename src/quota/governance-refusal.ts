@@ -28,16 +28,20 @@ export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): 
   const denial = { by: 'quota', reason: `limit ${label}` } as const
   if (exceedsLimit) return exhausted(tooLarge(refusal, facts), denial)
   if (unit === 'slots') {
-    return temporary(`Too many requests at once: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
+    return temporary(`Too many concurrent requests: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
   }
   // Not used up: running answers hold what they may take at worst, and most will give some of it back.
   if (retryAfter < facts.reset && retryAfter <= maxRetryAfter) {
-    return temporary(`Quota exceeded for now: ${label}. Running answers hold the rest. Try again in ${seconds} s.`, seconds, denial)
+    return temporary(
+      `Quota temporarily exceeded: ${label}. The remainder is reserved by requests in flight. Try again in ${seconds} s.`,
+      seconds,
+      denial,
+    )
   }
   const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > maxRetryAfter
   if (!isLong) return temporary(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)
   const again = new Date(facts.now + retryAfter).toISOString().replace(/\.\d+Z$/, 'Z')
-  return exhausted(`Quota exceeded: ${label} used up until ${again}.`, denial)
+  return exhausted(`Quota exceeded: ${label}. Resets at ${again}.`, denial)
 }
 
 type QuotaDenial = { readonly by: 'quota'; readonly reason: string }
@@ -60,17 +64,17 @@ function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens,
   if (limit === 0 || unit === 'requests' || unit === 'slots') return `Quota exceeded: ${label}.`
   const hint =
     !producesText || unit === 'input_tokens'
-      ? 'Send less.'
+      ? 'Shorten the request.'
       : omitsMaxTokens
-        ? 'The request names no max_tokens, so that much is set aside for its answer: name fewer.'
-        : 'Send less, or ask for fewer tokens (max_tokens).'
-  return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, more than the limit allows at all: ${label}. ${hint}`
+        ? 'Set max_tokens to reserve less.'
+        : 'Shorten the request or lower max_tokens.'
+  return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, which exceeds the whole limit: ${label}. ${hint}`
 }
 
 /** A limit in dollars, and a model of which nobody knows what it costs. */
 export function unknownPrice(model: string, label: string): ApiError {
   const message =
-    `No price is known for the model '${model}', and its use is limited in dollars: ${label}. ` +
-    'The operator can set one (server.quota.prices), or let such requests pass (server.quota.unpriced: allow).'
-  return exhausted(message, { by: 'quota', reason: `no price is known, limit ${label}` }, 'model_not_priced')
+    `No price is known for model '${model}', and a limit in dollars applies: ${label}. ` +
+    'Set a price in server.quota.prices, or allow such requests with server.quota.unpriced: allow.'
+  return exhausted(message, { by: 'quota', reason: `no price known, limit ${label}` }, 'model_not_priced')
 }

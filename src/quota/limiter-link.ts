@@ -30,7 +30,7 @@ export class StoreUnavailable extends Error {
 
 class StoreTimeout extends Error {
   constructor(milliseconds: number) {
-    super(`no answer within ${milliseconds} ms`)
+    super(`no reply within ${milliseconds} ms`)
     this.name = 'TimeoutError'
   }
 }

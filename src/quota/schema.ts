@@ -42,7 +42,7 @@ const amount = integer(0, 'must not be negative')
 /** Money below this would count as nothing at all; 0 itself says so. */
 function minimumNonZero(min: number, text: string) {
   return (value: number, context: z.core.$RefinementCtx<number>): void => {
-    if (value > 0 && value < min) context.addIssue({ code: 'custom', message: `is less than can be counted: the smallest is ${text}` })
+    if (value > 0 && value < min) context.addIssue({ code: 'custom', message: `is below the smallest countable amount, ${text}` })
   }
 }
 
@@ -59,44 +59,44 @@ const maxDollars = 9_000_000
 function checkSubjects(per: string | readonly string[], context: z.core.$RefinementCtx): void {
   if (typeof per === 'string' || per.length < 2) return
   const duplicate = per.find((one, at) => per.indexOf(one) < at)
-  if (duplicate !== undefined) context.addIssue({ code: 'custom', message: `names ${duplicate} twice` })
+  if (duplicate !== undefined) context.addIssue({ code: 'custom', message: `repeats ${duplicate}` })
   else if (per.includes('global'))
-    context.addIssue({ code: 'custom', message: "'global' counts everything together: nothing can stand beside it" })
+    context.addIssue({ code: 'custom', message: "'global' counts everything together and cannot be combined" })
 }
 
 const amounts = ['requests', 'input_tokens', 'output_tokens', 'total_tokens', 'dollars'] as const
 
 export const limitSchema = z
   .strictObject({
-    name: nonEmpty.max(100, 'must have at most 100 characters').nullish().describe('Told to whoever is refused.'),
+    name: nonEmpty.max(100, 'must have at most 100 characters').nullish().describe('Named in the error of a refused request.'),
     per: oneOrMany(subject)
       .superRefine(checkSubjects)
       .nullish()
       .describe(
-        'Whose use counts together: global, key, user, team, model, provider, address, attribute:<name>; several: each combination. Default user.',
+        'What is counted together: global, key, user, team, model, provider, address, attribute:<name>, or a list (each combination). Default user.',
       ),
-    when: oneOrMany(condition).nullish().describe('Conditions of the policy language; the limit holds where all of them do.'),
+    when: oneOrMany(condition).nullish().describe('Conditions of the policy language; the limit applies if all hold.'),
     models: oneOrMany(nonEmpty).nullish().describe('Patterns of model ids, `*` for any characters; absent: all.'),
     providers: oneOrMany(nonEmpty).nullish().describe('Ids of providers; absent: all.'),
-    requests: amount.nullish().describe('Requests a period.'),
-    input_tokens: amount.nullish().describe('Input tokens a period.'),
-    output_tokens: amount.nullish().describe('Output tokens a period.'),
-    total_tokens: amount.nullish().describe('Input and output tokens a period.'),
+    requests: amount.nullish().describe('Requests per period.'),
+    input_tokens: amount.nullish().describe('Input tokens per period.'),
+    output_tokens: amount.nullish().describe('Output tokens per period.'),
+    total_tokens: amount.nullish().describe('Input and output tokens per period.'),
     dollars: z
       .number()
       .min(0, 'must not be negative')
       .max(maxDollars, `must be at most ${maxDollars}`)
       .superRefine(minimumNonZero(1e-9, '0.000000001 US dollars'))
       .nullish()
-      .describe('US dollars a period.'),
-    concurrent_requests: amount.nullish().describe('Requests at any one time.'),
+      .describe('US dollars per period.'),
+    concurrent_requests: amount.nullish().describe('Concurrent requests.'),
     period: z.enum(periods).nullish().describe('second, minute, hour, day, week (from Monday) or month, in UTC.'),
   })
   .superRefine((limit, context) => {
     const given = amounts.filter((name) => typeof limit[name] === 'number')
     const concurrent = typeof limit.concurrent_requests === 'number'
     if (given.length === 0 && !concurrent) {
-      context.addIssue({ code: 'custom', path: [], message: `limits nothing: needs one of ${amounts.join(', ')}, concurrent_requests` })
+      context.addIssue({ code: 'custom', path: [], message: `sets no limit: needs one of ${amounts.join(', ')}, concurrent_requests` })
     }
     if (given.length > 0 && !limit.period) {
       context.addIssue({ code: 'custom', path: ['period'], message: `${given[0]} needs a period: ${periods.join(', ')}` })
@@ -106,22 +106,22 @@ export const limitSchema = z
 const priceSchema = z.strictObject({
   provider: nonEmpty.nullish().describe("A provider's id; absent: any."),
   model: nonEmpty.describe("A pattern of the model's id, `*` for any characters: as the catalogue has it, or the provider's own."),
-  input_per_million: price.describe('US dollars for a million input tokens.'),
-  output_per_million: price.nullish().describe('The same of output tokens; only embeddings and rerankings go without.'),
-  cached_input_per_million: price.nullish().describe('Input tokens read from a cache; absent: as other input.'),
-  cache_write_per_million: price.nullish().describe('Input tokens written to a cache; absent: as other input.'),
-  input_audio_per_million: price.nullish().describe('Spoken input tokens; absent: as text.'),
-  output_audio_per_million: price.nullish().describe('Spoken output tokens; absent: as text.'),
+  input_per_million: price.describe('US dollars per million input tokens.'),
+  output_per_million: price.nullish().describe('US dollars per million output tokens; optional for embeddings and reranking only.'),
+  cached_input_per_million: price.nullish().describe('Input tokens read from a cache. Default: the input price.'),
+  cache_write_per_million: price.nullish().describe('Input tokens written to a cache. Default: the input price.'),
+  input_audio_per_million: price.nullish().describe('Audio input tokens. Default: the input price.'),
+  output_audio_per_million: price.nullish().describe('Audio output tokens. Default: the output price.'),
   per_request: z
     .number()
     .min(0, 'must not be negative')
     .max(1_000, 'must be at most 1000')
     .superRefine(minimumNonZero(1e-9, '0.000000001 US dollars'))
     .nullish()
-    .describe('US dollars a request.'),
+    .describe('US dollars per request.'),
 })
 
-const namespace = nonEmpty.nullish().describe('Keeps servers apart that share a backend.')
+const namespace = nonEmpty.nullish().describe('Separates servers that share a backend.')
 const byBackend = z.strictObject({ backend: nonEmpty.describe('A name of storage.backends.'), namespace })
 /** Llama Stack's older form. */
 const inlineSqlite = z.strictObject({
@@ -129,10 +129,10 @@ const inlineSqlite = z.strictObject({
   db_path: nonEmpty.describe('A SQLite file.'),
   namespace,
 })
-/** Any other database stands in `storage.backends`. */
+/** Any other database is named in `storage.backends`. */
 const inlineOther = z
   .looseObject({
-    type: z.string().refine(() => false, "can only be sqlite here: name a backend of storage.backends, e.g. 'backend: redis'"),
+    type: z.string().refine(() => false, "must be sqlite; for another database name a backend of storage.backends, e.g. 'backend: redis'"),
   })
   .transform(() => z.NEVER)
 const store = z.union([byBackend, inlineSqlite, inlineOther])
@@ -140,41 +140,41 @@ const store = z.union([byBackend, inlineSqlite, inlineOther])
 /** `server.quota`: Llama Stack's keys, and Corral's own. */
 export const quotaSchema = z
   .strictObject({
-    kvstore: store.nullish().describe('Where counts are shared (Llama Stack). With it come the two numbers below.'),
+    kvstore: store.nullish().describe('The shared store (Llama Stack). Enables the two limits below.'),
     anonymous_max_requests: integer(1, 'must be at least 1')
       .nullish()
-      .describe('Requests a period of each address, where nobody authenticates. Default 100, where any of these keys is there.'),
+      .describe('Requests per period and address, without authentication. Default 100 if any of these keys is set.'),
     authenticated_max_requests: integer(1, 'must be at least 1')
       .nullish()
-      .describe('Requests a period of each user. Default 1000, where any of these keys is there.'),
-    period: z.enum(periods).nullish().describe('Of these two. Default day.'),
-    limits: z.array(limitSchema).nullish().describe('Any further limits; all that apply must have room.'),
-    store: store.nullish().describe('The same as kvstore. Absent: memory with one worker, else the database of this server’s records.'),
+      .describe('Requests per period and user. Default 1000 if any of these keys is set.'),
+    period: z.enum(periods).nullish().describe('Period of these two limits. Default day.'),
+    limits: z.array(limitSchema).nullish().describe('Additional limits; a request must fit all that apply.'),
+    store: store.nullish().describe('Same as kvstore. Default: memory with one worker, else the metadata database.'),
     on_store_failure: z
       .enum(['open', 'closed'])
       .nullish()
-      .describe('While the store is out of reach: `closed` answers 503 (default), `open` lets requests pass uncounted.'),
+      .describe('While the store is unavailable: `closed` rejects requests with 503 (default), `open` admits them uncounted.'),
     default_max_tokens: z
       .int()
       .min(1)
       .nullish()
-      .describe(`Output tokens reserved for a request that names no maximum. Default ${defaultMaxTokens}.`),
+      .describe(`Output tokens reserved for a request without a maximum. Default ${defaultMaxTokens}.`),
     input_bytes_per_token: z
       .number()
       .min(1)
       .max(8)
       .nullish()
-      .describe('Bytes of text that one input token is reserved for. Default 1: never too few.'),
-    prices: z.array(priceSchema).nullish().describe('Prices that count before the catalogue’s; the first that matches.'),
+      .describe('Bytes of text reserved as one input token. Default 1, which never underestimates.'),
+    prices: z.array(priceSchema).nullish().describe('Prices that override the catalogue; the first match applies.'),
     unpriced: z
       .enum(['allow', 'refuse'])
       .nullish()
-      .describe('Requests under a limit in dollars whose model has no known price. Default refuse.'),
-    ledger: z.boolean().nullish().describe('Write a line for each answer of a model. Default: where there is authentication or any limit.'),
+      .describe('Requests under a limit in dollars for a model without a known price. Default refuse.'),
+    ledger: z.boolean().nullish().describe('Record every model response. Default: true with authentication or any limit.'),
   })
   .superRefine((quota, context) => {
     if (quota.kvstore && quota.store) {
-      context.addIssue({ code: 'custom', path: ['store'], message: 'store and kvstore mean the same: only one of them can stand here' })
+      context.addIssue({ code: 'custom', path: ['store'], message: 'store and kvstore are aliases: set only one of them' })
     }
   })
 

@@ -111,7 +111,7 @@ export function limitNamesIn({ quota }: Config): ReadonlyMap<string, string> {
 /** Lets `/metrics` tell how much of each configured limit is used, by whoever has used most; never by whom. */
 export function measureGovernance(metrics: Metrics, governance: Governance, config: Config): void {
   const names = limitNamesIn(config)
-  metrics.observe('corral.quota.use', () => {
+  metrics.observe('corral.quota.utilization', () => {
     const points = new Map<string, { labels: readonly string[]; value: number }>()
     governance.eachCounter?.(({ label, unit, period, limit }, { remaining }) => {
       const labels = [names.get(label) ?? overflowLabel, unit, unit === 'slots' ? '' : period]

@@ -176,12 +176,12 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
       if (unavailable.has(dependency)) return
       unavailable.add(dependency)
       metrics?.dependencyFailed?.(dependency)
-      server.error({ dependency, cause: causeOf(error) }, 'a dependency is out of reach')
+      server.error({ dependency, cause: causeOf(error) }, 'dependency unavailable')
     },
     dependencyRecovered(dependency) {
       if (!unavailable.delete(dependency)) return
       metrics?.dependencyRecovered?.(dependency)
-      server.info({ dependency }, 'a dependency is back')
+      server.info({ dependency }, 'dependency recovered')
     },
     inferenceFinished(event) {
       metrics?.inferenceFinished(event)
@@ -274,7 +274,7 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     key_id: event.principal?.key?.id,
     ttft_ms: firstTokenAt === undefined ? undefined : roundToTenths(firstTokenAt - startedAt),
     request_bytes: event.requestBytes,
-    answer_bytes: event.responseBytes,
+    response_bytes: event.responseBytes,
     input_tokens: event.inputTokens,
     output_tokens: event.outputTokens,
     cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,
@@ -289,7 +289,7 @@ function writeFailure(log: Log, request: object, error: unknown): void {
   const fields = {
     ...request,
     error_type: error instanceof ApiError ? shortened(error.type, maxTypeLength) : 'server_error',
-    ...(denial && { denied_by: denial.by, denied_because: denial.reason }),
+    ...(denial && { denied_by: denial.by, denied_reason: denial.reason }),
     cause: causeOf(error),
   }
   if (!(error instanceof ApiError)) return log.error({ ...fields, err: error }, 'request')

@@ -59,7 +59,7 @@ describe('the chain', () => {
         } as never,
       ])
       expect(headers.get('www-authenticate')).toBe('Bearer realm="corral"')
-      expect([line.fields['denied_by'], line.fields['denied_because']]).toEqual(['authentication', 'no credential'])
+      expect([line.fields['denied_by'], line.fields['denied_reason']]).toEqual(['authentication', 'no credential'])
     }
   })
 

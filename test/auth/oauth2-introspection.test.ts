@@ -103,8 +103,8 @@ describe('oauth2_token with introspection', () => {
     expect(JSON.stringify(server.lines)).not.toMatch(/opaque-secret|our-secret/)
     it.service.enqueue(jsonReply({ active: true, sub: 'ada' }))
     expect((await server.ask('opaque')).status).toBe(200)
-    const warnings = server.lines.filter(({ message }) => message.startsWith('a dependency'))
-    expect(warnings.map(({ message }) => message)).toEqual(['a dependency is out of reach', 'a dependency is back'])
+    const warnings = server.lines.filter(({ message }) => message.startsWith('dependency '))
+    expect(warnings.map(({ message }) => message)).toEqual(['dependency unavailable', 'dependency recovered'])
   })
 
   test('what the issuer says of the expiry bounds how long it is believed', async () => {

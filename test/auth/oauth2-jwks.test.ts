@@ -104,7 +104,7 @@ describe('oauth2_token with jwks', () => {
       const { status, error, headers, line } = await server.ask(token)
       expect([why, status, error?.message]).toEqual([why, 401, 'Invalid JWT token'])
       expect(headers.get('www-authenticate')).toStartWith('Bearer realm="corral", error="invalid_token"')
-      expect([line.fields['denied_by'], line.fields['denied_because']]).toEqual(['authentication', why])
+      expect([line.fields['denied_by'], line.fields['denied_reason']]).toEqual(['authentication', why])
       const text = JSON.stringify(server.lines)
       for (const part of token.split('.').filter((piece) => piece.length > 8)) expect(text).not.toContain(part)
     }
@@ -334,9 +334,9 @@ describe("an issuer's keys", () => {
       expect(issuer.keys.requests).toHaveLength(index + 1)
       clock.pass(1_001)
     }
-    expect(server.lines.filter(({ message }) => message === 'a dependency is out of reach')).toHaveLength(1)
+    expect(server.lines.filter(({ message }) => message === 'dependency unavailable')).toHaveLength(1)
     expect((await server.ask(token)).status).toBe(200)
-    expect(server.lines.filter(({ message }) => message === 'a dependency is back')).toHaveLength(1)
+    expect(server.lines.filter(({ message }) => message === 'dependency recovered')).toHaveLength(1)
     expect(JSON.stringify(server.lines)).not.toContain(token.split('.')[2]!)
   })
 
@@ -349,7 +349,7 @@ describe("an issuer's keys", () => {
     issuer.keys.respond(() => ({ status: 500 }))
     clock.pass(150_000)
     expect(await outcome(chain, token)).toBe('ada')
-    await until(() => chain.lines.some(({ message }) => message === 'a dependency is out of reach'))
+    await until(() => chain.lines.some(({ message }) => message === 'dependency unavailable'))
     clock.pass(50_000)
     expect(await outcome(chain, token)).toBe('503 Authentication service unavailable')
   })
@@ -363,7 +363,7 @@ describe("an issuer's keys", () => {
     clock.pass(11_000)
     const key = await signingKey('RS256')
     expect(await outcome(chain, await issuer.token({}, { key, now: clock.now() }))).toBe('503 Authentication service unavailable')
-    expect(chain.lines.map(({ message }) => message)).toEqual(['a dependency is out of reach'])
+    expect(chain.lines.map(({ message }) => message)).toEqual(['dependency unavailable'])
     expect(await outcome(chain, await issuer.token({ sub: 'bob' }, { now: clock.now() }))).toBe('bob')
   })
 })

@@ -26,7 +26,7 @@ describe('an OpenID provider', () => {
     await using server = await guarded(byKeys())
     const { status, line } = await server.ask(await provider.token('llama-stack'))
     expect([status, line.fields['principal']]).toEqual([200, 'service'])
-    expect((await server.ask(await provider.token('somebody-else'))).line.fields['denied_because']).toBe('wrong audience')
+    expect((await server.ask(await provider.token('somebody-else'))).line.fields['denied_reason']).toBe('wrong audience')
     expect((await server.ask(await provider.token())).error?.message).toBe('Invalid JWT token')
   })
 

@@ -22,7 +22,7 @@ describe('upstream_header', () => {
     await using other = await guarded(section, { trustedProxies: ['10.0.0.0/8'] })
     const refused = await other.ask({ 'x-remote-user': 'ada', 'x-forwarded-for': '10.1.2.3', forwarded: 'for=10.1.2.3' })
     expect([refused.status, refused.error?.message]).toEqual([401, 'Missing required authentication header: x-remote-user'])
-    expect(refused.line.fields['denied_because']).toBe('an identity header from an address that is not a trusted proxy')
+    expect(refused.line.fields['denied_reason']).toBe('an identity header from an address that is not a trusted proxy')
     expect(refused.line.fields['principal']).toBeUndefined()
   })
 
@@ -43,7 +43,7 @@ describe('upstream_header', () => {
     ] as [string, string][]
     const { status, error, line } = await server.ask(twice as unknown as Record<string, string>)
     expect([status, error?.message, line.fields['principal']]).toEqual([401, 'Invalid authentication header', undefined])
-    expect(line.fields['denied_because']).toBe('the header x-remote-user names several, or came more than once')
+    expect(line.fields['denied_reason']).toBe('the header x-remote-user names several, or came more than once')
     const chain = chainOf(section, trusting)
     for (const name of ['ada, root', 'ada,root', ',ada', 'ada,', 'CN=ada,OU=x']) {
       expect([name, await outcome(chain, { 'x-remote-user': name }, peer)]).toEqual([name, '401 Invalid authentication header'])

@@ -51,16 +51,16 @@ test.each([
   ['{ limits: [{ requests: 1.5, period: day }] }', 'limits[0].requests', 'must be a whole number'],
   ['{ limits: [{ requests: 1e300, period: day }] }', 'limits[0].requests', 'must be at most 9007199254740991'],
   ['{ anonymous_max_requests: 1.5 }', 'anonymous_max_requests', 'must be a whole number'],
-  ['{ limits: [{ per: [user, user], requests: 1, period: day }] }', 'limits[0].per', 'names user twice'],
+  ['{ limits: [{ per: [user, user], requests: 1, period: day }] }', 'limits[0].per', 'repeats user'],
   [
     '{ limits: [{ per: [global, user], requests: 1, period: day }] }',
     'limits[0].per',
-    "'global' counts everything together: nothing can stand beside it",
+    "'global' counts everything together and cannot be combined",
   ],
   ...['kvstore', 'store'].map((key) => [
     `{ ${key}: { type: redis, host: h, port: 6379 } }`,
     `${key}.type`,
-    "can only be sqlite here: name a backend of storage.backends, e.g. 'backend: redis'",
+    "must be sqlite; for another database name a backend of storage.backends, e.g. 'backend: redis'",
   ]),
 ])('%s says what is wrong', async (quota, path, message) => {
   const issues = await issuesOf(file(quota))

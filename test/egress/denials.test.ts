@@ -25,7 +25,7 @@ test('[EGR-7] a refused URL is in the log and in the audit log, once each, with 
       expect(await response.text()).not.toContain('10.1.2.3')
     }
     const lines = log.lines.filter(({ fields }) => fields['denied_by'] === 'egress')
-    expect(lines.map(({ fields }) => fields)).toMatchObject([{ status: 400, denied_because: '10.1.2.3: private' }])
+    expect(lines.map(({ fields }) => fields)).toMatchObject([{ status: 400, denied_reason: '10.1.2.3: private' }])
     const audit = readdirSync(folder)
       .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n'))
       .filter((line) => line.includes('"egress"'))

@@ -47,7 +47,7 @@ describe('JWTs', () => {
 
   test('[GUA-4] says so in the log', async () => {
     const { status, line } = await server.ask(`${tokens[0]}==`)
-    expect([status, line.fields['denied_because']]).toEqual([401, 'not canonical base64url'])
+    expect([status, line.fields['denied_reason']]).toEqual([401, 'not canonical base64url'])
   })
 
   /** A token with claims as JSON text: `JSON.stringify` writes neither 1e999 nor the same number twice. */
@@ -64,7 +64,7 @@ describe('JWTs', () => {
     for (const guard of [server, lenient]) {
       for (const exp of notFinite) {
         const { status, line } = await guard.ask(await signed(claims(exp)))
-        expect([exp, status, line.fields['denied_because']]).toEqual([exp, 401, exp === '-1e999' ? 'token expired' : 'bad expiry'])
+        expect([exp, status, line.fields['denied_reason']]).toEqual([exp, 401, exp === '-1e999' ? 'token expired' : 'bad expiry'])
       }
       expect((await guard.ask(await signed(claims('4102444800.5')))).status).toBe(200)
     }

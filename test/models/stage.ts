@@ -102,7 +102,7 @@ export async function modelServer(upstream: MockUpstream, options: ModelServerOp
     },
     lastDenial() {
       const line = log.lines.findLast(({ fields }) => fields['denied_by'] !== undefined)
-      return { by: line?.fields['denied_by'], because: line?.fields['denied_because'] }
+      return { by: line?.fields['denied_by'], because: line?.fields['denied_reason'] }
     },
   }
 }

@@ -160,13 +160,13 @@ test('[PIP-15] the layer that refuses is named in the access line, once', async 
   await server.fetch('/v1/models', asking('alice'))
   const lines = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => fields as Record<string, unknown>)
   expect(
-    lines.map(({ route, status, principal, key_id, denied_by, denied_because }) => ({
+    lines.map(({ route, status, principal, key_id, denied_by, denied_reason }) => ({
       route,
       status,
       principal,
       key_id,
       denied_by,
-      denied_because,
+      denied_reason,
     })),
   ).toEqual([
     {
@@ -175,7 +175,7 @@ test('[PIP-15] the layer that refuses is named in the access line, once', async 
       principal: undefined,
       key_id: undefined,
       denied_by: 'authentication',
-      denied_because: 'no credential',
+      denied_reason: 'no credential',
     },
     {
       route: '/v1/providers',
@@ -183,7 +183,7 @@ test('[PIP-15] the layer that refuses is named in the access line, once', async 
       principal: 'alice',
       key_id: 'key_7',
       denied_by: 'route_policy',
-      denied_because: 'no rule matched',
+      denied_reason: 'no rule matched',
     },
     {
       route: '/v1/models',
@@ -191,7 +191,7 @@ test('[PIP-15] the layer that refuses is named in the access line, once', async 
       principal: 'alice',
       key_id: 'key_7',
       denied_by: 'key',
-      denied_because: "the key's APIs are: inference",
+      denied_reason: "the key's APIs are: inference",
     },
   ])
   expect(JSON.stringify(log.lines)).not.toContain('hunter2')

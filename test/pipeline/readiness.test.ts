@@ -32,7 +32,7 @@ test('[PIP-16] a server whose keys cannot be read starts, reports it, and respon
   const response = await server.fetch('/v1/models', asking(token))
   expect([response.status, response.headers.has('retry-after')]).toEqual([503, true])
   expect((await server.fetch('/v1/health')).status).toBe(200)
-  expect(log.lines.filter(({ message }) => message === 'a dependency is out of reach')).toHaveLength(1)
+  expect(log.lines.filter(({ message }) => message === 'dependency unavailable')).toHaveLength(1)
 })
 
 test('[PIP-16] a server that reads its keys is ready, and unknown ones are 401', async () => {

@@ -227,7 +227,7 @@ describe('what is set aside', () => {
     const { message, code } = await errorOf(answer)
     expect(code).toBe('insufficient_quota')
     expect(message).toContain('may take up to 4096 output tokens')
-    expect(message).toContain('names no max_tokens')
+    expect(message).toContain('Set max_tokens to reserve less')
     expect(startQuotaServer.upstream.requests.filter(({ method }) => method === 'POST')).toHaveLength(0)
   })
 
@@ -284,7 +284,7 @@ describe('dollars', () => {
     expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('x-should-retry')]).toEqual([429, null, 'false'])
     expect(await errorOf(answer)).toMatchObject({
       code: 'insufficient_quota',
-      message: "Quota exceeded: 'budget' ($0.0002 a month for each team) used up until 2026-12-01T00:00:00Z.",
+      message: "Quota exceeded: 'budget' ($0.0002 a month for each team). Resets at 2026-12-01T00:00:00Z.",
     })
     expect(await served(startQuotaServer, 3, 'alice', { model: 'up/free' })).toBe(3)
   })

@@ -40,10 +40,10 @@ const hint = (over: Partial<Counter>, facts: object) => {
 
 describe('[QUO-34] what a caller without room left is told', () => {
   test('more than the limit allows: what to send less of', () => {
-    expect(hint({}, { producesText: true })).toBe('Send less, or ask for fewer tokens (max_tokens).')
-    expect(hint({}, { producesText: true, omitsMaxTokens: true })).toStartWith('The request names no max_tokens')
-    expect(hint({}, { producesText: false })).toBe('Send less.')
-    expect(hint({ unit: 'input_tokens' }, { producesText: true, omitsMaxTokens: true })).toBe('Send less.')
+    expect(hint({}, { producesText: true })).toBe('Shorten the request or lower max_tokens.')
+    expect(hint({}, { producesText: true, omitsMaxTokens: true })).toStartWith('Set max_tokens to reserve less')
+    expect(hint({}, { producesText: false })).toBe('Shorten the request.')
+    expect(hint({ unit: 'input_tokens' }, { producesText: true, omitsMaxTokens: true })).toBe('Shorten the request.')
   })
 
   test('a rate: when to come again', () => {
@@ -65,7 +65,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
   test('too many at once', () => {
     const { code, headers, message } = reported({ unit: 'slots', label: '2 requests at once' }, 300)
     expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
-    expect(message).toBe('Too many requests at once: 2 requests at once. Try again in 1 s.')
+    expect(message).toBe('Too many concurrent requests: 2 requests at once. Try again in 1 s.')
   })
 
   test.each([
@@ -77,7 +77,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
   ] as const)('%s: the quota is used up, and no client tries again', (_, over, wait) => {
     const { status, code, headers, message } = reported(over, wait)
     expect([status, code, headers]).toEqual([429, 'insufficient_quota', { 'x-should-retry': 'false' }])
-    expect(message).toStartWith('Quota exceeded: 10 requests a minute used up until 2026-11-22T12:0')
+    expect(message).toStartWith('Quota exceeded: 10 requests a minute. Resets at 2026-11-22T12:0')
   })
 
   test('an hour whose end is near: a rate', () => {
@@ -89,7 +89,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
       reset: 86_400_000,
     })
     expect([code, headers]).toEqual(['rate_limit_exceeded', { 'retry-after': '1' }])
-    expect(message).toBe('Quota exceeded for now: $1.00 a month. Running answers hold the rest. Try again in 1 s.')
+    expect(message).toBe('Quota temporarily exceeded: $1.00 a month. The remainder is reserved by requests in flight. Try again in 1 s.')
   })
 
   test('what no window could ever hold', () => {
@@ -99,7 +99,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
     })
     expect([code, headers]).toEqual(['insufficient_quota', { 'x-should-retry': 'false' }])
     expect(message).toStartWith(
-      'Quota exceeded: this request may take up to 5000 tokens, more than the limit allows at all: 100 tokens a minute.',
+      'Quota exceeded: this request may take up to 5000 tokens, which exceeds the whole limit: 100 tokens a minute.',
     )
   })
 })

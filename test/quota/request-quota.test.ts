@@ -133,7 +133,7 @@ describe('Llama Stack’s quota', () => {
     const used = await daily.ask(models, { as: 'alice' })
     expect([used.headers.get('retry-after'), used.headers.get('x-should-retry')]).toEqual([null, 'false'])
     expect(await errorOf(used)).toEqual({
-      message: 'Quota exceeded: 1 request a day for each user used up until 2026-11-23T00:00:00Z.',
+      message: 'Quota exceeded: 1 request a day for each user. Resets at 2026-11-23T00:00:00Z.',
       type: 'rate_limit_error',
       code: 'insufficient_quota',
       param: null,

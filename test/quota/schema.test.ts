@@ -82,7 +82,7 @@ describe('limits', () => {
   })
 
   test.each([
-    ['nothing is limited', { period: 'day' }, 'limits.0: limits nothing'],
+    ['nothing is limited', { period: 'day' }, 'limits.0: sets no limit'],
     ['no period', { requests: 1 }, 'limits.0.period: requests needs a period'],
     ['no such period', { requests: 1, period: 'fortnight' }, 'limits.0.period'],
     ['no such subject', { requests: 1, period: 'day', per: 'tenant' }, 'limits.0.per'],
@@ -102,7 +102,7 @@ describe('limits', () => {
 
   test('store and kvstore are one', () => {
     expect(complaints({ kvstore: { backend: 'a' }, store: { backend: 'b' } })).toEqual([
-      'store: store and kvstore mean the same: only one of them can stand here',
+      'store: store and kvstore are aliases: set only one of them',
     ])
   })
 })
@@ -113,7 +113,7 @@ test('prices', () => {
   expect(complaints({ prices: [{ model: 'x', input_per_million: -1 }] })).toEqual(['prices.0.input_per_million: must not be negative'])
 })
 
-const least = (what: string) => `is less than can be counted: the smallest is ${what}`
+const least = (what: string) => `is below the smallest countable amount, ${what}`
 const dollars = (amount: number) => complaints({ limits: [{ dollars: amount, period: 'day' }] })
 const prices = (fields: object) => complaints({ prices: [{ model: 'x', input_per_million: 1, ...fields }] })
 

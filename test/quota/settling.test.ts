@@ -220,7 +220,7 @@ describe('running requests', () => {
     const refused = await chat(startQuotaServer, { stream: true })
     expect([one.status, two.status, refused.status]).toEqual([200, 200, 429])
     expect([refused.headers.get('retry-after'), refused.headers.get('x-should-retry')]).toEqual(['1', null])
-    expect(await refused.text()).toContain('Too many requests at once: 2 requests at once for each user.')
+    expect(await refused.text()).toContain('Too many concurrent requests: 2 requests at once for each user.')
     leave.abort()
     await two.text().catch(() => undefined)
     await until(async () => (await startQuotaServer.ask('/v1/models', { as: 'alice' })).status === 200)

@@ -47,8 +47,8 @@ function reported(program: Program, dependency: string): string[] {
   return program.log.filter((line) => line['dependency'] === dependency).map(({ msg }) => msg)
 }
 
-const gone = 'a dependency is out of reach'
-const back = 'a dependency is back'
+const gone = 'dependency unavailable'
+const back = 'dependency recovered'
 
 /** Starts a server whose traces go to `path` at once. */
 async function start(path: string, more: ProgramOptions): Promise<{ program: Program; [Symbol.asyncDispose](): Promise<void> }> {

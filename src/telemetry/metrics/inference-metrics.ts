@@ -53,7 +53,7 @@ export class InferenceMetrics {
       tokens: instruments.counter('corral.tokens'),
       cost: instruments.counter('corral.cost'),
       failures: instruments.counter('corral.upstream.failures'),
-      interrupted: instruments.counter('corral.streams.cut'),
+      interrupted: instruments.counter('corral.streams.interrupted'),
     }
     instruments.observe('corral.provider.up', () => [...this.#health].map(([id, { up, at }]) => ({ labels: [id], value: up, at })))
     instruments.observe('corral.provider.models', () =>
@@ -97,7 +97,7 @@ export class InferenceMetrics {
   #failed(id: string, series: ClientSeries, { error, outcome, duration }: InferenceFinished): void {
     const type = errorTypeOf(error)
     series.failed(type).observe(duration / 1000)
-    this.#families.failures.bind(id, 'answer', type).add(1)
+    this.#families.failures.bind(id, 'inference', type).add(1)
     if (outcome === 'truncated') this.#families.interrupted.bind(id).add(1)
     // What the caller did wrong says nothing of the provider.
     const isProviderFailure = /^5\d\d$/.test(type) || (error instanceof ApiError && error.type === 'upstream_error')

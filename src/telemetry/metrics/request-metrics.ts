@@ -67,7 +67,7 @@ export class RequestMetrics {
       perToken: instruments.histogram('gen_ai.server.time_per_output_token'),
       refusals: instruments.counter('corral.refusals'),
     }
-    this.#disconnects = instruments.counter('corral.callers.left').bind()
+    this.#disconnects = instruments.counter('corral.client.disconnects').bind()
   }
 
   finished(event: RequestFinished): void {

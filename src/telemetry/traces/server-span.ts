@@ -71,9 +71,9 @@ function attributesOf(event: RequestFinished, owner: TraceOwner, error: unknown)
   if (costNanoDollars !== undefined) attributes['corral.cost_usd'] = costNanoDollars / 1e9
   if (firstTokenAt !== undefined) attributes['corral.time_to_first_token'] = (firstTokenAt - event.startedAt) / 1000
   if (event.streaming) attributes['corral.stream'] = true
-  if (event.disconnected) attributes['corral.caller_left'] = true
+  if (event.disconnected) attributes['corral.client_disconnected'] = true
   if (error !== undefined) addFailure(attributes, error)
-  // HTTP conventions: the status, where that isOnlySpan says it.
+  // HTTP conventions: the status, where it has no code of its own.
   if (error instanceof ApiError && error.code === null && status >= 500) attributes['error.type'] = String(status)
   return attributes
 }

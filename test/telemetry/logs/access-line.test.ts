@@ -17,7 +17,7 @@ test('[OPS-3] the access line says how many bytes came and went, beside who, wha
     provider: 'up',
     model: 'up/m',
     request_bytes: body.length,
-    answer_bytes: response.length,
+    response_bytes: response.length,
     trace_id: reply.headers.get('x-trace-id') as string,
     request_id: reply.headers.get('x-request-id') as string,
   })
@@ -36,7 +36,7 @@ test('[OPS-3] of a stream the frames count', async () => {
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   const bytes = (await reply.arrayBuffer()).byteLength
   const line = log.lines.find(({ message }) => message === 'request')?.fields
-  expect([line?.['answer_bytes'], line?.['request_bytes']]).toEqual([bytes, body.length])
+  expect([line?.['response_bytes'], line?.['request_bytes']]).toEqual([bytes, body.length])
 })
 
 test('[OPS-3] a stream that took too long is told of with what it took until then', async () => {
@@ -58,6 +58,6 @@ test('[OPS-3] a stream that took too long is told of with what it took until the
   const reply = await app.fetch('/v1/chat/completions', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
   expect(await reply.text()).toContain('stream_too_long')
   const line = log.lines.find(({ message }) => message === 'request')?.fields
-  expect(line).toMatchObject({ error_type: 'service_unavailable_error', input_tokens: 3, output_tokens: 2, answer_bytes: frame.length })
+  expect(line).toMatchObject({ error_type: 'service_unavailable_error', input_tokens: 3, output_tokens: 2, response_bytes: frame.length })
   expect(line).toHaveProperty('ttft_ms')
 })

@@ -22,7 +22,7 @@ test.each([
   const log = recordedLog()
   await using server = await serve({}, known({ alice: { attributes } }), { log })
   expect(await outcome(await server.fetch('/metrics', asking('alice')))).toBe('403 missing_scope')
-  expect(log.lines.some(({ fields }) => fields['denied_because'] === 'the scope telemetry.read is missing')).toBe(true)
+  expect(log.lines.some(({ fields }) => fields['denied_reason'] === 'the scope telemetry.read is missing')).toBe(true)
 })
 
 test('[BND-5] public metrics are readable with any credential and with none, as far as the route policy admits', async () => {
@@ -49,7 +49,7 @@ test('[MET-2] how much of a limit is used, by its name and never by whom; refusa
   for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
   const families = parseText(await (await server.fetch('/metrics', asking('bob'))).text())
   const limit = { corral_limit_name: 'few', corral_limit_unit: 'requests', corral_limit_period: 'day' }
-  expect(valuesOf(families, 'corral_quota_use_ratio', limit)).toEqual([0.75])
+  expect(valuesOf(families, 'corral_quota_utilization_ratio', limit)).toEqual([0.75])
   for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
   const [after] = server.services.metrics?.collect()['corral.refusals'] ?? []
   expect(after).toEqual({ labels: ['quota', 'insufficient_quota', 'few'], value: 2 })

@@ -90,7 +90,9 @@ const snapshots = fc.array(
         .bind(...labels(label))
         .observe(value)
     }
-    own.observe('corral.quota.use', () => observed.slice(0, 1).map(([label, value]) => ({ labels: [label, 'requests', 'day'], value })))
+    own.observe('corral.quota.utilization', () =>
+      observed.slice(0, 1).map(([label, value]) => ({ labels: [label, 'requests', 'day'], value })),
+    )
     return own.collect()
   }),
   { maxLength: 4 },
@@ -118,8 +120,8 @@ describe('several processes', () => {
         }
         const sums = (merged[duration] ?? []).reduce((sum, { value }) => sum + (value as HistogramValue).sum, 0)
         expect(sums).toBe(all.flatMap((one) => one[duration] ?? []).reduce((sum, { value }) => sum + (value as HistogramValue).sum, 0))
-        for (const { value, labels: set } of merged['corral.quota.use'] ?? []) {
-          const same = all.flatMap((one) => one['corral.quota.use'] ?? []).filter((point) => point.labels.join() === set.join())
+        for (const { value, labels: set } of merged['corral.quota.utilization'] ?? []) {
+          const same = all.flatMap((one) => one['corral.quota.utilization'] ?? []).filter((point) => point.labels.join() === set.join())
           expect(value).toBe(Math.max(...same.map((point) => point.value as number)))
         }
       }),

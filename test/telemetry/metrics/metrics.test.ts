@@ -79,7 +79,7 @@ describe('/metrics', () => {
     const failed = { error_type: '500', corral_provider: 'up' }
     expect(valuesOf(families, 'gen_ai_server_request_duration_seconds_count', failed)).toEqual([1])
     expect(valuesOf(families, 'gen_ai_client_operation_duration_seconds_count', failed)).toEqual([1])
-    expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_in: 'answer' })).toEqual([1])
+    expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_source: 'inference' })).toEqual([1])
     expect(valuesOf(families, 'corral_provider_up', { corral_provider: 'up' })).toEqual([0])
   })
 
@@ -91,7 +91,7 @@ describe('/metrics', () => {
     const failed = { error_type: 'upstream_error', corral_provider: 'up' }
     expect(valuesOf(families, 'gen_ai_server_request_duration_seconds_count', failed)).toEqual([1])
     expect(valuesOf(families, 'gen_ai_client_operation_duration_seconds_count', failed)).toEqual([1])
-    expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_in: 'answer' })).toEqual([1])
+    expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_source: 'inference' })).toEqual([1])
   })
 
   test('[MET-2] nor is one that stands in place of a whole answer', async () => {
@@ -131,7 +131,7 @@ describe('/metrics', () => {
     await using it = await measured(() => chatReply())
     const { metrics } = it.server.services
     let looks = 0
-    metrics?.observe('corral.callers.left', () => {
+    metrics?.observe('corral.client.disconnects', () => {
       looks += 1
       return []
     })

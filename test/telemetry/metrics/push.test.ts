@@ -80,7 +80,7 @@ test('[MET-7] a collector that is out of reach, stalls or refuses costs a line a
     const log = recordedLog()
     const telemetry = pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`)
     await using it = await measured(() => chatReply(), { telemetry }, { log })
-    const reported = () => log.lines.filter(({ message }) => message === 'a dependency is out of reach')
+    const reported = () => log.lines.filter(({ message }) => message === 'dependency unavailable')
     while (reported().length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
     expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
     expect(it.server.services.metrics?.collect()['corral.telemetry.dropped']?.[0]?.labels).toEqual(['metrics'])
@@ -97,7 +97,7 @@ test('[MET-7] points that a collector rejects are told as a warning and counted,
   expect(await untilDropped(it.server, 'metrics')).toBeGreaterThan(0)
   const line = log.lines.find(({ message }) => message === 'the metrics collector rejected points')
   expect(line).toMatchObject({ level: 'warn', fields: { rejected: 7, why: 'too many series' } })
-  expect(log.lines.filter(({ message }) => message === 'a dependency is out of reach')).toEqual([])
+  expect(log.lines.filter(({ message }) => message === 'dependency unavailable')).toEqual([])
   expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
 })
 

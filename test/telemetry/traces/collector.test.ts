@@ -6,8 +6,8 @@ import { dropped, untilDropped } from '../dropped.ts'
 import { type Behaviour, type OtlpReceiver, otlpReceiver } from './otlp-receiver.ts'
 import { exporting, partialSuccess, startTraceServer, type TraceServer, until } from './trace-server.ts'
 
-const outOfReach = 'a dependency is out of reach'
-const back = 'a dependency is back'
+const outOfReach = 'dependency unavailable'
+const back = 'dependency recovered'
 const reported = (log: ReturnType<typeof recordedLog>, message: string) => log.lines.filter((line) => line.message === message)
 
 /** Asks so often that more spans are made than are kept; every answer is as it would be without a collector. Two spans a chat. */

@@ -130,7 +130,7 @@ test('[TRC-5] a caller that leaves ends its spans', async () => {
   leaving.abort()
   const spans = await at.spans(2)
   expect(spans.find((span) => span.kind === 3)!.attributes['corral.outcome']).toBe('cancelled')
-  expect(spans.find((span) => span.kind === 2)!.attributes['corral.caller_left']).toBe(true)
+  expect(spans.find((span) => span.kind === 2)!.attributes['corral.client_disconnected']).toBe(true)
 })
 
 test('[TRC-6] a collector that fails costs nothing but one line and its spans; they come once it is back', async () => {
@@ -143,8 +143,8 @@ test('[TRC-6] a collector that fails costs nothing but one line and its spans; t
   expect((await at.chat()).status).toBe(200)
   at.receiver.behave(() => undefined)
   expect(await at.spans(4)).toHaveLength(4)
-  await until(() => log.lines.some((line) => line.message === 'a dependency is back'))
-  const reported = log.lines.filter((line) => line.message === 'a dependency is out of reach')
+  await until(() => log.lines.some((line) => line.message === 'dependency recovered'))
+  const reported = log.lines.filter((line) => line.message === 'dependency unavailable')
   expect(reported).toHaveLength(1)
   expect(JSON.stringify(reported)).toContain('trace collector')
   expect(JSON.stringify(log.lines)).not.toContain('s3cret')

@@ -37,7 +37,7 @@ test('[TRC-6] a store that cannot be written is told of once, and serving goes o
   await using at = await startTraceServer({ traces, store: storeAt('/proc/nowhere/traces.db', 0) }, { log })
   at.upstream.respond(() => chatReply())
   for (let count = 0; count < 3; count++) expect((await at.chat()).status).toBe(200)
-  const reported = () => log.lines.filter((line) => line.message === 'a dependency is out of reach')
+  const reported = () => log.lines.filter((line) => line.message === 'dependency unavailable')
   await until(() => reported().length > 0)
   expect(JSON.stringify(reported())).toContain('trace store')
   expect(reported()).toHaveLength(1)
