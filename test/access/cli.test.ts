@@ -87,7 +87,7 @@ describe('corral policy explain', () => {
       allowed: true,
       rule: 3,
       reason: 'rule 3 permits it',
-      passed: [
+      skipped: [
         { rule: 1, why: 'it is about other resources' },
         { rule: 2, why: "'user is owner' does not hold" },
       ],

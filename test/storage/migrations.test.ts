@@ -168,7 +168,7 @@ for (const engine of engines) {
         name: 'StorageError',
         message: expect.stringMatching(
           new RegExp(
-            `was created by a newer version of Corral: its tables are of version ${later.number}, and this one knows ${migrations.length}`,
+            `was created by a newer version of Corral: its schema version is ${later.number}, this version supports ${migrations.length}`,
           ),
         ) as string,
         remedy: 'Run the newer version, or restore a backup from before it ran.',
