@@ -1,4 +1,3 @@
-import { routes } from './api/index.ts'
 import type { ApiError } from './errors.ts'
 import { BodyBudget } from './http/body-budget.ts'
 import { authenticate } from './http/middleware/authenticate.ts'
@@ -40,9 +39,9 @@ export interface App {
 
 /** What a request passes on its way, outermost first. A layer that is not configured is not there. */
 export function createApp(services: Services): App {
-  const { config, events, authentication, governance } = services
+  const { config, events, authentication, governance, routes, dialects } = services
   const { server } = config
-  const finder = createRouteFinder(routes)
+  const finder = createRouteFinder(routes, dialects)
   const active = new ActiveRequests({ uploadIdle: server.uploadIdleTimeout * 1000 })
   const layers = [
     requestId(),
@@ -74,6 +73,7 @@ export function createApp(services: Services): App {
   const handle = requestLifecycle(compose(layers, route), {
     events,
     active,
+    dialects,
     bodies: new BodyBudget(server.maxBufferedBodyBytes),
     stopping: () => draining,
   })

@@ -12,6 +12,20 @@ export const errorStatus = {
 
 export type ErrorType = keyof typeof errorStatus
 
+/** Why a request failed, in one word for retries, logs, spans and metrics. */
+export type FailureClass =
+  | 'connection_error'
+  | 'rate_limited'
+  | 'quota_exceeded'
+  | 'overloaded'
+  | 'server_error'
+  | 'timeout'
+  | 'interrupted'
+  | 'context_length_exceeded'
+  | 'content_filtered'
+  | 'credentials_rejected'
+  | 'invalid_request'
+
 /** What a provider answered, kept for the caller under `error.provider`. */
 export interface ProviderFault {
   /** The provider's id in this server's configuration. */
@@ -43,6 +57,10 @@ export interface ErrorDetail {
   /** Extra response headers, e.g. `retry-after`. */
   headers?: Record<string, string>
   provider?: ProviderFault
+  /** Default: by type, code and status. */
+  failure?: FailureClass
+  /** Whether the same request may succeed within a minute. Default: by failure class, status and headers. */
+  retryable?: boolean
   /** For the log only; never shown to the caller. */
   cause?: unknown
 }
@@ -57,6 +75,9 @@ export class ApiError extends Error {
   readonly headers: Readonly<Record<string, string>>
   readonly provider: ProviderFault | undefined
   readonly denial: Denial | undefined
+  readonly failure: FailureClass
+  /** Whether the same request may succeed within a minute. */
+  readonly retryable: boolean
 
   constructor(type: ErrorType | (string & {}), message: string, detail: ErrorDetail = {}) {
     super(maskApiKeys(message), { cause: detail.cause })
@@ -68,7 +89,50 @@ export class ApiError extends Error {
     this.headers = detail.headers ?? {}
     this.provider = detail.provider
     this.denial = detail.denial
+    this.failure = detail.failure ?? failureOf(this)
+    this.retryable = detail.retryable ?? isRetryable(this)
   }
+}
+
+/** By status, for the types that are not ours. */
+const failureByStatus: Readonly<Record<number, FailureClass>> = {
+  401: 'credentials_rejected',
+  403: 'credentials_rejected',
+  408: 'timeout',
+  429: 'rate_limited',
+  503: 'overloaded',
+  504: 'timeout',
+  529: 'overloaded',
+}
+
+const failureByCode: Readonly<Record<string, FailureClass>> = {
+  insufficient_quota: 'quota_exceeded',
+  upstream_unreachable: 'connection_error',
+  upstream_tls_error: 'connection_error',
+  upstream_interrupted: 'interrupted',
+}
+
+function failureOf({ status, code }: Pick<ApiError, 'status' | 'code'>): FailureClass {
+  const known = code !== null && Object.hasOwn(failureByCode, code) ? failureByCode[code] : failureByStatus[status]
+  return known ?? (status >= 500 ? 'server_error' : 'invalid_request')
+}
+
+const temporary: ReadonlySet<FailureClass> = new Set([
+  'connection_error',
+  'rate_limited',
+  'overloaded',
+  'server_error',
+  'timeout',
+  'interrupted',
+])
+
+/** The longest wait after which a failure still counts as retryable, in seconds. */
+const maxRetryWait = 60
+
+function isRetryable({ failure, status, headers }: Pick<ApiError, 'failure' | 'status' | 'headers'>): boolean {
+  return (
+    headers['x-should-retry'] !== 'false' && status !== 409 && temporary.has(failure) && !(Number(headers['retry-after']) > maxRetryWait)
+  )
 }
 
 /** Characters of a caller's own text that a message repeats. */

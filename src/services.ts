@@ -4,9 +4,12 @@ import type { Authentication } from './auth/authenticator.ts'
 import { createApiReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { createImageUrlCheck } from './api/chat/image-urls.ts'
-import { routes } from './api/index.ts'
+import { routes as allRoutes } from './api/index.ts'
+import type { AnyRoute } from './http/route.ts'
 import { TraceQueries } from './api/telemetry/service.ts'
 import type { Config } from './config/config.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { dialects as allDialects } from './dialects/index.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { Ticker } from './http/sse.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
@@ -29,6 +32,8 @@ import type { TraceContexts } from './telemetry/traces/trace-context.ts'
 export interface Services extends ApiDeps, AsyncDisposable {
   readonly config: Config
   readonly events: Events
+  /** Every dialect that is served. */
+  readonly dialects: readonly Dialect[]
   /** Gives every request its place in a trace. */
   readonly traceContexts: TraceContexts
   /** Absent: nobody has to authenticate. */
@@ -54,6 +59,10 @@ export interface BuildOptions {
   callerLimits?: Partial<CallerListingLimits>
   /** For tests: counts the time of callers that do not read. */
   ticker?: Ticker
+  /** Every route that is served. Default: those of `src/api/index.ts`. */
+  routes?: readonly AnyRoute<ApiDeps>[]
+  /** Every dialect that is served. Default: those of `src/dialects/index.ts`. */
+  dialects?: readonly Dialect[]
   /** For tests: another resolver, another authority of callers' hosts. */
   egress?: Omit<EgressOptions, 'allow' | 'proxies'>
 }
@@ -93,6 +102,7 @@ interface Keeping {
 
 async function build(config: Config, options: BuildOptions, { keep, dispose }: Keeping): Promise<Services> {
   const { server } = config
+  const { routes = allRoutes, dialects = allDialects } = options
   const log = options.log ?? createLog(config.logging)
   // What decides and what keeps is loaded where there is something to decide or to keep: other servers start sooner without.
   const governed = isGoverned(config, options) ? await import('./services/governed.ts') : undefined
@@ -153,8 +163,9 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     providers,
     models,
     routes,
+    dialects,
     checkImageUrls: createImageUrlCheck(config.egress.deny),
-    reference: createApiReference(routes, version),
+    reference: createApiReference(routes, version, dialects),
     readiness,
     version,
     streams: {

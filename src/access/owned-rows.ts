@@ -123,7 +123,7 @@ class PolicyCheckedRows<T extends OwnedTable> implements OwnedRows<T> {
       throw invalidRequest(`${this.#options.kind} '${shortened(resource.id)}' already exists.`, {
         status: 409,
         code: 'already_exists',
-        headers: { 'x-should-retry': 'false' },
+        retryable: false,
         cause: error,
       })
     }

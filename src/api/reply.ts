@@ -1,4 +1,5 @@
 import type { Call } from '../call.ts'
+import type { Dialect } from '../dialects/dialect.ts'
 import { ApiError } from '../errors.ts'
 import { type Frames, responseNotRead, sseResponse, type Ticker } from '../http/sse.ts'
 import type { Reply } from '../providers/provider.ts'
@@ -24,6 +25,8 @@ export interface ReplyOptions {
   /** Whether the caller asked for a stream. */
   stream: boolean
   times?: StreamTimes | undefined
+  /** Of errors and heartbeats in a stream. */
+  dialect: Dialect
 }
 
 /**
@@ -31,26 +34,27 @@ export interface ReplyOptions {
  * a stream that is awaited for longer than `headTimeout` begins with heartbeats, and what fails from then on is an error event.
  */
 export async function toResponse(pending: Promise<Reply>, call: Call, options: ReplyOptions): Promise<Response> {
-  const { times } = options
-  if (!options.stream) return respond(await pending, call, times)
+  const { times, dialect } = options
+  if (!options.stream) return respond(await pending, call, options)
   const headTimeout = times?.headTimeout ?? defaultHeadTimeout
   const startedAt = performance.now()
   const reply = await within(pending, headTimeout)
-  if (!reply) return respondWithStream(pending.then(framesOf), call, times)
-  return respond(reply, call, { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) })
+  if (!reply) return respondWithStream(pending.then(framesOf), call, options)
+  return respond(reply, call, { dialect, times: { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) } })
 }
 
 /** `times.headTimeout`: what is left of it. */
-function respond(reply: Reply, call: Call, times: StreamTimes | undefined): Response {
-  if (reply.kind === 'stream') return respondWithStream(reply.frames, call, times)
+function respond(reply: Reply, call: Call, options: Omit<ReplyOptions, 'stream'>): Response {
+  if (reply.kind === 'stream') return respondWithStream(reply.frames, call, options)
   if (call.record) call.record.responseBytes = reply.bytes.length
   return new Response(reply.bytes as BodyInit, { headers: { 'content-type': 'application/json' } })
 }
 
-function respondWithStream(frames: Frames | Promise<Frames>, call: Call, times: StreamTimes | undefined): Response {
+function respondWithStream(frames: Frames | Promise<Frames>, call: Call, { times, dialect }: Omit<ReplyOptions, 'stream'>): Response {
   const { record, signal, requestId } = call
   if (record) record.streaming = true
   return sseResponse(frames, {
+    dialect,
     requestId,
     traceId: call.trace?.traceId,
     signal,

@@ -1,23 +1,20 @@
+import type { Dialect } from '../dialects/dialect.ts'
 import { ApiError } from '../errors.ts'
 
-/** An error as OpenAI's clients read it: the body of every error answer on OpenAI's paths, and the data of an error event in a stream. */
-export function toErrorBody(error: ApiError): object {
-  const { message, type, code, param, provider } = error
-  return { error: { message, type, code, param, ...(provider && { provider }) } }
-}
-
-/** The longest wait that a client's own retry is allowed to sleep for, in seconds. */
-const maxClientRetryWait = 60
-
-/** The whole answer to a failed request. */
-export function toErrorResponse(error: ApiError): Response {
-  const headers = new Headers({ 'content-type': 'application/json', ...error.headers })
+/** The response to a failed request. */
+export function toErrorResponse(error: ApiError, dialect: Dialect): Response {
+  const headers = new Headers({ 'content-type': 'application/json', ...dialect.errorHeaders?.(error), ...error.headers })
   if (error.provider) headers.set('x-corral-error-source', 'provider')
-  if (error.status === 409 || Number(headers.get('retry-after')) > maxClientRetryWait) headers.set('x-should-retry', 'false')
-  return new Response(JSON.stringify(toErrorBody(error)), { status: error.status, headers })
+  if (!error.retryable && isRetriedByClients(error.status)) headers.set('x-should-retry', 'false')
+  return new Response(JSON.stringify(dialect.errorBody(error)), { status: error.status, headers })
 }
 
-/** What a caller may see of anything that was thrown: an ApiError as it is, all else opaque. */
+/** The official clients retry these unless `x-should-retry` is false. */
+function isRetriedByClients(status: number): boolean {
+  return status === 408 || status === 409 || status === 429 || status >= 500
+}
+
+/** The error that the caller sees: an ApiError unchanged, anything else as an opaque 500. */
 export function toApiError(thrown: unknown, requestId: string, traceId?: string): ApiError {
   if (thrown instanceof ApiError) return thrown
   const trace = traceId === undefined ? '' : `, trace ID: ${traceId}`

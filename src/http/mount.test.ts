@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
 import { ApiError } from '../errors.ts'
+import { openai } from '../dialects/openai/dialect.ts'
 import { toErrorResponse } from './error-response.ts'
 import { mount } from './mount.ts'
 import { pathsOf, routesFor } from './route.ts'
@@ -79,7 +80,7 @@ function server() {
     try {
       return await dispatch(request, { requestId: 'r', signal: request.signal, providerData: {}, record })
     } catch (error) {
-      if (error instanceof ApiError) return toErrorResponse(error)
+      if (error instanceof ApiError) return toErrorResponse(error, openai)
       throw error
     }
   }

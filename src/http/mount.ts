@@ -3,6 +3,8 @@ import { SmartRouter } from 'hono/router/smart-router'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
+import { type Dialect, dialectOfPath } from '../dialects/dialect.ts'
+import { dialects as allDialects } from '../dialects/index.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type SchemaParser, parserOf } from '../schemas/parser.ts'
 import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadObserver } from './body.ts'
@@ -18,6 +20,8 @@ export interface RouteMatch<Deps = never> {
   readonly params: Readonly<Record<string, string>>
   /** Whether callers should use another path, or another route. */
   readonly deprecated?: boolean
+  /** Of the response. */
+  readonly dialect: Dialect
 }
 
 /**
@@ -59,7 +63,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
         ? find(request.method, routingPath(request.url), rawPathOf(request.url))
         : (call.match as RouteMatch<Deps> | null)
     if (!found) return respondWithoutRoute(request, find)
-    const { route } = found
+    const { route, dialect } = found
     const isHead = request.method === 'HEAD'
     if (call.record) call.record.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
@@ -71,7 +75,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     try {
       const body = route.body && parse(parserFor(route.body), json?.value)
       const result = await route.handle(
-        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, url: request.url, call } as never,
+        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, url: request.url, call, dialect } as never,
         deps,
       )
       const response = result instanceof Response ? result : Response.json(result)
@@ -98,25 +102,28 @@ interface RouteEntry<Deps> {
   readonly route: AnyRoute<Deps>
   readonly path: string
   readonly deprecated: boolean
+  readonly dialect: Dialect
 }
 
-export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[]): RouteFinder<Deps> {
+export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[], dialects = allDialects): RouteFinder<Deps> {
   const router = new SmartRouter<RouteEntry<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
-  const entries = routes.flatMap((route) => pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated })))
+  const entries = routes.flatMap((route) =>
+    pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated, dialect: route.dialect ?? dialectOfPath(path, dialects) })),
+  )
   // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
   entries.sort((a, b) => parameterWeight(a.path) - parameterWeight(b.path))
   for (const entry of entries) router.add(entry.route.method, toRouterPath(entry.path), entry)
   return (method, path, rawPath = path) => {
     const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
     if (!found) return undefined
-    const [{ route, path: routePath, deprecated }, indices] = found
+    const [{ route, path: routePath, deprecated, dialect }, indices] = found
     const params: Record<string, string> = {}
     for (const name in indices) {
       const at = indices[name]
       params[name] = typeof at === 'number' ? (stash?.[at] ?? '') : (at ?? '')
     }
     if (rawPath !== path) Object.assign(params, lastParamIn(rawPath, routePath))
-    return { route, params, deprecated }
+    return { route, params, deprecated, dialect }
   }
 }
 

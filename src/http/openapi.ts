@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { errorResponse } from '../schemas/errors.ts'
+import { type Dialect, dialectOfPath } from '../dialects/dialect.ts'
+import { dialects as allDialects } from '../dialects/index.ts'
 import { type OpenApiSchema, SchemaCollector } from './json-schema.ts'
 import { type AnyRoute, pathsOf, type ResponseSpec } from './route.ts'
 
@@ -15,22 +16,28 @@ const legacyTag = 'Deprecated paths'
 type AnyRoutes = readonly AnyRoute<never>[]
 
 /** The OpenAPI 3.1 document of a list of routes. Costs some milliseconds: make it once, when it is first asked for. */
-export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: OpenApiInfo): object {
+export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: OpenApiInfo, dialects = allDialects): object {
   const schemas = new SchemaCollector()
   const paths: Record<string, Record<string, object>> = {}
   for (const route of routes as unknown as AnyRoutes) {
     for (const { path, deprecated } of pathsOf(route)) {
-      const operation = toOperation(route, schemas)
+      const errorSuffix = suffixOf(route.dialect ?? dialectOfPath(path, dialects), dialects)
+      const operation = toOperation(route, schemas, errorSuffix)
       const at = (paths[path.replaceAll('+}', '}')] ??= {})
       const operationId = path === route.path ? route.operationId : `${route.operationId}_${nameOf(path)}`
       at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { tags: [legacyTag], deprecated }) }
     }
   }
   const errors = Object.fromEntries(
-    Object.entries(errorResponses).map(([status, { name, description }]) => [
-      name,
-      { description: `${description} (${status})`, content: { 'application/json': { schema: schemas.add(errorResponse, 'output') } } },
-    ]),
+    dialects.flatMap((dialect) =>
+      Object.entries(errorResponses).map(([status, { name, description }]) => [
+        name + suffixOf(dialect, dialects),
+        {
+          description: `${description} (${status})`,
+          content: { 'application/json': { schema: schemas.add(dialect.errorSchema, 'output') } },
+        },
+      ]),
+    ),
   )
   const components = { responses: errors, securitySchemes }
   return {
@@ -45,11 +52,16 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
   }
 }
 
+/** What the names of a dialect's error responses end with: nothing for the first dialect of the list. */
+function suffixOf(dialect: Dialect, dialects: readonly Dialect[]): string {
+  return dialect === dialects[0] ? '' : `_${dialect.name}`
+}
+
 function nameOf(path: string): string {
   return path.replaceAll(/[^a-zA-Z0-9]+/g, '_').replaceAll(/^_|_$/g, '')
 }
 
-function toOperation(route: AnyRoute<never>, schemas: SchemaCollector): object {
+function toOperation(route: AnyRoute<never>, schemas: SchemaCollector, errorSuffix: string): object {
   return {
     operationId: route.operationId,
     tags: [route.tag],
@@ -62,7 +74,7 @@ function toOperation(route: AnyRoute<never>, schemas: SchemaCollector): object {
     }),
     responses: {
       ...Object.fromEntries(Object.entries(route.responses).map(([status, response]) => [status, toResponse(response, schemas)])),
-      ...errorsOf(route),
+      ...errorsOf(route, errorSuffix),
     },
   }
 }
@@ -129,7 +141,7 @@ const errorResponses: Readonly<Record<string, { name: string; description: strin
   504: { name: 'UpstreamTimeout', description: 'The provider did not respond in time.' },
 }
 
-function errorsOf(route: AnyRoute<never>): Record<string, object> {
+function errorsOf(route: AnyRoute<never>, suffix: string): Record<string, object> {
   const statuses = [
     ...(route.body || route.query || route.params ? ['400'] : []),
     // Whoever has to say who is asking may be refused, have used up its share, or meet an identity service that is down.
@@ -139,7 +151,9 @@ function errorsOf(route: AnyRoute<never>): Record<string, object> {
     ...(route.errors ?? []).map(String),
     '500',
   ]
-  return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${errorResponses[status]?.name ?? ''}` }]))
+  return Object.fromEntries(
+    statuses.map((status) => [status, { $ref: `#/components/responses/${errorResponses[status]?.name ?? ''}${suffix}` }]),
+  )
 }
 
 const securitySchemes = {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
+import type { Dialect } from '../dialects/dialect.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -29,6 +30,8 @@ export interface RouteInput<Params, Query, Body> {
   /** The request's, as it was sent. */
   url: string
   call: Call
+  /** Of the response. */
+  dialect: Dialect
 }
 
 /** A route as data: validation, OpenAPI, docs, policy look-up and metrics labels are folds over the list of these. */
@@ -54,6 +57,10 @@ export interface RouteDefinition<
   description?: string
   /** Needs no credential; `docs` and `metrics`: where the configuration makes the reference, or the metrics, public. */
   public?: boolean | 'docs' | 'metrics'
+  /** Of its errors and streams. Default: the dialect of the path. */
+  dialect?: Dialect
+  /** Whether request limits count it. Default: every route that needs a credential. */
+  counted?: boolean
   deprecated?: boolean
   params?: Params
   query?: Query
@@ -77,6 +84,11 @@ export function routesFor<Deps>() {
   return <Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType>(
     route: RouteDefinition<Deps, Params, Query, Body>,
   ): AnyRoute<Deps> => route
+}
+
+/** Whether limits on requests apply to a route; not to a path without a route. */
+export function isCounted(route: Pick<AnyRoute<never>, 'counted' | 'public'> | undefined): boolean {
+  return route !== undefined && (route.counted ?? !route.public)
 }
 
 /** A path that a route answers on. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { openai } from '../dialects/openai/dialect.ts'
 import { type Frames, sseResponse } from './sse.ts'
 
 /** Frames that count what is asked of them. */
@@ -20,7 +21,7 @@ function countedFrames() {
 test('a stream that is cancelled while its head is awaited stops its source and asks nothing of it', async () => {
   const source = Promise.withResolvers<Frames>()
   const ends: unknown[] = []
-  const options = { requestId: 'r', heartbeatInterval: 60_000, onEnd: (failure?: unknown) => ends.push(failure) }
+  const options = { dialect: openai, requestId: 'r', heartbeatInterval: 60_000, onEnd: (failure?: unknown) => ends.push(failure) }
   const reader = sseResponse(source.promise, options).body!.getReader()
   // The heartbeat that goes ahead of the head; reading on then waits for the head.
   await reader.read()

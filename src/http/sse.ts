@@ -1,9 +1,6 @@
 import { ApiError, invalidRequest } from '../errors.ts'
-import { toApiError, toErrorBody } from './error-response.ts'
-
-const encoder = new TextEncoder()
-/** A comment: every client skips it, and every proxy on the way sees that the connection lives. */
-const heartbeat = encoder.encode(': ping\n\n')
+import type { Dialect } from '../dialects/dialect.ts'
+import { toApiError } from './error-response.ts'
 
 /** Items are one or more whole frames. `next()` throws when the stream fails; `return()` stops its source at once. */
 export interface Frames extends AsyncIterator<Uint8Array, void, undefined> {
@@ -15,6 +12,8 @@ export interface Frames extends AsyncIterator<Uint8Array, void, undefined> {
 export type Ticker = (tick: () => void, milliseconds: number) => { stop(): void }
 
 export interface SseOptions {
+  /** Of the errors and heartbeats in the stream. */
+  dialect: Dialect
   requestId: string
   traceId?: string | undefined
   /** Milliseconds of silence after which a comment is sent. It comes after one to two times as long. */
@@ -27,8 +26,6 @@ export interface SseOptions {
   signal?: AbortSignal
   /** Counts the time of a caller that does not read. Default: the system's clock. */
   ticker?: Ticker | undefined
-  /** An error as this door's clients read it; default: OpenAI's `data: {"error": …}`. */
-  encodeError?: (error: ApiError) => string
   /** Called once when the stream is over: with what was thrown when it failed, with nothing when it was whole or the caller left. */
   onEnd?: (failure?: unknown, bytes?: number) => void
 }
@@ -78,10 +75,10 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    if (this.#pending) controller.enqueue(heartbeat)
+    if (this.#pending) controller.enqueue(this.#options.dialect.heartbeat)
     this.#timer = setInterval(() => {
       // A caller that reads slowly has bytes waiting already: it needs no sign of life.
-      if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(heartbeat)
+      if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(this.#options.dialect.heartbeat)
       this.#silent = true
     }, this.#options.heartbeatInterval)
     const { maxDuration, headTimeout } = this.#options
@@ -134,7 +131,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
 
   /** The runtime sends the head together with the first bytes. */
   #sendHead(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    if (!this.#ended && this.#bytes === 0) controller.enqueue(heartbeat)
+    if (!this.#ended && this.#bytes === 0) controller.enqueue(this.#options.dialect.heartbeat)
   }
 
   #watchReading(controller: ReadableStreamDefaultController<Uint8Array>, { idleTimeout }: Frames): ReturnType<Ticker> | undefined {
@@ -165,8 +162,8 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   #enqueueError(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
-    const { requestId, traceId, encodeError = toErrorEvent } = this.#options
-    controller.enqueue(encoder.encode(encodeError(toApiError(error, requestId, traceId))))
+    const { requestId, traceId, dialect } = this.#options
+    controller.enqueue(dialect.errorEvent(toApiError(error, requestId, traceId)))
   }
 
   async #stopSource(): Promise<void> {
@@ -209,8 +206,4 @@ function responseNotReadError(milliseconds: number): ApiError {
     status: 408,
     code: responseNotRead,
   })
-}
-
-function toErrorEvent(error: ApiError): string {
-  return `data: ${JSON.stringify(toErrorBody(error))}\n\n`
 }

@@ -55,7 +55,7 @@ function temporary(message: string, seconds: number, denial: QuotaDenial): ApiEr
 }
 
 function exhausted(message: string, denial: QuotaDenial, code = 'insufficient_quota'): ApiError {
-  return new ApiError('rate_limit_error', message, { code, headers: { 'x-should-retry': 'false' }, denial })
+  return new ApiError('rate_limit_error', message, { code, retryable: false, denial })
 }
 
 function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens, producesText = true }: QuotaRefusalFacts): string {

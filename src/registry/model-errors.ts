@@ -21,7 +21,7 @@ export function modelAlreadyExists(id: string) {
     status: 409,
     code: 'already_exists',
     param: 'model_id',
-    headers: { 'x-should-retry': 'false' },
+    retryable: false,
   })
 }
 

@@ -117,7 +117,7 @@ class DatabaseStoredModels implements StoredModels {
       throw invalidRequest(`The limit of ${maxModelsPerOwner} registered models per user is reached. Delete unused models.`, {
         status: 409,
         code: 'too_many_models',
-        headers: { 'x-should-retry': 'false' },
+        retryable: false,
       })
     }
     const detail = { provider_id: row.provider_id, provider_model_id: row.provider_model_id, model_type: row.model_type }

@@ -241,7 +241,7 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
 function rejectUnrecorded(cause: unknown): never {
   const message =
     'The change was made, but its audit log entry could not be written to disk. Check the resource before repeating the request.'
-  throw new ApiError('service_unavailable_error', message, { code: 'audit_log_unavailable', headers: { 'x-should-retry': 'false' }, cause })
+  throw new ApiError('service_unavailable_error', message, { code: 'audit_log_unavailable', retryable: false, cause })
 }
 
 const maxPathLength = 256

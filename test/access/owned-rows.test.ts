@@ -143,7 +143,7 @@ for (const engine of engines) {
     test('an id that is taken is a conflict', async () => {
       await store().insert(as(alice), newRow('taken'))
       const refused = await refusal(store().insert(as(alice), newRow('taken')))
-      expect([refused.status, refused.code, refused.headers['x-should-retry']]).toEqual([409, 'already_exists', 'false'])
+      expect([refused.status, refused.code, refused.retryable]).toEqual([409, 'already_exists', false])
     })
 
     test('[POL-20] where a rule has to permit it, the default policy and the want of authentication are not enough', async () => {

@@ -19,11 +19,11 @@ const counter = (over: Partial<Counter> = {}): Counter => ({
 const now = Date.UTC(2026, 10, 22, 12)
 const reported = (over: Partial<Counter>, retryAfter: number, { exceedsLimit = false, demand = 1, reset = retryAfter } = {}) => {
   const of = counter(over)
-  const { status, type, code, message, headers, denial } = quotaExceeded(
+  const { status, type, code, message, headers, retryable, denial } = quotaExceeded(
     { refused: of, retryAfter, exceedsLimit },
     { demands: [{ counter: of, amount: demand }], reset, now },
   )
-  return { status, type, code, message, headers, denial }
+  return { status, type, code, message, headers, retryable, denial }
 }
 
 const labelOf = (period: string) => {
@@ -53,6 +53,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
       code: 'rate_limit_exceeded',
       message: 'Quota exceeded: 10 requests a minute. Try again in 13 s.',
       headers: { 'retry-after': '13' },
+      retryable: true,
       denial: { by: 'quota', reason: 'limit 10 requests a minute' },
     })
   })
@@ -75,8 +76,8 @@ describe('[QUO-34] what a caller without room left is told', () => {
     ['dollars, whatever the period', { unit: 'nano_dollars', period: 'minute' }, 1000],
     ['a wait of more than a minute', { period: 'hour' }, 60_001],
   ] as const)('%s: the quota is used up, and no client tries again', (_, over, wait) => {
-    const { status, code, headers, message } = reported(over, wait)
-    expect([status, code, headers]).toEqual([429, 'insufficient_quota', { 'x-should-retry': 'false' }])
+    const { status, code, headers, retryable, message } = reported(over, wait)
+    expect([status, code, headers, retryable]).toEqual([429, 'insufficient_quota', {}, false])
     expect(message).toStartWith('Quota exceeded: 10 requests a minute. Resets at 2026-11-22T12:0')
   })
 
@@ -93,11 +94,11 @@ describe('[QUO-34] what a caller without room left is told', () => {
   })
 
   test('what no window could ever hold', () => {
-    const { code, headers, message } = reported({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, {
+    const { code, headers, retryable, message } = reported({ unit: 'total_tokens', limit: 100, label: '100 tokens a minute' }, 0, {
       exceedsLimit: true,
       demand: 5000,
     })
-    expect([code, headers]).toEqual(['insufficient_quota', { 'x-should-retry': 'false' }])
+    expect([code, headers, retryable]).toEqual(['insufficient_quota', {}, false])
     expect(message).toStartWith(
       'Quota exceeded: this request may take up to 5000 tokens, which exceeds the whole limit: 100 tokens a minute.',
     )

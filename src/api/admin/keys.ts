@@ -16,7 +16,8 @@ import {
 } from '../../schemas/api-keys.ts'
 import { defineRoute } from '../define.ts'
 
-const common = { api: 'admin', tag: 'Admin' } as const
+// A used-up limit must not prevent that a key is revoked. Policies decide who may use these routes.
+const common = { api: 'admin', tag: 'Admin', counted: false } as const
 const all = { ...common, path: '/v1alpha/admin/keys' } as const
 const one = {
   ...common,

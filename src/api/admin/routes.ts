@@ -4,7 +4,8 @@ import { defineRoute } from '../define.ts'
 import { describeProvider, describeProviders } from '../provider-info.ts'
 import { listRoutes } from '../route-list.ts'
 
-const admin = { method: 'GET', api: 'admin', tag: 'Admin' } as const
+// A used-up limit must not hide from a monitor that it is used up. Policies decide who may use these routes.
+const admin = { method: 'GET', api: 'admin', tag: 'Admin', counted: false } as const
 
 export const adminListProviders = defineRoute({
   ...admin,

@@ -13,13 +13,14 @@ export const createChatCompletion = defineRoute({
   description: 'Generates a response to a conversation with any model that `GET /v1/models` lists, as JSON or as a stream.',
   body: relayedChatRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
-  async handle({ body, bytes, call }, { models, streams, checkImageUrls }) {
+  async handle({ body, bytes, call, dialect }, { models, streams, checkImageUrls }) {
     checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
     requireTools(body)
     return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, {
       stream: body.stream === true,
       times: streams,
+      dialect,
     })
   },
 })

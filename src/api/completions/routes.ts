@@ -12,11 +12,12 @@ export const createCompletion = defineRoute({
   description: 'Continues a text. Newer models are trained for chat completions.',
   body: relayedCompletionRequest,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
-  async handle({ body, bytes, call }, { models, streams }) {
+  async handle({ body, bytes, call, dialect }, { models, streams }) {
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'completions', call)
     return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, {
       stream: body.stream === true,
       times: streams,
+      dialect,
     })
   },
 })

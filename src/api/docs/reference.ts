@@ -1,3 +1,4 @@
+import type { Dialect } from '../../dialects/dialect.ts'
 import { createOpenApi } from '../../http/openapi.ts'
 import type { AnyRoute } from '../../http/route.ts'
 
@@ -6,10 +7,10 @@ export interface ApiReference {
   openApi(): string
 }
 
-export function createApiReference<Deps>(routes: readonly AnyRoute<Deps>[], version: string): ApiReference {
+export function createApiReference<Deps>(routes: readonly AnyRoute<Deps>[], version: string, dialects: readonly Dialect[]): ApiReference {
   let text: string | undefined
   return {
-    openApi: () => (text ??= JSON.stringify(createOpenApi(routes, { title: 'Corral', version, description }))),
+    openApi: () => (text ??= JSON.stringify(createOpenApi(routes, { title: 'Corral', version, description }, dialects))),
   }
 }
 

@@ -15,12 +15,12 @@ export const createEmbedding = defineRoute({
   responses: {
     200: { description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.', json: embeddings },
   },
-  async handle({ body, bytes, call }, { models, checkImageUrls }) {
+  async handle({ body, bytes, call, dialect }, { models, checkImageUrls }) {
     if ((body.input ?? body.messages ?? undefined) === undefined) {
       throw invalidRequest("Missing required parameter: 'input'.", { code: 'missing_required_parameter', param: 'input' })
     }
     checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
-    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, { stream: false })
+    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, { stream: false, dialect })
   },
 })

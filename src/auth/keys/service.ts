@@ -218,7 +218,7 @@ function assertActive({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyR
   throw invalidRequest(`This API key ${why}: create a new one.`, {
     status: 409,
     code: 'key_not_active',
-    headers: { 'x-should-retry': 'false' },
+    retryable: false,
   })
 }
 

@@ -1,3 +1,4 @@
+import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
 const withoutDoneClients = /^(Async)?LlamaStackClient\//
@@ -9,27 +10,26 @@ const withoutDoneClients = /^(Async)?LlamaStackClient\//
 export function legacyClients(): Middleware {
   return (request, context, next) => {
     const client = request.headers.get('user-agent')
-    return client !== null && withoutDoneClients.test(client) ? respondWithoutDone(next(request, context)) : next(request, context)
+    return client !== null && withoutDoneClients.test(client) ? withoutEndOfStream(next(request, context), context) : next(request, context)
   }
 }
 
-async function respondWithoutDone(pending: Promise<Response>): Promise<Response> {
+async function withoutEndOfStream(pending: Promise<Response>, { match }: RequestContext): Promise<Response> {
   const response = await pending
-  if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) return response
-  return new Response(withoutDone(response.body), response)
+  const marker = match?.dialect.endOfStream
+  if (!marker || !response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) return response
+  return new Response(withoutLastFrame(response.body, marker), response)
 }
 
-const doneFrame = new TextEncoder().encode('data: [DONE]\n\n')
-
 /** Frames are never split over two pieces, and this one is the last. */
-function withoutDone(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+function withoutLastFrame(body: ReadableStream<Uint8Array>, frame: Uint8Array): ReadableStream<Uint8Array> {
   const reader = body.getReader()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       for (;;) {
         const { done, value } = await reader.read()
         if (done) return controller.close()
-        const kept = endsWithDone(value) ? value.subarray(0, value.length - doneFrame.length) : value
+        const kept = endsWith(value, frame) ? value.subarray(0, value.length - frame.length) : value
         if (kept.length > 0) return controller.enqueue(kept)
       }
     },
@@ -37,7 +37,7 @@ function withoutDone(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Arra
   })
 }
 
-function endsWithDone(piece: Uint8Array): boolean {
-  const start = piece.length - doneFrame.length
-  return start >= 0 && doneFrame.every((byte, at) => piece[start + at] === byte)
+function endsWith(piece: Uint8Array, frame: Uint8Array): boolean {
+  const start = piece.length - frame.length
+  return start >= 0 && frame.every((byte, at) => piece[start + at] === byte)
 }

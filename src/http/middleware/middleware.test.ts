@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { dialects } from '../../dialects/index.ts'
 import { ApiError } from '../../errors.ts'
 import type { RequestFinished } from '../../telemetry/events.ts'
 import { BodyBudget } from '../body-budget.ts'
@@ -20,7 +21,7 @@ function around(layers: (Middleware | undefined)[], innermost: Next) {
     layers.filter((layer) => layer !== undefined),
     innermost,
   )
-  const handle = requestLifecycle(chain, { events, active, bodies: new BodyBudget(1_000_000), stopping: () => false })
+  const handle = requestLifecycle(chain, { events, active, bodies: new BodyBudget(1_000_000), dialects, stopping: () => false })
   const call = (headers: Record<string, string> = {}, init: RequestInit = {}) => {
     const request = new Request('http://localhost/v1/models?key=secret', { ...init, headers })
     return handle(request, new RequestContext(request))

@@ -1,3 +1,4 @@
+import { type Dialect, dialectOfPath } from '../../dialects/dialect.ts'
 import { ApiError, invalidRequest } from '../../errors.ts'
 import type { Events } from '../../telemetry/events.ts'
 import type { BodyBudget } from '../body-budget.ts'
@@ -83,6 +84,7 @@ export interface RequestLifecycleOptions {
   readonly events: Pick<Events, 'requestStarted' | 'requestFinished'>
   readonly active: ActiveRequests
   readonly bodies: BodyBudget
+  readonly dialects: readonly Dialect[]
   /** True once the server is about to stop: callers are told to close their connections. */
   readonly stopping: () => boolean
 }
@@ -94,7 +96,8 @@ const disconnectGrace = 1000
  * The outermost layer, and the only one that waits for the answer: turns what was thrown into an error answer, puts the headers
  * that the layers asked for on it, and tells when the request is over, which for a stream is its end.
  */
-export function requestLifecycle(next: Next, { events, active, bodies, stopping }: RequestLifecycleOptions) {
+export function requestLifecycle(next: Next, { events, active, bodies, dialects, stopping }: RequestLifecycleOptions) {
+  const dialectOf = ({ match, path }: RequestContext): Dialect => match?.dialect ?? dialectOfPath(path, dialects)
   const finish = (context: RequestContext): void => {
     active.delete(context)
     events.requestFinished(context)
@@ -109,7 +112,7 @@ export function requestLifecycle(next: Next, { events, active, bodies, stopping 
       response = await next(request, context)
     } catch (thrown) {
       context.error = context.disconnected ? new ApiError('client_disconnected', 'The client disconnected.', { status: 499 }) : thrown
-      response = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId))
+      response = toErrorResponse(toApiError(context.error, context.requestId, context.trace?.traceId), dialectOf(context))
     }
     context.status = response.status
     if (!context.streaming || context.streamEnded || context.error !== undefined) context.complete()

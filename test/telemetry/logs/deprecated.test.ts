@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createApp } from '../../../src/app.ts'
+import { openai } from '../../../src/dialects/openai/dialect.ts'
 import { RequestContext } from '../../../src/http/middleware/context.ts'
 import { deprecatedRoutes } from '../../../src/http/middleware/deprecated-routes.ts'
 import { buildServices } from '../../../src/services.ts'
@@ -40,7 +41,7 @@ test('[OPS-2] whoever was told longest ago is forgotten first', async () => {
     const context = new RequestContext(request)
     context.principal = { id, attributes: {} }
     context.route = '/v1/models'
-    context.match = { route: { path: '/v1/models' } as never, params: {}, deprecated: true }
+    context.match = { route: { path: '/v1/models' } as never, params: {}, deprecated: true, dialect: openai }
     return layer(request, context, () => Promise.resolve(new Response()))
   }
   for (let count = 0; count <= 1000; count++) await ask(`user-${count}`)
