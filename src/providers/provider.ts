@@ -8,19 +8,6 @@ import type { RelayedEmbeddingsRequest } from '../schemas/embeddings.ts'
 import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
 import type { Log } from '../telemetry/logger.ts'
 
-/** The APIs that Llama Stack's configuration names. Only some have providers here yet; the others are known, so that a file that uses them loads. */
-export type Api =
-  | 'inference'
-  | 'vector_io'
-  | 'files'
-  | 'safety'
-  | 'tool_runtime'
-  | 'file_processors'
-  | 'batches'
-  | 'responses'
-  | 'messages'
-  | 'interactions'
-
 export type ModelType = 'llm' | 'embedding' | 'rerank'
 
 /** A model as a provider lists it. */
@@ -170,22 +157,26 @@ export function mapInvoke(record: InvokeRecord, wrap: (invoke: AnyInvoke, operat
   return Object.fromEntries(Object.entries(record).map(([operation, invoke]) => [operation, invoke && wrap(invoke, operation)]))
 }
 
-/** A provider of the API `inference`. */
-export interface InferenceProvider {
-  readonly invoke: InvokeRecord
-  /** The models this provider offers, asked of the provider with `call`'s credentials or the configured key. */
-  listModels?(call: Call): Promise<ProviderModel[]>
-  /** Resolves when the provider answers, throws an error that says why it does not. */
-  checkHealth?(call: Call): Promise<void>
+/** What a provider of any API has. */
+export interface Provider {
   /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
   readonly hasOwnKey: boolean
-  /** Absent: no field of a request but `model` decides which model answers. */
-  readonly fallbackModels?: FallbackModelFields | undefined
   /** True when `call` carries credentials of its own for this provider. */
   acceptsKeyOf?(call: Call): boolean
-  /** What it still waits for before it can answer, in words (`downloading qwen3-0.6b: 42 %`); undefined when nothing. `/readyz` tells it. */
+  /** Resolves when the provider responds, throws an error that says why it does not. */
+  checkHealth?(call: Call): Promise<void>
+  /** What it waits for before it can serve, in words (`downloading qwen3-0.6b: 42 %`); undefined when nothing. `/readyz` shows it. */
   pendingReason?(): string | undefined
   [Symbol.asyncDispose]?(): Promise<void>
+}
+
+/** A provider of the API `inference`. */
+export interface InferenceProvider extends Provider {
+  readonly invoke: InvokeRecord
+  /** The models this provider offers, requested with `call`'s credentials or the configured key. */
+  listModels?(call: Call): Promise<ProviderModel[]>
+  /** Absent: no field of a request but `model` decides which model replies. */
+  readonly fallbackModels?: FallbackModelFields | undefined
 }
 
 /** The operations that the routes know. */
@@ -200,27 +191,46 @@ export interface ProviderDeps {
   readonly isOnlyProvider?: boolean
 }
 
-export interface ProviderDefinition<Config = unknown> {
-  readonly api: Api
+/** What a definition of any API has. A definition adds `create`, which makes a provider of its API. */
+export interface CommonDefinition<A extends string, Config> {
+  readonly api: A
   /** Llama Stack's name, e.g. `remote::groq`. */
   readonly type: string
   /** One line for `corral list providers` and the reference page. */
   readonly description: string
   /** The schema of `config:`. Strict: an unknown key is reported by the configuration loader. */
   readonly config: z.ZodType<Config>
-  /** What a caller may send in the provider-data header for this provider. Loose: keys of other providers stand beside. */
+  /** What a caller may send in the provider-data header for this provider. Loose: keys of other providers are there as well. */
   readonly credentials?: z.ZodType
-  /** How its answers are priced. Absent: only the configuration's prices are known (`server.quota.prices`). */
-  readonly pricing?: ProviderPricing
   /** How the `starter` distribution and `corral build` fill `config` from the environment; absent: only when named. */
   readonly starter?: StarterEntry
-  create(config: Config, deps: ProviderDeps): InferenceProvider
   /**
    * Starts what must exist once, however many processes serve (`server.workers`): called by their supervisor, which serves nothing itself.
    * Must not wait until the part is useful. Absent: there is no such part.
    */
   startShared?(config: Config, deps: Pick<ProviderDeps, 'id' | 'log'>): Promise<SharedPart>
 }
+
+export interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
+  /** How its responses are priced. Absent: only the configuration's prices are known (`server.quota.prices`). */
+  readonly pricing?: ProviderPricing
+  create(config: Config, deps: ProviderDeps): InferenceProvider
+}
+
+/**
+ * The definitions that are served, by API: a new API is one line here and the interface of its definition. The types of all other APIs are known by name
+ * only (`planned.ts`).
+ */
+export interface DefinitionsByApi<Config = unknown> {
+  readonly inference: InferenceDefinition<Config>
+}
+
+export type ServedApi = keyof DefinitionsByApi
+
+export type ProviderDefinition<Config = unknown> = DefinitionsByApi<Config>[ServedApi]
+
+/** The provider that the definitions of an API create. */
+export type ProviderOf<A extends ServedApi> = ReturnType<DefinitionsByApi[A]['create']>
 
 /** A part of a provider that all workers use. */
 export interface SharedPart extends AsyncDisposable {
@@ -246,6 +256,9 @@ export interface StarterEntry {
   readonly probe?: string
 }
 
-export function defineProvider<Config>(definition: ProviderDefinition<Config>): ProviderDefinition<Config> {
+/** Checks a definition by the contract of its API. */
+export function defineProvider<Config, A extends ServedApi>(
+  definition: { readonly api: A; readonly config: z.ZodType<Config> } & DefinitionsByApi<Config>[A],
+): DefinitionsByApi<Config>[A] {
   return definition
 }

@@ -23,7 +23,7 @@ const defaultAlias = 'default'
 /** Milliseconds. */
 const restartTimeout = 10_000
 
-export const llamaCpp = defineProvider<LlamaCppConfig>({
+export const llamaCpp = defineProvider({
   api: 'inference',
   type: 'inline::llama-cpp',
   description: 'The embedded model: llama.cpp in a process of its own, with models from the local store.',
