@@ -42,11 +42,11 @@ export async function findChains({ config, paths }: AuditSource, context: Comman
       })
       for (const [chain, all] of chains) found.push({ chain, files: all, whole: true })
     } else if (chainFileOf(path)) files.push(path)
-    else throw new CommandError(`${path} is no file of an audit log: those are named like server-000001.jsonl.`)
+    else throw new CommandError(`${path} is not an audit log file; their names are like server-000001.jsonl.`)
   }
   for (const [chain, some] of byChain(files)) found.push({ chain, files: some, whole: false })
   if (found.length === 0)
-    throw new CommandError(`There is no audit log in ${chosen.join(', ')}.`, { remedy: 'Name its folder: corral audit verify FOLDER.' })
+    throw new CommandError(`No audit log found in ${chosen.join(', ')}.`, { remedy: 'Pass its folder: corral audit verify FOLDER.' })
   return found
 }
 
@@ -57,13 +57,13 @@ async function configuredFolder(config: string | undefined, context: CommandCont
   })
   const folder = auditFolderOf(loaded.config)
   if (folder !== undefined) return folder
-  throw new CommandError('This configuration switches the audit log off (server.audit: false).', {
-    remedy: 'Name a folder to look at another.',
+  throw new CommandError('The audit log is disabled in this configuration (server.audit: false).', {
+    remedy: 'Pass the folder of another audit log.',
   })
 }
 
 function unreadable(path: string, error: unknown): CommandError {
   const { code = 'unknown cause' } = error as NodeJS.ErrnoException
-  const message = code === 'ENOENT' ? `There is no audit log in ${path}: nothing is there.` : `${path} cannot be read (${code}).`
+  const message = code === 'ENOENT' ? `No audit log found in ${path}: no such file or folder.` : `${path} cannot be read (${code}).`
   return new CommandError(message, { cause: error })
 }

@@ -9,22 +9,22 @@ const defaultLimit = 50
 export const auditList = defineCommand({
   name: 'audit list',
   aliases: ['audit tail'],
-  summary: 'the latest lines of the audit log',
-  description: 'Reads the lines of every chain in the order of their times. Whether they are what was written, `corral audit verify` says.',
-  arguments: [{ name: 'FOLDER|FILE', description: 'what to read; default the folder of the configuration', many: true }],
+  summary: 'Show the latest entries of the audit log',
+  description: 'Shows the entries of all chains in order of time. Does not check their integrity; use `corral audit verify` for that.',
+  arguments: [{ name: 'FOLDER|FILE', description: 'files or folders to read; default: the folder of the configuration', many: true }],
   options: {
-    event: { type: 'string', value: 'PREFIX', description: 'only events that begin so, e.g. api_key or request.denied' },
-    principal: { type: 'string', value: 'NAME', description: 'only what this user did or was denied' },
-    key: { type: 'string', value: 'KEY', description: 'only what was done with this API key, or to it' },
-    since: { type: 'string', value: '24h|DATE', description: 'only lines from then on' },
-    limit: { type: 'integer', value: 'N', short: 'n', description: `so many lines at most, the latest; default ${defaultLimit}` },
+    event: { type: 'string', value: 'PREFIX', description: 'only events with this prefix, e.g. api_key or request.denied' },
+    principal: { type: 'string', value: 'NAME', description: 'only entries of this principal' },
+    key: { type: 'string', value: 'KEY', description: 'only entries made with this API key, or about it' },
+    since: { type: 'string', value: '24h|DATE', description: 'only entries since this time' },
+    limit: { type: 'integer', value: 'N', short: 'n', description: `maximum number of entries; default ${defaultLimit}` },
     config: configOption,
-    json: { type: 'boolean', description: 'print the lines as they are, one JSON object a line' },
+    json: { type: 'boolean', description: 'print the entries unchanged, one JSON object per line' },
   },
   examples: [
-    ['What was refused today?', 'corral audit list --event request.denied --since 24h'],
-    ['Who changed keys?', 'corral audit list --event api_key'],
-    ['For other programs', 'corral audit list --json -n 100000 | jq -r .reason'],
+    ['Requests denied in the last 24 hours', 'corral audit list --event request.denied --since 24h'],
+    ['Changes of API keys', 'corral audit list --event api_key'],
+    ['For scripts', 'corral audit list --json -n 100000 | jq -r .reason'],
   ],
   async run({ args, options }, context) {
     const since = isoOf(readTime('since', options.since))
@@ -77,7 +77,7 @@ async function readLines(paths: readonly string[], wanted: (fields: AuditFields)
 
 function show(lines: readonly MatchingLine[], { stdout, stderr }: CommandContext): void {
   if (lines.length === 0) {
-    stderr.write('There are no such lines.\n')
+    stderr.write('No matching entries.\n')
     return
   }
   const rows = lines.map(({ fields }) => [
@@ -88,7 +88,7 @@ function show(lines: readonly MatchingLine[], { stdout, stderr }: CommandContext
     textOf(fields, 'resource') || textOf(fields, 'action'),
     [textOf(fields, 'reason'), fields['count'] === undefined ? '' : `(${textOf(fields, 'count')} times)`].join(' ').trim(),
   ])
-  stdout.write(table(stdout, ['TIME', 'EVENT', 'STATUS', 'WHO', 'WHAT', 'WHY'], rows))
+  stdout.write(table(stdout, ['TIME', 'EVENT', 'STATUS', 'PRINCIPAL', 'RESOURCE', 'REASON'], rows))
 }
 
 function isoOf(time: number | undefined): string | undefined {

@@ -5,19 +5,22 @@ import { configOption } from './keys-options.ts'
 
 export const auditVerify = defineCommand({
   name: 'audit verify',
-  summary: 'check that the audit log is what was written',
+  summary: 'Verify the integrity of the audit log',
   description:
-    'Follows each chain line by line and says where one is broken: file, line, and whether lines were changed, removed, inserted, reordered or torn. Exit code 1 where anything is wrong.\n\nA chain cannot tell whether whole lines were cut from its very end, or all of it was written anew. Keep the heads that this prints where nobody who can write the log can write, and give them with --head next time.',
-  arguments: [{ name: 'FOLDER|FILE', description: 'what to check; default the folder of the configuration', many: true }],
+    'Checks the hash chain of each log and reports where it is broken: file, line, and whether lines were changed, removed, inserted, reordered or truncated. Exits with 1 if any check fails.\n\nA hash chain cannot show that lines were removed from its end, or that all of it was rewritten. Store the printed heads where users with write access to the log cannot change them, and pass them with --head next time.',
+  arguments: [{ name: 'FOLDER|FILE', description: 'files or folders to check; default: the folder of the configuration', many: true }],
   options: {
-    head: { type: 'string', value: 'HASH', multiple: true, description: 'a head printed earlier, which must still be there' },
+    head: { type: 'string', value: 'HASH', multiple: true, description: 'a head printed by an earlier run, which must still be present' },
     config: configOption,
     json: jsonOption,
   },
   examples: [
-    ['Is it whole?', 'corral audit verify'],
-    ['Has it grown from what it was?', 'corral audit verify --head 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
-    ['A copy', 'corral audit verify /backup/audit'],
+    ['Verify the log of this server', 'corral audit verify'],
+    [
+      'Verify that it continues an earlier state',
+      'corral audit verify --head 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+    ],
+    ['Verify a copy', 'corral audit verify /backup/audit'],
   ],
   async run({ args, options }, context) {
     const { findChains } = await import('./audit-folder.ts')
@@ -30,9 +33,7 @@ export const auditVerify = defineCommand({
     else for (const report of reports) printReport(report, context)
     if (wanted.size > 0) {
       const heads = [...wanted].join(', ')
-      throw new CommandError(
-        `The head ${heads} is not there: lines were cut from the end, files were removed, or the log was written anew.`,
-      )
+      throw new CommandError(`Head not found: ${heads}. Lines were removed from the end, files were deleted, or the log was rewritten.`)
     }
     return broken ? 1 : 0
   },
@@ -62,7 +63,7 @@ async function verify({ chain, files, whole }: AuditChain, wanted: Set<string>):
 }
 
 function printReport({ chain, files, lines, first, last, head, findings, notes }: ChainReport, { stdout }: CommandContext): void {
-  const state = findings.length === 0 ? stdout.green('holds') : stdout.red('is broken')
+  const state = findings.length === 0 ? stdout.green('is intact') : stdout.red('is broken')
   const range = lines > 0 ? `, ${first} to ${last}` : ''
   stdout.write(`${stdout.bold(chain)} ${state}: ${lines} lines${range}, in ${files.length} ${files.length === 1 ? 'file' : 'files'}\n`)
   for (const { file, line, why, detail } of findings) stdout.write(`  ${file}:${line}: ${stdout.red(why)}: ${detail}\n`)

@@ -20,13 +20,13 @@ export function bannerText(
     ? `curl ${url}/v1/chat/completions -H 'content-type: application/json' \\\n    -d '${JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello!' }] }).replaceAll("'", "'\\''")}'`
     : `curl ${url}/v1/models`
   return [
-    `  ${dim('providers')}  ${providers.join(', ') || 'none: `corral run --help` tells how to enable some'}`,
+    `  ${dim('providers')}  ${providers.join(', ') || 'none; see `corral run --help`'}`,
     `  ${dim('models')}     ${url}/v1/models`,
     `  ${dim('API docs')}   ${url}/docs`,
     '',
     `  ${bold(ask)}`,
     '',
-    `  ${dim('Ctrl+C stops it.')}`,
+    `  ${dim('Press Ctrl+C to stop.')}`,
     '',
     '',
   ].join('\n')

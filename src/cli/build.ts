@@ -4,29 +4,26 @@ import { buildCompatibilityOptions } from './ignored-options.ts'
 export const build = defineCommand({
   name: 'build',
   aliases: ['stack build'],
-  summary: 'write a configuration that runs as it is',
+  summary: 'Write a configuration file',
   description:
-    'Writes a commented configuration file for the providers named, or for a distribution as this environment has it. Keys are written as references to environment variables, never as values. Nothing is installed: every provider is in the package.',
+    'Writes a commented configuration file for the given providers, or for a distribution in this environment. API keys are written as references to environment variables, never as values. Nothing is installed: the package contains every provider.',
   options: {
     providers: {
       type: 'string',
       value: 'SPEC',
-      description: 'what to serve: api=type, separated by commas, e.g. "inference=remote::groq"',
+      description: 'providers to serve: api=type, separated by commas, e.g. "inference=remote::groq"',
     },
-    distro: { type: 'string', value: 'NAME', description: 'write this distribution out in place of --providers' },
-    name: { type: 'string', value: 'NAME', description: 'put it where `corral run NAME` finds it (~/.corral/distributions/NAME)' },
-    output: { type: 'string', value: 'FILE', short: 'o', description: 'the file to write; - writes to the terminal; default corral.yaml' },
-    force: { type: 'boolean', short: 'f', description: 'overwrite the file if it is there' },
-    run: { type: 'boolean', description: 'serve it at once' },
+    distro: { type: 'string', value: 'NAME', description: 'the distribution to write, instead of --providers' },
+    name: { type: 'string', value: 'NAME', description: 'save it as a distribution for `corral run NAME` (~/.corral/distributions/NAME)' },
+    output: { type: 'string', value: 'FILE', short: 'o', description: 'the file to write, - for standard output; default corral.yaml' },
+    force: { type: 'boolean', short: 'f', description: 'overwrite an existing file' },
+    run: { type: 'boolean', description: 'serve it after writing' },
     json: jsonOption,
     ...buildCompatibilityOptions,
   },
   examples: [
-    ['Groq alone, in ./corral.yaml', 'corral build --providers "inference=remote::groq"'],
-    [
-      'Two providers, in a file of that name',
-      'corral build --providers "inference=remote::openai,inference=remote::ollama" --output both.yaml',
-    ],
+    ['Groq, in ./corral.yaml', 'corral build --providers "inference=remote::groq"'],
+    ['Two providers, in both.yaml', 'corral build --providers "inference=remote::openai,inference=remote::ollama" --output both.yaml'],
     ['For `corral run groq`', 'corral build --providers "inference=remote::groq" --name groq'],
   ],
   async run({ options }, context) {
@@ -35,13 +32,13 @@ export const build = defineCommand({
       return listDistros.run({ args: [], options: { json: options.json } }, context)
     }
     if (options['print-deps-only']) {
-      context.stderr.write('Nothing to install: every provider comes with the package.\n')
+      context.stderr.write('Nothing to install: the package contains every provider.\n')
       return 0
     }
     const distribution = options.distro ?? options.distribution ?? options.template
     const name = options.name ?? options['image-name']
     if (name !== undefined && !/^[A-Za-z0-9][\w.-]*$/.test(name)) {
-      throw usageError(`--name cannot be '${name}'.`, 'Letters, digits, dots, dashes and underscores make a name.')
+      throw usageError(`--name: invalid name '${name}'.`, 'Use letters, digits, dots, dashes and underscores.')
     }
     const text = await configText(options.providers, distribution, { name, context })
     if (options.output === '-') {
@@ -65,8 +62,8 @@ async function configText(
 ): Promise<string> {
   if ((spec === undefined) === (distribution === undefined)) {
     throw usageError(
-      spec === undefined ? 'corral build needs to know what to serve.' : 'corral build takes --providers or a distribution, not both.',
-      'Say e.g. --providers "inference=remote::groq"; `corral list providers` names all.',
+      spec === undefined ? 'corral build requires --providers or --distro.' : '--providers and --distro are mutually exclusive.',
+      'E.g. --providers "inference=remote::groq". `corral list providers` lists the types.',
     )
   }
   const { plannedProviders: planned, providerDefinitions: definitions } = await import('../providers/index.ts')
@@ -84,7 +81,7 @@ async function configText(
   const found = builtInDistributions.find((one) => one.name === distribution)
   if (found) return found.text({ env, definitions })
   const names = builtInDistributions.map((one) => one.name).join(', ')
-  throw new CommandError(`There is no distribution '${distribution}'.`, { remedy: `Built in: ${names}.` })
+  throw new CommandError(`Unknown distribution '${distribution}'.`, { remedy: `Built in: ${names}.` })
 }
 
 /** Where the file goes, and what `corral run` calls it. */
@@ -112,13 +109,13 @@ async function writeNewFile(path: string, text: string, overwrite: boolean): Pro
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'EEXIST') {
-      throw new CommandError(`${path} is there already.`, {
-        remedy: 'Add --force to overwrite it, or name another with --output.',
+      throw new CommandError(`${path} already exists.`, {
+        remedy: 'Add --force to overwrite it, or choose another file with --output.',
         cause: error,
       })
     }
     throw new CommandError(`${path} cannot be written (${code ?? String(error)}).`, {
-      remedy: 'Name another file with --output.',
+      remedy: 'Choose another file with --output.',
       cause: error,
     })
   }
@@ -141,8 +138,8 @@ async function printResult({ path, source, text, json }: WrittenConfig, { stdout
     return 0
   }
   stdout.write(`Wrote ${path}\n`)
-  const read = variables.map((variable) => (unset.includes(variable) ? `${variable} (not set here)` : variable))
-  if (read.length > 0) stdout.write(`It reads from the environment: ${read.join(', ')}\n`)
-  stdout.write(`Serve it with: ${stdout.bold(`corral run ${source}`)}\n`)
+  const read = variables.map((variable) => (unset.includes(variable) ? `${variable} (not set)` : variable))
+  if (read.length > 0) stdout.write(`Environment variables: ${read.join(', ')}\n`)
+  stdout.write(`Run: ${stdout.bold(`corral run ${source}`)}\n`)
   return 0
 }

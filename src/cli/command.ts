@@ -125,7 +125,7 @@ export function defineCommand<const O extends OptionSpecs>(definition: CommandDe
 }
 
 /** The `--json` that every command with a result has. */
-export const jsonOption = { type: 'boolean', description: 'print JSON for machines' } as const satisfies OptionSpec
+export const jsonOption = { type: 'boolean', description: 'print JSON' } as const satisfies OptionSpec
 
 /** A failure that the user can put right: printed as `error: message`, then the remedy, without a stack. */
 export class CommandError extends Error {

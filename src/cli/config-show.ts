@@ -3,12 +3,12 @@ import { sourceArgument, strictOption } from './config-options.ts'
 
 export const configShow = defineCommand({
   name: 'config show',
-  summary: 'print the configuration in effect, variables filled in, secrets masked',
+  summary: 'Print the effective configuration, with secrets masked',
   arguments: [sourceArgument],
-  options: { strict: strictOption, json: { type: 'boolean', description: 'print JSON in place of YAML' } },
+  options: { strict: strictOption, json: { type: 'boolean', description: 'print JSON instead of YAML' } },
   examples: [
-    ['What would `corral run` serve here?', 'corral config show'],
-    ["A file's effect", 'corral config show groq.yaml'],
+    ['The configuration of `corral run` in this environment', 'corral config show'],
+    ['The effective configuration of a file', 'corral config show groq.yaml'],
   ],
   async run({ args: [source], options }, context) {
     const { loadChosen } = await import('./configuration.ts')

@@ -4,14 +4,14 @@ import { strictOption, sourceArgument } from './config-options.ts'
 export const configValidate = defineCommand({
   name: 'config validate',
   aliases: ['config check'],
-  summary: 'check a configuration and tell everything that is wrong with it',
+  summary: 'Validate a configuration',
   description:
-    'Reads the configuration as `corral run` would, environment included, and starts nothing. All mistakes are told at once, each with its line. Exits with 1 when there is a mistake; warnings alone are no mistake.',
+    'Reads the configuration as `corral run` does, including the environment, without starting a server. Reports all errors at once, each with its line. Exits with 1 if there are errors; warnings do not change the exit code.',
   arguments: [sourceArgument],
   options: { strict: strictOption, json: jsonOption },
   examples: [
-    ['Check a file', 'corral config validate groq.yaml'],
-    ['Unknown keys are mistakes too; for a CI run', 'corral config validate groq.yaml --strict --json'],
+    ['Validate a file', 'corral config validate groq.yaml'],
+    ['In CI, with unknown keys as errors', 'corral config validate groq.yaml --strict --json'],
   ],
   async run({ args: [source], options }, context) {
     const { reportValidity } = await import('./validation-report.ts')

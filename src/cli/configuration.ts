@@ -39,14 +39,14 @@ export function explained(error: unknown): unknown {
   if (!(error instanceof ConfigErrors)) return error
   const lines = error.issues.map(formatIssue)
   const message =
-    lines.length === 1 ? lines[0]! : `${lines.length} mistakes in the configuration:\n${lines.map((line) => `  ${line}`).join('\n')}`
+    lines.length === 1 ? lines[0]! : `${lines.length} errors in the configuration:\n${lines.map((line) => `  ${line}`).join('\n')}`
   return new CommandError(message, { cause: error })
 }
 
 /** The one configuration that the argument and `--config` name together. */
 export function oneSource(argument: string | undefined, option: string | undefined): string | undefined {
   if (argument !== undefined && option !== undefined && argument !== option) {
-    throw usageError(`Two configurations are named: '${argument}' and --config '${option}'.`, 'Leave out the one or the other.')
+    throw usageError(`Two configurations given: '${argument}' and --config '${option}'.`, 'Remove one of them.')
   }
   return argument ?? option
 }

@@ -5,14 +5,14 @@ import type { ClockReading, DoctorFinding, FindingState } from './doctor/check.t
 
 export const doctor = defineCommand({
   name: 'doctor',
-  summary: 'look for everything that would keep this server from working, with a remedy for each finding',
+  summary: 'Diagnose problems of the server and its environment',
   description:
-    'Checks versions, the configuration, the port, disk and file modes, the database, the quota store, the trace store, collectors, identity services, providers with their keys (by a cheap call), model files and the clock; changes nothing. Exits with 1 when something will not work; warnings alone exit with 0.',
+    'Checks versions, the configuration, the port, disk space and file modes, the database, the quota store, the trace store, collectors, identity services, providers and their keys (with a cheap request), model files and the clock, and suggests a remedy for each problem. Changes nothing. Exits with 1 if a check fails; warnings do not change the exit code.',
   arguments: [sourceArgument],
   options: { json: jsonOption },
   examples: [
-    ['Is all well?', 'corral doctor'],
-    ['Before a file goes live', 'corral doctor groq.yaml'],
+    ['Check this environment', 'corral doctor'],
+    ['Check a file before it is deployed', 'corral doctor groq.yaml'],
     ['For scripts', `corral doctor --json | jq -r '.findings[] | select(.state == "failed") | .message'`],
   ],
   async run({ args: [source], options }, context) {

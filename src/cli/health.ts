@@ -10,16 +10,16 @@ interface ProviderHealthRow {
 
 export const health = defineCommand({
   name: 'health',
-  summary: 'ask a running server whether it is ready, and its providers whether they answer',
+  summary: 'Show whether a running server and its providers are healthy',
   description:
-    'Exits with 0 when the server is ready to take requests and with 1 when it is not or does not answer, so that it serves as a container health check; with `--json`, `status` is `ready`, `not_ready` or `unreachable` (then with `error`). A provider that is down does not make the server unready.',
+    'Exits with 0 if the server is ready to accept requests and with 1 if it is not ready or unreachable, as container health checks expect. With `--json`, `status` is `ready`, `not_ready` or `unreachable` (then with `error`). A provider that is down does not make the server unready.',
   options: {
     url: urlOption,
     json: jsonOption,
   },
   examples: [
-    ['Is the server on the usual port ready?', 'corral health'],
-    ['Ask another one', 'corral health --url https://corral.example.com'],
+    ['Check the server on the default port', 'corral health'],
+    ['Check another server', 'corral health --url https://corral.example.com'],
   ],
   async run({ options }, context) {
     const { getJson: ask, serverUrl } = await import('./running-server.ts')

@@ -4,7 +4,7 @@ import type { Command, OptionSpec, CommandOutput } from './command.ts'
 export function generalHelp(output: CommandOutput, commands: readonly Command[]): string {
   const width = Math.max(...commands.map((command) => command.name.length))
   const lines = commands.map((command) => `  ${output.cyan(command.name.padEnd(width))}  ${command.summary}`)
-  return `${output.bold('corral')} - a self-hosted AI API server: one gate to every model
+  return `${output.bold('corral')} - a self-hosted AI gateway: OpenAI-compatible API in front of many LLM providers
 
 ${output.bold('Usage:')} corral COMMAND [OPTIONS]
 
@@ -18,9 +18,9 @@ ${output.bold('Examples:')}
   corral build --providers "inference=remote::groq" --output groq.yaml
   corral run groq.yaml
 
-\`corral help COMMAND\` explains a command; \`corral --version\` tells the version.
-Llama Stack's spellings (\`corral stack run\`, \`corral stack list-providers\` …) work too.
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted.
+Run \`corral help COMMAND\` for the options of a command, \`corral --version\` for the version.
+Llama Stack's command names (\`corral stack run\`, \`corral stack list-providers\` …) are aliases.
+Exit codes: 0 success, 1 failure, 2 usage error, 130 or 143 interrupted.
 `
 }
 
@@ -49,10 +49,10 @@ export function commandHelp(output: CommandOutput, command: Command): string {
   }
   const { shown, ignored } = optionRows(command)
   parts.push(section(output, 'Options', shown))
-  if (ignored.length > 0) parts.push(`Taken from Llama Stack and not needed: ${ignored.join(', ')}.`)
+  if (ignored.length > 0) parts.push(`Accepted for compatibility, ignored: ${ignored.join(', ')}.`)
   const examples = command.examples.map(([what, line]) => `  ${output.dim(`# ${what}`)}\n  ${line}`)
   parts.push(`${output.bold('Examples:')}\n${examples.join('\n')}`)
-  if (command.aliases.length > 0) parts.push(`Also spelt: ${command.aliases.map((alias) => `corral ${alias}`).join(', ')}`)
+  if (command.aliases.length > 0) parts.push(`Aliases: ${command.aliases.map((alias) => `corral ${alias}`).join(', ')}`)
   return `${parts.join('\n\n')}\n`
 }
 
@@ -75,7 +75,7 @@ export function optionRows(command: Command): { shown: [option: string, descript
 }
 
 function describe(spec: OptionSpec): string {
-  const more = [...(spec.choices ? [`one of ${spec.choices.join(', ')}`] : []), ...(spec.multiple ? ['may be given several times'] : [])]
+  const more = [...(spec.choices ? [`one of ${spec.choices.join(', ')}`] : []), ...(spec.multiple ? ['repeatable'] : [])]
   return more.length === 0 ? spec.description : `${spec.description} (${more.join('; ')})`
 }
 

@@ -78,8 +78,7 @@ async function openAudit(config: Config, { stderr }: CommandContext) {
     return await openAuditLog({ ...config.audit, folder, name: 'cli', log: { error: tell, warn: tell, info() {} } })
   } catch (error) {
     throw new CommandError(`The audit log in ${folder} cannot be written (${(error as Error).message}).`, {
-      remedy:
-        'What changes keys is written down, or not done. Run this as the user of the server, or name another folder in server.audit.folder.',
+      remedy: 'Changes of keys require the audit log. Run this as the user of the server, or set another folder in server.audit.folder.',
       cause: error,
     })
   }

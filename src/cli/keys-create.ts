@@ -3,42 +3,46 @@ import { configOption } from './keys-options.ts'
 
 export const keysCreate = defineCommand({
   name: 'keys create',
-  summary: 'make an API key for a user or a service',
+  summary: 'Create an API key',
   description:
-    "Writes into the database that the configuration names (without one: corral.db in Corral's home), whether or not a server runs; a running one takes the key within a second. The token goes to stdout, alone and this once; all else goes to stderr. No policy is asked: whoever may write the database may make keys. The audit log names the user of the operating system.",
+    "Writes to the database of the configuration (default: corral.db in Corral's home), whether or not a server is running; running servers accept the key within a second. The token is printed to stdout, once; all other output goes to stderr. No policy applies: write access to the database is sufficient. The audit log records the operating system's user.",
   options: {
-    name: { type: 'string', value: 'NAME', description: 'what the key is for, for people; required' },
-    as: { type: 'string', value: 'PRINCIPAL', description: 'whom it acts for, as policies and limits see it; default the name' },
+    name: { type: 'string', value: 'NAME', description: 'a name for the key; required' },
+    as: { type: 'string', value: 'PRINCIPAL', description: 'the principal that requests with this key are made as; default: the name' },
     attribute: { type: 'string', value: 'NAME=VALUE', multiple: true, description: 'an attribute of the principal, e.g. teams=search' },
-    model: { type: 'string', value: 'PATTERN', multiple: true, description: 'a model it may use, * for any characters; default all' },
-    api: { type: 'string', value: 'NAME', multiple: true, description: 'an API it may use, e.g. inference or models; default all' },
+    model: {
+      type: 'string',
+      value: 'PATTERN',
+      multiple: true,
+      description: 'a model that it may use, * matches any characters; default: all',
+    },
+    api: { type: 'string', value: 'NAME', multiple: true, description: 'an API that it may use, e.g. inference or models; default: all' },
     expires: {
       type: 'string',
       value: '90d|DATE',
-      description:
-        'how long it lives (12h, 90d, 1y), or until when (2027-01-31 or 2027-01-31T08:00, UTC unless it names a zone); default for ever',
+      description: 'lifetime (12h, 90d, 1y) or expiry time (2027-01-31 or 2027-01-31T08:00, UTC unless it has a zone); default: never',
     },
     limit: {
       type: 'string',
       value: 'AMOUNT=N/PERIOD',
       multiple: true,
       description:
-        'requests, input_tokens, output_tokens, total_tokens (or tokens) or dollars a second, minute, hour, day, week or month; concurrent_requests=N (or concurrent=N)',
+        'requests, input_tokens, output_tokens, total_tokens (or tokens) or dollars per second, minute, hour, day, week or month; or concurrent_requests=N (or concurrent=N)',
     },
     config: configOption,
-    json: { type: 'boolean', description: 'print the key as JSON, the token among the rest' },
+    json: { type: 'boolean', description: 'print JSON, including the token' },
   },
   examples: [
-    ['A key for a team, for a quarter', 'corral keys create --name search-ci --as search --attribute teams=search --expires 90d'],
+    ['A key for a team, valid for 90 days', 'corral keys create --name search-ci --as search --attribute teams=search --expires 90d'],
     [
-      'A key that can do little',
+      'A key with restrictions and limits',
       "corral keys create --name demo --model 'groq/*' --api inference --limit requests=60/minute --limit dollars=100/month",
     ],
-    ['Into a variable', 'export OPENAI_API_KEY=$(corral keys create --name laptop)'],
+    ['Store the token in a variable', 'export OPENAI_API_KEY=$(corral keys create --name laptop)'],
   ],
   async run({ options }, context) {
     const { name } = options
-    if (name === undefined) throw usageError('corral keys create needs --name NAME: what the key is for.', 'See `corral help keys create`.')
+    if (name === undefined) throw usageError('corral keys create requires --name NAME.', 'See `corral help keys create`.')
     const [{ withKeys }, { readCreateKeyOptions: readWanted }, { toApiKeyInfo, toWanted }] = await Promise.all([
       import('./keys-access.ts'),
       import('./keys-input.ts'),
@@ -49,10 +53,12 @@ export const keysCreate = defineCommand({
     await withKeys(options.config, context, async ({ keys, call, config, place }) => {
       const { key, token } = await keys.create(call, wanted)
       const until = key.expiresAt === undefined ? 'it does not expire' : `it expires at ${new Date(key.expiresAt).toISOString()}`
-      stderr.write(`${stderr.green(key.id)} acts for '${key.principal}'; ${until}. It is kept in ${place}; the token is shown this once.\n`)
+      stderr.write(
+        `${stderr.green(key.id)} created for principal '${key.principal}'; ${until}. Stored in ${place}; the token is shown only once.\n`,
+      )
       if (!config.auth) {
         stderr.write(
-          `${stderr.yellow('warning:')} this configuration has no authentication, so nobody is asked for a key: set server.auth.provider_config, e.g. {type: api_key}.\n`,
+          `${stderr.yellow('warning:')} this configuration has no authentication, so keys are not checked: set server.auth.provider_config, e.g. {type: api_key}.\n`,
         )
       }
       stdout.write(

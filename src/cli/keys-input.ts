@@ -12,12 +12,12 @@ export interface CreateKeyOptions {
   readonly limit: readonly string[]
 }
 
-/** The options of `corral keys create` as the body that the same would be over HTTP. Throws a usage error that names the option. */
+/** The options of `corral keys create` as the request body of the HTTP API. Throws a usage error that names the option. */
 export function readCreateKeyOptions(options: CreateKeyOptions, now: number): NewApiKey {
   const attributes = readAttributes(options.attribute)
   const body = {
     name: options.name,
-    // There is nobody on the other side of a terminal whom the server knows.
+    // A command line has no authenticated principal to default to.
     principal: options.as ?? options.name,
     ...(options.attribute.length > 0 && { attributes }),
     ...(options.model.length > 0 && { allowed_models: options.model }),
@@ -47,7 +47,7 @@ function readAttributes(pairs: readonly string[]): Record<string, string[]> {
   for (const pair of pairs) {
     const at = pair.indexOf('=')
     const [name, value] = [pair.slice(0, at), pair.slice(at + 1)]
-    if (at < 1 || value === '') throw usageError(`--attribute is NAME=VALUE, and '${pair}' is not.`, 'E.g. --attribute teams=search.')
+    if (at < 1 || value === '') throw usageError(`--attribute: expected NAME=VALUE, got '${pair}'.`, 'E.g. --attribute teams=search.')
     attributes.set(name, [...(attributes.get(name) ?? []), value])
   }
   return Object.fromEntries(attributes)
@@ -71,11 +71,11 @@ function readLimit(text: string): KeyLimit {
   const field = Object.hasOwn(names, name) ? names[name] : undefined
   const wrong = (why: string) =>
     usageError(`--limit ${text}: ${why}.`, 'E.g. --limit requests=60/minute, dollars=100/month or concurrent_requests=4.')
-  if (!field) throw wrong(`it is AMOUNT=NUMBER/PERIOD, the amount one of ${Object.keys(amounts).join(', ')}; for short tokens, concurrent`)
-  if (field !== 'dollars' && !Number.isSafeInteger(Number(number))) throw wrong(`${name} are counted in whole numbers`)
-  if (field === 'dollars' && Number(number) > 0 && Number(number) < 1e-9) throw wrong('the smallest amount is 0.000000001 dollars')
-  if (field !== 'concurrent_requests' && period === undefined) throw wrong('it needs a period: second, minute, hour, day, week or month')
-  if (field === 'concurrent_requests' && period !== undefined) throw wrong('running requests are not counted by the period')
+  if (!field) throw wrong(`expected AMOUNT=NUMBER/PERIOD with an amount of ${Object.keys(amounts).join(', ')}, tokens or concurrent`)
+  if (field !== 'dollars' && !Number.isSafeInteger(Number(number))) throw wrong(`${name} must be an integer`)
+  if (field === 'dollars' && Number(number) > 0 && Number(number) < 1e-9) throw wrong('the minimum is 0.000000001 dollars')
+  if (field !== 'concurrent_requests' && period === undefined) throw wrong('a period is required: second, minute, hour, day, week or month')
+  if (field === 'concurrent_requests' && period !== undefined) throw wrong('concurrent_requests does not take a period')
   return { [field]: Number(number), ...(period !== undefined && { period }) } as KeyLimit
 }
 
@@ -84,7 +84,7 @@ function readExpiry(text: string, now: number): number {
   const duration = readDuration(text)
   if (duration !== undefined) return now + duration
   const time = readMoment(text)
-  if (time === undefined) throw usageError(`--expires ${text}: this is neither like 90d or 12h nor a date like 2027-01-31.`)
-  if (time <= now) throw usageError(`--expires ${text}: that is over already.`)
+  if (time === undefined) throw usageError(`--expires ${text}: expected a duration like 90d or 12h, or a date like 2027-01-31.`)
+  if (time <= now) throw usageError(`--expires ${text}: is in the past.`)
   return time
 }

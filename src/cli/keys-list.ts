@@ -5,11 +5,11 @@ import { table } from './table.ts'
 
 export const keysList = defineCommand({
   name: 'keys list',
-  summary: 'the API keys, without their tokens',
+  summary: 'List API keys, without their tokens',
   options: { config: configOption, json: jsonOption },
   examples: [
-    ['Which keys are there?', 'corral keys list'],
-    ['Which expire within a week?', "corral keys list --json | jq '.[] | select(.expires_at != null and .expires_at < now + 604800)'"],
+    ['All keys', 'corral keys list'],
+    ['Keys that expire within a week', "corral keys list --json | jq '.[] | select(.expires_at != null and .expires_at < now + 604800)'"],
   ],
   async run({ options }, context) {
     const [{ withKeys }, { toApiKeyInfo }] = await Promise.all([import('./keys-access.ts'), import('../api/admin/keys.ts')])
@@ -23,8 +23,8 @@ export const keysList = defineCommand({
         if (!hasMore) break
       }
       if (options.json) stdout.write(`${JSON.stringify(all)}\n`)
-      else if (all.length === 0) stderr.write(`There are no API keys in ${place}.\n`)
-      else stdout.write(table(stdout, ['ID', 'NAME', 'ACTS FOR', 'TOKEN', 'STATUS', 'EXPIRES', 'MODELS', 'LIMITS'], all.map(cells)))
+      else if (all.length === 0) stderr.write(`No API keys in ${place}.\n`)
+      else stdout.write(table(stdout, ['ID', 'NAME', 'PRINCIPAL', 'TOKEN', 'STATUS', 'EXPIRES', 'MODELS', 'LIMITS'], all.map(cells)))
     })
   },
 })

@@ -4,5 +4,5 @@ export const configOption = {
   type: 'string',
   value: 'NAME|FILE',
   short: 'c',
-  description: 'the configuration of the server whose keys are meant; default what `corral run` would serve',
+  description: 'the configuration of the server; default: as `corral run`',
 } as const satisfies OptionSpec

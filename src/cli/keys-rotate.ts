@@ -5,18 +5,17 @@ const maxGrace = 30 * 86_400_000
 
 export const keysRotate = defineCommand({
   name: 'keys rotate',
-  summary: 'give an API key a new token',
-  description:
-    'Id, principal, models, limits and expiry stay; what was counted against its limits stays counted. The new token goes to stdout, alone and this once.',
-  arguments: [{ name: 'KEY', description: 'its id, as `corral keys list` shows it, or its token', required: true }],
+  summary: 'Replace the token of an API key',
+  description: 'Id, principal, models, limits, expiry and counted usage remain. The new token is printed to stdout, once.',
+  arguments: [{ name: 'KEY', description: 'the key id, as listed by `corral keys list`, or the token', required: true }],
   options: {
-    grace: { type: 'string', value: '24h', description: 'for how long the old token works as well, at most 30d; default not at all' },
+    grace: { type: 'string', value: '24h', description: 'how long the old token remains valid, at most 30d; default: 0' },
     config: configOption,
-    json: { type: 'boolean', description: 'print the key as JSON, the token among the rest' },
+    json: { type: 'boolean', description: 'print JSON, including the token' },
   },
   examples: [
-    ['A new token, the old one good until tomorrow', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45 --grace 24h'],
-    ['The old one has leaked', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45'],
+    ['A new token; the old one remains valid for 24 hours', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45 --grace 24h'],
+    ['Replace a leaked token at once', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45'],
   ],
   async run({ args: [key = ''], options }, context) {
     const [{ withKeys, keyIdOf }, { readDuration }, { toApiKeyInfo }] = await Promise.all([
@@ -25,14 +24,15 @@ export const keysRotate = defineCommand({
       import('../api/admin/keys.ts'),
     ])
     const grace = options.grace === undefined ? 0 : readDuration(options.grace)
-    if (grace === undefined || grace > maxGrace) throw usageError(`--grace ${options.grace}: it is like 24h or 7d, and at most 30d.`)
+    if (grace === undefined || grace > maxGrace)
+      throw usageError(`--grace: expected a duration like 24h or 7d, at most 30d, got '${options.grace}'.`)
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call }) => {
       const { key: rotated, token } = await keys.rotate(call, keyIdOf(key), { grace })
       const until = rotated.previousValidUntil
       const old =
-        until === undefined ? 'The old token is refused from now on.' : `The old token works until ${new Date(until).toISOString()}.`
-      stderr.write(`${stderr.green(rotated.id)} has a new token, shown this once. ${old}\n`)
+        until === undefined ? 'The old token is no longer valid.' : `The old token is valid until ${new Date(until).toISOString()}.`
+      stderr.write(`${stderr.green(rotated.id)} has a new token, shown only once. ${old}\n`)
       stdout.write(
         options.json ? `${JSON.stringify({ ...toApiKeyInfo(rotated, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`,
       )

@@ -4,9 +4,9 @@ import { table } from './table.ts'
 export const listApis = defineCommand({
   name: 'list apis',
   aliases: ['stack list-apis'],
-  summary: 'the APIs that a configuration may name, and which are served',
+  summary: 'List the APIs that a configuration may name',
   options: { json: jsonOption },
-  examples: [['What can be served?', 'corral list apis']],
+  examples: [['All APIs', 'corral list apis']],
   async run({ options }, { stdout }) {
     const { plannedProviders, providerDefinitions } = await import('../providers/index.ts')
     const apis = new Set<string>([...providerDefinitions, ...plannedProviders].map(({ api }) => api))
@@ -15,7 +15,7 @@ export const listApis = defineCommand({
       stdout.write(`${JSON.stringify(rows.map(({ api, providers }) => ({ api, served: providers > 0, providers })))}\n`)
       return
     }
-    const cells = rows.map(({ api, providers }) => [api, providers > 0 ? `${providers} providers` : 'known, not served yet'])
-    stdout.write(table(stdout, ['API', 'SERVED BY'], cells))
+    const cells = rows.map(({ api, providers }) => [api, providers > 0 ? `${providers} providers` : 'not supported yet'])
+    stdout.write(table(stdout, ['API', 'SUPPORTED BY'], cells))
   },
 })

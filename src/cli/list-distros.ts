@@ -10,10 +10,10 @@ interface DistributionRow {
 export const listDistros = defineCommand({
   name: 'list distros',
   aliases: ['list distributions', 'stack list', 'stack list-distros'],
-  summary: 'the distributions that `corral run NAME` takes',
-  description: 'The built-in ones, and your own: those that `corral build --name NAME` put into ~/.corral/distributions.',
+  summary: 'List distributions for `corral run NAME`',
+  description: 'Lists the built-in distributions and those saved by `corral build --name NAME` in ~/.corral/distributions.',
   options: { json: jsonOption },
-  examples: [['What can be run by name?', 'corral list distros']],
+  examples: [['All distributions', 'corral list distros']],
   async run({ options }, context) {
     const { stdout } = context
     const { builtInDistributions } = await import('../config/distributions/index.ts')
@@ -24,7 +24,7 @@ export const listDistros = defineCommand({
       stdout.write(
         table(
           stdout,
-          ['NAME', 'KIND', 'WHAT IT IS'],
+          ['NAME', 'KIND', 'DESCRIPTION'],
           rows.map((row) => [row.name, row.kind, row.description]),
         ),
       )

@@ -10,13 +10,12 @@ interface ListedModel {
 
 export const listModels = defineCommand({
   name: 'list models',
-  summary: 'the models that a running server offers',
-  description:
-    'Asks a running server for /v1/models. The embedded models on this machine, served or not, are shown by `corral models list`.',
+  summary: 'List the models of a running server',
+  description: 'Requests /v1/models from a running server. `corral models list` lists the embedded models on this machine.',
   options: { url: urlOption, json: jsonOption },
   examples: [
-    ['What can be asked for?', 'corral list models'],
-    ['The ids alone', "corral list models --json | jq -r '.[].id'"],
+    ['All models', 'corral list models'],
+    ['Only the ids', "corral list models --json | jq -r '.[].id'"],
   ],
   async run({ options }, context) {
     const { stdout } = context
@@ -25,8 +24,8 @@ export const listModels = defineCommand({
     const { status, json } = await ask(url, '/v1/models', context)
     const data = typeof json === 'object' && json !== null && 'data' in json ? json.data : undefined
     if (status !== 200 || !Array.isArray(data)) {
-      throw new CommandError(`${url}/v1/models answered ${status} and no list of models.`, {
-        remedy: 'Is another program listening there?',
+      throw new CommandError(`${url}/v1/models returned status ${status} without a list of models.`, {
+        remedy: 'Check whether another program listens there.',
       })
     }
     const models = data as ListedModel[]

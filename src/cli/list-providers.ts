@@ -4,15 +4,15 @@ import { table } from './table.ts'
 export const listProviders = defineCommand({
   name: 'list providers',
   aliases: ['stack list-providers'],
-  summary: 'the provider types, and the variables that turn them on',
-  arguments: [{ name: 'API', description: 'only those of this API, e.g. inference' }],
+  summary: 'List the provider types and the variables that enable them',
+  arguments: [{ name: 'API', description: 'only providers of this API, e.g. inference' }],
   options: {
-    all: { type: 'boolean', short: 'a', description: 'also the types that are known and not served yet' },
+    all: { type: 'boolean', short: 'a', description: 'include types that are not supported yet' },
     json: jsonOption,
   },
   examples: [
-    ['Which providers are there, and what do they read?', 'corral list providers'],
-    ['Those of one API, for a script', 'corral list providers inference --json'],
+    ['All supported providers', 'corral list providers'],
+    ['The providers of one API, for scripts', 'corral list providers inference --json'],
   ],
   async run({ args: [api], options }, { stdout }) {
     const { plannedProviders, providerDefinitions } = await import('../providers/index.ts')
@@ -20,13 +20,13 @@ export const listProviders = defineCommand({
     const apis = new Set<string>([...providerDefinitions, ...plannedProviders].map((one) => one.api))
     if (api !== undefined && !apis.has(api)) {
       const near = nearest(api, apis)
-      throw usageError(`There is no API '${api}'.`, near ? `Did you mean '${near}'?` : '`corral list apis` names all.')
+      throw usageError(`Unknown API '${api}'.`, near ? `Did you mean '${near}'?` : '`corral list apis` lists all.')
     }
     const wanted = (one: { api: string }) => api === undefined || one.api === api
     const served = providerDefinitions.filter(wanted).map(({ api: of, type, description, starter }) => {
       return { api: of, type, served: true, enabled_by: starter?.enabledBy ?? [], description }
     })
-    // Asked for one API that has none yet, an empty table would tell nothing.
+    // For an API without supported providers, an empty table would be useless.
     const later = options.all || served.length === 0 ? plannedProviders.filter(wanted) : []
     const rows = [
       ...served,
@@ -36,7 +36,7 @@ export const listProviders = defineCommand({
       stdout.write(`${JSON.stringify(rows)}\n`)
       return
     }
-    const cells = rows.map((row) => [row.type, row.api, row.served ? row.enabled_by.join(' or ') : 'not served yet', row.description])
-    stdout.write(table(stdout, ['TYPE', 'API', 'ENABLED BY', 'WHAT IT IS'], cells))
+    const cells = rows.map((row) => [row.type, row.api, row.served ? row.enabled_by.join(' or ') : 'not supported yet', row.description])
+    stdout.write(table(stdout, ['TYPE', 'API', 'ENABLED BY', 'DESCRIPTION'], cells))
   },
 })

@@ -5,27 +5,27 @@ import { table } from './table.ts'
 const folderOption = {
   type: 'string',
   value: 'DIR',
-  description: 'the folder with the models (default: models in $CORRAL_HOME, else in ~/.corral)',
+  description: 'the folder of the models; default: models in $CORRAL_HOME or ~/.corral',
 } as const satisfies OptionSpec
 
 export const modelsPull = defineCommand({
   name: 'models pull',
-  summary: 'fetch a model for the embedded provider',
+  summary: 'Download a model for the embedded provider',
   description:
-    'Fetches a model of the catalogue, any GGUF file of the Hugging Face hub (hf:OWNER/REPO/FILE.gguf), or a file or folder on this machine, and ' +
-    'checks it by its SHA-256. A transfer that broke off is continued. HF_ENDPOINT names a mirror of the hub, HF_TOKEN a token for it; where the hub ' +
-    'cannot be reached, some models come from a Python package index (PIP_INDEX_URL).',
-  arguments: [{ name: 'MODEL', description: 'a name of the catalogue (default: qwen3-0.6b), hf:OWNER/REPO/FILE.gguf, or a path' }],
+    'Downloads a model of the catalogue or a GGUF file of the Hugging Face hub (hf:OWNER/REPO/FILE.gguf), or copies a local file or folder, and ' +
+    'verifies its SHA-256. Interrupted downloads are resumed. HF_ENDPOINT sets a mirror of the hub, HF_TOKEN a token for it; if the hub is ' +
+    'unreachable, some models are downloaded from a Python package index (PIP_INDEX_URL).',
+  arguments: [{ name: 'MODEL', description: 'a catalogue name (default: qwen3-0.6b), hf:OWNER/REPO/FILE.gguf, or a path' }],
   options: {
-    from: { type: 'string', value: 'PATH', description: "take the catalogue's model from this file or folder, not from the network" },
+    from: { type: 'string', value: 'PATH', description: "copy the catalogue's model from this file or folder instead of downloading it" },
     dir: folderOption,
     json: jsonOption,
   },
   examples: [
-    ['Fetch the default model', 'corral models pull'],
-    ['Fetch any GGUF file of the hub', 'corral models pull hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf'],
-    ['Take a file of your own', 'corral models pull ./my-model.gguf'],
-    ['On a machine without network', 'corral models pull qwen3-0.6b --from /media/stick'],
+    ['Download the default model', 'corral models pull'],
+    ['Download a GGUF file of the hub', 'corral models pull hf:Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf'],
+    ['Copy a local file', 'corral models pull ./my-model.gguf'],
+    ['Without network access', 'corral models pull qwen3-0.6b --from /media/stick'],
   ],
   async run({ args, options }, context) {
     const [{ pull, parseModelSource: readWanted }, { createEgress }, { readProxies }, { defaultModel }, { Secret }] = await Promise.all([
@@ -58,7 +58,7 @@ export const modelsPull = defineCommand({
       if (options.json) stdout.write(`${JSON.stringify(model)}\n`)
       else
         stdout.write(
-          `${stdout.green(model.name)} is in ${model.path} (${formatBytes(model.size)}). Ask for it as ${stdout.bold(`llama-cpp/${model.name}`)}.\n`,
+          `${stdout.green(model.name)} is in ${model.path} (${formatBytes(model.size)}). Model id: ${stdout.bold(`llama-cpp/${model.name}`)}.\n`,
         )
     })
   },
@@ -66,10 +66,10 @@ export const modelsPull = defineCommand({
 
 export const modelsList = defineCommand({
   name: 'models list',
-  summary: 'the embedded models on this machine, and those that can be fetched',
+  summary: 'List embedded models: downloaded and available',
   options: { dir: folderOption, json: jsonOption },
   examples: [
-    ['What is there?', 'corral models list'],
+    ['All models', 'corral models list'],
     ['For scripts', "corral models list --json | jq -r '.[] | select(.pulled) | .name'"],
   ],
   async run({ options }, context) {
@@ -99,25 +99,25 @@ export const modelsList = defineCommand({
       description ?? '',
     ])
     stdout.write(table(stdout, ['MODEL', 'PULLED', 'TYPE', 'SIZE', 'LICENCE', 'DESCRIPTION'], cells))
-    stdout.write(`\n${stdout.dim(`The models are in ${folder}.`)}\n`)
+    stdout.write(`\n${stdout.dim(`Folder: ${folder}`)}\n`)
   },
 })
 
 export const modelsRemove = defineCommand({
   name: 'models remove',
   aliases: ['models rm'],
-  summary: 'delete embedded models from this machine',
-  description: 'Deletes the file, and what was fetched of it so far. A server that has the model in memory goes on answering with it.',
-  arguments: [{ name: 'MODEL', description: 'as `corral models list` shows it', required: true, many: true }],
+  summary: 'Delete downloaded models',
+  description: 'Deletes the file and partial downloads. A running server that has loaded the model continues to use it.',
+  arguments: [{ name: 'MODEL', description: 'the name, as listed by `corral models list`', required: true, many: true }],
   options: { dir: folderOption, json: jsonOption },
-  examples: [['Free the space', 'corral models remove qwen3-0.6b']],
+  examples: [['Delete one model', 'corral models remove qwen3-0.6b']],
   async run({ args, options }, context) {
     const { removeLocalModel: removeStored } = await import('../providers/inference/llama-cpp/store/store.ts')
     const folder = await folderOf(options.dir, context)
     await explained(async () => {
       for (const name of args) {
         if (!(await removeStored(folder, name))) {
-          throw new CommandError(`There is no model '${name}' in ${folder}.`, { remedy: 'See `corral models list`.' })
+          throw new CommandError(`Model '${name}' not found in ${folder}.`, { remedy: 'See `corral models list`.' })
         }
         if (!options.json) context.stdout.write(`${name} is deleted.\n`)
       }

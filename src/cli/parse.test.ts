@@ -57,19 +57,19 @@ describe('a good command line', () => {
 
 describe('a bad command line is exit code 2, and one line says why', () => {
   const cases: [words: string[], message: string, remedy: string][] = [
-    [['this', '--prot', '1'], 'corral try has no option --prot.', 'Did you mean --port?'],
-    [['this', '--zzzzzz'], 'corral try has no option --zzzzzz.', 'See `corral help try`.'],
-    [['this', '-x'], 'corral try has no option -x.', 'See `corral help try`.'],
-    [['this', '--port', 'abc'], "--port must be a whole number, and 'abc' is none.", 'See `corral help try`.'],
-    [['this', '--port', '1e3'], "--port must be a whole number, and '1e3' is none.", 'See `corral help try`.'],
-    [['this', '--port'], '--port needs a value: --port PORT.', 'See `corral help try`.'],
-    [['this', '--name', '--json'], '--name needs a value: --name NAME.', 'See `corral help try`.'],
-    [['this', '--json=yes'], '--json takes no value.', 'See `corral help try`.'],
-    [['thsi'], "WHAT cannot be 'thsi'; it is one of this, that.", "Did you mean 'this'?"],
-    [[], 'corral try needs WHAT: what to try.', 'See `corral help try`.'],
-    [['this', 'and', 'more'], "corral try does not know what to do with 'more'.", 'See `corral help try`.'],
-    [['this', '--constructor'], 'corral try has no option --constructor.', 'See `corral help try`.'],
-    [['this', '--toLocaleString'], 'corral try has no option --toLocaleString.', 'See `corral help try`.'],
+    [['this', '--prot', '1'], 'corral try: unknown option --prot.', 'Did you mean --port?'],
+    [['this', '--zzzzzz'], 'corral try: unknown option --zzzzzz.', 'See `corral help try`.'],
+    [['this', '-x'], 'corral try: unknown option -x.', 'See `corral help try`.'],
+    [['this', '--port', 'abc'], "--port: expected an integer, got 'abc'.", 'See `corral help try`.'],
+    [['this', '--port', '1e3'], "--port: expected an integer, got '1e3'.", 'See `corral help try`.'],
+    [['this', '--port'], '--port requires a value: --port PORT.', 'See `corral help try`.'],
+    [['this', '--name', '--json'], '--name requires a value: --name NAME.', 'See `corral help try`.'],
+    [['this', '--json=yes'], '--json does not take a value.', 'See `corral help try`.'],
+    [['thsi'], "WHAT: expected one of this, that, got 'thsi'.", "Did you mean 'this'?"],
+    [[], 'corral try requires WHAT: what to try.', 'See `corral help try`.'],
+    [['this', 'and', 'more'], "corral try: unexpected argument 'more'.", 'See `corral help try`.'],
+    [['this', '--constructor'], 'corral try: unknown option --constructor.', 'See `corral help try`.'],
+    [['this', '--toLocaleString'], 'corral try: unknown option --toLocaleString.', 'See `corral help try`.'],
   ]
   for (const [words, message, remedy] of cases) {
     test(words.join(' ') || '(nothing)', () => {

@@ -62,15 +62,15 @@ interface OptionToken {
 function valueOf(command: Command, token: OptionToken, spec: OptionSpec): string | number | true {
   const { rawName, value } = token
   if (spec.type === 'boolean') {
-    if (value !== undefined) throw usageError(`${rawName} takes no value.`, seeHelp(command))
+    if (value !== undefined) throw usageError(`${rawName} does not take a value.`, seeHelp(command))
     return true
   }
   if (value === undefined || (/^-./.test(value) && !token.inlineValue)) {
-    throw usageError(`${rawName} needs a value: ${rawName} ${spec.value ?? 'VALUE'}.`, seeHelp(command))
+    throw usageError(`${rawName} requires a value: ${rawName} ${spec.value ?? 'VALUE'}.`, seeHelp(command))
   }
   if (spec.choices && !spec.choices.includes(value)) throw notAChoice(rawName, value, spec.choices)
   if (spec.type === 'string') return value
-  if (!/^\d{1,15}$/.test(value)) throw usageError(`${rawName} must be a whole number, and '${value}' is none.`, seeHelp(command))
+  if (!/^\d{1,15}$/.test(value)) throw usageError(`${rawName}: expected an integer, got '${value}'.`, seeHelp(command))
   return Number(value)
 }
 
@@ -78,21 +78,21 @@ function checkArguments(command: Command, args: readonly string[]): void {
   command.arguments.forEach((spec, index) => {
     const given = spec.many ? args.slice(index) : args.slice(index, index + 1)
     if (spec.required && given.length === 0)
-      throw usageError(`corral ${command.name} needs ${spec.name}: ${spec.description}.`, seeHelp(command))
+      throw usageError(`corral ${command.name} requires ${spec.name}: ${spec.description}.`, seeHelp(command))
     for (const value of given) if (spec.choices && !spec.choices.includes(value)) throw notAChoice(spec.name, value, spec.choices)
   })
   const allowed = command.arguments.at(-1)?.many ? Infinity : command.arguments.length
-  if (args.length > allowed) throw usageError(`corral ${command.name} does not know what to do with '${args[allowed]}'.`, seeHelp(command))
+  if (args.length > allowed) throw usageError(`corral ${command.name}: unexpected argument '${args[allowed]}'.`, seeHelp(command))
 }
 
 function notAChoice(what: string, value: string, choices: readonly string[]): Error {
   const near = nearest(value, choices)
-  return usageError(`${what} cannot be '${value}'; it is one of ${choices.join(', ')}.`, near && `Did you mean '${near}'?`)
+  return usageError(`${what}: expected one of ${choices.join(', ')}, got '${value}'.`, near && `Did you mean '${near}'?`)
 }
 
 function unknownOption(command: Command, rawName: string, names: readonly string[]): Error {
   const near = rawName.startsWith('--') ? nearest(rawName.slice(2), names) : undefined
-  return usageError(`corral ${command.name} has no option ${rawName}.`, near ? `Did you mean --${near}?` : seeHelp(command))
+  return usageError(`corral ${command.name}: unknown option ${rawName}.`, near ? `Did you mean --${near}?` : seeHelp(command))
 }
 
 function seeHelp(command: Command): string {

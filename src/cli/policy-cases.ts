@@ -37,13 +37,13 @@ const caseSchema = z
   .superRefine((one, context) => {
     const complain = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
     const ofAccess = one.action != null || one.resource != null
-    if (ofAccess === (one.path != null)) complain('expect', "a case has either 'action' and 'resource', or 'path'")
-    if (ofAccess && (one.action == null || one.resource == null)) complain('expect', "'action' and 'resource' belong together")
-    if (ofAccess && one.as == null) complain('expect', "the access policy is about users: 'as' says who asks")
+    if (ofAccess === (one.path != null)) complain('expect', "expected either 'action' and 'resource', or 'path'")
+    if (ofAccess && (one.action == null || one.resource == null)) complain('expect', "'action' and 'resource' are required together")
+    if (ofAccess && one.as == null) complain('expect', "the access policy needs a principal: 'as' is required")
     if (one.resource != null && !readResource(one.resource)) complain('resource', "must be 'type::id'")
     if (one.owner != null && !ofAccess) complain('owner', 'a route has no owner')
     if (one.path != null && !one.path.startsWith('/')) complain('path', "must begin with '/'")
-    if (one.as == null && one.attributes != null) complain('attributes', "say something of who asks: 'as' is missing")
+    if (one.as == null && one.attributes != null) complain('attributes', "describe the principal: 'as' is missing")
   })
 
 const fileSchema = z.strictObject({ cases: z.array(caseSchema) })
@@ -52,11 +52,11 @@ const fileSchema = z.strictObject({ cases: z.array(caseSchema) })
 export function readCases(file: string, cwd: string): readonly PolicyCase[] {
   const report = new Report(file)
   const text = textOf(file, cwd)
-  const remedy = 'The cases stand in a list under `cases:`; `corral help policy test` and docs/policies.md say how.'
-  if (text.split('\n').every((line) => /^\s*(#|$)/.test(line))) throw new CommandError(`${file} is empty: it has no cases.`, { remedy })
+  const remedy = 'Write the cases as a list under `cases:`; see `corral help policy test` and docs/policies.md.'
+  if (text.split('\n').every((line) => /^\s*(#|$)/.test(line))) throw new CommandError(`${file} is empty.`, { remedy })
   const root = parseConfigText(text, report)
   const listed = child(root, 'cases')
-  if (root && !listed) throw new CommandError(`${file} holds no \`cases:\`.`, { remedy })
+  if (root && !listed) throw new CommandError(`${file} has no \`cases:\`.`, { remedy })
   if (listed && isEmpty(listed)) throw new CommandError(`${file} has no cases.`, { remedy })
   const values = root && validate(root, fileSchema, { report, strictness: 'strict' })
   if (report.errors.length > 0 || !values) throw new ConfigErrors(inFileOrder(report.errors))

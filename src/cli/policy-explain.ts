@@ -8,28 +8,28 @@ const attributes = { type: 'string', multiple: true, value: 'NAME=VALUE' } as co
 
 export const policyExplain = defineCommand({
   name: 'policy explain',
-  summary: 'which rule of the policies decides, and why',
+  summary: 'Explain which policy rule decides a request',
   description:
-    'Asks the policies of a configuration, without a server: with --action and --resource the access policy, with --path (and --method) the route policy. Says whether it is allowed, which rule decided, where that stands, and why the rules before did not apply.\n\nWhat the identity provider would say of a user is given with --attribute. Something is taken to be nobody’s unless --owner says whose it is.',
+    'Evaluates the policies of a configuration without a server: the access policy with --action and --resource, the route policy with --path (and --method). Shows whether the request is allowed, which rule decided it, where that rule is defined, and why earlier rules did not apply.\n\nPass attributes from the identity provider with --attribute. Without --owner, the resource has no owner.',
   arguments: [sourceArgument],
   options: {
-    as: { type: 'string', value: 'USER', description: 'who asks; absent: somebody of whom nothing is known' },
-    attribute: { ...attributes, description: 'a value of an attribute of who asks, e.g. roles=admin' },
-    action: { type: 'string', value: 'ACTION', choices: ['create', 'read', 'update', 'delete'], description: 'what is done' },
-    resource: { type: 'string', value: 'TYPE::ID', description: 'what it is done to, e.g. model::groq/llama-3.3-70b' },
-    owner: { type: 'string', value: 'USER', description: 'whose that is' },
-    'owner-attribute': { ...attributes, description: 'a value of an attribute that the owner had when making it' },
+    as: { type: 'string', value: 'USER', description: 'the principal; default: an unauthenticated caller' },
+    attribute: { ...attributes, description: 'an attribute of the principal, e.g. roles=admin' },
+    action: { type: 'string', value: 'ACTION', choices: ['create', 'read', 'update', 'delete'], description: 'the action' },
+    resource: { type: 'string', value: 'TYPE::ID', description: 'the resource, e.g. model::groq/llama-3.3-70b' },
+    owner: { type: 'string', value: 'USER', description: 'the owner of the resource' },
+    'owner-attribute': { ...attributes, description: 'an attribute of the owner when the resource was created' },
     path: { type: 'string', value: 'PATH', description: 'the path of a request, e.g. /v1/models' },
-    method: { type: 'string', value: 'METHOD', description: 'and its method; default GET' },
-    config: { ...configOption, description: 'the same as the argument' },
+    method: { type: 'string', value: 'METHOD', description: 'the method of the request; default GET' },
+    config: { ...configOption, description: 'same as the argument' },
     json: jsonOption,
   },
   examples: [
     [
-      'May a developer use a model?',
+      'Access of a developer to a model',
       'corral policy explain run.yaml --as ann --attribute roles=dev --action read --resource model::groq/llama',
     ],
-    ['May anybody list models?', 'corral policy explain run.yaml --path /v1/models'],
+    ['Access without authentication to the list of models', 'corral policy explain run.yaml --path /v1/models'],
   ],
   async run({ args, options }, context) {
     const [{ loadChosen, oneSource }, { explain }, { rulePlaces }] = await Promise.all([
@@ -73,18 +73,17 @@ async function queryOf(options: PolicyExplainOptions): Promise<PolicyQuery> {
   const { as, action, resource, path, method, owner } = options
   const forAccess = action !== undefined || resource !== undefined
   if (forAccess === (path !== undefined)) {
-    throw usageError('Ask about one thing: --action and --resource, or --path.', 'See `corral policy explain --help`.')
+    throw usageError('Pass either --action and --resource, or --path.', 'See `corral policy explain --help`.')
   }
-  if (as === undefined && options.attribute.length > 0) throw usageError('--attribute says something of who asks: name it with --as.')
+  if (as === undefined && options.attribute.length > 0) throw usageError('--attribute requires --as.')
   const principal = as === undefined ? undefined : { id: as, attributes: readAttributes(options.attribute, '--attribute') }
   if (path !== undefined) {
-    if (!path.startsWith('/')) throw usageError(`'${path}' is no path: it begins with '/'.`)
+    if (!path.startsWith('/')) throw usageError(`--path: expected a path that begins with '/', got '${path}'.`)
     return routeQuestion(principal, method ?? 'GET', path)
   }
-  if (action === undefined || resource === undefined) throw usageError('--action and --resource belong together.')
-  if (principal === undefined) throw usageError('The access policy is about users: say who asks with --as.')
-  if (owner === undefined && options['owner-attribute'].length > 0)
-    throw usageError('--owner-attribute says something of the owner: name it with --owner.')
+  if (action === undefined || resource === undefined) throw usageError('--action and --resource are required together.')
+  if (principal === undefined) throw usageError('The access policy requires a principal: pass --as.')
+  if (owner === undefined && options['owner-attribute'].length > 0) throw usageError('--owner-attribute requires --owner.')
   const read = readResource(resource)
   if (!read) throw usageError(whyNoResource(resource))
   const whose = owner === undefined ? undefined : { id: owner, attributes: readAttributes(options['owner-attribute'], '--owner-attribute') }
@@ -94,7 +93,7 @@ async function queryOf(options: PolicyExplainOptions): Promise<PolicyQuery> {
 function readAttributes(pairs: readonly string[], option: string): Record<string, string[]> {
   const read = pairs.map((pair) => {
     const at = pair.indexOf('=')
-    if (at < 1) throw usageError(`${option} ${pair}: write NAME=VALUE, e.g. roles=admin.`)
+    if (at < 1) throw usageError(`${option}: expected NAME=VALUE, e.g. roles=admin, got '${pair}'.`)
     return [pair.slice(0, at), pair.slice(at + 1)] as const
   })
   const values = Map.groupBy(read, ([name]) => name)
@@ -103,7 +102,7 @@ function readAttributes(pairs: readonly string[], option: string): Record<string
 
 function noteMissingAuthentication({ auth }: Config, { policy }: PolicyQuery, { stderr }: CommandContext): void {
   if (auth || policy === 'route_policy') return
-  stderr.write(`${stderr.yellow('note:')} nobody has to authenticate in this configuration, so the access policy is never asked\n`)
+  stderr.write(`${stderr.yellow('note:')} this configuration has no authentication, so the access policy is not evaluated\n`)
 }
 
 /** The models of providers are `provider_id/model`. Somebody may have registered one with such a name over the API, so it is no error. */

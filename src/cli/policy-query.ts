@@ -55,9 +55,9 @@ export function readResource(text: string): { type: string; id: string } | undef
 export function invalidResourceMessage(text: string): string {
   const [, type = ''] = /^(\w+)::/.exec(text) ?? []
   if (type === '' || (resourceTypes as readonly string[]).includes(type)) {
-    return `'${text}' is not a resource: it is 'type::id', e.g. 'model::groq/llama-3.3-70b'.`
+    return `--resource: expected 'type::id', e.g. 'model::groq/llama-3.3-70b', got '${text}'.`
   }
-  return `There is no resource type '${type}'. The types: ${resourceTypes.join(', ')}.`
+  return `Unknown resource type '${type}'. Known types: ${resourceTypes.join(', ')}.`
 }
 
 export function accessQuery(asked: {

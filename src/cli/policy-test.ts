@@ -3,10 +3,10 @@ import { CommandError, defineCommand, jsonOption } from './command.ts'
 
 export const policyTest = defineCommand({
   name: 'policy test',
-  summary: 'check the policies against a file of cases',
+  summary: 'Test the policies with a file of cases',
   description:
-    'Runs every case of a YAML file against the policies of a configuration, without a server, and tells those whose outcome is another. Exits with 1 when there is one: for CI.\n\nThe file holds a list under `cases:`. A case says who asks (`as`, `attributes`), either `action` and `resource` (and `owner`), or `path` and `method`, and what is to come of it: `expect: allow` or `deny`, and if it matters the number of the `rule` that decides, counted from 1. docs/policies.md has an example.',
-  arguments: [{ name: 'FILE', description: 'the cases', required: true }],
+    'Evaluates every case of a YAML file against the policies of a configuration, without a server, and reports the cases with an unexpected result. Exits with 1 if there are any.\n\nThe file has a list `cases:`. A case has a principal (`as`, `attributes`), either `action` and `resource` (and `owner`) or `path` and `method`, and the expected result: `expect: allow` or `deny`, and optionally the number of the deciding `rule`, counted from 1. See docs/policies.md for an example.',
+  arguments: [{ name: 'FILE', description: 'the file of cases', required: true }],
   options: {
     config: configOption,
     json: jsonOption,

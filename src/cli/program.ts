@@ -42,7 +42,7 @@ async function dispatch(commands: readonly Command[], words: readonly string[], 
     stdout.write(commandHelp(stdout, found.command))
     return 0
   }
-  for (const [option, why] of input.ignored) stderr.write(`${stderr.yellow('note:')} ${option} is not needed: ${why}\n`)
+  for (const [option, why] of input.ignored) stderr.write(`${stderr.yellow('note:')} ${option} is ignored: ${why}\n`)
   return (await found.command.run(input, context)) ?? 0
 }
 
@@ -83,10 +83,7 @@ function unknownCommand(commands: readonly Command[], words: readonly string[]):
   const plain = words.filter((word) => !word.startsWith('-'))
   const near = nearest(plain.slice(0, 2).join(' '), known) ?? nearest(plain[0] ?? '', known)
   const said = groupOf(commands, plain[0] ?? '').length > 0 ? plain.slice(0, 2).join(' ') : (words[0] ?? '')
-  return usageError(
-    `There is no command 'corral ${said}'.`,
-    near ? `Did you mean \`corral ${near}\`?` : '`corral help` lists the commands.',
-  )
+  return usageError(`Unknown command: corral ${said}.`, near ? `Did you mean \`corral ${near}\`?` : '`corral help` lists the commands.')
 }
 
 /** One clear line for what the user can put right; a stack only for what is our own fault. */
@@ -97,6 +94,6 @@ function report(error: unknown, { stderr }: CommandContext): ExitCode {
     return error.exitCode
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  stderr.write(`${stderr.red('error:')} Something went wrong inside Corral; this is a bug.\n${detail}\n`)
+  stderr.write(`${stderr.red('error:')} Internal error; please report it as a bug.\n${detail}\n`)
   return 1
 }

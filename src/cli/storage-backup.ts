@@ -5,12 +5,12 @@ import { recordsOption, withRecords } from './storage-records.ts'
 
 export const storageBackup = defineCommand({
   name: 'storage backup',
-  summary: 'copy the database, also while servers write it',
+  summary: 'Back up the database',
   description:
-    'Copies a SQLite database as it is at one moment; servers go on reading and writing. The copy is a whole database: to restore it, stop the servers ' +
-    'and put it in the place of the file, without the -wal and -shm beside it. For a PostgreSQL it tells the pg_dump command, and exits with 1.',
-  arguments: [{ name: 'FILE', description: 'where the copy goes', required: true }],
-  options: { config: recordsOption, force: { type: 'boolean', description: 'replace the file if it is there' }, json: jsonOption },
+    'Writes a consistent copy of a SQLite database while servers continue to use it. To restore it, stop the servers, replace the database file ' +
+    'with the copy and delete the -wal and -shm files beside it. For PostgreSQL, prints the pg_dump command and exits with 1.',
+  arguments: [{ name: 'FILE', description: 'the file to write', required: true }],
+  options: { config: recordsOption, force: { type: 'boolean', description: 'replace an existing file' }, json: jsonOption },
   examples: [['Every night', 'corral storage backup /backup/corral-$(date +%F).db']],
   async run({ args: [file = ''], options }, context) {
     const { backupSqlite, pgDumpCommand } = await import('../storage/backup.ts')
@@ -18,14 +18,14 @@ export const storageBackup = defineCommand({
     await withRecords(options.config, context, async (records) => {
       const target = resolve(cwd, file)
       if (records.engine === 'postgres') {
-        throw new CommandError('A PostgreSQL database is copied by its own program, not by Corral.', {
-          remedy: `Run this (the password is asked for, or taken from PGPASSWORD or ~/.pgpass):\n  ${pgDumpCommand(records, target)}`,
+        throw new CommandError('Corral does not back up PostgreSQL databases; use pg_dump.', {
+          remedy: `Run (pg_dump reads the password from PGPASSWORD or ~/.pgpass, or prompts for it):\n  ${pgDumpCommand(records, target)}`,
         })
       }
-      if (records.path === ':memory:') throw new CommandError('These records are in memory: there is nothing to copy.')
+      if (records.path === ':memory:') throw new CommandError('The records are in memory: there is no file to back up.')
       const size = await backupSqlite(records.path, target, { replace: options.force })
       if (options.json) stdout.write(`${JSON.stringify({ from: records.path, to: target, size })}\n`)
-      else stdout.write(`${records.path} was copied to ${target} (${formatBytes(size)}).\n`)
+      else stdout.write(`Backed up ${records.path} to ${target} (${formatBytes(size)}).\n`)
     })
   },
 })

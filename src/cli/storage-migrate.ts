@@ -3,12 +3,12 @@ import { recordsOption, withRecords } from './storage-records.ts'
 
 export const storageMigrate = defineCommand({
   name: 'storage migrate',
-  summary: 'bring the tables up to date',
+  summary: 'Run pending database migrations',
   description:
-    'A server does this by itself when it starts; this is for doing it before, e.g. in a deployment with several replicas. Runs forward only, once, ' +
-    'under a lock: several at a time are no harm. Make a backup first.',
+    'A server runs pending migrations when it starts; use this command to run them earlier, e.g. before a rollout to several replicas. ' +
+    'Migrations only go forward and run under a lock, so concurrent runs are safe. Make a backup first.',
   options: { config: recordsOption, json: jsonOption },
-  examples: [['Before the new version starts', 'corral storage backup before.db && corral storage migrate']],
+  examples: [['Before an upgrade', 'corral storage backup before.db && corral storage migrate']],
   async run({ options }, context) {
     const [{ inspectDatabase }, { openDatabase }] = await Promise.all([import('../storage/inspect.ts'), import('../storage/open.ts')])
     const { stdout } = context
@@ -18,7 +18,7 @@ export const storageMigrate = defineCommand({
       const ran = before.pending
       if (options.json) stdout.write(`${JSON.stringify({ place: database.place, from: before.version, to: before.newest, ran })}\n`)
       else if (ran.length === 0) stdout.write(`${database.place} is up to date: version ${before.newest}.\n`)
-      else stdout.write(`${database.place} is now of version ${before.newest}: ${ran.join(', ')}.\n`)
+      else stdout.write(`${database.place} migrated to version ${before.newest}: ${ran.join(', ')}.\n`)
     })
   },
 })

@@ -6,7 +6,7 @@ export const recordsOption = {
   type: 'string',
   value: 'NAME|FILE',
   short: 'c',
-  description: 'the configuration whose records are meant; default what `corral run` would serve',
+  description: 'the configuration of the server; default: as `corral run`',
 } as const satisfies OptionSpec
 
 /** Works with the database that a configuration keeps its records in; what is wrong with it becomes a CommandError. */

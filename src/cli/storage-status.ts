@@ -6,11 +6,12 @@ import { table } from './table.ts'
 
 export const storageStatus = defineCommand({
   name: 'storage status',
-  summary: 'where records are kept, and what is there',
-  description: 'Looks at the database of keys, registered models and the ledger, and changes nothing.',
+  summary: 'Show the database of records',
+  description:
+    'Shows location, version, pending migrations and row counts of the database of keys, registered models and the ledger. Changes nothing.',
   options: { config: recordsOption, json: jsonOption },
   examples: [
-    ['Where is it, and is it up to date?', 'corral storage status'],
+    ['Location, version and tables', 'corral storage status'],
     ['For scripts', "corral storage status --json | jq '.pending | length'"],
   ],
   async run({ options }, context) {
@@ -24,15 +25,15 @@ export const storageStatus = defineCommand({
         return
       }
       const { engine, place, version, newest, pending, tables, size } = status
-      const newer = version > newest ? ` (newer than this program, which knows ${newest})` : ''
+      const newer = version > newest ? ` (newer than this program, which supports ${newest})` : ''
       const facts = [
         ['engine', engine === 'sqlite' ? 'SQLite' : 'PostgreSQL'],
-        ['place', place],
-        ['version', version === 0 ? 'not there yet' : `${version}${newer}`],
-        ['pending', version > newest ? 'unknown to this program' : pending.length === 0 ? 'no migrations' : pending.join(', ')],
+        ['location', place],
+        ['version', version === 0 ? 'not created yet' : `${version}${newer}`],
+        ['pending', version > newest ? 'unknown to this program' : pending.length === 0 ? 'none' : pending.join(', ')],
         ['size', formatBytes(size)],
       ]
-      stdout.write(facts.map(([name = '', value = '']) => `${stdout.bold(name.padEnd(7))}  ${value}\n`).join(''))
+      stdout.write(facts.map(([name = '', value = '']) => `${stdout.bold(name.padEnd(8))}  ${value}\n`).join(''))
       const rows = tables.map(({ name, rows: count }) => [name, String(count)])
       if (rows.length > 0) stdout.write(`\n${table(stdout, ['TABLE', 'ROWS'], rows)}`)
       refuseNewer(status)
@@ -44,7 +45,7 @@ export const storageStatus = defineCommand({
 function refuseNewer({ place, version, newest }: DatabaseStatus): void {
   if (version <= newest) return
   throw new CommandError(
-    `The database ${place} is newer than this program: its tables are of version ${version}, this one knows ${newest}.`,
+    `The database ${place} is newer than this program: it has schema version ${version}, this program supports ${newest}.`,
     {
       remedy: 'Run the newer version, or restore a backup from before it ran.',
     },

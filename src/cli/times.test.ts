@@ -16,7 +16,7 @@ test('a time is so long ago, a day or a moment, and UTC unless it says otherwise
   expect(readTime('since', '2027-01-31T08:00', now)).toBe(Date.UTC(2027, 0, 31, 8))
   expect(readTime('since', '2027-01-31T08:00:30.5+02:00', now)).toBe(Date.UTC(2027, 0, 31, 6, 0, 30, 500))
   for (const text of ['', '1', '0', '5x', '1e9d', '99999999d', 'soon', '2027', '2027-13-01', '2027-01-31T25:00', '31.1.2027']) {
-    expect(() => readTime('since', text, now)).toThrow(`--since '${text}' is no time.`)
+    expect(() => readTime('since', text, now)).toThrow(`--since: invalid time '${text}'.`)
   }
 })
 

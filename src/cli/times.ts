@@ -14,7 +14,8 @@ export function readTime(option: string, text: string | undefined, now = Date.no
   const ago = readDuration(text)
   if (ago !== undefined) return Math.max(0, now - ago)
   const time = readMoment(text)
-  if (time === undefined) throw usageError(`--${option} '${text}' is no time.`, 'Write 2026-11-01, 2026-11-01T08:00Z, 1y, 30d, 24h or 30m.')
+  if (time === undefined)
+    throw usageError(`--${option}: invalid time '${text}'.`, 'E.g. 2026-11-01, 2026-11-01T08:00Z, 1y, 30d, 24h or 30m.')
   return time
 }
 

@@ -5,25 +5,25 @@ import { durationText } from './traces-text.ts'
 
 type Facts = readonly (readonly [name: string, value: string | undefined])[]
 
-/** What one request was and became: what came in, what went to whom, what came back, who refused. Shapes and sizes, never what was said. */
+/** The facts of one request: the request, its attempts and their replies, the denial, the response. Structure and sizes, never content. */
 export function explain(trace: StoredTrace, spans: readonly StoredSpan[], output: CommandOutput): string {
   const root = spans.find(({ spanId }) => spanId === trace.rootSpanId)
   const attempts = spans.filter(({ kind }) => kind === 'client')
   const parts: string[] = []
   if (root) {
     const shape = attempts.map((attempt) => attributeOf(attempt, 'corral.request.shape')).find((one) => one !== undefined)
-    parts.push(section('What came in', requestFacts(root, shape), output))
+    parts.push(section('Request', requestFacts(root, shape), output))
   }
   for (const attempt of attempts) {
     const provider = attributeOf(attempt, 'corral.provider') ?? 'a provider'
-    parts.push(section(`What went to ${printable(provider)}`, sentFacts(attempt, trace), output))
-    parts.push(section(`What came back from ${printable(provider)}`, receivedFacts(attempt), output))
+    parts.push(section(`Request to ${printable(provider)}`, sentFacts(attempt, trace), output))
+    parts.push(section(`Reply from ${printable(provider)}`, receivedFacts(attempt), output))
   }
   if (root) {
-    // Where the request never came to a provider, or its answer made the error.
-    if (attempts.length === 0) parts.push(section('What came back from the provider', upstreamFacts(root), output))
-    parts.push(section('What refused', denialFacts(root), output))
-    parts.push(section('What the caller got', responseFacts(root, trace), output))
+    // Without an attempt, the reply's facts are on the root span.
+    if (attempts.length === 0) parts.push(section('Reply from the provider', upstreamFacts(root), output))
+    parts.push(section('Denied', denialFacts(root), output))
+    parts.push(section('Response', responseFacts(root, trace), output))
   }
   parts.push(...eventSections(spans, output))
   return parts.filter((part) => part !== '').join('\n')
@@ -85,7 +85,10 @@ function denialFacts(root: StoredSpan): Facts {
 function responseFacts(root: StoredSpan, trace: StoredTrace): Facts {
   return [
     ['status', attributeOf(root, 'http.response.status_code')],
-    ['left early', attributeOf(root, 'corral.client_disconnected') === undefined ? undefined : 'yes, before the end'],
+    [
+      'client disconnected',
+      attributeOf(root, 'corral.client_disconnected') === undefined ? undefined : 'yes, before the end of the response',
+    ],
     ['error', trace.errorType ?? undefined],
     ['message', attributeOf(root, 'corral.error.message')],
     ['parameter', attributeOf(root, 'corral.error.param')],
@@ -93,13 +96,13 @@ function responseFacts(root: StoredSpan, trace: StoredTrace): Facts {
   ]
 }
 
-/** What was logged to the trace by callers themselves. */
+/** Events that callers added to the trace. */
 function eventSections(spans: readonly StoredSpan[], output: CommandOutput): string[] {
   return spans
     .filter(({ kind, events }) => kind === 'internal' && events.length > 0)
     .map(({ name, events }) =>
       section(
-        `What was logged to ${printable(name || 'it')}`,
+        `Events of ${printable(name || 'the span')}`,
         events.map((event) => [event.name, JSON.stringify(event.attributes ?? {})]),
         output,
       ),

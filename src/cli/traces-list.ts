@@ -9,26 +9,26 @@ const defaultLimit = 30
 export const tracesList = defineCommand({
   name: 'traces',
   aliases: ['traces list'],
-  summary: 'the latest requests that were kept, with what became of them',
+  summary: 'List recent requests',
   description:
-    'Reads the trace store of this machine, which holds what is sampled and whatever failed or was slow. Times are UTC. What a request was in detail, `corral traces show` says.',
+    'Reads the trace store on this machine, which has sampled requests and all that failed or were slow. Times are UTC. `corral traces show` has the details of a request.',
   options: {
-    failed: { type: 'boolean', description: 'only what failed: refused, broken off or answered with an error' },
-    slow: { type: 'boolean', description: 'only what took telemetry.store.slow_ms or longer' },
-    key: { type: 'string', value: 'KEY', description: 'only what was done with this API key' },
-    model: { type: 'string', value: 'MODEL', description: 'only what asked for this model' },
-    provider: { type: 'string', value: 'PROVIDER', description: 'only what this provider answered' },
-    principal: { type: 'string', value: 'NAME', description: 'only what this user did' },
+    failed: { type: 'boolean', description: 'only requests that were denied, aborted or failed' },
+    slow: { type: 'boolean', description: 'only requests that took telemetry.store.slow_ms or longer' },
+    key: { type: 'string', value: 'KEY', description: 'only requests with this API key' },
+    model: { type: 'string', value: 'MODEL', description: 'only requests for this model' },
+    provider: { type: 'string', value: 'PROVIDER', description: 'only requests to this provider' },
+    principal: { type: 'string', value: 'NAME', description: 'only requests of this principal' },
     request: { type: 'string', value: 'ID', description: 'only the request with this id' },
-    since: { type: 'string', value: '1h|DATE', description: 'only from then on' },
-    limit: { type: 'integer', value: 'N', short: 'n', description: `so many at most, the latest; default ${defaultLimit}` },
+    since: { type: 'string', value: '1h|DATE', description: 'only requests since this time' },
+    limit: { type: 'integer', value: 'N', short: 'n', description: `maximum number of requests; default ${defaultLimit}` },
     config: tracesConfigOption,
-    json: { type: 'boolean', description: 'print one JSON object a line' },
+    json: { type: 'boolean', description: 'print one JSON object per line' },
   },
   examples: [
-    ['What failed within the last hour?', 'corral traces --failed --since 1h'],
-    ['Who waits for what?', 'corral traces --slow'],
-    ['For other programs', 'corral traces --json -n 1000 | jq -r .trace_id'],
+    ['Failed requests of the last hour', 'corral traces --failed --since 1h'],
+    ['Slow requests', 'corral traces --slow'],
+    ['For scripts', 'corral traces --json -n 1000 | jq -r .trace_id'],
   ],
   async run({ options }, context) {
     const { failed, slow, key, model, provider, principal, request: requestId, limit = defaultLimit, json } = options
@@ -51,7 +51,7 @@ export const tracesList = defineCommand({
     const { stdout, stderr } = context
     if (json) for (const trace of traces) stdout.write(`${JSON.stringify(traceJson(trace))}\n`)
     else if (traces.length > 0) stdout.write(table(stdout, traceHead, traces.map(traceCells)))
-    else if (store) stderr.write('There are no such traces.\n')
-    else stderr.write(`There are no traces in ${config.path} yet: no request has been kept.\n`)
+    else if (store) stderr.write('No matching traces.\n')
+    else stderr.write(`No traces in ${config.path} yet.\n`)
   },
 })

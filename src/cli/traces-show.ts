@@ -11,22 +11,20 @@ const maxCandidates = 10
 
 export const tracesShow = defineCommand({
   name: 'traces show',
-  summary: 'one request or trace: its tree with timings, and why it failed',
+  summary: 'Show one request or trace',
   description:
-    'Draws the spans with bars from when to when they ran; then what came in (shapes and sizes, not what was said), what went to which provider, what came back, and which rule refused. Error bodies of providers are shown with secrets masked.',
-  arguments: [
-    { name: 'ID', description: 'a trace id (`x-trace-id`), a request id (`x-request-id`), or the beginning of one', required: true },
-  ],
+    'Shows the spans with their timing, the request (structure and sizes, not content), the requests to providers and their replies, and the rule that denied it. Error bodies of providers are shown with secrets masked.',
+  arguments: [{ name: 'ID', description: 'a trace id (`x-trace-id`), a request id (`x-request-id`), or a prefix of one', required: true }],
   options: { config: tracesConfigOption, json: jsonOption },
   examples: [
-    ['What became of it?', 'corral traces show 4bf92f3577b3'],
-    ['By the id that the caller saw', 'corral traces show req_0197a9'],
-    ['For other programs', 'corral traces show 4bf92f3577b3 --json | jq .spans'],
+    ['By a prefix of the trace id', 'corral traces show 4bf92f3577b3'],
+    ['By the request id', 'corral traces show req_0197a9'],
+    ['For scripts', 'corral traces show 4bf92f3577b3 --json | jq .spans'],
   ],
   async run({ args: [id = ''], options }, context) {
     const config = await traceStoreOf(options.config, context)
     using store = await openStore(config)
-    if (!store) throw new CommandError(`There are no traces in ${config.path} yet: no request has been kept.`)
+    if (!store) throw new CommandError(`No traces in ${config.path} yet.`)
     const traces = findTrace(store, id.trim())
     const spans = traces.flatMap((trace) => store.spansOf(trace))
     const { stdout, stderr } = context
@@ -39,7 +37,7 @@ export const tracesShow = defineCommand({
     for (const trace of traces) stdout.write(`\n${explain(trace, store.spansOf(trace), stdout)}`)
     const [{ traceId } = { traceId: '' }] = traces
     const all = store.byTraceId(traceId).length
-    if (all > traces.length) stderr.write(`\nThe trace has ${all} requests in all: \`corral traces show ${traceId}\` shows them.\n`)
+    if (all > traces.length) stderr.write(`\nThe trace has ${all} requests; show all with \`corral traces show ${traceId}\`.\n`)
   },
 })
 
@@ -49,16 +47,16 @@ function findTrace(store: TraceStore, id: string): readonly StoredTrace[] {
   const ids = [...new Set(found.map(({ traceId }) => traceId))]
   const [traceId] = ids
   if (traceId === undefined) {
-    throw new CommandError(`There is no trace '${printable(id)}'.`, {
-      remedy: 'Requests that succeed are kept as the sampling says, and for telemetry.store.max_age_days: see `corral traces`.',
+    throw new CommandError(`Trace not found: ${printable(id)}.`, {
+      remedy: 'Successful requests are sampled, and deleted after telemetry.store.max_age_days. `corral traces` lists the stored ones.',
     })
   }
   if (ids.length > 1) {
     const named = found.slice(0, maxCandidates).map((one) => `  ${one.traceId}  ${timeText(one.start)}  ${printable(one.requestId)}`)
     throw new CommandError(
-      `'${printable(id)}' means several traces:\n${[...named, ...(found.length > maxCandidates ? ['  …'] : [])].join('\n')}`,
+      `'${printable(id)}' matches several traces:\n${[...named, ...(found.length > maxCandidates ? ['  …'] : [])].join('\n')}`,
       {
-        remedy: 'Write more of the id.',
+        remedy: 'Use a longer prefix.',
       },
     )
   }
@@ -75,7 +73,7 @@ function headOf(trace: StoredTrace, output: CommandOutput): string {
     `request ${trace.requestId}`,
     principal === null ? undefined : `by ${principal}`,
     keyId === null ? undefined : `with ${keyId}`,
-    trace.kept === 'sampled' ? undefined : `kept because it ${trace.kept === 'slow' ? 'was slow' : 'failed'}`,
+    trace.kept === 'sampled' ? undefined : `stored because it ${trace.kept === 'slow' ? 'was slow' : 'failed'}`,
   ]
   return `${output.bold(`trace ${trace.traceId}`)}  ${printable(trace.name)}\n${facts
     .filter((fact) => fact !== undefined)

@@ -7,7 +7,7 @@ export const tracesConfigOption = {
   type: 'string',
   value: 'NAME|FILE',
   short: 'c',
-  description: 'the configuration of the server whose traces are meant; default what `corral run` would serve',
+  description: 'the configuration of the server; default: as `corral run`',
 } as const satisfies OptionSpec
 
 /** Where a configuration keeps traces. Throws CommandError where it keeps none. */
@@ -18,8 +18,8 @@ export async function traceStoreOf(source: string | undefined, context: CommandC
   })
   const store = config.telemetry?.store
   if (store) return store
-  throw new CommandError('This configuration keeps no traces on this machine.', {
-    remedy: 'Set telemetry.store.enabled: true, or name another configuration with --config.',
+  throw new CommandError('The trace store is disabled in this configuration.', {
+    remedy: 'Set telemetry.store.enabled: true, or pass another configuration with --config.',
   })
 }
 
@@ -39,7 +39,7 @@ export function storeRemedy(error: unknown): string {
   if (error instanceof TraceStoreError) return error.remedy
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return /^SQLITE_(NOTADB|CORRUPT)/.test(code)
-    ? 'Move the file away: the server makes a new one within a minute.'
+    ? 'Move the file away; the server creates a new one within a minute.'
     : 'Run this as the user of the server.'
 }
 

@@ -14,17 +14,18 @@ const defaultLimit = 10
 
 export const tracesTail = defineCommand({
   name: 'traces tail',
-  summary: 'requests as they are kept, until interrupted',
-  description: 'Shows the latest, then follows: servers write within a second or two of a request’s end. Times are UTC.',
+  summary: 'Follow requests as they are stored',
+  description:
+    'Shows the latest requests and then new ones until interrupted. Servers store a request within two seconds of its end. Times are UTC.',
   options: {
-    failed: { type: 'boolean', description: 'only what failed: refused, broken off or answered with an error' },
-    lines: { type: 'integer', value: 'N', short: 'n', description: `begin with so many of the latest; default ${defaultLimit}` },
+    failed: { type: 'boolean', description: 'only requests that were denied, aborted or failed' },
+    lines: { type: 'integer', value: 'N', short: 'n', description: `number of earlier requests to show first; default ${defaultLimit}` },
     config: tracesConfigOption,
-    json: { type: 'boolean', description: 'print one JSON object a line' },
+    json: { type: 'boolean', description: 'print one JSON object per line' },
   },
   examples: [
-    ['What fails just now?', 'corral traces tail --failed'],
-    ['For other programs', 'corral traces tail --json -n 0'],
+    ['Follow failed requests', 'corral traces tail --failed'],
+    ['For scripts', 'corral traces tail --json -n 0'],
   ],
   async run({ options }, context) {
     const { failed, lines = defaultLimit, json } = options
@@ -38,7 +39,7 @@ export const tracesTail = defineCommand({
     {
       using store = await openStore(config)
       if (store) last = store.lastId()
-      else stderr.write(`There are no traces in ${config.path} yet; waiting for the first.\n`)
+      else stderr.write(`No traces in ${config.path} yet; waiting for the first.\n`)
       const latest = store?.list({ limit: lines, ...(failed && { failed: true }) }) ?? []
       for (const trace of latest.toReversed()) show(trace)
     }

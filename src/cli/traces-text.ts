@@ -22,7 +22,7 @@ export function timeText(time: number): string {
 /** Digits of a trace id that lists show: as many as to tell traces apart, and `corral traces show` takes them. */
 const shownDigits = 12
 
-export const traceHead = ['TIME', 'TRACE', 'STATUS', 'TOOK', 'MODEL', 'WHO', 'TOKENS', 'COST', 'WHAT']
+export const traceHead = ['TIME', 'TRACE', 'STATUS', 'DURATION', 'MODEL', 'PRINCIPAL', 'TOKENS', 'COST', 'REQUEST']
 
 export function traceCells(trace: StoredTrace): string[] {
   const { inputTokens: input, outputTokens: output, costUsd, keyId, principal, failed, kept, errorType, httpStatus } = trace

@@ -9,26 +9,26 @@ const groups = ['key', 'user', 'team', 'model', 'provider'] as const satisfies r
 
 export const usage = defineCommand({
   name: 'usage',
-  summary: 'what was used and what it cost, by key, user, team, model or provider',
+  summary: 'Show usage and cost',
   description:
-    'Sums the ledger, in which every answer of a model has its line. Every line is in exactly one sum; the teams of a user who is in several stand together.',
+    'Sums the usage ledger by key, user, team, model or provider. Each entry counts once; a user of several teams is counted under the combination of them.',
   options: {
-    by: { type: 'string', value: 'WHAT', choices: groups, description: 'key, user, team, model or provider; default user' },
-    since: { type: 'string', value: 'TIME', description: 'from then on: 2026-11-01, 2026-11-01T08:00Z, or 1y, 30d, 24h, 30m before now' },
-    until: { type: 'string', value: 'TIME', description: 'up to then' },
+    by: { type: 'string', value: 'WHAT', choices: groups, description: 'what to group by; default user' },
+    since: { type: 'string', value: 'TIME', description: 'start time: 2026-11-01, 2026-11-01T08:00Z, or 1y, 30d, 24h, 30m ago' },
+    until: { type: 'string', value: 'TIME', description: 'end time' },
     config: recordsOption,
     json: jsonOption,
     csv: { type: 'boolean', description: 'print comma-separated values' },
   },
   examples: [
-    ['What did each team spend since the month began?', 'corral usage --by team --since 2026-11-01'],
-    ['The last day by model, for a spreadsheet', 'corral usage --by model --since 24h --csv'],
-    ['The whole sum', "corral usage --json | jq '.total.cost_usd'"],
+    ['Usage by team in a month', 'corral usage --by team --since 2026-11-01'],
+    ['The last day by model, as CSV', 'corral usage --by model --since 24h --csv'],
+    ['The total cost', "corral usage --json | jq '.total.cost_usd'"],
   ],
   async run({ options }, context) {
     const { stdout } = context
     const { json, csv, by = 'user' } = options
-    if (json && csv) throw usageError('--json and --csv exclude one another.')
+    if (json && csv) throw usageError('--json and --csv are mutually exclusive.')
     const query = { by: by as UsageGroup, since: readTime('since', options.since), until: readTime('until', options.until) }
     await withRecords(options.config, context, async (records) => {
       const [{ openDatabase }, { sumOf, usageOf }] = await Promise.all([import('../storage/open.ts'), import('../quota/ledger-usage.ts')])
@@ -49,20 +49,20 @@ export const usage = defineCommand({
 function toJson(sum: UsageSum) {
   return {
     of: sum.of,
-    answers: sum.responses,
+    responses: sum.responses,
     input_tokens: sum.inputTokens,
     output_tokens: sum.outputTokens,
     cached_input_tokens: sum.cachedInputTokens,
     reasoning_tokens: sum.reasoningTokens,
     cost_usd: sum.costNanoDollars / 1e9,
     cost_nano_dollars: sum.costNanoDollars,
-    estimated_answers: sum.estimated,
-    unpriced_answers: sum.unpriced,
+    estimated_responses: sum.estimated,
+    unpriced_responses: sum.unpriced,
   }
 }
 
 function head(by: string): string[] {
-  return [by.toUpperCase(), 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES']
+  return [by.toUpperCase(), 'RESPONSES', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES']
 }
 
 /** Decimals of dollars that all costs are printed with: as many as it takes for none to be rounded, so that what is printed adds up. */

@@ -4,7 +4,7 @@ export const envOption = {
   type: 'string',
   value: 'NAME=VALUE',
   multiple: true,
-  description: 'set a variable for ${env.NAME} and for settings; can be repeated, and beats the environment',
+  description: 'set a variable for ${env.NAME} and for settings; overrides the environment',
 } as const satisfies OptionSpec
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -19,8 +19,8 @@ function assignment(text: string): [name: string, value: string] {
   const at = text.indexOf('=')
   const name = at < 0 ? text : text.slice(0, at)
   if (!/^[A-Za-z_]\w*$/.test(name)) {
-    throw usageError(`--env cannot set '${name}': a name consists of letters, digits and '_'.`, 'Write --env NAME=VALUE.')
+    throw usageError(`--env: invalid variable name '${name}': use letters, digits and '_'.`, 'E.g. --env NAME=VALUE.')
   }
-  if (at < 0) throw usageError(`--env ${name} has no value.`, `Write --env ${name}=VALUE.`)
+  if (at < 0) throw usageError(`--env ${name}: the value is missing.`, `Write --env ${name}=VALUE.`)
   return [name, text.slice(at + 1)]
 }

@@ -103,21 +103,21 @@ describe('corral policy explain', () => {
   test('says when the access policy is never asked', async () => {
     const output = await run('explain', 'open.yaml', '--as', 'ann', '--action', 'read', '--resource', 'model::x')
     expect(output.stdout).toBe('allowed: the default policy: resource is unowned\n')
-    expect(output.stderr).toContain('nobody has to authenticate')
+    expect(output.stderr).toContain('has no authentication')
   })
 
   test.each([
-    [[], 'Ask about one thing'],
-    [['--action', 'read', '--resource', 'model::x', '--path', '/x'], 'Ask about one thing'],
-    [['--action', 'read'], 'belong together'],
-    [['--as', 'a', '--action', 'read'], 'belong together'],
-    [['--action', 'read', '--resource', 'model::x'], 'say who asks with --as'],
-    [['--as', 'a', '--action', 'read', '--resource', 'modle::x'], "There is no resource type 'modle'. The types: model, "],
-    [['--as', 'a', '--action', 'read', '--resource', 'model'], 'is not a resource'],
-    [['--as', 'a', '--action', 'read', '--resource', 'model::'], 'is not a resource'],
-    [['--as', 'a', '--attribute', 'roles', '--path', '/x'], 'write NAME=VALUE'],
-    [['--attribute', 'roles=a', '--path', '/x'], 'name it with --as'],
-    [['--path', 'v1/models'], 'is no path'],
+    [[], 'Pass either --action'],
+    [['--action', 'read', '--resource', 'model::x', '--path', '/x'], 'Pass either --action'],
+    [['--action', 'read'], 'are required together'],
+    [['--as', 'a', '--action', 'read'], 'are required together'],
+    [['--action', 'read', '--resource', 'model::x'], 'requires a principal: pass --as'],
+    [['--as', 'a', '--action', 'read', '--resource', 'modle::x'], "Unknown resource type 'modle'. Known types: model, "],
+    [['--as', 'a', '--action', 'read', '--resource', 'model'], "expected 'type::id'"],
+    [['--as', 'a', '--action', 'read', '--resource', 'model::'], "expected 'type::id'"],
+    [['--as', 'a', '--attribute', 'roles', '--path', '/x'], 'expected NAME=VALUE'],
+    [['--attribute', 'roles=a', '--path', '/x'], '--attribute requires --as'],
+    [['--path', 'v1/models'], "expected a path that begins with '/'"],
     [['--as', 'a', '--action', 'see', '--resource', 'model::x'], 'see'],
   ])('%j is a mistake', async (words, message) => {
     const { code, stderr } = await explain(...words)
@@ -159,16 +159,16 @@ describe('corral policy test', () => {
   test.each([
     ['cases:\n  - { as: a, action: read, resource: "model::x" }', 'cases[0].expect'],
     ['cases:\n  - { as: a, action: read, resource: "model::x", expect: maybe }', 'cases[0].expect'],
-    ['cases:\n  - { as: a, action: read, expect: deny }', 'belong together'],
-    ['cases:\n  - { action: read, resource: "model::x", expect: deny }', "'as' says who asks"],
+    ['cases:\n  - { as: a, action: read, expect: deny }', 'are required together'],
+    ['cases:\n  - { action: read, resource: "model::x", expect: deny }', "'as' is required"],
     ['cases:\n  - { as: a, path: /x, action: read, resource: "model::x", expect: deny }', 'either'],
     ['cases:\n  - { as: a, path: /x, expect: deny, rules: 1 }', "Did you mean 'rule'?"],
     ['cases:\n  - { as: a, action: read, resource: x, expect: deny }', "must be 'type::id'"],
     ['cases: []', 'has no cases'],
     ['cases:', 'has no cases'],
-    ['', 'is empty: it has no cases'],
-    ['# later\n\n', 'is empty: it has no cases'],
-    ['foo: 1', 'holds no `cases:`'],
+    ['', 'is empty.'],
+    ['# later\n\n', 'is empty.'],
+    ['foo: 1', 'has no `cases:`'],
     ['- { as: a, path: /x, expect: deny }', 'cases.yaml'],
   ])('%j is a mistake', async (cases, message) => {
     const { code, stderr, stdout } = await check(cases)

@@ -31,8 +31,8 @@ describe('corral audit verify', () => {
     for (const words of [[], [folder], ['audit'], [file, join(folder, 'cli-000001.jsonl')]]) {
       const { code, stdout } = await run('verify', ...words)
       expect(code).toBe(0)
-      expect(stdout).toContain('server holds: 6 lines, 1 to 6, in 1 file')
-      expect(stdout).toContain('cli holds')
+      expect(stdout).toContain('server is intact: 6 lines, 1 to 6, in 1 file')
+      expect(stdout).toContain('cli is intact')
     }
     expect(JSON.parse((await run('verify', '--json')).stdout)).toMatchObject({
       ok: true,
@@ -54,7 +54,7 @@ describe('corral audit verify', () => {
       const { code, stdout } = await run('verify')
       expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringContaining(finding) })
       expect(stdout).toContain('server is broken')
-      expect(stdout).toContain('cli holds')
+      expect(stdout).toContain('cli is intact')
       expect(JSON.parse((await run('verify', '--json')).stdout)).toMatchObject({ ok: false })
     }
     write(all)
@@ -83,10 +83,10 @@ describe('corral audit verify', () => {
   })
 
   test('what cannot be looked at is said', async () => {
-    expect(await run('verify', 'nowhere')).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing is there') })
+    expect(await run('verify', 'nowhere')).toMatchObject({ code: 1, stderr: expect.stringContaining('no such file or folder') })
     writeFileSync(join(home, 'notes.txt'), '')
-    expect(await run('verify', 'notes.txt')).toMatchObject({ code: 1, stderr: expect.stringContaining('no file of an audit log') })
-    expect(await run('verify', home)).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no audit log') })
+    expect(await run('verify', 'notes.txt')).toMatchObject({ code: 1, stderr: expect.stringContaining('is not an audit log file') })
+    expect(await run('verify', home)).toMatchObject({ code: 1, stderr: expect.stringContaining('No audit log found') })
     writeFileSync(join(home, 'off.yaml'), 'version: 2\nproviders: {}\nserver: {audit: false}\n')
     expect(await run('verify', '--config', 'off.yaml')).toMatchObject({
       code: 1,

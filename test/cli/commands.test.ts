@@ -28,7 +28,7 @@ describe('build', () => {
     writeFileSync(path, 'mine')
     const refused = await inProcess(['build', ...groq, '--output', 'mine.yaml'], { cwd: folder.path })
     expect(refused).toMatchObject({ code: 1, stdout: '' })
-    expect(refused.stderr).toBe(`error: ${path} is there already.\nAdd --force to overwrite it, or name another with --output.\n`)
+    expect(refused.stderr).toBe(`error: ${path} already exists.\nAdd --force to overwrite it, or choose another file with --output.\n`)
     expect(readFileSync(path, 'utf8')).toBe('mine')
     expect((await inProcess(['build', ...groq, '-o', 'mine.yaml', '--force'], { cwd: folder.path })).code).toBe(0)
     expect(readFileSync(path, 'utf8')).toContain('remote::groq')
@@ -64,14 +64,14 @@ describe('Llama Stack’s spellings', () => {
     const words = ['stack', 'build', ...groq, '--image-type', 'venv', '--image-name', 'mine', '--output', 'run.yaml']
     const built = await corral(words, { cwd: folder.path })
     expect(built.code).toBe(0)
-    expect(built.stderr).toMatch(/^note: --image-type is not needed: .*\n$/)
+    expect(built.stderr).toMatch(/^note: --image-type is ignored: .*\n$/)
     expect(existsSync(join(folder.path, 'run.yaml'))).toBe(true)
     expect(await inProcess(['stack', 'list-apis'])).toEqual(await inProcess(['list', 'apis']))
     expect(await inProcess(['stack', 'list-providers', 'inference'])).toEqual(await inProcess(['list', 'providers', 'inference']))
     expect(await inProcess(['stack', 'build', '--list-distros'])).toEqual(await inProcess(['stack', 'list']))
   })
 
-  test('what would install something says that there is nothing to install, and writes nothing', async () => {
+  test('what would install something prints that nothing needs to be installed', async () => {
     using folder = temporaryFolder()
     const { code, stdout, stderr } = await inProcess(['stack', 'build', ...groq, '--print-deps-only'], { cwd: folder.path })
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
@@ -121,7 +121,7 @@ describe('config', () => {
     const { code, stdout, stderr } = await corral(['config', 'validate', 'broken.yaml'], { cwd: folder.path })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     const lines = stderr.trimEnd().split('\n')
-    expect(lines[0]).toBe('error: 3 mistakes in the configuration:')
+    expect(lines[0]).toBe('error: 3 errors in the configuration:')
     expect(lines[1]).toMatch(/^ {2}broken\.yaml:6:\d+ .*Did you mean 'remote::groq'\?$/)
     expect(lines[2]).toMatch(/^ {2}broken\.yaml:11:\d+ .*Did you mean 'base_url'\?$/)
     expect(lines[3]).toMatch(/^ {2}broken\.yaml:13:\d+ server\.prot: .*Did you mean 'port'\?$/)
@@ -147,7 +147,7 @@ describe('config', () => {
     writeFileSync(join(folder.path, 'both.yaml'), `${broken}\nfrom_the_future: 1`)
     const warning = 'from_the_future: unknown key: it has no effect.'
     const text = await inProcess(['config', 'validate', 'both.yaml'], here)
-    expect([text.code, text.stderr]).toEqual([1, expect.stringContaining('3 mistakes in the configuration') as string])
+    expect([text.code, text.stderr]).toEqual([1, expect.stringContaining('3 errors in the configuration') as string])
     expect(text.stderr).toContain(`warning: both.yaml:15:1 ${warning}`)
     const { stdout } = await inProcess(['config', 'validate', 'both.yaml', '--json'], here)
     const { warnings } = JSON.parse(stdout) as { warnings: { kind: string; line: number }[] }

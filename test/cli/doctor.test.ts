@@ -103,7 +103,7 @@ describe('corral doctor', () => {
     for (const subject of ['configuration', 'provider up', 'database', 'clock', "Corral's home"]) expect(states(subject)).toEqual(['ok'])
     const text = await inProcess(['doctor', join(home, 'run.yaml')], { env: { CORRAL_HOME: home } })
     expect(text.code).toBe(0)
-    expect(text.stdout).toContain('✓ provider up: answers\n')
+    expect(text.stdout).toContain('✓ provider up: responds\n')
   })
 
   test('[OPS-1] says of a trace store that nothing could be kept in', async () => {
@@ -168,7 +168,7 @@ describe('corral doctor', () => {
   test('[OPS-1] knows its own server from another program on the port', async () => {
     await using server = await testServer(testConfig())
     const own = await (await doctor({ port: Number(new URL(server.url).port) })).look()
-    expect(own.findings.find(({ message }) => message === 'is served by Corral')?.state).toBe('ok')
+    expect(own.findings.find(({ message }) => message === 'is in use by Corral')?.state).toBe('ok')
     const { port } = upstream.address() as AddressInfo
     const taken = await (await doctor({ port })).look()
     expect(taken.states(`port ${port}`)).toEqual(['failed'])

@@ -9,7 +9,7 @@ describe('help', () => {
     for (const { code, stdout } of texts) {
       expect(code).toBe(0)
       for (const { name, summary } of commands) expect(stdout).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, 'm'))
-      expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted.')
+      expect(stdout).toContain('Exit codes: 0 success, 1 failure, 2 usage error, 130 or 143 interrupted.')
       expect(stdout).toBe(texts[0]!.stdout)
     }
   })
@@ -44,23 +44,19 @@ describe('help', () => {
 
 describe('the command line is wrong: exit code 2 and what was probably meant', () => {
   const cases: [line: string, error: string, remedy: string][] = [
-    ['rnu', "error: There is no command 'corral rnu'.", 'Did you mean `corral run`?'],
-    ['list provider', "error: There is no command 'corral list provider'.", 'Did you mean `corral list providers`?'],
-    ['stack biuld', "error: There is no command 'corral stack biuld'.", 'Did you mean `corral stack build`?'],
-    ['help rnu', "error: There is no command 'corral rnu'.", 'Did you mean `corral run`?'],
-    ['run --prot 1', 'error: corral run has no option --prot.', 'Did you mean --port?'],
-    ['list providers infrence', "error: There is no API 'infrence'.", "Did you mean 'inference'?"],
+    ['rnu', 'error: Unknown command: corral rnu.', 'Did you mean `corral run`?'],
+    ['list provider', 'error: Unknown command: corral list provider.', 'Did you mean `corral list providers`?'],
+    ['stack biuld', 'error: Unknown command: corral stack biuld.', 'Did you mean `corral stack build`?'],
+    ['help rnu', 'error: Unknown command: corral rnu.', 'Did you mean `corral run`?'],
+    ['run --prot 1', 'error: corral run: unknown option --prot.', 'Did you mean --port?'],
+    ['list providers infrence', "error: Unknown API 'infrence'.", "Did you mean 'inference'?"],
     [
       'build',
-      'error: corral build needs to know what to serve.',
-      'Say e.g. --providers "inference=remote::groq"; `corral list providers` names all.',
+      'error: corral build requires --providers or --distro.',
+      'E.g. --providers "inference=remote::groq". `corral list providers` lists the types.',
     ],
-    ['health --url nonsense', "error: 'nonsense' is no http:// or https:// address.", 'Give --url like http://127.0.0.1:8321.'],
-    [
-      'run a.yaml --config b.yaml',
-      "error: Two configurations are named: 'a.yaml' and --config 'b.yaml'.",
-      'Leave out the one or the other.',
-    ],
+    ['health --url nonsense', "error: Invalid URL 'nonsense': expected http:// or https://.", 'E.g. --url http://127.0.0.1:8321.'],
+    ['run a.yaml --config b.yaml', "error: Two configurations given: 'a.yaml' and --config 'b.yaml'.", 'Remove one of them.'],
   ]
   for (const [line, error, remedy] of cases) {
     test(`corral ${line}`, async () => {

@@ -12,7 +12,7 @@ export function cliReference(commands: readonly Command[]): string {
     '# The command line',
     generated,
     ['| command | what it does |', '|---|---|', ...index].join('\n'),
-    '`corral help COMMAND` shows the same on the terminal. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 or 143 interrupted. ' +
+    '`corral help COMMAND` shows the same on the terminal. Exit codes: 0 success, 1 failure, 2 usage error, 130 or 143 interrupted. ' +
       'Results go to stdout, everything else to stderr. Colour is for terminals; `NO_COLOR` and `FORCE_COLOR` are heeded.',
     ...commands.flatMap(commandSections),
   ])
@@ -28,7 +28,7 @@ function commandSections(command: Command): string[] {
     ...(command.description ? [command.description] : []),
     `    ${usageLine(command)}`,
     ['| word | meaning |', '|---|---|', ...cells].join('\n'),
-    ...(ignored.length > 0 ? [`Taken from Llama Stack and not needed: ${list(ignored)}.`] : []),
+    ...(ignored.length > 0 ? [`Accepted for compatibility, ignored: ${list(ignored)}.`] : []),
     ['```sh', ...command.examples.flatMap(([what, line]) => [`# ${what}`, line]), '```'].join('\n'),
   ]
 }
@@ -55,7 +55,7 @@ export function providersReference(definitions: readonly ProviderDefinition[], p
     '## Settings that most have',
     fieldTable([...common]),
     ...definitions.flatMap((definition) => providerSections(definition, fields.get(definition) ?? [], common)),
-    '## Known, not served yet',
+    '## Known, not supported yet',
     'A file that names these loads, with a warning that says so.',
     ['| type | API | |', '|---|---|---|', ...planned.map((one) => `| \`${one.type}\` | ${one.api} | ${cell(one.planned)} |`)].join('\n'),
   ])

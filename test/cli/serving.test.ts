@@ -135,7 +135,7 @@ describe('asking a running server', () => {
     expect((JSON.parse(models.stdout) as { id: string }[]).map(({ id }) => id)).toEqual(['groq/llama3-70b-8192'])
   })
 
-  test('where nobody answers, one line says so and how to start one, exit code 1', async () => {
+  test('without a server, one line says so and how to start one, exit code 1', async () => {
     const upstream = await mockUpstream()
     await upstream.refuse()
     const { code, stdout, stderr } = await corral(['health', '--url', upstream.url])
@@ -146,11 +146,13 @@ describe('asking a running server', () => {
       url: upstream.url,
       status: 'unreachable',
       ready: false,
-      error: expect.stringMatching(/^No server answers at /),
+      error: expect.stringMatching(/^Cannot reach a server at /),
       providers: [],
     })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/^error: No server answers at \S+ \(.*\)\.\nStart one with `corral run`, or name the address with --url\.\n$/)
+    expect(stderr).toMatch(
+      /^error: Cannot reach a server at \S+ \(.*\)\.\nStart one with `corral run`, or pass its address with --url\.\n$/,
+    )
   })
 })
 

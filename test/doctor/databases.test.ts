@@ -34,17 +34,23 @@ const histories = {
 
 for (const engine of engines) {
   describe(`the database on ${engine.name}`, () => {
-    test('[OPS-1] is not there yet, up to date, behind, or a newer version’s', async () => {
+    test('[OPS-1] does not exist, is up to date, behind, or a newer version’s', async () => {
       await using place = await engine.fresh()
       const { backend } = place
       const look = () => (backend.engine === 'sqlite' ? ofRecords({ type: 'kv_sqlite', db_path: backend.path }) : ofPostgres(backend))
-      expect(await look()).toEqual(['ok', expect.stringContaining('is not there yet: the server makes it') as string])
+      expect(await look()).toEqual(['ok', expect.stringContaining('does not exist yet; the server creates it') as string])
       await using database = await openDatabase(backend)
       expect(await look()).toEqual(['ok', expect.stringContaining('is reachable and up to date') as string])
       await database.write((transaction) => histories.older.execute(transaction))
-      expect(await look()).toEqual(['warning', expect.stringMatching(/lacks \d{4}-[^]*Run `corral storage migrate`/) as string])
+      expect(await look()).toEqual([
+        'warning',
+        expect.stringMatching(/has pending migrations: \d{4}-[^]*Run `corral storage migrate`/) as string,
+      ])
       await database.write((transaction) => histories.newer.execute(transaction))
-      expect(await look()).toEqual(['failed', expect.stringMatching(/was written by a newer Corral[^]*Install that version/) as string])
+      expect(await look()).toEqual([
+        'failed',
+        expect.stringMatching(/was written by a newer version of Corral[^]*Install that version/) as string,
+      ])
     })
   })
 }
@@ -57,7 +63,7 @@ describe.skipIf(!postgres)('PostgreSQL', () => {
   test.each<readonly [string, () => Promise<object> | object, RegExp]>([
     ['a wrong password', () => ({ password: wrong }), /password authentication failed[^]*Correct `user` and `password`/],
     ['a user that is not there', () => ({ user: 'nobody' }), /"nobody"[^]*Correct `user` and `password`/],
-    ['a database that is not there', () => ({ db: 'nowhere' }), /"nowhere" does not exist[^]*Make that database/],
+    ['a database that is not there', () => ({ db: 'nowhere' }), /"nowhere" does not exist[^]*Create the database/],
     ['a port at which nothing listens', async () => ({ port: await freePort() }), /ECONNREFUSED[^]*Start PostgreSQL/],
     ['a host that is not there', () => ({ host: 'db.invalid' }), /db\.invalid[^]*correct `host` and `port`/],
     ['a certificate of nobody known', () => ({ ssl_mode: 'verify-full' }), /certificate[^]*authority of its certificate in `ca_cert_path`/],
@@ -131,10 +137,10 @@ async function tlsFront(target: { host: string; port: number }, certificate: Tls
 }
 
 test('[OPS-1] a Redis that is not there', async () => {
-  const nobody = await ofRedis({ port: await freePort() })
-  expect(nobody).toEqual(['failed', expect.stringMatching(/nothing takes a connection there\nStart Redis, or correct `host`/) as string])
+  const refused = await ofRedis({ port: await freePort() })
+  expect(refused).toEqual(['failed', expect.stringMatching(/cannot connect\nStart Redis, or correct `host`/) as string])
   const nowhere = await ofRedis({ host: 'redis.invalid' })
-  expect(nowhere).toEqual(['failed', expect.stringMatching(/redis\.invalid:6379: nothing takes a connection/) as string])
+  expect(nowhere).toEqual(['failed', expect.stringMatching(/redis\.invalid:6379: cannot connect/) as string])
 })
 
 describe.skipIf(!redis)('Redis', () => {
@@ -144,13 +150,13 @@ describe.skipIf(!redis)('Redis', () => {
     const client = new Bun.RedisClient(redis?.url)
     const user = `doctor-${crypto.randomUUID()}`
     try {
-      expect(await ofRedis({ host, port })).toEqual(['ok', `Redis at ${host}:${port} answers\n`])
+      expect(await ofRedis({ host, port })).toEqual(['ok', `Redis at ${host}:${port} responds\n`])
       await client.send('ACL', ['SETUSER', user, 'on', '>the-right-password', '~*', '+@all'])
       expect((await ofRedis({ host, port, user, password: 'the-right-password' }))[0]).toBe('ok')
       expect(await ofRedis({ host, port, user, password: wrong })).toEqual([
         'failed',
         expect.stringMatching(
-          new RegExp(`can be reached, and does not answer with the user '${user}'[^]*Correct \`user\` and \`password\``),
+          new RegExp(`is reachable but does not accept the configured user '${user}'[^]*Correct \`user\` and \`password\``),
         ) as string,
       ])
       await client.send('ACL', ['SETUSER', user, '-@scripting'])
@@ -164,19 +170,20 @@ describe.skipIf(!redis)('Redis', () => {
     }
   })
 
-  test('[OPS-1] TLS with a Redis that speaks none, and with a certificate of nobody known', async () => {
-    expect(await ofRedis({ host, port, tls: true })).toEqual(['failed', expect.stringMatching(/TLS fails[^]*set `tls: false`/) as string])
+  test('[OPS-1] TLS with a Redis without it, and with a certificate of an unknown CA', async () => {
+    expect(await ofRedis({ host, port, tls: true })).toEqual([
+      'failed',
+      expect.stringMatching(/TLS handshake failed[^]*set `tls: false`/) as string,
+    ])
     const { cert, key } = makeCertificate({ name: 'redis' })
     await using front = await tlsFront({ host, port }, { cert, key })
     expect(await ofRedis({ port: front.port, tls: true })).toEqual([
       'failed',
-      expect.stringMatching(
-        /TLS fails \(DEPTH_ZERO_SELF_SIGNED_CERT\)\nIts certificate must be .* an authority that this machine trusts/,
-      ) as string,
+      expect.stringMatching(/TLS handshake failed \(DEPTH_ZERO_SELF_SIGNED_CERT\)\nIts certificate must match .* a trusted CA/) as string,
     ])
     expect(await ofRedis({ port: front.port })).toEqual([
       'failed',
-      expect.stringMatching(/or set `tls: true` where it wants TLS/) as string,
+      expect.stringMatching(/or set `tls: true` if it requires TLS/) as string,
     ])
   })
 })

@@ -34,7 +34,7 @@ const html: Script = { body: '<!doctype html><title>Sign in</title>', headers: {
 interface Kind {
   readonly name: string
   section(url: string, over?: object): object
-  /** What a sound one answers. */
+  /** Responses of a healthy service. */
   readonly sound: readonly Script[]
   /** What is wrong, and what the remedy says. */
   readonly broken: readonly (readonly [Script, RegExp])[]
@@ -52,10 +52,10 @@ const kinds: readonly Kind[] = [
     broken: [
       [
         jsonReply({ error: 'invalid_client', error_description: `no ${secret}` }, 401),
-        /answers 401[^]*client_id, client_secret and send_secret_in_body/,
+        /returned status 401[^]*client_id, client_secret and send_secret_in_body/,
       ],
-      [jsonReply({ error: 'unsupported' }, 404), /answers 404[^]*server\.auth/],
-      [html, /no answer about introspection[^]*Check the address/],
+      [jsonReply({ error: 'unsupported' }, 404), /returned status 404[^]*server\.auth/],
+      [html, /invalid response for introspection[^]*Check the address/],
     ],
   },
   {
@@ -63,8 +63,8 @@ const kinds: readonly Kind[] = [
     section: (url, over) => ({ type: 'oauth2_token', jwks: { uri: `${url}/jwks`, token: secret }, ...over }),
     sound: [jsonReply({ keys: [{ kty: 'OKP', kid: '1' }] })],
     broken: [
-      [jsonReply({ error: 'no' }, 401), /answers 401[^]*the URI and its token/],
-      [html, /no answer about keys[^]*Check the address/],
+      [jsonReply({ error: 'no' }, 401), /returned status 401[^]*the URI and its token/],
+      [html, /invalid response for keys[^]*Check the address/],
     ],
   },
   {
@@ -76,8 +76,8 @@ const kinds: readonly Kind[] = [
       jsonReply({ kind: 'Status', code: 403 }, 403),
     ],
     broken: [
-      [html, /not as Kubernetes' API does[^]*api_server_url/],
-      [jsonReply({ message: 'no such page' }, 404), /answers 404[^]*api_server_url/],
+      [html, /unlike Kubernetes' API[^]*api_server_url/],
+      [jsonReply({ message: 'no such page' }, 404), /returned status 404[^]*api_server_url/],
     ],
   },
   {
@@ -89,31 +89,32 @@ const kinds: readonly Kind[] = [
       jsonReply({ message: 'rate limit' }, 403),
     ],
     broken: [
-      [html, /not as GitHub's API does[^]*https:\/\/HOST\/api\/v3/],
-      [jsonReply({ message: 'Not Found' }, 404), /answers 404[^]*github_api_base_url/],
+      [html, /unlike GitHub's API[^]*https:\/\/HOST\/api\/v3/],
+      [jsonReply({ message: 'Not Found' }, 404), /returned status 404[^]*github_api_base_url/],
     ],
   },
 ]
 
-async function saysOf(kind: Kind, answer: Script): Promise<Said> {
+async function saysOf(kind: Kind, response: Script): Promise<Said> {
   await using service = await mockUpstream()
-  service.respond(() => answer)
+  service.respond(() => response)
   return await ofAuth(kind.section(service.url))
 }
 
 describe.each(kinds.map((kind) => [kind.name, kind] as const))('%s', (_, kind) => {
   test('[OPS-1] well', async () => {
-    for (const answer of kind.sound) expect(await saysOf(kind, answer)).toEqual(['ok', expect.stringContaining('answers') as string])
+    for (const response of kind.sound) expect(await saysOf(kind, response)).toEqual(['ok', expect.stringContaining('responds') as string])
   })
 
-  test('[OPS-1] answers what it should not', async () => {
-    for (const [answer, said] of kind.broken) expect(await saysOf(kind, answer)).toEqual(['failed', expect.stringMatching(said) as string])
+  test('[OPS-1] an invalid response', async () => {
+    for (const [response, said] of kind.broken)
+      expect(await saysOf(kind, response)).toEqual(['failed', expect.stringMatching(said) as string])
     const [state, text] = await saysOf(kind, { status: 503, body: 'down' })
-    expect([state, text]).toEqual(['failed', 'answers 503\nThe service itself is not well: see its own log.'])
+    expect([state, text]).toEqual(['failed', 'returned status 503\nThe service itself fails: see its log.'])
   })
 
-  test('[OPS-1] out of reach: nobody listens, no such host, hangs up, says nothing', async () => {
-    const remedy = /\nUntil it can be reached, its callers get 503: check its address in server\.auth/
+  test('[OPS-1] unreachable: connection refused, unknown host, closed, silent', async () => {
+    const remedy = /\nIts callers get 503 until it is reachable: check its address in server\.auth/
     expect(await ofAuth(kind.section(await refusingUrl()))).toEqual(['failed', expect.stringMatching(remedy) as string])
     expect(await ofAuth(kind.section('http://identity.invalid'))).toEqual(['failed', expect.stringMatching(remedy) as string])
     expect(await saysOf(kind, closeBeforeHead)).toEqual(['failed', expect.stringMatching(remedy) as string])
@@ -122,25 +123,22 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))('%s', (_, kind) =
     expect(await ofAuth(kind.section(silent.url, { timeout_seconds: 0.2 }))).toEqual(['failed', expect.stringMatching(remedy) as string])
   })
 
-  test('[OPS-1] a certificate of nobody known, until its authority is named', async () => {
+  test('[OPS-1] a certificate of an unknown CA, until it is configured', async () => {
     await using service: MockUpstream = await mockUpstream({ tls: { cert: certificate.cert, key: certificate.key } })
     service.respond(() => kind.sound[0])
     const [state, text] = await ofAuth(kind.section(service.url))
-    expect([state, text]).toEqual([
-      'failed',
-      expect.stringMatching(/certificate[^]*\nName the authority of its certificate in tls_cafile/) as string,
-    ])
+    expect([state, text]).toEqual(['failed', expect.stringMatching(/certificate[^]*\nSet tls_cafile in server\.auth/) as string])
     expect(text).not.toContain('network.tls')
     expect((await ofAuth(kind.section(service.url, { tls_cafile: join(folder, 'ca.crt') })))[0]).toBe('ok')
   })
 })
 
-test('[OPS-1] a real issuer is well; one that publishes no key is worth a look', async () => {
+test('[OPS-1] a real issuer is healthy; one without keys is a warning', async () => {
   await using issuer = await startIssuer()
   expect((await ofAuth(issuer.section()))[0]).toBe('ok')
   issuer.published.length = 0
   expect(await ofAuth(issuer.section())).toEqual([
     'warning',
-    expect.stringMatching(/holds no key: every token is refused\nCheck the URI/) as string,
+    expect.stringMatching(/key set is empty: every token is rejected\nCheck the URI/) as string,
   ])
 })

@@ -72,8 +72,8 @@ describe('the options of `corral keys create`', () => {
       [{ limit: ['requests=sixty/minute'] }, '--limit'],
       [{ limit: ['apples=3/day'] }, '--limit'],
       [{ limit: ['requests=0/day'] }, '--limit'],
-      [{ limit: ['requests=0.5/day'] }, 'requests are counted in whole numbers'],
-      [{ limit: ['dollars=0.0000000001/day'] }, 'the smallest amount is 0.000000001 dollars'],
+      [{ limit: ['requests=0.5/day'] }, 'requests must be an integer'],
+      [{ limit: ['dollars=0.0000000001/day'] }, 'the minimum is 0.000000001 dollars'],
       [{ limit: ['concurrent=3/day'] }, '--limit'],
       [{ limit: ['constructor=3/day'] }, '--limit'],
       [{ name: ' ' }, '--name'],
@@ -116,7 +116,7 @@ for (const engine of engines) {
           env: { CORRAL_HOME: home },
         })
         expect({ code: made.code, stdout: made.stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^crl_[0-9a-f]{32}_\w{38}\n$/) })
-        expect(made.stderr).toContain("acts for 'search'")
+        expect(made.stderr).toContain("created for principal 'search'")
         const token = made.stdout.trim()
         expect(await status(token)).toBe(200)
 

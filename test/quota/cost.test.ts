@@ -183,7 +183,7 @@ const command = ({ folder }: Program, ...given: string[]) =>
 
 interface Usage {
   readonly data: readonly { readonly of: string | null; readonly cost_usd: number; readonly cost_nano_dollars: number }[]
-  readonly total: { readonly answers: number; readonly cost_usd: number; readonly cost_nano_dollars: number }
+  readonly total: { readonly responses: number; readonly cost_usd: number; readonly cost_nano_dollars: number }
 }
 
 async function usageBy(program: Program, by: string): Promise<Usage> {
@@ -274,7 +274,7 @@ test('[MET-9] access lines, spans, the metric and corral usage say what the ledg
     ['team', ({ principal }: Line) => `${principal}s`],
   ] as const) {
     const { data, total: whole } = await usageBy(program, by)
-    expect([by, whole.cost_nano_dollars, nano(whole.cost_usd), whole.answers]).toEqual([by, total, total, charged])
+    expect([by, whole.cost_nano_dollars, nano(whole.cost_usd), whole.responses]).toEqual([by, total, total, charged])
     const priced = data.filter(({ cost_nano_dollars: cost }) => cost > 0)
     expect(Object.fromEntries(priced.map(({ of: name, cost_nano_dollars: cost }) => [name, cost]))).toEqual(sums(ledger, of))
     expect(data.every((row) => nano(row.cost_usd) === row.cost_nano_dollars)).toBe(true)

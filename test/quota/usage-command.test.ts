@@ -58,7 +58,7 @@ test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV',
   const { stdout, stderr, code } = await usage('--by team')
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.split('\n').map((text) => text.split(/ {2,}/))).toEqual([
-    ['TEAM', 'ANSWERS', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES'],
+    ['TEAM', 'RESPONSES', 'INPUT', 'CACHED', 'OUTPUT', 'REASONING', 'COST', 'NOTES'],
     ['red', '1', '100', '5', '10', '2', '$0.001234567'],
     ['blue, red', '1', '100', '5', '10', '2', '$0.000000001'],
     ['(none)', '1', '100', '5', '10', '2', '$0.000000000', '1 estimated, 1 without a price'],
@@ -68,14 +68,14 @@ test('[QUO-57] corral usage: sums of the ledger as a table, as JSON and as CSV',
   const json = JSON.parse((await usage('--json')).stdout) as { by: string; data: { of: string }[]; total: object }
   expect([json.by, json.data.map(({ of }) => of)]).toEqual(['user', ['alice', '=1+1', 'bob, "the" builder']])
   expect(json.total).toMatchObject({
-    answers: 3,
+    responses: 3,
     cost_nano_dollars: 1_234_568,
     cost_usd: 0.001_234_568,
-    estimated_answers: 1,
-    unpriced_answers: 1,
+    estimated_responses: 1,
+    unpriced_responses: 1,
   })
   expect((await usage('--csv')).stdout.split('\r\n')).toEqual([
-    'user,answers,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,cost_usd,estimated_answers,unpriced_answers',
+    'user,responses,input_tokens,output_tokens,cached_input_tokens,reasoning_tokens,cost_usd,estimated_responses,unpriced_responses',
     'alice,1,100,10,5,2,0.001234567,0,0',
     "'=1+1,1,100,10,5,2,0.000000001,0,0",
     '"bob, ""the"" builder",1,100,10,5,2,0.000000000,1,1',
@@ -122,16 +122,16 @@ test('[QUO-57] what callers name their models neither steers the terminal nor lo
 test('corral usage of a time', async () => {
   using folder = temporaryFolder()
   const usage = await startQuotaServer(folder.path)
-  const answers = async (words: string) =>
-    (JSON.parse((await usage(`--json ${words}`)).stdout) as { total: { answers: number } }).total.answers
-  expect(await answers('--since 2026-11-02')).toBe(2)
-  expect(await answers('--until 2026-11-02T00:00')).toBe(1)
-  expect(await answers('--since 2026-11-02T00:00:00.001Z')).toBe(0)
-  expect(await answers('--since 0d')).toBe(0)
-  expect(await answers('--since 99999w')).toBe(3)
+  const responses = async (words: string) =>
+    (JSON.parse((await usage(`--json ${words}`)).stdout) as { total: { responses: number } }).total.responses
+  expect(await responses('--since 2026-11-02')).toBe(2)
+  expect(await responses('--until 2026-11-02T00:00')).toBe(1)
+  expect(await responses('--since 2026-11-02T00:00:00.001Z')).toBe(0)
+  expect(await responses('--since 0d')).toBe(0)
+  expect(await responses('--since 99999w')).toBe(3)
   for (const time of ['yesterday', '12', '2026-13-01', '3x', '2026-11-02T8', '2026']) {
     const { code, stderr } = await usage(`--since ${time}`)
-    expect([code, stderr]).toEqual([2, expect.stringContaining(`--since '${time}' is no time.`)])
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`--since: invalid time '${time}'.`)])
   }
   expect((await usage('--json --csv')).code).toBe(2)
   expect((await usage('--by moon')).code).toBe(2)

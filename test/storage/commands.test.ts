@@ -72,13 +72,13 @@ for (const engine of engines) {
       })
       const migrated = await migrate()
       expect(migrated).toMatchObject({ code: 0, stderr: expect.not.stringContaining('error') as string })
-      expect(migrated.stdout).toEndWith(` is now of version ${migrations.length}: ${all.slice(2).join(', ')}.\n`)
+      expect(migrated.stdout).toEndWith(` migrated to version ${migrations.length}: ${all.slice(2).join(', ')}.\n`)
       expect((await migrate()).stdout).toEndWith(` is up to date: version ${migrations.length}.\n`)
       const after = await status()
       expect(after).toMatchObject({ version: migrations.length, pending: [] })
       expect(after.size).toBeGreaterThan(1000)
       const text = await inProcess(['storage', 'status', '-c', config])
-      expect(text.stdout).toContain(`place    ${after.place}\n`)
+      expect(text.stdout).toContain(`location  ${after.place}\n`)
       expect(text.stdout).toMatch(/\nrevisions +1\n/)
       {
         // As a newer version would have left it.
@@ -89,7 +89,7 @@ for (const engine of engines) {
       }
       const newer = await inProcess(['storage', 'status', '-c', config])
       expect(newer).toMatchObject({ code: 1, stderr: expect.stringContaining('newer than this program') as string })
-      expect(newer.stdout).not.toContain('no migrations')
+      expect(newer.stdout).not.toMatch(/^pending +none$/m)
       expect(await inProcess(['storage', 'status', '-c', config, '--json'])).toMatchObject({ code: 1 })
       if (place.backend.engine === 'postgres') expect(text.stdout + JSON.stringify(after)).not.toContain(place.backend.password?.reveal())
     })

@@ -23,7 +23,7 @@ export interface DoctorContext {
   readonly signal: AbortSignal
 }
 
-/** What another machine said of the time, in an answer that was had anyway. */
+/** The time that another host reported in a response. */
 export interface ClockReading {
   readonly host: string
   /** Milliseconds that this machine's clock is ahead of it; exact to about a second. */

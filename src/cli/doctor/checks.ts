@@ -39,6 +39,6 @@ async function runCheck(check: DoctorCheck, context: DoctorContext): Promise<rea
     return await check.find(context)
   } catch (error) {
     context.signal.throwIfAborted()
-    return [failed(check.name, `could not be looked at: ${redactText(causeOf(error))}`, 'This is unexpected: please report it.')]
+    return [failed(check.name, `check failed unexpectedly: ${redactText(causeOf(error))}`, 'Please report this as a bug.')]
   }
 }

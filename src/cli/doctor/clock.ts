@@ -22,17 +22,17 @@ export function watchClocks(egress: Egress, readings: ClockReading[], now: () =>
 export const clock: DoctorCheck = {
   name: 'clock',
   async find({ clocks }) {
-    if (clocks.length === 0) return [ok('clock', 'nothing to compare with: nobody who was asked told the time')]
+    if (clocks.length === 0) return [ok('clock', 'not checked: no response had a Date header')]
     // One host with a wrong clock says nothing of this machine; the one in the middle does.
     const middle = clocks.toSorted((a, b) => a.ahead - b.ahead)[Math.floor(clocks.length / 2)] as ClockReading
     const seconds = Math.round(Math.abs(middle.ahead) / 1000)
-    if (Math.abs(middle.ahead) <= maxClockSkew) return [ok('clock', `agrees with ${middle.host}`)]
+    if (Math.abs(middle.ahead) <= maxClockSkew) return [ok('clock', `agrees with the clock of ${middle.host}`)]
     const way = middle.ahead > 0 ? 'ahead of' : 'behind'
     return [
       warning(
         'clock',
-        `is ${seconds} s ${way} that of ${middle.host}`,
-        'Set the clock by NTP: tokens are judged and limits counted by it.',
+        `is ${seconds} s ${way} the clock of ${middle.host}`,
+        'Synchronize the clock with NTP: it decides when tokens expire and limits reset.',
       ),
     ]
   },

@@ -22,11 +22,11 @@ export const collectors: DoctorCheck = {
 async function checkCollector(subject: string, exporter: OtlpConfig): Promise<DoctorFinding> {
   const { host, pathname } = new URL(exporter.url)
   const result = await sendOtlp({ ...toOtlpTarget(exporter), timeout: Math.min(exporter.timeout, timeout) }, new Uint8Array())
-  if (result.kind === 'sent') return ok(subject, `${host} takes what is sent to it`)
+  if (result.kind === 'sent') return ok(subject, `${host} accepts data`)
   const message = `${host}${pathname}: ${redactText(result.why)}`
   const remedy =
     result.kind === 'refused'
-      ? 'See that the collector takes OTLP over HTTP and protobuf at this path, and that telemetry.otlp.headers are what it wants.'
-      : 'Check telemetry.otlp.endpoint (or OTEL_EXPORTER_OTLP_ENDPOINT), the collector itself, and the network, proxies included; serving goes on without it.'
+      ? 'Check that the collector accepts OTLP over HTTP with protobuf at this path, and telemetry.otlp.headers.'
+      : 'Check telemetry.otlp.endpoint (or OTEL_EXPORTER_OTLP_ENDPOINT), the collector, and the network including proxies; requests are served without it.'
   return failed(subject, message, remedy)
 }

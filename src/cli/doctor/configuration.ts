@@ -14,8 +14,8 @@ export const configuration: DoctorCheck = {
         ? ok('configuration', `${origin.name} loads, ${providers}`)
         : warning(
             'configuration',
-            `${origin.name} loads and enables no provider`,
-            'Set a provider’s key, e.g. OPENAI_API_KEY, or write one into the file.',
+            `${origin.name} loads but enables no provider`,
+            'Set the key of a provider, e.g. OPENAI_API_KEY, or configure a provider in the file.',
           ),
       ...warnings.map(toFinding),
     ]
@@ -29,7 +29,7 @@ function toFinding(issue: ConfigIssue): DoctorFinding {
 /** The findings of a configuration that does not load. */
 export function loadFailures({ issues, warnings }: ConfigErrors): DoctorFinding[] {
   const errors = issues.map((issue) =>
-    failed('configuration', formatIssue(issue), 'Correct it; `corral config validate` shows everything that is wrong.'),
+    failed('configuration', formatIssue(issue), 'Correct it; `corral config validate` lists all errors.'),
   )
   return [...errors, ...warnings.map(toFinding)]
 }
@@ -45,7 +45,7 @@ export function bunVersion(running: string | undefined, wanted: string): DoctorF
   if (running === wanted) return ok('version', `Bun ${running}`)
   return warning(
     'version',
-    `Bun ${running ?? '(none)'} runs this, ${wanted} is what Corral is tested with`,
-    'Install again with `npm ci`, and start with `corral`.',
+    `running on Bun ${running ?? '(none)'}; Corral is tested with ${wanted}`,
+    'Reinstall with `npm ci`, and start with `corral`.',
   )
 }

@@ -41,8 +41,8 @@ async function checkFreeSpace({ subject, folder }: DataFolder): Promise<DoctorFi
     const why = (error as NodeJS.ErrnoException).code ?? String(error)
     return failed(
       subject,
-      `${existing} cannot be written (${why})`,
-      'Run Corral as its owner, or name another folder (CORRAL_HOME, or the path in the configuration).',
+      `${existing} is not writable (${why})`,
+      'Run Corral as its owner, or set another folder (CORRAL_HOME, or the path in the configuration).',
     )
   }
   const { bavail, bsize } = await statfs(existing)
@@ -51,7 +51,7 @@ async function checkFreeSpace({ subject, folder }: DataFolder): Promise<DoctorFi
 
 export function freeSpaceFinding({ subject, folder }: DataFolder, free: number): DoctorFinding {
   const message = `${folder}: ${formatBytes(free)} free`
-  const remedy = 'Make room on that disk, or name a folder on another.'
+  const remedy = 'Free space on this disk, or use a folder on another.'
   if (free < minFreeSpace) return failed(subject, message, remedy)
   return free < lowFreeSpace ? warning(subject, message, remedy) : ok(subject, message)
 }
@@ -79,7 +79,7 @@ export const modes: DoctorCheck = {
       ...(audit ? [checkMode(audit.folder, 'folder')] : []),
     ])
     const found = findings.filter((finding) => finding !== undefined)
-    return found.length > 0 ? found : [ok('file modes', 'nobody else can read what Corral keeps')]
+    return found.length > 0 ? found : [ok('file modes', 'files of Corral are not readable by other users')]
   },
 }
 
@@ -89,7 +89,7 @@ async function checkMode(path: string, expected: 'file' | 'folder'): Promise<Doc
   // A folder, a device or a pipe where a file belongs is somebody else's, and others may well need it.
   if (!(expected === 'folder' ? info.isDirectory() : info.isFile())) return undefined
   const mode = (info.mode & 0o777).toString(8).padStart(4, '0')
-  return warning('file modes', `${path} is open to other users (${mode})`, `chmod ${expected === 'folder' ? '700' : '600'} ${path}`)
+  return warning('file modes', `${path} is accessible to other users (${mode})`, `chmod ${expected === 'folder' ? '700' : '600'} ${path}`)
 }
 
 async function infoOf(path: string) {

@@ -9,7 +9,7 @@ import { embeddedType } from './providers.ts'
 /** Larger files are judged by their size: reading them takes seconds. Bytes. */
 const maxHashedSize = 400_000_000
 
-/** Whether the embedded model is there, and what was fetched. */
+/** Whether the embedded model is present and intact. */
 export const modelFiles: DoctorCheck = {
   name: 'model files',
   async find({ loaded }) {
@@ -22,11 +22,11 @@ async function checkFolder(id: string, { modelsDir, model, autoPull }: LlamaCppC
   const found = await listLocalModels(modelsDir)
   const findings = await Promise.all(found.map(checkFile))
   if (model !== undefined && !found.some(({ name }) => name === model)) {
-    findings.push(failed(`provider ${id}`, `the model '${model}' is not in ${modelsDir}`, `Run \`corral models pull ${model}\`.`))
+    findings.push(failed(`provider ${id}`, `model '${model}' not found in ${modelsDir}`, `Run \`corral models pull ${model}\`.`))
   } else if (found.length === 0) {
     const remedy = 'Run `corral models pull`.'
-    const later = autoPull === false ? '' : '; the server may fetch one when it starts'
-    findings.push(warning(`provider ${id}`, `there is no model in ${modelsDir} yet${later}`, remedy))
+    const later = autoPull === false ? '' : '; the server may download one when it starts'
+    findings.push(warning(`provider ${id}`, `no model in ${modelsDir} yet${later}`, remedy))
   }
   return findings
 }
@@ -36,10 +36,10 @@ async function checkFile({ name, path, size, sha256 }: LocalModel): Promise<Doct
   const broken = (what: string) =>
     failed(subject, `${path} ${what}`, `Run \`corral models remove ${name}\`, then \`corral models pull ${name}\`.`)
   const known = catalogueModel(name)
-  if (known && sha256 === known.sha256 && size !== known.size) return broken(`has ${size} bytes, not ${known.size}`)
-  if (sha256 === undefined) return ok(subject, 'is there; nothing is recorded to compare it with')
-  if (size > maxHashedSize) return ok(subject, 'is there; too large to read in full here')
-  return (await hashOf(path)) === sha256 ? ok(subject, 'is there and whole') : broken('is not what was fetched: its hash differs')
+  if (known && sha256 === known.sha256 && size !== known.size) return broken(`is corrupt: it has ${size} bytes, expected ${known.size}`)
+  if (sha256 === undefined) return ok(subject, 'present; no recorded hash to compare with')
+  if (size > maxHashedSize) return ok(subject, 'present; too large to verify here')
+  return (await hashOf(path)) === sha256 ? ok(subject, 'intact') : broken('is corrupt: its hash differs from the downloaded one')
 }
 
 async function hashOf(path: string): Promise<string> {

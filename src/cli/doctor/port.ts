@@ -15,33 +15,27 @@ export const port: DoctorCheck = {
     const base = `${server.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${server.port}`
     const [ready, about] = await Promise.all([fetchJson(context, `${base}/readyz`), fetchJson(context, `${base}/v1/version`)])
     if (!Array.isArray(ready?.reasons)) {
-      return [
-        failed(
-          subject,
-          `is taken by something that does not answer as Corral does`,
-          'Stop the other program, or choose a port with --port or server.port.',
-        ),
-      ]
+      return [failed(subject, 'is in use by another program', 'Stop the other program, or choose a port with --port or server.port.')]
     }
     return [running(subject, typeof about?.version === 'string' ? about.version : undefined), ...readiness(subject, ready.reasons)]
   },
 }
 
 function running(subject: string, theirs: string | undefined): DoctorFinding {
-  if (theirs === undefined || theirs === version) return ok(subject, 'is served by Corral')
-  return warning(subject, `is served by another version of Corral (${theirs.slice(0, 40)}, this is ${version})`, 'Restart the server.')
+  if (theirs === undefined || theirs === version) return ok(subject, 'is in use by Corral')
+  return warning(subject, `is in use by another version of Corral (${theirs.slice(0, 40)}, this is ${version})`, 'Restart the server.')
 }
 
 function readiness(subject: string, reasons: readonly unknown[]): DoctorFinding[] {
   return reasons.map((reason) =>
-    failed(subject, `the server there is not ready: ${String(reason)}`, 'See the other findings and the server’s log.'),
+    failed(subject, `the running server is not ready: ${String(reason)}`, 'See the other findings and the server’s log.'),
   )
 }
 
 async function fetchJson({ egress, signal }: DoctorContext, url: string): Promise<Record<string, unknown> | undefined> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
   try {
-    // Nothing secret is sent, and the certificate is made out for the name that callers use.
+    // No secret is sent, and the certificate is for the name that callers use.
     const response = await egress.request(url, { method: 'GET', headers: {}, signal: limit, network: { tls: { verify: false } } })
     const value: unknown = JSON.parse(new TextDecoder().decode(await response.content.bytes(100_000)))
     return typeof value === 'object' && value !== null ? { ...value } : undefined

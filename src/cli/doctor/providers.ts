@@ -28,14 +28,14 @@ export const providers: DoctorCheck = {
 
 function findingOf(id: string, { status, message = '' }: HealthCheckResult): DoctorFinding {
   const subject = `provider ${id}`
-  if (status === 'OK') return ok(subject, 'answers')
+  if (status === 'OK') return ok(subject, 'responds')
   return status === 'Error' ? failed(subject, message, remedyFor(id, message)) : ok(subject, message)
 }
 
 export function remedyFor(id: string, message: string): string {
   if (/\b(401|403)\b|api key|credential|unauthori[sz]ed|authenticat/i.test(message))
-    return `Give '${id}' a valid key: its api_key in the configuration, or the variable that it names.`
-  if (/\b429\b|rate limit/i.test(message)) return 'Wait, or ask the provider for a higher limit.'
-  if (/certificate|TLS/i.test(message)) return `Set network.tls of '${id}' to the authority that signed its certificate.`
-  return `Check that base_url of '${id}' is right and reachable from here, proxies included.`
+    return `Set a valid key for '${id}': its api_key in the configuration, or the variable that it refers to.`
+  if (/\b429\b|rate limit/i.test(message)) return 'Wait, or request a higher limit from the provider.'
+  if (/certificate|TLS/i.test(message)) return `Set network.tls of '${id}' to the CA of its certificate.`
+  return `Check that base_url of '${id}' is correct and reachable from here, including proxies.`
 }

@@ -28,7 +28,7 @@ async function checkDatabase(subject: string, backend: SqliteBackend | PostgresB
 
 function remedyFor(error: unknown, backend: SqliteBackend | PostgresBackend): string {
   if (error instanceof StorageError) return error.remedy
-  if (backend.engine === 'sqlite') return 'See that the file is whole and on a disk of this machine; `corral storage status` tells more.'
+  if (backend.engine === 'sqlite') return 'Check that the file is intact and on a local disk; `corral storage status` has details.'
   const codes = codesOf(error)
   return (
     postgresRemedies.find(([known]) => codes.some((code) => known.test(code)))?.[1] ??
@@ -38,13 +38,13 @@ function remedyFor(error: unknown, backend: SqliteBackend | PostgresBackend): st
 
 /** SQLSTATE (PostgreSQL, appendix A), or the code of TLS. */
 const postgresRemedies: readonly (readonly [code: RegExp, remedy: string])[] = [
-  [/^28/, 'Correct `user` and `password` of the backend in `storage`, or let this user in (`pg_hba.conf`).'],
-  [/^3D000$/, 'Make that database (`createdb`), or correct `db` of the backend in `storage`.'],
-  [/^42501$/, 'Give the user the rights that docs/storage.md names under "Permissions".'],
-  [/^53/, 'The server has no room for a further connection: raise its `max_connections`, or lower `pool_size`.'],
+  [/^28/, 'Correct `user` and `password` of the backend in `storage`, or allow this user in `pg_hba.conf`.'],
+  [/^3D000$/, 'Create the database (`createdb`), or correct `db` of the backend in `storage`.'],
+  [/^42501$/, 'Grant the user the permissions listed in docs/storage.md, "Permissions".'],
+  [/^53/, 'The server has no free connection: raise its `max_connections`, or lower `pool_size`.'],
   [
     /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/,
-    'Name the authority of its certificate in `ca_cert_path`, and as `host` what the certificate is for; or choose another `ssl_mode`.',
+    'Set `ca_cert_path` to the CA of its certificate and `host` to the name in it, or choose another `ssl_mode`.',
   ],
 ]
 
@@ -59,15 +59,15 @@ export function databaseFinding(subject: string, { place, version, newest, pendi
   if (version > newest)
     return failed(
       subject,
-      `${place} was written by a newer Corral (${version}, this knows ${newest})`,
+      `${place} was written by a newer version of Corral (schema ${version}, this supports ${newest})`,
       'Install that version, or restore a backup.',
     )
-  if (version === 0) return ok(subject, `${place} is not there yet: the server makes it when it needs it`)
+  if (version === 0) return ok(subject, `${place} does not exist yet; the server creates it on first use`)
   if (pending.length > 0)
     return warning(
       subject,
-      `${place} lacks ${pending.join(', ')}`,
-      'Run `corral storage migrate`, or start the server, which does the same.',
+      `${place} has pending migrations: ${pending.join(', ')}`,
+      'Run `corral storage migrate`, or start the server, which runs them too.',
     )
   return ok(subject, `${place} is reachable and up to date`)
 }
@@ -93,29 +93,28 @@ async function redisFinding({ quota }: Config, backend: RedisBackend): Promise<D
   try {
     // Holds nothing: a counter of its own with no slots, forgotten after a second.
     await store.hold({ counter: 'doctor', holder: 'doctor', limit: 1, keep: 0, atLeast: 0, slots: 0, ttl: 1000, sequence: Date.now() })
-    return ok('quota store', `${place} answers`)
+    return ok('quota store', `${place} responds`)
   } catch (error) {
     return await diagnoseRedis(place, backend, error)
   }
 }
 
-/** What the client of Redis throws does not tell one cause from another: looks for itself, from the outside in. */
+/** The Redis client's errors do not distinguish causes: checks the connection, then TLS, then the credentials. */
 async function diagnoseRedis(place: string, { host, port, tls, user, password }: RedisBackend, error: unknown): Promise<DoctorFinding> {
   if (!(await canConnect({ host, port }, timeout))) {
     const remedy = 'Start Redis, or correct `host` and `port` of the backend in storage.backends.'
-    return failed('quota store', `${place}: nothing takes a connection there`, remedy)
+    return failed('quota store', `${place}: cannot connect`, remedy)
   }
   const problem = tls ? await tlsError({ host, port }, timeout) : undefined
   if (problem !== undefined) {
-    const remedy =
-      'Its certificate must be for this host name and by an authority that this machine trusts; where it speaks no TLS, set `tls: false`.'
-    return failed('quota store', `${place}: TLS fails (${problem})`, remedy)
+    const remedy = 'Its certificate must match the host name and be issued by a trusted CA; if it does not use TLS, set `tls: false`.'
+    return failed('quota store', `${place}: TLS handshake failed (${problem})`, remedy)
   }
   if (codesOf(error).includes('ERR_REDIS_SERVER_ERROR')) {
-    const remedy = 'Name a primary that takes writes, and a user that may run scripts on keys that begin with the namespace.'
-    return failed('quota store', `${place} answers: ${redactText(causeOf(error))}`, remedy)
+    const remedy = 'Configure a primary that accepts writes, and a user that may run scripts on keys with the prefix of the namespace.'
+    return failed('quota store', `${place} returned an error: ${redactText(causeOf(error))}`, remedy)
   }
-  const shown = user || password ? `the user${user ? ` '${user}'` : ''} and password that are configured` : 'no user and no password'
-  const remedy = `Correct \`user\` and \`password\` of the backend in storage.backends${tls ? '' : ', or set `tls: true` where it wants TLS'}.`
-  return failed('quota store', `${place} can be reached, and does not answer with ${shown}`, remedy)
+  const shown = user || password ? `the configured user${user ? ` '${user}'` : ''} and password` : 'no user and password'
+  const remedy = `Correct \`user\` and \`password\` of the backend in storage.backends${tls ? '' : ', or set `tls: true` if it requires TLS'}.`
+  return failed('quota store', `${place} is reachable but does not accept ${shown}`, remedy)
 }

@@ -3,7 +3,7 @@ import { openTraceStore } from '../../telemetry/store/reader.ts'
 import { storeRemedy } from '../traces-store.ts'
 import { type DoctorCheck, failed, ok } from './check.ts'
 
-/** Whether what is kept of requests on this machine can be read: serving goes on without, and nobody would notice. */
+/** Whether the trace store is readable: requests are served without it, so that a failure would stay unnoticed. */
 export const traceStore: DoctorCheck = {
   name: 'trace store',
   async find({ loaded: { config } }) {
@@ -11,7 +11,7 @@ export const traceStore: DoctorCheck = {
     if (path === undefined) return []
     try {
       using store = await openTraceStore(path)
-      return [ok('trace store', store ? `${path} can be read` : `${path} is not there yet: the server makes it when it needs it`)]
+      return [ok('trace store', store ? `${path} is readable` : `${path} does not exist yet; the server creates it on first use`)]
     } catch (error) {
       return [failed('trace store', `${path} cannot be used: ${causeOf(error)}`, storeRemedy(error))]
     }

@@ -82,11 +82,11 @@ describe('corral traces', () => {
   test('[TST-4] lists the latest first', async () => {
     const { code, stdout } = await corral('traces')
     expect(code).toBe(0)
-    expect(stdout).toBe(`TIME                 TRACE         STATUS  TOOK    MODEL       WHO          TOKENS  COST       WHAT
-2027-01-31 12:02:00  000000000000  403     500 µs  groq/small  bob          12+34   $0.000123  POST /v1/chat/completions (access_denied)
-2027-01-31 12:01:00  000000000000  502     1.25 s  groq/small  bob          12+34   $0.000123  POST /v1/chat/completions (provider_error)
-2027-01-31 12:00:01  000000000000  200     6.00 s  up/big      -            12+34   $0.000123  POST /v1/chat/completions (slow)
-2027-01-31 12:00:00  000000000000  200     1.00 s  groq/small  alice key_1  12+34   $0.000123  POST /v1/chat/completions
+    expect(stdout).toBe(`TIME                 TRACE         STATUS  DURATION  MODEL       PRINCIPAL    TOKENS  COST       REQUEST
+2027-01-31 12:02:00  000000000000  403     500 µs    groq/small  bob          12+34   $0.000123  POST /v1/chat/completions (access_denied)
+2027-01-31 12:01:00  000000000000  502     1.25 s    groq/small  bob          12+34   $0.000123  POST /v1/chat/completions (provider_error)
+2027-01-31 12:00:01  000000000000  200     6.00 s    up/big      -            12+34   $0.000123  POST /v1/chat/completions (slow)
+2027-01-31 12:00:00  000000000000  200     1.00 s    groq/small  alice key_1  12+34   $0.000123  POST /v1/chat/completions
 `)
   })
 
@@ -107,17 +107,17 @@ describe('corral traces', () => {
   })
 
   test('[TST-4] says where there is nothing, and what is no time', async () => {
-    expect(await corral('traces', '--model', 'none')).toMatchObject({ code: 0, stderr: 'There are no such traces.\n' })
+    expect(await corral('traces', '--model', 'none')).toMatchObject({ code: 0, stderr: 'No matching traces.\n' })
     expect(await corral('traces', '--since', 'soon')).toMatchObject({ code: 2 })
     const other = join(folder, 'other.yaml')
     await writeFile(other, `${head}telemetry:\n  store:\n    path: ${join(folder, 'none.db')}\n`)
     const { code, stderr } = await inProcess(['traces', '-c', other])
-    expect([code, stderr]).toEqual([0, `There are no traces in ${join(folder, 'none.db')} yet: no request has been kept.\n`])
+    expect([code, stderr]).toEqual([0, `No traces in ${join(folder, 'none.db')} yet.\n`])
     const off = join(folder, 'off.yaml')
     await writeFile(off, `${head}telemetry:\n  store:\n    enabled: false\n`)
     expect(await inProcess(['traces', '-c', off])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('keeps no traces on this machine') as string,
+      stderr: expect.stringContaining('The trace store is disabled') as string,
     })
     await writeFile(join(folder, 'none.db'), 'no database '.repeat(100))
     expect(await inProcess(['traces', '-c', other])).toMatchObject({ code: 1, stderr: expect.stringContaining('cannot be read') as string })
@@ -129,12 +129,12 @@ describe('corral traces show', () => {
     const { code, stdout, stderr } = await corral('traces', 'show', 'req-177')
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toBe(`trace ${hex(0xb1, 32)}  POST /v1/chat/completions
-2027-01-31 12:01:00 UTC · 1.25 s · status 502 · request req-177 · by bob · kept because it failed
+2027-01-31 12:01:00 UTC · 1.25 s · status 502 · request req-177 · by bob · stored because it failed
 
 POST /v1/chat/completions     1.25 s  █████████████████████████████████████████
 └─ chat small                 1.00 s      █████████████████████████████████
 
-What came in
+Request
   request  POST /v1/chat/completions
   from     10.1.2.3
   client   curl/8 �[31mred�[0m
@@ -142,19 +142,19 @@ What came in
   shape    {model: text 5, messages: [1 × {role: text 4, content: text 2}]}
   model    groq/small
 
-What went to groq
+Request to groq
   operation   chat
   model       small
   to          api.groq.com:443
   sent after  125 ms
 
-What came back from groq
+Reply from groq
   outcome  failed, after 1.00 s
   status   500
   body     {"error":{"message":"key *** is no good"}}
   error    Provider 'groq' answered 500.
 
-What the caller got
+Response
   status   502
   error    provider_error
   message  Provider 'groq' answered 500.
@@ -164,7 +164,7 @@ What the caller got
 
   test('[TST-5] a request that a rule refused, by the whole trace id', async () => {
     const { stdout } = await corral('traces', 'show', hex(0xc1, 32))
-    expect(stdout).toContain(`What refused
+    expect(stdout).toContain(`Denied
   by        access_policy
   because   rule 2 forbids it
   action    read
@@ -184,7 +184,7 @@ What the caller got
     const show = (id: string) => inProcess(['traces', 'show', id, '--config', file])
     const one = await show('req-210')
     expect(one.stdout.match(/request req-\d+/g)).toEqual(['request req-210'])
-    expect(one.stderr).toContain(`The trace has 3 requests in all: \`corral traces show ${hex(0xd0, 32)}\``)
+    expect(one.stderr).toContain(`The trace has 3 requests; show all with \`corral traces show ${hex(0xd0, 32)}\``)
     const all = await show(hex(0xd0, 32).slice(0, 30))
     expect([all.stdout.match(/request req-\d+/g)?.length, all.stderr]).toEqual([3, ''])
   })
@@ -192,10 +192,10 @@ What the caller got
   test('[TST-5] beginnings, where they mean one; JSON', async () => {
     const many = await corral('traces', 'show', '0000')
     expect(many.code).toBe(1)
-    expect(many.stderr).toContain("'0000' means several traces:")
+    expect(many.stderr).toContain("'0000' matches several traces:")
     expect(many.stderr).toContain(`${hex(0xb1, 32)}  2027-01-31 12:01:00  req-177`)
     const none = await corral('traces', 'show', 'ffff')
-    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("There is no trace 'ffff'.")])
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('Trace not found: ffff.')])
     const { stdout } = await corral('traces', 'show', 'req-17', '--json')
     expect(JSON.parse(stdout)).toMatchObject({
       trace_id: hex(0xb1, 32),
