@@ -5,7 +5,8 @@ import type { QuotaConfig } from '../quota/config.ts'
 import type { Secret } from '../secret.ts'
 import type { StorageConfig } from '../storage/config.ts'
 import type { TelemetryConfig } from '../telemetry/config.ts'
-import type { ProviderModel, ModelType, ProviderDefinition } from '../providers/provider.ts'
+import type { ProviderModel, ProviderDefinition } from '../providers/provider.ts'
+import type { ModelType } from '../schemas/models.ts'
 
 /** The configuration as the rest of the server reads it: substituted, validated, defaults filled in. */
 export interface Config {

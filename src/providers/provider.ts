@@ -5,10 +5,9 @@ import type { ProviderPricing } from '../quota/prices.ts'
 import type { RelayedChatRequest } from '../schemas/chat.ts'
 import type { RelayedCompletionRequest } from '../schemas/completions.ts'
 import type { RelayedEmbeddingsRequest } from '../schemas/embeddings.ts'
+import type { ModelType } from '../schemas/models.ts'
 import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
 import type { Log } from '../telemetry/logger.ts'
-
-export type ModelType = 'llm' | 'embedding' | 'rerank'
 
 /** A model as a provider lists it. */
 export interface ProviderModel {

@@ -1,4 +1,6 @@
 import type { Call } from '../call.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
 import type { Counter, CounterStatus } from './counters.ts'
 
 /** What is known of an answer of a model before it is asked for. */
@@ -13,6 +15,9 @@ export interface InferenceFacts {
   /** Models that may answer in place of it, and the fields that name them. */
   readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
   readonly capability: string
+  readonly operation: Operation
+  /** Of the request. */
+  readonly format: WireFormat
   /** The request's body as parsed. */
   readonly body: unknown
   readonly bytes: number

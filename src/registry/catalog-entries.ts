@@ -1,4 +1,5 @@
-import type { ProviderModel, ModelType } from '../providers/provider.ts'
+import type { ProviderModel } from '../providers/provider.ts'
+import type { ModelType } from '../schemas/models.ts'
 
 /** A model as one provider offers it, under its id in the catalogue. */
 export interface CatalogEntry {

@@ -1,4 +1,5 @@
-import type { Capability, StreamFacts } from '../providers/provider.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
+import type { StreamFacts } from '../providers/provider.ts'
 import { likelyOutput } from '../quota/estimate.ts'
 
 /** Bytes of text for one token, usually. */
@@ -15,6 +16,7 @@ const maxSampleBytes = 4_096
  */
 export class StreamMeter {
   readonly #facts: StreamFacts
+  readonly #format: WireFormat
   #bytes = 0
   #framesBefore = 0
   /** Frames before the first that said anything. */
@@ -22,7 +24,8 @@ export class StreamMeter {
   /** The first frames that said something. */
   #sample: Uint8Array | undefined
 
-  constructor(facts: StreamFacts) {
+  constructor(facts: StreamFacts, format: WireFormat) {
+    this.#format = format
     this.#facts = facts
   }
 
@@ -39,18 +42,18 @@ export class StreamMeter {
   tokens(): number {
     const { frames, firstTokenAt } = this.#facts
     if (firstTokenAt === undefined) return 0
-    const text = this.#bytes - frames * (this.#sample ? envelopeOf(this.#sample) : defaultEnvelopeBytes)
+    const text = this.#bytes - frames * (this.#sample ? envelopeOf(this.#sample, this.#format) : defaultEnvelopeBytes)
     return likelyOutput(frames - this.#silent, text)
   }
 }
 
 /** Bytes that a frame has around its text, by those that are whole in a sample. */
-function envelopeOf(sample: Uint8Array): number {
+function envelopeOf(sample: Uint8Array, format: WireFormat): number {
   const frames = decoder.decode(sample).split('\n\n').slice(0, -1)
   let around = 0
   let count = 0
   for (const frame of frames) {
-    const text = textOf(frame)
+    const text = format.frameText(frame)
     if (text === undefined) continue
     around += Buffer.byteLength(frame) + 2 - text
     count += 1
@@ -58,47 +61,9 @@ function envelopeOf(sample: Uint8Array): number {
   return count === 0 ? defaultEnvelopeBytes : around / count
 }
 
-/** Bytes of text in one frame; undefined where it is none of a model's. */
-function textOf(frame: string): number | undefined {
-  const choices = frame.startsWith('data: {') ? choicesOf(frame.slice(6)) : undefined
-  return choices && sizeOf(choices)
-}
-
 const decoder = new TextDecoder()
 
-interface ReplyChoice {
-  readonly message?: unknown
-  readonly delta?: unknown
-  readonly text?: unknown
-}
-
-/** Roughly the output tokens of a whole answer without usage: a token for four bytes of what its choices say. */
-export function tokensOfReply(bytes: Uint8Array, capability: Capability): number {
-  if (capability !== 'chat' && capability !== 'completions') return 0
-  return Math.ceil(sizeOf(choicesOf(decoder.decode(bytes)) ?? []) / bytesPerToken)
-}
-
-function choicesOf(json: string): readonly (ReplyChoice | null)[] | undefined {
-  try {
-    const { choices } = JSON.parse(json) as { choices?: unknown }
-    return Array.isArray(choices) ? (choices as readonly (ReplyChoice | null)[]) : undefined
-  } catch {
-    // The relay passes on what is nearly JSON: an estimate must not fail an answer.
-    return undefined
-  }
-}
-
-/** Bytes of what choices say: texts as they are, all else (calls of tools) as JSON. */
-function sizeOf(choices: readonly (ReplyChoice | null)[]): number {
-  let size = 0
-  for (const choice of choices) {
-    if (typeof choice?.text === 'string') size += Buffer.byteLength(choice.text)
-    const said = choice?.message ?? choice?.delta
-    if (typeof said !== 'object' || said === null) continue
-    for (const [name, value] of Object.entries(said)) {
-      if (name === 'role' || value === null || value === undefined) continue
-      size += Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value))
-    }
-  }
-  return size
+/** Roughly the output tokens of a complete reply without usage: a token for four bytes of its text. */
+export function tokensOfReply(bytes: Uint8Array, format: WireFormat): number {
+  return Math.ceil(format.replyText(bytes) / bytesPerToken)
 }

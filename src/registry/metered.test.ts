@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { Call, RequestRecord } from '../call.ts'
 import { ApiError } from '../errors.ts'
+import { chat as chatOperation } from '../operations/chat.ts'
 import type { InferenceProvider, InvokeRecord, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
 import type { AdmittedInference, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
@@ -139,7 +140,7 @@ const caller = () => {
   return { stop, call: { requestId: 'r', signal: stop.signal, providerData: {}, record: { responseHeaders: [] as string[] } } }
 }
 const failed = (work: Promise<unknown>) => work.catch((error: unknown) => error)
-const tokens = (text: string) => tokensOfReply(new TextEncoder().encode(text), 'chat')
+const tokens = (text: string) => tokensOfReply(new TextEncoder().encode(text), chatOperation.format)
 
 describe('an answer is reserved for before it is asked for', () => {
   interface Governed {
@@ -168,7 +169,7 @@ describe('an answer is reserved for before it is asked for', () => {
     await wrapped.invoke.chat!({ ...request, catalogueId: 'the/model' }, call)
     await wrapped.invoke.chat!(request, call)
     expect(seen.asked).toMatchObject([
-      { provider: 'up', model: 'the/model', upstreamModel: 'm', told: 'up/m', capability: 'chat', bytes: 0 },
+      { provider: 'up', model: 'the/model', upstreamModel: 'm', requestedModel: 'up/m', capability: 'chat', bytes: 0 },
       { model: 'up/m' },
     ])
     expect(seen.headers[0]).toBe(call.record.responseHeaders)

@@ -11,7 +11,8 @@ import type {
   StreamReply,
   Usage,
 } from '../providers/provider.ts'
-import type { AdmittedInference, Governance, TokensUsed } from '../quota/governance.ts'
+import { operations } from '../operations/index.ts'
+import type { AdmittedInference, Governance, InferenceFacts, TokensUsed } from '../quota/governance.ts'
 import { StreamedContent } from '../telemetry/traces/streamed-content.ts'
 import type { InferenceFinished, InferenceOutcome } from '../telemetry/events.ts'
 import { StreamMeter, tokensOfReply } from './metered-tokens.ts'
@@ -110,14 +111,17 @@ class Meter {
       record.upstreamModel = request.model
     }
     if (!this.#governance) return undefined
-    const facts = {
+    const operation = operations[capability]
+    const facts: InferenceFacts = {
       call,
       provider: providerId,
       model: request.catalogueId ?? `${providerId}/${request.model}`,
       upstreamModel: request.model,
-      told: request.requestedModel,
+      requestedModel: request.requestedModel,
       fallbacks: request.fallbacks,
       capability,
+      operation,
+      format: operation.format,
       body: request.body,
       bytes: request.bytes.length,
     }
@@ -179,15 +183,15 @@ class Measurement {
   #whole(reply: JsonReply): JsonReply {
     const { admitted, capability } = this.#measured
     this.#original = reply.original
-    const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, capability) : 0
+    const came = admitted && !reply.usage ? tokensOfReply(reply.bytes, operations[capability].format) : 0
     this.end('completed', { usage: reply.usage, came })
     return reply
   }
 
   #streamed({ facts, frames }: StreamReply): StreamReply {
-    const { admitted, call } = this.#measured
+    const { admitted, capability, call } = this.#measured
     this.facts = facts
-    if (admitted) this.#stream = new StreamMeter(facts)
+    if (admitted) this.#stream = new StreamMeter(facts, operations[capability].format)
     if (call.trace?.capturesContent) this.#content = new StreamedContent()
     return { kind: 'stream', facts, frames: new MeteredFrames(frames, this, listenersOf(this.#stream, this.#content)) }
   }
@@ -216,6 +220,8 @@ class Measurement {
       provider: meter.providerId,
       model: request.model,
       capability,
+      operation: operations[capability],
+      format: operations[capability].format,
       streamed: this.facts !== undefined,
       outcome,
       duration: performance.now() - this.#startedAt,

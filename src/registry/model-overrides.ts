@@ -1,5 +1,5 @@
 import type { RegisteredModel } from '../config/config.ts'
-import type { ModelType } from '../providers/provider.ts'
+import type { ModelType } from '../schemas/models.ts'
 import type { ModelOverrides } from './catalog-entries.ts'
 import { upstreamOf, type Aliases } from './resolve.ts'
 

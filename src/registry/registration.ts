@@ -1,5 +1,5 @@
 import { invalidRequest, shortened } from '../errors.ts'
-import type { ModelType } from '../providers/provider.ts'
+import type { ModelType } from '../schemas/models.ts'
 import { catalogueId } from './catalog-entries.ts'
 
 /** A model as a caller wants it registered: Llama Stack's body. */

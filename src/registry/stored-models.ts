@@ -4,7 +4,7 @@ import { ownedRows, type AccessSubject, type OwnedRows } from '../access/owned-r
 import { ownerOf } from '../access/owner.ts'
 import type { AccessPolicy, Owner } from '../access/policy.ts'
 import { invalidRequest } from '../errors.ts'
-import type { ModelType } from '../providers/provider.ts'
+import type { ModelType } from '../schemas/models.ts'
 import type { Database } from '../storage/database.ts'
 import { bumpRevision } from '../storage/revisions.ts'
 import { createSnapshot, type DatabaseSnapshot } from '../storage/snapshot.ts'

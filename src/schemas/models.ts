@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 export const modelType = z.enum(['llm', 'embedding', 'rerank'])
+export type ModelType = z.output<typeof modelType>
 
 /** A model with OpenAI's keys and Llama Stack's side by side, so that clients of both read it. */
 export const model = z

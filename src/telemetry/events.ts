@@ -1,6 +1,8 @@
 import type { Call, Principal, RequestRecord } from '../call.ts'
 import { ApiError, shortened, maskApiKeys } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
 import type { Log } from './logger.ts'
 import type { MetricSink } from './metrics/metric-sink.ts'
 import type { SpanSink } from './traces/span-sink.ts'
@@ -29,6 +31,9 @@ export interface InferenceFinished {
   model: string
   /** `chat`, `completions`, `embeddings`, `rerank`. */
   capability: string
+  operation: Operation
+  /** Of request and reply. */
+  format: WireFormat
   streamed: boolean
   outcome: InferenceOutcome
   /** Milliseconds from the request to the end of the answer. */

@@ -4,6 +4,7 @@ import { partOf, shipped, sources } from './source.ts'
 /** Each tier may import what stands in the tiers before it, and its own files. Parts that share a tier are separate unless listed below. */
 const tiers = [
   ['runtime', 'errors', 'secret', 'schemas', 'call', 'wire', 'text'],
+  ['operations'],
   ['telemetry', 'dialects'],
   ['egress', 'storage'],
   ['access', 'jobs'],

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Call, Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
+import { chat } from '../../src/operations/chat.ts'
 import { createGovernance } from '../../src/quota/create-governance.ts'
 import { maxTokensOf } from '../../src/quota/estimate.ts'
 import type { AdmittedInference, Governance, InferenceEnd } from '../../src/quota/governance.ts'
@@ -124,7 +125,17 @@ class World {
       principal: user,
       record: {},
     }
-    const facts = { call, provider: 'up', model: 'up/m', upstreamModel: 'm', capability: 'chat', body, bytes: JSON.stringify(body).length }
+    const facts = {
+      call,
+      provider: 'up',
+      model: 'up/m',
+      upstreamModel: 'm',
+      capability: 'chat',
+      operation: chat,
+      format: chat.format,
+      body,
+      bytes: JSON.stringify(body).length,
+    }
     const { input, output } = maxTokensOf(facts, { defaultMaxTokens: 1, inputBytesPerToken: 1 })
     const minute = Math.floor(this.now / 60_000)
     const [own, team] = this.subjects(user, minute) as [Taken, Taken]

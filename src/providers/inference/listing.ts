@@ -1,4 +1,5 @@
-import type { ProviderModel, ModelType, ProviderDeps } from '../provider.ts'
+import type { ProviderModel, ProviderDeps } from '../provider.ts'
+import type { ModelType } from '../../schemas/models.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { invalidResponse } from './upstream-error.ts'
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { Call } from '../../../src/call.ts'
+import { chat } from '../../../src/operations/chat.ts'
 import type { Conventions } from '../../../src/telemetry/config.ts'
 import type { InferenceFinished, RequestFinished } from '../../../src/telemetry/events.ts'
 import { createWallClock } from '../../../src/telemetry/traces/clock.ts'
@@ -53,6 +54,8 @@ function world({ sampled = true, conventions = 'v1_41' }: Setting = {}) {
     providerType: 'remote::gemini',
     model: 'm',
     capability: 'chat',
+    operation: chat,
+    format: chat.format,
     streamed: true,
     outcome: 'completed',
     duration: now - 5,

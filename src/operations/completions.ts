@@ -1,0 +1,14 @@
+import { type RelayedCompletionRequest, relayedCompletionRequest } from '../schemas/completions.ts'
+import { openaiFormat } from './openai/format.ts'
+import type { Operation } from './operation.ts'
+
+/** A text is continued. */
+export const completions: Operation<RelayedCompletionRequest> = {
+  name: 'completions',
+  modelType: 'llm',
+  genAiName: 'text_completion',
+  producesText: true,
+  streams: true,
+  request: relayedCompletionRequest,
+  format: openaiFormat('openai.completions', '/completions'),
+}
