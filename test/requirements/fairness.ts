@@ -8,7 +8,7 @@ export const fairness: Requirements = {
     observed: 'each turn relays a bounded share of them, streams take turns, other requests and timers run between, and no byte is lost',
   },
   'FAI-2': {
-    source: 'field report; docs/operating.md',
+    source: 'field report; docs/requests-and-streams.md',
     when: 'a caller reads nothing of its stream for the provider’s `network.timeout.idle` seconds',
     observed: 'the upstream’s connection closes, the request is settled and logged with the reason, and the caller’s connection is closed',
   },

@@ -13,7 +13,7 @@ export const guarantees: Requirements = {
     observed: 'the write of each line begins at most one second after it was made, or with the end of the write under way',
   },
   'GUA-3': {
-    source: 'RFC 9112 §3.2, §3.2.2; docs/operating.md',
+    source: 'RFC 9112 §3.2, §3.2.2; docs/deployment.md',
     when: 'a request has more than one Host header, an invalid one, or an absolute-form target with another authority',
     observed: '400 for the headers, on every address; the authority is checked like Host where the HTTP server passes it on',
   },
@@ -38,12 +38,12 @@ export const guarantees: Requirements = {
     observed: '400 that names the field, and nothing is sent',
   },
   'GUA-8': {
-    source: 'field report; docs/operating.md',
+    source: 'field report; docs/requests-and-streams.md',
     when: 'an image URL of a chat request, in OpenAI’s form or as a string, is neither http(s) nor data',
     observed: '400 that names its path, and nothing is sent; http(s) and data URLs pass to providers that fetch for themselves as they are',
   },
   'GUA-9': {
-    source: 'field report; docs/operating.md',
+    source: 'field report; docs/requests-and-streams.md',
     when: 'server.egress.deny names the host of a URL that a caller brings, whether this server or a provider would fetch it',
     observed: '400 (url_not_allowed), logged and audited as a denial by egress; deny goes before allow',
   },

@@ -3,7 +3,7 @@ import type { Requirements } from './requirement.ts'
 /** The program as a process: signals, output, command line, proxies, addresses. */
 export const processes: Requirements = {
   'PRO-1': {
-    source: 'field report, process and command line; docs/operating.md',
+    source: 'field report, process and command line; docs/deployment.md',
     when: 'SIGTERM or SIGINT arrives during start-up, with one process or several',
     observed:
       'from the first output on, every process ends with code 0 within the drain time; before, the exit code is 143 or 130; no process and no open port is left',

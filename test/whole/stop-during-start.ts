@@ -1,5 +1,5 @@
 // `node bin/bun.js test/whole/stop-during-start.ts [SIGTERM|SIGINT] [moments]`: sends a signal at moments spread over the start, to one
-// process and to three workers, and prints a table. Exits with 1 when a row is not as docs/operating.md says. By hand and in `.ci/run`.
+// process and to three workers, and prints a table. Exits with 1 when a row is not as docs/deployment.md says. By hand and in `.ci/run`.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
