@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Command } from '../../src/cli/command.ts'
 import { optionRows, usageLine } from '../../src/cli/help.ts'
+import type { EndpointTables } from './endpoint-tables.ts'
 import type { PlannedProvider, ProviderDefinition } from '../../src/providers/provider.ts'
 
 const generated = 'This page is generated from the definitions in the code: `npm run docs` writes it.'
@@ -40,8 +41,12 @@ interface Field {
   readonly description: string
 }
 
-/** docs/reference/providers.md: every provider type with its settings. What nearly all have in common stands once, at the top. */
-export function providersReference(definitions: readonly ProviderDefinition[], planned: readonly PlannedProvider[]): string {
+/** docs/reference/providers.md: every provider type with its settings. Settings that most have come once, at the top. */
+export function providersReference(
+  definitions: readonly ProviderDefinition[],
+  planned: readonly PlannedProvider[],
+  endpoints: EndpointTables,
+): string {
   const fields = new Map(definitions.map((definition) => [definition, fieldsOf(definition.config)]))
   const counts = new Map<string, number>()
   for (const field of [...fields.values()].flat()) counts.set(row(field), (counts.get(row(field)) ?? 0) + 1)
@@ -49,14 +54,15 @@ export function providersReference(definitions: readonly ProviderDefinition[], p
   return page([
     '# Providers',
     generated,
-    'A provider stands in a configuration under `providers.<api>` with a `provider_id` of your choice, its `provider_type` and `config`. ' +
-      'The starter distribution turns it on by itself when one of the variables named here is set. ' +
-      'What a caller may send for it in the `X-LlamaStack-Provider-Data` (or `X-OGX-Provider-Data`) header is named too. The settings shown are what `corral build` writes.',
-    '## Settings that most have',
+    'Providers are configured under `providers.<api>` with a `provider_id` of your choice, their `provider_type` and `config`. ' +
+      'The starter distribution enables a provider when one of the variables named here is set. ' +
+      'Callers may send their own credentials in the `X-LlamaStack-Provider-Data` (or `X-OGX-Provider-Data`) header. The settings shown are those that `corral build` writes.',
+    endpoints.table,
+    '## Common settings',
     fieldTable([...common]),
     ...definitions.flatMap((definition) => providerSections(definition, fields.get(definition) ?? [], common)),
     '## Known, not supported yet',
-    'A file that names these loads, with a warning that says so.',
+    'Configurations that name these load, with a warning each.',
     ['| type | API | |', '|---|---|---|', ...planned.map((one) => `| \`${one.type}\` | ${one.api} | ${cell(one.planned)} |`)].join('\n'),
   ])
 }
@@ -66,8 +72,8 @@ function providerSections(definition: ProviderDefinition, fields: readonly Field
   const header = credentials ? fieldsOf(credentials).map(({ key }) => key) : []
   const facts = [
     `API \`${api}\`.`,
-    ...(starter && starter.enabledBy.length > 0 ? [`Turned on by ${list(starter.enabledBy, 'or')}.`] : []),
-    ...(starter?.probe ? [`Looked for at \`${starter.probe}\`.`] : []),
+    ...(starter && starter.enabledBy.length > 0 ? [`Enabled by ${list(starter.enabledBy, 'or')}.`] : []),
+    ...(starter?.probe ? [`Probed at \`${starter.probe}\`.`] : []),
     ...(header.length > 0 ? [`Callers may send ${list(header)}.`] : []),
   ]
   const usual = Object.entries(starter?.config ?? {}).map(
