@@ -50,13 +50,15 @@ export interface FallbackModel {
   readonly upstreamModel: string
 }
 
-/** Top-level fields of a request by which the upstream takes another model than `model`. */
+/** Top-level fields of a request by which the upstream may take another model than `model`. */
 export interface FallbackModelFields {
   /** An id of the provider's, or a list of them: the caller must be permitted each. */
   readonly named: readonly string[]
-  /** Fields that do not tell which: always refused. */
+  /** Fields that do not say which model: always refused. */
   readonly uncheckable: readonly string[]
-  /** The field of a request by which this provider may take other models, where it takes a look inside to tell; refused as well. */
+  /** Fields whose content decides whether the provider may take another model: what `findModelChoice` reads. */
+  readonly inspected?: readonly string[] | undefined
+  /** The inspected field by which this request lets the provider take another model; such a request is refused. */
   readonly findModelChoice?: ((body: Readonly<Record<string, unknown>>) => string | undefined) | undefined
 }
 
@@ -211,6 +213,11 @@ export interface CommonDefinition<A extends string, Config> {
 }
 
 export interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
+  /**
+   * Top-level request fields by which the provider chooses a model, beside those of the operations. They decide what is authorized and charged, so each
+   * must be in a request once and exactly spelt.
+   */
+  readonly governedFields?: readonly string[]
   /** How its responses are priced. Absent: only the configuration's prices are known (`server.quota.prices`). */
   readonly pricing?: ProviderPricing
   create(config: Config, deps: ProviderDeps): InferenceProvider

@@ -120,8 +120,12 @@ describe('models that a request names beside its model', () => {
 
   test('every field of a provider that names models is a governed one', async () => {
     for (const id of ['openrouter', 'groq', 'lmstudio', 'openai']) {
-      const { named = [], uncheckable = [] } = fallbackModelsAt(id, 'http://127.0.0.1/v1') ?? {}
-      for (const field of [...named, ...uncheckable]) expect(governedFields).toContain(field)
+      const { named = [], uncheckable = [], inspected = [] } = fallbackModelsAt(id, 'http://127.0.0.1/v1') ?? {}
+      const ofDefinition = entry(id).definition.governedFields
+      for (const field of [...named, ...uncheckable, ...inspected]) {
+        expect(governedFields).toContain(field)
+        expect(ofDefinition).toContain(field)
+      }
     }
   })
 

@@ -1,18 +1,14 @@
 import type { Call } from '../../call.ts'
 import { ApiError } from '../../errors.ts'
 import type { Capability, FallbackModelFields, InferenceProvider, ProviderModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
+import { gatewaysAt, joinFallbackModels } from './gateway.ts'
+import { gateways } from './gateways.ts'
 import { toListedModels } from './listing.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
-import { isOpenrouter, openrouterModels } from './openrouter-model-fields.ts'
 import { OpenAIRelay } from './relay.ts'
 import { fetchUpstreamJson, pingUpstream, type UpstreamRequest } from './upstream-json.ts'
 
 export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
-
-/** Fields of gateways (OpenRouter, LiteLLM), which any URL may lead to. */
-const gatewayFields = ['models', 'fallbacks']
-/** LiteLLM's other fallbacks: maps from models to models. */
-const opaqueGatewayFields = ['context_window_fallbacks', 'content_policy_fallbacks', 'context_window_fallback_dict']
 
 /** An inference provider over an upstream that speaks OpenAI's format: relays bytes, edits what must differ, maps failures. */
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
@@ -63,12 +59,8 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
   }
 }
 
-/** The vendor's own fields, and those of the gateway that the operator's root leads to. */
+/** The vendor's own fields, and those of the gateways that the operator's root may lead to. */
 function fallbackModelsOf({ baseUrl, fallbackModels }: OpenAICompatibleOptions): FallbackModelFields {
-  const behind = typeof baseUrl === 'string' && isOpenrouter(baseUrl) ? openrouterModels : undefined
-  return {
-    named: [...gatewayFields, ...(fallbackModels?.named ?? [])],
-    uncheckable: [...new Set([...opaqueGatewayFields, ...(fallbackModels?.uncheckable ?? []), ...(behind?.uncheckable ?? [])])],
-    findModelChoice: behind?.findModelChoice ?? fallbackModels?.findModelChoice,
-  }
+  const root = typeof baseUrl === 'string' ? baseUrl : ''
+  return joinFallbackModels([fallbackModels, ...gatewaysAt(root, gateways).map((gateway) => gateway.fallbackModels)])
 }

@@ -1,4 +1,4 @@
-import { openrouterModels } from './openrouter-model-fields.ts'
+import { openrouterGateway } from './openrouter-gateway.ts'
 import { defineRemoteInference } from './remote-inference.ts'
 import { hostedStarter } from './starter.ts'
 
@@ -10,7 +10,7 @@ export const openrouter = defineRemoteInference({
   baseUrl,
   key: { header: 'openrouter_api_key', variable: 'OPENROUTER_API_KEY' },
   // Wherever `base_url` leads: a mirror or a proxy of it is judged alike.
-  fallbackModels: openrouterModels,
+  fallbackModels: openrouterGateway.fallbackModels,
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'openrouter', reportsCost: true },
   starter: hostedStarter('openrouter', 'OPENROUTER_API_KEY', { variable: 'OPENROUTER_BASE_URL', default: baseUrl }),

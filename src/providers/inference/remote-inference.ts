@@ -15,6 +15,8 @@ import {
   type StarterEntry,
 } from '../provider.ts'
 import { hasReadableField, callerFields, fieldOf, missingKey, hasUrl, urlFieldOf } from './caller-credentials.ts'
+import { governedFieldsOf, joinFallbackModels } from './gateway.ts'
+import { gateways } from './gateways.ts'
 import { openaiCompatibleConfig, withoutEndSlashes, type CommonConfig, type OpenAICompatibleConfig } from './openai-compatible-config.ts'
 import { openaiCompatible, type OpenAICompatibleOptions } from './openai-compatible.ts'
 import { fetchUpstreamJson, pingUpstream, type UpstreamRequest } from './upstream-json.ts'
@@ -104,6 +106,7 @@ export function defineRemoteInference<const Extra extends z.ZodRawShape>(
     description: vendor.description,
     config: openaiCompatibleConfig<Extra>(vendor.fields ?? ({} as Extra), { urlRequired: vendor.urlRequired }),
     credentials: callerFields(fields),
+    governedFields: governedFieldsOf(joinFallbackModels([vendor.fallbackModels, ...gateways.map((one) => one.fallbackModels)])),
     ...(vendor.pricing && { pricing: vendor.pricing }),
     ...(vendor.starter && { starter: vendor.starter }),
     create: (config, deps) => createVendor(vendor, config, deps),

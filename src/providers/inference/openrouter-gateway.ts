@@ -1,23 +1,21 @@
-import type { FallbackModelFields } from '../provider.ts'
+import type { Gateway } from './gateway.ts'
 
 /** Plugins and tools that ask no other model (https://openrouter.ai/docs/guides/features/plugins, …/server-tools). Fusion, routers, advisors do. */
 const plainPlugins = new Set(['web', 'web-fetch', 'file-parser', 'response-healing', 'context-compression', 'moderation'])
 const plainTools = new Set(['function', 'custom', ...['web_search', 'web_fetch', 'datetime'].map((name) => `openrouter:${name}`)])
 
-/** Fields by which OpenRouter takes other models, beside those of every gateway. */
-export const openrouterModels: Pick<FallbackModelFields, 'uncheckable' | 'findModelChoice'> = {
-  // https://openrouter.ai/docs: `models` and `route` are fallbacks, a preset may bring models of its own.
-  uncheckable: ['route', 'preset'],
-  findModelChoice: modelChoiceField,
+/** OpenRouter, beside what every gateway has. */
+export const openrouterGateway: Gateway = {
+  host: 'openrouter.ai',
+  fallbackModels: {
+    // https://openrouter.ai/docs: `models` and `route` are fallbacks, a preset may bring models of its own.
+    uncheckable: ['route', 'preset'],
+    inspected: ['plugins', 'tools'],
+    findModelChoice,
+  },
 }
 
-/** Whether a root is OpenRouter's, which whatever speaks OpenAI's format may be pointed at. */
-export function isOpenrouter(root: string): boolean {
-  const host = URL.parse(root)?.hostname.replace(/\.$/, '') ?? ''
-  return host === 'openrouter.ai' || host.endsWith('.openrouter.ai')
-}
-
-function modelChoiceField({ plugins, tools }: Readonly<Record<string, unknown>>): string | undefined {
+function findModelChoice({ plugins, tools }: Readonly<Record<string, unknown>>): string | undefined {
   if (!allOf(plugins, ({ id }) => plainPlugins.has(id as string))) return 'plugins'
   return allOf(tools, ({ type }) => plainTools.has(type as string)) ? undefined : 'tools'
 }
