@@ -1,3 +1,5 @@
+import type { FailureClass } from './errors.ts'
+
 /** Who is asking. */
 export interface Principal {
   /** The stable name of the user or service; for one of Corral's own keys, of whom the key acts for. */
@@ -46,40 +48,48 @@ export const systemPrincipal: Principal = Object.freeze({ id: 'system', attribut
 /** The caller's own provider credentials and settings (`X-LlamaStack-Provider-Data`, `X-OGX-Provider-Data`): JSON, unchecked. */
 export type ProviderData = Readonly<Record<string, unknown>>
 
+/** Facts of one attempt: one call of one model of one provider. Set by the part that runs it, as they become known. */
+export interface AttemptFacts {
+  /** The provider's id. */
+  readonly provider: string
+  /** The provider's own id of the model. */
+  readonly model: string
+  inputTokens?: number | undefined
+  outputTokens?: number | undefined
+  /** Billionths of a US dollar, once priced. */
+  costNanoDollars?: number | undefined
+  /** `performance.now()` at the first token. */
+  firstTokenAt?: number | undefined
+  /** Set where it failed. */
+  failure?: FailureClass | undefined
+}
+
 /**
- * What becomes known of a request on its way, for its line in the log (and its metrics): filled by whoever learns it, read once it is over.
- * All of it may stay absent.
+ * Facts of a request, for its log line, metrics and spans: set by the parts that know them, read once it is complete. All of them can stay
+ * absent.
  */
 export interface RequestRecord {
   /** The route's path as it was defined, e.g. `/v1/models/{model_id}`; set by the mount. */
   route?: string
   /** The model as the caller named it. */
   model?: string
-  /** The id of the provider that served it. */
-  provider?: string
-  /** The provider's own id of the model. */
-  upstreamModel?: string
-  /** Of the body, unpacked; absent where none was read. */
+  /** The attempt whose reply the caller gets, or the last one where all failed. Absent where no provider was called. */
+  attempt?: AttemptFacts | undefined
+  /** Of the body, decompressed; absent where none was read. */
   requestBytes?: number | undefined
-  /** Of a model's answer, or of its frames in a stream without heartbeats and errors; absent for other answers. */
+  /** Of a model's response, or of its frames in a stream without heartbeats and errors; absent for other responses. */
   responseBytes?: number | undefined
-  inputTokens?: number
-  outputTokens?: number
-  /** Billionths of a US dollar, once priced. */
-  costNanoDollars?: number
-  /** `performance.now()` at the first token. */
-  firstTokenAt?: number
-  /** What failed after the head of the answer was on its way: the caller got it as an event. */
+  /** What failed after the head of the response was sent: the caller got it as an event. */
   failure?: unknown
-  /** The JSON of the body, of a request that was answered with an error. */
+  /** The JSON of the body, of a request that failed. */
   failedBody?: unknown
-  /** Headers of the answer, names and values in turn; they reach the caller as long as its head is not sent. */
+  /** Names and values in turn; set on the response unless its head was sent. */
   readonly responseHeaders?: string[]
-  /** Set by whoever answers with a stream that outlives the handler: the request is over when `over` is called, not when its head is sent. */
+  /** Set where the response is a stream that outlives the handler: the request is complete when `complete` is called, not when its head is sent. */
   streaming?: boolean
   /** The caller does not read: its connection is closed without waiting until it does. */
   closesConnection?: boolean
-  /** Set by the server; to be called once by whoever set `streaming`, however the stream ended. Further calls do nothing. */
+  /** Set by the server. Called once by the part that set `streaming`, however the stream ended. Further calls do nothing. */
   complete?(): void
 }
 

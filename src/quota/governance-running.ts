@@ -58,11 +58,11 @@ export class RunningInference implements AdmittedInference {
     const cost = used ? costOfUse(this.price, used) : 0
     this.reservation?.settle(this.#unitsOf(used, cost ?? 0))
     if (!used) return
-    const { record } = this.facts.call
-    if (record) {
-      record.inputTokens = used.input
-      record.outputTokens = used.output
-      if (cost !== undefined) record.costNanoDollars = cost
+    const attempt = this.facts.call.record?.attempt
+    if (attempt) {
+      attempt.inputTokens = used.input
+      attempt.outputTokens = used.output
+      attempt.costNanoDollars = cost
     }
     this.#ledger?.record(this.#entryOf(used, cost, end.outcome))
   }

@@ -71,7 +71,7 @@ describe('an answer is reported once, when it is over', () => {
     await it.provider.invoke.chat!(request, it.call)
     expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
-    expect(it.call.record).toEqual({ model: 'up/m', provider: 'up', upstreamModel: 'm', inputTokens: 9, outputTokens: 3 })
+    expect(it.call.record).toEqual({ model: 'up/m', attempt: { provider: 'up', model: 'm', inputTokens: 9, outputTokens: 3 } })
   })
 
   test('a stream, with its first token', async () => {
@@ -83,7 +83,7 @@ describe('an answer is reported once, when it is over', () => {
     await frames.return?.()
     expect(it.events).toMatchObject([{ streamed: true, outcome: 'completed', usage }])
     expect(it.events[0]?.firstToken).toBeGreaterThanOrEqual(0)
-    expect(it.call.record.firstTokenAt).toBeGreaterThan(0)
+    expect(it.call.record.attempt?.firstTokenAt).toBeGreaterThan(0)
   })
 
   test.each([

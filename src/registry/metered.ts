@@ -1,4 +1,4 @@
-import type { Call } from '../call.ts'
+import type { AttemptFacts, Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import { mapInvoke } from '../providers/provider.ts'
 import type {
@@ -107,8 +107,7 @@ class Meter {
     const { record } = call
     if (record) {
       record.model = request.requestedModel
-      record.provider = providerId
-      record.upstreamModel = request.model
+      record.attempt = newAttempt(providerId, request.model)
     }
     if (!this.#governance) return undefined
     const operation = operations[capability]
@@ -136,6 +135,19 @@ class Meter {
   ): Promise<ResultOf<C>> {
     if (call.trace) request.trace = { spanId: call.trace.newSpanId() }
     return new Measurement({ meter: this, capability, request, call, admitted }).run() as Promise<ResultOf<C>>
+  }
+}
+
+/** All of its members at once: the objects then have one shape. */
+function newAttempt(provider: string, model: string): AttemptFacts {
+  return {
+    provider,
+    model,
+    inputTokens: undefined,
+    outputTokens: undefined,
+    costNanoDollars: undefined,
+    firstTokenAt: undefined,
+    failure: undefined,
   }
 }
 
@@ -208,12 +220,13 @@ class Measurement {
     this.#over = true
     const { meter, capability, request, call, admitted } = this.#measured
     const firstTokenAt = this.facts?.firstTokenAt
-    const { record } = call
-    if (record && usage) {
-      record.inputTokens = usage.input
-      record.outputTokens = usage.output
+    const attempt = call.record?.attempt
+    if (attempt) {
+      attempt.inputTokens = usage?.input
+      attempt.outputTokens = usage?.output
+      attempt.firstTokenAt = firstTokenAt
+      if (error instanceof ApiError) attempt.failure = error.failure
     }
-    if (record && firstTokenAt !== undefined) record.firstTokenAt = firstTokenAt
     admitted?.settle({ outcome, usage: usage && toTokensUsed(usage), received: came ?? this.#stream?.tokens() })
     meter.report({
       call,

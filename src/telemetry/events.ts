@@ -263,7 +263,7 @@ function principalFields({
 
 /** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
-  const { startedAt, model, firstTokenAt, disconnected, request } = event
+  const { startedAt, model, attempt, disconnected, request } = event
   const error = disconnected ? undefined : (event.error ?? event.failure)
   // What is undefined does not get into the line.
   const fields = {
@@ -274,15 +274,15 @@ function writeAccessLine(log: Log, event: RequestFinished): void {
     status: event.status,
     ms: roundToTenths(performance.now() - startedAt),
     model: model && shortened(model, maxPathLength),
-    provider: event.provider,
+    provider: attempt?.provider,
     principal: event.principal?.id,
     key_id: event.principal?.key?.id,
-    ttft_ms: firstTokenAt === undefined ? undefined : roundToTenths(firstTokenAt - startedAt),
+    ttft_ms: attempt?.firstTokenAt === undefined ? undefined : roundToTenths(attempt.firstTokenAt - startedAt),
     request_bytes: event.requestBytes,
     response_bytes: event.responseBytes,
-    input_tokens: event.inputTokens,
-    output_tokens: event.outputTokens,
-    cost_usd: event.costNanoDollars === undefined ? undefined : event.costNanoDollars / 1e9,
+    input_tokens: attempt?.inputTokens,
+    output_tokens: attempt?.outputTokens,
+    cost_usd: attempt?.costNanoDollars === undefined ? undefined : attempt.costNanoDollars / 1e9,
     client_disconnected: disconnected || undefined,
   }
   if (error === undefined) log.info(fields, 'request')

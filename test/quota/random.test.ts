@@ -123,7 +123,7 @@ class World {
       signal: new AbortController().signal,
       providerData: {},
       principal: user,
-      record: {},
+      record: { attempt: { provider: 'up', model: 'm' } },
     }
     const facts = {
       call,
@@ -172,7 +172,7 @@ class World {
     expect(used.tokens).toBeLessThanOrEqual(answer.input + answer.output)
     if (line) {
       expect(line.cost_nano_dollars).toBe(cost(line.input_tokens, line.output_tokens))
-      expect(answer.call.record).toMatchObject({
+      expect(answer.call.record?.attempt).toMatchObject({
         inputTokens: line.input_tokens,
         outputTokens: line.output_tokens,
         costNanoDollars: line.cost_nano_dollars as number,

@@ -1,4 +1,4 @@
-import type { AbortListenable, CallTrace, Principal, ProviderData, RequestRecord } from '../../call.ts'
+import type { AbortListenable, AttemptFacts, CallTrace, Principal, ProviderData, RequestRecord } from '../../call.ts'
 import type { UploadObserver } from '../body.ts'
 import type { BodyBudget } from '../body-budget.ts'
 import { ClientDisconnect } from './client-disconnect.ts'
@@ -39,14 +39,9 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
 
   route: string | undefined = undefined
   model: string | undefined = undefined
-  provider: string | undefined = undefined
-  upstreamModel: string | undefined = undefined
+  attempt: AttemptFacts | undefined = undefined
   requestBytes: number | undefined = undefined
   responseBytes: number | undefined = undefined
-  inputTokens: number | undefined = undefined
-  outputTokens: number | undefined = undefined
-  costNanoDollars: number | undefined = undefined
-  firstTokenAt: number | undefined = undefined
   failure: unknown = undefined
   failedBody: unknown = undefined
   streaming = false

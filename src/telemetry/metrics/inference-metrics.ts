@@ -77,7 +77,7 @@ export class InferenceMetrics {
       if (frames > 1 && error === undefined) series.perChunk.observe((duration - firstToken) / 1000 / (frames - 1))
     }
     if (usage) countTokens(series, usage, capability)
-    const cost = call.record?.costNanoDollars
+    const cost = call.record?.attempt?.costNanoDollars
     if (cost !== undefined && cost > 0) series.cost.add(cost / 1e9)
   }
 

@@ -102,9 +102,10 @@ export class RequestMetrics {
   }
 
   #seriesOf(event: RequestFinished, models: ByModel<ServerSeries>, targets: ByModel<ServerSeries>): ServerSeries {
-    const { provider = '', model = '', upstreamModel } = event
+    const { model = '', attempt } = event
+    const provider = attempt?.provider ?? ''
     const id = provider === '' || this.#options.providers.has(provider) ? provider : overflowLabel
-    return models.find(id, model) ?? (upstreamModel === undefined ? models.get(id, model) : targets.get(id, upstreamModel))
+    return models.find(id, model) ?? (attempt === undefined ? models.get(id, model) : targets.get(id, attempt.model))
   }
 
   #measureResponse(
@@ -112,10 +113,11 @@ export class RequestMetrics {
     series: ServerSeries,
     { seconds, endedAt, error }: { seconds: number; endedAt: number; error: unknown },
   ): void {
-    const { firstTokenAt, outputTokens, startedAt } = event
+    const { attempt, startedAt } = event
     if (error === undefined) series.succeeded.observe(seconds)
     else series.duration(errorTypeOf(error)).observe(seconds)
-    if (firstTokenAt === undefined) return
+    if (attempt?.firstTokenAt === undefined) return
+    const { firstTokenAt, outputTokens } = attempt
     series.firstToken.observe((firstTokenAt - startedAt) / 1000)
     if (error === undefined && outputTokens !== undefined && outputTokens > 1) {
       series.perToken.observe((endedAt - firstTokenAt) / 1000 / (outputTokens - 1))

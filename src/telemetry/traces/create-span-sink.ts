@@ -52,7 +52,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
         const owner = ownerOf(event)
         const spans = [serverSpan(event, { trace, kept, owner, wall: wallClock, endedAt, isOnlySpan: inferences === undefined })]
         // What a request cost is told once: where several models answered, by the request alone.
-        const cost = inferences?.length === 1 ? event.costNanoDollars : undefined
+        const cost = inferences?.length === 1 ? event.attempt?.costNanoDollars : undefined
         for (const inference of inferences ?? [])
           spans.push(inferenceSpan(inference, { trace, kept, owner, wall: wallClock, names, cost, contentLength }))
         take(spans)
@@ -83,7 +83,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
       owner: ownerOf(event.call),
       wall: wallClock,
       names,
-      cost: event.call.record?.costNanoDollars,
+      cost: event.call.record?.attempt?.costNanoDollars,
       contentLength,
     })
   }

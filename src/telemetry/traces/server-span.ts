@@ -1,3 +1,4 @@
+import type { AttemptFacts } from '../../call.ts'
 import { ApiError, shortened } from '../../errors.ts'
 import type { RequestFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
@@ -62,20 +63,25 @@ function attributesOf(event: RequestFinished, owner: TraceOwner, error: unknown)
   if (route !== undefined) attributes['http.route'] = route
   addRequestHead(attributes, event)
   addPrincipal(attributes, owner)
-  const { clientAddress, model, provider, inputTokens, outputTokens, costNanoDollars, firstTokenAt } = event
+  const { clientAddress, model, attempt } = event
   if (clientAddress !== undefined) attributes['client.address'] = clientAddress
   if (model !== undefined) attributes['corral.model'] = shortened(model, maxLength)
-  if (provider !== undefined) attributes['corral.provider'] = provider
-  if (inputTokens !== undefined) attributes['gen_ai.usage.input_tokens'] = inputTokens
-  if (outputTokens !== undefined) attributes['gen_ai.usage.output_tokens'] = outputTokens
-  if (costNanoDollars !== undefined) attributes['corral.cost_usd'] = costNanoDollars / 1e9
-  if (firstTokenAt !== undefined) attributes['corral.time_to_first_token'] = (firstTokenAt - event.startedAt) / 1000
+  if (attempt) addAttempt(attributes, attempt, event.startedAt)
   if (event.streaming) attributes['corral.stream'] = true
   if (event.disconnected) attributes['corral.client_disconnected'] = true
   if (error !== undefined) addFailure(attributes, error)
   // HTTP conventions: the status, where it has no code of its own.
   if (error instanceof ApiError && error.code === null && status >= 500) attributes['error.type'] = String(status)
   return attributes
+}
+
+function addAttempt(attributes: Record<string, AttributeValue>, attempt: AttemptFacts, startedAt: number): void {
+  const { provider, inputTokens, outputTokens, costNanoDollars, firstTokenAt } = attempt
+  attributes['corral.provider'] = provider
+  if (inputTokens !== undefined) attributes['gen_ai.usage.input_tokens'] = inputTokens
+  if (outputTokens !== undefined) attributes['gen_ai.usage.output_tokens'] = outputTokens
+  if (costNanoDollars !== undefined) attributes['corral.cost_usd'] = costNanoDollars / 1e9
+  if (firstTokenAt !== undefined) attributes['corral.time_to_first_token'] = (firstTokenAt - startedAt) / 1000
 }
 
 function addRequestHead(attributes: Record<string, AttributeValue>, { request }: RequestFinished): void {

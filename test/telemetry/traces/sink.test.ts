@@ -113,7 +113,7 @@ test('[TRC-13] the newer conventions are one switch away', () => {
   for (const conventions of ['v1_41', 'latest'] as const) {
     const { sink, spans, request, inference } = world({ conventions })
     sink.inferenceFinished(inference({ usage, requestBody: { reasoning_effort: 'low' } }))
-    sink.requestFinished(request({ costNanoDollars: 1_500_000 }))
+    sink.requestFinished(request({ attempt: { provider: 'p', model: 'm', costNanoDollars: 1_500_000 } }))
     const attributes = spans[1]?.attributes ?? {}
     expect(attributes).toMatchObject({
       'gen_ai.provider.name': 'gcp.gemini',
