@@ -41,14 +41,18 @@ export function ofKind({ samples }: ServerResult, kind: Kind): readonly Sample[]
   return samples.filter((sample) => sample.kind === kind)
 }
 
-/** The median over rounds of one server's CPU time against another's in the same round: what slows the machine slows both. */
-export function ratio(one: ServerResult, other: ServerResult | undefined, kind: Kind): number | undefined {
-  if (!other) return undefined
-  const ratios = ofKind(one, kind).flatMap((sample) => {
+/** One server's CPU time against another's in the same round, a ratio for each round: what slows the machine slows both. */
+export function ratios(one: ServerResult, other: ServerResult, kind: Kind): number[] {
+  return ofKind(one, kind).flatMap((sample) => {
     const beside = ofKind(other, kind).find(({ round }) => round === sample.round)
     return beside && Number.isFinite(beside.cpuMicros) ? [sample.cpuMicros / beside.cpuMicros] : []
   })
-  return ratios.length > 0 ? median(ratios) : undefined
+}
+
+/** The median over rounds. */
+export function ratio(one: ServerResult, other: ServerResult | undefined, kind: Kind): number | undefined {
+  const all = other ? ratios(one, other, kind) : []
+  return all.length > 0 ? median(all) : undefined
 }
 
 export interface Limit {

@@ -1,8 +1,8 @@
-// `npm run bench [-- --quick | --rounds 3 | --minutes 10 | --only corral,portkey | --only fairness | --profile plain]`: see README.md beside this file.
+// `npm run bench [-- --quick | --rounds 3 | --minutes 10 | --only corral,portkey | --only fairness | --profile plain | --against ../other-checkout]`: see README.md beside this file.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureFairness } from './fairness/main.ts'
 import { fairnessMarkdown, fairnessTargets } from './fairness/report.ts'
@@ -12,8 +12,17 @@ import { type Plan, plans } from './plan.ts'
 import { rssBytes } from './processes.ts'
 import { profile } from './profile.ts'
 import { median, type Results, type ServerResult, type Target } from './figures.ts'
-import { machine, markdown, targets } from './report.ts'
-import { type Candidate, candidates, freePort, type Installed, start, type UnderTest } from './servers.ts'
+import { comparison, machine, markdown, targets } from './report.ts'
+import {
+  type Candidate,
+  candidates,
+  comparedCandidates,
+  comparedPairs,
+  freePort,
+  type Installed,
+  start,
+  type UnderTest,
+} from './servers.ts'
 
 const here = import.meta.dirname
 const kinds: readonly Kind[] = ['plain', 'burst', 'paced', 'rate']
@@ -29,6 +38,8 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     /** A pattern: no measuring, but where Corral's time goes under it; `--only` says as which candidate. */
     profile: { type: 'string' },
+    /** The folder of another checkout, installed: its ungoverned and governed server beside this one's, as ratios. */
+    against: { type: 'string' },
   },
 })
 
@@ -39,7 +50,7 @@ function install(): { installed: Installed[]; leftOut: Record<string, string> } 
   const installed: Installed[] = []
   const leftOut: Record<string, string> = {}
   const wanted = options.only?.split(',')
-  for (const candidate of candidates) {
+  for (const candidate of options.against === undefined ? candidates : comparedCandidates(resolve(options.against))) {
     if (wanted && !wanted.includes(candidate.name)) continue
     try {
       tell(`install: ${candidate.name}`)
@@ -156,7 +167,7 @@ async function main(): Promise<void> {
     for (const server of servers) after.set(server, await memory(server, idle.get(server)!))
     const holds = new Map<UnderTest, Held>()
     for (const server of servers) {
-      if (server.candidate.aside || !(plan.holdAll || server.candidate.name === 'corral')) continue
+      if (options.against !== undefined || server.candidate.aside || !(plan.holdAll || server.candidate.name === 'corral')) continue
       tell(`hold: ${server.candidate.name}`)
       holds.set(server, await hold(server))
     }
@@ -187,7 +198,8 @@ async function main(): Promise<void> {
       direct,
       leftOut,
     }
-    publish(results, plan)
+    if (options.against === undefined) publish(results, plan)
+    else process.stdout.write(`${comparison(results, comparedPairs)}\n`)
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
     mock.stop()

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { atMost, median, ofKind, pipes, ratio, type Results, type ServerResult, type Target } from './figures.ts'
+import { atMost, median, ofKind, pipes, ratio, ratios, type Results, type ServerResult, type Target } from './figures.ts'
 import { fixedRate, held } from './plan.ts'
 import { telemetryTables, telemetryTargets } from './report-telemetry.ts'
 
@@ -128,4 +128,24 @@ function spread(values: readonly number[]): string {
   const digits = median(finite) < 10 ? 2 : 1
   const [low, high] = [Math.min(...finite), Math.max(...finite)]
   return finite.length === 1 ? low.toFixed(digits) : `${median(finite).toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`
+}
+
+/** Two checkouts side by side: a row for each pair of their servers, each figure of the first as a ratio to the other's, with the range over rounds. */
+export function comparison({ servers }: Results, pairs: readonly (readonly [string, string])[]): string {
+  const rows = pairs.flatMap(([name, otherName]) => {
+    const [one, other] = [name, otherName].map((wanted) => servers.find((server) => server.name === wanted))
+    if (!one || !other) return []
+    const cold = median(one.cold) / median(other.cold)
+    const cpu = (['plain', 'burst', 'paced', 'rate'] as const).map((kind) => spread(ratios(one, other, kind)))
+    return [
+      [
+        name,
+        ...cpu,
+        cold.toFixed(2),
+        (one.memory.before / other.memory.before).toFixed(2),
+        (one.memory.after / other.memory.after).toFixed(2),
+      ],
+    ]
+  })
+  return pipes(['server', 'plain', 'burst', 'paced', 'rate', 'cold start', 'RSS idle', 'RSS after load'], rows)
 }

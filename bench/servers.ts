@@ -33,24 +33,34 @@ export interface Candidate {
 }
 
 export const bun = process.execPath
-const main = join(here, '..', 'src', 'main.ts')
+const ownCheckout = join(here, '..')
+
+function mainOf(checkout: string): string {
+  return join(checkout, 'src', 'main.ts')
+}
 
 /** What the launcher sets before Bun starts; the bench starts Bun itself, so that the launcher's own memory does not count as the server's. */
 const likeTheLauncher = { BUN_CONFIG_MAX_HTTP_REQUESTS: '65336', DO_NOT_TRACK: '1' }
 
-function corral(name: string, about: string, env: Record<string, string>, aside: boolean): Candidate {
+interface CorralCandidate extends Pick<Candidate, 'name' | 'about' | 'aside'> {
+  readonly env?: Readonly<Record<string, string>>
+  /** The checkout that it is started from. */
+  readonly checkout: string
+}
+
+function corral({ name, about, aside, env, checkout }: CorralCandidate): Candidate {
   return {
     name,
     about,
-    aside,
-    install: () => (JSON.parse(readFileSync(join(here, '..', 'package.json'), 'utf8')) as { version: string }).version,
+    ...(aside && { aside }),
+    install: () => (JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string }).version,
     command(port, upstream) {
       const config = { base_url: `${upstream}/v1`, api_key: 'sk-upstream' }
       const inference = [{ provider_id: 'bench', provider_type: 'remote::openai-compatible', config }]
       const file = join(cache, `${name}.yaml`)
       // JSON is YAML.
       writeFileSync(file, JSON.stringify({ version: 2, distro_name: 'bench', providers: { inference }, server: { port } }))
-      return [bun, main, 'run', file]
+      return [bun, mainOf(checkout), 'run', file]
     },
     env: () => ({ ...likeTheLauncher, ...env }),
     health: '/v1/health',
@@ -59,6 +69,8 @@ function corral(name: string, about: string, env: Record<string, string>, aside:
 }
 
 interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'> {
+  /** Default: this one. */
+  readonly checkout?: string
   /** What its callers show. */
   readonly shows: 'key' | 'token'
   /** The configuration's section. */
@@ -68,18 +80,19 @@ interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'
 }
 
 /** The same server with all that governs it. */
-function governed({ name, about, addedTo, shows, configures, looked }: GovernedCandidate): Candidate {
+function governed({ name, about, addedTo, shows, configures, looked, checkout = ownCheckout }: GovernedCandidate): Candidate {
   const provider = new IdentityProvider()
   let prepared: Governed | undefined
   return {
-    ...corral(name, about, {}, false),
+    ...corral({ name, about, checkout }),
     settles: true,
     ...(addedTo !== undefined && { addedTo }),
     ...(looked && { telemetry: { ...looked, ...(looked.stores && { store: () => prepared!.traces }) } }),
     command(port, upstream) {
       const telemetry = configures?.(upstream)
-      prepared = prepareGoverned({ name, provider, folder: cache, port, upstream, corral: [bun, main], ...(telemetry && { telemetry }) })
-      return [bun, main, 'run', prepared.file]
+      const command = [bun, mainOf(checkout)]
+      prepared = prepareGoverned({ name, provider, folder: cache, port, upstream, corral: command, ...(telemetry && { telemetry }) })
+      return [...command, 'run', prepared.file]
     },
     env: () => ({ ...likeTheLauncher, ...prepared?.env }),
     headers: () => [`authorization: Bearer ${prepared?.[shows]}`],
@@ -87,7 +100,7 @@ function governed({ name, about, addedTo, shows, configures, looked }: GovernedC
 }
 
 export const candidates: readonly Candidate[] = [
-  corral('corral', 'Corral as `corral run FILE` starts it, one line of log a request', {}, false),
+  corral({ name: 'corral', about: 'Corral as `corral run FILE` starts it, one line of log a request', checkout: ownCheckout }),
   {
     name: 'bare relay',
     about: 'bench/relay.ts: the least that a relay on Bun can do; the limit',
@@ -96,7 +109,13 @@ export const candidates: readonly Candidate[] = [
     env: () => likeTheLauncher,
     health: '/v1/health',
   },
-  corral('corral quiet', 'the same with CORRAL_LOGGING=all=warning', { CORRAL_LOGGING: 'all=warning' }, true),
+  corral({
+    name: 'corral quiet',
+    about: 'the same with CORRAL_LOGGING=all=warning',
+    aside: true,
+    env: { CORRAL_LOGGING: 'all=warning' },
+    checkout: ownCheckout,
+  }),
   governed({
     name: 'corral governed',
     about: 'all on: keys, tokens, both policies, limits on requests, tokens and dollars, ledger, audit log; callers show a key',
@@ -303,4 +322,21 @@ function run(program: string, args: readonly string[], cwd: string, env: Record<
       .filter((line) => line !== '')
     throw new Error(`\`${program} ${args.join(' ')}\` failed: ${(lines.at(-1) ?? message).trim().slice(0, 300)}`, { cause: error })
   }
+}
+
+/** Names of the candidates that a comparison of two checkouts measures, this checkout's and the other's side by side. */
+export const comparedPairs = [
+  ['corral', 'corral before'],
+  ['corral governed', 'corral governed before'],
+] as const
+
+/** Candidates for `--against`: the ungoverned and the governed server of this checkout and of another one. */
+export function comparedCandidates(checkout: string): readonly Candidate[] {
+  const about = `the same, started from ${checkout}`
+  const own = candidates.filter(({ name }) => comparedPairs.some(([one]) => one === name))
+  return [
+    ...own,
+    corral({ name: 'corral before', about, checkout }),
+    governed({ name: 'corral governed before', about, shows: 'key', checkout }),
+  ]
 }
