@@ -18,6 +18,7 @@ import { processes } from './requirements/process.ts'
 import { quota } from './requirements/quota.ts'
 import { releasedConfigs } from './requirements/released-configs.ts'
 import type { Requirements } from './requirements/requirement.ts'
+import { resources } from './requirements/resources.ts'
 import { serving } from './requirements/serving.ts'
 import { storage } from './requirements/storage.ts'
 import { traceStore } from './requirements/trace-store.ts'
@@ -50,4 +51,5 @@ export const requirements: Requirements = {
   ...releasedConfigs,
   ...architecture,
   ...jobs,
+  ...resources,
 }

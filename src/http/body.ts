@@ -96,7 +96,7 @@ export function rejectUnreadable(request: Request, limit: number): Promise<never
   return length !== null && Number(length) > limit ? rejectTooLarge(request, limit) : undefined
 }
 
-async function rejectTooLarge(request: Request, limit: number): Promise<never> {
+export async function rejectTooLarge(request: Request, limit: number): Promise<never> {
   if (request.body) await discardRemainder(request.body.getReader())
   throw tooLarge(limit)
 }
@@ -135,12 +135,18 @@ function decoderOf(encoding: string): CompressionFormat {
   return decoders[name] as CompressionFormat
 }
 
+/** The body's bytes as they were before they were compressed. Throws ApiError 415. */
+export function decodedBody({ headers, body }: Request): ReadableStream<Uint8Array> | null {
+  const encoding = headers.get('content-encoding')
+  return encoding === null || encoding === 'identity' ? body : decompressed(body, encoding)
+}
+
 function decompressed(body: ReadableStream<Uint8Array> | null, encoding: string): ReadableStream<Uint8Array> | null {
   const decoder = new DecompressionStream(decoderOf(encoding)) as ReadableWritablePair<Uint8Array, Uint8Array>
   return body && body.pipeThrough(decoder)
 }
 
-type BodyReader = ReadableStreamDefaultReader<Uint8Array>
+export type BodyReader = ReadableStreamDefaultReader<Uint8Array>
 
 interface ReadOptions {
   /** Gets the reader of a body that is too large. */
@@ -186,7 +192,7 @@ const discardLimits = { bytes: 128 * 1024 * 1024, time: 5_000 }
  * Most clients send everything before they read, and see a broken pipe instead of the 413 when the connection is closed on them:
  * so the rest is taken in for a while and dropped.
  */
-async function discardRemainder(reader: BodyReader): Promise<void> {
+export async function discardRemainder(reader: BodyReader): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<{ done: true; value?: undefined }>()
   const timer = setTimeout(resolve, discardLimits.time, { done: true })
   try {
@@ -204,7 +210,7 @@ async function discardRemainder(reader: BodyReader): Promise<void> {
 }
 
 /** Without `connection: close` the server would take in the whole upload for nothing. */
-function tooLarge(limit: number): ApiError {
+export function tooLarge(limit: number): ApiError {
   return invalidRequest(`The request body exceeds the limit of ${limit} bytes.`, {
     status: 413,
     code: 'request_too_large',

@@ -8,6 +8,8 @@ import { dialects as allDialects } from '../dialects/index.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type SchemaParser, parserOf } from '../schemas/parser.ts'
 import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadObserver } from './body.ts'
+import { ByteContent, byteResponse } from './byte-response.ts'
+import type { MultipartForm, MultipartOptions } from './multipart.ts'
 import { parseQuery } from './query.ts'
 import { routingPath, rawPathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
@@ -44,6 +46,8 @@ export interface MountOptions<Deps> {
   maxBodyBytes?: number
   /** Most object members in a request body; default 100,000. */
   maxJsonMembers?: number
+  /** Where the files of forms are written meanwhile. Default: the system's folder for temporary files. */
+  uploadFolder?: string
   /** The finder of these routes, where there is one already. */
   find?: RouteFinder<Deps>
 }
@@ -68,24 +72,40 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     if (call.record) call.record.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
-    const json =
-      route.body &&
-      (await readJsonBody(request, route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits, call.uploadObserver))
-    if (json && call.record) call.record.requestBytes = json.bytes.length
+    const bodyLimits = route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits
+    const form =
+      route.multipart &&
+      (await readForm(request, {
+        limits: route.multipart,
+        maxBytes: bodyLimits.bytes,
+        observer: call.uploadObserver,
+        folder: options.uploadFolder,
+      }))
+    const json = route.body && !form ? await readJsonBody(request, bodyLimits, call.uploadObserver) : undefined
+    if (call.record && (json || form)) call.record.requestBytes = json?.bytes.length ?? form?.bytes
     try {
-      const body = route.body && parse(parserFor(route.body), json?.value)
+      const body = route.body && parse(parserFor(route.body), json ? json.value : form?.value)
       const result = await route.handle(
         { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, url: request.url, call, dialect } as never,
         deps,
       )
+      if (result instanceof ByteContent) return await byteResponse(result, request, call)
       const response = result instanceof Response ? result : Response.json(result)
       return isHead ? withoutBody(response) : response
     } catch (error) {
       // What did not get as far as a provider can be explained all the same.
       if (json && call.record) call.record.failedBody = json.value
       throw error
+    } finally {
+      if (form) await form[Symbol.asyncDispose]()
     }
   }
+}
+
+/** The parser of forms is loaded with the first of them. */
+async function readForm(request: Request, options: MultipartOptions): Promise<MultipartForm> {
+  const { readMultipart } = await import('./multipart.ts')
+  return await readMultipart(request, options)
 }
 
 /** Each made when it is first needed. */

@@ -28,15 +28,18 @@ export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: Ope
       at[route.method.toLowerCase()] = { ...operation, operationId, ...(deprecated && { tags: [legacyTag], deprecated }) }
     }
   }
+  const used = new Set(routes.flatMap((route) => Object.keys(errorsOf(route, ''))))
   const errors = Object.fromEntries(
     dialects.flatMap((dialect) =>
-      Object.entries(errorResponses).map(([status, { name, description }]) => [
-        name + suffixOf(dialect, dialects),
-        {
-          description: `${description} (${status})`,
-          content: { 'application/json': { schema: schemas.add(dialect.errorSchema, 'output') } },
-        },
-      ]),
+      Object.entries(errorResponses)
+        .filter(([status]) => used.has(status))
+        .map(([status, { name, description }]) => [
+          name + suffixOf(dialect, dialects),
+          {
+            description: `${description} (${status})`,
+            content: { 'application/json': { schema: schemas.add(dialect.errorSchema, 'output') } },
+          },
+        ]),
     ),
   )
   const components = { responses: errors, securitySchemes }
@@ -70,10 +73,13 @@ function toOperation(route: AnyRoute<never>, schemas: SchemaCollector, errorSuff
     ...(route.public === true && { security: [] }),
     ...withEntries('parameters', [...pathParameters(route, schemas), ...queryParameters(route, schemas)]),
     ...(route.body && {
-      requestBody: { required: true, content: { 'application/json': { schema: schemas.add(route.body, 'input') } } },
+      requestBody: {
+        required: true,
+        content: { [route.multipart ? 'multipart/form-data' : 'application/json']: { schema: schemas.add(route.body, 'input') } },
+      },
     }),
     responses: {
-      ...Object.fromEntries(Object.entries(route.responses).map(([status, response]) => [status, toResponse(response, schemas)])),
+      ...Object.fromEntries(Object.entries(responsesOf(route)).map(([status, response]) => [status, toResponse(response, schemas)])),
       ...errorsOf(route, errorSuffix),
     },
   }
@@ -83,11 +89,23 @@ function withEntries(name: string, entries: object[]): object {
   return entries.length > 0 ? { [name]: entries } : {}
 }
 
-function toResponse({ description, json, events, text }: ResponseSpec, schemas: SchemaCollector): object {
+/** With those that `ByteContent` adds. */
+function responsesOf({ responses }: AnyRoute<never>): AnyRoute<never>['responses'] {
+  const { 200: whole } = responses
+  if (!whole?.bytes) return responses
+  return {
+    ...responses,
+    206: { description: 'The part that `Range` asks for, where it is one range of bytes.', bytes: whole.bytes },
+    304: { description: 'What the caller has (`If-None-Match`, `If-Modified-Since`) is still the same.' },
+  }
+}
+
+function toResponse({ description, json, events, text, bytes }: ResponseSpec, schemas: SchemaCollector): object {
   const content = {
     ...(json && { 'application/json': { schema: schemas.add(json, 'output') } }),
     ...(events && { 'text/event-stream': { schema: schemas.add(events, 'output') } }),
     ...(text && { [text]: { schema: { type: 'string' } } }),
+    ...(bytes && { [bytes]: { schema: { type: 'string', format: 'binary' } } }),
   }
   return { description, ...(Object.keys(content).length > 0 && { content }) }
 }
@@ -126,8 +144,10 @@ const errorResponses: Readonly<Record<string, { name: string; description: strin
   403: { name: 'PermissionDenied', description: 'Not permitted.' },
   404: { name: 'NotFound', description: 'Not found, or not visible to the caller.' },
   409: { name: 'Conflict', description: 'Conflicts with the current state of the resource.' },
+  412: { name: 'PreconditionFailed', description: 'A condition of the request (`If-Match`, `If-Unmodified-Since`) does not hold.' },
   413: { name: 'TooLarge', description: 'The request body exceeds the size limit.' },
   415: { name: 'UnsupportedMediaType', description: 'The body is not JSON, or its content encoding is not supported.' },
+  416: { name: 'RangeNotSatisfiable', description: 'The range is outside the content; `Content-Range` has its size.' },
   429: {
     name: 'RateLimited',
     description: 'Rate limit exceeded (`Retry-After` says how long to wait), or quota exhausted (`insufficient_quota`).',
@@ -148,6 +168,7 @@ function errorsOf(route: AnyRoute<never>, suffix: string): Record<string, object
     ...(route.public === true ? [] : ['401', '403', '429', '503']),
     ...(route.body || route.path.includes('{') ? ['404'] : []),
     ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),
+    ...(route.responses[200]?.bytes ? ['412', '416'] : []),
     ...(route.errors ?? []).map(String),
     '500',
   ]

@@ -1,7 +1,9 @@
-/** A query string as the plain object that a route's schema reads. */
-export interface QueryObject {
-  [key: string]: string | (string | QueryObject)[] | QueryObject
+/** Named values as the plain object that a route's schema reads: a query string's, or a form's. */
+export interface NamedValues<V> {
+  [key: string]: V | (V | NamedValues<V>)[] | NamedValues<V>
 }
+
+export type QueryObject = NamedValues<string>
 
 /**
  * `?limit=5&include[]=a&include[]=b&metadata[k]=v` → `{limit: '5', include: ['a', 'b'], metadata: {k: 'v'}}`:
@@ -11,16 +13,20 @@ export function parseQuery(url: string): QueryObject {
   const start = url.indexOf('?')
   const query: QueryObject = Object.create(null)
   if (start < 0) return query
-  for (const [name, value] of new URLSearchParams(url.slice(start + 1).split('#', 1)[0])) {
-    const [, key = name, inner] = name.match(/^([^[\]]+)\[([^[\]]*)\]$/) ?? []
-    const present = query[key]
-    if (inner) {
-      const map = typeof present === 'object' && !Array.isArray(present) ? present : (Object.create(null) as QueryObject)
-      map[inner] = value
-      query[key] = map
-    } else if (Array.isArray(present)) present.push(value)
-    else if (present !== undefined) query[key] = [present, value]
-    else query[key] = inner === '' ? [value] : value
-  }
+  for (const [name, value] of new URLSearchParams(url.slice(start + 1).split('#', 1)[0])) addNamedValue(query, name, value)
   return query
+}
+
+/** @param values without a prototype: names come from callers */
+export function addNamedValue<V>(values: NamedValues<V>, name: string, value: V): void {
+  const [, key = name, inner] = name.match(/^([^[\]]+)\[([^[\]]*)\]$/) ?? []
+  const present = values[key]
+  if (inner) {
+    const isMap = typeof present === 'object' && present !== null && !Array.isArray(present) && Object.getPrototypeOf(present) === null
+    const map = isMap ? (present as NamedValues<V>) : (Object.create(null) as NamedValues<V>)
+    map[inner] = value
+    values[key] = map
+  } else if (Array.isArray(present)) present.push(value)
+  else if (present !== undefined) values[key] = [present, value]
+  else values[key] = inner === '' ? [value] : value
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import type { MultipartLimits } from './multipart.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -16,6 +17,8 @@ export interface ResponseSpec {
   events?: z.ZodType
   /** Any other media type, e.g. `text/html`. */
   text?: string
+  /** The media type of bytes, e.g. `application/octet-stream`: a handler that returns `ByteContent`. */
+  bytes?: string
 }
 
 export interface RouteInput<Params, Query, Body> {
@@ -65,12 +68,14 @@ export interface RouteDefinition<
   params?: Params
   query?: Query
   body?: Body
+  /** The body is a `multipart/form-data` form, of which `body` is the schema (`uploadedFile()` for its files), and not JSON. */
+  multipart?: MultipartLimits
   /** Largest body in bytes; the server's limit when absent. */
   maxBodyBytes?: number
   responses: Readonly<Record<number, ResponseSpec>>
   /** Statuses of errors beside those that follow from the rest, for the document. */
   errors?: readonly number[]
-  /** Answers with a Response, or with a value that is sent as JSON with status 200. Throws ApiError. */
+  /** Answers with a Response, ByteContent (ranges and conditions are seen to), or a value that is sent as JSON with status 200. Throws ApiError. */
   handle(input: RouteInput<z.output<Params>, z.output<Query>, z.output<Body>>, deps: Deps): Promise<Response | object> | Response | object
 }
 

@@ -1,0 +1,22 @@
+import { z } from 'zod'
+
+/** A file of a `multipart/form-data` body, on disk until the request has been handled. */
+export abstract class UploadedFile {
+  /** Where it is. It may be moved away to be kept; what is there when the request has been handled is deleted. */
+  abstract readonly path: string
+  /** Bytes. */
+  abstract readonly size: number
+  /** As the caller named it, without folders; only for people: it never becomes part of a path. */
+  abstract readonly filename: string
+  /** The media type that the caller gave, lower case, e.g. `text/plain`. */
+  abstract readonly type: string
+  /** Its bytes, read as they are asked for. */
+  abstract stream(): ReadableStream<Uint8Array>
+}
+
+/** A field of a form that is a file: a part that has a filename. */
+export function uploadedFile(description = 'A file.') {
+  return z
+    .custom<UploadedFile>((value) => value instanceof UploadedFile, 'it must be a file, sent as a part with a filename')
+    .meta({ type: 'string', format: 'binary', description })
+}
