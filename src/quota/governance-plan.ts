@@ -142,7 +142,7 @@ export class PrincipalPlan {
       const other = this.#targetPlan(origin, { provider, model, upstreamModel, requestedModel })
       if (!plan.hasDollars && !other?.hasDollars && other && haveSameCounters(plan, other)) continue
       throw invalidRequest(
-        `'${field}' cannot be used here: a limit on cost or on single models applies, and it must be known which model answers.`,
+        `'${field}' cannot be used here: a limit on cost or on single models applies, and the responding model must be known.`,
         {
           code: 'model_choice_not_allowed',
           param: field,

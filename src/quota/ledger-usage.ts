@@ -37,7 +37,7 @@ export async function usageOf(database: Pick<Database, 'read'>, { by, since, unt
     .selectFrom('ledger')
     .select((row) => [
       row.ref(column).as('of'),
-      row.fn.countAll<string>().as('answers'),
+      row.fn.countAll<string>().as('responses'),
       row.fn.sum<string>('input_tokens').as('input'),
       row.fn.sum<string>('output_tokens').as('output'),
       row.fn.sum<string>('cached_input_tokens').as('cached'),
@@ -53,7 +53,7 @@ export async function usageOf(database: Pick<Database, 'read'>, { by, since, unt
   for (const row of await query.execute()) {
     const of = by === 'team' ? teamsOf(row.of ?? '{}') : row.of
     // PostgreSQL gives sums as text.
-    const responses = Number(row.answers)
+    const responses = Number(row.responses)
     add(sums, {
       of,
       responses,

@@ -39,7 +39,7 @@ const fullAnywhere = [
   ]),
 ]
 
-test('[OPS-7] every line is written whole and in order, or counted; the log tells how many, however a disk fails', async () => {
+test('[OPS-7] every line is written whole and in order, or counted; the log reports how many, however a disk fails', async () => {
   await fc.assert(
     fc.asyncProperty(outcomes, fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 }), async (calls, batches) => {
       const { file, write } = fileThat(calls)
@@ -57,11 +57,11 @@ test('[OPS-7] every line is written whole and in order, or counted; the log tell
       expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
       expect(new Set(numbers).size).toBe(numbers.length)
       expect(whole.length + writer.dropped).toBe(lines)
-      const told = file.text.split('\n').filter((line) => isNotice(line) && line.endsWith('}'))
-      const counts = told.map((line) => (JSON.parse(line) as { dropped: number }).dropped)
+      const reported = file.text.split('\n').filter((line) => isNotice(line) && line.endsWith('}'))
+      const counts = reported.map((line) => (JSON.parse(line) as { dropped: number }).dropped)
       // What was lost at the very end nobody can be told.
       expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(writer.dropped)
-      if (calls.every((outcome) => outcome !== 'ENOSPC')) expect([writer.dropped, told]).toEqual([0, []])
+      if (calls.every((outcome) => outcome !== 'ENOSPC')) expect([writer.dropped, reported]).toEqual([0, []])
     }),
     { numRuns: 160, examples: fullAnywhere },
   )
@@ -77,7 +77,7 @@ test('[OPS-7] once the reader is gone every line is lost, and counted', async ()
   await writer.close()
 })
 
-test('[OPS-7] once a full disk has room again the log goes on, and tells first how many lines are missing', async () => {
+test('[OPS-7] once a full disk has room again the log continues, and first reports how many lines are missing', async () => {
   const { file, write } = fileThat(['ENOSPC', 'ENOSPC'])
   const writer = new LineWriter(0, write)
   for (let at = 0; at < 3; at++) {

@@ -69,7 +69,7 @@ describe('log', () => {
     expect(all[0]?.key).toBe('***')
   })
 
-  test('an error is told with its stack and what caused it', async () => {
+  test('an error is logged with its stack and causes', async () => {
     const [line] = await lines({}, (log) => log.error({ err: new Error('outer', { cause: new TypeError('inner') }) }, 'failed'))
     expect(line?.err).toMatchObject({ type: 'Error', message: 'outer', cause: { type: 'TypeError', message: 'inner' } })
   })
@@ -134,7 +134,7 @@ describe('access line', () => {
     expect(line).toMatchObject({ level: 'error', error_type: 'server_error', err: { type: 'TypeError' } })
   })
 
-  test('a cause is told once and ends somewhere', () => {
+  test('a cause is logged once, to a bounded depth', () => {
     const circle = new Error('round')
     circle.cause = circle
     expect(causeOf(circle)).toBe('round')

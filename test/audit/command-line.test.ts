@@ -62,7 +62,7 @@ describe('corral audit verify', () => {
     expect(await run('verify')).toMatchObject({ code: 1, stdout: expect.stringContaining('server-000001.jsonl:6: torn') })
   })
 
-  test('[AUD-4] a head that was kept tells what the chain alone cannot', async () => {
+  test('[AUD-4] a kept head shows what the chain alone cannot', async () => {
     const head = /head ([0-9a-f]{64})/.exec((await run('verify', file)).stdout)?.[1] ?? ''
     expect((await run('verify', '--head', head)).code).toBe(0)
     write(linesOf(file).slice(0, 4))

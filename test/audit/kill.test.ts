@@ -26,7 +26,7 @@ test('[AUD-2] kill -9 in the middle of writing: what was acknowledged is there, 
   }
 })
 
-test.skipIf(process.platform !== 'linux')('[AUD-2] a killed process that nobody has waited for holds no chain', async () => {
+test.skipIf(process.platform !== 'linux')('[AUD-2] a killed process that was not reaped holds no chain', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'corral-audit-'))
   // The shell becomes `tail`, which never waits for the shell's children.
   const shell = spawn('sh', ['-c', `"$0" "$1" "$2" & echo "pid $!"; exec tail -f /dev/null`, process.execPath, program, folder], {

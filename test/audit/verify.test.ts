@@ -197,7 +197,7 @@ describe('any change of a chain is found', () => {
 })
 
 describe('what a chain cannot tell, and the remedy', () => {
-  test('[AUD-4] whole lines cut from the very end are told only by a head that was kept', async () => {
+  test('[AUD-4] whole lines cut from the very end are found only with a kept head', async () => {
     await fc.assert(
       fc.asyncProperty(fc.tuple(chain, fc.nat()), async ([files, seed]) => {
         const before = await check(files)

@@ -82,7 +82,7 @@ describe('what is recorded', () => {
     expect((await verified()).findings).toEqual([])
   })
 
-  test('what comes after the end is told in the log', async () => {
+  test('entries after the end are reported in the log', async () => {
     const reported = recordedLog()
     const log = await open({ log: reported })
     await log[Symbol.asyncDispose]()
@@ -152,7 +152,7 @@ describe('several processes, and one after another', () => {
     expect(await verified()).toMatchObject({ lines: 3, findings: [], notes: [] })
   })
 
-  test('[AUD-2] whoever finds a chain in use takes one of its own', async () => {
+  test('[AUD-2] a process that finds a chain in use starts its own', async () => {
     await using one = await open()
     await using two = await open()
     expect([one.chain, two.chain]).toEqual(['server', 'server.2'])
@@ -163,7 +163,7 @@ describe('several processes, and one after another', () => {
     expect([(await verified()).lines, (await verified('server.2')).lines]).toEqual([1, 1])
   })
 
-  test('[AUD-2] the claim of a process that is gone is void, once, whoever asks at the same time', async () => {
+  test('[AUD-2] the claim of a process that is gone is void for exactly one of those that claim at the same time', async () => {
     const gone = { pid: 2 ** 22 + 1, host: (await import('node:os')).hostname(), began: '1', nonce: 'x' }
     writeFileSync(pathOf('server.lock'), JSON.stringify(gone))
     await using logs = new AsyncDisposableStack()
@@ -184,7 +184,7 @@ describe('several processes, and one after another', () => {
     expect(second.chain).toBe('server')
   })
 
-  test('[AUD-2] a torn last line stays, is told, and is closed by a marker', async () => {
+  test('[AUD-2] a torn last line stays, is reported, and is closed by a marker', async () => {
     {
       await using log = await open()
       log.record(created(1))
@@ -290,7 +290,7 @@ describe('files', () => {
 })
 
 describe('when it cannot be written', () => {
-  test('[AUD-7] what comes meanwhile is kept, counted where it is too much, and told in the chain', async () => {
+  test('[AUD-7] what comes meanwhile is kept, counted where it is too much, and reported in the chain', async () => {
     const reported = recordedLog()
     await using log = await open({ log: reported, name: 'server' })
     log.record(created(0))

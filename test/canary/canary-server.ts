@@ -43,7 +43,7 @@ export function callersSecrets() {
   return {
     goodToken: canary('a good token'),
     refusedToken: canary('a refused token'),
-    nonsenseToken: canary('a nonsense token'),
+    invalidToken: canary('a nonsense token'),
     downToken: canary('a down token'),
     badToken: canary('a bad token'),
     apiKeyHeader: canary('a bad token in x-api-key'),
@@ -82,7 +82,7 @@ export interface CanaryStage extends AsyncDisposable {
   /** Runs a command; FILE, BROKEN and AWAY stand for configurations, URL for the server. Returns all that it wrote. */
   command(words: readonly string[]): Promise<string>
   output(): string
-  answers(): string
+  responses(): string
   commandLines(): string
   /** What `corral storage backup` wrote. */
   backup(): string
@@ -135,7 +135,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
   while (!/Corral serves \S+/.test(written)) await Promise.race([new Promise((resolve) => setTimeout(resolve, 20)), gone])
   const url = /Corral serves (\S+?)(?: |$)/m.exec(written)![1]!.replace('127.0.0.1', 'localhost')
 
-  const answers: string[] = []
+  const responses: string[] = []
   const bearer = { authorization: `Bearer ${callers.goodToken.value}` }
   const startCanary: CanaryStage = {
     operators,
@@ -152,7 +152,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
       const response = await fetch(url + path, { ...init, tls: { rejectUnauthorized: false } } as RequestInit)
       const text = await response.text()
       const head = JSON.stringify([...response.headers])
-      if (!unseen) answers.push(`${init.method ?? 'GET'} ${path.split(/\?|crl/)[0]} ${response.status} ${head}\n${text}`)
+      if (!unseen) responses.push(`${init.method ?? 'GET'} ${path.split(/\?|crl/)[0]} ${response.status} ${head}\n${text}`)
       return { status: response.status, text }
     },
     page: async (path) => (await startCanary.ask(path, { headers: bearer })).text,
@@ -165,7 +165,7 @@ export async function canaryStage(engine: TestEngine): Promise<CanaryStage> {
       return stdout + stderr
     },
     output: () => written,
-    answers: () => answers.join('\n'),
+    responses: () => responses.join('\n'),
     backup: () => readOrNothing(backup, 'latin1'),
     commandLines: () => commandLinesBelow(child.pid ?? 0),
     async exported() {

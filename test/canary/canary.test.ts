@@ -40,7 +40,7 @@ for (const engine of engines) {
         operators.collectorKey,
         callers.goodToken,
         callers.refusedToken,
-        callers.nonsenseToken,
+        callers.invalidToken,
         callers.downToken,
         callers.badToken,
         callers.apiKeyHeader,

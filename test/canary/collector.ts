@@ -14,7 +14,7 @@ export interface EchoingCollector extends AsyncDisposable {
 }
 
 /** Characters of a collector's own words: `partialSuccess` takes no more. */
-const mostWords = 119
+const maxWords = 119
 
 export function echoingCollector(): EchoingCollector {
   const spans: ReceivedSpan[] = []
@@ -31,11 +31,11 @@ export function echoingCollector(): EchoingCollector {
       headers.push(received.join('\n'))
       if (new URL(request.url).pathname !== '/v1/traces') {
         metrics.push(message)
-        return partialSuccess(0, `got ${request.headers.get('x-collector-key')}`.slice(0, mostWords))
+        return partialSuccess(0, `got ${request.headers.get('x-collector-key')}`.slice(0, maxWords))
       }
       traces.push(message)
       spans.push(...spansIn(message))
-      return partialSuccess(0, `got ${request.headers.get('authorization')}`.slice(0, mostWords))
+      return partialSuccess(0, `got ${request.headers.get('authorization')}`.slice(0, maxWords))
     },
   })
   return {

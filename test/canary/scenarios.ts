@@ -36,11 +36,11 @@ export const scenarios: readonly Scenario[] = [
       for (const text of [value, value.replaceAll('_', '%5F'), value.slice(0, -8), `${'x'.repeat(190)}${value}`]) {
         for (const request of [{}, { method: 'DELETE' }, { method: 'POST', headers: admin, body: '{}' }]) {
           const end = request.method === 'POST' ? '/rotate' : ''
-          const answer = await startCanary.ask(`/v1alpha/admin/keys/${text}${end}`, {
+          const response = await startCanary.ask(`/v1alpha/admin/keys/${text}${end}`, {
             headers: bearer(callers.goodToken.value),
             ...request,
           })
-          if (answer.status !== 404) throw new Error(`a token is no id: ${answer.status} ${answer.text}`)
+          if (response.status !== 404) throw new Error(`a token is no id: ${response.status} ${response.text}`)
         }
         await startCanary.ask(`/v1/models/${text}`, { headers: bearer(callers.goodToken.value) })
         await startCanary.ask(`/no/such/path/${text}`, { headers: bearer(callers.goodToken.value) })
@@ -96,7 +96,7 @@ export const scenarios: readonly Scenario[] = [
     async runScenario(startCanary) {
       const { callers, issuer } = startCanary
       const ask = (headers: Record<string, string>, path = '/v1/models') => startCanary.ask(path, { headers })
-      for (const { value } of [callers.refusedToken, callers.nonsenseToken, callers.downToken, callers.badToken, callers.unknownKey]) {
+      for (const { value } of [callers.refusedToken, callers.invalidToken, callers.downToken, callers.badToken, callers.unknownKey]) {
         await ask(bearer(value))
         await ask({ authorization: `bearer ${value}` })
         await ask({ authorization: value })

@@ -30,7 +30,7 @@ const command = (words: readonly string[], holds: Sink['holds']): Sink => ({
 
 export const sinks: readonly Sink[] = [
   { name: 'the log', read: (startCanary) => startCanary.output(), holds: '"level":"debug"' },
-  { name: 'the answers, heads and bodies', read: (startCanary) => startCanary.answers(), holds: 'Incorrect credentials' },
+  { name: 'the answers, heads and bodies', read: (startCanary) => startCanary.responses(), holds: 'Incorrect credentials' },
   { name: 'the audit log', read: ({ home }) => readFolder(join(home, 'audit')), holds: 'request.denied' },
   { name: 'the files in Corral’s home', read: ({ home }) => readFolder(home), holds: 'request.denied' },
   { name: 'the database', read: readDatabase, holds: 'canary key' },

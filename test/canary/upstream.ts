@@ -20,7 +20,7 @@ function received({ path, headers }: MockRequest): string {
 }
 
 /** The same with the body, which is a form with credentials. */
-function toldWithForm(request: MockRequest): string {
+function receivedWithForm(request: MockRequest): string {
   return received(request) + request.text
 }
 
@@ -92,17 +92,17 @@ export async function echoingIdentityService(): Promise<MockUpstream> {
   const service = await mockUpstream()
   service.respond((request) => {
     const token = request.text + (request.headers['authorization'] ?? '')
-    const answer = (body: object): Script => ({
+    const response = (body: object): Script => ({
       headers: { ...headersWith(request), 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
     if (token.includes('good'))
-      return answer({ active: true, sub: 'alice', username: 'alice', scope: 'read telemetry.read', roles: ['admin'] })
-    if (token.includes('nonsense')) return { status: 200, body: toldWithForm(request) }
-    if (token.includes('down')) return { status: 500, body: toldWithForm(request) }
+      return response({ active: true, sub: 'alice', username: 'alice', scope: 'read telemetry.read', roles: ['admin'] })
+    if (token.includes('nonsense')) return { status: 200, body: receivedWithForm(request) }
+    if (token.includes('down')) return { status: 500, body: receivedWithForm(request) }
     if (token.includes('refused'))
-      return { status: 401, headers: headersWith(request), body: JSON.stringify({ error: toldWithForm(request) }) }
-    return answer({ active: false, error: toldWithForm(request), sub: toldWithForm(request) })
+      return { status: 401, headers: headersWith(request), body: JSON.stringify({ error: receivedWithForm(request) }) }
+    return response({ active: false, error: receivedWithForm(request), sub: receivedWithForm(request) })
   })
   return service
 }

@@ -63,7 +63,7 @@ interface Reading {
 }
 
 /** Answers as the last message, or the input, says in JSON. */
-function answer({ path, json }: MockRequest, { arrived, begun }: Reading): Script {
+function reply({ path, json }: MockRequest, { arrived, begun }: Reading): Script {
   if (path.endsWith('/models')) return modelsReply(['small', 'large', 'vectors'])
   arrived.resolve()
   const said = (json?.['input'] ?? (json?.['messages'] as { content: string }[] | undefined)?.at(-1)?.content) as string
@@ -195,7 +195,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 /** What `/metrics` counts for each model, in billionths, once it tells of so many answers. */
-async function metricsOf({ url }: Program, { token, answers }: { token: string; answers: number }): Promise<Record<string, number>> {
+async function metricsOf({ url }: Program, { token, replies }: { token: string; replies: number }): Promise<Record<string, number>> {
   for (;;) {
     const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
     const families = parseText(await response.text())
@@ -204,7 +204,7 @@ async function metricsOf({ url }: Program, { token, answers }: { token: string; 
     const costs = samples.map(
       ({ labels, value }) => [`${labels['corral_provider']}/${labels['gen_ai_request_model']}`, nano(value) ?? 0] as const,
     )
-    if (reported === answers) return Object.fromEntries(costs.filter(([, cost]) => cost > 0))
+    if (reported === replies) return Object.fromEntries(costs.filter(([, cost]) => cost > 0))
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
@@ -217,7 +217,7 @@ interface Shown {
 test('[MET-9] access lines, spans, the metric and corral usage say what the ledger says', async () => {
   await using upstream = await mockUpstream()
   const reading: Reading = { arrived: Promise.withResolvers(), begun: Promise.withResolvers() }
-  upstream.respond((request) => answer(request, reading))
+  upstream.respond((request) => reply(request, reading))
   await using program = await start(upstream)
   const keys = { ada: await newKey(program, 'ada'), bob: await newKey(program, 'bob') }
   // Each kind with each model at least once, and others as they come.
@@ -264,7 +264,7 @@ test('[MET-9] access lines, spans, the metric and corral usage say what the ledg
     ])
   }
 
-  const counted = await metricsOf(program, { token: keys.ada, answers: all.length })
+  const counted = await metricsOf(program, { token: keys.ada, replies: all.length })
   expect(counted).toEqual(sums(ledger, ({ model }) => model))
 
   for (const [by, of] of [

@@ -28,10 +28,10 @@ const callers = {
 async function served(startQuotaServer: Governed, count: number, as?: string, fields: object = {}): Promise<number> {
   let found = 0
   for (let at = 0; at < count; at++) {
-    const answer = await startQuotaServer.chat(fields, as === undefined ? {} : { as })
-    await answer.text()
-    if (answer.status === 200) found += 1
-    else expect(answer.status).toBe(429)
+    const reply = await startQuotaServer.chat(fields, as === undefined ? {} : { as })
+    await reply.text()
+    if (reply.status === 200) found += 1
+    else expect(reply.status).toBe(429)
   }
   return found
 }
@@ -128,12 +128,12 @@ describe('every subject', () => {
     expect(await served(byProvider, 1, 'bob', { model: 'other/n' })).toBe(1)
   })
 
-  test('[QUO-33] address: whoever it is', async () => {
+  test('[QUO-33] address: for every principal', async () => {
     const startQuotaServer = await on({ quota: twice({ per: 'address' }), callers })
     expect([await served(startQuotaServer, 1, 'alice'), await served(startQuotaServer, 2, 'bob')]).toEqual([1, 1])
   })
 
-  test('[QUO-33] where nobody authenticates, a user is an address', async () => {
+  test('[QUO-33] without authentication a user is an address', async () => {
     const startQuotaServer = await on({ quota: twice({}) })
     expect(await served(startQuotaServer, 3)).toBe(2)
   })
@@ -172,9 +172,9 @@ describe('which requests a limit concerns', () => {
     ]
     const startQuotaServer = await on({ quota: { limits }, callers })
     expect(await served(startQuotaServer, 4, 'alice')).toBe(1)
-    const answer = await startQuotaServer.chat({}, { as: 'alice' })
-    expect((await errorOf(answer)).message).toContain("'few' (35 tokens a minute for each user)")
-    expect(limitsOf(answer)).toMatchObject({ 'remaining-requests': '4', 'remaining-tokens': '15' })
+    const reply = await startQuotaServer.chat({}, { as: 'alice' })
+    expect((await errorOf(reply)).message).toContain("'few' (35 tokens a minute for each user)")
+    expect(limitsOf(reply)).toMatchObject({ 'remaining-requests': '4', 'remaining-tokens': '15' })
   })
 
   test('[QUO-47] the limits of the key hold beside those of the configuration', async () => {
@@ -212,7 +212,7 @@ test('[QUO-47] a user or key that comes back with other attributes or limits has
 })
 
 describe('what is set aside', () => {
-  test('[QUO-40] max_tokens for each answer asked for, else the default', async () => {
+  test('[QUO-40] max_tokens for each requested choice, else the default', async () => {
     const limits = [{ output_tokens: 100, period: 'minute' }]
     const startQuotaServer = await on({ quota: { limits, default_max_tokens: 50 }, callers })
     expect((await startQuotaServer.chat({ max_tokens: 60, n: 2 }, { as: 'alice' })).status).toBe(429)
@@ -221,22 +221,22 @@ describe('what is set aside', () => {
     expect([unsaid.status, limitsOf(unsaid)]).toEqual([200, { 'limit-tokens': '100', 'remaining-tokens': '50', 'reset-tokens': '1m0s' }])
   })
 
-  test('[QUO-40] who names no maximum and is refused for it is told so', async () => {
+  test('[QUO-40] a refusal caused by an omitted maximum says so', async () => {
     const startQuotaServer = await on({ quota: { limits: [{ output_tokens: 100, period: 'minute' }] }, callers })
-    const answer = await startQuotaServer.chat({ max_tokens: undefined }, { as: 'alice' })
-    const { message, code } = await errorOf(answer)
+    const reply = await startQuotaServer.chat({ max_tokens: undefined }, { as: 'alice' })
+    const { message, code } = await errorOf(reply)
     expect(code).toBe('insufficient_quota')
     expect(message).toContain('may take up to 4096 output tokens')
     expect(message).toContain('Set max_tokens to reserve less')
     expect(startQuotaServer.upstream.requests.filter(({ method }) => method === 'POST')).toHaveLength(0)
   })
 
-  test('numbers that no answer could have are refused, and nothing breaks', async () => {
+  test('numbers beyond any response are refused, and nothing breaks', async () => {
     const quota = { limits: [{ total_tokens: 1000, dollars: 1, period: 'day' }], prices }
     const startQuotaServer = await on({ quota, callers })
     for (const fields of [{ max_tokens: 1e300 }, { n: 1e15 }, { max_tokens: Number.MAX_SAFE_INTEGER, n: 128 }]) {
-      const answer = await startQuotaServer.chat(fields, { as: 'alice' })
-      expect([answer.status, (await errorOf(answer)).code]).toEqual([429, 'insufficient_quota'])
+      const reply = await startQuotaServer.chat(fields, { as: 'alice' })
+      expect([reply.status, (await errorOf(reply)).code]).toEqual([429, 'insufficient_quota'])
     }
   })
 
@@ -280,20 +280,20 @@ describe('dollars', () => {
     }
     const startQuotaServer = await on({ quota, callers })
     expect(await served(startQuotaServer, 3, 'alice')).toBe(1)
-    const answer = await startQuotaServer.chat({}, { as: 'bob' })
-    expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('x-should-retry')]).toEqual([429, null, 'false'])
-    expect(await errorOf(answer)).toMatchObject({
+    const reply = await startQuotaServer.chat({}, { as: 'bob' })
+    expect([reply.status, reply.headers.get('retry-after'), reply.headers.get('x-should-retry')]).toEqual([429, null, 'false'])
+    expect(await errorOf(reply)).toMatchObject({
       code: 'insufficient_quota',
       message: "Quota exceeded: 'budget' ($0.0002 a month for each team). Resets at 2026-12-01T00:00:00Z.",
     })
     expect(await served(startQuotaServer, 3, 'alice', { model: 'up/free' })).toBe(3)
   })
 
-  test('[QUO-54] a model without a price is refused, with the remedy, and nobody is asked', async () => {
+  test('[QUO-54] a model without a price is refused, with the remedy, and no provider is asked', async () => {
     const startQuotaServer = await on({ quota: { limits: [{ dollars: 1, period: 'day' }] }, callers })
-    const answer = await startQuotaServer.chat({}, { as: 'alice' })
-    expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([429, 'false'])
-    const { code, message } = await errorOf(answer)
+    const reply = await startQuotaServer.chat({}, { as: 'alice' })
+    expect([reply.status, reply.headers.get('x-should-retry')]).toEqual([429, 'false'])
+    const { code, message } = await errorOf(reply)
     expect(code).toBe('model_not_priced')
     expect(message).toContain('server.quota.prices')
     expect(message).toContain('unpriced: allow')

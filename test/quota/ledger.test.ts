@@ -27,20 +27,20 @@ const entry = (over: Partial<LedgerEntry> = {}): LedgerEntry => ({
   ...over,
 })
 
-interface Told {
+interface ReportedTotals {
   readonly failed: string[]
   readonly returned: string[]
   readonly warnings: { message: string; fields: object }[]
 }
 
 function recording() {
-  const reported: Told = { failed: [], returned: [], warnings: [] }
+  const reported: ReportedTotals = { failed: [], returned: [], warnings: [] }
   const events = {
     dependencyFailed: (dependency: string) => reported.failed.push(dependency),
     dependencyRecovered: (dependency: string) => reported.returned.push(dependency),
     warning: (message: string, fields: object = {}) => reported.warnings.push({ message, fields }),
   }
-  return { told: reported, events }
+  return { reported, events }
 }
 
 const rowsOf = (database: Pick<Database, 'read'>) => database.read.selectFrom('ledger').selectAll().orderBy('created_at').execute()
@@ -70,7 +70,7 @@ for (const engine of engines) {
 
     test('[QUO-57] a line is written whatever callers put into it, and so are those beside it', async () => {
       await using database = await engine.open()
-      const { told: reported, events } = recording()
+      const { reported, events } = recording()
       await using ledger = openLedger(database, { events, batchSize: 3 })
       const models = ['m/a\0b', 'm/\ud800', 'm/\udc00\ud800x', 'm/\\u0000', 'm/\u{1F600}', `m/${'x'.repeat(100_000)}`, 'm/plain']
       for (const [at, model] of models.entries()) ledger.record(entry({ request_id: `r${at}`, model }))
@@ -135,12 +135,12 @@ for (const engine of engines) {
       await using ledger = openLedger(database, { events: recording().events, clock: { ...systemClock, now: () => now } })
       for (now of [100, 200, 300]) ledger.record(entry())
       await ledger.flush()
-      const answers = async (question: object) => sumOf(await usageOf(database, { by: 'model', ...question }), null).responses
+      const replies = async (question: object) => sumOf(await usageOf(database, { by: 'model', ...question }), null).responses
       expect([
-        await answers({}),
-        await answers({ since: 200 }),
-        await answers({ until: 200 }),
-        await answers({ since: 200, until: 300 }),
+        await replies({}),
+        await replies({ since: 200 }),
+        await replies({ until: 200 }),
+        await replies({ since: 200, until: 300 }),
       ]).toEqual([3, 2, 1, 1])
       expect(await usageOf(database, { by: 'key', since: 1000 })).toEqual([])
     })
@@ -164,7 +164,7 @@ for (const engine of engines) {
       expect((await rowsOf(database)).map((row) => row.request_id).toSorted()).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5'])
     })
 
-    test('[QUO-57] what the ledger says is what the answers said', async () => {
+    test('[QUO-57] the ledger agrees with the responses', async () => {
       await using database = await engine.open()
       const ledger = openLedger(database, { events: recording().events })
       const prices = [{ model: '*', input_per_million: 2, output_per_million: 8 }]
@@ -184,8 +184,8 @@ for (const engine of engines) {
         for (let at = 0; at < 20; at++) {
           const as = at % 3 ? 'alice' : 'bob'
           const stream = at % 4 === 0
-          const answer = await startQuotaServer.chat(stream ? { stream, stream_options: { include_usage: true } } : {}, { as })
-          const text = await answer.text()
+          const reply = await startQuotaServer.chat(stream ? { stream, stream_options: { include_usage: true } } : {}, { as })
+          const text = await reply.text()
           const said = /"usage":\{"prompt_tokens":(\d+),"completion_tokens":(\d+)/.exec(text)
           reported[as] += Number(said?.[1]) * 2000 + Number(said?.[2]) * 8000
         }
@@ -216,8 +216,8 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
-const opened = (database: Pick<Database, 'add'>, options: object = {}): { ledger: Ledger; reported: Told } => {
-  const { told: reported, events } = recording()
+const opened = (database: Pick<Database, 'add'>, options: object = {}): { ledger: Ledger; reported: ReportedTotals } => {
+  const { reported, events } = recording()
   return {
     reported,
     ledger: openLedger(database, { events, flushInterval: 1, retryInterval: 1, maxBacklog: 10, batchSize: 100, ...options }),
@@ -240,7 +240,7 @@ describe('a ledger whose database is out of reach', () => {
     expect(state.written).toBe(1)
   })
 
-  test('[QUO-58] keeps no more than it has room for, and tells how much it lost and what that cost', async () => {
+  test('[QUO-58] keeps no more than its backlog, and reports how much it lost and what that cost', async () => {
     const { state, database } = sometimes()
     state.isDown = true
     const { ledger, reported } = opened(database)
@@ -262,7 +262,7 @@ describe('a ledger whose database is out of reach', () => {
     expect(reported.warnings).toEqual([])
   })
 
-  test('[QUO-58] and tells what it could not', async () => {
+  test('[QUO-58] and reports what it could not', async () => {
     const { state, database } = sometimes()
     state.isDown = true
     const { ledger, reported } = opened(database, { flushInterval: 100_000, retryInterval: 100_000 })

@@ -8,13 +8,13 @@ const toEnd = (world: World) => Date.UTC(2026, 0, 6) - world.time.now
 
 /** What a process answers to who asks for `amount`, and cannot have it. */
 async function refusalOf(process: Process, amount: number): Promise<QuotaRefusal> {
-  const answer: Reservation | QuotaRefusal = await process.limiter.reserve([{ counter: budget, amount }])
-  if (!('refused' in answer)) throw new Error('it was admitted')
-  return answer
+  const reply: Reservation | QuotaRefusal = await process.limiter.reserve([{ counter: budget, amount }])
+  if (!('refused' in reply)) throw new Error('it was admitted')
+  return reply
 }
 
 describe('a process dies with its lease', () => {
-  test('[QUO-3] who is refused is told for some seconds to try again, and then that it is used up', async () => {
+  test('[QUO-3] a refused caller gets a short retry time for some seconds, and then that it is used up', async () => {
     const world = new World({ seed: 1 })
     world.start(2)
     const [victim, heir] = world.processes as [Process, Process]
@@ -53,7 +53,7 @@ describe('a process dies with its lease', () => {
     }
     await world.play(ask())
     await world.time.runUntil(world.time.now + 25_000)
-    await world.play(heir.request(budget, 20).then((answer) => expect(answer).toBe('admitted')))
+    await world.play(heir.request(budget, 20).then((reply) => expect(reply).toBe('admitted')))
   })
 })
 

@@ -33,8 +33,8 @@ function startQuotaServer(failure: 'closed' | 'open', options: Partial<LimiterOp
   const limiter = createLimiter({ store, failure, events, clock: time.clock(), ...options })
   const outcome = async (demands: Demand[]) => {
     try {
-      const answer = await limiter.reserve(demands)
-      return 'refused' in answer ? 'refused' : 'admitted'
+      const reply = await limiter.reserve(demands)
+      return 'refused' in reply ? 'refused' : 'admitted'
     } catch (error) {
       return error instanceof ApiError ? error.status : error
     }
@@ -43,7 +43,7 @@ function startQuotaServer(failure: 'closed' | 'open', options: Partial<LimiterOp
 }
 
 describe('the quota store is out of reach', () => {
-  test('[QUO-14] failing closed: 503 with Retry-After, told once, and over when it is back', async () => {
+  test('[QUO-14] failing closed: 503 with Retry-After, reported once, until the store recovers', async () => {
     const { limiter, state, outcome, time } = startQuotaServer('closed')
     expect(await outcome(one(tokens, 10))).toBe('admitted')
     state.mode = 'fails'
@@ -77,7 +77,7 @@ describe('the quota store is out of reach', () => {
     expect(limiter.status(tokens).remaining).toBe(left - 20)
   })
 
-  test('[QUO-14] failing open: admitted uncounted, and how many is told when it is back', async () => {
+  test('[QUO-14] failing open: admitted uncounted, and how many is reported on recovery', async () => {
     const { state, outcome, time, limiter } = startQuotaServer('open')
     state.mode = 'fails'
     for (let at = 0; at < 50; at++) expect(await outcome([...one(tokens, 5000), ...one(slots)])).toBe('admitted')
@@ -91,7 +91,7 @@ describe('the quota store is out of reach', () => {
     await limiter[Symbol.asyncDispose]()
   })
 
-  test('[QUO-14] what one request reserves in several goes is told as one that was admitted uncounted', async () => {
+  test('[QUO-14] what one request reserves in several steps is reported as one that was admitted uncounted', async () => {
     const { state, time, limiter } = startQuotaServer('open')
     state.mode = 'fails'
     for (let at = 0; at < 5; at++) {
@@ -105,7 +105,7 @@ describe('the quota store is out of reach', () => {
     expect(state.events).toEqual(['failed: no way', 'back: 5'])
   })
 
-  test('[QUO-14] a store that does not answer is asked by one at a time, and keeps nobody for longer than its time', async () => {
+  test('[QUO-14] a store that does not reply gets one call at a time, and keeps no requesty for longer than its time', async () => {
     const { state, outcome, time } = startQuotaServer('closed', { maxWaiting: 1000 })
     state.mode = 'silent'
     const outcomes: unknown[] = []
@@ -131,12 +131,12 @@ describe('the quota store is out of reach', () => {
     expect(await outcome(one(tokens, 7))).toBe('admitted')
   })
 
-  test('[QUO-14] one call that fails is tried again, and nobody notices', async () => {
+  test('[QUO-14] one failed call is retried without an effect', async () => {
     const { state, outcome } = startQuotaServer('closed')
     state.mode = 'fails'
-    const answer = outcome(one(tokens))
+    const reply = outcome(one(tokens))
     state.mode = 'works'
-    expect(await answer).toBe('admitted')
+    expect(await reply).toBe('admitted')
     expect(state.events).toEqual([])
   })
 

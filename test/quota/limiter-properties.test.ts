@@ -16,7 +16,7 @@ interface Demands {
   readonly until: number
   /** Milliseconds between two requests, and for which one runs, at most. */
   readonly gap: number
-  readonly longest: number
+  readonly maxDuration: number
   readonly max: number
   /** The part of requests that use more than they reserved. */
   readonly excess?: number
@@ -34,7 +34,7 @@ async function demand(world: World, counter: Counter, options: Demands) {
       const amount = 1 + world.below(options.max)
       const isMore = options.excess !== undefined && world.random() < options.excess
       const used = isMore ? amount + world.below(amount) : world.below(amount + 1)
-      void process.request(counter, amount, { used, duration: world.random() * options.longest })
+      void process.request(counter, amount, { used, duration: world.random() * options.maxDuration })
     }
     await world.time.sleep(world.random() * options.gap)
   }
@@ -54,7 +54,7 @@ const badNetwork: fc.Arbitrary<Network> = fc.record({
   late: fc.double({ min: 0, max: 0.1, noNaN: true }),
   stuck: fc.double({ min: 0, max: 0.1, noNaN: true }),
   lostRequest: fc.double({ min: 0, max: 0.2, noNaN: true }),
-  lostAnswer: fc.double({ min: 0, max: 0.2, noNaN: true }),
+  lostReply: fc.double({ min: 0, max: 0.2, noNaN: true }),
   silence: fc.double({ min: 0, max: 1, noNaN: true }),
 })
 
@@ -63,7 +63,7 @@ const settings = fc.record({
   processes: fc.integer({ min: 1, max: 6 }),
   limit: fc.integer({ min: 1, max: 3000 }),
   max: fc.integer({ min: 1, max: 60 }),
-  longest: fc.constantFrom(0, 400, 4000),
+  maxDuration: fc.constantFrom(0, 400, 4000),
   skewed: fc.boolean(),
 })
 
@@ -72,12 +72,12 @@ const weightsOf = (processes: number, skewed: boolean) => Array.from({ length: p
 describe('a limit that processes share, over any order of events', () => {
   test('[QUO-3] with demand enough, even or skewed, exactly the limit is admitted', async () => {
     await fc.assert(
-      fc.asyncProperty(settings, fc.integer({ min: 0, max: 100 }), async ({ seed, processes, limit, max, longest, skewed }, delay) => {
+      fc.asyncProperty(settings, fc.integer({ min: 0, max: 100 }), async ({ seed, processes, limit, max, maxDuration, skewed }, delay) => {
         const world = new World({ seed, network: { ...goodNetwork, delay } })
         const counter = counterOf(limit)
         world.start(processes)
         const weights = weightsOf(processes, skewed)
-        await world.play(demand(world, counter, { until: world.time.now + 3000, gap: 30, longest, max, weights }))
+        await world.play(demand(world, counter, { until: world.time.now + 3000, gap: 30, maxDuration, max, weights }))
         await world.play(exhaust(world, counter, skewed ? world.processes.slice(0, 1) : world.processes))
         expect(world.accountOf(counter)).toEqual({ admitted: limit, excess: 0, writtenOff: 0, outstanding: 0 })
       }),
@@ -91,7 +91,7 @@ describe('a limit that processes share, over any order of events', () => {
         settings,
         badNetwork,
         fc.integer({ min: 0, max: 5 }),
-        async ({ seed, processes, limit, max, longest, skewed }, network, kills) => {
+        async ({ seed, processes, limit, max, maxDuration, skewed }, network, kills) => {
           const world = new World({ seed, network })
           const counter = counterOf(limit)
           world.start(processes)
@@ -100,7 +100,7 @@ describe('a limit that processes share, over any order of events', () => {
             world.time.after(world.random() * 3000, () => victim?.kill())
           }
           await world.play(
-            demand(world, counter, { until: world.time.now + 3000, gap: 20, longest, max, weights: weightsOf(processes, skewed) }),
+            demand(world, counter, { until: world.time.now + 3000, gap: 20, maxDuration, max, weights: weightsOf(processes, skewed) }),
           )
           world.network = goodNetwork
           await world.time.runUntil(world.time.now + 5000)
@@ -133,7 +133,7 @@ describe('a limit that processes share, over any order of events', () => {
         badNetwork,
         period,
         clocks,
-        async ({ seed, processes, limit, max, longest, skewed }, network, every, skews) => {
+        async ({ seed, processes, limit, max, maxDuration, skewed }, network, every, skews) => {
           const world = new World({ seed, network })
           const begin = world.time.now
           world.start(processes, (index) => {
@@ -142,7 +142,7 @@ describe('a limit that processes share, over any order of events', () => {
           })
           const counter = counterOf(limit, every)
           const weights = weightsOf(processes, skewed)
-          await world.play(demand(world, counter, { until: begin + 6000, gap: 20, longest, max, excess: 0.2, weights }))
+          await world.play(demand(world, counter, { until: begin + 6000, gap: 20, maxDuration, max, excess: 0.2, weights }))
         },
       ),
       { numRuns: runs(400) },
@@ -151,12 +151,12 @@ describe('a limit that processes share, over any order of events', () => {
 
   test('[QUO-4] what is used beyond a reservation is counted, and nothing more admitted until it is paid', async () => {
     await fc.assert(
-      fc.asyncProperty(settings, async ({ seed, processes, limit, max, longest, skewed }) => {
+      fc.asyncProperty(settings, async ({ seed, processes, limit, max, maxDuration, skewed }) => {
         const world = new World({ seed })
         const counter = counterOf(limit)
         world.start(processes)
         const weights = weightsOf(processes, skewed)
-        await world.play(demand(world, counter, { until: world.time.now + 3000, gap: 30, longest, max, excess: 0.5, weights }))
+        await world.play(demand(world, counter, { until: world.time.now + 3000, gap: 30, maxDuration, max, excess: 0.5, weights }))
         await world.time.runUntil(world.time.now + 6000)
         const { admitted } = world.accountOf(counter)
         expect(await world.taken(counter)).toBe(admitted)

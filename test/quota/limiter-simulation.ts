@@ -81,12 +81,12 @@ export interface Network {
   /** A question gets there after the limiter has given up on it. */
   readonly stuck: number
   readonly lostRequest: number
-  readonly lostAnswer: number
+  readonly lostReply: number
   /** Of those that are lost: never an answer; else an error. */
   readonly silence: number
 }
 
-export const goodNetwork: Network = { delay: 3, late: 0, stuck: 0, lostRequest: 0, lostAnswer: 0, silence: 0 }
+export const goodNetwork: Network = { delay: 3, late: 0, stuck: 0, lostRequest: 0, lostReply: 0, silence: 0 }
 
 export interface WorldOptions {
   readonly seed: number
@@ -141,8 +141,8 @@ export class World {
   /** Units taken in the store, read without a network between. */
   async taken({ id, limit, period }: Counter): Promise<number> {
     const window = windowAt(period, this.time.now)
-    const answer = await this.store.exchange({ counter: id, window, limit, returned: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 })
-    return limit - answer.remaining
+    const reply = await this.store.exchange({ counter: id, window, limit, returned: 0, owed: 0, atLeast: 0, wanted: 0, leased: 0 })
+    return limit - reply.remaining
   }
 
   /** Runs `story` in virtual time to its end. */
@@ -231,21 +231,21 @@ export class Process {
     amount: number,
     { used = amount, duration = 0 } = {},
   ): Promise<'admitted' | 'refused' | 'failed' | 'dead'> {
-    let answer: Reservation | QuotaRefusal
+    let reply: Reservation | QuotaRefusal
     try {
       const given = this.limiter.reserve([{ counter, amount }])
-      answer = given instanceof Promise ? await given : given
+      reply = given instanceof Promise ? await given : given
     } catch {
       this.failed++
       return 'failed'
     }
     if (this.isDead) return 'dead'
-    if ('refused' in answer) {
+    if ('refused' in reply) {
       this.refused++
       return 'refused'
     }
     this.admitted++
-    const reservation = answer
+    const reservation = reply
     const { start } = windowAt(counter.period, this.clock.now())
     const tally = this.#world.tally(counter.id, start)
     const key = `${counter.id} ${start}`
@@ -277,9 +277,9 @@ export class Process {
         const run = async () => {
           isObeyed = sequence > this.#obeyed
           if (isObeyed) this.#obeyed = sequence
-          const answer = await store.hold(request)
-          slots = answer.held
-          return answer
+          const reply = await store.hold(request)
+          slots = reply.held
+          return reply
         }
         return this.#travel(run, () => isObeyed && sequence > this.held.sequence && (this.held = { slots, until, sequence }))
       },
@@ -297,10 +297,10 @@ export class Process {
     let taken = 0
     return this.#travel(
       async () => {
-        const answer = await this.#world.store.exchange(request)
-        taken = answer.taken
+        const reply = await this.#world.store.exchange(request)
+        taken = reply.taken
         tally.writtenOff += taken - request.returned + request.owed
-        return answer
+        return reply
       },
       () => {
         lease(taken + request.owed)
@@ -315,12 +315,12 @@ export class Process {
     const delay = () => time.sleep(random() * network.delay)
     await (random() < network.stuck ? time.sleep(1600 + random() * 4000) : delay())
     if (random() < network.lostRequest) return await this.#lose()
-    const answer = await run()
+    const reply = await run()
     await (random() < network.late ? time.sleep(1600) : delay())
-    if (random() < network.lostAnswer) return await this.#lose()
+    if (random() < network.lostReply) return await this.#lose()
     await this.#whenAwake()
     heard()
-    return answer
+    return reply
   }
 
   async #lose(): Promise<never> {

@@ -40,11 +40,11 @@ class Running {
 
   async #reserve(process: Process): Promise<Reservation | 'refused' | 'failed'> {
     try {
-      const answer = await process.limiter.reserve([{ counter: this.#counter, amount: 1 }])
-      if ('refused' in answer) return 'refused'
+      const reply = await process.limiter.reserve([{ counter: this.#counter, amount: 1 }])
+      if ('refused' in reply) return 'refused'
       this.#running.set(process, this.of(process) + 1)
       this.#check(process)
-      return answer
+      return reply
     } catch {
       return 'failed'
     }
@@ -68,14 +68,14 @@ const settings = fc.record({
   seed: fc.integer(),
   processes: fc.integer({ min: 1, max: 5 }),
   limit: fc.integer({ min: 1, max: 30 }),
-  longest: fc.constantFrom(50, 500, 5000, 30_000),
+  max: fc.constantFrom(50, 500, 5000, 30_000),
   gap: fc.constantFrom(10, 100),
 })
 
-async function demand(world: World, running: Running, { until, gap, longest }: { until: number; gap: number; longest: number }) {
+async function demand(world: World, running: Running, { until, gap, max }: { until: number; gap: number; max: number }) {
   while (world.time.now < until) {
     const process = world.processes[world.below(world.processes.length)]
-    if (process && !process.isDead && !process.isStalled) void running.request(process, world.random() * longest)
+    if (process && !process.isDead && !process.isStalled) void running.request(process, world.random() * max)
     await world.time.sleep(world.random() * gap)
   }
 }
@@ -85,8 +85,8 @@ async function takeAll(world: World, counter: Counter, process: Process, within:
   const end = world.time.now + within
   let held = 0
   while (held < counter.limit && world.time.now < end) {
-    const answer = await process.limiter.reserve([{ counter, amount: 1 }])
-    if ('settle' in answer) held++
+    const reply = await process.limiter.reserve([{ counter, amount: 1 }])
+    if ('settle' in reply) held++
     else await world.time.sleep(50)
   }
   return held
@@ -102,20 +102,20 @@ describe('slots of running requests', () => {
     if (!first || !second) throw new Error('there are two')
     for (let at = 0; at < 3; at++) void running.request(first, 4000)
     await world.time.runUntil(world.time.now + 1000)
-    for (let at = 0; at < 3; at++) await world.play(running.request(second, 0).then((answer) => expect(answer).toBe('refused')))
+    for (let at = 0; at < 3; at++) await world.play(running.request(second, 0).then((reply) => expect(reply).toBe('refused')))
     await world.time.runUntil(world.time.now + 2500)
-    await world.play(running.request(second, 0).then((answer) => expect(answer).toBe('admitted')))
+    await world.play(running.request(second, 0).then((reply) => expect(reply).toBe('admitted')))
   })
 
-  test('[QUO-5] never more run at a time than the limit says, and all slots can be had by whoever asks', async () => {
+  test('[QUO-5] never more run at a time than the limit says, and every caller can get all slots', async () => {
     await fc.assert(
-      fc.asyncProperty(settings, fc.integer({ min: 0, max: 60 }), async ({ seed, processes, limit, longest, gap }, delay) => {
+      fc.asyncProperty(settings, fc.integer({ min: 0, max: 60 }), async ({ seed, processes, limit, max, gap }, delay) => {
         const world = new World({ seed, network: { ...goodNetwork, delay } })
         const counter = slotsOf(limit)
         world.start(processes)
         const running = new Running(world, counter)
-        await world.play(demand(world, running, { until: world.time.now + 5000, gap, longest }))
-        await world.time.runUntil(world.time.now + longest + 1000)
+        await world.play(demand(world, running, { until: world.time.now + 5000, gap, max }))
+        await world.time.runUntil(world.time.now + max + 1000)
         const [first] = world.processes
         let held = 0
         if (first) await world.play(takeAll(world, counter, first, 30 * delay + 100 * limit).then((count) => (held = count)))
@@ -125,13 +125,13 @@ describe('slots of running requests', () => {
     )
   })
 
-  test('[QUO-5] [QUO-6] killed, stalled and cut off processes: whoever could not renew admits none, and its slots come back', async () => {
+  test('[QUO-5] [QUO-6] killed, stalled and cut off processes: a process that could not renew admits none, and its slots come back', async () => {
     const network = fc.record({
       delay: fc.integer({ min: 0, max: 300 }),
       late: fc.double({ min: 0, max: 0.1, noNaN: true }),
       stuck: fc.double({ min: 0, max: 0.2, noNaN: true }),
       lostRequest: fc.double({ min: 0, max: 0.5, noNaN: true }),
-      lostAnswer: fc.double({ min: 0, max: 0.5, noNaN: true }),
+      lostReply: fc.double({ min: 0, max: 0.5, noNaN: true }),
       silence: fc.double({ min: 0, max: 1, noNaN: true }),
     })
     const accident = fc.record({ at: fc.integer({ min: 0, max: 20_000 }), stall: fc.option(fc.integer({ min: 1000, max: 25_000 })) })
@@ -145,7 +145,7 @@ describe('slots of running requests', () => {
           const victim = world.processes[index + 1]
           world.time.after(at, () => (stall === null ? victim?.kill() : victim?.stall(stall)))
         }
-        await world.play(demand(world, running, { until: world.time.now + 25_000, gap: gap * 5, longest: 8000 }))
+        await world.play(demand(world, running, { until: world.time.now + 25_000, gap: gap * 5, max: 8000 }))
         world.network = goodNetwork
         await world.time.runUntil(world.time.now + 50_000)
         const [first] = world.processes

@@ -19,20 +19,20 @@ const counterOf = (id: string, limit: number, more: Partial<Counter> = {}): Coun
 })
 const one = (counter: Counter, amount = 1): Demand[] => [{ counter, amount }]
 
-function isReservation(answer: unknown): answer is Reservation {
-  return typeof answer === 'object' && answer !== null && 'settle' in answer
+function isReservation(reply: unknown): reply is Reservation {
+  return typeof reply === 'object' && reply !== null && 'settle' in reply
 }
 
 async function reserved(limiter: Limiter, demands: readonly Demand[]): Promise<Reservation> {
-  const answer = await limiter.reserve(demands)
-  if (!isReservation(answer)) throw new Error(`refused: ${answer.refused.label}`)
-  return answer
+  const reply = await limiter.reserve(demands)
+  if (!isReservation(reply)) throw new Error(`refused: ${reply.refused.label}`)
+  return reply
 }
 
 async function refused(limiter: Limiter, demands: readonly Demand[]): Promise<QuotaRefusal> {
-  const answer = await limiter.reserve(demands)
-  if (isReservation(answer)) throw new Error('it was admitted')
-  return answer
+  const reply = await limiter.reserve(demands)
+  if (isReservation(reply)) throw new Error('it was admitted')
+  return reply
 }
 
 /** A limiter of one process, over memory. */
@@ -51,7 +51,7 @@ function together(processes: number, more: ConstructorParameters<typeof World>[0
 }
 
 describe('one process', () => {
-  test('[QUO-9] answers at once from what is at hand, and refuses at once what is known to be too much', async () => {
+  test('[QUO-9] decides without waiting from held units, and refuses without waiting what is known to be too much', async () => {
     const { limiter } = alone()
     const counter = counterOf('ten', 10)
     await reserved(limiter, one(counter, 4))
@@ -144,7 +144,7 @@ describe('one process', () => {
     expect(limiter.status(counterOf('changing', 5)).remaining).toBe(0)
   })
 
-  test('[QUO-12] counters that nobody uses are dropped, and their counts kept as long as their window', async () => {
+  test('[QUO-12] unused counters are dropped, and their counts kept as long as their window', async () => {
     const { limiter, time } = alone()
     const counter = counterOf('day', 10)
     const handle = limiter.counter(counter)
@@ -202,12 +202,12 @@ describe('processes that share', () => {
     const { world, first, second } = together(2)
     void first.request(shared, 1000, { used: 400, duration: 30_000 })
     await world.time.runUntil(world.time.now + 5000)
-    await world.play(second.request(shared, 500).then((answer) => expect(answer).toBe('refused')))
+    await world.play(second.request(shared, 500).then((reply) => expect(reply).toBe('refused')))
     await world.time.runUntil(world.time.now + 27_000)
     await world.play(second.request(shared, 600))
   })
 
-  test('[QUO-3] a refusal is quick where nobody else holds anything', async () => {
+  test('[QUO-3] a refusal is quick where no other process holds units', async () => {
     const { world, first } = together(1)
     await world.play(first.request(shared, 1000))
     const begin = world.time.now
@@ -225,15 +225,15 @@ describe('processes that share', () => {
     expect(second.admitted).toBe(1)
   })
 
-  test('[QUO-9] at a steady pace leases are renewed before they are used up, and nobody waits', async () => {
+  test('[QUO-9] at a steady pace leases are renewed before they are used up, and no request waits', async () => {
     const { world, first } = together(1)
     const large = counterOf('large', 1_000_000)
     let waited = 0
     const pace = async (requests: number) => {
       for (let at = 0; at < requests; at++) {
-        const answer = first.limiter.reserve(one(large))
-        if (answer instanceof Promise) waited++
-        const reservation = await answer
+        const reply = first.limiter.reserve(one(large))
+        if (reply instanceof Promise) waited++
+        const reservation = await reply
         if (isReservation(reservation)) reservation.settle([1])
         await world.time.sleep(1)
       }
@@ -244,7 +244,7 @@ describe('processes that share', () => {
     expect(waited).toBe(0)
   })
 
-  test('[QUO-13] nobody takes more than a part of what is left, beyond what it needs', async () => {
+  test('[QUO-13] no process takes more than a part of what is left, beyond what it needs', async () => {
     const { world, first } = together(1)
     const large = counterOf('large', 20_000)
     for (let burst = 0; burst < 15; burst++) {
@@ -320,8 +320,8 @@ describe('processes that share', () => {
           const chosen = counters.filter(() => world.random() < 0.6).toSorted(() => world.random() - 0.5)
           const demands = chosen.map((counter) => ({ counter, amount: 1 + world.below(5) }))
           open++
-          const answer = await process.limiter.reserve(demands)
-          if (isReservation(answer)) {
+          const reply = await process.limiter.reserve(demands)
+          if (isReservation(reply)) {
             for (const { counter, amount } of demands) used.set(counter.id, (used.get(counter.id) ?? 0) + amount)
             for (const { counter } of demands) if ((used.get(counter.id) ?? 0) > counter.limit) world.violations.push(counter.id)
             await world.time.sleep(world.random() * 300)
@@ -329,8 +329,8 @@ describe('processes that share', () => {
             for (const [at, { counter, amount }] of demands.entries()) {
               used.set(counter.id, (used.get(counter.id) ?? 0) - amount + (amounts[at] ?? 0))
             }
-            answer.settle(amounts)
-          } else expect(counters).toContain(answer.refused)
+            reply.settle(amounts)
+          } else expect(counters).toContain(reply.refused)
           open--
         }
         for (let at = 0; at < 60; at++) {

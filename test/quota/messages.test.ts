@@ -38,7 +38,7 @@ const hint = (over: Partial<Counter>, facts: object) => {
   return message.slice(message.indexOf('minute.') + 8)
 }
 
-describe('[QUO-34] what a caller without room left is told', () => {
+describe('[QUO-34] errors of refused requests', () => {
   test('more than the limit allows: what to send less of', () => {
     expect(hint({}, { producesText: true })).toBe('Shorten the request or lower max_tokens.')
     expect(hint({}, { producesText: true, omitsMaxTokens: true })).toStartWith('Set max_tokens to reserve less')
@@ -85,7 +85,7 @@ describe('[QUO-34] what a caller without room left is told', () => {
     expect(reported({ period: 'hour' }, 60_000).headers).toEqual({ 'retry-after': '60' })
   })
 
-  test('what running answers hold may come back: no quota is used up, whatever the period', () => {
+  test('what requests in flight hold may come back: no quota is used up, whatever the period', () => {
     const { code, headers, message } = reported({ unit: 'nano_dollars', period: 'month', label: '$1.00 a month' }, 1000, {
       reset: 86_400_000,
     })

@@ -53,7 +53,7 @@ function server(mock: MockUpstream, quota: object, path: string, { workers = 1, 
 
 const left = async (on: TestServer): Promise<string | undefined> => limitsOf(await on.fetch('/v1/models'))['remaining-requests']
 
-describe('where counts are kept that nobody named a store for', () => {
+describe('where counts are kept without a configured store', () => {
   test('[QUO-60] those of a day and longer outlive the process', async () => {
     const [mock, path] = [await upstream(), join(await folder(), 'corral.db')]
     for (const period of ['day', 'week', 'month']) {
@@ -76,8 +76,8 @@ describe('where counts are kept that nobody named a store for', () => {
     const [mock, path] = [await upstream(), join(await folder(), 'corral.db')]
     const quota = { anonymous_max_requests: 20, period: 'hour' }
     const both = await Promise.all([server(mock, quota, path, { workers: 2 }), server(mock, quota, path, { workers: 2 })])
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => both[at % 2]!.fetch('/v1/models')))
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20)
+    const replies = await Promise.all(Array.from({ length: 60 }, (_, at) => both[at % 2]!.fetch('/v1/models')))
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(20)
     for (const one of both) await one[Symbol.asyncDispose]()
   })
 

@@ -33,13 +33,13 @@ test('[QUO-37] fifty streams at once near the limit: what is admitted never take
   // The running ones may give something back: it is worth another try, though the limit is a day's.
   expect(new Set(refused.map(({ headers }) => headers.get('retry-after')))).toEqual(new Set(['1']))
   resolve()
-  await Promise.all(all.map((answer) => answer.text()))
+  await Promise.all(all.map((reply) => reply.text()))
   const used = startQuotaServer.lines.reduce((sum, line) => sum + line.input_tokens + line.output_tokens, 0)
   expect(used).toBe(worst * 17)
   expect(used).toBeLessThanOrEqual(limit)
 })
 
-test('[QUO-37] fifty clients until nothing is left: the sum of all answers is at most the limit', async () => {
+test('[QUO-37] fifty clients until nothing is left: the sum of all responses is at most the limit', async () => {
   const limit = 2000
   const quota = {
     limits: [
@@ -53,12 +53,12 @@ test('[QUO-37] fifty clients until nothing is left: the sum of all answers is at
   let reported = 0
   const client = async (): Promise<void> => {
     for (;;) {
-      const answer = await startQuotaServer.chat({}, { as: 'alice' })
-      if (answer.status !== 200) {
-        await answer.text()
+      const reply = await startQuotaServer.chat({}, { as: 'alice' })
+      if (reply.status !== 200) {
+        await reply.text()
         return
       }
-      const { usage: said } = (await answer.json()) as { usage: { total_tokens: number } }
+      const { usage: said } = (await reply.json()) as { usage: { total_tokens: number } }
       reported += said.total_tokens
     }
   }

@@ -38,15 +38,15 @@ const usage: fc.Arbitrary<TokensUsed> = fc.record({
   outputAudio: maybe(tokens),
 })
 /** What providers really send now and then. */
-const nonsense = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(Number.NaN, Infinity, -Infinity, -1, 1e300, 0.5))
+const invalid = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(Number.NaN, Infinity, -Infinity, -1, 1e300, 0.5))
 const wildUsage = fc.record({
-  input: nonsense,
-  output: nonsense,
-  cachedInput: maybe(nonsense),
-  cacheWrite: maybe(nonsense),
-  inputAudio: maybe(nonsense),
-  reasoning: maybe(nonsense),
-  outputAudio: maybe(nonsense),
+  input: invalid,
+  output: invalid,
+  cachedInput: maybe(invalid),
+  cacheWrite: maybe(invalid),
+  inputAudio: maybe(invalid),
+  reasoning: maybe(invalid),
+  outputAudio: maybe(invalid),
 })
 
 describe('money', () => {
@@ -120,7 +120,7 @@ describe('money', () => {
     )
   })
 
-  test('[QUO-50] a cheaper price for cached tokens never makes an answer dearer', () => {
+  test('[QUO-50] a cheaper price for cached tokens never raises the cost of a response', () => {
     fc.assert(
       fc.property(perMillion, perMillion, usage, (a, b, used) => {
         const list: Rates = { input: flatRate(Math.max(a, b)), output: flatRate(1), cachedInput: flatRate(Math.min(a, b)), request: 0 }
@@ -130,7 +130,7 @@ describe('money', () => {
     )
   })
 
-  test('[QUO-50] the worst case is never less than what an answer within it costs', () => {
+  test('[QUO-50] the worst case is never less than what a response within it costs', () => {
     fc.assert(
       fc.property(rates, usage, tokens, tokens, (list, used, moreInput, moreOutput) => {
         const max = { input: used.input + moreInput, output: used.output + moreOutput }
@@ -283,7 +283,7 @@ describe('which price', () => {
     expect(night?.rates.input.base).not.toBe(day?.rates.input.base)
   })
 
-  test('a catalogue that cannot be loaded is told, and prices nothing', async () => {
+  test('a catalogue that cannot be loaded is reported, and prices nothing', async () => {
     const failures: unknown[] = []
     const prices = pricesOf({ load: () => Promise.reject(new Error('broken')), onFailure: (error) => failures.push(error) })
     expect(await prices.find(question('gpt-4o'))).toBeUndefined()

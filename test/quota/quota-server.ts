@@ -126,7 +126,7 @@ export const helloInput = 5 + 8 + 8
 async function modelUpstream(): Promise<MockUpstream> {
   const upstream = await mockUpstream()
   const respond = upstream.respond.bind(upstream)
-  upstream.respond = (answer) => respond((request) => (request.method === 'GET' ? modelsReply([]) : answer(request)))
+  upstream.respond = (reply) => respond((request) => (request.method === 'GET' ? modelsReply([]) : reply(request)))
   return upstream
 }
 

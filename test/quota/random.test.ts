@@ -60,7 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), milliseconds: fc.integer({ min: 1, max: 50_000 }) }) },
 )
 
-interface RunningAnswer {
+interface RunningInference {
   readonly user: Principal
   readonly input: number
   readonly output: number
@@ -79,7 +79,7 @@ class World {
   now = noon
   readonly lines: LedgerEntry[] = []
   readonly governance: Governance
-  running: RunningAnswer[] = []
+  running: RunningInference[] = []
   /** What was used, and what runs, by user or team and minute: what the limits should count. */
   readonly taken = new Map<string, Taken>()
   readonly used = { tokens: 0, nanoDollars: 0 }
@@ -159,20 +159,20 @@ class World {
   }
 
   end({ which, outcome, input, output, reported, came }: Extract<Step, { do: 'end' }>): void {
-    const answer = this.running[which % Math.max(1, this.running.length)]
-    if (!answer) return
-    this.running = this.running.filter((one) => one !== answer)
-    const usage = { input: Math.floor(input * answer.input), output: Math.floor(output * answer.output) }
+    const reply = this.running[which % Math.max(1, this.running.length)]
+    if (!reply) return
+    this.running = this.running.filter((one) => one !== reply)
+    const usage = { input: Math.floor(input * reply.input), output: Math.floor(output * reply.output) }
     const before = this.lines.length
-    answer.admitted.settle({ outcome, usage: reported ? usage : undefined, received: Math.floor(came * answer.output) })
+    reply.admitted.settle({ outcome, usage: reported ? usage : undefined, received: Math.floor(came * reply.output) })
     const line = this.lines[before]
     const used = line
       ? { tokens: line.input_tokens + line.output_tokens, nanoDollars: line.cost_nano_dollars ?? Number.NaN, requests: 1 }
       : nothing
-    expect(used.tokens).toBeLessThanOrEqual(answer.input + answer.output)
+    expect(used.tokens).toBeLessThanOrEqual(reply.input + reply.output)
     if (line) {
       expect(line.cost_nano_dollars).toBe(cost(line.input_tokens, line.output_tokens))
-      expect(answer.call.record?.attempt).toMatchObject({
+      expect(reply.call.record?.attempt).toMatchObject({
         inputTokens: line.input_tokens,
         outputTokens: line.output_tokens,
         costNanoDollars: line.cost_nano_dollars as number,
@@ -182,9 +182,9 @@ class World {
     }
     this.used.tokens += used.tokens
     this.used.nanoDollars += used.nanoDollars
-    this.add(answer.user, answer.minute, {
-      tokens: used.tokens - answer.input - answer.output,
-      nanoDollars: used.nanoDollars - cost(answer.input, answer.output),
+    this.add(reply.user, reply.minute, {
+      tokens: used.tokens - reply.input - reply.output,
+      nanoDollars: used.nanoDollars - cost(reply.input, reply.output),
       requests: used.requests - 1,
     })
   }

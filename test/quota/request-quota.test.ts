@@ -91,7 +91,7 @@ describe('Llama Stack’s quota', () => {
     })
   }
 
-  test('[QUO-39] what is refused is not counted: neither here, nor where its answer would have been', async () => {
+  test('[QUO-39] what is refused is not counted: neither here, nor where its response would have been', async () => {
     const quota = { authenticated_max_requests: 3, limits: [{ total_tokens: 1000, period: 'day' }] }
     const startQuotaServer = await on({ quota, callers })
     expect(await statuses(5, () => startQuotaServer.chat({ max_tokens: 2000 }, { as: 'alice' }))).toEqual([429, 429, 429, 429, 429])
@@ -101,8 +101,8 @@ describe('Llama Stack’s quota', () => {
   test('[QUO-42] neither health, version and readiness nor preflights are counted; nor is what the server or a provider fails', async () => {
     const startQuotaServer = await on({ quota: { anonymous_max_requests: 2 } })
     for (const path of ['/v1/health', '/v1/version', '/readyz', '/v1/openai/v1/health']) {
-      const answer = await startQuotaServer.ask(path)
-      expect([answer.status, limitsOf(answer)]).toEqual([200, {}])
+      const reply = await startQuotaServer.ask(path)
+      expect([reply.status, limitsOf(reply)]).toEqual([200, {}])
     }
     expect((await startQuotaServer.ask(models, { method: 'OPTIONS' })).status).toBe(204)
     startQuotaServer.upstream.respond(() => errorReply(500))
@@ -111,14 +111,14 @@ describe('Llama Stack’s quota', () => {
     expect(await statuses(3, () => startQuotaServer.chat())).toEqual([400, 400, 429])
   })
 
-  test('[QUO-42] what no route answers, metrics and the admin API are neither counted nor refused', async () => {
+  test('[QUO-42] unknown routes, metrics and the admin API are neither counted nor refused', async () => {
     const quota = { authenticated_max_requests: 2, limits: [{ requests: 2, period: 'day', per: 'global' }] }
     const startQuotaServer = await on({ quota, callers })
     const uncounted = ['/v1/nowhere', '/metrics', '/v1alpha/admin/providers', '/v1alpha/admin/keys', '/v1alpha/admin/inspect/routes']
     const all = async () => {
       for (const path of uncounted) {
-        const answer = await startQuotaServer.ask(path, { as: 'alice' })
-        expect([path, answer.status === 429, limitsOf(answer)]).toEqual([path, false, {}])
+        const reply = await startQuotaServer.ask(path, { as: 'alice' })
+        expect([path, reply.status === 429, limitsOf(reply)]).toEqual([path, false, {}])
       }
       expect((await startQuotaServer.ask('/v1alpha/admin/keys/key_1', { as: 'alice', method: 'DELETE' })).status).not.toBe(429)
     }
@@ -146,7 +146,7 @@ describe('Llama Stack’s quota', () => {
     expect((await errorOf(soon)).message).toStartWith('Quota exceeded')
   })
 
-  test('[QUO-35] every answer says what is left, refusals and errors included', async () => {
+  test('[QUO-35] every response says what is left, refusals and errors included', async () => {
     const startQuotaServer = await on({ quota: { authenticated_max_requests: 2, period: 'minute' }, callers })
     startQuotaServer.now += 1500
     const limits = async (path: string) => limitsOf(await startQuotaServer.ask(path, { as: 'alice' }))
@@ -166,9 +166,9 @@ describe('the store is out of reach', () => {
 
   test('[QUO-43] closed, unless the configuration says otherwise: 503 with Retry-After, never 500', async () => {
     const startQuotaServer = await on({ quota: { authenticated_max_requests: 5 }, callers, store: broken })
-    const answer = await startQuotaServer.ask(models, { as: 'alice' })
-    expect([answer.status, Number(answer.headers.get('retry-after')) > 0]).toEqual([503, true])
-    expect((await errorOf(answer)).type).toBe('service_unavailable_error')
+    const reply = await startQuotaServer.ask(models, { as: 'alice' })
+    expect([reply.status, Number(reply.headers.get('retry-after')) > 0]).toEqual([503, true])
+    expect((await errorOf(reply)).type).toBe('service_unavailable_error')
     await expectStatus(await startQuotaServer.ask('/v1/health'), 200)
   })
 
@@ -182,6 +182,6 @@ describe('the store is out of reach', () => {
 
 test('[QUO-44] a server without limits counts nothing and adds no header', async () => {
   const startQuotaServer = await on({ quota: { limits: [] } })
-  const answer = await startQuotaServer.chat()
-  expect([answer.status, limitsOf(answer)]).toEqual([200, {}])
+  const reply = await startQuotaServer.chat()
+  expect([reply.status, limitsOf(reply)]).toEqual([200, {}])
 })

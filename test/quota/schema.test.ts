@@ -31,8 +31,8 @@ describe('server.quota of Llama Stack', () => {
   })
 
   test('[QUO-30] an empty map is that quota with its defaults; nothing at all is none', () => {
-    const usual = { anonymous: 100, authenticated: 1000, period: 'day' }
-    for (const empty of [{}, { limits: null }, { kvstore: null, period: null }]) expect(read(empty).requests).toEqual(usual as never)
+    const defaults = { anonymous: 100, authenticated: 1000, period: 'day' }
+    for (const empty of [{}, { limits: null }, { kvstore: null, period: null }]) expect(read(empty).requests).toEqual(defaults as never)
     for (const none of [{ limits: [] }, { prices: [] }, { ledger: true }]) expect(read(none).requests).toBeUndefined()
   })
 

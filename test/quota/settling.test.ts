@@ -33,10 +33,10 @@ const chat = (startQuotaServer: Governed, fields: object = {}, init: RequestInit
 /** Tokens that are taken of the limit now. */
 async function taken(startQuotaServer: Governed): Promise<number> {
   // A request that can never fit takes nothing, and is told what is left.
-  const answer = await startQuotaServer.chat({ max_tokens: limit + 1 }, { as: 'alice' })
-  await answer.text()
-  expect(answer.status).toBe(429)
-  return limit - Number(limitsOf(answer)['remaining-tokens'])
+  const reply = await startQuotaServer.chat({ max_tokens: limit + 1 }, { as: 'alice' })
+  await reply.text()
+  expect(reply.status).toBe(429)
+  return limit - Number(limitsOf(reply)['remaining-tokens'])
 }
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -44,8 +44,8 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 /** Reads on in the background once `word` has come so many times. */
-async function readUntil(answer: Response, word: string, times: number): Promise<void> {
-  const reader = answer.body!.getReader()
+async function readUntil(reply: Response, word: string, times: number): Promise<void> {
+  const reader = reply.body!.getReader()
   let text = ''
   while (text.split(word).length <= times) text += new TextDecoder().decode((await reader.read()).value)
   const readOn = async (): Promise<void> => {
@@ -62,7 +62,7 @@ async function nothingRuns(startQuotaServer: Governed): Promise<void> {
 }
 
 describe('settled to what was used', () => {
-  test('[QUO-48] a whole answer', async () => {
+  test('[QUO-48] a JSON response', async () => {
     const startQuotaServer = await on(chatReply('x', usage(40, 60, { prompt_tokens_details: { cached_tokens: 30 } })))
     await (await chat(startQuotaServer)).text()
     expect(await taken(startQuotaServer)).toBe(100)
@@ -91,11 +91,11 @@ describe('settled to what was used', () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const [role, ...rest] = chatFrames()
     const startQuotaServer = await on({ body: [role as string, { until: promise }, ...rest] })
-    const answer = await chat(startQuotaServer, { stream: true })
-    expect(limitsOf(answer)).toMatchObject({ 'limit-tokens': String(limit), 'remaining-tokens': String(limit - reserved) })
+    const reply = await chat(startQuotaServer, { stream: true })
+    expect(limitsOf(reply)).toMatchObject({ 'limit-tokens': String(limit), 'remaining-tokens': String(limit - reserved) })
     expect(await taken(startQuotaServer)).toBe(reserved)
     resolve()
-    expect(await answer.text()).not.toContain('prompt_tokens')
+    expect(await reply.text()).not.toContain('prompt_tokens')
     expect(await taken(startQuotaServer)).toBe(12)
     expect(startQuotaServer.lines).toMatchObject([{ outcome: 'completed', input_tokens: 9, output_tokens: 3, estimated: 0 }])
     await nothingRuns(startQuotaServer)
@@ -125,7 +125,7 @@ describe('settled to what was used', () => {
     expect(startQuotaServer.lines[0]?.output_tokens).toBeWithin(990, 1100)
   })
 
-  test('[QUO-48] a whole answer without usage: by its text, marked as estimated', async () => {
+  test('[QUO-48] a JSON response without usage: by its text, marked as estimated', async () => {
     const startQuotaServer = await on(chatReply('x'.repeat(400), { usage: undefined }))
     await (await chat(startQuotaServer)).text()
     expect(startQuotaServer.lines).toMatchObject([{ outcome: 'completed', output_tokens: 100, estimated: 1 }])
@@ -135,8 +135,8 @@ describe('settled to what was used', () => {
     const words = Array.from({ length: 20 }, () => ' word')
     const startQuotaServer = await on({ body: [...chatFrames(words).slice(0, 21), stall] })
     const leave = new AbortController()
-    const answer = await chat(startQuotaServer, { stream: true }, { signal: leave.signal })
-    await readUntil(answer, ' word', 20)
+    const reply = await chat(startQuotaServer, { stream: true }, { signal: leave.signal })
+    await readUntil(reply, ' word', 20)
     expect(await taken(startQuotaServer)).toBe(reserved)
     leave.abort()
     await until(() => startQuotaServer.lines.length > 0)
@@ -183,8 +183,8 @@ describe('settled to what was used', () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     const words = chatFrames(Array.from({ length: 20 }, () => ' word')).slice(0, 21)
     const startQuotaServer = await on({ body: [...words, { until: promise }, ...tail], end })
-    const answer = await chat(startQuotaServer, { stream: true })
-    await readUntil(answer, ' word', 20)
+    const reply = await chat(startQuotaServer, { stream: true })
+    await readUntil(reply, ' word', 20)
     resolve()
     await until(() => startQuotaServer.lines.length > 0)
     expect(startQuotaServer.lines).toMatchObject([{ outcome, estimated: 1 }])

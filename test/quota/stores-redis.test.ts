@@ -46,7 +46,7 @@ for (const server of servers) {
       expect((await store.exchange(ask())).remaining).toBe(98)
     })
 
-    test('[QUO-14] a Redis that does not answer fails after its time, and is connected to anew', async () => {
+    test('[QUO-14] a Redis that does not reply fails after its time, and is connected to anew', async () => {
       await using proxy = await proxyTo(backend)
       const options = { namespace: server.freshPrefix(), timeout: 200 }
       await using store = createRedisStore({ ...backend, host: '127.0.0.1', port: proxy.port }, options)
@@ -66,8 +66,8 @@ for (const server of servers) {
       await using limiter = createLimiter({ store, failure: 'closed', events: reported })
       const counter = { id: 'limited', unit: 'requests', limit: 1_000_000, period: 'day', label: 'limited' } as const
       const request = async (amount: number) => {
-        const answer = await limiter.reserve([{ counter, amount }])
-        return 'settle' in answer
+        const reply = await limiter.reserve([{ counter, amount }])
+        return 'settle' in reply
       }
       expect(await request(1000)).toBe(true)
       await proxy.cut()
@@ -98,7 +98,7 @@ for (const server of servers) {
       expect(await failureOf(store.exchange(ask()))).toBeInstanceOf(RedisFailure)
     })
 
-    test('[QUO-8] a script that Redis has forgotten is sent again; an error of a script is told', async () => {
+    test('[QUO-8] a script that Redis has forgotten is sent again; an error of a script is rold', async () => {
       const namespace = server.freshPrefix()
       await using store = createRedisStore(backend, { namespace })
       await store.exchange(ask())

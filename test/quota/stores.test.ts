@@ -34,7 +34,7 @@ const limits = fc.oneof(fc.nat(300), fc.integer({ min: 2 ** 45, max: 2 ** 52 }))
 
 for (const kind of stores) {
   describe(`counts in ${kind.name}`, () => {
-    test('[QUO-7] answers as the rules say, whatever is asked', async () => {
+    test('[QUO-7] replies as the rules say, for every request', async () => {
       await using place = await kind.place()
       const store = await place.open({ contentionPeriod: 600_000 })
       let run = 0
@@ -82,12 +82,12 @@ for (const kind of stores) {
         const store = connections[index % connections.length]
         for (;;) {
           const atLeast = 1 + (index % 3)
-          const answer = await store?.exchange(ask('shared', limit, { atLeast, wanted: atLeast + 20 }))
-          if (!answer || answer.taken === 0) return
-          taken += answer.taken
-          const returned = answer.taken > 5 ? 3 : 0
+          const reply = await store?.exchange(ask('shared', limit, { atLeast, wanted: atLeast + 20 }))
+          if (!reply || reply.taken === 0) return
+          taken += reply.taken
+          const returned = reply.taken > 5 ? 3 : 0
           taken -= returned
-          if (returned > 0) await store?.exchange(ask('shared', limit, { returned: returned }))
+          if (returned > 0) await store?.exchange(ask('shared', limit, { returned }))
         }
       }
       await Promise.all(Array.from({ length: 24 }, (_, index) => taker(index)))
@@ -107,8 +107,8 @@ for (const kind of stores) {
         const keep = Math.min(held.get(name) ?? 0, slots)
         held.set(name, keep)
         const request = { counter: 'slots', holder: name, limit: 20, keep, atLeast: slots, slots, ttl: 600_000, sequence }
-        const answer = await connections[index % connections.length]?.hold(request)
-        held.set(name, answer?.held ?? 0)
+        const reply = await connections[index % connections.length]?.hold(request)
+        held.set(name, reply?.held ?? 0)
         expect(sum()).toBeLessThanOrEqual(20)
       }
       const holder = async (index: number): Promise<void> => {
@@ -132,9 +132,9 @@ for (const kind of stores) {
       expect(await store.hold({ ...request, holder: 'dead' })).toEqual({ held: 3, others: 0, contended: false })
       expect(await store.hold({ ...request, holder: 'live' })).toEqual({ held: 0, others: 3, contended: true })
       let sequence = 1
-      let answer = { held: 0, others: 3, contended: true }
-      while (answer.held < 3) answer = await store.hold({ ...request, holder: 'live', sequence: ++sequence })
-      expect(answer.others).toBe(0)
+      let reply = { held: 0, others: 3, contended: true }
+      while (reply.held < 3) reply = await store.hold({ ...request, holder: 'live', sequence: ++sequence })
+      expect(reply.others).toBe(0)
       expect(await store.exchange(ask('units', 5, { atLeast: 6, wanted: 6 }))).toMatchObject({ taken: 0, contended: true })
       while ((await store.exchange(ask('units', 5, {}))).contended);
     })

@@ -19,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const silently = { dependencyFailed: () => undefined, dependencyRecovered: () => undefined, warning: () => undefined }
 
 describe('what is lost is counted, and nothing else is felt', () => {
-  test.if(process.platform !== 'win32')('[OPS-7] lines of a log that nobody reads', async () => {
+  test.if(process.platform !== 'win32')('[OPS-7] lines of a log without a reader', async () => {
     const pipe = join(folder, 'pipe')
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
     // Both ends, so that it is open and nobody reads.

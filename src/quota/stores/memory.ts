@@ -53,7 +53,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): QuotaStore 
       const at = now()
       sweep(at)
       const rows = rowsOf(request, at)
-      const { row, answer: reply } = applyExchange(rows.get(request.counter) ?? emptyCount, request, { shared, contentionPeriod, now: at })
+      const { row, reply } = applyExchange(rows.get(request.counter) ?? emptyCount, request, { shared, contentionPeriod, now: at })
       if (row.taken === 0 && row.leased === 0 && row.wantedUntil <= at) rows.delete(request.counter)
       else rows.set(request.counter, row)
       return reply

@@ -41,7 +41,7 @@ export function createRedisStore(backend: RedisBackend, options: RedisStoreOptio
     async hold({ counter, holder, limit, keep, atLeast, slots, ttl, sequence }): Promise<HoldReply> {
       const args = [holder, limit, keep, atLeast, slots, ttl, sequence, contentionPeriod, leaseShare]
       const reply = numbers(await redis.evaluate(holdScript, `${prefix}:slots:${counter}`, args), 3)
-      if (!reply) throw new Error('the script for slots answers always')
+      if (!reply) throw new Error('the slot script always replies')
       const [held = 0, others = limit, isWanted] = reply
       return { held, others, contended: isWanted === 1 }
     },

@@ -37,7 +37,7 @@ export function applyExchange(row: CountRow, request: StoreExchange, { shared, c
     wantedUntil: atLeast > 0 && taken === 0 ? now + contentionPeriod : row.wantedUntil,
   }
   const reply: StoreExchangeReply = { taken, remaining: limit - next.taken, leased: next.leased, contended: next.wantedUntil > now }
-  return { row: next, answer: reply }
+  return { row: next, reply }
 }
 
 /** What is known of the holders of a counter when one of them asks. */

@@ -113,7 +113,7 @@ interface CounterRow {
 /** `exchanged` as one statement. Gives no row where the window has been over for long: its count may have been deleted. */
 function exchange(request: StoreExchange, now: RawBuilder<number>, contentionPeriod: number): RawBuilder<CounterRow> {
   const { counter, window, limit, returned, owed, atLeast, wanted, leased } = request
-  const { answer: reply, row } = applyExchange(emptyCount, request, { shared: true, contentionPeriod, now: 0 })
+  const { reply, row } = applyExchange(emptyCount, request, { shared: true, contentionPeriod, now: 0 })
   const refusedUntil = sql`${now} + ${bigint(contentionPeriod)}`
   const before = sql`(case when known.taken > ${bigint(returned)} then known.taken - ${bigint(returned)} else 0 end + ${bigint(owed)})`
   const free = sql`(${bigint(limit)} - ${before})`

@@ -160,7 +160,7 @@ export class RequestMetrics {
 
 /**
  * `error.type`, one of few: the status that a provider answered, `upstream_error` where it told of its failure in an answer with a good status (a
- * stream that had begun, or a whole answer), else this server's own code or type. Never what a provider wrote.
+ * stream that had begun, or a JSON response), else this server's own code or type. Never what a provider wrote.
  */
 export function errorTypeOf(error: unknown): string {
   if (!(error instanceof ApiError)) return 'server_error'

@@ -13,7 +13,7 @@ export class StreamedContent {
     this.#pieces.push(piece.slice())
   }
 
-  /** As a whole answer would have it: the texts of each choice joined. Frames that are cut or no JSON are left out. */
+  /** As a JSON response would have it: the texts of each choice joined. Frames that are cut or no JSON are left out. */
   toReply(): { choices: object[] } {
     const choices = new Map<number, StreamedChoice>()
     const text = new TextDecoder().decode(Buffer.concat(this.#pieces))

@@ -35,7 +35,7 @@ export async function sendOtlp(target: OtlpTarget, message: Uint8Array): Promise
     // It is taken once the head says so: sent again for the sake of a body that breaks or stalls, it would be there twice.
     if (response.ok) return { kind: 'sent', partial: await partialOf(response, Object.values(headers)).catch(() => undefined) }
     await response.body?.cancel()
-    const why = `the collector answered ${response.status}`
+    const why = `the collector returned status ${response.status}`
     if (!retryable.has(response.status)) return { kind: 'refused', why }
     return { kind: 'retry', why, retryAfter: waitOf(response.headers.get('retry-after')) }
   } catch (error) {

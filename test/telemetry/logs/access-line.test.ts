@@ -39,7 +39,7 @@ test('[OPS-3] of a stream the frames count', async () => {
   expect([line?.['response_bytes'], line?.['request_bytes']]).toEqual([bytes, body.length])
 })
 
-test('[OPS-3] a stream that took too long is told of with what it took until then', async () => {
+test('[OPS-3] a stream that took too long is logged with its usage until then', async () => {
   const log = recordedLog()
   const frame = new TextEncoder().encode('data: {"choices":[]}\n\n')
   const chat = async () => {

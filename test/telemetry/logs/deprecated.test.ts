@@ -33,7 +33,7 @@ test('[OPS-2] an older path is served, says where its successor is, and is logge
   expect([current.headers.has('deprecation'), current.headers.has('link')]).toEqual([false, false])
 })
 
-test('[OPS-2] whoever was told longest ago is forgotten first', async () => {
+test('[OPS-2] the least recently warned caller is evicted first', async () => {
   const log: unknown[] = []
   const layer = deprecatedRoutes({ warning: (_message, fields) => void log.push(fields) })
   const ask = (id: string) => {

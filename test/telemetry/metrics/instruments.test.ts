@@ -67,7 +67,7 @@ describe('instruments', () => {
     expect(points.at(-1)).toEqual({ labels: [overflowLabel, overflowLabel, overflowLabel], value: maxSeries + 1 })
   })
 
-  test('a reader that fails is left out, and told', () => {
+  test('a reader that fails is left out, and reported', () => {
     const reported: unknown[] = []
     const own = new Instruments(definitions, (error) => reported.push(error))
     own.observe('corral.processes', () => {
@@ -154,7 +154,7 @@ test.each([
   ['application/openmetrics-text;q=0.4,text/plain;q=0.5', 'prometheus'],
   ['application/openmetrics-text;q=0', 'prometheus'],
   ['application/openmetrics-text;q=nonsense', 'prometheus'],
-] as const)('accept: %p is answered in %p', (accept, format) => {
+] as const)('accept: %p gives %p', (accept, format) => {
   expect(formatFor(accept)).toBe(format)
 })
 

@@ -40,7 +40,7 @@ describe('/metrics', () => {
     expect(parsed.get('corral_tokens')?.type).toBe('counter')
   })
 
-  test('[MET-2] a whole answer: durations and tokens by part, for callers and for providers', async () => {
+  test('[MET-2] a JSON response: durations and tokens by part, for callers and for providers', async () => {
     await using it = await measured(() => chatReply('Hi.', { usage }))
     await (await it.post('/v1/chat/completions', { model: 'small', ...hello })).text()
     const families = await readUntil(it, (now) => valuesOf(now, 'gen_ai_server_request_duration_seconds_count').length > 0)
@@ -83,7 +83,7 @@ describe('/metrics', () => {
     expect(valuesOf(families, 'corral_provider_up', { corral_provider: 'up' })).toEqual([0])
   })
 
-  test('[MET-2] a failure that a provider tells of in a stream is none of its status, which was 200', async () => {
+  test('[MET-2] a failure that a provider reports in a stream is not an HTTP status, which was 200', async () => {
     const failure = `data: ${JSON.stringify({ error: { message: 'overloaded', type: 'whatever', code: 'x' } })}\n\n`
     await using it = await measured(() => ({ body: [chatChunk({ content: 'a' }), failure] }))
     await (await it.post('/v1/chat/completions', { model: 'up/small', stream: true, ...hello })).text()
@@ -94,7 +94,7 @@ describe('/metrics', () => {
     expect(valuesOf(families, 'corral_upstream_failures_total', { ...failed, corral_failure_source: 'inference' })).toEqual([1])
   })
 
-  test('[MET-2] nor is one that stands in place of a whole answer', async () => {
+  test('[MET-2] nor is one in place of a JSON response', async () => {
     await using it = await measured(() => ({ body: JSON.stringify({ error: { message: 'overloaded' } }) }))
     const response = await it.post('/v1/chat/completions', { model: 'up/small', ...hello })
     expect((await response.json()) as object).toHaveProperty('error')
@@ -140,8 +140,8 @@ describe('/metrics', () => {
     )
     expect(new Set(texts.map((text) => JSON.stringify(text))).size).toBe(1)
     expect(looks).toBe(1)
-    const answers = await Promise.all(Array.from({ length: 10 }, async () => (await it.server.fetch('/metrics')).status))
-    expect(new Set(answers)).toEqual(new Set([200]))
+    const responses = await Promise.all(Array.from({ length: 10 }, async () => (await it.server.fetch('/metrics')).status))
+    expect(new Set(responses)).toEqual(new Set([200]))
   })
 
   test('404 where metrics are switched off', async () => {

@@ -17,7 +17,7 @@ function findingsOf(text: string): string {
   return `${status} ${stdout}${stderr}`
 }
 
-const answers: readonly Script[] = [
+const responses: readonly Script[] = [
   chatReply('Hi.'),
   chatStream(),
   errorReply(503),
@@ -27,7 +27,7 @@ const answers: readonly Script[] = [
 
 describe.skipIf(promtool === null)('Prometheus’ own checker', () => {
   test('[MET-1] finds nothing in what a server says that has served', async () => {
-    const left = [...answers]
+    const left = [...responses]
     await using it = await measured(() => left.shift() ?? chatReply())
     for (const fields of [{}, { stream: true }, {}, {}]) {
       await (await it.post('/v1/chat/completions', { model: 'up/small', ...hello, ...fields })).text()

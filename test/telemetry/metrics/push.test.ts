@@ -89,7 +89,7 @@ test('[MET-7] a collector that is out of reach, stalls or refuses costs a line a
   }
 })
 
-test('[MET-7] points that a collector rejects are told as a warning and counted, and it is within reach all the same', async () => {
+test('[MET-7] points that a collector rejects are logged as a warning and counted, and it is within reach all the same', async () => {
   using collector = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => partialSuccess(7, 'too many series') })
   const log = recordedLog()
   const telemetry = pushingTo(`http://127.0.0.1:${collector.port}/v1/metrics`)
@@ -101,7 +101,7 @@ test('[MET-7] points that a collector rejects are told as a warning and counted,
   expect((await it.post('/v1/chat/completions', { model: 'up/small', ...hello })).status).toBe(200)
 })
 
-test('[MET-7] a collector that rejects points of every push is told of once, and of all the others at the end', async () => {
+test('[MET-7] a collector that rejects points of every push is reported once, and all the others at the end', async () => {
   let pushes = 0
   using collector = Bun.serve({
     port: 0,

@@ -47,16 +47,16 @@ test('[MET-6] a worker that dies while the others are still asked is counted onc
   let tell: ((message: unknown) => void) | undefined
   let requestBody = 0
   crew.add({ send: (message) => (requestBody = (message as { id: number }).id), listen: (hear) => (tell = hear) })
-  const toldBySlow = (count: number) =>
+  const reportedBySlow = (count: number) =>
     tell?.({ corral: 'counted', id: requestBody, snapshot: { 'corral.telemetry.dropped': [{ labels: ['spans'], value: count }] } })
 
   const during = crew.sum()
   await new Promise((resolve) => setImmediate(resolve))
   one.die()
-  toldBySlow(2)
+  reportedBySlow(2)
   expect(dropped(await during)).toBe(7)
 
   const after = crew.sum()
-  toldBySlow(2)
+  reportedBySlow(2)
   expect(dropped(await after)).toBe(7)
 })

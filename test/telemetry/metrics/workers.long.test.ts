@@ -20,28 +20,28 @@ async function readUntil(program: Program, holds: (families: Map<string, ParsedF
   }
 }
 
-const answers = (families: Map<string, ParsedFamily>) =>
+const responses = (families: Map<string, ParsedFamily>) =>
   valuesOf(families, 'http_server_request_duration_seconds_count', { http_route: '/v1/chat/completions' }).reduce((a, b) => a + b, 0)
 
-test.if(severalProcesses)('[MET-6] whichever worker is asked tells of all, and what a dead one counted stays', async () => {
+test.if(severalProcesses)('[MET-6] every worker reports all, and what a dead one counted stays', async () => {
   await using upstream = await upstreamThat(() => chatReply())
   await using program = await startProgram({ upstream: `${upstream.url}/v1`, server: { workers: 2, drain_grace_seconds: 0 } })
   const workers = () => program.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
   await program.until(() => program.log.filter(({ msg }) => msg.startsWith('Corral serves')).length === 2)
   await Promise.all(Array.from({ length: 30 }, async () => void (await (await askForChat(program.url, {})).text())))
-  const before = await readUntil(program, (families) => answers(families) === 30)
+  const before = await readUntil(program, (families) => responses(families) === 30)
   expect(valuesOf(before, 'corral_processes')).toEqual([2])
 
   process.kill(workers()[0] as number, 'SIGKILL')
   await program.until(() => workers().length === 3)
   const after = await readUntil(program, (families) => valuesOf(families, 'corral_processes')[0] === 2)
-  expect(answers(after)).toBe(30)
+  expect(responses(after)).toBe(30)
 
   // One that stands still keeps what it counted, and holds nobody up.
   process.kill(workers()[2] as number, 'SIGSTOP')
   try {
     const still = await readFromTheOther(program, (families) => valuesOf(families, 'corral_processes')[0] === 1)
-    expect(answers(still)).toBe(30)
+    expect(responses(still)).toBe(30)
   } finally {
     process.kill(workers()[2] as number, 'SIGCONT')
   }

@@ -155,7 +155,7 @@ describe('who may read what', () => {
     }
   })
 
-  test('[TST-7] each sees its own and its team’s; what nobody owns is nobody’s', async () => {
+  test('[TST-7] each sees its own and its team’s; what has no owner is visible to no user', async () => {
     await using server = await traceServer({ records })
     expect(await idsFor(server, 'alice')).toEqual([0xff, 2, 1])
     expect(await idsFor(server, 'anna')).toEqual([0xff, 2, 1])
@@ -171,7 +171,7 @@ describe('who may read what', () => {
     expect((await server.ask('bob', `${traces}/${shared}/spans/${hex(12, 16)}`)).status).toBe(200)
   })
 
-  test('[TST-7] another’s is told from what is not there by nobody', async () => {
+  test('[TST-7] another’s cannot be distinguished from what does not exist', async () => {
     await using server = await traceServer({ records })
     const [absentTrace, absentSpan] = [hex(0xabc, 32), hex(0xabc, 16)]
     for (const [path, absent, body] of [
@@ -228,7 +228,7 @@ describe('events that callers log', () => {
     expect((await server.ask('bob', path, {})).status).toBe(404)
   })
 
-  test('[TST-8] refuses what would outlive all others, what is too long, what is nonsense', async () => {
+  test('[TST-8] refuses what would outlive all others, what is too long, what is invalnse', async () => {
     await using server = await traceServer()
     const start = { ...base, payload: { type: 'span_start', name: 'x' } }
     expect((await log(server, 'alice', { ...start, timestamp: '2999-01-01T00:00:00Z' })).status).toBe(400)

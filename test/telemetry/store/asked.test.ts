@@ -6,7 +6,7 @@ import { openTraceStoreWriter } from '../../../src/telemetry/store/writer.ts'
 import type { SpanRecord } from '../../../src/telemetry/traces/span.ts'
 import { inProcess } from '../../cli/corral.ts'
 import { hex, noon, requestSpans, temporary } from './records.ts'
-import { type Answered, type Person, traceServer } from './server.ts'
+import { type ReceivedResponse, type Person, traceServer } from './server.ts'
 
 setDefaultTimeout(60_000)
 
@@ -59,7 +59,7 @@ interface Series {
   readonly values: readonly { readonly value: number }[]
 }
 
-function dataOf({ status, body }: Answered): readonly (TraceInfo & SpanInfo & Series)[] {
+function dataOf({ status, body }: ReceivedResponse): readonly (TraceInfo & SpanInfo & Series)[] {
   expect(status).toBe(200)
   return (body as { data: readonly (TraceInfo & SpanInfo & Series)[] }).data
 }

@@ -20,7 +20,7 @@ export const people = {
 }
 export type Person = keyof typeof people
 
-export interface Answered {
+export interface ReceivedResponse {
   readonly status: number
   readonly body: unknown
 }
@@ -28,7 +28,7 @@ export interface Answered {
 export interface TraceServer extends AsyncDisposable {
   readonly server: TestServer
   readonly path: string
-  ask(who: Person | undefined, path: string, body?: unknown): Promise<Answered>
+  ask(who: Person | undefined, path: string, body?: unknown): Promise<ReceivedResponse>
 }
 
 export interface TraceServerOptions {

@@ -22,15 +22,15 @@ async function askOften(at: TraceServer, chats: number): Promise<void> {
 const arrived = ({ spans }: OtlpReceiver) => new Set(spans.map(({ spanId }) => spanId)).size
 
 const never = () => new Promise<Response>(() => undefined)
-const answering = (status: number, headers: Record<string, string> = {}) => new Response('no', { status, headers })
+const responding = (status: number, headers: Record<string, string> = {}) => new Response('no', { status, headers })
 
 const failures: readonly (readonly [string, Behaviour])[] = [
   ['accepts and never answers', never],
-  ['answers 429', () => answering(429)],
-  ['answers 429 with a date that is over', () => answering(429, { 'retry-after': 'Thu, 01 Jan 2015 00:00:00 GMT' })],
-  ['answers 502', () => answering(502)],
-  ['answers 503', () => answering(503)],
-  ['answers 504', () => answering(504)],
+  ['answers 429', () => responding(429)],
+  ['answers 429 with a date that is over', () => responding(429, { 'retry-after': 'Thu, 01 Jan 2015 00:00:00 GMT' })],
+  ['answers 502', () => responding(502)],
+  ['answers 503', () => responding(503)],
+  ['answers 504', () => responding(504)],
 ]
 
 /** Few are kept, so that few requests overflow it, and few of them go at once, so that there is a rest to send. */
@@ -74,7 +74,7 @@ describe('a collector that fails', () => {
   test('[TRC-6] that says when to come back is left alone until then', async () => {
     await using at = await startTraceServer()
     at.upstream.respond(() => chatReply())
-    at.receiver.behave(() => answering(429, { 'retry-after': '2' }))
+    at.receiver.behave(() => responding(429, { 'retry-after': '2' }))
     await askOften(at, 1)
     await until(() => at.receiver.requests.length === 1)
     at.receiver.behave(() => undefined)
@@ -86,7 +86,7 @@ describe('a collector that fails', () => {
 })
 
 describe('a collector that takes a message in part', () => {
-  test('[TRC-6] what it rejects is counted, told as a warning, and not sent again', async () => {
+  test('[TRC-6] what it rejects is counted, logged as a warning, and not sent again', async () => {
     const log = recordedLog()
     await using at = await startTraceServer({}, { log })
     at.upstream.respond(() => chatReply())
@@ -103,7 +103,7 @@ describe('a collector that takes a message in part', () => {
     expect(reported(log, outOfReach)).toEqual([])
   })
 
-  test('[TRC-6] a warning without a rejection counts nothing; an answer that is none of the protocol means taken', async () => {
+  test('[TRC-6] a warning without a rejection counts nothing; a response that is none of the protocol means taken', async () => {
     const log = recordedLog()
     await using at = await startTraceServer({}, { log })
     at.upstream.respond(() => chatReply())
@@ -119,7 +119,7 @@ describe('a collector that takes a message in part', () => {
     expect([at.receiver.requests.length, await dropped(at.server, 'spans'), reported(log, outOfReach)]).toEqual([3, 0, []])
   })
 
-  test('whatever it answers is read without a failure, and never holds what was sent in headers', () => {
+  test('every response is read without a failure, and never holds what was sent in headers', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         const partial = partialSuccessIn(bytes)

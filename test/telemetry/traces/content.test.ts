@@ -38,7 +38,7 @@ test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: 
   await receiving[Symbol.asyncDispose]()
 })
 
-test('[TRC-14] content is bounded, and whatever it is, it is told without a failure', () => {
+test('[TRC-14] content is bounded, and whatever it is, it is recorded without a failure', () => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (requestBody, response) => {
       expect(contentOf(requestBody, response, 5)).toBeObject()

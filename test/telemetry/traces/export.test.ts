@@ -71,7 +71,7 @@ test('[TRC-2] a caller’s traceparent is the root, and the provider sees the sp
   expect(client.attributes['gen_ai.response.finish_reasons']).toEqual(['stop'])
 })
 
-test('[TRC-3] what is not sampled is not exported, and the provider is told so', async () => {
+test('[TRC-3] what is not sampled is not exported, and the provider is informed', async () => {
   await using at = await startTraceServer(exporting('http://127.0.0.1:1', { sampler: 'always_off' }))
   at.upstream.respond(() => chatReply())
   const response = await at.chat()
@@ -80,7 +80,7 @@ test('[TRC-3] what is not sampled is not exported, and the provider is told so',
   expect(requestBody?.headers['traceparent']).toMatch(/-00$/)
 })
 
-test('[TRC-4] a failure tells what came back', async () => {
+test('[TRC-4] a failure shows what came back', async () => {
   await using at = await startTraceServer()
   at.upstream.respond(() => errorReply(429, { error: { message: 'slow down', type: 'rate_limit_error', code: 'rate_limited' } }))
   const response = await at.chat()
@@ -161,7 +161,7 @@ test('[TRC-6] spans that a collector refuses for good are dropped, not sent agai
   expect(await at.spans(2)).toHaveLength(2)
 })
 
-test('[TRC-4] what did not get as far as a provider tells the shape of what came in, and nothing that was said', async () => {
+test('[TRC-4] what did not get as far as a provider shows the shape of what came in, and nothing that was said', async () => {
   await using at = await startTraceServer()
   const said = 'nobody is to know'
   expect((await at.chat({ max_tokens: said })).status).toBe(400)

@@ -39,11 +39,11 @@ function world(capacity: number) {
       return { post: (message) => void posted.push(message), keepAlive: () => undefined, terminate: () => Promise.resolve() }
     },
   })
-  return { queue, posted, told: reported, thread }
+  return { queue, posted, reported, thread }
 }
 
 test('[TRC-6] a thread that does not keep up costs spans, which are counted, and nothing else', async () => {
-  const { queue, posted, told: reported, thread } = world(4)
+  const { queue, posted, reported, thread } = world(4)
   for (let count = 0; count < 6; count++) queue.take([span(`${count}`)])
   await until(() => posted.length === 1)
   queue.take([span('7')])
@@ -58,8 +58,8 @@ test('[TRC-6] a thread that does not keep up costs spans, which are counted, and
   expect(reported).toHaveLength(3)
 })
 
-test('[TRC-6] a thread that dies loses what it had, is told of once and not started anew at once', async () => {
-  const { queue, posted, told: reported, thread } = world(10)
+test('[TRC-6] a thread that dies loses what it had, is reported once and not restarted at once', async () => {
+  const { queue, posted, reported, thread } = world(10)
   queue.take([span('1')])
   await until(() => posted.length === 1)
   thread.end?.(new Error('gone'))
@@ -82,12 +82,12 @@ test('[TRC-7] flushing and closing end at their limit', async () => {
 test('[TRC-6] an exporter keeps no more than its queue, and sends each span once', async () => {
   const sent: number[] = []
   const reported: FromWorker[] = []
-  let answers = false
+  let responses = false
   const exporter = new SpanExporter({
     encode: (spans) => new Uint8Array(spans.length),
     send: (message) => {
-      if (answers) sent.push(message.length)
-      return Promise.resolve(answers ? { kind: 'sent' } : { kind: 'retry', why: 'down' })
+      if (responses) sent.push(message.length)
+      return Promise.resolve(responses ? { kind: 'sent' } : { kind: 'retry', why: 'down' })
     },
     post: (message) => void reported.push(message),
     queueSize: 10,
@@ -98,7 +98,7 @@ test('[TRC-6] an exporter keeps no more than its queue, and sends each span once
   })
   for (let count = 0; count < 13; count++) exporter.add([span(`${count}`)])
   await until(() => reported.some((message) => message.kind === 'failed'))
-  answers = true
+  responses = true
   await until(() => sent.reduce((sum, count) => sum + count, 0) === 10)
   expect(sent.every((count) => count <= 4)).toBe(true)
   const dropped = reported.filter((message) => message.kind === 'dropped')
@@ -143,7 +143,7 @@ test('[TRC-6] a collector that says to come back at once is not asked without a 
   await exporter.close()
 })
 
-test('[TRC-6] what a collector rejects of each message is counted each time, and told once a minute', async () => {
+test('[TRC-6] what a collector rejects of each message is reported once a minute', async () => {
   const reported: FromWorker[] = []
   let now = 0
   const exporter = new SpanExporter({

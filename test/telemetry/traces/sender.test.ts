@@ -25,13 +25,13 @@ async function collectorThat(response: (socket: Socket) => void) {
 test.each<[string, (socket: Socket) => void]>([
   ['stalls', (socket) => void socket.write(head)],
   ['breaks off', (socket) => void socket.end(head)],
-])('[TRC-6] what a collector took with 200 is sent, though the body of its answer %s', async (_, response) => {
+])('[TRC-6] what a collector took with 200 is sent, though the body of its response %s', async (_, response) => {
   using collector = await collectorThat(response)
   const result = await sendOtlp({ url: collector.url, headers: {}, timeout: 500, compression: 'none' }, new Uint8Array([1]))
   expect([result, collector.requestBody()]).toEqual([{ kind: 'sent', partial: undefined }, 1])
 })
 
-test('[TRC-6] an answer that breaks off before its head is whole is tried again', async () => {
+test('[TRC-6] a response that ends within its head is retried', async () => {
   using collector = await collectorThat((socket) => void socket.end('HTTP/1.1 200 OK\r\n'))
   const result = await sendOtlp({ url: collector.url, headers: {}, timeout: 500, compression: 'none' }, new Uint8Array([1]))
   expect(result.kind).toBe('retry')

@@ -98,7 +98,7 @@ test('[TRC-12] what failed or was slow is kept whatever the sampling, and goes t
   }
 })
 
-test('[TRC-5] an answer that ends after its request belongs to it all the same', () => {
+test('[TRC-5] a response that ends after its request belongs to it', () => {
   const { sink, spans, request, inference, trace } = world()
   sink.requestFinished(request())
   sink.inferenceFinished(inference({ spanId: 'c'.repeat(16) }))
@@ -141,7 +141,7 @@ test('[TRC-6] whatever an event holds, nothing is thrown', () => {
   )
 })
 
-test('[TRC-4] a shape tells no content', () => {
+test('[TRC-4] a shape shows no content', () => {
   expect(shapeOf({ model: 'm', messages: [{ role: 'user', content: 'secret' }], n: 2, stream: true, x: null })).toBe(
     '{model: text 1, messages: [1 × {role: text 4, content: text 6}], n: 2, stream: true, x: null}',
   )

@@ -32,7 +32,7 @@ test('[TRC-12] the thread writes failed requests into the store, unsampled ones 
   await rm(folder, { recursive: true })
 })
 
-test('[TRC-6] a store that cannot be written is told of once, and serving goes on', async () => {
+test('[TRC-6] a store that cannot be written is reported once, and serving continues', async () => {
   const log = recordedLog()
   await using at = await startTraceServer({ traces, store: storeAt('/proc/nowhere/traces.db', 0) }, { log })
   at.upstream.respond(() => chatReply())
