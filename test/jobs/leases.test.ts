@@ -78,6 +78,28 @@ for (const engine of engines) {
       expect(await database.read.selectFrom('revisions').selectAll().where('scope', '=', 'effect').execute()).toEqual([])
     })
 
+    test('[JOB-2] an attempt is refused as well where its own process has begun the next one', async () => {
+      await using database = await engine.open()
+      const second = Promise.withResolvers<void>()
+      const written = Promise.withResolvers<unknown>()
+      const one = job(async (context) => {
+        if (context.attempt === 1) {
+          await second.promise
+          written.resolve(await failureOf(context.write(effect)))
+        } else {
+          second.resolve()
+          await written.promise
+        }
+      })
+      await using queue = queueOf(database, [one], { lease: 3_600_000 })
+      const { id } = await queue.enqueue(one, { n: 1 })
+      await until(() => queue.running === 1)
+      await database.write((transaction) => transaction.updateTable('jobs').set({ lease_until: 1 }).execute())
+      await queue.enqueue(one, { n: 2 }, { delay: 3_600_000 })
+      expect(await written.promise).toBeInstanceOf(JobLeaseLostError)
+      expect(await ended(database, id)).toMatchObject({ state: 'succeeded', attempts: 2 })
+    })
+
     test('[JOB-2] a heartbeat that finds the job taken aborts the attempt', async () => {
       await using database = await engine.open()
       let reason: unknown
@@ -113,8 +135,9 @@ for (const engine of engines) {
     test('[JOB-10] a job whose lease has run out is taken over, given up after its attempts, or ended where it was cancelled', async () => {
       await using database = await engine.open()
       const later = queueOf(database, [])
-      const ids = await Promise.all([1, 2, 3].map(async (n) => (await later.enqueue({ ...nothing, maxAttempts: 2 }, { n })).id))
-      const [taken = '', spent = '', cancelled = ''] = ids
+      const ids = await Promise.all([1, 2, 3, 4].map(async (n) => (await later.enqueue({ ...nothing, maxAttempts: 2 }, { n })).id))
+      const [taken = '', spent = '', cancelled = '', alive = ''] = ids
+      await abandon(database, alive, { lease_until: 9e15 })
       await abandon(database, taken, {})
       await abandon(database, spent, { attempts: 2 })
       await abandon(database, cancelled, { cancel_requested: 1 })
@@ -124,6 +147,7 @@ for (const engine of engines) {
       expect(await ended(database, spent)).toMatchObject({ state: 'failed', attempts: 2 })
       expect((await rowOf(database, spent)).last_error).toContain('stopped responding')
       expect(await ended(database, cancelled)).toMatchObject({ state: 'cancelled', attempts: 1 })
+      expect(await rowOf(database, alive)).toMatchObject({ state: 'running', attempts: 1, lease_owner: 'dead' })
     })
 
     test('[JOB-15] the end of a job is recorded once the database is back', async () => {
