@@ -60,6 +60,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   const find = options.find ?? createRouteFinder(routes)
   const limits = { bytes: options.maxBodyBytes ?? defaultMaxBodyBytes, members: options.maxJsonMembers ?? defaultMaxMembers }
   const parserFor = createParsers()
+  const readForm = createFormReader()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
     const found =
@@ -102,10 +103,15 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   }
 }
 
-/** The parser of forms is loaded with the first of them. */
-async function readForm(request: Request, options: MultipartOptions): Promise<MultipartForm> {
-  const { readMultipart } = await import('./multipart.ts')
-  return await readMultipart(request, options)
+/** The parser of forms is loaded with the first of them, which also has the files of killed processes deleted. */
+function createFormReader(): (request: Request, options: MultipartOptions) => Promise<MultipartForm> {
+  let isFirst = true
+  return async (request, options) => {
+    const { readMultipart, removeAbandonedUploads } = await import('./multipart.ts')
+    if (isFirst) void removeAbandonedUploads(options.folder)
+    isFirst = false
+    return await readMultipart(request, options)
+  }
 }
 
 /** Each made when it is first needed. */

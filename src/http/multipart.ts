@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -67,6 +67,19 @@ export async function readMultipart(request: Request, options: MultipartOptions)
     throw error
   } finally {
     options.observer?.uploadFinished()
+  }
+}
+
+/** Milliseconds after which a folder belongs to a process that has died: no request takes so long. */
+const abandonedAfter = 24 * 3600 * 1000
+
+/** Deletes the files of requests whose processes were killed. Never rejects: what cannot be deleted now is tried again by the next process. */
+export async function removeAbandonedUploads(folder: string = tmpdir()): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names.filter((one) => one.startsWith(folderPrefix))) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found && Date.now() - found.mtimeMs > abandonedAfter) await rm(path, { recursive: true, force: true }).catch(() => undefined)
   }
 }
 

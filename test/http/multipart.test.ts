@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -246,6 +246,22 @@ describe('a form', () => {
     socket.destroy()
     await until(async () => (await uploads()).length === 0)
     await until(() => server.active.count === 0)
+  })
+
+  test('[MPT-3] whose process was killed has its files deleted by a later process, a day after', async () => {
+    const place = await mkdtemp(join(tmpdir(), 'corral-abandoned-'))
+    const [old, recent, foreign] = ['corral-upload-old', 'corral-upload-recent', 'another'].map((name) => join(place, name))
+    for (const path of [old, recent, foreign]) await mkdir(path ?? '')
+    await writeFile(join(old ?? '', '0'), 'x')
+    const yesterday = new Date(Date.now() - 25 * 3600 * 1000)
+    for (const path of [old, foreign]) await utimes(path ?? '', yesterday, yesterday)
+    {
+      await using later = serveRoutes(routes, { uploadFolder: place })
+      expect((await later.fetch('/v1/files', { method: 'POST', body: form(...good) })).status).toBe(200)
+      await until(async () => !(await readdir(place)).includes('corral-upload-old'))
+    }
+    expect((await readdir(place)).toSorted()).toEqual(['another', 'corral-upload-recent'])
+    await rm(place, { recursive: true, force: true })
   })
 
   test('[MPT-4] that stops coming is given up with a 408, and leaves nothing on disk', async () => {
