@@ -101,7 +101,7 @@ async function rounds(
       // Each round begins with another server: whoever is first meets the machine as the one before left it.
       for (let place = 0; place < servers.length; place++) {
         const server = servers[(place + round) % servers.length]!
-        samples.get(server)!.push(told(server, await measure(server, kind, { plan, round })))
+        samples.get(server)!.push(reported(server, await measure(server, kind, { plan, round })))
       }
     }
   }
@@ -109,7 +109,7 @@ async function rounds(
   return { samples, direct }
 }
 
-function told(server: UnderTest, sample: Sample): Sample {
+function reported(server: UnderTest, sample: Sample): Sample {
   const { kind, round, requests, errors, error = '', perSecond, cpuMicros, accounts } = sample
   const spans = accounts?.made === undefined ? '' : `, ${accounts.received} of ${accounts.made} spans`
   tell(
@@ -133,13 +133,13 @@ async function halves(server: UnderTest, { servers, samples, plan }: Measured): 
   const rate = Math.round(median(saturated.map(({ perSecond }) => perSecond)) / 2)
   for (let round = 0; round < plan.rounds; round++) {
     for (const one of round % 2 === 0 ? [beside, server] : [server, beside])
-      samples.get(one)!.push(told(one, await measure(one, 'half', { plan, round, rate })))
+      samples.get(one)!.push(reported(one, await measure(one, 'half', { plan, round, rate })))
   }
 }
 
 async function main(): Promise<void> {
-  const usual = options.quick ? plans.quick : plans.full
-  const plan = options.rounds === undefined ? usual : { ...usual, rounds: Number(options.rounds) }
+  const defaults = options.quick ? plans.quick : plans.full
+  const plan = options.rounds === undefined ? defaults : { ...defaults, rounds: Number(options.rounds) }
   if (process.platform !== 'linux' || cpus().length < 2)
     throw new Error('The bench needs Linux and two cores: it pins with taskset and reads /proc.')
   mkdirSync(join(here, '.cache'), { recursive: true })

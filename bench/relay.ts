@@ -8,12 +8,12 @@ Bun.serve({
   async fetch(request) {
     const { pathname } = new URL(request.url)
     if (pathname === '/v1/health') return new Response('ok')
-    const answer = await fetch(`${upstream}${pathname.slice('/v1'.length)}`, {
+    const response = await fetch(`${upstream}${pathname.slice('/v1'.length)}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: request.headers.get('authorization') ?? '' },
       body: await request.arrayBuffer(),
       signal: request.signal,
     })
-    return new Response(answer.body, { status: answer.status, headers: { 'content-type': answer.headers.get('content-type') ?? '' } })
+    return new Response(response.body, { status: response.status, headers: { 'content-type': response.headers.get('content-type') ?? '' } })
   },
 })

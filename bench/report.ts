@@ -33,7 +33,7 @@ function targetsOf(corral: ServerResult, servers: readonly ServerResult[]): Targ
     atMost("CPU a plain request, against Portkey's", ratio(corral, named('portkey'), 'plain'), { limit: 0.1, unit: ' ×' }),
     atMost('CPU a frame in bursts, against the bare relay', ratio(corral, relay, 'burst'), { limit: 1.2, unit: ' ×' }),
     atMost('CPU a frame paced, against the bare relay', ratio(corral, relay, 'paced'), { limit: 1.7, unit: ' ×' }),
-    atMost('cold start to the first answer (median)', corral.cold.length > 0 ? median(corral.cold) : undefined, {
+    atMost('cold start to the first response (median)', corral.cold.length > 0 ? median(corral.cold) : undefined, {
       limit: 300,
       unit: ' ms',
     }),

@@ -288,12 +288,12 @@ async function untilHealthy(url: string, child: ChildProcess, name: string): Pro
   const giveUpAt = Date.now() + 90_000
   while (Date.now() < giveUpAt) {
     if (child.exitCode !== null) break
-    const answer = await fetch(url).catch(() => undefined)
-    if (answer?.ok) return
+    const response = await fetch(url).catch(() => undefined)
+    if (response?.ok) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   child.kill('SIGKILL')
-  throw new Error(`${name} did not answer at ${url}; its output is in bench/.cache`)
+  throw new Error(`${name} did not respond at ${url}; its output is in bench/.cache`)
 }
 
 export async function freePort(): Promise<number> {

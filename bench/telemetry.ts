@@ -124,9 +124,10 @@ async function counts(server: UnderTest): Promise<Counts> {
 
 async function metricsOf({ url, headers, candidate }: UnderTest): Promise<string> {
   const shown = headers.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
-  const answer = await fetch(new URL('/metrics', url), { headers: shown })
-  const text = await answer.text()
-  if (!answer.ok || !text.includes('# TYPE ')) throw new Error(`${candidate.name}: GET /metrics: ${answer.status} ${text.slice(0, 200)}`)
+  const response = await fetch(new URL('/metrics', url), { headers: shown })
+  const text = await response.text()
+  if (!response.ok || !text.includes('# TYPE '))
+    throw new Error(`${candidate.name}: GET /metrics: ${response.status} ${text.slice(0, 200)}`)
   return text
 }
 

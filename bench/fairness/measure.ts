@@ -50,11 +50,11 @@ function probe({ candidate, pid }: UnderTest): Promise<Probed> {
 async function healthDuring(server: UnderTest, work: Promise<unknown>): Promise<number> {
   const url = new URL(server.candidate.health, server.url)
   const over = work.then(() => true)
-  for (let longest = 0; ;) {
+  for (let max = 0; ;) {
     const askedAt = performance.now()
     await (await fetch(url)).text()
-    longest = Math.max(longest, performance.now() - askedAt)
-    if (await Promise.race([over, wait(50, false)])) return longest
+    max = Math.max(max, performance.now() - askedAt)
+    if (await Promise.race([over, wait(50, false)])) return max
   }
 }
 

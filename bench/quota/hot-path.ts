@@ -21,9 +21,9 @@ export async function measureHotPath(): Promise<number> {
   const first = await limiter.reserve(demand())
   if ('settle' in first) first.settle([1, 400, 300, 1])
   const request = (): void => {
-    const answer = limiter.reserve(demand())
-    if (!('settle' in answer)) throw new Error('it is at hand')
-    answer.settle([1, 400, 300, 1])
+    const response = limiter.reserve(demand())
+    if (!('settle' in response)) throw new Error('it is at hand')
+    response.settle([1, 400, 300, 1])
   }
   const times: number[] = []
   for (let round = 0; round < rounds; round++) {

@@ -49,8 +49,8 @@ async function ofProcesses(store: Kind, { backend }: Place, sizes: Sizes['proces
       const verdict = broken(options, result) ?? 'kept'
       const { asked, admitted, outstanding, refused, calls, elapsed } = result
       const held = kill ? outstanding : ''
-      const told = [store, pattern, kill ? 'one' : '', asked, admitted, sizes.limit - admitted, held, refused, calls]
-      print([...told, (elapsed / 1000).toFixed(1), verdict])
+      const reported = [store, pattern, kill ? 'one' : '', asked, admitted, sizes.limit - admitted, held, refused, calls]
+      print([...reported, (elapsed / 1000).toFixed(1), verdict])
       rows.push({ of: 'processes', store, pattern, killed: kill, verdict, ...result })
     }
   }

@@ -38,11 +38,11 @@ function tallied(store: QuotaStore, tally: Tally): QuotaStore {
     async exchange(request: StoreExchange) {
       tally.calls++
       tally.inFlight += request.wanted
-      const answer = await store.exchange(request)
-      tally.taken += answer.taken
+      const response = await store.exchange(request)
+      tally.taken += response.taken
       tally.back += request.returned
       tally.inFlight -= request.wanted
-      return answer
+      return response
     },
     hold: (request) => store.hold(request),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
@@ -65,11 +65,11 @@ async function run({ backend, secret, tallies, index, counter: id, limit, reques
     tally.asked++
     try {
       const given = limiter.reserve(demands)
-      const answer = given instanceof Promise ? await given : given
-      if ('refused' in answer) tally.refused++
+      const response = given instanceof Promise ? await given : given
+      if ('refused' in response) tally.refused++
       else {
         tally.admitted++
-        answer.settle([1])
+        response.settle([1])
       }
     } catch {
       tally.failed++

@@ -46,7 +46,7 @@ export async function simulateServer(
       if (seen.asked > (pace * (performance.now() - begin)) / 1000) await Bun.sleep(2)
       else {
         seen.asked++
-        seen[await answerOf(program.url)]++
+        seen[await responseOf(program.url)]++
       }
     }
   }
@@ -64,7 +64,7 @@ function workersOf(program: Program): number[] {
   return program.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
 }
 
-async function answerOf(url: string): Promise<Exclude<keyof ServerResult, 'asked'>> {
+async function responseOf(url: string): Promise<Exclude<keyof ServerResult, 'asked'>> {
   try {
     const response = await fetch(`${url}/v1/models`)
     await response.arrayBuffer()

@@ -44,7 +44,7 @@ export interface SimulationResult {
 
 /** What a skewed pattern's quiet processes ask for: a hundredth of what they would on average. */
 const quietShare = 0.01
-const mostStart = 30_000
+const maxStart = 30_000
 
 /** Runs real processes against a real store. Throws where one of them ends otherwise than it should. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
@@ -128,7 +128,7 @@ function startProcess(task: Task, children: ChildProcess[]): Promise<void> {
 }
 
 async function untilAll(tallies: readonly Tally[], stage: number, ended: readonly Promise<void>[]): Promise<void> {
-  const giveUp = performance.now() + mostStart
+  const giveUp = performance.now() + maxStart
   while (tallies.some((tally) => tally.stage < stage)) {
     if (performance.now() > giveUp) throw new Error('the processes did not get ready')
     await Promise.race([Bun.sleep(5), ...ended])

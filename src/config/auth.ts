@@ -34,7 +34,7 @@ export function readAuthSection(
   const policy = child(node, 'access_policy')
   for (const section of [policy, child(node, 'route_policy')]) refuseEmptied(section, context.report)
   if (!provider && access?.length && policy) {
-    const why = 'protects nothing as long as nobody has to authenticate'
+    const why = 'has no effect without authentication'
     if (context.isSwitchedOff) context.report.warn('notice', policy, `${why}, and server.auth.provider_config is switched off`)
     else
       context.report.error(policy, `${why}: add server.auth.provider_config ({type: api_key} for Corral's own keys alone), or take it out`)
@@ -54,10 +54,7 @@ export function readAuthSection(
 function refuseEmptied(policy: TreeNode | undefined, report: Report): void {
   for (const scalar of policy ? scalarsOf(policy) : []) {
     if (!scalar.expanded || scalar.failed || !isEmpty(scalar) || scalar.path.at(-1) === 'description') continue
-    report.error(
-      scalar,
-      `${scalar.source} comes out empty, and the policy would differ from what is written: set the variable, or give a default`,
-    )
+    report.error(scalar, `${scalar.source} is empty, and the policy would differ from what is written: set the variable, or give a default`)
   }
 }
 
@@ -123,8 +120,8 @@ export function withCurrentAuth(server: MapNode, report: Report): MapNode {
   const older = child(auth, 'config')
   const others = new Map([...auth.entries].filter(([key]) => key !== 'provider_type' && key !== 'config'))
   const hasBoth = !holdsNothing(others.get('provider_config')?.node)
-  if (hasBoth) report.error(type, 'is the older form of provider_config, which stands here too: leave out provider_type and config')
-  else if (older && older.kind !== 'map' && !isEmpty(older)) report.error(older, 'must be a map of keys')
+  if (hasBoth) report.error(type, 'is the older form of provider_config, which is also set: remove provider_type and config')
+  else if (older && older.kind !== 'map' && !isEmpty(older)) report.error(older, 'must be a map')
   else {
     const message = 'is the form of Llama Stack 0.2, which is deprecated: write provider_config: { type: ..., with the keys of config }'
     report.warn('notice', type, message)
@@ -138,7 +135,7 @@ export function withCurrentAuth(server: MapNode, report: Report): MapNode {
 }
 
 /**
- * Conditional authentication: an authenticator whose `type` comes out empty is switched off, before its other fields are expanded. Told, since
+ * Conditional authentication: an authenticator whose `type` is empty is switched off, before its other fields are expanded. Told, since
  * a variable that went missing would otherwise open the server without a word.
  */
 export function withoutUnsetAuthenticators(server: MapNode, using: Substitution): MapNode {
@@ -162,7 +159,7 @@ function isUnset(authenticator: TreeNode, using: Substitution): boolean {
   if (type?.kind !== 'scalar' || !hasReference(type)) return false
   const expanded = substitute(type, using)
   if (!isEmpty(expanded) || (expanded.kind === 'scalar' && expanded.failed)) return false
-  using.report.warn('notice', type, 'comes out empty: this authentication is switched off')
+  using.report.warn('notice', type, 'is empty: this authentication is switched off')
   return true
 }
 

@@ -17,7 +17,7 @@ export function buildConfigText(providers: readonly SpecifiedProvider[], { name 
   const apis = [...new Set(providers.map((one) => one.api))]
   const lines = [
     '# A Corral configuration. Serve it with `corral run FILE`, check it with `corral config validate FILE`.',
-    '# ${env.NAME} stands for an environment variable, ${env.NAME:=default} for one with a default; a variable that is not set and',
+    '# ${env.NAME} is an environment variable, ${env.NAME:=default} for one with a default; a variable that is not set and',
     '# has no default stops the start. `corral config schema` prints a JSON Schema for editors.',
     'version: 2',
     `distro_name: ${scalar(name)}`,
@@ -44,7 +44,7 @@ export function buildConfigText(providers: readonly SpecifiedProvider[], { name 
 const ending = [
   '',
   'registered_resources:',
-  '  # Further names for models. A provider lists its own models without being told: they are called provider_id/model.',
+  '  # Aliases of models. The models of a provider are listed without an entry here, as provider_id/model.',
   '  # - model_id: fast',
   '  #   provider_id: groq',
   '  #   provider_model_id: llama-3.3-70b-versatile',

@@ -98,7 +98,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const categoryLevels = { ...readLogging(root, using), ...loggingOverride(flags, env, report) }
   report.throwIfWrong()
   if (!settings) throw new ConfigErrors([], report.warnings)
-  if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: there will be no models')
+  if (entries.length === 0) report.warn('notice', child(root, 'providers') ?? root, 'no provider is enabled: no models will be available')
   const file = settingOf(env, 'LOG_FILE')?.value
   const logging = {
     categoryLevels,
@@ -131,7 +131,7 @@ async function findConfig({ source, flags, egress }: LoadOptions, context: Sourc
   const spec = flags?.providers
   if (spec !== undefined) {
     if (source !== undefined) {
-      const message = 'serves providers in the place of a file: leave out the one or the other'
+      const message = 'cannot be combined with a configuration file'
       throw new ConfigErrors([{ file: '--providers', line: 0, column: 0, path: '', message }])
     }
     const text = buildConfigText(parseProvidersSpec(spec, context), { name: 'providers' })
@@ -145,7 +145,7 @@ function readOverrides(flags: ConfigFlags, env: Environment, report: Report): { 
   const variable = settingOf(env, 'PORT')
   const port = flags.port === undefined ? readPort(variable?.value, variable?.name ?? '', report) : readPort(flags.port, '--port', report)
   if (flags.workers !== undefined && !(Number.isInteger(flags.workers) && flags.workers >= 1 && flags.workers <= 256)) {
-    report.errorOf('--workers', 'must be a whole number from 1 to 256')
+    report.errorOf('--workers', 'must be an integer from 1 to 256')
   }
   return {
     ...(port !== undefined && { port }),

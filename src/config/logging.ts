@@ -33,7 +33,7 @@ export function readLogging(root: MapNode, context: Substitution & { strictness:
     const level = levelOf(spelled)
     const node = child(child(expanded, 'category_levels'), category) ?? expanded
     if (level) result[category] = level
-    else context.report.error(node, 'is no level: use debug, info, warn, error or silent')
+    else context.report.error(node, 'is not a level: use debug, info, warn, error or silent')
   }
   return result
 }

@@ -23,7 +23,7 @@ export class OtelEnvironment {
   flag(name: string): boolean | undefined {
     const value = this.text(name)?.toLowerCase()
     if (value !== undefined && value !== 'true' && value !== 'false') {
-      this.#report.warnOf(name, "is neither 'true' nor 'false': it counts as 'false'")
+      this.#report.warnOf(name, "is neither 'true' nor 'false': treated as 'false'")
     }
     return value === undefined ? undefined : value === 'true'
   }
@@ -34,7 +34,7 @@ export class OtelEnvironment {
       if (value === undefined) continue
       const number = Number(value)
       if (number >= min && number <= max) return number
-      this.ignored(name, `is no number from ${min} to ${max}`)
+      this.ignored(name, `is not a number from ${min} to ${max}`)
     }
     return undefined
   }
@@ -45,7 +45,7 @@ export class OtelEnvironment {
       if (value === undefined) continue
       const found = known.find((one) => one === value.toLowerCase())
       if (found) return found
-      this.ignored(name, `is none of ${known.join(', ')}`)
+      this.ignored(name, `is not one of ${known.join(', ')}`)
     }
     return undefined
   }
@@ -60,7 +60,7 @@ export class OtelEnvironment {
         const key = part.slice(0, equals).trim()
         const value = decode(part.slice(equals + 1).trim())
         if (equals < 1 || key === '' || value === undefined) {
-          this.#report.warnOf(name, 'has a part that is no key=value: that part has no effect')
+          this.#report.warnOf(name, 'has a part that is not key=value: that part is ignored')
         } else pairs[key] = value
       }
     }
@@ -68,7 +68,7 @@ export class OtelEnvironment {
   }
 
   ignored(name: string, why: string): void {
-    this.misread(name, `${why}: it has no effect`)
+    this.misread(name, `${why}: ignored`)
   }
 
   /** @param what is wrong with it, and what it counts as */

@@ -60,10 +60,7 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
     pem('CLIENT_KEY', 'client_key'),
   ]
   if ((clientCertificate === undefined) !== (clientKey === undefined)) {
-    report.errorOf(
-      'telemetry.otlp (or OTEL_EXPORTER_OTLP_CLIENT_…)',
-      'client_certificate and client_key go together: one of them is missing',
-    )
+    report.errorOf('telemetry.otlp (or OTEL_EXPORTER_OTLP_CLIENT_…)', 'client_certificate and client_key are required together')
   }
   const proxy = proxyFromEnvironment(new URL(whole), context.proxies)
   const times = { min: 1, max: 600_000 }
@@ -82,7 +79,7 @@ export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefi
 /** Undefined: nothing. */
 function wrongWithPem(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1').includes('-----BEGIN ') ? undefined : 'is no PEM file'
+    return readFileSync(path, 'latin1').includes('-----BEGIN ') ? undefined : 'is not a PEM file'
   } catch (error) {
     return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown cause'})`
   }
@@ -93,7 +90,7 @@ function exporterNamed(signal: Signal, otel: OtelEnvironment): 'otlp' | 'none' |
   const listed = (otel.text(name) ?? '').split(',').map((one) => one.trim().toLowerCase())
   const known = (['otlp', 'none'] as const).find((one) => listed.includes(one))
   if (otel.text(name) !== undefined && listed.some((one) => one !== 'otlp' && one !== 'none')) {
-    if (known) otel.misread(name, `only '${known}' of it is known here, the rest has no effect`)
+    if (known) otel.misread(name, `only '${known}' is supported, the rest is ignored`)
     else otel.ignored(name, "is neither 'otlp' nor 'none'")
   }
   return known
@@ -110,6 +107,6 @@ function warnOfProtocol(signal: Signal, otel: OtelEnvironment): void {
   for (const name of [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`, 'OTEL_EXPORTER_OTLP_PROTOCOL']) {
     const protocol = otel.text(name)
     if (protocol !== undefined && protocol !== 'http/protobuf')
-      otel.ignored(name, 'names a protocol that is not spoken here: http/protobuf is')
+      otel.ignored(name, 'names an unsupported protocol: only http/protobuf is supported')
   }
 }

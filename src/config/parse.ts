@@ -23,7 +23,7 @@ export function parseConfigText(text: string, report: Report): MapNode | undefin
   const lines = new LineCounter()
   const start: Position = { line: 1, column: 1 }
   if (text.length > maxCharacters) {
-    report.error({ path: [], at: start }, 'the file is larger than 2 MB: this is no configuration')
+    report.error({ path: [], at: start }, 'the file is larger than 2 MB')
     return undefined
   }
   let document: Document.Parsed
@@ -60,7 +60,7 @@ function reportableErrors(errors: readonly YAMLParseError[]): readonly YAMLParse
 
 function explain(code: string, message: string): string {
   if (code === 'TAB_AS_INDENT') return 'a tab indents this line: YAML wants spaces'
-  if (code === 'DUPLICATE_KEY') return 'this key stands here twice: keep one'
+  if (code === 'DUPLICATE_KEY') return 'duplicate key'
   if (code === 'MULTIPLE_DOCS') return "a second document starts here ('---'): a configuration is one document"
   return `not valid YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
 }

@@ -29,7 +29,7 @@ export async function loadProviderModule(name: string, folders: readonly string[
     return { kind: 'problem', message: `the module fails to load: ${error instanceof Error ? error.message : String(error)}` }
   }
   const lacks = whatLacks(loaded.default)
-  if (lacks !== undefined) return { kind: 'problem', message: `its default export is no provider definition: ${lacks}` }
+  if (lacks !== undefined) return { kind: 'problem', message: `its default export is not a provider definition: ${lacks}` }
   return { kind: 'definition', definition: loaded.default as ProviderDefinition }
 }
 
@@ -54,7 +54,7 @@ function isPythonModule(name: string): boolean {
 }
 
 function whatLacks(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return 'there is none; export default defineProvider({ ... })'
+  if (typeof value !== 'object' || value === null) return 'it is missing; export default defineProvider({ ... })'
   const definition = value as Partial<Record<keyof ProviderDefinition, unknown>>
   for (const key of ['api', 'type', 'description'] as const) if (typeof definition[key] !== 'string') return `'${key}' must be text`
   if (typeof definition.create !== 'function') return "'create' must be a function"

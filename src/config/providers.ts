@@ -75,8 +75,8 @@ class ProviderReader {
     if (known.includes(api)) return true
     const path = [...place.parent.path, api]
     const meant = nearest(api, known)
-    if (strictness === 'strict' || isNearMiss(api, served)) report.error({ path, at: place.at }, 'there is no such API.', meant)
-    else report.warn('unknown_key', { path, at: place.at }, 'there is no such API: its providers have no effect.', meant)
+    if (strictness === 'strict' || isNearMiss(api, served)) report.error({ path, at: place.at }, 'unknown API.', meant)
+    else report.warn('unknown_key', { path, at: place.at }, 'unknown API: its providers are ignored.', meant)
     return false
   }
 
@@ -127,7 +127,7 @@ class ProviderReader {
     if (id === undefined || !idNode) return
     const taken = this.#taken.get(`${api}/${id}`)
     if (taken && known?.type === taken.type && this.#repeats(item, taken)) {
-      report.warn('notice', idNode, `${shown(idNode)} stands here again with no setting that differs: this entry is left out`)
+      report.warn('notice', idNode, `${shown(idNode)} is a duplicate without different settings: ignored`)
       return
     }
     if (this.#isServed(api)) {
@@ -231,14 +231,14 @@ class ProviderReader {
     if (!this.#isServed(api) || planned.some((one) => one.api === api && one.type === type)) return this.#warnOfUnserved(api, item, known)
     const types = [...definitions, ...planned].filter((one) => one.api === api).map((one) => one.type)
     if (isProbableTypo(type, types)) {
-      const message = `there is no provider type ${shown(typeNode)} for ${api}; 'corral list providers' names all.`
+      const message = `unknown provider type ${shown(typeNode)} for ${api}; 'corral list providers' lists all.`
       report.error(typeNode, message, nearest(type, types))
       return 'wrong'
     }
     const elsewhere = [...definitions, ...planned].find((one) => one.type === type)
     const why = elsewhere
       ? `${shown(typeNode)} is a provider of ${elsewhere.api}, not of ${api}: it is left out`
-      : `there is no provider type ${shown(typeNode)} for ${api}: it is left out. 'corral list providers' names all.`
+      : `unknown provider type ${shown(typeNode)} for ${api}: ignored. 'corral list providers' lists all.`
     // It may be a type of a later release, or of a Python module.
     this.#reading.report.forUnserved(strictness).error(typeNode, why)
     return 'unserved'

@@ -43,7 +43,7 @@ function checkId(id: string, place: TreeNode, { ids, strictness, report }: Quota
     return
   }
   const known = [...ids.enabled, ...ids.disabled, ...ids.unserved]
-  const message = `there is no provider '${id}': what is said of it has no effect.`
+  const message = `unknown provider '${id}': ignored.`
   if (strictness === 'strict' || isNearMiss(id, known)) report.error(place, message, nearest(id, known))
   else report.warn('notice', place, message, nearest(id, known))
 }

@@ -10,11 +10,11 @@ const minPepperLength = 16
 export const authSectionSchema = z.strictObject({
   provider_config: authConfigSchema
     .nullish()
-    .describe('Who tells who is asking: one authenticator, or a list of them, asked in order. Absent: nobody has to authenticate.'),
+    .describe('One authenticator, or a list of them that is tried in order. Default: no authentication.'),
   route_policy: routePolicySchema
     .nullish()
     .describe(
-      'Who may use which routes: the first rule that matches decides, none refuses. Absent or empty: every route is open to whoever is authenticated.',
+      'Rules for routes: the first rule that matches decides; without a match the request is denied. Default or empty: authenticated callers may use every route.',
     ),
   access_policy: accessPolicySchema
     .nullish()

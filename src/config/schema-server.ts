@@ -15,19 +15,19 @@ const origin = z.string().superRefine((text, context) => {
   const { origin: plain, protocol, host } = URL.canParse(text) ? new URL(text) : { origin: '', protocol: '', host: '' }
   const sent = plain === 'null' && host !== '' ? `${protocol}//${host}` : plain
   if (sent === text) return
-  complain(sent === '' ? 'is no origin' : `can match no browser's origin: write ${sent}`)
+  complain(sent === '' ? 'is not an origin' : `can match no browser's origin: write ${sent}`)
 })
 
 /** `server.cors` as an object: Llama Stack's keys and defaults (behaviour: "CORS"). */
 export const corsSchema = z
   .strictObject({
-    allow_origins: z.array(origin).default([]).describe('Origins that may read answers, e.g. `https://app.example.com`; `*` for all.'),
+    allow_origins: z.array(origin).default([]).describe('Origins that may read responses, e.g. `https://app.example.com`; `*` for all.'),
     allow_origin_regex: z.string().nullish().describe('A regular expression that the whole origin must match.'),
     allow_methods: z.array(z.string()).default(['OPTIONS']),
     allow_headers: z.array(z.string()).default([]),
     allow_credentials: z.boolean().default(false).describe('Cannot stand together with the origin `*`.'),
     expose_headers: z.array(z.string()).default([]),
-    max_age: z.int().min(0).default(600).describe('Seconds that a browser may remember the answer to a preflight.'),
+    max_age: z.int().min(0).default(600).describe('Seconds for which a browser may cache a preflight response.'),
   })
   .superRefine((cors, context) => {
     if (cors.allow_credentials && cors.allow_origins.includes('*')) {
@@ -132,12 +132,16 @@ export const serverSchema = z.strictObject({
   trusted_proxies: z
     .array(addressRange)
     .nullish()
-    .describe("Addresses and ranges of proxies whose `x-forwarded-for` and `forwarded` tell the caller's address. Absent: nobody's."),
+    .describe(
+      "Addresses and ranges of proxies whose `x-forwarded-for` and `forwarded` are trusted for the caller's address. Default: none.",
+    ),
   egress: egressSchema.nullish().describe('What URLs that callers bring may reach beside the public internet.'),
   client_version_check: z
     .union([z.boolean(), z.array(z.string().regex(/^\d+\.\d+$/, 'must be a major.minor such as "0.7"'))])
     .nullish()
-    .describe('Answer 426 to clients of Llama Stack and OGX of another major.minor than these; `true`: those that this version speaks.'),
+    .describe(
+      'Reject clients of Llama Stack and OGX with status 426 unless their major.minor version is one of these; `true`: the supported versions.',
+    ),
   audit: z
     .union([z.boolean(), auditSchema])
     .nullish()
@@ -162,7 +166,7 @@ export const serverSchema = z.strictObject({
   stream_head_timeout_seconds: seconds
     .default(15)
     .describe(
-      "Seconds that a streamed answer waits for the provider's first sign, so that its error can be a status, before it begins by itself.",
+      "Seconds that a stream waits for the provider's response head, so that an error can become a status, before it starts without.",
     ),
   heartbeat_interval_seconds: seconds.default(15).describe('Seconds of silence in a stream before a heartbeat comment is sent.'),
   max_stream_seconds: z
@@ -170,13 +174,13 @@ export const serverSchema = z.strictObject({
     .min(0)
     .max(2_000_000, 'must be at most 2000000 seconds')
     .default(3600)
-    .describe('Seconds that a streamed answer may take; it then ends with an error event. 0: no limit.'),
+    .describe('Maximum duration of a stream in seconds; it then ends with an error event. 0: no limit.'),
   max_running_requests: z
     .int()
     .min(1)
     .max(1_000_000)
     .default(10_000)
-    .describe('Requests that run at once in one process, streams included; more get 503. Health checks are answered all the same.'),
+    .describe('Maximum number of concurrent requests per process, streams included; further ones get 503. Health checks are exempt.'),
   drain_timeout_seconds: z.number().min(0).max(86_400).default(30).describe('Seconds that running requests get to finish after SIGTERM.'),
   drain_grace_seconds: z
     .number()

@@ -13,7 +13,7 @@ const postgres = {
   db: z.string().nullish(),
   user: z.string().nullish(),
   password: secretText,
-  schema: z.string().min(1).nullish().describe("A schema for Corral's tables, made where there is none. Absent: the user's search path."),
+  schema: z.string().min(1).nullish().describe("The schema for Corral's tables, created if absent. Default: the user's search path."),
   ssl_mode: z.enum(sslModes).nullish().describe("libpq's; absent: prefer."),
   ca_cert_path: z.string().nullish().describe('PEM file of the authority that signed the server’s certificate.'),
   pool_size: z.int().min(1).max(1000).default(10).describe('Max connections of one process.'),

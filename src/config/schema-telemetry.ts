@@ -28,7 +28,7 @@ export const traceStoreSchema = z.strictObject({
   path: z.string().min(1, 'must not be empty').nullish().describe('An SQLite file; relative to the working directory.'),
   max_age_days: z.number().positive().max(3650).nullish(),
   max_size_mb: z.number().min(1).max(1_048_576).nullish(),
-  slow_ms: z.number().min(0).nullish().describe('From which a request is slow: it is kept whatever the sampling.'),
+  slow_ms: z.number().min(0).nullish().describe('Requests that take at least this long are slow, and kept regardless of sampling.'),
 })
 
 export const metricsSchema = z.strictObject({

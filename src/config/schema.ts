@@ -45,7 +45,7 @@ export const registeredResourcesSchema = z.strictObject({
 /** One entry under `providers.<api>`; `config` is checked by the provider's own schema. */
 export const providerEntrySchema = z.strictObject({
   provider_id: z.string().nullable().describe('A name of your choice. Null, empty or `__disabled__` switches the entry off.'),
-  provider_type: z.string().describe('E.g. `remote::groq`; `corral list providers` names all.'),
+  provider_type: z.string().describe('E.g. `remote::groq`; `corral list providers` lists all.'),
   config: z.unknown().optional().describe("The provider's own settings."),
   module: z.string().nullish().describe('An npm package, or a path, whose default export is a provider definition.'),
 })

@@ -60,17 +60,17 @@ function isGuard(key: string): boolean {
 }
 
 const guards: Readonly<Record<string, string>> = {
-  auth: 'its place is server.auth',
-  quota: 'its place is server.quota',
-  tenancy: 'its place is server.tenancy',
-  access_policy: 'its place is server.auth.access_policy',
-  route_policy: 'its place is server.auth.route_policy',
-  egress: 'its place is server.egress',
-  audit: 'its place is server.audit',
-  tls_certfile: 'its place is server.tls_certfile',
-  tls_keyfile: 'its place is server.tls_keyfile',
-  tls_cafile: 'its place is server.tls_cafile',
-  tls_config: 'its place is server.tls_config',
+  auth: 'move it to server.auth',
+  quota: 'move it to server.quota',
+  tenancy: 'move it to server.tenancy',
+  access_policy: 'move it to server.auth.access_policy',
+  route_policy: 'move it to server.auth.route_policy',
+  egress: 'move it to server.egress',
+  audit: 'move it to server.audit',
+  tls_certfile: 'move it to server.tls_certfile',
+  tls_keyfile: 'move it to server.tls_keyfile',
+  tls_cafile: 'move it to server.tls_cafile',
+  tls_config: 'move it to server.tls_config',
 }
 
 /** Reads `apis:`; what this version does not serve of it is warned of once, by name. */
@@ -93,9 +93,8 @@ export function readApis(root: MapNode, context: SectionContext & { definitions:
       // Its providers are warned of one by one.
       const hasProviders = !holdsNothing(child(child(root, 'providers'), name))
       if (!served.has(name) && !hasProviders) report.warn('not_served', item, `not served by this version yet: ${name}`)
-    } else if (strictness === 'strict' || isNearMiss(name, served))
-      report.error(item, `there is no API ${shown(item)}.`, nearest(name, known))
-    else report.warn('unknown_key', item, `there is no API ${shown(item)}: it has no effect.`, nearest(name, known))
+    } else if (strictness === 'strict' || isNearMiss(name, served)) report.error(item, `unknown API ${shown(item)}.`, nearest(name, known))
+    else report.warn('unknown_key', item, `unknown API ${shown(item)}: ignored.`, nearest(name, known))
   }
   return names
 }
@@ -106,7 +105,7 @@ export function readUnusedSections(root: MapNode, context: SectionContext): void
   const unused = { ...context, report: report.forUnserved(strictness) }
   for (const [key, message] of Object.entries(guards)) {
     const node = child(root, key)
-    if (node && !holdsNothing(node)) report.error(node, `protects nothing here: ${message}`)
+    if (node && !holdsNothing(node)) report.error(node, `has no effect here: ${message}`)
   }
   for (const [key, schema] of Object.entries(unusedSections)) {
     const node = child(root, key)

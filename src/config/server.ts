@@ -39,7 +39,7 @@ export function readServer(root: MapNode, context: ServerContext): ServerSetting
   const section = child(root, 'server')
   const found = section && !isEmpty(section) ? section : emptyMap(['server'], root.at)
   if (found.kind !== 'map') {
-    report.error(found, 'must be a map of keys')
+    report.error(found, 'must be a map')
     return undefined
   }
   const placed = withCurrentAuth(refuseMisplaced(found, context), report)
@@ -121,7 +121,7 @@ function refuseMisplaced(section: MapNode, { report }: ServerContext): MapNode {
   const entries = new Map(section.entries)
   for (const key of ['route_policy', 'access_policy', 'provider_config']) {
     const entry = entries.get(key)
-    if (entry && !holdsNothing(entry.node)) report.error(entry.node, `protects nothing here: its place is server.auth.${key}`)
+    if (entry && !holdsNothing(entry.node)) report.error(entry.node, `has no effect here: move it to server.auth.${key}`)
     entries.delete(key)
   }
   return { ...section, entries }
@@ -158,7 +158,7 @@ function refuseOpenHost(host: string | undefined, values: ServerSection, at: Ser
   if (!host || isLoopback(host) || values.allow_unauthenticated) return
   const { expanded, context } = at
   const message =
-    'others could reach this address, and nobody would have to authenticate: configure server.auth, set server.allow_unauthenticated: true to allow that, or leave the host out to serve this machine alone'
+    'this address is reachable from other hosts, but authentication is not configured: configure server.auth, set server.allow_unauthenticated: true to allow this, or remove the host to listen on loopback only'
   if (context.overrides.host !== undefined) context.report.errorOf('--host', message)
   else context.report.error(child(expanded, 'host') ?? expanded, message)
 }
@@ -167,14 +167,14 @@ function warnOfTrustInAll({ trusted_proxies: ranges }: ServerSection, { expanded
   for (const [at, range] of (ranges ?? []).entries()) {
     const node = nodeAt(expanded, ['trusted_proxies', at])
     if (!node || !matchesEveryAddress(range)) continue
-    context.report.warn('notice', node, `${range} is everybody: whoever connects can give any address as the caller's`)
+    context.report.warn('notice', node, `${range} includes every address: any client can set the caller's address`)
   }
 }
 
 function warnOfInsecure(section: MapNode, { insecure }: ServerSection, report: Report): void {
   const place = child(section, 'insecure')
   if (!insecure || !place) return
-  report.warn('notice', place, 'has no effect: without tls_certfile this server speaks plain HTTP, and other hosts need auth all the same')
+  report.warn('notice', place, 'has no effect: without tls_certfile the server uses plain HTTP, and other hosts require authentication')
 }
 
 export function isLoopback(host: string): boolean {

@@ -44,12 +44,8 @@ export async function findSource(source: string, context: SourceContext): Promis
   }
   const names = builtInDistributions.map((one) => one.name)
   const looksLikeFile = /[/\\]|\.(ya?ml|json)$/.test(name)
-  const known = `Built in: ${names.join(', ')}; your own stand in ${ownFolder(context.env, context.home)}.`
-  const message = file
-    ? `this is ${kindOf(file)}`
-    : looksLikeFile
-      ? 'there is no such file'
-      : `there is no file and no distribution of this name. ${known}`
+  const known = `Built in: ${names.join(', ')}; your own are in ${ownFolder(context.env, context.home)}.`
+  const message = file ? `this is ${kindOf(file)}` : looksLikeFile ? 'no such file' : `no file and no distribution has this name. ${known}`
   throw new ConfigErrors([{ file: name, line: 0, column: 0, path: '', message, nearest: looksLikeFile ? undefined : nearest(name, names) }])
 }
 

@@ -54,7 +54,7 @@ function findDefinition(
   const all = [...known.definitions, ...known.planned]
   const apis = [...new Set<string>(all.map((one) => one.api))]
   if (!apis.includes(api)) {
-    wrong(`there is no API '${api}'.`, nearest(api, apis))
+    wrong(`unknown API '${api}'.`, nearest(api, apis))
     return undefined
   }
   const isMeant = (one: { api: string; type: string }) => one.api === api && (one.type === name || one.type.replace(/^\w+::/, '') === name)
@@ -69,7 +69,7 @@ function findDefinition(
       types.map((type) => type.split('::').at(-1)!),
     )
     wrong(
-      `there is no provider type '${name}' for ${api}; 'corral list providers' names all.`,
+      `unknown provider type '${name}' for ${api}; 'corral list providers' lists all.`,
       types.find((type) => last && type.endsWith(`::${last}`)),
     )
   }

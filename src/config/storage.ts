@@ -43,7 +43,7 @@ function readSection(root: MapNode, { report, strictness }: StorageContext): Map
   const section = child(root, 'storage')
   if (!section || holdsNothing(section)) return emptyMap(['storage'], root.at)
   if (section.kind !== 'map') {
-    report.error(section, 'must be a map of keys')
+    report.error(section, 'must be a map')
     return emptyMap(['storage'], section.at)
   }
   const known = Object.keys(storageSchema.shape)
@@ -57,7 +57,7 @@ function entriesOf(section: MapNode, key: string, { report }: StorageContext): (
   const map = child(section, key)
   if (!map || holdsNothing(map)) return []
   if (map.kind === 'map') return [...map.entries].map(([name, { node }]) => [name, node] as const)
-  report.error(map, 'must be a map of keys')
+  report.error(map, 'must be a map')
   return []
 }
 
@@ -280,7 +280,7 @@ function readConnectionString(values: PostgresSection, node: TreeNode, { report 
   if (!text || !place) return undefined
   const beside = connectionKeys.filter((key) => !holdsNothing(child(node, key)))
   if (beside.length > 0) {
-    report.error(place, `stands in place of ${beside.join(', ')}: leave out the one or the other`)
+    report.error(place, `replaces ${beside.join(', ')}: remove one of them`)
     return 'wrong'
   }
   try {

@@ -17,7 +17,7 @@ export interface Substitution {
   readonly report: Report
 }
 
-/** Which entries of lists are dropped when this key comes out empty, before the rest of the entry is looked at. */
+/** Which entries of lists are dropped when this key is empty, before the rest of the entry is looked at. */
 const identifiers = [
   'model_id',
   'shield_id',
@@ -31,7 +31,7 @@ const identifiers = [
 
 /**
  * Expands environment references in a tree. An unset variable without default is reported with its name and place; its value is never shown.
- * In lists, entries whose `provider_id` is `__disabled__` or whose own id comes out empty are dropped before their other fields are expanded.
+ * In lists, entries whose `provider_id` is `__disabled__` or whose own id is empty are dropped before their other fields are expanded.
  */
 export function substitute(node: TreeNode, using: Substitution): TreeNode {
   if (node.kind === 'scalar') return substituteScalar(node, using)
@@ -101,7 +101,7 @@ export function substituteScalar(node: ScalarNode, using: Substitution): ScalarN
     using.report.warn(
       'notice',
       node,
-      `'${left[0]}' is no environment reference and stays as it is: write \${env.NAME}, \${env.NAME:=default} or \${env.NAME:+value}, the name in capitals`,
+      `'${left[0]}' is not an environment reference and is used literally: write \${env.NAME}, \${env.NAME:=default} or \${env.NAME:+value}, the name in capitals`,
     )
   }
   if (failed) return { ...node, meanings: [null, absent, ''], expanded: true, failed }

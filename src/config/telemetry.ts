@@ -86,7 +86,7 @@ function capturesContent(otel: OtelEnvironment): boolean | undefined {
   const wanted = otel.text(name)?.toLowerCase()
   if (wanted === undefined) return undefined
   if (Object.hasOwn(contentModes, wanted)) return contentModes[wanted]
-  otel.misread(name, `is none of ${Object.keys(contentModes).join(', ')}: it counts as 'false'`)
+  otel.misread(name, `is not one of ${Object.keys(contentModes).join(', ')}: treated as 'false'`)
   return false
 }
 

@@ -56,7 +56,7 @@ const without: Readonly<Record<string, string>> = {
 function warnOfEmptied(section: MapNode, report: Report): void {
   for (const [key, effect] of Object.entries(without)) {
     const node = child(section, key)
-    if (node?.kind === 'scalar' && node.expanded && isEmpty(node) && !node.failed) report.warn('notice', node, `comes out empty: ${effect}`)
+    if (node?.kind === 'scalar' && node.expanded && isEmpty(node) && !node.failed) report.warn('notice', node, `is empty: ${effect}`)
   }
 }
 
@@ -83,7 +83,7 @@ function readCiphers(section: MapNode, { tls_config: config }: ServerSection, re
       const why = name.startsWith('TLS_') ? 'every suite of TLS 1.3 is always offered' : 'suites with DHE are never offered'
       report.warn('notice', node, `has no effect: ${why}`)
     } else if (!servedSuites.includes(name)) {
-      report.error(node, `is no cipher suite of TLS 1.2 that is served: name some of ${servedSuites.join(', ')}`)
+      report.error(node, `is not a supported TLS 1.2 cipher suite: use some of ${servedSuites.join(', ')}`)
     }
   }
   const served = ciphers.filter((name) => servedSuites.includes(name))

@@ -42,7 +42,7 @@ export function validateWritten<T>(
     const written = reader.value()
     const result = attempt(schema, written)
     if (!result) {
-      check.report.error(root, 'the check of this section failed: its schema cannot deal with what stands here')
+      check.report.error(root, 'cannot validate this section: its schema failed')
       return undefined
     }
     if (result.success) return reader.failed ? undefined : { value: result.data, written }
@@ -51,7 +51,7 @@ export function validateWritten<T>(
       return undefined
     }
   }
-  check.report.error(root, 'this section could not be understood')
+  check.report.error(root, 'cannot validate this section')
   return undefined
 }
 
@@ -182,7 +182,7 @@ export function reportUnknownKey(
 ): boolean {
   const place = { path: [...found.parent.path, found.key], at: found.at }
   if (isPolicy(found.key) && !known.some(isPolicy)) {
-    report.error(place, 'protects nothing here: policies stand in server.auth')
+    report.error(place, 'has no effect here: policies belong in server.auth')
     return true
   }
   const meant = nearest(found.key, known)
@@ -190,7 +190,7 @@ export function reportUnknownKey(
     report.error(place, 'unknown key.', meant)
     return true
   }
-  report.warn('unknown_key', place, 'unknown key: it has no effect.', meant)
+  report.warn('unknown_key', place, 'unknown key, ignored.', meant)
   return false
 }
 
@@ -203,8 +203,8 @@ function bestBranch(branches: readonly (readonly SchemaIssue[])[]): readonly Sch
 
 function explain(issue: SchemaIssue, node: TreeNode | undefined): string {
   if (issue.code === 'invalid_type') {
-    if (!node) return 'is required, and missing'
-    if (node.kind === 'scalar' && node.expanded && node.meanings[0] === null) return `is required, but ${node.source} comes out empty`
+    if (!node) return 'is required'
+    if (node.kind === 'scalar' && node.expanded && node.meanings[0] === null) return `is required, but ${node.source} is empty`
     return `must be ${article(issue.expected)}, not ${kindOf(node)}`
   }
   // A discriminated union has no branches to tell of where the word that chooses one is unknown.
@@ -212,7 +212,7 @@ function explain(issue: SchemaIssue, node: TreeNode | undefined): string {
     const expected = issue.errors.flatMap((branch) =>
       branch.map((sub) => (sub.code === 'invalid_type' ? article(sub.expected) : sub.message)),
     )
-    return node ? `must be ${[...new Set(expected)].join(' or ')}, not ${kindOf(node)}` : 'is required, and missing'
+    return node ? `must be ${[...new Set(expected)].join(' or ')}, not ${kindOf(node)}` : 'is required'
   }
   if (issue.code === 'too_small' || issue.code === 'too_big') return limit(issue) ?? issue.message
   return issue.message.replace(/^Invalid option: expected one of/, 'must be one of').replace(/^Invalid input: expected/, 'must be')
@@ -228,12 +228,12 @@ function limit(issue: SchemaIssue & { code: 'too_small' | 'too_big' }): string |
 }
 
 const names: Readonly<Record<string, string>> = {
-  string: 'text',
+  string: 'a string',
   number: 'a number',
-  int: 'a whole number',
+  int: 'an integer',
   boolean: 'true or false',
-  object: 'a map of keys',
-  record: 'a map of keys',
+  object: 'a map',
+  record: 'a map',
   array: 'a list',
   null: 'null',
 }
@@ -244,7 +244,7 @@ function article(expected: string): string {
 
 function kindOf(node: TreeNode): string {
   if (node.kind === 'list') return 'a list'
-  if (node.kind === 'map') return 'a map of keys'
+  if (node.kind === 'map') return 'a map'
   const value = node.meanings[0]
   if (value === null) return 'empty'
   return names[typeof value] ?? typeof value

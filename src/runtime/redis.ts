@@ -75,7 +75,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
       if (isReply(error)) throw error
       // Whoever else waits on this connection waits in vain too.
       client.close()
-      throw new RedisFailure(`Redis at ${place} does not answer`, error)
+      throw new RedisFailure(`Redis at ${place} does not respond`, error)
     }
   }
 
@@ -86,7 +86,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
         return await send('EVALSHA', [sha1, ...rest])
       } catch (error) {
         if (isReply(error) && error.message.startsWith('NOSCRIPT')) return await send('EVAL', [source, ...rest])
-        throw isReply(error) ? new RedisFailure(`Redis at ${place} answers with an error`, error) : error
+        throw isReply(error) ? new RedisFailure(`Redis at ${place} returned an error`, error) : error
       }
     },
     [Symbol.dispose]() {
@@ -112,7 +112,7 @@ function isReply(error: unknown): error is Error {
 async function withTimeout<T>(milliseconds: number, response: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const { promise, reject } = Promise.withResolvers<never>()
-  timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds)
+  timer = setTimeout(() => reject(new Error(`no response within ${milliseconds} ms`)), milliseconds)
   try {
     return await Promise.race([response, promise])
   } finally {

@@ -15,7 +15,7 @@ import {
 const post = (url: string, body: unknown = {}, signal?: AbortSignal): Promise<Response> =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body), ...(signal && { signal }) })
 
-test('answers as scripted, keeps the connection and records what came', async () => {
+test('responds as scripted, keeps the connection and records requests', async () => {
   await using upstream = await mockUpstream()
   upstream.enqueue(chatReply('one'))
   upstream.respond(() => errorReply(429, undefined, { 'retry-after': '7' }))
@@ -32,7 +32,7 @@ test('answers as scripted, keeps the connection and records what came', async ()
   expect(upstream.accepted).toBe(1)
 })
 
-test('streams pieces, splitting characters where told', async () => {
+test('streams chunks, splitting characters as scripted', async () => {
   await using upstream = await mockUpstream()
   upstream.enqueue(chatStream(['a', 'b']), { body: splitAt('data: "é"\n\n', 7, 8) })
   expect(await (await post(upstream.url)).text()).toEndWith('data: [DONE]\n\n')

@@ -220,13 +220,13 @@ class Automaton {
   }
 
   /** Bounded repeats are written out, a few times at most: they are no loops. */
-  #repeat({ part, min: least, max: most }: Extract<RegexNode, { kind: 'repeat' }>): Part {
-    const copies = most === Infinity ? Math.max(1, Math.min(least, 2)) : Math.min(most, 3)
+  #repeat({ part, min, max }: Extract<RegexNode, { kind: 'repeat' }>): Part {
+    const copies = max === Infinity ? Math.max(1, Math.min(min, 2)) : Math.min(max, 3)
     let whole: Part = { nullable: true, first: [], last: [] }
     for (let copy = 0; copy < copies; copy += 1) {
       const built = this.#build(part)
-      if (most === Infinity && copy === copies - 1) for (const from of built.last) this.#next[from]!.push(...built.first)
-      whole = this.#join(whole, { ...built, nullable: built.nullable || copy >= least })
+      if (max === Infinity && copy === copies - 1) for (const from of built.last) this.#next[from]!.push(...built.first)
+      whole = this.#join(whole, { ...built, nullable: built.nullable || copy >= min })
     }
     return whole
   }

@@ -39,7 +39,7 @@ function proofsOf({ cells }: Row): { file: string; title: string }[] {
 }
 
 /** The first column of a section's table. */
-const told = (section: string): string[] =>
+const documented = (section: string): string[] =>
   rows.filter((row) => row.section === section).map(({ cells }) => (cells[0] ?? '').replaceAll("'", '’'))
 
 const isUnserved = ({ cells }: Row): boolean => cells.some((cell) => cell.startsWith('Not served yet: '))
@@ -105,7 +105,7 @@ describe('docs/threat-model.md', () => {
       'audit log',
       'provenance',
     ]
-    expect(incidents.filter((name) => !told('Incidents elsewhere').some((text) => text.includes(name)))).toEqual([])
-    expect(promises.filter((name) => !told('The contract').some((text) => text.includes(name)))).toEqual([])
+    expect(incidents.filter((name) => !documented('Incidents elsewhere').some((text) => text.includes(name)))).toEqual([])
+    expect(promises.filter((name) => !documented('The contract').some((text) => text.includes(name)))).toEqual([])
   })
 })

@@ -22,7 +22,7 @@ describe('build', () => {
     expect(keyless.code).toBe(0)
   })
 
-  test('overwrites nothing without being told to', async () => {
+  test('overwrites nothing without --force', async () => {
     using folder = temporaryFolder()
     const path = join(folder.path, 'mine.yaml')
     writeFileSync(path, 'mine')
@@ -92,7 +92,7 @@ describe('list', () => {
     expect(stderr).toBe('')
   })
 
-  test('apis for machines tells which are served', async () => {
+  test('apis as JSON says which are served', async () => {
     const rows = JSON.parse((await inProcess(['list', 'apis', '--json'])).stdout) as { api: string; served: boolean }[]
     expect(rows.find(({ api }) => api === 'inference')?.served).toBe(true)
     expect(rows.find(({ api }) => api === 'eval')?.served).toBe(false)
@@ -115,7 +115,7 @@ server:
 `
 
 describe('config', () => {
-  test('validate tells all mistakes at once, each with its line', async () => {
+  test('validate reports all errors at once, each with its line', async () => {
     using folder = temporaryFolder()
     writeFileSync(join(folder.path, 'broken.yaml'), broken)
     const { code, stdout, stderr } = await corral(['config', 'validate', 'broken.yaml'], { cwd: folder.path })
@@ -145,7 +145,7 @@ describe('config', () => {
     using folder = temporaryFolder()
     const here = { cwd: folder.path }
     writeFileSync(join(folder.path, 'both.yaml'), `${broken}\nfrom_the_future: 1`)
-    const warning = 'from_the_future: unknown key: it has no effect.'
+    const warning = 'from_the_future: unknown key, ignored.'
     const text = await inProcess(['config', 'validate', 'both.yaml'], here)
     expect([text.code, text.stderr]).toEqual([1, expect.stringContaining('3 errors in the configuration') as string])
     expect(text.stderr).toContain(`warning: both.yaml:15:1 ${warning}`)

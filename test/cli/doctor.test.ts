@@ -174,14 +174,14 @@ describe('corral doctor', () => {
     expect(taken.states(`port ${port}`)).toEqual(['failed'])
   })
 
-  test('[OPS-1] tells of a clock that others do not agree with', async () => {
+  test('[OPS-1] reports a clock that differs from others', async () => {
     skew = -120_000
     const { of } = await (await doctor()).look()
     skew = 0
     expect(of('clock')[0]).toMatchObject({ state: 'warning', message: expect.stringMatching(/^is 1(19|20|21) s ahead of/) as string })
   })
 
-  test('[OPS-1] tells of files that others can read, and of a folder that cannot be', async () => {
+  test('[OPS-1] reports files that others can read, and a folder that is not writable', async () => {
     const { home, look } = await doctor()
     await writeFile(join(home, 'key-pepper'), 'a pepper of the test, long enough')
     await chmod(join(home, 'key-pepper'), 0o644)
@@ -197,7 +197,7 @@ describe('corral doctor', () => {
     expect(freeSpaceFinding({ subject: 'home', folder: '/x' }, 5e9).state).toBe('ok')
   })
 
-  test('[OPS-1] tells of identity services and stores that are out of reach', async () => {
+  test('[OPS-1] reports unreachable identity services and stores', async () => {
     const closed = await closedPort()
     const auth = (uri: string) =>
       `  auth:\n    provider_config:\n      type: oauth2_token\n      issuer: ${base}\n      audience: a\n      jwks: { uri: '${uri}' }\n`
@@ -211,7 +211,7 @@ describe('corral doctor', () => {
     expect(odd.states(`identity service ${new URL(base).host}`)).toEqual(['failed'])
   })
 
-  test('[OPS-1] tells of a database that is behind or ahead, or is none', async () => {
+  test('[OPS-1] reports a database that is behind, ahead or invalid', async () => {
     const status = { engine: 'sqlite', place: 'x.db', newest: 3, tables: [], size: 0 } as const
     const states = [
       databaseFinding('database', { ...status, version: 3, pending: [] }),
@@ -221,7 +221,7 @@ describe('corral doctor', () => {
     expect(states).toEqual(['ok', 'warning', 'failed'])
   })
 
-  test('[OPS-1] tells of a model that is not there, and of one that is not what was fetched', async () => {
+  test('[OPS-1] reports missing and corrupt models', async () => {
     const models = join(folder, 'models')
     await mkdir(models, { mode: 0o700 })
     const facts = { source: 'test', sha256: createHash('sha256').update('whole').digest('hex'), pulledAt: '2026-01-01' }

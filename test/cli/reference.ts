@@ -76,14 +76,14 @@ function providerSections(definition: ProviderDefinition, fields: readonly Field
     ...(starter?.probe ? [`Probed at \`${starter.probe}\`.`] : []),
     ...(header.length > 0 ? [`Callers may send ${list(header)}.`] : []),
   ]
-  const usual = Object.entries(starter?.config ?? {}).map(
+  const defaults = Object.entries(starter?.config ?? {}).map(
     ([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   )
   const own = fields.map(row).filter((text) => !common.has(text))
   return [
     `## ${type}`,
     `${ended(description)} ${facts.join(' ')}`,
-    ...(usual.length > 0 ? [['```yaml', ...usual, '```'].join('\n')] : []),
+    ...(defaults.length > 0 ? [['```yaml', ...defaults, '```'].join('\n')] : []),
     ...(own.length > 0 ? [fieldTable(own)] : []),
   ]
 }

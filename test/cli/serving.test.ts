@@ -71,7 +71,7 @@ describe('what `corral build` wrote, served by `corral run`', () => {
 })
 
 describe('run', () => {
-  test('[RUN-1] one line names the address, and it answers there; SIGTERM and Ctrl+C end it well', async () => {
+  test('[RUN-1] one line names the address, and the server responds there; SIGTERM and Ctrl+C end it cleanly', async () => {
     using folder = temporaryFolder()
     const here = { cwd: folder.path, env: { HOME: folder.path } }
     await corral(['build', '--providers', 'inference=remote::groq'], here)
@@ -89,8 +89,8 @@ describe('run', () => {
       cwd: folder.path,
       env: { HOME: folder.path },
     })
-    const told = JSON.parse(server.firstLine) as Record<string, unknown>
-    expect(told).toMatchObject({ url: server.url, providers: ['groq'] })
+    const output = JSON.parse(server.firstLine) as Record<string, unknown>
+    expect(output).toMatchObject({ url: server.url, providers: ['groq'] })
   })
 
   test('[RUN-2] a port that is taken is one clear line with the remedy, exit code 1', async () => {

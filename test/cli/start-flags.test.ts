@@ -84,6 +84,6 @@ describe('flags of the start command', () => {
     const words = ['run', 'run.yaml', '--port', '0', '--insecure', '--env', 'LISTEN=0.0.0.0', ...variables]
     const { code, stderr } = await inProcess(words, around)
     expect(code).toBe(1)
-    expect(stderr).toContain('others could reach this address, and nobody would have to authenticate')
+    expect(stderr).toContain('this address is reachable from other hosts, but authentication is not configured')
   })
 })

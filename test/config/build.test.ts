@@ -35,8 +35,8 @@ describe('--providers', () => {
   test('what is wrong is said, all at once', () => {
     expect(said('sample,infrence=sample,inference=sampel,inference=later,inference=')).toEqual([
       '--providers: every provider needs an API and a type: write e.g. "inference=remote::groq,inference=remote::ollama"',
-      "--providers: there is no API 'infrence'. Did you mean 'inference'?",
-      "--providers: there is no provider type 'sampel' for inference; 'corral list providers' names all. Did you mean 'remote::sample'?",
+      "--providers: unknown API 'infrence'. Did you mean 'inference'?",
+      "--providers: unknown provider type 'sampel' for inference; 'corral list providers' lists all. Did you mean 'remote::sample'?",
       '--providers: inline::later is known, but not served by this version yet',
       '--providers: every provider needs an API and a type: write e.g. "inference=remote::groq,inference=remote::ollama"',
     ])
@@ -51,10 +51,10 @@ describe('--providers', () => {
     expect([settings.api_key.reveal(), settings.max_tokens, config.server.port]).toEqual(['007', 12, 9])
   })
 
-  test('stands beside no file', async () => {
+  test('cannot be combined with a file', async () => {
     const error = await load('', { source: 'starter', flags: { providers: 'inference=sample' } }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigErrors)
-    expect((error as ConfigErrors).message).toContain('in the place of a file')
+    expect((error as ConfigErrors).message).toContain('cannot be combined with a configuration file')
   })
 })
 

@@ -123,12 +123,12 @@ describe('[REL-4] a backend with a connection string', () => {
   test('[REL-4] contradicts nothing that stands beside it', async () => {
     const string = 'connection_string: "postgres://u:p@h/d?sslmode=require"'
     expect(await problems(withBackend(`${string}, host: h, db: d`))).toEqual([
-      expect.stringContaining('connection_string: stands in place of host, db: leave out the one or the other') as string,
+      expect.stringContaining('connection_string: replaces host, db: remove one of them') as string,
     ])
     expect(await problems(withBackend(`${string}, ssl_mode: disable`))).toEqual([
       expect.stringContaining('has sslmode=require, and ssl_mode is disable') as string,
     ])
-    // What comes out empty is not there.
+    // What is empty is not there.
     expect(await warnings(withBackend(`${string}, host: "\${env.X:=}", ssl_mode: require`))).toEqual([])
     const empty = await load(withBackend('connection_string: "${env.URL:=}", host: other'))
     expect(empty.config.storage.records).toMatchObject({ host: 'other', port: 5432 })
@@ -140,7 +140,7 @@ describe('[REL-4] a backend with a connection string', () => {
   })
 })
 
-test('[REL-4] Corral connects where the connection string says, and starts without an answer from there', async () => {
+test('[REL-4] Corral connects to the address of the connection string, and starts without a response from it', async () => {
   const { promise: greeted, resolve: greet } = Promise.withResolvers<string>()
   // PostgreSQL documentation §55.7: a request for TLS, refused by N, then the start-up message.
   const database = createServer((socket) => {

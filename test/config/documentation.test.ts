@@ -47,7 +47,7 @@ test('docs/configuration.md names every key', () => {
   expect([...new Set(missing)]).toEqual([])
 })
 
-test('docs/configuration.md tells the defaults of the server', async () => {
+test('docs/configuration.md has the defaults of the server', async () => {
   const { server } = (await load('providers: {}')).config
   const defaults = {
     port: server.port,
@@ -65,10 +65,10 @@ test('docs/configuration.md tells the defaults of the server', async () => {
     drain_grace_seconds: server.drainGrace,
   }
   const rows = text.split('\n').filter((line) => line.startsWith('|'))
-  const told = Object.entries(defaults).filter(([key, value]) =>
+  const documented = Object.entries(defaults).filter(([key, value]) =>
     rows.some((row) => row.startsWith(`| \`${key}\` |`) && row.includes(`, ${value} |`)),
   )
-  expect(Object.fromEntries(told)).toEqual(defaults)
+  expect(Object.fromEntries(documented)).toEqual(defaults)
 })
 
 test('its example is a configuration', async () => {

@@ -38,12 +38,12 @@ describe('environment references', () => {
     ])
   })
 
-  test('a reference that is none is told and stays as it is', async () => {
+  test('an invalid reference is reported and stays as it is', async () => {
     const text = withConfig('base_url: ${env.lower:=a}', 'api_key: ${env.X?old}')
     const settings = await settingsOf(text)
     expect([settings.base_url, (settings.api_key as Secret).reveal()]).toEqual(['${env.lower:=a}', '${env.X?old}'])
     expect(await warnings(text)).toHaveLength(2)
-    expect((await warnings(text))[0]).toContain("'${env.lower:=a}' is no environment reference")
+    expect((await warnings(text))[0]).toContain("'${env.lower:=a}' is not an environment reference")
   })
 
   test('keys are never expanded', async () => {
@@ -131,12 +131,12 @@ describe('what switches off', () => {
   test('an entry without any provider_id is a mistake, not a disabled one', async () => {
     expect(await problems('version: 2\nproviders:\n  inference:\n    - provider_typ: remote::sample')).toEqual([
       "4:7 providers.inference[0].provider_typ: unknown key. Did you mean 'provider_type'?",
-      '4:7 providers.inference[0].provider_id: is required, and missing',
-      '4:7 providers.inference[0].provider_type: is required, and missing',
+      '4:7 providers.inference[0].provider_id: is required',
+      '4:7 providers.inference[0].provider_type: is required',
     ])
   })
 
-  test('[CFG-1] list entries whose id comes out empty are dropped', async () => {
+  test('[CFG-1] list entries whose id is empty are dropped', async () => {
     const text = `${withConfig('mode: fast')}
 models:
   - model_id: \${env.ALIAS:=}
@@ -152,7 +152,7 @@ models:
     const off = await load(text)
     expect(off.config.auth).toBeUndefined()
     expect(off.warnings.map(({ path, message }) => `${path}: ${message}`)).toContain(
-      'server.auth.provider_config.type: comes out empty: this authentication is switched off',
+      'server.auth.provider_config.type: is empty: this authentication is switched off',
     )
     expect(await problems(text, { env: { AUTH_TYPE: 'oauth2_token' } })).toHaveLength(1)
     const { config } = await load(text, { env: { AUTH_TYPE: 'oauth2_token', JWKS_URI: 'https://idp.example/keys' } })
@@ -186,7 +186,7 @@ storage:
   stores: { metadata: { backend: "\${env.SECRET}" } }`
     const all = (await problems(text, { env })).join('\n')
     for (const value of Object.values(env)) expect(all).not.toContain(value)
-    expect(all).toContain("there is no provider type '${env.TYPE}' for inference")
+    expect(all).toContain("unknown provider type '${env.TYPE}' for inference")
   })
 })
 

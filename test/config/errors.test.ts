@@ -14,7 +14,7 @@ describe('text that is no configuration', () => {
     ['a list', '- a\n- b', /^1:1: the file must hold keys and values .* not a list$/],
     ['a word', 'starter of mine\n', /^1:1: the file must hold keys and values .* not a single value$/],
     ['a tab', 'version: 2\nproviders:\n\tinference: []', /^3:1: a tab indents this line: YAML wants spaces$/],
-    ['a key twice', 'version: 2\nserver:\n  port: 1\n  port: 2', /^4:3: this key stands here twice: keep one$/],
+    ['a key twice', 'version: 2\nserver:\n  port: 1\n  port: 2', /^4:3: duplicate key$/],
     ['two documents', 'version: 2\n---\nversion: 2', /^2:1: a second document starts here/],
     ['an open bracket', 'apis: [inference', /^\d:\d+: not valid YAML: /],
     ['an alias without anchor', 'version: 2\nserver: *base', /^2:\d+ server: the alias \*base names no anchor/],
@@ -94,14 +94,14 @@ server:
   test('[CFG-3] each has its line, its path and the nearest known key', async () => {
     expect(await problems(broken)).toEqual([
       "2:1 distro_nme: unknown key. Did you mean 'distro_name'?",
-      "3:8 apis[0]: there is no API 'inferense'. Did you mean 'inference'?",
-      "7:7 providers.inference[0].provider_type: there is no provider type 'remote::sampel' for inference; 'corral list providers' names all. Did you mean 'remote::sample'?",
+      "3:8 apis[0]: unknown API 'inferense'. Did you mean 'inference'?",
+      "7:7 providers.inference[0].provider_type: unknown provider type 'remote::sampel' for inference; 'corral list providers' lists all. Did you mean 'remote::sample'?",
       "12:9 providers.inference[1].config.bas_url: unknown key. Did you mean 'base_url'?",
-      '13:9 providers.inference[1].config.max_tokens: must be a number, not text',
+      '13:9 providers.inference[1].config.max_tokens: must be a number, not a string',
       '14:9 providers.inference[1].config.mode: must be one of "fast"|"slow"',
       "15:20 providers.inference[1].config.network.proxi: unknown key. Did you mean 'proxy'?",
       "16:7 providers.inference[2].provider_id: the id 'two' is taken by another provider of inference",
-      '16:7 providers.inference[2].config.base_url: is required, and missing',
+      '16:7 providers.inference[2].config.base_url: is required',
       "20:22 registered_resources.models[0].provider_id: there is no provider 'tow'. Did you mean 'two'?",
       '20:40 registered_resources.models[0].model_type: must be one of "llm"|"embedding"|"rerank"',
       "22:3 server.prot: unknown key. Did you mean 'port'?",
@@ -126,17 +126,17 @@ server:
 describe('unknown keys', () => {
   test('far from every known key they are a warning, with the nearest where there is one', async () => {
     expect(await warnings(`${withConfig('url: x', 'zzz: 1')}\nfrom_the_future: 1`)).toEqual([
-      "7:9 providers.inference[0].config.url: unknown key: it has no effect. Did you mean 'base_url'?",
-      '8:9 providers.inference[0].config.zzz: unknown key: it has no effect.',
-      '9:1 from_the_future: unknown key: it has no effect.',
+      "7:9 providers.inference[0].config.url: unknown key, ignored. Did you mean 'base_url'?",
+      '8:9 providers.inference[0].config.zzz: unknown key, ignored.',
+      '9:1 from_the_future: unknown key, ignored.',
     ])
   })
 
   test('[REL-2] in server they are an error in what protects, in sections of Corral’s own and near a known key, else a warning', async () => {
     expect(await warnings(withServer('from_the_future: 1', 'cors: { from_the_future: 1 }'))).toEqual([
-      '2:1 providers: no provider is enabled: there will be no models',
-      '4:3 server.from_the_future: unknown key: it has no effect.',
-      '5:11 server.cors.from_the_future: unknown key: it has no effect.',
+      '2:1 providers: no provider is enabled: no models will be available',
+      '4:3 server.from_the_future: unknown key, ignored.',
+      '5:11 server.cors.from_the_future: unknown key, ignored.',
     ])
     for (const section of ['auth', 'quota', 'egress', 'audit']) {
       expect(await problems(withServer(`${section}: { from_the_future: 1 }`))).toEqual([
@@ -148,7 +148,7 @@ describe('unknown keys', () => {
       expect(await problems(withServer(`{ ${key}: 1 }`))).toEqual([expect.stringContaining('unknown key.') as string])
     }
     for (const key of ['tls_certfile', 'audit', 'egress']) {
-      expect(await problems(`providers: {}\n${key}: x`)).toEqual([`2:1 ${key}: protects nothing here: its place is server.${key}`])
+      expect(await problems(`providers: {}\n${key}: x`)).toEqual([`2:1 ${key}: has no effect here: move it to server.${key}`])
     }
     for (const key of ['tls_from_the_future', 'from_the_future_policy']) {
       expect(await problems(`providers: {}\n${key}: x`)).toEqual([expect.stringContaining(`${key}: unknown key.`) as string])
@@ -181,7 +181,7 @@ describe('versions', () => {
     expect((await load('version: "2"\nproviders: {}')).config.distribution).toBe('text')
     expect((await load('providers: {}')).config.distribution).toBe('text')
   })
-  test('a file without providers is told what to do', async () => {
+  test('a file without providers gets a remedy', async () => {
     expect(await problems('version: 2')).toEqual(["1:1 providers: is missing: name at least one, or start with 'corral build'"])
   })
 })
@@ -200,7 +200,7 @@ describe('what protects is never skipped', () => {
   for (const [text, path, place] of misplaced) {
     test(`[CFG-5] ${path} is an error that names its place`, async () => {
       const issues = await issuesOf(text)
-      expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[path, `protects nothing here: its place is ${place}`]])
+      expect(issues.map((issue) => [issue.path, issue.message])).toEqual([[path, `has no effect here: move it to ${place}`]])
     })
   }
   /** What cannot be understood stops the start, and the whole path leads to it. */

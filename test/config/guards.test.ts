@@ -24,12 +24,12 @@ describe('policies', () => {
     expect([route('/v1/models/a/b'), route('/v1/health'), route('/v1/providers')]).toEqual([true, true, false])
   })
 
-  test('an access policy that nobody’s identity could matter to stops the start', async () => {
+  test('an access policy without authentication stops the start', async () => {
     const policy = 'access_policy: [{ permit: { actions: read } }]'
     for (const rest of ['', 'provider_config: null, ', 'route_policy: [{ permit: { paths: "*" } }], ']) {
       expect(await problems(withServer(`auth: { ${rest}${policy} }`))).toEqual([
         expect.stringMatching(
-          /server\.auth\.access_policy: protects nothing .*: add server\.auth\.provider_config \(\{type: api_key\}/,
+          /server\.auth\.access_policy: has no effect .*: add server\.auth\.provider_config \(\{type: api_key\}/,
         ) as string,
       ])
     }
@@ -39,7 +39,7 @@ describe('policies', () => {
 
   test('where a variable switches authentication off, it is a warning', async () => {
     const text = withServer('auth: { access_policy: [{ permit: { actions: read } }], provider_config: { type: "${env.AUTH:+api_key}" } }')
-    expect((await warnings(text)).join()).toContain('server.auth.access_policy: protects nothing as long as nobody has to authenticate')
+    expect((await warnings(text)).join()).toContain('server.auth.access_policy: has no effect without authentication')
     expect((await load(text, { env: { AUTH: '1' } })).config.auth).toBeDefined()
   })
 })
@@ -69,11 +69,11 @@ test('an origin that no browser sends is a mistake', async () => {
 
 describe('the audit log', () => {
   test('is on where there is something to refuse, in Corral’s home', async () => {
-    const usual = { folder: '/home/me/.corral/audit', maxFileBytes: 33_554_432 }
+    const defaults = { folder: '/home/me/.corral/audit', maxFileBytes: 33_554_432 }
     expect((await configOf('port: 1')).audit).toBeUndefined()
-    expect((await configOf('quota: { anonymous_max_requests: 1 }')).audit).toEqual(usual)
-    expect((await configOf('auth: { route_policy: [{ permit: { paths: "*" } }] }')).audit).toEqual(usual)
-    expect((await configOf('audit: true')).audit).toEqual(usual)
+    expect((await configOf('quota: { anonymous_max_requests: 1 }')).audit).toEqual(defaults)
+    expect((await configOf('auth: { route_policy: [{ permit: { paths: "*" } }] }')).audit).toEqual(defaults)
+    expect((await configOf('audit: true')).audit).toEqual(defaults)
     expect((await configOf('quota: { anonymous_max_requests: 1 }', 'audit: false')).audit).toBeUndefined()
   })
 
@@ -109,9 +109,9 @@ describe('client versions', () => {
   }
 })
 
-test('trust in everybody is told', async () => {
+test('trust in every address is reported', async () => {
   expect(await warnings(withServer('trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]'))).toContain(
-    "4:33 server.trusted_proxies[1]: 0.0.0.0/0 is everybody: whoever connects can give any address as the caller's",
+    "4:33 server.trusted_proxies[1]: 0.0.0.0/0 includes every address: any client can set the caller's address",
   )
 })
 

@@ -90,9 +90,9 @@ describe('module:', () => {
     const said: [module: string, expected: string][] = [
       ['not-there', 'the package is not installed in'],
       ['./not-there.js', 'the package is not installed in'],
-      ['no-default', 'its default export is no provider definition: there is none; export default defineProvider({ ... })'],
-      ['no-create', "its default export is no provider definition: 'create' must be a function"],
-      ['no-schema', "its default export is no provider definition: 'config' must be a zod 4 schema"],
+      ['no-default', 'its default export is not a provider definition: it is missing; export default defineProvider({ ... })'],
+      ['no-create', "its default export is not a provider definition: 'create' must be a function"],
+      ['no-schema', "its default export is not a provider definition: 'config' must be a zod 4 schema"],
       ['that-throws', 'the module fails to load: no such luck'],
     ]
     for (const [module, expected] of said) {
@@ -111,7 +111,7 @@ describe('module:', () => {
     const source = fileWith('throwing-schema')
     const issues = await issuesOf('', { source, env: { ACME_API_KEY: 'sk-4711-secret' } })
     expect(issues.map(formatIssue)).toEqual([
-      `${source}:7:7 providers.inference[0].config: the check of this section failed: its schema cannot deal with what stands here`,
+      `${source}:7:7 providers.inference[0].config: cannot validate this section: its schema failed`,
     ])
   })
 

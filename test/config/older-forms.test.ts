@@ -152,13 +152,13 @@ describe('[REL-8] server.auth as Llama Stack 0.2 wrote it', () => {
     expect(await problems(older('provider_type: kubernetes', 'config: { realm: x }'))).toEqual(
       saying('server.auth.config.realm: unknown key.'),
     )
-    expect(await problems(older('provider_type: kubernetes', 'config: [x]'))).toEqual(saying('server.auth.config: must be a map of keys'))
+    expect(await problems(older('provider_type: kubernetes', 'config: [x]'))).toEqual(saying('server.auth.config: must be a map'))
     expect(await problems(older('provider_type: kubernetes', 'provider_config: { type: api_key }'))).toEqual(
-      expect.arrayContaining(saying('is the older form of provider_config, which stands here too')),
+      expect.arrayContaining(saying('is the older form of provider_config, which is also set')),
     )
-    // A type that comes out empty switches it off, as in the present form.
+    // A type that is empty switches it off, as in the present form.
     const off = await load(older('provider_type: "${env.AUTH:+kubernetes}"', 'config: { api_server_url: "${env.NOT_SET}" }'))
     expect(off.config.auth).toBeUndefined()
-    expect(off.warnings.map(({ message }) => message).join()).toContain('comes out empty: this authentication is switched off')
+    expect(off.warnings.map(({ message }) => message).join()).toContain('is empty: this authentication is switched off')
   })
 })

@@ -22,14 +22,14 @@ describe('[REL-11] settings that protect', () => {
     ]) {
       expect([key, await problems(withServer(key))]).toEqual([
         key,
-        message(key.startsWith('access') ? 'protects nothing here' : 'unknown key'),
+        message(key.startsWith('access') ? 'has no effect here: policies belong' : 'unknown key'),
       ])
     }
     for (const key of ['auht: { provider_config: { type: api_key } }', 'authentication: {}', 'quotas: { period: day }']) {
       expect([key, await problems(top(key))]).toEqual([key, message('unknown key')])
     }
-    expect(await problems(top('tenancy: { mode: multi }'))).toEqual(message('its place is server.tenancy'))
-    expect(await problems(top('tls_config: { ciphers: [x] }'))).toEqual(message('its place is server.tls_config'))
+    expect(await problems(top('tenancy: { mode: multi }'))).toEqual(message('move it to server.tenancy'))
+    expect(await problems(top('tls_config: { ciphers: [x] }'))).toEqual(message('move it to server.tls_config'))
     // Nothing that a later release may bring.
     expect(await warnings(top('author: me', 'server: { session_store: {}, grpc_port: 9 }'))).toHaveLength(4)
   })
@@ -38,11 +38,11 @@ describe('[REL-11] settings that protect', () => {
     const policy = 'access_policy: [{ forbid: { actions: read } }]'
     const models = `registered_resources: { models: [{ model_id: m, provider_id: o, ${policy} }] }`
     for (const text of [provider(policy), provider(`config: { ${policy} }`), `${provider('config: {}')}\n${models}`]) {
-      expect(await problems(text)).toEqual(message('access_policy: protects nothing here: policies stand in server.auth'))
+      expect(await problems(text)).toEqual(message('access_policy: has no effect here: policies belong in server.auth'))
     }
     // The provider is not served: no caller reaches it.
     const unserved = `version: 2\nproviders:\n  safety: [{ provider_id: o, provider_type: "inline::llama-guard", ${policy} }]`
-    expect((await warnings(unserved)).join()).toContain('protects nothing here')
+    expect((await warnings(unserved)).join()).toContain('has no effect here: policies belong')
   })
 
   test('[REL-11] an authenticator whose type is empty in the file is a mistake, not a condition', async () => {
@@ -85,7 +85,7 @@ describe('[REL-11] settings that come out empty', () => {
     `access_policy: ${empty}`,
     `route_policy: [{ permit: { paths: "*" }, when: ${empty} }]`,
   ])('[REL-11] in a policy stop the start: %s', async (policy) => {
-    expect((await problems(guarded(policy))).join()).toContain('comes out empty')
+    expect((await problems(guarded(policy))).join()).toContain('is empty')
     const env = { NOT_SET: 'user with admin in roles' }
     if (policy.includes('when: "')) expect((await load(guarded(policy), { env })).config.auth).toBeDefined()
   })
@@ -96,8 +96,8 @@ describe('[REL-11] settings that come out empty', () => {
 
   test('[REL-11] of TLS are a warning, also for client certificates', async () => {
     const warned = (await warnings(withServer(`tls_certfile: ${empty}`, `tls_keyfile: ${empty}`, `tls_cafile: ${empty}`))).join()
-    expect(warned).toContain('server.tls_certfile: comes out empty: HTTPS is switched off')
-    expect(warned).toContain('server.tls_cafile: comes out empty: clients need no certificate')
+    expect(warned).toContain('server.tls_certfile: is empty: HTTPS is switched off')
+    expect(warned).toContain('server.tls_cafile: is empty: clients need no certificate')
   })
 })
 

@@ -17,13 +17,12 @@ const places = async (text: string, options?: { strict: boolean }) => {
   return issues.map(({ path, line, nearest }) => [path, line, nearest])
 }
 
-const told = (path: string) =>
-  expect.stringContaining(`server.quota.${path}: there is no provider 'groq': what is said of it has no effect.`)
+const reported = (path: string) => expect.stringContaining(`server.quota.${path}: unknown provider 'groq': ignored.`)
 
-test('a provider that a limit or a price names, and that there is not, is told', async () => {
-  expect(await warnings(limit('[sample, groq]'))).toEqual([told('limits[0].providers[1]')])
-  expect(await warnings(limit('groq'))).toEqual([told('limits[0].providers')])
-  expect(await warnings(price('groq'))).toEqual([told('prices[0].provider')])
+test('an unknown provider in a limit or a price is reported', async () => {
+  expect(await warnings(limit('[sample, groq]'))).toEqual([reported('limits[0].providers[1]')])
+  expect(await warnings(limit('groq'))).toEqual([reported('limits[0].providers')])
+  expect(await warnings(price('groq'))).toEqual([reported('prices[0].provider')])
   expect(await warnings(limit('sample'))).toEqual([])
 })
 
@@ -40,7 +39,7 @@ test('one that is switched off is no slip', async () => {
 
 const named = (...names: string[]) => file(`{ limits: [${names.map((name) => `{ name: ${name}, requests: 1, period: day }`).join(', ')}] }`)
 
-test('two limits of one name are told', async () => {
+test('two limits of one name are reported', async () => {
   expect(await warnings(named('burst', 'other', 'burst'))).toEqual([
     expect.stringContaining("server.quota.limits[2].name: another limit has the name 'burst'"),
   ])

@@ -96,7 +96,7 @@ const file = fc.record(
 
 const secretValue = fc.stringMatching(/^[a-z0-9]{12,16}$/).map((random) => `sEcReT-${random}`)
 
-test('whatever a file holds, loading it ends with a configuration or with ConfigErrors, and no value of a secret is told', async () => {
+test('for any file, loading ends with a configuration or with ConfigErrors, and shows no secret', async () => {
   await fc.assert(
     fc.asyncProperty(file, secretValue, async (content, secret) => {
       const env = { A_SECRET: secret, B_KEY: ` ${secret}-b\n`, C: '' }
@@ -109,7 +109,7 @@ test('whatever a file holds, loading it ends with a configuration or with Config
   )
 })
 
-test('a key that comes from the environment is told nowhere, neither by errors nor by what is shown', async () => {
+test('a key from the environment appears neither in errors nor in the shown configuration', async () => {
   const place = fc.constantFrom(
     'api_key: X',
     'headers: { a: X }',

@@ -35,7 +35,7 @@ models:
   - { model_id: c, provider_id: "\${env.X:+off}" }`
     expect((await load(text)).config.models).toEqual([])
     expect(await warnings(text)).toEqual([
-      '2:1 providers: no provider is enabled: there will be no models',
+      '2:1 providers: no provider is enabled: no models will be available',
       '5:7 providers.inference[1]: not served by this version yet: later (inline::later: Comes later)',
       "7:5 models[0]: the model 'a' is left out: its provider 'off' is switched off",
       "8:5 models[1]: the model 'b' is left out: its provider 'later' is not served by this version yet",
@@ -56,12 +56,12 @@ models:
 
   test('what is no list and what is no model', async () => {
     expect(await problems(`${one}\nmodels: all`)).toEqual(['8:1 models: must be a list of models'])
-    expect(await problems(`${one}\nmodels: [just-a-name]`)).toEqual(['8:10 models[0]: must be a map of keys, not text'])
+    expect(await problems(`${one}\nmodels: [just-a-name]`)).toEqual(['8:10 models[0]: must be a map, not a string'])
   })
 })
 
 describe('providers', () => {
-  test('[REL-1] what is known and not served is named, each at its line; an API that nobody knows is told', async () => {
+  test('[REL-1] known but unsupported parts are named, each at its line; an unknown API is reported', async () => {
     const text = `version: 2
 apis: [inference, vector_io, agents, models, later_api]
 providers:
@@ -73,11 +73,11 @@ providers:
   later_api: [{ provider_id: b, provider_type: inline::anything }]
   telemetry:`
     expect(await warnings(text)).toEqual([
-      "2:46 apis[4]: there is no API 'later_api': it has no effect.",
+      "2:46 apis[4]: unknown API 'later_api': ignored.",
       '6:7 providers.vector_io[0]: not served by this version yet: faiss (inline::faiss)',
       '7:7 providers.vector_io[1]: not served by this version yet: other (inline::faiss)',
       '8:12 providers.agents[0]: not served by this version yet: a (inline::anything)',
-      '9:3 providers.later_api: there is no such API: its providers have no effect.',
+      '9:3 providers.later_api: unknown API: its providers are ignored.',
     ])
     expect((await load(text)).config.apis).toEqual(['inference', 'vector_io', 'agents', 'models'])
   })
@@ -101,12 +101,12 @@ providers:
     - { provider_id: c, provider_type: remote::sample, config: [] }
   safety: llama-guard`),
     ).toEqual([
-      "3:3 providers.infrence: there is no such API. Did you mean 'inference'?",
+      "3:3 providers.infrence: unknown API. Did you mean 'inference'?",
       '6:7 providers.inference[0]: must be a map with provider_id and provider_type',
       "7:9 providers.inference[1].provider_id: a provider_id cannot be 'all' nor contain '/'",
       "8:9 providers.inference[2].provider_id: a provider_id cannot be 'all' nor contain '/'",
       "8:58 providers.inference[2].confg: unknown key. Did you mean 'config'?",
-      '9:56 providers.inference[3].config: must be a map of keys, not a list',
+      '9:56 providers.inference[3].config: must be a map, not a list',
     ])
   })
 })

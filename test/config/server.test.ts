@@ -120,13 +120,13 @@ describe('precedence', () => {
       server: 'error',
     })
   })
-  test('levels that are none are told', async () => {
+  test('unknown levels are reported', async () => {
     expect(
       await problems('providers: {}\nlogging: { category_levels: { core: loud } }', { env: { CORRAL_LOGGING: 'core=debgu;=info' } }),
     ).toEqual([
       "CORRAL_LOGGING: not every level is one of debug, info, warn, error and silent: write e.g. 'all=info;server=debug' Did you mean 'debug'?",
       "CORRAL_LOGGING: a category is missing: write e.g. 'all=info;server=debug'",
-      '2:31 logging.category_levels.core: is no level: use debug, info, warn, error or silent',
+      '2:31 logging.category_levels.core: is not a level: use debug, info, warn, error or silent',
     ])
   })
 })
@@ -158,7 +158,9 @@ describe('the address', () => {
     }
   })
   test('[CFG-6] the flag is checked as well, and counts before the file', async () => {
-    expect((await problems('providers: {}', { flags: { host: '0.0.0.0' } }))[0]).toStartWith('--host: others could reach this address')
+    expect((await problems('providers: {}', { flags: { host: '0.0.0.0' } }))[0]).toStartWith(
+      '--host: this address is reachable from other hosts',
+    )
     expect((await load(withServer('host: 0.0.0.0'), { flags: { host: '127.0.0.1' } })).config.server.host).toBe('127.0.0.1')
   })
 })
@@ -225,13 +227,13 @@ describe('CORS', () => {
   })
   test('a negative age and a wrong type are errors', async () => {
     expect(await problems(withServer('cors: { max_age: -1 }'))).toEqual(['4:11 server.cors.max_age: must be at least 0'])
-    expect(await problems(withServer('cors: sometimes'))).toEqual(['4:3 server.cors: must be true or false or a map of keys, not text'])
+    expect(await problems(withServer('cors: sometimes'))).toEqual(['4:3 server.cors: must be true or false or a map, not a string'])
   })
 })
 
-test('flags out of range are told without a place in the file', async () => {
+test('flags out of range are reported without a line', async () => {
   expect(await problems(withConfig('mode: fast'), { flags: { port: 70_000, workers: 0 } })).toEqual([
     '--port: must be a port: a whole number from 1 to 65535, or 0 for a free one',
-    '--workers: must be a whole number from 1 to 256',
+    '--workers: must be an integer from 1 to 256',
   ])
 })

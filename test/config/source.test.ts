@@ -66,15 +66,15 @@ describe('where a configuration is found', () => {
   test('what is not there is said in one line', async () => {
     mkdirSync(join(home, 'folder'), { recursive: true })
     expect(await said('startr')).toBe(
-      `startr: there is no file and no distribution of this name. Built in: starter; your own stand in ${join(home, '.corral/distributions')}. Did you mean 'starter'?`,
+      `startr: no file and no distribution has this name. Built in: starter; your own are in ${join(home, '.corral/distributions')}. Did you mean 'starter'?`,
     )
-    expect(await said('nowhere/run.yaml')).toBe('nowhere/run.yaml: there is no such file')
+    expect(await said('nowhere/run.yaml')).toBe('nowhere/run.yaml: no such file')
     expect(await said('folder')).toBe('folder: this is a folder: name the file in it')
-    expect(await said('../../etc::passwd')).toContain('there is no')
+    expect(await said('../../etc::passwd')).toContain('no such file')
     expect(await said('/dev/zero')).toBe('/dev/zero: this is a device, not a file')
     expect(await said('./folder/')).toBe('./folder/: this is a folder: name the file in it')
     place('files/run.yaml')
-    expect(await said('files/run.yaml/x.yaml')).toBe('files/run.yaml/x.yaml: there is no such file')
+    expect(await said('files/run.yaml/x.yaml')).toBe('files/run.yaml/x.yaml: no such file')
     expect(await said('x'.repeat(5_000))).toContain('there is no file')
   })
 

@@ -17,9 +17,9 @@ afterEach(async () => {
 })
 
 /** A loopback server that answers every request like this, or, without an answer, never. Gives its root. */
-async function listen(answer?: { status: number; body: string }): Promise<string> {
+async function listen(script?: { status: number; body: string }): Promise<string> {
   const server = createServer((_request, response) => {
-    if (answer) response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
+    if (script) response.writeHead(script.status, { 'content-type': 'application/json' }).end(script.body)
   })
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -89,14 +89,14 @@ test('a provider that lacks an address is left out with a warning, and the other
   const { config, warnings } = await load('', { source: 'starter', definitions: [half, embedded], env: { HALF_KEY: 'sk-123456' } })
   expect(config.providers.map((one) => one.id)).toEqual(['embedded'])
   expect(warnings.map(formatIssue)).toEqual([
-    "starter:7:7 providers.inference[0]: 'half' is left out: base_url is required, but ${env.HALF_URL:=} comes out empty",
+    "starter:7:7 providers.inference[0]: 'half' is left out: base_url is required, but ${env.HALF_URL:=} is empty",
   ])
 })
 
 describe('local servers', () => {
   const listing = { status: 200, body: '{"object":"list","data":[]}' }
 
-  test('one that answers at its usual port is enabled with that address; refused, wrong and silent ones are not', async () => {
+  test('a server that responds at its default port is enabled with that address; refused, wrong and silent ones are not', async () => {
     const gone = createServer()
     await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve))
     const goneAt = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`

@@ -23,10 +23,10 @@ function ping(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
     socket.once('error', reject)
-    socket.once('data', (answer) => {
+    socket.once('data', (reply) => {
       socket.end()
-      if (answer.toString().startsWith('+PONG')) resolve()
-      else reject(new Error(answer.toString()))
+      if (reply.toString().startsWith('+PONG')) resolve()
+      else reject(new Error(reply.toString()))
     })
   })
 }

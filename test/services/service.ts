@@ -79,11 +79,11 @@ export async function freePort(): Promise<number> {
 }
 
 /** Waits until `answers` does not throw. Throws what the service said where it ends first, or when it takes more than 30 s. */
-export async function untilReady(name: string, service: Service, answers: () => Promise<unknown>): Promise<void> {
+export async function untilReady(name: string, service: Service, responds: () => Promise<unknown>): Promise<void> {
   const giveUp = Date.now() + 30_000
   for (;;) {
     try {
-      await answers()
+      await responds()
       return
     } catch (error) {
       if (service.exitCode !== undefined) throw new Error(`${name} has ended:\n${service.output}`, { cause: error })

@@ -107,7 +107,7 @@ describe('where records are kept', () => {
     const behind = await load(with2('metadata: { backend: kv }, inference: { backend: sql }'))
     expect(behind.config.storage.records).toMatchObject({ engine: 'sqlite', path: '/nowhere/kv.db' })
     expect(behind.warnings.map(({ path }) => path)).toContain('storage.backends.sql.port')
-    const depended = [expect.stringContaining('storage.backends.sql.port: must be a number, not text') as string]
+    const depended = [expect.stringContaining('storage.backends.sql.port: must be a number, not a string') as string]
     expect(await problems(with2('metadata: { backend: sql }'))).toEqual(depended)
     expect(await problems(with2('inference: { backend: sql }'))).toEqual(depended)
   })
@@ -116,7 +116,7 @@ describe('where records are kept', () => {
     const quota = 'server: { quota: { anonymous_max_requests: 1, kvstore: { backend: c } } }'
     expect(await problems(`${one}\n${quota}\nstorage: { backends: { c: { type: kv_redis, port: x } } }`)).toEqual(
       [
-        expect.stringContaining('storage.backends.c.port: must be a number, not text') as string,
+        expect.stringContaining('storage.backends.c.port: must be a number, not a string') as string,
         expect.stringContaining("references unknown backend 'c'") as string,
       ].toReversed(),
     )
