@@ -1,5 +1,6 @@
-import { ApiError, type ErrorType } from '../../errors.ts'
+import { ApiError, type ErrorType, type FailureClass } from '../../errors.ts'
 import { EgressError, type EgressResponse } from '../../egress/egress.ts'
+import { failureClassOf } from './failure-class.ts'
 import { readErrorBody, type UpstreamErrorBody } from './upstream-error-body.ts'
 import { createMasker, type Masker } from './masking.ts'
 import { outlineOf } from '../../wire/json-outline.ts'
@@ -47,36 +48,55 @@ export function toProviderError(upstream: UpstreamIdentity, { status, headers, b
     param: error.param ?? null,
     headers: headers ? passedHeaders(headers, mask) : {},
     provider: { id: upstream.id, status, body: shortened(content) },
+    failure: failureClassOf(status, error),
   })
 }
 
 /** What egress threw, as the caller gets it; anything else as it is. */
 export function toTransportError(upstream: Pick<UpstreamIdentity, 'id'>, error: unknown): unknown {
   if (!(error instanceof EgressError)) return error
-  const [status, code, what] = transportErrors[error.reason]
-  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}: ${error.message}.`, { status, code, cause: error })
+  const { status, code, what, failure } = transportErrors[error.reason]
+  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}: ${error.message}.`, { status, code, failure, cause: error })
 }
 
 /** The provider answered, and what it said makes no sense. `what` completes "Provider 'x' …". */
 export function invalidResponse(upstream: Pick<UpstreamIdentity, 'id'>, what: string, cause?: unknown): ApiError {
-  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, { code: 'upstream_invalid_response', cause })
+  return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, {
+    code: 'upstream_invalid_response',
+    failure: 'server_error',
+    cause,
+  })
 }
 
 /** A stream that ended before it was whole. */
 export function streamInterrupted(upstream: Pick<UpstreamIdentity, 'id'>, cause?: unknown): ApiError {
   return new ApiError('upstream_error', `Provider '${upstream.id}' closed the connection before the response was complete.`, {
     code: 'upstream_interrupted',
+    failure: 'interrupted',
     cause,
   })
 }
 
-const transportErrors: Readonly<Record<EgressError['reason'], readonly [status: number, code: string, what: string]>> = {
-  unreachable: [502, 'upstream_unreachable', 'could not be reached'],
-  timeout: [504, 'upstream_timeout', 'timed out'],
-  interrupted: [502, 'upstream_interrupted', 'did not complete its response'],
-  tls: [502, 'upstream_tls_error', 'failed the TLS handshake'],
-  invalid_response: [502, 'upstream_invalid_response', 'returned an invalid response'],
-  too_large: [502, 'upstream_response_too_large', 'returned a response that exceeds the size limit'],
+interface TransportError {
+  readonly status: number
+  readonly code: string
+  readonly failure: FailureClass
+  /** Completes "Provider 'x' …". */
+  readonly what: string
+}
+
+const transportErrors: Readonly<Record<EgressError['reason'], TransportError>> = {
+  unreachable: { status: 502, code: 'upstream_unreachable', failure: 'connection_error', what: 'could not be reached' },
+  timeout: { status: 504, code: 'upstream_timeout', failure: 'timeout', what: 'timed out' },
+  interrupted: { status: 502, code: 'upstream_interrupted', failure: 'interrupted', what: 'did not complete its response' },
+  tls: { status: 502, code: 'upstream_tls_error', failure: 'connection_error', what: 'failed the TLS handshake' },
+  invalid_response: { status: 502, code: 'upstream_invalid_response', failure: 'server_error', what: 'returned an invalid response' },
+  too_large: {
+    status: 502,
+    code: 'upstream_response_too_large',
+    failure: 'server_error',
+    what: 'returned a response that exceeds the size limit',
+  },
 }
 
 /** The start of a body, whatever becomes of the rest. */
