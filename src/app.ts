@@ -69,7 +69,12 @@ export function createApp(services: Services): App {
   services.metrics?.observe('http.server.active_requests', () => [{ labels: [server.tls ? 'https' : 'http'], value: active.count }])
   services.metrics?.observe('corral.streams.open', () => [{ labels: [], value: active.streams }])
   let draining = false
-  const route = mount(routes, services, { find: finder, maxBodyBytes: server.maxBodyBytes, maxJsonMembers: server.maxJsonMembers })
+  const route = mount(routes, services, {
+    find: finder,
+    governedFields: services.governedFields,
+    maxBodyBytes: server.maxBodyBytes,
+    maxJsonMembers: server.maxJsonMembers,
+  })
   const handle = requestLifecycle(compose(layers, route), {
     events,
     active,

@@ -71,6 +71,8 @@ export interface AttemptFacts {
 export interface RequestRecord {
   /** The route's path as it was defined, e.g. `/v1/models/{model_id}`; set by the mount. */
   route?: string
+  /** What the route asks of a model; absent for routes that ask none. */
+  readonly operation?: { readonly name: string; readonly genAiName: string } | undefined
   /** The model as the caller named it. */
   model?: string
   /** The attempt whose reply the caller gets, or the last one where all failed. Absent where no provider was called. */

@@ -18,6 +18,7 @@ import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
 import { lazyStoredModels } from './registry/lazy-stored-models.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
+import { providerDefinitions } from './providers/index.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import type { StoredModels } from './registry/stored-models.ts'
 import { hasSqlite } from './runtime/has-sqlite.ts'
@@ -34,6 +35,8 @@ export interface Services extends ApiDeps, AsyncDisposable {
   readonly events: Events
   /** Every dialect that is served. */
   readonly dialects: readonly Dialect[]
+  /** Fields of requests by which some provider chooses a model. */
+  readonly governedFields: readonly string[]
   /** Gives every request its place in a trace. */
   readonly traceContexts: TraceContexts
   /** Absent: nobody has to authenticate. */
@@ -164,6 +167,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     models,
     routes,
     dialects,
+    governedFields: governedFieldsOf(config),
     checkImageUrls: createImageUrlCheck(config.egress.deny),
     reference: createApiReference(routes, version, dialects),
     readiness,
@@ -176,6 +180,12 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     },
     [Symbol.asyncDispose]: dispose,
   }
+}
+
+/** Those of every known provider, configured or not: the same request is valid on every server. */
+function governedFieldsOf({ providers }: Config): string[] {
+  const definitions = [...providerDefinitions, ...providers.map(({ definition }) => definition)]
+  return [...new Set(definitions.flatMap((definition) => definition.governedFields ?? []))]
 }
 
 /** Undefined: no traces are kept. */

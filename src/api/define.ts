@@ -34,3 +34,6 @@ export interface ApiDeps {
 }
 
 export const defineRoute = routesFor<ApiDeps>()
+
+/** Of requests that are relayed: each name in `models` is looked up. */
+export const relayedSmallFields = ['metadata', 'models'] as const

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import type { ApiError } from '../errors.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
 
 /** How an API that Corral serves spells what is the same in all of its routes: errors, and the frames of streams that Corral adds. */
 export interface Dialect {
@@ -19,6 +21,13 @@ export interface Dialect {
   readonly heartbeat: Uint8Array
   /** The frame that ends a complete stream, where it carries nothing else. */
   readonly endOfStream?: Uint8Array | undefined
+  /** Its own formats of operations, by the operation's name. */
+  readonly formats?: Readonly<Record<string, WireFormat>>
+}
+
+/** How `dialect` spells an operation. */
+export function formatOf(operation: Operation, dialect: Dialect): WireFormat {
+  return dialect.formats?.[operation.name] ?? operation.format
 }
 
 /** The dialect with the longest prefix of `path`; without one, the first of the list. */

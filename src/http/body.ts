@@ -1,16 +1,14 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import { rejectAmbiguousFields } from './governed-fields.ts'
-import { rejectLargeFields } from './large-fields.ts'
-import { outlineOf } from '../wire/json-outline.ts'
-import { rejectRepeatedMembers } from './repeated-members.ts'
+import { type Outline, outlineOf } from '../wire/json-outline.ts'
+import { rejectLargeFields, type SmallField } from './large-fields.ts'
 
-/** Largest request body in bytes, unless a route or the server says otherwise. */
+/** Maximum size of a request body in bytes, unless a route or the server sets another. */
 export const defaultMaxBodyBytes = 32 * 1024 * 1024
 
-/** Most object members in a JSON body, unless the server says otherwise. */
+/** Maximum number of object members in a JSON body, unless the server sets another. */
 export const defaultMaxMembers = 100_000
 
-/** Deepest nesting of a JSON body. */
+/** Maximum nesting of a JSON body. */
 export const maxJsonDepth = 256
 
 export interface BodyLimits {
@@ -18,31 +16,35 @@ export interface BodyLimits {
   readonly bytes: number
   /** Members of all its objects together. */
   readonly members: number
+  /** Top-level fields that may have 64 kB each. */
+  readonly smallFields?: readonly SmallField[]
 }
 
 export interface JsonBody {
   value: unknown
   /** The text that `value` was read from: decompressed, without a byte order mark. */
   bytes: Uint8Array
+  /** Of `bytes`. */
+  outline: Outline
 }
 
-/** Watches over a body that comes in, so that a caller who stops sending is not waited for. */
+/** Observes the upload of a body, so that a caller that stops sending is not awaited. */
 export interface UploadObserver {
-  /** `giveUp` ends the wait with an error. */
-  uploadStarted(giveUp: (reason: Error) => void): void
-  /** Some of it came. */
+  /** `abandon` ends the wait with an error. */
+  uploadStarted(abandon: (reason: Error) => void): void
+  /** A part of it has arrived. */
   uploadProgressed(): void
   uploadFinished(): void
   /** So many more bytes of the body are held in memory until the request is over. Throws ApiError 503 when all requests hold too many. */
   reserveBytes(bytes: number): void
 }
 
-/** Reads a JSON body. Throws ApiError 400, 413, 415, and the error with which the watch gives up. */
+/** Reads a JSON body. Throws ApiError 400, 413, 415, and the error with which the observer abandons the upload. */
 export async function readJsonBody(request: Request, limits: BodyLimits, observer?: UploadObserver): Promise<JsonBody> {
   checkContentType(request.headers)
   try {
     const bytes = withoutByteOrderMark(await (observer ? readObserved(request, limits.bytes, observer) : readBytes(request, limits.bytes)))
-    return { value: parseJson(bytes, limits.members), bytes }
+    return parseJson(bytes, limits)
   } finally {
     observer?.uploadFinished()
   }
@@ -224,7 +226,7 @@ function withoutByteOrderMark(bytes: Uint8Array): Uint8Array {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function parseJson(bytes: Uint8Array, maxMembers: number): unknown {
+function parseJson(bytes: Uint8Array, { members: maxMembers, smallFields = [] }: BodyLimits): JsonBody {
   if (bytes.length === 0) throw invalidRequest('The request body is empty; it must be a JSON object.', { code: 'empty_body' })
   const outline = outlineOf(bytes, { depth: maxJsonDepth, members: maxMembers })
   if (outline.exceeded === 'depth') {
@@ -243,13 +245,11 @@ function parseJson(bytes: Uint8Array, maxMembers: number): unknown {
   }
   let value: unknown
   try {
-    rejectLargeFields(bytes, outline.top)
+    rejectLargeFields(bytes, outline.top, smallFields)
     value = JSON.parse(text)
   } catch (error) {
     if (error instanceof ApiError) throw error
     throw invalidRequest('The request body is not valid JSON.', { code: 'invalid_json', cause: error })
   }
-  rejectAmbiguousFields(bytes, outline.top)
-  rejectRepeatedMembers(value, bytes, outline)
-  return value
+  return { value, bytes, outline }
 }

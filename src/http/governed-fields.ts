@@ -1,46 +1,12 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
-import { choiceCountFields, maxTokenFields } from '../quota/output-fields.ts'
-import type { Members } from '../wire/json-scan.ts'
+import { closingQuote, isFollowedByColon, type Outline } from '../wire/json-outline.ts'
 import { decodeText } from '../wire/decode-text.ts'
+import type { Members } from '../wire/json-scan.ts'
 
 /**
- * The top-level fields that policy, reservation, pricing and relaying decide by, those with which vendors choose further models included.
- * What is judged must be what the upstream reads: so each may stand once, and in no other spelling.
- */
-export const governedFields: readonly string[] = [
-  'model',
-  'model_id',
-  'models',
-  'fallbacks',
-  'route',
-  'preset',
-  'compound_custom',
-  'draft_model',
-  'plugins',
-  'context_window_fallbacks',
-  'content_policy_fallbacks',
-  'context_window_fallback_dict',
-  'messages',
-  'prompt',
-  'input',
-  'query',
-  'items',
-  'documents',
-  'tools',
-  'functions',
-  ...choiceCountFields,
-  ...maxTokenFields,
-  'max_num_results',
-  'top_n',
-  'stream',
-  'stream_options',
-  'encoding_format',
-]
-
-/**
- * One form for all that some JSON reader takes for the same name. Go's encoding/json ignores case by Unicode's folding (`ſ` is s, `K` is k);
- * its second version, if told to, and readers of protobuf's JSON take `maxTokens` for `max_tokens` as well. Both ways of folding are gone,
- * so that the form is the widest that there is.
+ * One form for all that some JSON reader accepts for the same name. Go's encoding/json ignores case by Unicode's folding (`ſ` is s, `K` is k);
+ * its second version, as an option, and readers of protobuf's JSON accept `maxTokens` for `max_tokens` as well. The form is the widest of
+ * these.
  */
 function folded(key: string): string {
   return key
@@ -49,51 +15,134 @@ function folded(key: string): string {
     .replaceAll(/[_-]|\u0307/g, '')
 }
 
-const exact: ReadonlySet<string> = new Set(governedFields)
-
-const byFolded: ReadonlyMap<string, string> = new Map(governedFields.map((name) => [folded(name), name]))
-
-/** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */
-const cannotBegin: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte)
-  return /^[a-z0-9]$/i.test(character) && !governedFields.some((name) => name.startsWith(character.toLowerCase())) ? 1 : 0
-})
-
 /**
- * Refuses an object in which a governed field stands twice or, by any reader's lights, under another spelling. `members`: where its own members
- * stand in the valid JSON `bytes`. Throws ApiError 400.
+ * Top-level fields of a request by which policies, limits, prices and the relay decide. The upstream must read the values that they read: so each
+ * may be there once, in no other spelling, and with no repeated members within.
  */
-export function rejectAmbiguousFields(bytes: Uint8Array, members: Members): void {
-  const seen: string[] = []
-  for (let member = 0; member < members.count; member++) {
-    const start = members.at[member * 4] as number
-    const end = members.at[member * 4 + 1] as number
-    if (end === start || cannotBegin[bytes[start] as number] === 1) continue
-    const key = decoded(bytes, start, end)
-    if (exact.has(key)) {
-      if (seen.includes(key)) throw ambiguous(key, `Duplicate field '${key}' in the request body.`)
-      seen.push(key)
-      continue
+export class GovernedFields {
+  readonly #names: ReadonlySet<string>
+  readonly #byFolded: ReadonlyMap<string, string>
+  /** By byte: an ASCII letter or digit with which no spelling of a governed field begins. */
+  readonly #cannotBegin: Uint8Array
+
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names)
+    this.#byFolded = new Map(names.map((name) => [folded(name), name]))
+    const initials = new Set(names.map((name) => name[0]))
+    this.#cannotBegin = Uint8Array.from({ length: 256 }, (_, byte) => {
+      const character = String.fromCharCode(byte)
+      return /^[a-z0-9]$/i.test(character) && !initials.has(character.toLowerCase()) ? 1 : 0
+    })
+  }
+
+  /** Throws ApiError 400 where some reader could read other values than `value`, which is that of the valid JSON `bytes`. */
+  check(value: unknown, bytes: Uint8Array, outline: Outline): void {
+    this.#rejectAmbiguous(bytes, outline.top)
+    this.#rejectRepeatedMembers(value, bytes, outline)
+  }
+
+  #rejectAmbiguous(bytes: Uint8Array, members: Members): void {
+    const seen: string[] = []
+    for (let member = 0; member < members.count; member++) {
+      const start = members.at[member * 4] as number
+      const end = members.at[member * 4 + 1] as number
+      if (end === start || this.#cannotBegin[bytes[start] as number] === 1) continue
+      const key = decoded(bytes, start, end)
+      if (this.#names.has(key)) {
+        if (seen.includes(key)) throw ambiguous(key, `Duplicate field '${key}' in the request body.`)
+        seen.push(key)
+        continue
+      }
+      const meant = this.#byFolded.get(folded(key))
+      if (meant !== undefined) {
+        throw ambiguous(
+          meant,
+          `The field '${shortened(key)}' is ambiguous: it can be read as '${meant}'. Use exactly '${meant}', or remove it.`,
+        )
+      }
     }
-    const meant = byFolded.get(folded(key))
-    if (meant !== undefined) {
-      throw ambiguous(
-        meant,
-        `The field '${shortened(key)}' is ambiguous: it can be read as '${meant}'. Use exactly '${meant}', or remove it.`,
-      )
+  }
+
+  /** JSON.parse takes the last of repeated members, some readers the first. */
+  #rejectRepeatedMembers(value: unknown, bytes: Uint8Array, { top, nested }: Outline): void {
+    // Nearly always it is enough to count.
+    for (let member = 0; member < top.count; member++) {
+      if (nested[member] === 0) continue
+      const field = this.#fieldAt(bytes, top.at[member * 4] as number, top.at[member * 4 + 1] as number)
+      if (field === undefined || countMembers((value as Record<string, unknown>)[field]) === nested[member]) continue
+      const repeated = this.#firstRepeated(bytes)
+      if (!repeated) continue
+      throw ambiguous(repeated.field, `Duplicate field '${shortened(repeated.name)}' in an object in '${repeated.field}'.`)
     }
+  }
+
+  /** The governed field whose name is there in valid JSON, without its quotes; undefined for every other name. */
+  #fieldAt(bytes: Uint8Array, start: number, end: number): string | undefined {
+    if (this.#cannotBegin[bytes[start] as number] === 1) return undefined
+    const name = decoded(bytes, start, end)
+    return this.#names.has(name) ? name : undefined
+  }
+
+  /** Looks into governed fields alone: elsewhere there may be millions of names, and only brackets and strings are skipped. */
+  #firstRepeated(bytes: Uint8Array): { field: string; name: string } | undefined {
+    let depth = 0
+    // The governed field that is being read.
+    let field: string | undefined
+    // The names seen in each object that is open within it; of arrays nothing.
+    const open: (Set<string> | undefined)[] = []
+    for (let at = 0; at < bytes.length; at++) {
+      switch (bytes[at]) {
+        case 0x22: {
+          const start = at + 1
+          at = closingQuote(bytes, start)
+          if (depth === 1) {
+            if (isFollowedByColon(bytes, at + 1)) field = this.#fieldAt(bytes, start, at)
+          } else if (field !== undefined && isFollowedByColon(bytes, at + 1)) {
+            const name = decoded(bytes, start, at)
+            const seen = open.at(-1)
+            if (seen?.has(name)) return { field, name }
+            seen?.add(name)
+          }
+          break
+        }
+        case 0x7b:
+          depth++
+          if (field !== undefined) open.push(new Set())
+          break
+        case 0x5b:
+          depth++
+          if (field !== undefined) open.push(undefined)
+          break
+        case 0x7d:
+        case 0x5d:
+          depth--
+          if (field !== undefined) open.pop()
+          break
+      }
+    }
+    return undefined
   }
 }
 
-/** The governed field whose name stands there in valid JSON, quotes left out; undefined for every other name. */
-export function governedFieldAt(bytes: Uint8Array, start: number, end: number): string | undefined {
-  if (cannotBegin[bytes[start] as number] === 1) return undefined
-  const name = decoded(bytes, start, end)
-  return exact.has(name) ? name : undefined
+/** Members of all objects in a value. */
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let count = 0
+  if (Array.isArray(value)) {
+    for (const item of value as unknown[]) if (typeof item === 'object') count += countMembers(item)
+    return count
+  }
+  const fields = value as Record<string, unknown>
+  for (const name in fields) {
+    count++
+    const field = fields[name]
+    if (typeof field === 'object') count += countMembers(field)
+  }
+  return count
 }
 
-/** What the string says that stands there in valid JSON, quotes left out. */
-export function decoded(bytes: Uint8Array, start: number, end: number): string {
+/** The value of a string in valid JSON, without its quotes. */
+function decoded(bytes: Uint8Array, start: number, end: number): string {
   const text = decodeText(bytes, start, end)
   return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
 }

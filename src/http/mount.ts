@@ -3,12 +3,16 @@ import { SmartRouter } from 'hono/router/smart-router'
 import { TrieRouter } from 'hono/router/trie-router'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import { type Dialect, dialectOfPath } from '../dialects/dialect.ts'
+import { type Dialect, dialectOfPath, formatOf } from '../dialects/dialect.ts'
 import { dialects as allDialects } from '../dialects/index.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type SchemaParser, parserOf } from '../schemas/parser.ts'
-import { defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadObserver } from './body.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
+import { Members } from '../wire/json-scan.ts'
+import { type BodyLimits, defaultMaxBodyBytes, defaultMaxMembers, readJsonBody, type UploadObserver } from './body.ts'
 import { ByteContent, byteResponse } from './byte-response.ts'
+import { GovernedFields } from './governed-fields.ts'
+import { toSmallFields } from './large-fields.ts'
 import type { MultipartForm, MultipartOptions } from './multipart.ts'
 import { parseQuery } from './query.ts'
 import { routingPath, rawPathOf } from './request-path.ts'
@@ -48,18 +52,28 @@ export interface MountOptions<Deps> {
   maxJsonMembers?: number
   /** Where the files of forms are written meanwhile. Default: the system's folder for temporary files. */
   uploadFolder?: string
+  /** Governed fields of requests to models, beside those of their formats. */
+  governedFields?: readonly string[]
   /** The finder of these routes, where there is one already. */
   find?: RouteFinder<Deps>
 }
 
 const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const noBytes = new Uint8Array()
+const noMembers = new Members()
 
 /** Turns the list of routes into a function from request to answer: the one file that knows the router. */
 export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
   const find = options.find ?? createRouteFinder(routes)
-  const limits = { bytes: options.maxBodyBytes ?? defaultMaxBodyBytes, members: options.maxJsonMembers ?? defaultMaxMembers }
-  const parserFor = createParsers()
+  const limitsOf = memoized((route: AnyRoute<Deps>): BodyLimits => ({
+    bytes: route.maxBodyBytes ?? options.maxBodyBytes ?? defaultMaxBodyBytes,
+    members: options.maxJsonMembers ?? defaultMaxMembers,
+    smallFields: toSmallFields(route.smallFields),
+  }))
+  const parserFor = memoized<z.ZodType, SchemaParser>(parserOf)
+  const governedFieldsOf = memoized(
+    (format: WireFormat) => new GovernedFields([...format.governedFields, ...(options.governedFields ?? [])]),
+  )
   const readForm = createFormReader()
   return async (request, call) => {
     // Whoever asked the finder before asked this one.
@@ -73,7 +87,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
     if (call.record) call.record.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
-    const bodyLimits = route.maxBodyBytes ? { ...limits, bytes: route.maxBodyBytes } : limits
+    const bodyLimits = limitsOf(route)
     const form =
       route.multipart &&
       (await readForm(request, {
@@ -83,11 +97,22 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
         folder: options.uploadFolder,
       }))
     const json = route.body && !form ? await readJsonBody(request, bodyLimits, call.uploadObserver) : undefined
+    if (json && route.operation) governedFieldsOf(formatOf(route.operation, dialect)).check(json.value, json.bytes, json.outline)
     if (call.record && (json || form)) call.record.requestBytes = json?.bytes.length ?? form?.bytes
     try {
       const body = route.body && parse(parserFor(route.body), json ? json.value : form?.value)
       const result = await route.handle(
-        { params, query, body, bytes: json?.bytes ?? noBytes, headers: request.headers, url: request.url, call, dialect } as never,
+        {
+          params,
+          query,
+          body,
+          bytes: json?.bytes ?? noBytes,
+          members: json?.outline.top ?? noMembers,
+          headers: request.headers,
+          url: request.url,
+          call,
+          dialect,
+        } as never,
         deps,
       )
       if (result instanceof ByteContent) return await byteResponse(result, request, call)
@@ -114,13 +139,13 @@ function createFormReader(): (request: Request, options: MultipartOptions) => Pr
   }
 }
 
-/** Each made when it is first needed. */
-function createParsers(): (schema: z.ZodType) => SchemaParser {
-  const known = new Map<z.ZodType, SchemaParser>()
-  return (schema) => {
-    let parser = known.get(schema)
-    if (!parser) known.set(schema, (parser = parserOf(schema)))
-    return parser
+/** Each value is made when it is first needed. */
+function memoized<Key, Value extends object>(make: (key: Key) => Value): (key: Key) => Value {
+  const known = new Map<Key, Value>()
+  return (key) => {
+    let value = known.get(key)
+    if (!value) known.set(key, (value = make(key)))
+    return value
   }
 }
 

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { Members } from '../wire/json-scan.ts'
 import type { MultipartLimits } from './multipart.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -28,6 +30,8 @@ export interface RouteInput<Params, Query, Body> {
   body: Body
   /** The body's own bytes, decoded; empty when the route takes none. */
   bytes: Uint8Array
+  /** The top-level members of a JSON body in `bytes`; none where the route takes none. */
+  members: Members
   /** The request's. */
   headers: Headers
   /** The request's, as it was sent. */
@@ -62,6 +66,8 @@ export interface RouteDefinition<
   public?: boolean | 'docs' | 'metrics'
   /** Of its errors and streams. Default: the dialect of the path. */
   dialect?: Dialect
+  /** What its requests ask of a model. Their governed fields are checked, and metrics are by model. Absent: it is not for models. */
+  operation?: Operation
   /** Whether request limits count it. Default: every route that needs a credential. */
   counted?: boolean
   deprecated?: boolean
@@ -72,6 +78,8 @@ export interface RouteDefinition<
   multipart?: MultipartLimits
   /** Largest body in bytes; the server's limit when absent. */
   maxBodyBytes?: number
+  /** Top-level fields of a JSON body that may have 64 kB each: they hold a few names, which are looked up or stored one by one. */
+  smallFields?: readonly string[]
   responses: Readonly<Record<number, ResponseSpec>>
   /** Statuses of errors beside those that follow from the rest, for the document. */
   errors?: readonly number[]

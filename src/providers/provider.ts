@@ -8,6 +8,7 @@ import type { RelayedEmbeddingsRequest } from '../schemas/embeddings.ts'
 import type { ModelType } from '../schemas/models.ts'
 import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
 import type { Log } from '../telemetry/logger.ts'
+import type { Members } from '../wire/json-scan.ts'
 
 /** A model as a provider lists it. */
 export interface ProviderModel {
@@ -35,6 +36,8 @@ export interface ModelRequest<Body> {
   readonly body: Body
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
   readonly bytes: Uint8Array
+  /** Where the top-level members of `bytes` are, found when the request was read. Absent: they are looked for. */
+  readonly members?: Members | undefined
   /** The models that it names beside `model`, each checked: set by the catalogue. */
   readonly fallbacks?: readonly FallbackModel[] | undefined
   /** The trace's side of it, where there is one: set by the metering before the provider is asked. */

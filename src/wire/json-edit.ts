@@ -1,4 +1,5 @@
 import { topMembersOf } from './json-outline.ts'
+import type { Members } from './json-scan.ts'
 
 const encoder = new TextEncoder()
 const comma = encoder.encode(',')
@@ -14,11 +15,11 @@ export function encodeJson(value: unknown): Uint8Array {
 /**
  * Sets and removes top-level members of a JSON object by splicing its bytes: what is not named stays as it was, to the byte. New members go to the end.
  * Where a key stands more than once its last place is kept and the others go, so that no reader can see an older value.
- * `bytes` must be valid JSON: they are not validated again. Throws SyntaxError when they are another value than an object.
+ * `bytes` must be valid JSON: they are not validated again. `known` are their members, where they have been found before. Throws SyntaxError when they are another value than an object.
  */
-export function editObject(bytes: Uint8Array, edits: Edits): Uint8Array {
+export function editObject(bytes: Uint8Array, edits: Edits, known?: Members): Uint8Array {
   if (edits.size === 0) return bytes
-  const members = topMembersOf(bytes)
+  const members = known ?? topMembersOf(bytes)
   if (members.close === 0) throw new SyntaxError('The bytes are not a JSON object.')
   const names = [...edits].map(([name, value]) => ({ key: name, bare: encoder.encode(name), value, last: -1 }))
   for (const name of names) name.last = members.find(bytes, name.bare)

@@ -26,30 +26,10 @@ export interface Outline {
 }
 
 /**
- * Notes where the members of the outermost object stand, counts those of all others, and ends at the first that exceeds a limit. One pass, without
- * recursion; strings and long runs of numbers are skipped with the native search. Takes any bytes: nothing is validated. What `json`
- * holds must not be changed afterwards.
+ * Finds the members of the outermost object, counts those of all others, and ends at the first that exceeds a limit. One pass, without recursion;
+ * strings and long runs of numbers are skipped by native search. Takes any bytes: nothing is validated.
  */
 export function outlineOf(json: Uint8Array, limits: OutlineLimits): Outline {
-  const outline = scan(json, limits)
-  if (json.length >= minRememberedBytes) membersOf.set(json, outline.top)
-  return outline
-}
-
-/** The members of the outermost object, as `outlineOf` finds them. */
-export function topMembersOf(json: Uint8Array): Members {
-  return membersOf.get(json) ?? scan(json, unlimited).top
-}
-
-const unlimited: OutlineLimits = { depth: Infinity, members: Infinity }
-
-/** Bytes from which on a scan costs more than to remember what it found. */
-const minRememberedBytes = 65_536
-
-/** Of large texts: they are checked when they arrive, and edited when they are sent on. */
-const membersOf = new WeakMap<Uint8Array, Members>()
-
-function scan(json: Uint8Array, limits: OutlineLimits): Outline {
   const top = new Members()
   const search = new StructureSearch(json)
   let depth = 0
@@ -92,6 +72,13 @@ function scan(json: Uint8Array, limits: OutlineLimits): Outline {
   // So far how many colons stand before each member; its own is not among those within its value.
   for (let member = 0; member < nested.length; member++) nested[member] = (nested[member + 1] ?? colons) - (nested[member] as number) - 1
   return { top, nested }
+}
+
+const unlimited: OutlineLimits = { depth: Infinity, members: Infinity }
+
+/** The members of the outermost object of a text whose outline is not known. */
+export function topMembersOf(json: Uint8Array): Members {
+  return outlineOf(json, unlimited).top
 }
 
 /** A key of the outermost object: quotes left out. */

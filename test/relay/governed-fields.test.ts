@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { governedFields } from '../../src/http/governed-fields.ts'
+import { operations } from '../../src/operations/index.ts'
 import { maxTokensOf } from '../../src/quota/estimate.ts'
 import { chatReply, mockUpstream, modelsReply, testConfig, testServer, upstreamProvider } from '../../src/testing/index.ts'
 import type { MockUpstream, TestServer } from '../../src/testing/index.ts'
@@ -82,7 +82,7 @@ test('one escaped spelling is the field; unknown keys travel on, twice or in cap
 
 const go = (key: string): string => key.replaceAll('ſ', 's').replaceAll('\u212a', 'k').toLowerCase()
 
-const fold = (key: string): string => governedFields.find((name) => go(name) === go(key)) ?? key
+const fold = (key: string): string => operations.chat.format.governedFields.find((name) => go(name) === go(key)) ?? key
 
 /** How readers differ: whose case they ignore, and which of several they take. */
 function readings(document: readonly (readonly [string, unknown])[]): Record<string, unknown>[] {

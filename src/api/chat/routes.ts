@@ -1,6 +1,7 @@
 import { invalidRequest } from '../../errors.ts'
 import { chatCompletion, chatCompletionChunk, type RelayedChatRequest, relayedChatRequest } from '../../schemas/chat.ts'
-import { defineRoute } from '../define.ts'
+import { operations } from '../../operations/index.ts'
+import { defineRoute, relayedSmallFields } from '../define.ts'
 import { toResponse } from '../reply.ts'
 
 export const createChatCompletion = defineRoute({
@@ -11,13 +12,15 @@ export const createChatCompletion = defineRoute({
   tag: 'Chat',
   summary: 'Create a chat completion',
   description: 'Generates a response to a conversation with any model that `GET /v1/models` lists, as JSON or as a stream.',
+  operation: operations.chat,
   body: relayedChatRequest,
+  smallFields: relayedSmallFields,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: chatCompletion, events: chatCompletionChunk } },
-  async handle({ body, bytes, call, dialect }, { models, streams, checkImageUrls }) {
+  async handle({ body, bytes, members, call, dialect }, { models, streams, checkImageUrls }) {
     checkImageUrls(body.messages)
     const { invoke, model, catalogueId } = await models.resolve(body.model, 'chat', call)
     requireTools(body)
-    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes }, call), call, {
+    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes, members }, call), call, {
       stream: body.stream === true,
       times: streams,
       dialect,

@@ -43,6 +43,7 @@ export const registerModel = defineRoute({
   description:
     'Adds an alias for a provider’s model, stored in the server’s database and shared by all replicas. The caller owns it. Access by other callers is subject to the access policy, and using it requires access to the target model. Repeating the request returns the existing alias.',
   body: registerModelRequest,
+  smallFields: ['metadata'],
   responses: { 200: { description: 'The model.', json: model } },
   // A model of that name already exists.
   errors: [409],

@@ -1,4 +1,5 @@
 import type { AbortListenable, AttemptFacts, CallTrace, Principal, ProviderData, RequestRecord } from '../../call.ts'
+import type { Operation } from '../../operations/operation.ts'
 import type { UploadObserver } from '../body.ts'
 import type { BodyBudget } from '../body-budget.ts'
 import { ClientDisconnect } from './client-disconnect.ts'
@@ -94,6 +95,10 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   get clientAddress(): string | undefined {
     const peer = this.peerAddress
     return peer === undefined || !this.resolveClientAddress ? peer : this.resolveClientAddress(this.request.headers, peer)
+  }
+
+  get operation(): Operation | undefined {
+    return this.match?.route.operation
   }
 
   get uploadObserver(): UploadObserver {

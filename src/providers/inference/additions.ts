@@ -1,5 +1,5 @@
 import { encodeJson, editObject, type Edits } from '../../wire/json-edit.ts'
-import { Members, scanObject } from '../../wire/json-scan.ts'
+import { topMembersOf } from '../../wire/json-outline.ts'
 import type { Capability, ModelRequest } from '../provider.ts'
 
 type AdditionRequest = ModelRequest<object>
@@ -54,7 +54,7 @@ export const usageInStreams: Addition = {
     if (!options)
       return { mentionPattern: streamOptionsPattern, applied: optionsWithUsage, withdrawn: options === null ? withoutOptions : noEdits }
     // The caller sent the field itself: only the member that is added can be withdrawn.
-    return { mentionPattern: includeUsagePattern, applied: withUsage(request.bytes), withdrawn: noEdits }
+    return { mentionPattern: includeUsagePattern, applied: withUsage(request), withdrawn: noEdits }
   },
 }
 
@@ -86,9 +86,8 @@ export function defaultMaxTokens(tokens: number): Addition {
 }
 
 /** The caller's own options, with usage requested. */
-function withUsage(bytes: Uint8Array): Edits {
-  const members = new Members()
-  const member = scanObject(bytes, 0, bytes.length, members) ? members.find(bytes, streamOptionsKey) : -1
+function withUsage({ bytes, members = topMembersOf(bytes) }: AdditionRequest): Edits {
+  const member = members.find(bytes, streamOptionsKey)
   if (member < 0) return optionsWithUsage
   const options = bytes.subarray(members.valueStart(member), members.valueEnd(member))
   return new Map([['stream_options', editObject(options, includeUsage)]])

@@ -13,10 +13,10 @@ export interface RequestChanges {
 
 /** The body for the upstream: the caller's own bytes with the model spliced, the additions and the edits made. */
 export function toRequestBytes(request: ModelRequest<object>, { edits, additions, omitted }: RequestChanges): Uint8Array {
-  const { bytes, model, requestedModel } = request
+  const { bytes, members, model, requestedModel } = request
   const all = new Map<string, Uint8Array | undefined>(additions)
   if (model !== requestedModel) all.set('model', encodeJson(model))
   for (const field of omitted) if (Object.hasOwn(request.body, field)) all.set(field, undefined)
   if (edits) for (const [key, value] of Object.entries(edits)) all.set(key, value === undefined ? undefined : encodeJson(value))
-  return editObject(bytes, all)
+  return editObject(bytes, all, members)
 }

@@ -7,14 +7,6 @@ import { ByModel, type ModelNames } from './model-labels.ts'
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
-/** `gen_ai.operation.name` of the routes that ask a model, by how their paths end. */
-const operationRoutes: readonly (readonly [end: string, operation: string])[] = [
-  ['/chat/completions', 'chat'],
-  ['/completions', 'text_completion'],
-  ['/embeddings', 'embeddings'],
-  ['/rerank', 'rerank'],
-]
-
 export interface RequestMetricsOptions {
   readonly instruments: Instruments
   readonly models: () => ModelNames
@@ -74,7 +66,7 @@ export class RequestMetrics {
     const endedAt = performance.now()
     const seconds = (endedAt - event.startedAt) / 1000
     // Routes are those of the route table: `undefined` where none answers.
-    const route = this.#routes.get(event.route ?? '') ?? this.#addRoute(event.route ?? '')
+    const route = this.#routes.get(event.route ?? '') ?? this.#addRoute(event.route ?? '', event.operation?.genAiName)
     const http = this.#httpSeries(route, event)
     http.duration.observe(seconds)
     if (event.requestBytes !== undefined) http.requestBody.observe(event.requestBytes)
@@ -130,8 +122,7 @@ export class RequestMetrics {
     this.#families.refusals.bind(denial.by, code ?? type, limit).add(1)
   }
 
-  #addRoute(path: string): RouteSeries {
-    const operation = operationRoutes.find(([end]) => path.endsWith(end))?.[1]
+  #addRoute(path: string, operation: string | undefined): RouteSeries {
     const route: RouteSeries = { http: new Map(), ...this.#byModel(operation) }
     this.#routes.set(path, route)
     return route

@@ -2,14 +2,16 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../errors.ts'
 import { outlineOf } from '../wire/json-outline.ts'
-import { rejectRepeatedMembers } from './repeated-members.ts'
+import { GovernedFields } from './governed-fields.ts'
 import { runs } from '../testing/sizes.ts'
+
+const governed = new GovernedFields(['messages', 'tools', 'fallbacks'])
 
 function refused(json: string): string | undefined {
   const bytes = new TextEncoder().encode(json)
   const outline = outlineOf(bytes, { depth: 256, members: 100_000 })
   try {
-    rejectRepeatedMembers(JSON.parse(json), bytes, outline)
+    governed.check(JSON.parse(json), bytes, outline)
     return undefined
   } catch (error) {
     if (error instanceof ApiError) return String(error.param)
