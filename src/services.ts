@@ -13,7 +13,6 @@ import { dialects as allDialects } from './dialects/index.ts'
 import { createEgress, type EgressOptions } from './egress/egress.ts'
 import type { Ticker } from './http/sse.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
-import { metered } from './registry/metered.ts'
 import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
 import { lazyStoredModels } from './registry/lazy-stored-models.ts'
@@ -22,7 +21,7 @@ import { providerDefinitions } from './providers/index.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import type { StoredModels } from './registry/stored-models.ts'
 import { hasSqlite } from './runtime/has-sqlite.ts'
-import { createEvents, type Events, type InferenceFinished } from './telemetry/events.ts'
+import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
 import { setUpMetrics } from './telemetry/metrics/setup.ts'
@@ -133,7 +132,6 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       egress,
       log,
       events,
-      wrap: (provider, id, type) => metered(provider, id, reportOf(type, events), guards?.governance),
       ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
     }),
   )
@@ -165,6 +163,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     keys: guards?.keys,
     providers,
     models,
+    inference: { models, governance: guards?.governance, events },
     routes,
     dialects,
     governedFields: governedFieldsOf(config),
@@ -191,14 +190,6 @@ function governedFieldsOf({ providers }: Config): string[] {
 /** Undefined: no traces are kept. */
 function traceQueriesOf({ telemetry, accessPolicy: policy }: Config, { store: take }: Tracing): TraceQueries | undefined {
   return telemetry?.store && take ? new TraceQueries({ path: telemetry.store.path, policy, storeSpans: take }) : undefined
-}
-
-/** Reports what a provider of one type answers. */
-function reportOf(type: string, events: Events): (event: InferenceFinished) => void {
-  return (event) => {
-    event.providerType = type
-    events.inferenceFinished(event)
-  }
 }
 
 /** Whether there is anything that refuses, counts or records, or a database that somebody asked for. */

@@ -7,11 +7,14 @@ import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
 import type { CheckImageUrls } from './chat/image-urls.ts'
 import type { ApiReference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
-import type { StreamTimes } from './reply.ts'
+import type { InferenceDeps } from '../inference/execute.ts'
+import type { StreamTimes } from '../inference/response.ts'
 import type { TraceQueries } from './telemetry/service.ts'
 
 /** What handlers may use; built in `services.ts`. */
 export interface ApiDeps {
+  /** For `execute`. */
+  readonly inference: InferenceDeps
   readonly models: ModelCatalog
   readonly providers: ProviderRegistry
   /** Corral's own API keys. Absent: there is nowhere to keep them. */

@@ -11,7 +11,7 @@ import { getHealth, getVersion, inspectRoutes } from './inspect/routes.ts'
 import { getMetrics } from './metrics/routes.ts'
 import { deleteModel, listModels, registerModel, retrieveModel } from './models/routes.ts'
 import { listProviders, retrieveProvider } from './providers/routes.ts'
-import { rerank, rerankDocuments } from './rerank/routes.ts'
+import { rerankDocuments, rerankItems } from './rerank/routes.ts'
 import { getSpan, getSpanTree, getTrace, logEvent, queryMetrics, querySpans, queryTraces } from './telemetry/routes.ts'
 
 /** Every route, in the order of the reference page. */
@@ -20,7 +20,7 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   createCompletion,
   createEmbedding,
   rerankDocuments,
-  rerank,
+  rerankItems,
   listModels,
   registerModel,
   retrieveModel,

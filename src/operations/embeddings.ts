@@ -2,9 +2,10 @@ import { type RelayedEmbeddingsRequest, relayedEmbeddingsRequest } from '../sche
 import { openaiFormat } from './openai/format.ts'
 import { withoutText } from './openai/without-text.ts'
 import type { Operation } from './operation.ts'
+import type { JsonReply } from './reply.ts'
 
 /** Inputs become vectors. */
-export const embeddings: Operation<RelayedEmbeddingsRequest> = {
+export const embeddings: Operation<RelayedEmbeddingsRequest, JsonReply> = {
   name: 'embeddings',
   modelType: 'embedding',
   genAiName: 'embeddings',

@@ -3,7 +3,7 @@ import type { ModelType } from '../schemas/models.ts'
 import type { WireFormat } from './wire-format.ts'
 
 /** What a model can be asked for, as data. */
-export interface Operation<Body = unknown> {
+export interface Operation<Body = unknown, Result = unknown> {
   /** In configurations, logs and error messages. */
   readonly name: string
   /** The type of model that it requires. */
@@ -16,6 +16,10 @@ export interface Operation<Body = unknown> {
   readonly streams: boolean
   /** The request, checked as far as Corral reads it. */
   readonly request: z.ZodType<Body>
+  /** What the schema cannot express, checked once it is known that the caller may use the model. Throws ApiError 400. */
+  validate?(body: Body): void
+  /** For its type alone: what executing the operation resolves with. Never set. */
+  readonly result?: Result
   /** Its format in Corral's own API, and of upstreams whose dialect does not define another. */
   readonly format: WireFormat
 }

@@ -2,13 +2,18 @@ import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { ProviderPricing } from '../quota/prices.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { JsonReply, Ranking, Reply } from '../operations/reply.ts'
+import type { WireFormat } from '../operations/wire-format.ts'
 import type { RelayedChatRequest } from '../schemas/chat.ts'
 import type { RelayedCompletionRequest } from '../schemas/completions.ts'
 import type { RelayedEmbeddingsRequest } from '../schemas/embeddings.ts'
 import type { ModelType } from '../schemas/models.ts'
-import type { RerankRequest, RerankResponse } from '../schemas/rerank.ts'
+import type { RerankRequest } from '../schemas/rerank.ts'
 import type { Log } from '../telemetry/logger.ts'
 import type { Members } from '../wire/json-scan.ts'
+
+export type { JsonReply, Ranking, Reply, StreamFacts, StreamReply, Usage } from '../operations/reply.ts'
 
 /** A model as a provider lists it. */
 export interface ProviderModel {
@@ -32,6 +37,9 @@ export interface ModelRequest<Body> {
   readonly requestedModel: string
   /** The catalogue's id of it, which limits and the ledger go by. Absent: the provider's id, a slash and `model`. */
   readonly catalogueId?: string | undefined
+  readonly operation: Operation
+  /** Of `body` and `bytes`. */
+  readonly format: WireFormat
   /** The request as validated: for decisions, not for sending. */
   readonly body: Body
   /** The caller's own JSON bytes, numbers and unknown keys as they came: edit and send these. */
@@ -75,72 +83,6 @@ export interface UpstreamTrace {
   resentWithout?: readonly string[] | undefined
 }
 
-/** Tokens, as the provider reported them. */
-export interface Usage {
-  input: number
-  output: number
-  /** Estimated here, because the provider reported none. */
-  estimated?: boolean
-  /** Part of `input` that was read from a cache. */
-  cached?: number
-  /** Part of `input` that was written to one. */
-  cacheWrite?: number
-  /** Part of `input` that was spoken. */
-  inputAudio?: number
-  /** Part of `output` that was reasoning. */
-  reasoning?: number
-  /** Part of `output` that was spoken. */
-  outputAudio?: number
-  /** What the provider says that it charges, in US dollars. */
-  dollars?: number
-}
-
-/** A whole answer in OpenAI's wire format. */
-export interface JsonReply {
-  readonly kind: 'json'
-  readonly bytes: Uint8Array
-  readonly usage: Usage | undefined
-  /** What the provider itself sent, before any edit. */
-  readonly original?: Uint8Array | undefined
-}
-
-/** An answer that streams. */
-export interface StreamReply {
-  readonly kind: 'stream'
-  /**
-   * Server-sent events as bytes, each item one or more whole frames (`data: …\n\n`), `data: [DONE]` included.
-   * `next()` throws an ApiError when the upstream fails, cuts off or speaks nonsense; `return()` stops the upstream at once.
-   */
-  readonly frames: AsyncIterator<Uint8Array, void, undefined> & {
-    /** Milliseconds that a caller may leave frames unread. Absent: no limit. */
-    readonly idleTimeout?: number | undefined
-  }
-  /** What the scan has learnt so far; whole once `frames` is done. */
-  readonly facts: StreamFacts
-}
-
-export interface StreamFacts {
-  usage: Usage | undefined
-  /** `performance.now()` at the first frame with content. */
-  firstTokenAt: number | undefined
-  frames: number
-  /** True once the end that proves the stream whole has been handed out. */
-  complete?: boolean
-  /** What the upstream called the stream, and what answered. */
-  id?: string | undefined
-  model?: string | undefined
-  finishReasons?: string[] | undefined
-}
-
-export type Reply = JsonReply | StreamReply
-
-/** Documents by falling relevance: their places in the request, and their scores. */
-export interface Ranking {
-  readonly data: RerankResponse['data']
-  /** Absent: the provider reports none. */
-  readonly usage?: Usage | undefined
-}
-
 /** Sends one request to a provider. */
 export type Invoke<Body, Result = Reply> = (request: ModelRequest<Body>, call: Call) => Promise<Result>
 
@@ -177,6 +119,8 @@ export interface Provider {
 /** A provider of the API `inference`. */
 export interface InferenceProvider extends Provider {
   readonly invoke: InvokeRecord
+  /** By operation, the names of formats in which it takes requests, beside the operation's own. Its reply has the format of the request. */
+  readonly formats?: Readonly<Record<string, readonly string[]>> | undefined
   /** The models this provider offers, requested with `call`'s credentials or the configured key. */
   listModels?(call: Call): Promise<ProviderModel[]>
   /** Absent: no field of a request but `model` decides which model replies. */

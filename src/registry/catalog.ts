@@ -1,7 +1,8 @@
 import type { AccessPolicy } from '../access/policy.ts'
 import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
-import type { Capability, InvokeRecord } from '../providers/provider.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { AnyInvoke, FallbackModel } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { CallerListingLimits } from './caller-listings.ts'
@@ -10,24 +11,35 @@ import type { ProviderRegistry } from './providers.ts'
 import type { RegisterModelInput } from './registration.ts'
 import type { StoredModels } from './stored-models.ts'
 
-/** A model that may be called: the capability, bound to its provider and metered, and the upstream's id. */
-export interface ResolvedModel<C extends Capability> {
-  readonly invoke: NonNullable<InvokeRecord[C]>
+/** One model at one provider that can serve a request. */
+export interface Target {
+  readonly providerId: string
+  /** The provider's type in the configuration, e.g. `remote::groq`. */
+  readonly providerType: string
   /** The upstream's id. */
   readonly model: string
-  readonly providerId: string
-  /** The provider's model under its id in the catalogue, by whatever name it was asked for: what limits and the ledger go by. */
+  /** The id of the provider's model in the catalogue, whatever name was requested: limits and the ledger use it. */
   readonly catalogueId: string
+  readonly invoke: AnyInvoke
+  /** The names of formats that the provider accepts for the operation, beside the operation's own. */
+  readonly formats?: readonly string[] | undefined
+  /** The models that a request names beside its `model`. Throws ApiError where the caller may not use one. Absent: the provider has no such fields. */
+  readonly checkFallbacks?: FallbackCheck | undefined
 }
+
+export type FallbackCheck = (body: unknown, call: Call) => readonly FallbackModel[] | undefined
+
+/** In the order in which they are to be tried. */
+export type Targets = readonly [Target, ...Target[]]
 
 export interface ModelCatalog {
   /**
    * The one look-up, without a promise where the model is listed: which model an id means is told at `resolveId` (`registry/resolve.ts`).
    * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type;
-   * the provider lacks the capability), 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be
+   * the provider does not support the operation), 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be
    * started; whether it is a registered model cannot be told, because the database is out of reach).
    */
-  resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>>
+  resolve(id: string, operation: Operation, call: Call): Targets | Promise<Targets>
   /** What is known now: waits for no provider, and at most a second for what the caller's own keys list. */
   list(call: Call): Promise<Model[]>
   /** One model of the list, by its id or any other that resolves to it. Throws as `resolve` does. */

@@ -1,6 +1,7 @@
 import type { Call } from '../call.ts'
 import { type ApiError, invalidRequest } from '../errors.ts'
-import type { FallbackModelFields, ModelRequest } from '../providers/provider.ts'
+import type { FallbackModelFields } from '../providers/provider.ts'
+import type { FallbackCheck } from './catalog.ts'
 
 /** A model that a request names beside its `model`, and the field that names it. */
 export interface NamedFallback {
@@ -15,28 +16,21 @@ const maxFallbacks = 100
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
 export type CheckFallback = (named: NamedFallback, call: Call) => string
 
-/** Asks a provider's model. */
-export type Invoker = (request: ModelRequest<never>, call: Call) => Promise<never>
-
-/** `invoke`, once every further model of a request was checked. The same function where the provider knows of none. */
-export function withFallbackCheck(invoke: Invoker, fields: FallbackModelFields | undefined, check: CheckFallback): Invoker {
-  if (!fields) return invoke
+/** Finds and checks the models that requests name in `fields`. */
+export function fallbackCheck(fields: FallbackModelFields, check: CheckFallback): FallbackCheck {
   const all: readonly string[] = [...fields.named, ...fields.uncheckable]
-  const checked: Invoker = async (request, call) => {
-    const named = fallbackModelsIn(request.body, fields)
-    if (named.length === 0) return invoke(request, call)
-    const fallbacks = named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
-    return invoke({ ...request, fallbacks }, call)
-  }
   const { findModelChoice } = fields
-  return (request, call) => {
-    const field = findModelChoice?.(request.body)
-    if (field !== undefined) return Promise.reject(uncheckableField(field))
-    return all.some((one) => isPresent(request.body[one])) ? checked(request, call) : invoke(request, call)
+  return (body, call) => {
+    const members = body as Readonly<Record<string, unknown>>
+    const field = findModelChoice?.(members)
+    if (field !== undefined) throw uncheckableField(field)
+    if (!all.some((one) => isPresent(members[one]))) return undefined
+    const named = fallbackModelsIn(members, fields)
+    return named.length === 0 ? undefined : named.map((one) => ({ field: one.field, model: check(one, call), upstreamModel: one.id }))
   }
 }
 
-/** Throws ApiError 400 for fields of which it cannot be told which models they mean. */
+/** Throws ApiError 400 for fields that do not say which models they mean. */
 function fallbackModelsIn(body: Readonly<Record<string, unknown>>, { named, uncheckable }: FallbackModelFields): NamedFallback[] {
   for (const field of uncheckable) if (isPresent(body[field])) throw uncheckableField(field)
   return named.flatMap((field) => {

@@ -10,8 +10,8 @@ export function modelNotFound(id: string, denial?: Denial, param = 'model') {
   return notFound('Model', id, { code: 'model_not_found', param, ...(denial && { denial }) })
 }
 
-export function operationNotSupported(providerId: string, id: string, capability: string) {
-  return invalidRequest(`Provider '${providerId}' of model '${shortened(id)}' does not support ${capability}.`, {
+export function operationNotSupported(providerId: string, id: string, operation: string) {
+  return invalidRequest(`Provider '${providerId}' of model '${shortened(id)}' does not support ${operation}.`, {
     param: 'model',
   })
 }

@@ -1,14 +1,14 @@
 import { defaultAccessPolicy } from '../access/access-policy.ts'
 import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
-import type { Capability, InferenceProvider, InvokeRecord } from '../providers/provider.ts'
-import type { ModelType } from '../schemas/models.ts'
+import type { Operation } from '../operations/operation.ts'
+import type { InferenceProvider } from '../providers/provider.ts'
 import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, defaultCallerListingLimits, type CallerListings } from './caller-listings.ts'
-import type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
+import type { CatalogTimes, FallbackCheck, ModelCatalog, ModelCatalogOptions, Target, Targets } from './catalog.ts'
 import { isListable, sleep, startListing, defaultListingTimes, type Listing } from './listing.ts'
-import { type CheckFallback, withFallbackCheck, type Invoker, type NamedFallback } from './fallback-models.ts'
+import { fallbackCheck, type NamedFallback } from './fallback-models.ts'
 import { modelOverrides } from './model-overrides.ts'
 import { ModelAccess } from './model-access.ts'
 import {
@@ -46,10 +46,7 @@ import { toModel } from './model-info.ts'
 import { VisibleModels } from './visible-models.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
 
-export type { CatalogTimes, ModelCatalog, ModelCatalogOptions, ResolvedModel } from './catalog.ts'
-
-/** What a model must be for a capability. */
-const typeFor: Readonly<Record<Capability, ModelType>> = { chat: 'llm', completions: 'llm', embeddings: 'embedding', rerank: 'rerank' }
+export type { CatalogTimes, ModelCatalog, ModelCatalogOptions } from './catalog.ts'
 
 /** The catalogue of every provider's models. Listing starts now, in the background. */
 export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog & AsyncDisposable {
@@ -67,8 +64,8 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   readonly #access: ModelAccess
   readonly #stored: StoredModels | undefined
   #storedIsRead = false
-  /** Made once for each provider and capability. */
-  readonly #invokers = new WeakMap<InferenceProvider, Partial<Record<Capability, Invoker>>>()
+  /** Made once for each provider that has fields for fallback models. */
+  readonly #fallbackChecks = new WeakMap<InferenceProvider, FallbackCheck>()
   readonly #listings = new Map<string, Listing>()
   /** The shared catalogue's parts; replaced whole, each with its provider's next listing. */
   readonly #entries = new Map<string, readonly CatalogEntry[]>()
@@ -127,26 +124,26 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     return !this.#entries.has(providerId) && this.#registeredNow().registered?.all.some(isTarget) ? id : undefined
   }
 
-  resolve<C extends Capability>(id: string, capability: C, call: Call): ResolvedModel<C> | Promise<ResolvedModel<C>> {
+  resolve(id: string, operation: Operation, call: Call): Targets | Promise<Targets> {
     if (call.record) call.record.model = id
     const entry = this.#sharedEntry(id, call)
-    return entry ? this.#bindEntry(entry, id, capability) : this.#resolveAsync(id, capability, call)
+    return entry ? [this.#targetOfEntry(entry, id, operation)] : this.#resolveAsync(id, operation, call)
   }
 
-  async #resolveAsync<C extends Capability>(id: string, capability: C, call: Call): Promise<ResolvedModel<C>> {
+  async #resolveAsync(id: string, operation: Operation, call: Call): Promise<Targets> {
     const found = await this.#resolveEntry(id, call)
-    if (found.kind === 'unlisted') return this.#bind(found.providerId, found.upstreamId, { id, capability })
-    return this.#bindEntry(found.entry, id, capability)
+    if (found.kind === 'unlisted') return [this.#target(found.providerId, found.upstreamId, { id, operation })]
+    return [this.#targetOfEntry(found.entry, id, operation)]
   }
 
-  #bindEntry<C extends Capability>(entry: CatalogEntry, id: string, capability: C): ResolvedModel<C> {
-    const needed = typeFor[capability]
-    if (entry.type !== needed && !entry.typeIsGuess) {
-      throw invalidRequest(`Model '${shortened(id)}' is of type '${entry.type}'; ${capability} requires a model of type '${needed}'.`, {
+  #targetOfEntry({ providerId, upstreamId, type, typeIsGuess }: CatalogEntry, id: string, operation: Operation): Target {
+    const { name, modelType } = operation
+    if (type !== modelType && !typeIsGuess) {
+      throw invalidRequest(`Model '${shortened(id)}' is of type '${type}'; ${name} requires a model of type '${modelType}'.`, {
         param: 'model',
       })
     }
-    return this.#bind(entry.providerId, entry.upstreamId, { id, capability })
+    return this.#target(providerId, upstreamId, { id, operation })
   }
 
   async list(call: Call): Promise<Model[]> {
@@ -344,28 +341,28 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     call.signal.throwIfAborted()
   }
 
-  #bind<C extends Capability>(providerId: string, upstreamId: string, asked: { id: string; capability: C }): ResolvedModel<C> {
+  #target(providerId: string, upstreamId: string, { id, operation }: { id: string; operation: Operation }): Target {
     const instance = this.#providers.get(providerId)
-    if (!instance?.provider) throw providerNotStarted(providerId)
-    const invoke = this.#invokerOf(instance, instance.provider, asked.capability)
-    if (!invoke) throw operationNotSupported(providerId, asked.id, asked.capability)
+    const provider = instance?.provider
+    if (!provider) throw providerNotStarted(providerId)
+    const invoke = provider.invoke[operation.name]
+    if (!invoke) throw operationNotSupported(providerId, id, operation.name)
     return {
-      invoke: invoke as unknown as NonNullable<InvokeRecord[C]>,
-      model: upstreamId,
       providerId,
+      providerType: instance.type,
+      model: upstreamId,
       catalogueId: this.#catalogueIdOf(providerId, upstreamId),
+      invoke,
+      formats: provider.formats?.[operation.name],
+      checkFallbacks: this.#fallbackChecks.get(provider) ?? this.#addFallbackCheck(instance, provider),
     }
   }
 
-  #invokerOf(instance: ProviderInstance, provider: InferenceProvider, capability: Capability): Invoker | undefined {
-    let invokers = this.#invokers.get(provider)
-    if (!invokers) this.#invokers.set(provider, (invokers = {}))
-    const known = invokers[capability]
-    if (known) return known
-    const invoke = provider.invoke[capability] as Invoker | undefined
-    if (!invoke) return undefined
-    const check: CheckFallback = (named, call) => this.#checkFallback(instance, named, call)
-    return (invokers[capability] = withFallbackCheck(invoke, provider.fallbackModels, check))
+  #addFallbackCheck(instance: ProviderInstance, { fallbackModels }: InferenceProvider): FallbackCheck | undefined {
+    if (!fallbackModels || !instance.provider) return undefined
+    const check = fallbackCheck(fallbackModels, (named, call) => this.#checkFallback(instance, named, call))
+    this.#fallbackChecks.set(instance.provider, check)
+    return check
   }
 
   #checkFallback(instance: ProviderInstance, { id, field }: NamedFallback, call: Call): string {

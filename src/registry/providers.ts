@@ -48,8 +48,6 @@ export interface ProviderRegistryOptions {
   egress: Egress
   log: Log
   events: Events
-  /** Wraps what a definition creates, e.g. to meter it. Default: as it is. */
-  wrap?: (provider: InferenceProvider, id: string, type: string) => InferenceProvider
   /** Milliseconds that a health check may take. Default 2 s. */
   healthTimeout?: number
   /** Milliseconds that a provider gets to close. Default 5 s. */
@@ -101,7 +99,7 @@ export function createProviderRegistry(options: ProviderRegistryOptions): Provid
   }
 }
 
-function createInstance(entry: ProviderEntry, { entries, egress, log, events, wrap }: ProviderRegistryOptions): ProviderInstance {
+function createInstance(entry: ProviderEntry, { entries, egress, log, events }: ProviderRegistryOptions): ProviderInstance {
   const { id, type, api, definition, config } = entry
   const settings = (typeof config === 'object' && config !== null ? config : {}) as Record<string, unknown>
   const allowed = Array.isArray(settings.allowed_models) ? settings.allowed_models.filter((name) => typeof name === 'string') : undefined
@@ -124,7 +122,7 @@ function createInstance(entry: ProviderEntry, { entries, egress, log, events, wr
       log: log.child({ category: 'providers', provider: id }),
       isOnlyProvider,
     })
-    return { ...facts, provider: wrap ? wrap(created, id, type) : created, failure: undefined }
+    return { ...facts, provider: created, failure: undefined }
   } catch (error) {
     events.upstreamFailed(id, error)
     return { ...facts, provider: undefined, failure: redactText(causeOf(error)) }

@@ -13,6 +13,7 @@ const tiers = [
   ['config'],
   ['registry'],
   ['http'],
+  ['inference'],
   ['api'],
   ['services'],
   ['app'],

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
+import { chat as chatOperation } from '../../src/operations/chat.ts'
+import { completions } from '../../src/operations/completions.ts'
+import { embeddings } from '../../src/operations/embeddings.ts'
+import { rerank } from '../../src/operations/rerank.ts'
 import { systemCall } from '../../src/call.ts'
 import { defineProvider } from '../../src/providers/provider.ts'
 import { Secret } from '../../src/secret.ts'
@@ -197,35 +201,35 @@ describe('types and capabilities', () => {
   test('a model of another type is 400 that names both', async () => {
     await using app = await testApp(testConfig({ providers: [embeds] }))
     const { models } = app.services
-    expect(await failureOf((async () => models.resolve('p/emb', 'chat', call))())).toMatchObject({
+    expect(await failureOf((async () => models.resolve('p/emb', chatOperation, call))())).toMatchObject({
       status: 400,
       param: 'model',
       message: message('embedding', 'llm'),
     })
-    expect(await failureOf((async () => models.resolve('emb', 'completions', call))())).toMatchObject({
+    expect(await failureOf((async () => models.resolve('emb', completions, call))())).toMatchObject({
       status: 400,
       message: message('embedding', 'llm'),
     })
-    expect(await failureOf((async () => models.resolve('p/llm', 'embeddings', call))())).toMatchObject({
+    expect(await failureOf((async () => models.resolve('p/llm', embeddings, call))())).toMatchObject({
       status: 400,
       message: message('llm', 'embedding'),
     })
-    expect(await failureOf((async () => models.resolve('rank', 'chat', call))())).toMatchObject({
+    expect(await failureOf((async () => models.resolve('rank', chatOperation, call))())).toMatchObject({
       status: 400,
       message: message('rerank', 'llm'),
     })
-    expect((await models.resolve('p/emb', 'embeddings', call)).model).toBe('emb')
+    expect((await models.resolve('p/emb', embeddings, call))[0].model).toBe('emb')
   })
 
   test('a type that is only a guess is left to the provider', async () => {
     await using app = await testApp(testConfig({ providers: [embeds] }))
-    expect((await app.services.models.resolve('guess', 'embeddings', call)).model).toBe('guess')
-    expect((await app.services.models.resolve('p/unlisted', 'embeddings', call)).model).toBe('unlisted')
+    expect((await app.services.models.resolve('guess', embeddings, call))[0].model).toBe('guess')
+    expect((await app.services.models.resolve('p/unlisted', embeddings, call))[0].model).toBe('unlisted')
   })
 
   test('a capability that the provider lacks is 400 that names it', async () => {
     await using app = await testApp(testConfig({ providers: [embeds] }))
-    expect(await failureOf((async () => app.services.models.resolve('p/rank', 'rerank', call))())).toMatchObject({
+    expect(await failureOf((async () => app.services.models.resolve('p/rank', rerank, call))())).toMatchObject({
       status: 400,
       message: expect.stringContaining('does not support rerank'),
     })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { chat as chatOperation } from '../../src/operations/chat.ts'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
 import { upstreamProvider, type MockUpstream } from '../../src/testing/index.ts'
@@ -186,7 +187,7 @@ describe('registered models', () => {
     const { models } = server.services
     const call = { requestId: 'r', signal: new AbortController().signal, principal: { id: 'alice', ...people['alice']! }, providerData: {} }
     const resolved = async (id: string) => {
-      const { catalogueId, model, providerId } = await models.resolve(id, 'chat', call)
+      const [{ catalogueId, model, providerId }] = await models.resolve(id, chatOperation, call)
       return [catalogueId, model, providerId]
     }
     for (const id of ['fast', 'llama', 'groq/llama']) expect(await resolved(id)).toEqual(['groq/llama', 'llama', 'groq'])

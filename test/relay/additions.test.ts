@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import OpenAI from 'openai'
+import { chat } from '../../src/operations/chat.ts'
 import { base64Embeddings, defaultMaxTokens } from '../../src/providers/inference/additions.ts'
 import {
   chatFrames,
@@ -216,7 +217,12 @@ describe('base64 embeddings', () => {
     await using on = await startRelay([errorReply(400, { message: 'encoding_format is not supported' })])
     expect((await on.post('/v1/embeddings', { ...request, encoding_format: 'float' })).status).toBe(400)
     expect(upstreamRequests(on)).toHaveLength(1)
-    expect(base64Embeddings.plan({ model: 'm', requestedModel: 'm', body: request, bytes: new Uint8Array() }, 'chat')).toBeUndefined()
+    expect(
+      base64Embeddings.plan(
+        { model: 'm', requestedModel: 'm', operation: chat, format: chat.format, body: request, bytes: new Uint8Array() },
+        'chat',
+      ),
+    ).toBeUndefined()
   })
 })
 

@@ -1,7 +1,8 @@
-import { completion, relayedCompletionRequest } from '../../schemas/completions.ts'
-import { operations } from '../../operations/index.ts'
+import { execute } from '../../inference/execute.ts'
+import { toResponse } from '../../inference/response.ts'
+import { completions } from '../../operations/completions.ts'
+import { completion } from '../../schemas/completions.ts'
 import { defineRoute, relayedSmallFields } from '../define.ts'
-import { toResponse } from '../reply.ts'
 
 export const createCompletion = defineRoute({
   method: 'POST',
@@ -11,16 +12,12 @@ export const createCompletion = defineRoute({
   tag: 'Completions',
   summary: 'Create a completion',
   description: 'Continues a text. Newer models are trained for chat completions.',
-  operation: operations.completions,
-  body: relayedCompletionRequest,
+  operation: completions,
+  body: completions.request,
   smallFields: relayedSmallFields,
   responses: { 200: { description: 'The completion, or its chunks as events.', json: completion, events: completion } },
-  async handle({ body, bytes, members, call, dialect }, { models, streams }) {
-    const { invoke, model, catalogueId } = await models.resolve(body.model, 'completions', call)
-    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes, members }, call), call, {
-      stream: body.stream === true,
-      times: streams,
-      dialect,
-    })
+  handle({ body, bytes, members, call, dialect }, { inference, streams }) {
+    const reply = execute(completions, { model: body.model, body, bytes, members }, call, inference)
+    return toResponse(reply, call, { stream: body.stream === true, times: streams, dialect })
   },
 })

@@ -1,8 +1,9 @@
 import { invalidRequest } from '../../errors.ts'
-import { embeddings, relayedEmbeddingsRequest } from '../../schemas/embeddings.ts'
-import { operations } from '../../operations/index.ts'
+import { execute } from '../../inference/execute.ts'
+import { toResponse } from '../../inference/response.ts'
+import { embeddings } from '../../operations/embeddings.ts'
+import { embeddings as embeddingList } from '../../schemas/embeddings.ts'
 import { defineRoute, relayedSmallFields } from '../define.ts'
-import { toResponse } from '../reply.ts'
 
 export const createEmbedding = defineRoute({
   method: 'POST',
@@ -12,21 +13,17 @@ export const createEmbedding = defineRoute({
   tag: 'Embeddings',
   summary: 'Create embeddings',
   description: 'Creates embedding vectors for the inputs.',
-  operation: operations.embeddings,
-  body: relayedEmbeddingsRequest,
+  operation: embeddings,
+  body: embeddings.request,
   smallFields: relayedSmallFields,
   responses: {
-    200: { description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.', json: embeddings },
+    200: { description: 'The vectors, in the order of the inputs. With `encoding_format: base64` each is a string.', json: embeddingList },
   },
-  async handle({ body, bytes, members, call, dialect }, { models, checkImageUrls }) {
+  handle({ body, bytes, members, call, dialect }, { inference, checkImageUrls }) {
     if ((body.input ?? body.messages ?? undefined) === undefined) {
       throw invalidRequest("Missing required parameter: 'input'.", { code: 'missing_required_parameter', param: 'input' })
     }
     checkImageUrls(body.messages)
-    const { invoke, model, catalogueId } = await models.resolve(body.model, 'embeddings', call)
-    return toResponse(invoke({ model, catalogueId, requestedModel: body.model, body, bytes, members }, call), call, {
-      stream: false,
-      dialect,
-    })
+    return toResponse(execute(embeddings, { model: body.model, body, bytes, members }, call, inference), call, { stream: false, dialect })
   },
 })

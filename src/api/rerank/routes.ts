@@ -1,6 +1,7 @@
 import { documentsRerankRequest, documentsRerankResponse } from '../../schemas/rerank-documents.ts'
-import { rerankRequest, rerankResponse } from '../../schemas/rerank.ts'
-import { operations } from '../../operations/index.ts'
+import { execute } from '../../inference/execute.ts'
+import { rerank } from '../../operations/rerank.ts'
+import { rerankResponse } from '../../schemas/rerank.ts'
 import { defineRoute, relayedSmallFields } from '../define.ts'
 import { toDocumentsResponse, toRerankRequest } from './documents.ts'
 
@@ -13,18 +14,17 @@ export const rerankDocuments = defineRoute({
   tag: 'Rerank',
   summary: 'Rerank documents',
   description: 'Ranks documents by their relevance to a query, in the format of Cohere and Jina.',
-  operation: operations.rerank,
+  operation: rerank,
   body: documentsRerankRequest,
   smallFields: relayedSmallFields,
   responses: { 200: { description: 'The documents by descending relevance.', json: documentsRerankResponse } },
-  async handle({ body, bytes, members, call }, { models }) {
-    const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
-    const ranking = await invoke({ model, catalogueId, requestedModel: body.model, body: toRerankRequest(body), bytes, members }, call)
+  async handle({ body, bytes, members, call }, { inference }) {
+    const ranking = await execute(rerank, { model: body.model, body: toRerankRequest(body), bytes, members }, call, inference)
     return toDocumentsResponse(ranking, body)
   },
 })
 
-export const rerank = defineRoute({
+export const rerankItems = defineRoute({
   method: 'POST',
   path: '/v1alpha/inference/rerank',
   api: 'inference',
@@ -32,13 +32,12 @@ export const rerank = defineRoute({
   tag: 'Rerank',
   summary: 'Rerank items',
   description: 'Ranks items by their relevance to a query, in the format of Llama Stack.',
-  operation: operations.rerank,
-  body: rerankRequest,
+  operation: rerank,
+  body: rerank.request,
   smallFields: relayedSmallFields,
   responses: { 200: { description: 'The indices of the items, by descending relevance.', json: rerankResponse } },
-  async handle({ body, bytes, members, call }, { models }) {
-    const { invoke, model, catalogueId } = await models.resolve(body.model, 'rerank', call)
-    const { data } = await invoke({ model, catalogueId, requestedModel: body.model, body, bytes, members }, call)
+  async handle({ body, bytes, members, call }, { inference }) {
+    const { data } = await execute(rerank, { model: body.model, body, bytes, members }, call, inference)
     return { data }
   },
 })

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ApiError } from '../../errors.ts'
 import { recordedLog } from '../../testing/recorded-log.ts'
+import { chat } from '../../operations/chat.ts'
 import type { ModelRequest, Reply } from '../provider.ts'
 import { defaultMaxTokens, usageInStreams } from './additions.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
@@ -14,7 +15,14 @@ function create(): Additions {
 }
 
 function requestOf(model: string): ModelRequest<object> {
-  return { model, requestedModel: model, body: { stream: true }, bytes: new TextEncoder().encode('{"stream":true}') }
+  return {
+    model,
+    requestedModel: model,
+    operation: chat,
+    format: chat.format,
+    body: { stream: true },
+    bytes: new TextEncoder().encode('{"stream":true}'),
+  }
 }
 
 /** Sends until it is accepted or fails; returns the added fields of each attempt. */

@@ -2,17 +2,29 @@ import { describe, expect, test } from 'bun:test'
 import type { Call, RequestRecord } from '../call.ts'
 import { ApiError } from '../errors.ts'
 import { chat as chatOperation } from '../operations/chat.ts'
-import type { InferenceProvider, InvokeRecord, ModelRequest, Reply, StreamFacts } from '../providers/provider.ts'
+import type { Operation } from '../operations/operation.ts'
+import { rerank as rerankOperation } from '../operations/rerank.ts'
+import type { AnyInvoke, Reply, StreamFacts } from '../providers/provider.ts'
+import type { Target } from '../registry/catalog.ts'
 import type { InferenceFinished } from '../telemetry/events.ts'
 import type { AdmittedInference, InferenceEnd, InferenceFacts } from '../quota/governance.ts'
-import { tokensOfReply } from './metered-tokens.ts'
-import { metered } from './metered.ts'
+import { execute, type InferenceDeps } from './execute.ts'
+import { tokensOfReply } from './token-estimate.ts'
 
 const usage = { input: 9, output: 3 }
-const request = { model: 'm', requestedModel: 'up/m', body: {}, bytes: new Uint8Array() } as unknown as ModelRequest<never>
+const request = { model: 'up/m', body: {} as never, bytes: new Uint8Array() }
+
+const targetOf = (invoke: AnyInvoke, more: Partial<Target> = {}): Target => ({
+  providerId: 'up',
+  providerType: 'remote::up',
+  model: 'm',
+  catalogueId: 'up/m',
+  invoke,
+  ...more,
+})
 
 interface Run {
-  provider: InferenceProvider
+  send: () => Promise<Reply>
   events: InferenceFinished[]
   call: Call & { record: RequestRecord }
   caller: AbortController
@@ -22,8 +34,11 @@ function run(chat: (call: Call) => Promise<Reply>): Run {
   const events: InferenceFinished[] = []
   const caller = new AbortController()
   const call = { requestId: 'r', signal: caller.signal, providerData: {}, record: {} }
-  const provider = metered({ hasOwnKey: true, invoke: { chat: (_, asked) => chat(asked) } }, 'up', (event) => events.push(event))
-  return { provider, events, call, caller }
+  const deps: InferenceDeps = {
+    models: { resolve: () => [targetOf((_, its) => chat(its))] },
+    events: { inferenceFinished: (event) => events.push(event) },
+  }
+  return { send: () => execute(chatOperation, request, call, deps), events, call, caller }
 }
 
 /** Two items, then the end, or what is thrown. */
@@ -50,8 +65,8 @@ function streamOf(facts: StreamFacts, failure?: unknown): Reply {
 
 const noFacts = (): StreamFacts => ({ usage: undefined, firstTokenAt: undefined, frames: 0 })
 
-async function streamed({ provider, call }: Run): Promise<AsyncIterator<Uint8Array, void, undefined>> {
-  const reply = await provider.invoke.chat!(request, call)
+async function streamed({ send }: Run): Promise<AsyncIterator<Uint8Array, void, undefined>> {
+  const reply = await send()
   if (reply.kind !== 'stream') throw new Error('no stream')
   return reply.frames
 }
@@ -68,8 +83,10 @@ async function drain(frames: AsyncIterator<Uint8Array, void, undefined>): Promis
 describe('an answer is reported once, when it is over', () => {
   test('a whole one', async () => {
     const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
-    await it.provider.invoke.chat!(request, it.call)
-    expect(it.events).toMatchObject([{ provider: 'up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage }])
+    await it.send()
+    expect(it.events).toMatchObject([
+      { provider: 'up', providerType: 'remote::up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage },
+    ])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
     expect(it.call.record).toEqual({ model: 'up/m', attempt: { provider: 'up', model: 'm', inputTokens: 9, outputTokens: 3 } })
   })
@@ -98,13 +115,13 @@ describe('an answer is reported once, when it is over', () => {
   test('a request that fails', async () => {
     const failure = new ApiError('upstream_error', 'cut', { code: 'upstream_interrupted' })
     const it = run(() => Promise.reject(failure))
-    expect(await it.provider.invoke.chat!(request, it.call).catch((error: unknown) => error)).toBe(failure)
+    expect(await it.send().catch((error: unknown) => error)).toBe(failure)
     expect(it.events).toMatchObject([{ outcome: 'failed', error: failure, streamed: false }])
   })
 
   test('a caller that leaves, before the head and in the stream', async () => {
     const early = run(({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))))
-    const pending = early.provider.invoke.chat!(request, early.call).catch((error: unknown) => error)
+    const pending = early.send().catch((error: unknown) => error)
     early.caller.abort()
     await pending
     expect(early.events).toMatchObject([{ outcome: 'cancelled' }])
@@ -124,17 +141,6 @@ describe('an answer is reported once, when it is over', () => {
   })
 })
 
-test('what a provider cannot do stays absent, and the rest is its own', async () => {
-  const provider = metered(
-    { hasOwnKey: false, invoke: {}, listModels: async () => [{ id: 'a', type: 'llm', metadata: {} }] },
-    'up',
-    () => undefined,
-  )
-  expect(Object.keys(provider).toSorted()).toEqual(['hasOwnKey', 'invoke', 'listModels'])
-  expect(provider.hasOwnKey).toBe(false)
-  expect(await provider.listModels!({ requestId: 'r', signal: new AbortController().signal, providerData: {} })).toHaveLength(1)
-})
-
 const caller = () => {
   const stop = new AbortController()
   return { stop, call: { requestId: 'r', signal: stop.signal, providerData: {}, record: { responseHeaders: [] as string[] } } }
@@ -149,37 +155,36 @@ describe('an answer is reserved for before it is asked for', () => {
     headers: (string[] | undefined)[]
   }
 
-  function governed(invoke: InvokeRecord, admit?: (admitted: AdmittedInference) => AdmittedInference | Promise<AdmittedInference>) {
+  function governed(invoke: AnyInvoke, admit?: (admitted: AdmittedInference) => AdmittedInference | Promise<AdmittedInference>) {
     const seen: Governed = { asked: [], ends: [], headers: [] }
     const events: InferenceFinished[] = []
     const admitted: AdmittedInference = { settle: (end) => seen.ends.push(end) }
-    const wrapped = metered({ hasOwnKey: true, invoke }, 'up', (event) => events.push(event), {
-      admitInference(facts, headers) {
-        seen.asked.push(facts)
-        seen.headers.push(headers)
-        return admit ? admit(admitted) : admitted
+    const deps: InferenceDeps = {
+      models: { resolve: () => [targetOf(invoke, { catalogueId: 'the/model' })] },
+      events: { inferenceFinished: (event) => events.push(event) },
+      governance: {
+        admitInference(facts, headers) {
+          seen.asked.push(facts)
+          seen.headers.push(headers)
+          return admit ? admit(admitted) : admitted
+        },
       },
-    })
-    return { wrapped, seen, events }
+    }
+    return { send: (call: Call, operation: Operation = chatOperation) => execute(operation, request, call, deps), seen, events }
   }
 
   test('with what is known of it, and where its headers go', async () => {
-    const { wrapped, seen } = governed({ chat: async () => ({ kind: 'json', bytes: new Uint8Array(), usage }) })
+    const { send, seen } = governed(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
     const { call } = caller()
-    await wrapped.invoke.chat!({ ...request, catalogueId: 'the/model' }, call)
-    await wrapped.invoke.chat!(request, call)
+    await send(call)
     expect(seen.asked).toMatchObject([
-      { provider: 'up', model: 'the/model', upstreamModel: 'm', requestedModel: 'up/m', capability: 'chat', bytes: 0 },
-      { model: 'up/m' },
+      { provider: 'up', model: 'the/model', upstreamModel: 'm', requestedModel: 'up/m', operation: chatOperation, bytes: 0 },
     ])
     expect(seen.headers[0]).toBe(call.record.responseHeaders)
-    expect(seen.ends).toMatchObject([
-      { outcome: 'completed', usage },
-      { outcome: 'completed', usage },
-    ])
+    expect(seen.ends).toMatchObject([{ outcome: 'completed', usage }])
   })
 
-  test('without room nobody is asked, and nothing is reported', async () => {
+  test('without room no provider is called, and nothing is reported', async () => {
     const refusal = new ApiError('rate_limit_error', 'no')
     let asked = 0
     const chat = async (): Promise<Reply> => {
@@ -187,17 +192,20 @@ describe('an answer is reserved for before it is asked for', () => {
       return { kind: 'json', bytes: new Uint8Array(), usage }
     }
     for (const admit of [() => Promise.reject(refusal), () => raise(refusal)]) {
-      const { wrapped, events } = governed({ chat }, admit)
-      expect(await failed(wrapped.invoke.chat!(request, caller().call))).toBe(refusal)
+      const { send, events } = governed(chat, admit)
+      expect(await failed(send(caller().call))).toBe(refusal)
       expect([asked, events.length]).toEqual([0, 0])
     }
   })
 
   test('a caller that left while it waited for room has used nothing', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const { wrapped, seen } = governed({ chat: () => raise(new Error('asked')) }, (admitted) => promise.then(() => admitted))
+    const { send, seen } = governed(
+      () => raise(new Error('asked')),
+      (admitted) => promise.then(() => admitted),
+    )
     const { call, stop } = caller()
-    const pending = failed(wrapped.invoke.chat!(request, call))
+    const pending = failed(send(call))
     stop.abort(new Error('left'))
     resolve()
     expect(await pending).toMatchObject({ message: 'left' })
@@ -205,15 +213,53 @@ describe('an answer is reserved for before it is asked for', () => {
   })
 
   test('a provider that throws at once gives its reservation back', async () => {
-    const { wrapped, seen } = governed({ chat: () => raise(new Error('at once')), rerank: () => raise(new Error('too')) })
-    expect(await failed(wrapped.invoke.chat!(request, caller().call))).toMatchObject({ message: 'at once' })
-    expect(await failed(wrapped.invoke.rerank!(request, caller().call))).toMatchObject({ message: 'too' })
+    const { send, seen } = governed(() => raise(new Error('at once')))
+    expect(await failed(send(caller().call))).toMatchObject({ message: 'at once' })
+    expect(await failed(send(caller().call, rerankOperation))).toMatchObject({ message: 'at once' })
     expect(seen.ends.map(({ outcome }) => outcome)).toEqual(['failed', 'failed'])
   })
 
   test('whole answers without usage are counted by what they say, whatever they are', () => {
     expect(tokens('{"choices":[{"message":{"role":"assistant","content":"12345678"}},{"text":"1234"}]}')).toBe(3)
     for (const odd of ['', '{', '[]', 'null', '{"choices":{}}', '{"choices":[null,1,{"message":null}]}']) expect(tokens(odd)).toBe(0)
+  })
+})
+
+const start = (target: Partial<Target>, format = chatOperation.format) => {
+  let sent = 0
+  const invoke = async (): Promise<Reply> => {
+    sent += 1
+    return { kind: 'json', bytes: new Uint8Array(), usage }
+  }
+  const events: InferenceFinished[] = []
+  const deps: InferenceDeps = {
+    models: { resolve: () => [targetOf(invoke, target)] },
+    events: { inferenceFinished: (event) => events.push(event) },
+  }
+  return { reply: execute(chatOperation, { ...request, format }, caller().call, deps), sent: () => sent, events }
+}
+
+describe('before anything is sent', () => {
+  const otherFormat = { ...chatOperation.format, name: 'other.chat' }
+
+  test('a format that the provider does not accept is an error that names it', async () => {
+    const { reply, sent, events } = start({}, otherFormat)
+    expect(await failed(reply)).toMatchObject({ code: 'format_not_supported', message: expect.stringContaining('other.chat') as string })
+    expect([sent(), events.length]).toEqual([0, 0])
+  })
+
+  test('a format that it accepts is what telemetry and limits read', async () => {
+    const { reply, sent, events } = start({ formats: ['other.chat'] }, otherFormat)
+    await reply
+    expect(sent()).toBe(1)
+    expect(events[0]?.format).toBe(otherFormat)
+  })
+
+  test('models that the request names are checked', async () => {
+    const refusal = new ApiError('not_found_error', 'no')
+    const { reply, sent } = start({ checkFallbacks: () => raise(refusal) })
+    expect(await failed(reply)).toBe(refusal)
+    expect(sent()).toBe(0)
   })
 })
 
