@@ -6,7 +6,8 @@ import { sources } from './source.ts'
 const titled = /\b(test(?:\.\w+)*)(?:\([^)]*\))?\(\s*['"`]((?:\[[A-Z]{3}-\d+\] ?)+)/g
 
 const claims = [...sources('src'), ...sources('test')]
-  .filter(({ path }) => path.endsWith('.test.ts'))
+  // Tests that several files run stand in `…-tests.ts`.
+  .filter(({ path }) => /[.-]tests?\.ts$/.test(path))
   .flatMap(({ path, text }) =>
     [...text.matchAll(titled)].flatMap((match) =>
       [...(match[2] ?? '').matchAll(/\[([A-Z]{3}-\d+)\]/g)].map(([, id = '']) => ({ id, path, failing: match[1] === 'test.failing' })),
