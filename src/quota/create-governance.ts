@@ -3,7 +3,7 @@ import type { Call, Principal } from '../call.ts'
 import type { ApiError } from '../errors.ts'
 import { defaultMaxTokens, type QuotaConfig } from './config.ts'
 import type { Counter, Demand, Limiter, QuotaRefusal, Reservation, CounterStatus } from './counters.ts'
-import { type EstimateOptions, maxTokensOf, omitsMaxTokens, producesText } from './estimate.ts'
+import { type EstimateOptions, maxTokensOf, omitsMaxTokens } from './estimate.ts'
 import { pushTightest } from './governance-headers.ts'
 import { compileLimits } from './governance-limits.ts'
 import { PlanCache, type RequestPlan } from './governance-plan.ts'
@@ -145,7 +145,7 @@ class LimitingGovernance implements Governance {
 
   #handleRefusal(refusal: QuotaRefusal, demands: readonly Demand[], facts?: InferenceFacts): ApiError {
     const { reset } = this.#limiter.status(refusal.refused)
-    const tokenFacts = facts && { omitsMaxTokens: omitsMaxTokens(facts), producesText: producesText(facts.capability) }
+    const tokenFacts = facts && { omitsMaxTokens: omitsMaxTokens(facts), producesText: facts.operation.producesText }
     return quotaExceeded(refusal, { demands, reset, now: this.#now(), ...tokenFacts })
   }
 }

@@ -74,7 +74,7 @@ export class RunningInference implements AdmittedInference {
   }
 
   #entryOf(used: TokensUsed, cost: number | undefined, outcome: InferenceEnd['outcome']): LedgerEntry {
-    const { call, provider, model, capability } = this.facts
+    const { call, provider, model, operation } = this.facts
     const { principal } = call
     return {
       request_id: call.requestId,
@@ -83,7 +83,7 @@ export class RunningInference implements AdmittedInference {
       attributes: this.#plan.attributes,
       provider,
       model,
-      capability,
+      capability: operation.name,
       outcome,
       input_tokens: used.input,
       output_tokens: used.output,

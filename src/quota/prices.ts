@@ -1,5 +1,5 @@
 import type { PriceOverride } from './config.ts'
-import { producesText } from './estimate.ts'
+import type { Operation } from '../operations/operation.ts'
 import { compileWildcard } from './patterns.ts'
 import { loadPriceCatalogue, type PriceCatalogue } from './prices-catalogue.ts'
 import { flatRate, freeOfCharge, type Rate, type Rates } from './prices-rates.ts'
@@ -25,8 +25,8 @@ export interface Price {
 }
 
 export interface PriceQuery {
-  /** What is asked of the model: one without a price for writing is not priced for what writes. */
-  readonly capability: string
+  /** A model without an output price has no price for an operation that generates text. */
+  readonly operation: Pick<Operation, 'producesText'>
   readonly provider: string
   readonly upstreamModel: string
   /** The catalogue's id. */
@@ -117,8 +117,8 @@ export function createPrices(options: PricesOptions): Prices {
 
 const emptyCatalogue: PriceCatalogue = { find: () => undefined }
 
-function applicablePrice(price: Price | undefined, { capability }: PriceQuery): Price | undefined {
-  if (!price?.rates || price.rates.output || !producesText(capability)) return price
+function applicablePrice(price: Price | undefined, { operation }: PriceQuery): Price | undefined {
+  if (!price?.rates || price.rates.output || !operation.producesText) return price
   return price.reported ? { rates: undefined, reported: true } : undefined
 }
 

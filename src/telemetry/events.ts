@@ -57,7 +57,7 @@ export interface InferenceFinished {
   /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
   reply?: StreamReplyFacts | Uint8Array | undefined
   /** What a stream said, where that is wanted. */
-  streamedContent?: { toReply(): unknown } | undefined
+  streamedContent?: { frames(): string } | undefined
 }
 
 /** Tokens as the provider reported them; the parts are parts of `input` and `output`. */
@@ -199,7 +199,7 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
         trace_id: call.trace?.traceId,
         provider: event.provider,
         model: shortened(event.model, maxPathLength),
-        capability: event.capability,
+        operation: event.operation.name,
         streamed: event.streamed,
         outcome: event.outcome,
         duration: event.duration,

@@ -90,7 +90,7 @@ describe('corral audit verify', () => {
     writeFileSync(join(home, 'off.yaml'), 'version: 2\nproviders: {}\nserver: {audit: false}\n')
     expect(await run('verify', '--config', 'off.yaml')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('switches the audit log off'),
+      stderr: expect.stringContaining('The audit log is disabled'),
     })
   })
 })

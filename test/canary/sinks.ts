@@ -50,7 +50,7 @@ export const sinks: readonly Sink[] = [
   { name: 'the events of those spans', read: eventsOfSpans, holds: 'exception.message' },
   { name: 'the bytes of those spans', read: ({ collector }) => textOf(collector.traces), holds: 'corral.upstream.body' },
   { name: 'the metrics that reach a collector', read: ({ collector }) => textOf(collector.metrics), holds: 'corral.refusals' },
-  { name: 'corral traces show', read: showFailedTraces, holds: 'What came back from', isReply: true },
+  { name: 'corral traces show', read: showFailedTraces, holds: 'Reply from', isReply: true },
   page('/v1/providers', 'echo'),
   page('/v1/providers/echo', 'base_url'),
   page('/v1alpha/admin/providers', 'echo'),

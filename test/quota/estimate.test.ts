@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { type OperationName, operations } from '../../src/operations/index.ts'
 import { likelyInput, maxTokensOf, omitsMaxTokens } from '../../src/quota/estimate.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 const options = { defaultMaxTokens: 4096, inputBytesPerToken: 1 }
 
-function asked(body: object, capability = 'chat') {
-  return { capability, body, bytes: Buffer.byteLength(JSON.stringify(body)) }
+function request(body: object, name: OperationName = 'chat') {
+  const operation = operations[name]
+  return { operation, format: operation.format, body, bytes: Buffer.byteLength(JSON.stringify(body)) }
 }
-const max = (body: object, capability?: string) => maxTokensOf(asked(body, capability), options)
+const max = (body: object, name?: OperationName) => maxTokensOf(request(body, name), options)
 const user = (content: unknown) => ({ model: 'm', messages: [{ role: 'user', content }] })
 
 describe('output', () => {
@@ -42,8 +44,8 @@ describe('output', () => {
   test('[QUO-40] embeddings and rerankings write nothing', () => {
     expect(max({ input: 'text' }, 'embeddings').output).toBe(0)
     expect(max({ query: 'q', items: ['a'] }, 'rerank').output).toBe(0)
-    expect(omitsMaxTokens(asked({ input: 'text' }, 'embeddings'))).toBe(false)
-    expect(omitsMaxTokens(asked(user('x')))).toBe(true)
+    expect(omitsMaxTokens(request({ input: 'text' }, 'embeddings'))).toBe(false)
+    expect(omitsMaxTokens(request(user('x')))).toBe(true)
   })
 })
 
@@ -111,7 +113,7 @@ describe('input', () => {
         const known = JSON.parse(
           JSON.stringify(read, (key, value: unknown) => (key === 'role' || key === 'type' ? undefined : value)),
         ) as object
-        return maxTokensOf(asked({ ...read, model: 'm' }), options).input >= textsIn(known)
+        return maxTokensOf(request({ ...read, model: 'm' }), options).input >= textsIn(known)
       }),
       { numRuns: runs(2000) },
     )
@@ -165,11 +167,11 @@ describe('input', () => {
   })
 
   test('[QUO-41] fewer where the operator says that a token has more bytes', () => {
-    expect(maxTokensOf(asked(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
+    expect(maxTokensOf(request(user('x'.repeat(400))), { ...options, inputBytesPerToken: 4 }).input).toBe(100 + 16)
   })
 
   test('[QUO-41] what is likely is about a quarter', () => {
-    expect(likelyInput(asked(user('x'.repeat(400))))).toBe(100 + 8)
-    expect(likelyInput(asked({ input: Array(100).fill(7) }, 'embeddings'))).toBe(100 + 4)
+    expect(likelyInput(request(user('x'.repeat(400))))).toBe(100 + 8)
+    expect(likelyInput(request({ input: Array(100).fill(7) }, 'embeddings'))).toBe(100 + 4)
   })
 })

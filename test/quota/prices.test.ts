@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { chat } from '../../src/operations/chat.ts'
+import { embeddings } from '../../src/operations/embeddings.ts'
 import { loadPriceCatalogue, type PriceCatalogue } from '../../src/quota/prices-catalogue.ts'
 import { costOf, flatRate, maxCostOf, type Rate, type Rates } from '../../src/quota/prices-rates.ts'
 import { createPrices, type Price, type PricesOptions } from '../../src/quota/prices.ts'
@@ -142,7 +144,7 @@ describe('money', () => {
 })
 
 const question = (model: string, over: object = {}) => ({
-  capability: 'chat',
+  operation: chat,
   provider: 'up',
   upstreamModel: model,
   model: `up/${model}`,
@@ -220,7 +222,7 @@ describe('which price', () => {
   })
 
   test('a list without a price for writing prices embeddings, and not chats', async () => {
-    const embedding = question('text-embedding-3-small', { capability: 'embeddings' })
+    const embedding = question('text-embedding-3-small', { operation: embeddings })
     const prices = pricesOf()
     expect(dollarsPerMillion(await prices.find(embedding))).toBe(0.02)
     expect(await prices.find(question('text-embedding-3-small'))).toBeUndefined()

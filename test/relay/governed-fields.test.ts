@@ -132,7 +132,8 @@ test('whichever way the upstream reads what it gets, model and most tokens are t
       if (!sent[0]) return
       passed += 1
       const options = { defaultMaxTokens: 10, inputBytesPerToken: 1 }
-      const output = (fields: object): number => maxTokensOf({ capability: 'chat', body: fields, bytes: 0 }, options).output
+      const output = (fields: object): number =>
+        maxTokensOf({ operation: operations.chat, format: operations.chat.format, body: fields, bytes: 0 }, options).output
       const judged = output(JSON.parse(body) as object)
       const pairs = [...sent[0].matchAll(/"((?:[^"\\]|\\.)*)":(\[.*?\]|"[^"]*"|\d+)(?=[,}])/g)].map(
         ([, key, value]) => [JSON.parse(`"${key}"`), JSON.parse(value as string)] as [string, unknown],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { OpenAI } from 'openai'
+import { chat } from '../../src/operations/chat.ts'
 import { RelayStream } from '../../src/providers/inference/relay-stream.ts'
 import { chatCompletionChunk } from '../../src/schemas/chat.ts'
 import { chatChunk, done, frame } from '../../src/testing/index.ts'
@@ -30,7 +31,7 @@ async function relayed(frames: readonly string[], choices = 1): Promise<string> 
       choices,
       keepAliveTimeout: 60_000,
       idleTimeout: 60_000,
-      request: { capability: 'chat', body: {}, bytes: 2 },
+      request: { format: chat.format, body: {}, bytes: 2 },
       slab: new Slab(),
     },
   )

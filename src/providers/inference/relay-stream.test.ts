@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import type { EgressBody } from '../../egress/egress.ts'
 import { ApiError } from '../../errors.ts'
+import { chat } from '../../operations/chat.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import { RelayStream } from './relay-stream.ts'
 import { runs } from '../../testing/sizes.ts'
@@ -31,7 +32,7 @@ async function relayed(pieces: readonly Uint8Array[]): Promise<{ text: string; f
     choices: 1,
     keepAliveTimeout: 60_000,
     idleTimeout: 60_000,
-    request: { capability: 'chat', body: {}, bytes: 2 },
+    request: { format: chat.format, body: {}, bytes: 2 },
     slab: new Slab(),
   })
   let text = ''

@@ -41,7 +41,7 @@ export interface RelayStreamOptions {
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number
   /** The request, for an estimate of its input tokens. */
-  request: EstimateInput
+  request: Pick<EstimateInput, 'format' | 'body' | 'bytes'>
   /** Default: `setTimeout`. */
   startTimer?: StartTimer | undefined
   /** Makes frames of a whole response that is sent as an event stream, or throws; absent: the body is known to be one. */

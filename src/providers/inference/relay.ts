@@ -8,7 +8,8 @@ import {
   type EgressBody,
   EgressError,
 } from '../../egress/egress.ts'
-import { promptCount } from '../../quota/estimate.ts'
+import { operations } from '../../operations/index.ts'
+import { promptCount } from '../../operations/openai/output-limit.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
 import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
@@ -192,7 +193,7 @@ export class OpenAIRelay {
       choices: choicesOf(request.body),
       keepAliveTimeout: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
-      request: { capability, body: request.body, bytes: request.bytes.length },
+      request: { format: operations[capability].format, body: request.body, bytes: request.bytes.length },
       startTimer: this.#options.startTimer,
       slab: this.#slab,
       facts,

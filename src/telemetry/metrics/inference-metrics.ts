@@ -1,6 +1,7 @@
 import { ApiError } from '../../errors.ts'
+import type { Operation } from '../../operations/operation.ts'
 import type { InferenceFinished, ReportedTokens } from '../events.ts'
-import { operations, providerName } from '../traces/semconv.ts'
+import { providerName } from '../traces/semconv.ts'
 import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
 import type { CounterSeries, MetricFamily, Instruments, HistogramSeries } from './instruments.ts'
 import { overflowLabel } from './instruments.ts'
@@ -31,7 +32,7 @@ interface ClientSeries {
 /** What providers do: `gen_ai.client.*`, tokens, cost, failures, health as it shows. */
 export class InferenceMetrics {
   readonly #options: InferenceMetricsOptions
-  readonly #byCapability = new Map<string, ByModel<ClientSeries>>()
+  readonly #byOperation = new Map<Operation, ByModel<ClientSeries>>()
   readonly #health = new Map<string, { up: number; at: number }>()
   readonly #listed = new Map<string, { models: number; at: number }>()
   readonly #families
@@ -62,9 +63,9 @@ export class InferenceMetrics {
   }
 
   finished(event: InferenceFinished): void {
-    const { provider, capability, outcome, error, duration, firstToken, usage, call } = event
+    const { provider, operation, outcome, error, duration, firstToken, usage, call } = event
     const id = this.#options.providers.has(provider) ? provider : overflowLabel
-    const series = (this.#byCapability.get(capability) ?? this.#addCapability(capability)).get(id, event.model)
+    const series = (this.#byOperation.get(operation) ?? this.#addOperation(operation)).get(id, event.model)
     const seconds = duration / 1000
     if (outcome === 'failed' || outcome === 'truncated') this.#failed(id, series, event)
     else {
@@ -76,7 +77,7 @@ export class InferenceMetrics {
       const frames = chunksOf(event)
       if (frames > 1 && error === undefined) series.perChunk.observe((duration - firstToken) / 1000 / (frames - 1))
     }
-    if (usage) countTokens(series, usage, capability)
+    if (usage) countTokens(series, usage, operation)
     const cost = call.record?.attempt?.costNanoDollars
     if (cost !== undefined && cost > 0) series.cost.add(cost / 1e9)
   }
@@ -114,21 +115,21 @@ export class InferenceMetrics {
     }
   }
 
-  #addCapability(capability: string): ByModel<ClientSeries> {
+  #addOperation(operation: Operation): ByModel<ClientSeries> {
     const { models } = this.#options
     const added = new ByModel(
       (provider, upstream) => (models().catalogueIdOfTarget(provider, upstream) === undefined ? undefined : upstream),
-      (provider, label) => this.#series(capability, provider, label),
+      (provider, label) => this.#series(operation, provider, label),
     )
-    this.#byCapability.set(capability, added)
+    this.#byOperation.set(operation, added)
     return added
   }
 
-  #series(capability: string, provider: string, label: string): ClientSeries {
+  #series(operation: Operation, provider: string, label: string): ClientSeries {
     const families = this.#families
     const { providers } = this.#options
     const name = provider === overflowLabel ? overflowLabel : providerName(providers.get(provider), provider)
-    const set = [operations[capability] ?? overflowLabel, name, provider, label] as const
+    const set = [operation.genAiName, name, provider, label] as const
     const counters = (part: TokenPart, at: number): readonly CounterSeries[] => {
       const usage: MetricFamily<CounterSeries> | undefined = families.usage[at]
       const own = families.tokens.bind(provider, label, part)
@@ -147,10 +148,10 @@ export class InferenceMetrics {
   }
 }
 
-function countTokens({ input, output, parts }: ClientSeries, usage: ReportedTokens, capability: string): void {
+function countTokens({ input, output, parts }: ClientSeries, usage: ReportedTokens, { producesText }: Operation): void {
   input.observe(usage.input)
   count(parts.input_tokens, usage.input)
-  if (capability !== 'embeddings') {
+  if (producesText) {
     output.observe(usage.output)
     count(parts.output_tokens, usage.output)
   }

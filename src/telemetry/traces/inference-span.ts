@@ -1,10 +1,11 @@
 import { shortened } from '../../errors.ts'
-import type { StreamReplyFacts, InferenceFinished } from '../events.ts'
+import type { InferenceFinished } from '../events.ts'
 import type { WallClock } from './clock.ts'
 import { contentOf } from './content.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
-import { type Names, operations, providerName } from './semconv.ts'
+import { type Names, providerName } from './semconv.ts'
+import { addRequestParameters } from './request-attributes.ts'
 import { addPrincipal } from './server-span.ts'
 import { boundedShapeOf } from './shape.ts'
 import type { AttributeValue, RetentionReason, SpanRecord, TraceOwner } from './span.ts'
@@ -30,35 +31,31 @@ export interface InferenceSpanFacts {
 export function inferenceSpan(event: InferenceFinished, facts: InferenceSpanFacts): SpanRecord {
   const { trace, kept, owner, wall } = facts
   const start = event.startedAt ?? performance.now() - event.duration
-  const operation = operations[event.capability] ?? event.capability
+  const { genAiName } = event.operation
   const end = wall(start + event.duration)
   return {
     traceId: trace.traceId,
     spanId: event.spanId ?? trace.newSpanId(),
     parentSpanId: trace.spanId,
     traceState: trace.state,
-    name: `${operation} ${shortened(event.model, maxLength)}`,
+    name: `${genAiName} ${shortened(event.model, maxLength)}`,
     kind: 'client',
     start: wall(start),
     end,
-    attributes: attributesOf(event, operation, facts),
+    attributes: attributesOf(event, facts),
     status: event.outcome === 'failed' || event.outcome === 'truncated' ? 'error' : 'unset',
     ...(event.error !== undefined && { events: [exceptionEvent(event.error, end)] }),
     sampled: trace.sampled,
     kept,
     owner,
-    ...(trace.capturesContent && { content: contentOf(event.requestBody, replyOf(event), facts.contentLength) }),
+    ...(trace.capturesContent && { content: contentOf(event, facts.contentLength) }),
   }
 }
 
-function replyOf({ reply, streamedContent }: InferenceFinished): unknown {
-  return streamedContent ? streamedContent.toReply() : reply instanceof Uint8Array ? parsed(reply) : undefined
-}
-
-function attributesOf(event: InferenceFinished, operation: string, { owner, names, kept, cost }: InferenceSpanFacts) {
-  const { usage, endpoint, error, firstToken } = event
+function attributesOf(event: InferenceFinished, { owner, names, kept, cost }: InferenceSpanFacts) {
+  const { operation, usage, endpoint, error, firstToken } = event
   const attributes: Record<string, AttributeValue> = {
-    'gen_ai.operation.name': operation,
+    'gen_ai.operation.name': operation.genAiName,
     'gen_ai.provider.name': providerName(event.providerType, event.provider),
     'gen_ai.request.model': shortened(event.model, maxLength),
     'corral.provider': event.provider,
@@ -71,11 +68,11 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
   }
   if (event.resentWithout) attributes['corral.request.resent_without'] = [...event.resentWithout]
   addPrincipal(attributes, owner)
-  addRequest(attributes, event, names)
+  addRequestParameters(attributes, event, names)
   addReply(attributes, event)
   if (usage) {
     attributes['gen_ai.usage.input_tokens'] = usage.input
-    if (event.capability !== 'embeddings') attributes['gen_ai.usage.output_tokens'] = usage.output
+    if (operation.producesText) attributes['gen_ai.usage.output_tokens'] = usage.output
     if (usage.cached !== undefined) attributes['gen_ai.usage.cache_read.input_tokens'] = usage.cached
     if (usage.cacheWrite !== undefined) attributes[names.cacheWrite] = usage.cacheWrite
     if (usage.reasoning !== undefined) attributes['gen_ai.usage.reasoning.output_tokens'] = usage.reasoning
@@ -87,72 +84,17 @@ function attributesOf(event: InferenceFinished, operation: string, { owner, name
   return attributes
 }
 
-type RequestBodyFields = Readonly<Record<string, unknown>>
+/** Bytes: parsing longer replies would delay other requests. */
+const maxReadSize = 65_536
 
-const numbers: readonly (readonly [field: string, attribute: string])[] = [
-  ['temperature', 'gen_ai.request.temperature'],
-  ['top_p', 'gen_ai.request.top_p'],
-  ['top_k', 'gen_ai.request.top_k'],
-  ['max_tokens', 'gen_ai.request.max_tokens'],
-  ['max_completion_tokens', 'gen_ai.request.max_tokens'],
-  ['frequency_penalty', 'gen_ai.request.frequency_penalty'],
-  ['presence_penalty', 'gen_ai.request.presence_penalty'],
-  ['seed', 'gen_ai.request.seed'],
-  ['dimensions', 'gen_ai.embeddings.dimension.count'],
-]
-
-function addRequest(attributes: Record<string, AttributeValue>, { requestBody, streamed }: InferenceFinished, names: Names): void {
-  if (typeof requestBody !== 'object' || requestBody === null) return
-  const fields = requestBody as RequestBodyFields
-  for (const [field, attribute] of numbers) {
-    const value = fields[field]
-    if (typeof value === 'number' && Number.isFinite(value)) attributes[attribute] = value
-  }
-  const { n, stop, encoding_format: encoding, response_format: format, reasoning_effort: effort } = fields
-  if (streamed || fields['stream'] === true) attributes['gen_ai.request.stream'] = true
-  if (typeof n === 'number' && n !== 1) attributes['gen_ai.request.choice.count'] = n
-  const stops = typeof stop === 'string' ? [stop] : stop
-  if (Array.isArray(stops) && stops.every((one) => typeof one === 'string')) {
-    attributes['gen_ai.request.stop_sequences'] = stops.slice(0, 16).map((one) => shortened(one, 64))
-  }
-  if (typeof encoding === 'string') attributes['gen_ai.request.encoding_formats'] = [shortened(encoding, 32)]
-  const type = typeof format === 'object' && format !== null ? (format as RequestBodyFields)['type'] : undefined
-  if (type === 'json_object' || type === 'json_schema') attributes['gen_ai.output.type'] = 'json'
-  else if (type === 'text') attributes['gen_ai.output.type'] = 'text'
-  if (names.reasoningLevel !== undefined && typeof effort === 'string') attributes[names.reasoningLevel] = shortened(effort, 32)
-}
-
-function addReply(attributes: Record<string, AttributeValue>, { reply, capability }: InferenceFinished): void {
-  const facts = reply instanceof Uint8Array ? readReply(reply, capability) : reply
+function addReply(attributes: Record<string, AttributeValue>, { reply, format }: InferenceFinished): void {
+  const isUnread = reply instanceof Uint8Array && reply.length > maxReadSize
+  const facts = isUnread ? undefined : reply instanceof Uint8Array ? format.replyFacts(reply) : reply
   if (!facts) return
   const { id, model, finishReasons } = facts
   if (id !== undefined) attributes['gen_ai.response.id'] = shortened(id, maxLength)
   if (model !== undefined) attributes['gen_ai.response.model'] = shortened(model, maxLength)
-  if (finishReasons && finishReasons.length > 0) attributes['gen_ai.response.finish_reasons'] = [...finishReasons]
-}
-
-/** Bytes: reading longer ones would be felt. */
-const maxReadSize = 65_536
-
-function readReply(bytes: Uint8Array, capability: string): StreamReplyFacts | undefined {
-  if (bytes.length > maxReadSize || capability === 'embeddings') return undefined
-  const document = parsed(bytes)
-  if (!document) return undefined
-  const { id, model, choices } = document
-  const reasons = Array.isArray(choices) ? (choices as (RequestBodyFields | null)[]).map((choice) => choice?.['finish_reason']) : []
-  return {
-    id: typeof id === 'string' ? id : undefined,
-    model: typeof model === 'string' ? model : undefined,
-    finishReasons: reasons.filter((reason) => typeof reason === 'string').map((reason) => shortened(reason, 64)),
-  }
-}
-
-function parsed(bytes: Uint8Array): RequestBodyFields | undefined {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof value === 'object' && value !== null ? (value as RequestBodyFields) : undefined
-  } catch {
-    // The rest of the span is worth having.
-    return undefined
+  if (finishReasons && finishReasons.length > 0) {
+    attributes['gen_ai.response.finish_reasons'] = finishReasons.map((reason) => shortened(reason, 64))
   }
 }

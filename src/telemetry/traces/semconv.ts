@@ -30,15 +30,6 @@ export const names: Readonly<Record<Conventions, Names>> = {
   },
 }
 
-/** `gen_ai.operation.name`, by what a model is asked for. */
-export const operations: Readonly<Record<string, string>> = {
-  chat: 'chat',
-  completions: 'text_completion',
-  embeddings: 'embeddings',
-  // None is well known.
-  rerank: 'rerank',
-}
-
 /** `gen_ai.provider.name`, by the type in the configuration; others are called by the part of their type after the colons. */
 const wellKnown: Readonly<Record<string, string>> = {
   'remote::openai': 'openai',

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { operations } from '../../../src/operations/index.ts'
 import { chatReply, chatStream } from '../../../src/testing/index.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { contentOf } from '../../../src/telemetry/traces/content.ts'
@@ -40,11 +41,13 @@ test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: 
 
 test('[TRC-14] content is bounded, and whatever it is, it is recorded without a failure', () => {
   fc.assert(
-    fc.property(fc.anything(), fc.anything(), (requestBody, response) => {
-      expect(contentOf(requestBody, response, 5)).toBeObject()
+    fc.property(fc.anything(), fc.json(), fc.constantFrom(...Object.values(operations)), (requestBody, json, { format }) => {
+      expect(contentOf({ format, requestBody, reply: new TextEncoder().encode(json) }, 5)).toBeObject()
+      expect(contentOf({ format, requestBody, streamedContent: { frames: () => `data: ${json}\n\n` } }, 5)).toBeObject()
     }),
   )
-  const content = contentOf({ messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }, undefined, 2_000)
+  const requestBody = { messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }
+  const content = contentOf({ format: operations.chat.format, requestBody }, 2_000)
   const span = createContentAttributes([], 1_000)({ content, attributes: {} } as never)
   expect(String(span.attributes['gen_ai.input.messages']).length).toBeLessThan(1_100)
   expect(span.content).toBeUndefined()
