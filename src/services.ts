@@ -15,12 +15,15 @@ import type { Ticker } from './http/sse.ts'
 import type { CallerListingLimits } from './registry/caller-listings.ts'
 import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
-import { lazyStoredModels } from './registry/lazy-stored-models.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { providerDefinitions } from './providers/index.ts'
 import { createProviderRegistry } from './registry/providers.ts'
-import type { StoredModels } from './registry/stored-models.ts'
-import { hasSqlite } from './runtime/has-sqlite.ts'
+import { createStoredModels } from './registry/stored-models.ts'
+import { createAuditLog, policySummary } from './services/audit.ts'
+import type { ServerAuthentication, ServerAuthenticationDeps } from './services/authentication.ts'
+import { DisposalStack } from './services/disposal.ts'
+import type { ServerGovernanceDeps } from './services/governance.ts'
+import { createStorage } from './storage/storage.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
@@ -74,59 +77,58 @@ export interface BuildOptions {
  * Throws an Error where the configuration contradicts itself, or what it demands cannot be had (the audit log's folder, a database).
  */
 export async function buildServices(config: Config, options: BuildOptions = {}): Promise<Services> {
-  const built: AsyncDisposable[] = []
-  const keep = <Part extends AsyncDisposable>(part: Part): Part => (built.push(part), part)
-  const dispose = async (): Promise<void> => {
-    let failed: { error: unknown } | undefined
-    for (const part of built.splice(0).toReversed()) {
-      try {
-        await part[Symbol.asyncDispose]()
-      } catch (error) {
-        // The others close all the same.
-        failed ??= { error }
-      }
-    }
-    if (failed) throw failed.error
-  }
+  const parts = new DisposalStack()
   try {
-    return await build(config, options, { keep, dispose })
+    return await build(config, options, parts)
   } catch (error) {
-    await dispose()
+    await parts[Symbol.asyncDispose]()
     throw error
   }
 }
 
-interface Keeping {
-  /** What is kept is disposed in reverse. */
-  readonly keep: <Part extends AsyncDisposable>(part: Part) => Part
-  readonly dispose: () => Promise<void>
-}
-
-async function build(config: Config, options: BuildOptions, { keep, dispose }: Keeping): Promise<Services> {
-  const { server } = config
+async function build(config: Config, options: BuildOptions, parts: DisposalStack): Promise<Services> {
+  const { server, quota } = config
   const { routes = allRoutes, dialects = allDialects } = options
   const log = options.log ?? createLog(config.logging)
-  // What decides and what keeps is loaded where there is something to decide or to keep: other servers start sooner without.
-  const governed = isGoverned(config, options) ? await import('./services/governed.ts') : undefined
-  const audit = config.audit && governed && keep(await governed.openAudit(config.audit, { name: options.name ?? 'server', log }))
   const { version } = packageJson
-  // It is closed after all that has something to tell.
-  const tracing = keep(createTracing(config.telemetry ?? defaultTelemetry, { version, events: () => events }))
-  const { metrics } = keep(
+  // What a configuration does not use (SQL, authentication, limits) is not loaded: such servers start sooner.
+  const audit = config.audit && parts.use(await createAuditLog(config.audit, { name: options.name ?? 'server', log }))
+  // Disposed after all parts that report something.
+  const tracing = parts.use(createTracing(config.telemetry ?? defaultTelemetry, { version, events: () => events }))
+  const { metrics } = parts.use(
     setUpMetrics(config.telemetry ?? defaultTelemetry, {
       version,
       providers: new Map(config.providers.map(({ id, type }) => [id, type])),
       scheme: server.tls ? 'https' : 'http',
-      limitNames: governed?.limitNamesIn(config),
+      limitNames: limitsAnything(quota) ? (await import('./quota/governance-limits.ts')).limitNames(quota) : undefined,
       events: () => events,
     }),
   )
   const events: Events = createEvents(log, audit, { spans: tracing.spans, metrics: metrics?.sink })
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
-  const guards = await governed?.buildGoverned(config, { egress, events, readiness, given: options, keep })
-  if (governed && audit) events.policyLoaded(governed.policiesIn(config))
-  const providers = keep(
+  const storage = parts.use(createStorage(config.storage, { events }))
+  // A configured database that cannot be used stops the start, and workers share one from the start.
+  if (config.storage.recordsConfigured || server.workers > 1) await storage.records.open()
+  const { authentication, keys } = await authenticationOf(config, options, {
+    storage,
+    egress,
+    events,
+    readiness,
+    apis: apisOf(routes),
+    parts,
+  })
+  const hasLimits = authentication !== undefined || limitsAnything(quota)
+  const governance = await governanceOf(config, options, {
+    storage,
+    events,
+    readiness,
+    hasLedger: quota.ledger ?? hasLimits,
+    hasLimits,
+    parts,
+  })
+  if (audit) events.policyLoaded(policySummary(config))
+  const providers = parts.use(
     createProviderRegistry({
       entries: config.providers,
       egress,
@@ -135,11 +137,11 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(options.healthTimeout && { healthTimeout: options.healthTimeout }),
     }),
   )
-  const models = keep(
+  const models = parts.use(
     createModelCatalog({
       providers,
       registered: config.models,
-      stored: guards ? guards.stored : hasSqlite() ? keep(storedModelsOf(config, events)) : undefined,
+      stored: parts.use(createStoredModels({ records: storage.records, policy: config.accessPolicy, events })),
       policy: config.accessPolicy,
       events,
       refreshInterval: server.registryRefreshInterval,
@@ -150,7 +152,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
   metrics?.useCatalogue(models)
   metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
   if (audit) metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['audit'], value: audit.lost ?? 0 }])
-  if (metrics && guards?.governance) governed?.measureGovernance(metrics, guards.governance, config)
+  if (metrics && governance) (await import('./services/governance.ts')).measureGovernance(metrics, governance, config)
   return {
     config,
     log,
@@ -158,12 +160,12 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
     metrics,
     traceContexts: tracing.contexts,
     traces: traceQueriesOf(config, tracing),
-    authentication: guards?.authentication,
-    governance: guards?.governance,
-    keys: guards?.keys,
+    authentication,
+    governance,
+    keys,
     providers,
     models,
-    inference: { models, governance: guards?.governance, events },
+    inference: { models, governance, events },
     routes,
     dialects,
     governedFields: governedFieldsOf(config),
@@ -177,7 +179,7 @@ async function build(config: Config, options: BuildOptions, { keep, dispose }: K
       ...(server.maxStreamSeconds > 0 && { maxDuration: server.maxStreamSeconds * 1000 }),
       ticker: options.ticker,
     },
-    [Symbol.asyncDispose]: dispose,
+    [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
   }
 }
 
@@ -192,17 +194,29 @@ function traceQueriesOf({ telemetry, accessPolicy: policy }: Config, { store: ta
   return telemetry?.store && take ? new TraceQueries({ path: telemetry.store.path, policy, storeSpans: take }) : undefined
 }
 
-/** Whether there is anything that refuses, counts or records, or a database that somebody asked for. */
-function isGoverned({ auth, routePolicy, quota, audit, storage, server }: Config, options: BuildOptions): boolean {
-  if (auth || routePolicy || audit || limitsAnything(quota) || quota.ledger) return true
-  return storage.recordsConfigured || server.workers > 1 || options.authentication !== undefined || options.governance !== undefined
+/** Absent: neither the configuration nor the caller asks for authentication. */
+async function authenticationOf(
+  config: Config,
+  { authentication }: BuildOptions,
+  deps: Omit<ServerAuthenticationDeps, 'authentication'>,
+): Promise<Partial<ServerAuthentication>> {
+  if (!config.auth) return { authentication }
+  const { createServerAuthentication } = await import('./services/authentication.ts')
+  return await createServerAuthentication(config, config.auth, { ...deps, authentication })
 }
 
-function storedModelsOf(config: Config, events: Events): StoredModels {
-  const { records } = config.storage
-  return lazyStoredModels({
-    path: records.engine === 'sqlite' ? records.path : '',
-    open: async () => (await import('./services/governed.ts')).openStoredModels(config, events),
-    onFailure: (error) => events.unexpected('opening the database of the registered models', error),
-  })
+/** Absent: nothing is limited or recorded. API keys bring limits of their own, so authenticated callers may be limited. */
+async function governanceOf(
+  config: Config,
+  options: BuildOptions,
+  { hasLimits, parts, ...deps }: ServerGovernanceDeps & { readonly hasLimits: boolean; readonly parts: DisposalStack },
+): Promise<Governance | undefined> {
+  if (options.governance) return options.governance
+  if (!hasLimits && !deps.hasLedger) return undefined
+  const { createServerGovernance } = await import('./services/governance.ts')
+  return parts.use(await createServerGovernance(config, deps))
+}
+
+function apisOf(routes: readonly AnyRoute<ApiDeps>[]): string[] {
+  return [...new Set(routes.map(({ api }) => api))]
 }

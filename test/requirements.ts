@@ -20,6 +20,7 @@ import { releasedConfigs } from './requirements/released-configs.ts'
 import type { Requirements } from './requirements/requirement.ts'
 import { resources } from './requirements/resources.ts'
 import { serving } from './requirements/serving.ts'
+import { state } from './requirements/state.ts'
 import { storage } from './requirements/storage.ts'
 import { traceStore } from './requirements/trace-store.ts'
 import { telemetry } from './requirements/telemetry.ts'
@@ -52,4 +53,5 @@ export const requirements: Requirements = {
   ...architecture,
   ...jobs,
   ...resources,
+  ...state,
 }

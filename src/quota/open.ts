@@ -1,5 +1,5 @@
 import { isDatabaseUnavailable } from '../storage/errors.ts'
-import type { Storage } from '../storage/open.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { QuotaConfig } from './config.ts'
 import type { QuotaStore } from './counters.ts'
@@ -54,7 +54,8 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
     providers: pricing,
     onFailure: (error) => events.unexpected('the price catalogue', error),
   })
-  return createGovernance({ config, limiter, prices, ledger: hasLedger ? openLedger(storage.records, { events }) : undefined })
+  const ledger = hasLedger ? openLedger(await storage.records.open(), { events }) : undefined
+  return createGovernance({ config, limiter, prices, ledger })
 }
 
 /**
@@ -69,8 +70,9 @@ async function openStore({ store }: QuotaConfig, { storage, events, isShared }: 
     },
   }
   if (!store) {
-    const records = createSqlStore(storage.records, options)
-    return isShared || storage.records.engine === 'postgres' ? records : createSplitStore(createMemoryStore({ shared: true }), records)
+    const database = await storage.records.open()
+    const records = createSqlStore(database, options)
+    return isShared || database.engine === 'postgres' ? records : createSplitStore(createMemoryStore({ shared: true }), records)
   }
   const backend = 'path' in store ? ({ engine: 'sqlite', path: store.path } as const) : storage.backend(store.backend)
   if (!backend) throw new Error('server.quota counts in a backend that there is not in storage.backends.')

@@ -46,7 +46,7 @@ export interface ModelCatalog {
   get(id: string, call: Call): Promise<Model>
   /**
    * Registers a model for everybody whom the policy lets see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
-   * use what it stands for), 409 (the caller sees one of that name already), 503 (there is no database, or it is out of reach).
+   * use what it stands for), 409 (the caller sees one of that name already), 503 (the database is unavailable).
    */
   register(input: RegisterModelInput, call: Call): Promise<Model>
   /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
@@ -77,8 +77,8 @@ export interface ModelCatalogOptions {
   providers: ProviderRegistry
   /** The configuration's. */
   registered: readonly RegisteredModel[]
-  /** Those that were registered over the API. Absent: there is nowhere to keep any. */
-  stored?: StoredModels | undefined
+  /** Those that were registered over the API. */
+  stored: StoredModels
   /** Who may see and use which. Default: Llama Stack's default policy. */
   policy?: AccessPolicy | undefined
   events: Events

@@ -46,10 +46,6 @@ export function providerNotStarted(providerId: string) {
   return unavailable(`Provider '${providerId}' failed to start. See GET /v1/providers/${providerId} for the cause.`, notStartedRetryAfter)
 }
 
-export function noDatabase() {
-  return unavailable('No database is available to store registered models.', notStartedRetryAfter, { code: 'database_unavailable' })
-}
-
 /** What the caller may not use cannot be given another name either. `target`: its id in the catalogue. */
 export function targetNotFound(target: string, denial: Denial | undefined) {
   return notFound('Model', target, { code: 'model_not_found', param: 'provider_model_id', ...(denial && { denial }) })

@@ -14,7 +14,6 @@ import { ModelAccess } from './model-access.ts'
 import {
   modelNotFound,
   modelAlreadyExists,
-  noDatabase,
   operationNotSupported,
   notDeletable,
   notPermittedForKey,
@@ -62,7 +61,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   readonly #events: Events
   readonly #callers: CallerListings
   readonly #access: ModelAccess
-  readonly #stored: StoredModels | undefined
+  readonly #stored: StoredModels
   #storedIsRead = false
   /** Made once for each provider that has fields for fallback models. */
   readonly #fallbackChecks = new WeakMap<InferenceProvider, FallbackCheck>()
@@ -76,7 +75,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     this.#events = options.events
     this.#access = new ModelAccess(options.policy ?? defaultAccessPolicy)
     this.#stored = options.stored
-    void this.#stored?.ready.then(() => (this.#storedIsRead = true))
+    void this.#stored.ready.then(() => (this.#storedIsRead = true))
     this.#times = { ...defaultListingTimes, firstListingTimeout: 1_000, callerListingTimeout: 1_000, ...options.times }
     const inference = options.providers.all.filter(({ api }) => api === 'inference')
     this.#providers = new Map(inference.map((instance) => [instance.id, instance]))
@@ -182,8 +181,6 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   async register(input: RegisterModelInput, call: Call): Promise<Model> {
-    const stored = this.#stored
-    if (!stored) throw noDatabase()
     const model = checkRegistration(input, [...this.#providers.keys()])
     await this.#waitForStored(call)
     const { view, failure } = this.#viewOf(call, this.#callerKeyProviders(call))
@@ -199,7 +196,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     const isKnown =
       view.indices.some((index) => index.byId(modelId) && view.canAccess(modelId)) || (alias && view.canAccess(alias.model.modelId))
     if (isKnown || (known && known.owner?.id !== call.principal?.id)) throw modelAlreadyExists(modelId)
-    const found = resolveAlias(await stored.create(call, model), view, false)
+    const found = resolveAlias(await this.#stored.create(call, model), view, false)
     if (found.kind !== 'entry') throw modelNotFound(modelId)
     return toModel(found.entry)
   }
@@ -208,7 +205,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     await this.#waitForStored(call)
     const { view } = this.#viewOf(call, this.#callerKeyProviders(call))
     const [model] = view.visible(id)
-    if (!model || !this.#stored) {
+    if (!model) {
       const shown = await this.get(id, call)
       throw notDeletable(shown.id)
     }
@@ -281,7 +278,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
 
   #registeredNow(): { registered?: StoredIndex; failure?: ApiError } {
     try {
-      return this.#stored ? { registered: this.#stored.current() } : {}
+      return { registered: this.#stored.current() }
     } catch (error) {
       // What does not depend on it goes on.
       if (error instanceof ApiError) return { failure: error }
@@ -290,7 +287,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   async #waitForStored(call: Call): Promise<void> {
-    if (this.#stored && !this.#storedIsRead) await this.#waitAtMost(this.#times.firstListingTimeout, call, [this.#stored.ready])
+    if (!this.#storedIsRead) await this.#waitAtMost(this.#times.firstListingTimeout, call, [this.#stored.ready])
   }
 
   /** What nearly every request asks for: a model of the shared catalogue by its own id, which this caller may use. */

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { ownedRows, type AccessSubject, type OwnedRows } from '../access/owned-rows.ts'
+import { ownedRows } from '../access/owned-rows.ts'
+import type { AccessSubject, OwnedRows } from '../access/owned-table.ts'
 import { ownerOf } from '../access/owner.ts'
 import type { AccessPolicy, Owner } from '../access/policy.ts'
 import { invalidRequest } from '../errors.ts'
 import type { ModelType } from '../schemas/models.ts'
-import type { Database } from '../storage/database.ts'
-import { bumpRevision } from '../storage/revisions.ts'
-import { createSnapshot, type DatabaseSnapshot } from '../storage/snapshot.ts'
+import { createLazySnapshot, type LazySnapshot } from '../storage/lazy-snapshot.ts'
+import type { RecordsSource } from '../storage/storage.ts'
 import type { ModelRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
 import { modelType } from './model-access.ts'
@@ -44,7 +44,8 @@ export interface StoredModels extends AsyncDisposable {
 }
 
 export interface StoredModelsOptions {
-  readonly database: Database
+  /** The file of a server that has no other use for a database is opened once it exists, or when the first model is registered. */
+  readonly records: RecordsSource
   readonly policy: AccessPolicy
   readonly events: Pick<Events, 'resourceChanged' | 'changesRecorded' | 'unexpected'>
 }
@@ -59,27 +60,30 @@ export function createStoredModels(options: StoredModelsOptions): StoredModels {
   return new DatabaseStoredModels(options)
 }
 
+const emptyIndex: StoredIndex = { all: [], named: () => [] }
+
 class DatabaseStoredModels implements StoredModels {
   readonly #rows: OwnedRows<'models'>
-  readonly #snapshot: DatabaseSnapshot<StoredIndex>
+  readonly #snapshot: LazySnapshot<StoredIndex>
   readonly #events: StoredModelsOptions['events']
   readonly #tenantAttribute: string | undefined
 
-  constructor({ database, policy, events }: StoredModelsOptions) {
+  constructor({ records, policy, events }: StoredModelsOptions) {
     this.#events = events
     this.#tenantAttribute = policy.tenantAttribute
     this.#rows = ownedRows({
-      database,
+      database: records,
       table: 'models',
       type: modelType,
       kind: 'Model',
       policy,
       events,
       idColumn: 'model_id',
-      changed: (transaction) => bumpRevision(transaction, modelsScope),
+      revision: modelsScope,
     })
-    this.#snapshot = createSnapshot({
-      database,
+    this.#snapshot = createLazySnapshot({
+      records,
+      empty: emptyIndex,
       scope: modelsScope,
       events,
       // The server's own reading: who may see which is asked when somebody asks.
@@ -96,7 +100,7 @@ class DatabaseStoredModels implements StoredModels {
   }
 
   async create(call: AccessSubject, model: CheckedModel): Promise<StoredAlias> {
-    await this.#snapshot.ready
+    await this.#snapshot.open()
     const tenant = this.#tenantOf(call.principal)
     const owned = this.current().all.filter(({ owner }) => owner?.id === call.principal?.id && this.#tenantOf(owner) === tenant)
     const same = owned.find((one) => one.model.modelId === model.modelId)

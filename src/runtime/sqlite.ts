@@ -43,12 +43,24 @@ export interface SqliteOptions {
   readonly busyTimeout: number
 }
 
+/** False on Node: its SQLite is another one, which is not supported. */
+export const hasSqlite = process.versions['bun'] !== undefined
+
+/** The code of the failure where the runtime has no SQLite. */
+export const sqliteUnavailable = 'SQLITE_UNAVAILABLE'
+
+/** Throws SqliteFailure `SQLITE_UNAVAILABLE` where the runtime has no SQLite. */
+export function requireSqlite(): void {
+  if (!hasSqlite) throw new SqliteFailure('the runtime has no SQLite that is supported', sqliteUnavailable)
+}
+
 /**
  * Opens a database file (or `:memory:`): write-ahead log, `synchronous=FULL` (a commit has reached the disk before it returns, so that it survives
  * a loss of power), foreign keys on. Throws SqliteFailure.
  */
 export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOptions): Promise<SqliteConnection> {
-  // Loaded here: other runtimes may import this module, as long as they open nothing.
+  requireSqlite()
+  // Loaded here: other runtimes may import this module.
   const { Database: Connection } = await import('bun:sqlite')
   const open = () => {
     const database = new Connection(path, { readwrite: true, create: mode === 'write', safeIntegers: true, strict: true })

@@ -15,8 +15,14 @@ export interface RevisionSubscription extends Disposable {
   poll(): Promise<void>
 }
 
-/** One open database, SQLite or PostgreSQL, its tables up to date. */
-export interface Database extends AsyncDisposable {
+/** A database that need not be loaded, opened or created yet. Every `Database` is one as well. */
+export interface DatabaseSource {
+  /** Loads what SQL takes and begins to open it, the first time; queries wait until it is open. */
+  open(): Promise<Database>
+}
+
+/** One database, SQLite or PostgreSQL, its tables up to date once a query is run. */
+export interface Database extends DatabaseSource, AsyncDisposable {
   readonly engine: 'sqlite' | 'postgres'
   /** For messages, without secrets: the file, or `postgres://host:port/database`. */
   readonly place: string

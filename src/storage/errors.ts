@@ -11,12 +11,20 @@ export class StorageError extends Error {
   }
 }
 
+/** Only Bun's SQLite is supported: a server on Node keeps its records in PostgreSQL. */
+export class SqliteUnavailable extends StorageError {
+  constructor(cause: unknown) {
+    super('SQLite is available on Bun only.', 'Run the server on Bun, or configure a PostgreSQL database in `storage`.', cause)
+  }
+}
+
 /** Seconds after which a caller may ask again. */
 const retryAfter = 5
 
 /** The database cannot be reached now. */
 export function databaseUnavailable(cause: unknown): ApiError {
-  return unavailable('The database is unavailable.', retryAfter, { code: 'database_unavailable', cause })
+  const detail = cause instanceof SqliteUnavailable ? ` ${cause.message} ${cause.remedy}` : ''
+  return unavailable(`The database is unavailable.${detail}`, retryAfter, { code: 'database_unavailable', cause })
 }
 
 export function isDatabaseUnavailable(error: unknown): boolean {

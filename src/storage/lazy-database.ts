@@ -23,7 +23,7 @@ export interface DatabaseDeps {
 /** A database that need not be open yet. */
 export interface LazyDatabase extends Database {
   /** Resolves once it is open and its tables are up to date. Throws ApiError 503, or StorageError where trying again does not help. */
-  open(): Promise<void>
+  connect(): Promise<void>
   /** Tries in the background until it is open. */
   retryInBackground(): void
 }
@@ -68,7 +68,10 @@ export function createDatabase(backend: SqliteBackend | PostgresBackend, deps: D
     },
     statement: async (statement) => (await statement.execute(writer)).rows,
     watch: (scope, watcher) => revisions.add(scope, watcher),
-    open: () => gate.open(),
+    open() {
+      return Promise.resolve(this)
+    },
+    connect: () => gate.open(),
     retryInBackground: () => gate.retryInBackground(),
     async [Symbol.asyncDispose]() {
       revisions.dispose()

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Events } from '../telemetry/events.ts'
-import type { Backend, PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
+import type { PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
 import type { Database } from './database.ts'
 import { codeOf, StorageError } from './errors.ts'
 import { createDatabase, type DatabaseDeps, type LazyDatabase } from './lazy-database.ts'
@@ -16,7 +16,7 @@ export type { DatabaseDeps } from './lazy-database.ts'
 export async function openDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): Promise<Database> {
   const database = createDatabase(backend, deps)
   try {
-    await database.open()
+    await database.connect()
     return database
   } catch (error) {
     await database[Symbol.asyncDispose]()
@@ -24,12 +24,10 @@ export async function openDatabase(backend: SqliteBackend | PostgresBackend, dep
   }
 }
 
-/** The databases of a server, each opened once. */
-export interface Storage extends AsyncDisposable {
+/** The databases of a server, open or opening, each once. */
+export interface OpenStorage extends AsyncDisposable {
   /** Keys, registered models, the ledger. */
   readonly records: Database
-  /** The entry of `storage.backends` by its name; undefined where there is none. */
-  backend(name: string): Backend | undefined
   /**
    * The database of a backend, the same one for whoever names the same file or database. As with the records: a PostgreSQL out of reach is opened
    * once it is back, and a file that cannot be used is a StorageError.
@@ -37,7 +35,7 @@ export interface Storage extends AsyncDisposable {
   open(backend: SqliteBackend | PostgresBackend): Promise<Database>
 }
 
-export interface StorageDeps {
+export interface OpenStorageDeps {
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'> | undefined
 }
 
@@ -45,7 +43,7 @@ export interface StorageDeps {
  * Opens the records database. A PostgreSQL that is out of reach does not keep the server from starting: what needs it answers 503 until it is back.
  * Nor does the default file, which nobody asked for. Throws StorageError for a configured one that cannot be used.
  */
-export async function openStorage(config: StorageConfig, deps: StorageDeps = {}): Promise<Storage> {
+export async function openStorage(config: StorageConfig, deps: OpenStorageDeps = {}): Promise<OpenStorage> {
   const opened = new Map<string, LazyDatabase>()
   const databaseFor = (backend: SqliteBackend | PostgresBackend): LazyDatabase => {
     const key = identityOf(backend)
@@ -71,7 +69,6 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
   }
   return {
     records,
-    backend: (name) => (Object.hasOwn(config.backends, name) ? config.backends[name] : undefined),
     async open(backend) {
       const database = databaseFor(backend)
       await openConfigured(database)
@@ -83,7 +80,7 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps = {})
 
 async function openConfigured(database: LazyDatabase): Promise<void> {
   try {
-    await database.open()
+    await database.connect()
   } catch (error) {
     if (error instanceof StorageError || database.engine === 'sqlite') throw error
     database.retryInBackground()
@@ -91,7 +88,7 @@ async function openConfigured(database: LazyDatabase): Promise<void> {
 }
 
 /** A file that can be read only is of use, and none that should be found out by the first change. */
-async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events }: StorageDeps): Promise<void> {
+async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events }: OpenStorageDeps): Promise<void> {
   if (backend.engine !== 'sqlite' || backend.path === ':memory:') return
   try {
     // The write-ahead log stands beside the file.
@@ -103,8 +100,8 @@ async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events
 }
 
 /** In the background, so that a server that needs nothing of it starts as fast as before. */
-function openDefaultInBackground(database: LazyDatabase, { events }: StorageDeps): void {
-  database.open().catch((error: unknown) => {
+function openDefaultInBackground(database: LazyDatabase, { events }: OpenStorageDeps): void {
+  database.connect().catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error)
     const remedy = error instanceof StorageError ? error.remedy : ''
     events?.warning(`${why} Requests that need it (keys, registered models, the ledger) fail with 503. ${remedy}`.trim())

@@ -1,8 +1,8 @@
-import { unavailable } from '../errors.ts'
+import { ApiError, unavailable } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Database, DatabaseReader, RevisionSubscription } from './database.ts'
 import { OnDemandPoll } from './on-demand-poll.ts'
-import { isDatabaseUnavailable } from './errors.ts'
+import { isDatabaseUnavailable, SqliteUnavailable } from './errors.ts'
 
 /** What every replica holds in memory of something stored, swapped whole when its revision changes. */
 export interface DatabaseSnapshot<T> extends Disposable {
@@ -56,6 +56,8 @@ class LoadedSnapshot<T> implements DatabaseSnapshot<T> {
   /** When it was last certain that the value is the latest. */
   #confirmedAt: number
   #isStale = false
+  /** The database can never be opened. */
+  #unusable: ApiError | undefined
   /** The load that a change or a failure caused last: whether it worked. */
   #loading: Promise<boolean> | undefined
   /** Looks at the revision that worked. */
@@ -78,8 +80,9 @@ class LoadedSnapshot<T> implements DatabaseSnapshot<T> {
         this.#pollsDone++
         this.#loading = this.#loadInBackground(read)
       },
-      onError: () => {
+      onError: (error) => {
         this.#isStale = true
+        if (error instanceof ApiError && error.cause instanceof SqliteUnavailable) this.#unusable = error
         resolve()
       },
       onPolled: () => {
@@ -95,6 +98,7 @@ class LoadedSnapshot<T> implements DatabaseSnapshot<T> {
 
   current(): T {
     const value = this.#value
+    if (!value && this.#unusable) throw this.#unusable
     if (!value) throw unavailable('The server has not loaded this from its database yet.', 1, { code: 'database_unavailable' })
     if (this.#isStale && this.#now() - this.#confirmedAt > maxStaleness) {
       throw unavailable('The database is unavailable, and the last data read from it is too old.', 5, { code: 'database_unavailable' })

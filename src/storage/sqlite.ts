@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs'
 import { chmod, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { openSqlite, type SqliteConnection, SqliteFailure } from '../runtime/sqlite.ts'
+import { openSqlite, requireSqlite, type SqliteConnection, SqliteFailure, sqliteUnavailable } from '../runtime/sqlite.ts'
 import { type SqliteThread, SqliteThreadGone, startSqliteThread } from '../runtime/sqlite-thread.ts'
 import { DatabaseReplaced, type DatabaseTimeouts, type Engine, type EngineOptions, type ChangeWatch } from './engine.ts'
-import { codeOf, isDatabaseUnavailable, databaseUnavailable, StorageError } from './errors.ts'
+import { codeOf, isDatabaseUnavailable, databaseUnavailable, SqliteUnavailable, StorageError } from './errors.ts'
 import type { Session, Sessions } from './session.ts'
 import { type WriteChannel, WriteQueue } from './write-queue.ts'
 
@@ -67,6 +67,7 @@ function fileEngine(
     async open() {
       try {
         if (opened !== undefined && identityOf(path) === undefined) throw databaseUnavailable(new DatabaseReplaced(path))
+        requireSqlite()
         // An empty one in the place of one that was deleted would forget every key without a word.
         if (create && opened === undefined) await createFile(path)
         reader?.close()
@@ -116,7 +117,9 @@ function memoryEngine({ idleTransaction, pollInterval: watch = defaultPollInterv
     name: 'sqlite',
     place: ':memory:',
     async open() {
-      connection = await openSqlite(':memory:', { mode: 'write', busyTimeout: 0 })
+      connection = await openSqlite(':memory:', { mode: 'write', busyTimeout: 0 }).catch((error: unknown) => {
+        throw openFailure(':memory:', error)
+      })
     },
     reading: { acquire: () => memoryReading(queue) },
     writing: queue,
@@ -232,6 +235,7 @@ async function createFile(path: string): Promise<void> {
 }
 
 function openFailure(path: string, error: unknown): unknown {
+  if (codeOf(error) === sqliteUnavailable) return new SqliteUnavailable(error)
   if (error instanceof SqliteFailure && error.code === 'SQLITE_BUSY') return databaseUnavailable(error)
   if (error instanceof SqliteFailure && error.code === 'SQLITE_NOTADB') {
     return new StorageError(`The file ${path} is not a SQLite database.`, 'Set `db_path` to another file, or move this one away.', error)

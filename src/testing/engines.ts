@@ -73,6 +73,7 @@ async function openFresh(engine: TestEngine, deps?: DatabaseDeps): Promise<Datab
   return {
     engine: database.engine,
     place: database.place,
+    open: () => database.open(),
     read: database.read,
     write: (work, options) => database.write(work, options),
     add: (table, texts) => database.add(table, texts),

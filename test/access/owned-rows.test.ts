@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { compileAccessPolicy, defaultAccessPolicy } from '../../src/access/access-policy.ts'
-import { type AccessSubject, type NewRow, type OwnedRowsOptions, ownedRows } from '../../src/access/owned-rows.ts'
+import { ownedRows } from '../../src/access/owned-rows.ts'
+import type { AccessSubject, NewRow, OwnedRowsOptions } from '../../src/access/owned-table.ts'
 import type { AccessPolicy } from '../../src/access/policy.ts'
 import { accessPolicySchema, type AccessRule } from '../../src/access/schema.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
@@ -37,6 +38,11 @@ async function refusal(work: Promise<unknown>): Promise<ApiError> {
   const error = await failureOf(work)
   if (error instanceof ApiError) return error
   throw error
+}
+
+async function revisionOf(database: Database, scope: string): Promise<number | undefined> {
+  const row = await database.read.selectFrom('revisions').select('value').where('scope', '=', scope).executeTakeFirst()
+  return row?.value
 }
 
 for (const engine of engines) {
@@ -182,10 +188,16 @@ for (const engine of engines) {
       }
     })
 
-    test('what runs with each change is in its transaction', async () => {
-      const failing = store(defaultAccessPolicy, { changed: () => Promise.reject(new Error('not now')) })
-      expect(await failureOf(failing.insert(as(alice), newRow('undone')))).toMatchObject({ message: 'not now' })
-      expect((await refusal(store().get(as(alice), 'undone'))).status).toBe(404)
+    test('[RES-4] each change raises the revision of the table in its own transaction', async () => {
+      const counted = store(defaultAccessPolicy, { revision: 'counted' })
+      await counted.insert(as(alice), newRow('counted'))
+      await counted.update(as(alice), 'counted', { metadata: '{"a":1}' })
+      expect(await revisionOf(database, 'counted')).toBe(2)
+      expect((await refusal(counted.insert(as(alice), newRow('counted')))).status).toBe(409)
+      expect((await refusal(counted.delete(as(bob), 'counted'))).status).toBe(404)
+      expect(await revisionOf(database, 'counted')).toBe(2)
+      await counted.delete(as(alice), 'counted')
+      expect(await revisionOf(database, 'counted')).toBe(3)
     })
   })
 

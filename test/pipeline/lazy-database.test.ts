@@ -31,7 +31,7 @@ async function until(expected: string[], ask: () => Promise<string[]>): Promise<
   }
 }
 
-test('a database is created when the first model is registered, seen by other processes, and read again', async () => {
+test('[RES-1] a database is created when the first model is registered, seen by other processes, and read again', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'corral-later-'))
   try {
     const path = join(folder, 'home', 'corral.db')

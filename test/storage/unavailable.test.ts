@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { PostgresBackend, StorageConfig } from '../../src/storage/config.ts'
 import { DatabaseGate } from '../../src/storage/gate.ts'
+import { createStorage } from '../../src/storage/storage.ts'
 import { openDatabase, openStorage } from '../../src/storage/open.ts'
 import { bumpRevision } from '../../src/storage/revisions.ts'
 import { createSnapshot } from '../../src/storage/snapshot.ts'
@@ -316,10 +317,11 @@ describe('SQLite', () => {
   test('[STO-20] two names of one file are one database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'corral-storage-'))
     try {
-      await using storage = await openStorage(config({ engine: 'sqlite', path: join(folder, 'x.db') }))
-      expect(await storage.open({ engine: 'sqlite', path: join(folder, 'x.db') })).toBe(storage.records)
+      await using storage = createStorage(config({ engine: 'sqlite', path: join(folder, 'x.db') }))
+      const records = await storage.records.open()
+      expect(await storage.open({ engine: 'sqlite', path: join(folder, 'x.db') })).toBe(records)
       const other = await storage.open({ engine: 'sqlite', path: join(folder, 'other.db') })
-      expect(other).not.toBe(storage.records)
+      expect(other).not.toBe(records)
       await other.write((transaction) => bumpRevision(transaction, 'a'))
       expect(await failureOf(storage.open({ engine: 'sqlite', path: folder }))).toMatchObject({ name: 'StorageError' })
       expect(storage.backend('cache')).toMatchObject({ engine: 'redis' })

@@ -1,4 +1,4 @@
-import type { OwnedTable } from '../../src/access/owned-rows.ts'
+import type { OwnedTable } from '../../src/access/owned-table.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
 
 /** A request as the test sends it. */

@@ -40,5 +40,13 @@ const health = await (await app.fetch(new Request('http://localhost/v1/health'))
 const plain = await post({ model: 'mock/m', messages })
 const streamed = await post({ model: 'mock/m', messages, stream: true })
 const missing = await post({ model: 'none/m', messages })
+const registration = await app.fetch(
+  new Request('http://localhost/v1/models', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', host: 'localhost' },
+    body: JSON.stringify({ model_id: 'alias', provider_id: 'mock', provider_model_id: 'm' }),
+  }),
+)
+const registered = `${registration.status} ${await registration.text()}`
 await services[Symbol.asyncDispose]()
-console.log(JSON.stringify({ health, plain, streamed, missing }))
+console.log(JSON.stringify({ health, plain, streamed, missing, registered }))

@@ -24,7 +24,7 @@ async function runOnNode(script: string, args: readonly string[]): Promise<{ cod
   return { code: await promise, stdout, stderr }
 }
 
-test('[RUN-5] the library, bundled for Node, builds its services and responds in process', async () => {
+test('[RUN-5] [RES-3] the library, bundled for Node, responds in process, and says what a database takes', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'corral-node-'))
   try {
     const built = await Bun.build({
@@ -50,6 +50,8 @@ test('[RUN-5] the library, bundled for Node, builds its services and responds in
     expect(said.streamed).toStartWith('200 data: ')
     expect(said.streamed).toEndWith('data: [DONE]\n\n')
     expect(said.missing).toStartWith('404 ')
+    expect(said.registered).toStartWith('503 ')
+    expect(said.registered).toContain('SQLite is available on Bun only. Run the server on Bun, or configure a PostgreSQL database')
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,4 +1,5 @@
-import { type AccessSubject, ownedRows, type OwnedRows } from '../../access/owned-rows.ts'
+import { ownedRows } from '../../access/owned-rows.ts'
+import type { AccessSubject, OwnedRows } from '../../access/owned-table.ts'
 import { ownerOf } from '../../access/owner.ts'
 import type { AccessPolicy, Action, Resource } from '../../access/policy.ts'
 import { type Call, type Principal, systemPrincipal } from '../../call.ts'
@@ -56,7 +57,7 @@ class StoredKeys implements KeyService {
       kind: 'API key',
       policy: deps.policy,
       explicit: ['create', 'update', 'delete'],
-      changed: (transaction) => bumpRevision(transaction, keysScope),
+      revision: keysScope,
     })
     this.#hasher = new KeyHasher(deps.pepper)
     this.#apis = deps.apis && new Set(deps.apis)

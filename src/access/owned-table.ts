@@ -1,0 +1,84 @@
+import type { Expression, SqlBool } from 'kysely'
+import type { Call } from '../call.ts'
+import type { DatabaseSource } from '../storage/database.ts'
+import type { Page, PageRequest } from '../storage/pages.ts'
+import type { OwnedColumns, Tables } from '../storage/tables.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { AccessPolicy, Action, Owner } from './policy.ts'
+
+/** The tables whose rows have owners. */
+export type OwnedTable = { [T in keyof Tables]: Tables[T] extends OwnedColumns ? T : never }[keyof Tables]
+
+/** Who asks: what every function of a store wants first, so that none can be called without. */
+export type AccessSubject = Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
+
+/** What is given for a new row: all but whose it is. */
+export type NewRow<T extends OwnedTable> = Omit<Tables[T], 'owner_id' | 'owner_attributes'>
+/** What may change of a row: never whose it is, which it is and since when. */
+export type Changes<T extends OwnedTable> = Partial<Omit<Tables[T], keyof OwnedColumns>>
+
+export interface OwnedRowsOptions<T extends OwnedTable> {
+  /** Opened when the first row is asked for. */
+  readonly database: DatabaseSource
+  readonly table: T
+  /** What policies call it, e.g. `api_key`. */
+  readonly type: string
+  /** What people call it, e.g. `API key`. */
+  readonly kind: string
+  readonly policy: AccessPolicy
+  readonly events?: Pick<Events, 'resourceChanged'> | undefined
+  /** The column with the id that policies and callers know. Default: `id`. */
+  readonly idColumn?: (keyof Tables[T] & string) | undefined
+  /** Actions that a rule of the configured policy has to permit: the default policy does not, nor does the want of authentication. */
+  readonly explicit?: readonly Action[] | undefined
+  /** The revision that is raised in the transaction of each change, for snapshots of the table. */
+  readonly revision?: string | undefined
+}
+
+/** How a change is told, and of what. */
+export interface ChangeRecord {
+  /** E.g. `api_key.revoked`. Default: `<type>.created`, `.updated`, `.deleted`. */
+  readonly event?: string | undefined
+  /** What is new, for the audit log, without secrets. */
+  readonly detail?: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface UpdateOptions extends ChangeRecord {
+  /** What it takes, where a change is more than a change: revoking a key takes the right to `delete` it. Default `update`. */
+  readonly action?: Extract<Action, 'update' | 'delete'> | undefined
+}
+
+export interface InsertOptions extends ChangeRecord {
+  /** For work of the server itself, which must say whose the row is (null: nobody's, and so everybody's); nobody else can. */
+  readonly owner?: Owner | null | undefined
+}
+
+export interface ListOptions<R> {
+  /** Which rows are meant, besides those that the caller may see. */
+  readonly where?: Expression<SqlBool> | undefined
+  /** The same for what SQL cannot say. */
+  readonly filter?: ((row: R) => boolean) | undefined
+}
+
+/**
+ * A table whose rows belong to somebody, with the access policy inside: what may not be read is as if it were not there (404), what may be read
+ * and not changed is 403; either is told to the log by the error's `denial`. Checks and changes are one transaction. Rows keep the owner they
+ * were made with.
+ */
+export interface OwnedRows<T extends OwnedTable> {
+  /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row belongs to the caller; without authentication it has no owner. */
+  insert(call: AccessSubject, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
+  /** Throws ApiError 404. */
+  get(call: AccessSubject, id: string): Promise<Tables[T]>
+  /** One page of what the caller may read, full as long as there is enough. Throws ApiError 400 for a bad cursor. */
+  list(call: AccessSubject, request: PageRequest, options?: ListOptions<Tables[T]>): Promise<Page<Tables[T]>>
+  /** Gives the row as it is then. `change` may go by the row as it was, and may refuse by throwing. Throws ApiError 404, 403. */
+  update(
+    call: AccessSubject,
+    id: string,
+    change: Changes<T> | ((row: Tables[T]) => Changes<T>),
+    options?: UpdateOptions,
+  ): Promise<Tables[T]>
+  /** Gives the row as it was. Throws ApiError 404, 403. */
+  delete(call: AccessSubject, id: string, record?: ChangeRecord): Promise<Tables[T]>
+}
