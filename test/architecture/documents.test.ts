@@ -10,12 +10,34 @@ const pages = [
     .map((name) => `docs/${name}`),
 ]
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1'))
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
 describe.each(pages)('%s', (page) => {
   const text = readFileSync(join(root, page), 'utf8')
 
   test('links to pages that are there', () => {
     const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target = '']) => join(root, dirname(page), target))
     expect(targets.filter((target) => !existsSync(target)).map((target) => relative(root, target))).toEqual([])
+  })
+
+  test('links to headings that are there', () => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)].map(([, target = '', anchor = '']) => ({ target, anchor }))
+    const missing = links.filter(({ target, anchor }) => {
+      const file = target === '' ? join(root, page) : join(root, dirname(page), target)
+      return file.endsWith('.md') && !anchorsOf(readFileSync(file, 'utf8')).has(anchor)
+    })
+    expect(missing).toEqual([])
   })
 
   test('names files that are there', () => {

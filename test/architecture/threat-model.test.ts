@@ -15,7 +15,7 @@ function readRows(text: string): Row[] {
   let section = ''
   return text.split('\n').flatMap((line) => {
     if (line.startsWith('## ')) section = line.slice(3)
-    if (!line.startsWith('| ') || /^\| (?:threat|incident|promise) \|/.test(line)) return []
+    if (!line.startsWith('| ') || /^\| (?:threat|incident|guarantee) \|/.test(line)) return []
     return [
       {
         section,
@@ -39,10 +39,10 @@ function proofsOf({ cells }: Row): { file: string; title: string }[] {
 }
 
 /** The first column of a section's table. */
-const documented = (section: string): string[] =>
+const firstCells = (section: string): string[] =>
   rows.filter((row) => row.section === section).map(({ cells }) => (cells[0] ?? '').replaceAll("'", '’'))
 
-const isUnserved = ({ cells }: Row): boolean => cells.some((cell) => cell.startsWith('Not served yet: '))
+const isUnsupported = ({ cells }: Row): boolean => cells.some((cell) => cell.startsWith('Not supported yet: '))
 
 /** The test's own file, and the data beside it that some titles are made of. */
 function textsBeside(file: string): string {
@@ -56,9 +56,9 @@ function textsBeside(file: string): string {
 }
 
 describe('docs/threat-model.md', () => {
-  test('every row has a test, or says what is not served yet', () => {
+  test('every row has a test, or says what is not supported yet', () => {
     expect(rows.length).toBeGreaterThan(70)
-    expect(rows.filter((row) => proofsOf(row).length === 0 && !isUnserved(row)).map(({ cells }) => cells[0])).toEqual([])
+    expect(rows.filter((row) => proofsOf(row).length === 0 && !isUnsupported(row)).map(({ cells }) => cells[0])).toEqual([])
   })
 
   test('every test that it names is there', () => {
@@ -68,7 +68,7 @@ describe('docs/threat-model.md', () => {
     expect(gone).toEqual([])
   })
 
-  test('every incident that others had, and every promise, has its row', () => {
+  test('every known incident and every guarantee has its row', () => {
     const incidents = [
       'PyPI',
       'CVE-2026-42208',
@@ -89,7 +89,7 @@ describe('docs/threat-model.md', () => {
       'identity headers',
       'bifrost#518',
     ]
-    const promises = [
+    const guarantees = [
       'unauthenticated route',
       'public address',
       'SQL',
@@ -105,7 +105,7 @@ describe('docs/threat-model.md', () => {
       'audit log',
       'provenance',
     ]
-    expect(incidents.filter((name) => !documented('Incidents elsewhere').some((text) => text.includes(name)))).toEqual([])
-    expect(promises.filter((name) => !documented('The contract').some((text) => text.includes(name)))).toEqual([])
+    expect(incidents.filter((name) => !firstCells('Incidents in other gateways').some((text) => text.includes(name)))).toEqual([])
+    expect(guarantees.filter((name) => !firstCells('Guarantees').some((text) => text.includes(name)))).toEqual([])
   })
 })
