@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
+import type { OperationName } from '../operations/index.ts'
 import type { ProviderPricing } from '../quota/prices.ts'
 import type { Operation } from '../operations/operation.ts'
 import type { JsonReply, Ranking, Reply } from '../operations/reply.ts'
@@ -128,7 +129,7 @@ export interface InferenceProvider extends Provider {
 }
 
 /** The operations that the routes know. */
-export type Capability = 'chat' | 'completions' | 'embeddings' | 'rerank'
+export type Capability = OperationName
 
 export interface ProviderDeps {
   /** The provider's id in the configuration; messages and logs name it. */

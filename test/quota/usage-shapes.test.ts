@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { readUsage } from '../../src/providers/inference/usage.ts'
-import { xai } from '../../src/providers/inference/xai.ts'
+import { withTicks, xai } from '../../src/providers/inference/xai.ts'
 import { costOf, flatRate, toNanoDollars } from '../../src/quota/prices-rates.ts'
-import { chatReply } from '../../src/testing/index.ts'
+import { chatReply, upstreamProvider } from '../../src/testing/index.ts'
 import { runs } from '../../src/testing/sizes.ts'
 import { governed, type Governed, type GovernedOptions } from './quota-server.ts'
 
@@ -138,6 +138,8 @@ describe('cached tokens are charged as such, and once', () => {
   })
 })
 
+const provider: GovernedOptions['provider'] = (id, url) => upstreamProvider(id, url, { usageOf: withTicks })
+
 describe('costs in ticks', () => {
   const usage = { ...sums(), cost_in_usd_ticks: 37_756_000 }
 
@@ -151,16 +153,17 @@ describe('costs in ticks', () => {
     [37_756_000, 3_775_600],
     [10_000_000_000, 1_000_000_000],
   ])('[VEN-2] %d ticks', (ticks, nanoDollars) => {
-    expect(toNanoDollars(readUsage({ ...sums(), cost_in_usd_ticks: ticks })?.dollars ?? Number.NaN)).toBe(nanoDollars)
+    const { dollars = Number.NaN } = readUsage({ ...sums(), cost_in_usd_ticks: ticks }, withTicks) ?? {}
+    expect(toNanoDollars(dollars)).toBe(nanoDollars)
   })
 
   test.each(['37756000', -1, Number.NaN, Infinity, 1e300, null, {}])('[VEN-3] %p is no cost', (ticks) => {
-    expect(readUsage({ ...sums(), cost_in_usd_ticks: ticks })).toEqual({ input: 1000, output: 50 })
+    expect(readUsage({ ...sums(), cost_in_usd_ticks: ticks }, withTicks)).toEqual({ input: 1000, output: 50 })
   })
 
   test('[VEN-2] are the cost of an xAI response, and the operator’s price goes before it', async () => {
     const prices = [{ model: 'up/priced', input_per_million: 1, output_per_million: 2 }]
-    const startQuotaServer = await on({ quota: { prices }, pricing: xai.pricing! })
+    const startQuotaServer = await on({ quota: { prices }, pricing: xai.pricing!, provider })
     startQuotaServer.upstream.respond(() => chatReply('Hello.', { usage }))
     await startQuotaServer.chat({ model: 'up/grok-4' })
     await startQuotaServer.chat({ model: 'up/priced' })

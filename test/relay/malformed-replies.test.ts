@@ -15,7 +15,7 @@ function repaired(body: object, capability: 'chat' | 'completions' = 'chat'): { 
     upstream: { id: 'up', secrets: [] },
     status: 200,
     requestedModel: 'up/m',
-    capability,
+    operation: capability,
   })
   const text = decoder.decode(bytes)
   return { text, json: JSON.parse(text) as Record<string, unknown> }

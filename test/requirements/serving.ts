@@ -137,6 +137,11 @@ export const serving: Requirements = {
   },
   'PRV-4': { source: 'field §1.39', when: 'several requests go to one upstream', observed: 'the connection is reused' },
   'PRV-5': { source: 'field §2.1', when: 'a caller names the upstream’s URL', observed: 'the operator’s key is not sent there' },
+  'PRV-8': {
+    source: 'issue',
+    when: 'the definition of a provider has hooks for its replies',
+    observed: '`editFrame` changes each chunk and each whole reply before it is read, `usageOf` decides its usage',
+  },
   'PRV-7': {
     source: 'issue',
     when: 'a provider returns an error',

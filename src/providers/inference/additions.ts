@@ -1,6 +1,7 @@
 import { encodeJson, editObject, type Edits } from '../../wire/json-edit.ts'
 import { topMembersOf } from '../../wire/json-outline.ts'
-import type { Capability, ModelRequest } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
+import type { ModelRequest } from '../provider.ts'
 
 type AdditionRequest = ModelRequest<object>
 type RequestFieldValues = Readonly<Record<string, unknown>>
@@ -15,7 +16,7 @@ export interface Addition {
   /** Whether a refusal holds for later requests to the same model. False where it depends on the rest of the request. */
   readonly remember: boolean
   /** The edits of one request; undefined where it needs none. Called for every request: cheap. */
-  plan(request: AdditionRequest, capability: Capability): PlannedAddition | undefined
+  plan(request: AdditionRequest, operation: OperationName): PlannedAddition | undefined
 }
 
 export interface PlannedAddition {
@@ -46,8 +47,8 @@ const maxTokensPattern = /(?<![a-z])(?:max[_ -]?(?:completion[_ -]?)?tokens|cont
 export const usageInStreams: Addition = {
   field: 'stream_options',
   remember: true,
-  plan(request, capability) {
-    if (capability !== 'chat' && capability !== 'completions') return undefined
+  plan(request, operation) {
+    if (operation !== 'chat' && operation !== 'completions') return undefined
     const { stream, stream_options: options } = request.body as { stream?: unknown; stream_options?: { include_usage?: unknown } | null }
     if (stream !== true || options?.include_usage === true) return undefined
     // A null of the caller's has the meaning of an absent field, and is removed with the addition.
@@ -65,8 +66,8 @@ export const usageInStreams: Addition = {
 export const base64Embeddings: Addition = {
   field: 'encoding_format',
   remember: true,
-  plan({ body }, capability) {
-    if (capability !== 'embeddings' || (body as RequestFieldValues)['encoding_format'] !== 'base64') return undefined
+  plan({ body }, operation) {
+    if (operation !== 'embeddings' || (body as RequestFieldValues)['encoding_format'] !== 'base64') return undefined
     return { mentionPattern: encodingPattern, applied: noEdits, withdrawn: withoutEncoding }
   },
 }
@@ -77,9 +78,9 @@ export function defaultMaxTokens(tokens: number): Addition {
   return {
     field: 'max_tokens',
     remember: false,
-    plan({ body }, capability) {
+    plan({ body }, operation) {
       const { max_tokens: older, max_completion_tokens: newer } = body as RequestFieldValues
-      if (capability !== 'chat' || (older ?? newer ?? undefined) !== undefined) return undefined
+      if (operation !== 'chat' || (older ?? newer ?? undefined) !== undefined) return undefined
       return { mentionPattern: maxTokensPattern, applied, withdrawn: noEdits }
     },
   }

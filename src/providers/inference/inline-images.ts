@@ -26,8 +26,8 @@ export function inlineRemoteImages(
   { proxy }: NetworkOptions,
 ): NonNullable<OpenAICompatibleOptions['editRequest']> {
   const network: NetworkOptions = { ...(proxy !== undefined && { proxy }) }
-  return (request, capability, call) => {
-    if (capability !== 'chat' || remoteImages(request.body['messages']).length === 0) return undefined
+  return (request, operation, call) => {
+    if (operation !== 'chat' || remoteImages(request.body['messages']).length === 0) return undefined
     // The caller's own messages, not what the validation made of them.
     const { messages } = JSON.parse(new TextDecoder().decode(request.bytes)) as { messages: unknown }
     return fetchAll(remoteImages(messages), { egress, network, call }).then(() => ({ messages }))

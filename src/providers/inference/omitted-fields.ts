@@ -1,4 +1,4 @@
-import type { Capability } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 
 type MessageFields = Readonly<Record<string, unknown>>
@@ -11,12 +11,12 @@ const toolFields: readonly string[] = ['tools', 'tool_choice', 'parallel_tool_ca
 /** Top-level fields of the caller's that are left out for an upstream that is known not to support them. */
 export function omittedFields(
   body: object,
-  capability: Capability,
+  operation: OperationName,
   { streamUsage, excludeToolsWhenNone }: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>,
 ): readonly string[] {
   const stream = streamUsage === false ? streamFields : none
   const { tool_choice: choice, messages } = body as MessageFields
-  if (excludeToolsWhenNone !== true || capability !== 'chat' || choice !== 'none' || holdsToolCalls(messages)) return stream
+  if (excludeToolsWhenNone !== true || operation !== 'chat' || choice !== 'none' || holdsToolCalls(messages)) return stream
   return [...stream, ...toolFields]
 }
 

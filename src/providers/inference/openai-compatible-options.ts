@@ -1,13 +1,15 @@
 import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
 import type { Addition } from './additions.ts'
+import type { FieldChanges, ReplyHooks } from './reply-hooks.ts'
 import type { StartTimer } from './timer.ts'
-import type { Capability, FallbackModelFields, ProviderModel, ModelRequest } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
+import type { FallbackModelFields, ProviderModel, ModelRequest } from '../provider.ts'
 
 /**
  * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
  */
-export interface OpenAICompatibleOptions {
+export interface OpenAICompatibleOptions extends ReplyHooks {
   /**
    * The root that `/chat/completions` is appended to, without a slash at its end; a function where the caller names it, and then never a text: see CallerUrl.
    * Throws ApiError 400 when there is none.
@@ -18,7 +20,7 @@ export interface OpenAICompatibleOptions {
   hasOwnKey: boolean
   acceptsKeyOf?(call: Call): boolean
   /** What the upstream can do. */
-  capabilities: readonly Exclude<Capability, 'rerank'>[]
+  capabilities: readonly Exclude<OperationName, 'rerank'>[]
   /** Fields by which this upstream takes another model than `model`, beside those that are looked at for every upstream. */
   fallbackModels?: Partial<FallbackModelFields>
   /** Paths that differ from OpenAI's, relative to the root. */
@@ -41,9 +43,9 @@ export interface OpenAICompatibleOptions {
   /** Top-level request fields that must differ for this upstream: value to set, or undefined to remove. Gets the validated request. */
   editRequest?(
     request: ModelRequest<Record<string, unknown>>,
-    capability: Capability,
+    operation: OperationName,
     call: Call,
-  ): Record<string, unknown> | undefined | Promise<Record<string, unknown> | undefined>
+  ): FieldChanges | undefined | Promise<FieldChanges | undefined>
   /** Models that are known without asking, added to the listing or in place of it. */
   staticModels?: readonly ProviderModel[]
   /** Turns the upstream's listing into models; absent: OpenAI's `{data: [{id}]}`, typed by `typeOf`. False: the upstream lists none. */

@@ -1,6 +1,7 @@
 import type { Call } from '../../call.ts'
 import { ApiError } from '../../errors.ts'
-import type { Capability, FallbackModelFields, InferenceProvider, ProviderModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
+import type { FallbackModelFields, InferenceProvider, ProviderModel, ModelRequest, ProviderDeps, Reply } from '../provider.ts'
 import { gatewaysAt, joinFallbackModels } from './gateway.ts'
 import { gateways } from './gateways.ts'
 import { toListedModels } from './listing.ts'
@@ -14,9 +15,9 @@ export type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 export function openaiCompatible(options: OpenAICompatibleOptions, deps: ProviderDeps): InferenceProvider {
   const relay = new OpenAIRelay(options, deps)
   const send =
-    (capability: Capability) =>
+    (operation: OperationName) =>
     (request: ModelRequest<object>, call: Call): Promise<Reply> =>
-      relay.send(capability, request, call)
+      relay.send(operation, request, call)
 
   const upstreamRequest = async (path: string, call: Call): Promise<UpstreamRequest> => {
     const authorization = await options.authorize(call)

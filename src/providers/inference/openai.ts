@@ -45,7 +45,7 @@ export const openai = defineRemoteInference({
   pricing: { catalogue: 'openai' },
   starter: hostedStarter('openai', 'OPENAI_API_KEY', { variable: 'OPENAI_BASE_URL', default: baseUrl }),
   overrides: () => ({
-    editRequest: (request, capability) => (capability === 'embeddings' ? undefined : clampTokens(request.model, request.body)),
+    editRequest: (request, operation) => (operation === 'embeddings' ? undefined : clampTokens(request.model, request.body)),
     typeOf(id) {
       const limit = outputLimit(id)
       return embeddings(id) ?? (limit === undefined ? undefined : { type: 'llm', metadata: { max_output_tokens: limit } })

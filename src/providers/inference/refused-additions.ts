@@ -1,6 +1,7 @@
 import { ApiError } from '../../errors.ts'
 import type { Edits } from '../../wire/json-edit.ts'
-import type { Capability, ModelRequest, Reply, StreamFacts, StreamReply } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
+import type { ModelRequest, Reply, StreamFacts, StreamReply } from '../provider.ts'
 import type { Log } from '../../telemetry/logger.ts'
 import type { Addition, PlannedAddition } from './additions.ts'
 
@@ -24,12 +25,12 @@ export class Additions {
     this.#options = options
   }
 
-  for(request: ModelRequest<object>, capability: Capability): RequestAdditions {
+  for(request: ModelRequest<object>, operation: OperationName): RequestAdditions {
     const refused = this.#refused.get(request.model)
     const active = new Map<Addition, PlannedAddition>()
     const edits = new Map<string, Uint8Array | undefined>()
     for (const addition of this.#options.additions) {
-      const plan = addition.plan(request, capability)
+      const plan = addition.plan(request, operation)
       if (!plan) continue
       const isRefused = refused?.has(addition) === true
       if (!isRefused) active.set(addition, plan)

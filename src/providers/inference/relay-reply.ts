@@ -2,12 +2,14 @@ import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
 import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
 import { decodeText } from '../../wire/decode-text.ts'
-import type { Capability, JsonReply } from '../provider.ts'
+import type { OperationName } from '../../operations/index.ts'
+import type { JsonReply } from '../provider.ts'
 import { ChoicesRepair, choicesForms } from './choices-repair.ts'
 import { isErrorBody } from './upstream-error-body.ts'
 import { isText, isTimestampAt } from './json-values.ts'
 import { makeId } from './frame-editor.ts'
 import { invalidResponse, toProviderError, type UpstreamIdentity } from './upstream-error.ts'
+import { editedFrame, type ReplyHooks } from './reply-hooks.ts'
 import { readUsage } from './usage.ts'
 
 const encoder = new TextEncoder()
@@ -29,7 +31,7 @@ const colon = encoder.encode(':')
 const quote = 0x22
 const openBracket = 0x5b
 /** The value of `object`, as JSON. */
-const objects: Readonly<Partial<Record<Capability, Uint8Array>>> = {
+const objects: Readonly<Partial<Record<OperationName, Uint8Array>>> = {
   chat: encodeJson('chat.completion'),
   completions: encodeJson('text_completion'),
   embeddings: encodeJson('list'),
@@ -40,7 +42,8 @@ export interface JsonReplyContext {
   /** The provider's HTTP status, for the fault that its body may be. */
   status: number
   requestedModel: string
-  capability: Capability
+  operation: OperationName
+  hooks?: ReplyHooks | undefined
   /** Embeddings: how the caller wants the vectors; undefined: as they come. */
   encoding?: 'float' | 'base64' | undefined
 }
@@ -51,17 +54,18 @@ export interface JsonReplyContext {
  * disguise or no answer at all.
  */
 export function toJsonReply(body: Uint8Array, reply: JsonReplyContext): JsonReply {
-  const { upstream, capability } = reply
-  const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
+  const { upstream, operation, hooks } = reply
+  const original = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
+  const bytes = hooks?.editFrame ? editedFrame(original, operation, hooks.editFrame) : original
   const members = new Members()
   if (!scanObject(bytes, 0, bytes.length, members)) throw notJson(bytes, upstream)
-  const main = members.find(bytes, capability === 'embeddings' ? keys.data : keys.choices)
+  const main = members.find(bytes, operation === 'embeddings' ? keys.data : keys.choices)
   if (main < 0) throw missingMain(bytes, members, reply)
   const usageAt = members.find(bytes, keys.usage)
   const reported: unknown = usageAt < 0 ? undefined : JSON.parse(decodeText(bytes, members.valueStart(usageAt), members.valueEnd(usageAt)))
-  const usage = readUsage(reported)
+  const usage = readUsage(reported, hooks?.usageOf)
   const requestedModel = patched(bytes, members, reply)
-  if (capability !== 'embeddings') return { kind: 'json', bytes: requestedModel, usage, original: bytes }
+  if (operation !== 'embeddings') return { kind: 'json', bytes: requestedModel, usage, original }
   return { kind: 'json', bytes: embeddingBytes(requestedModel, reply, countsInput(reported)), usage }
 }
 
@@ -81,11 +85,11 @@ function notJson(bytes: Uint8Array, upstream: UpstreamIdentity): Error {
   )
 }
 
-function missingMain(bytes: Uint8Array, members: Members, { upstream, status, capability }: JsonReplyContext): Error {
-  const other = members.find(bytes, capability === 'embeddings' ? keys.choices : keys.data)
+function missingMain(bytes: Uint8Array, members: Members, { upstream, status, operation }: JsonReplyContext): Error {
+  const other = members.find(bytes, operation === 'embeddings' ? keys.choices : keys.data)
   const body = JSON.parse(decoder.decode(bytes)) as Record<string, unknown>
   if (other < 0 && isErrorBody(body)) return toProviderError(upstream, { status, body })
-  return invalidResponse(upstream, `returned a response without '${capability === 'embeddings' ? 'data' : 'choices'}'`)
+  return invalidResponse(upstream, `returned a response without '${operation === 'embeddings' ? 'data' : 'choices'}'`)
 }
 
 interface HeadField {
@@ -96,13 +100,13 @@ interface HeadField {
 }
 
 /** The fields at the top of an answer that must be another than they are. */
-function headOf(bytes: Uint8Array, members: Members, { requestedModel, capability }: JsonReplyContext): HeadField[] {
+function headOf(bytes: Uint8Array, members: Members, { requestedModel, operation }: JsonReplyContext): HeadField[] {
   const fields: HeadField[] = []
-  const object = objects[capability]
-  if (capability === 'chat' || capability === 'completions') {
+  const object = objects[operation]
+  if (operation === 'chat' || operation === 'completions') {
     const id = members.find(bytes, keys.id)
     const created = members.find(bytes, keys.created)
-    const makeFrom = capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
+    const makeFrom = operation === 'chat' ? 'chatcmpl-' : 'cmpl-'
     if (!hasText(bytes, members, id)) fields.push({ key: keys.id, value: encodeJson(makeId(makeFrom)), member: id })
     if (created < 0 || !isTimestampAt(bytes, members.valueStart(created), members.valueEnd(created)))
       fields.push({ key: keys.created, value: encodeJson(Math.floor(Date.now() / 1000)), member: created })
@@ -126,9 +130,9 @@ function patched(bytes: Uint8Array, members: Members, reply: JsonReplyContext): 
     if (member >= 0) patches.replace(members.valueStart(member), members.valueEnd(member), value)
     else for (const part of [encodeJson(decoder.decode(key)), colon, value, comma]) patches.replace(members.open, members.open, part)
   }
-  const { capability, upstream } = reply
-  if (capability === 'chat' || capability === 'completions') {
-    const repair = new ChoicesRepair(choicesForms[capability], patches)
+  const { operation, upstream } = reply
+  if (operation === 'chat' || operation === 'completions') {
+    const repair = new ChoicesRepair(choicesForms[operation], patches)
     const choices = members.find(bytes, keys.choices)
     if (!repair.examine(bytes, members.valueStart(choices))) throw invalidResponse(upstream, "sent a response whose 'choices' are invalid")
   }

@@ -5,6 +5,7 @@ import { dataStart, FrameSplitter, FrameTooLarge, readFrame } from '../../wire/s
 import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isErrorBody } from './upstream-error-body.ts'
 import { FrameEditor } from './frame-editor.ts'
+import type { ReplyHooks } from './reply-hooks.ts'
 import { startTimer, type StartTimer } from './timer.ts'
 import { streamInterrupted, invalidResponse, toProviderError, toTransportError, type UpstreamIdentity } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
@@ -46,6 +47,9 @@ export interface RelayStreamOptions {
   startTimer?: StartTimer | undefined
   /** Makes frames of a whole response that is sent as an event stream, or throws; absent: the body is known to be one. */
   convert?: ((body: Uint8Array) => ConvertedReply) | undefined
+  /** Edits the bytes of one chunk before it is read. */
+  editFrame?: ((bytes: Uint8Array) => Uint8Array) | undefined
+  usageOf?: ReplyHooks['usageOf'] | undefined
   /** Where edited frames are written; shared by streams. */
   slab: Slab
   /** Where the stream's facts are stored. Default: a new object. */
@@ -221,7 +225,8 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   /** Most frames of a stream differ in their text alone: those go the short way, as many as there are in a row. Returns where they end. */
   #relayAlike(piece: Uint8Array, from: number): number {
     const { facts } = this
-    if (facts.firstTokenAt === undefined) return from
+    // A frame that is edited is parsed: none goes the short way.
+    if (facts.firstTokenAt === undefined || this.#options.editFrame) return from
     const editor = this.#editor
     const before = editor.alike
     const to = editor.writeAlike(piece, from)
@@ -289,14 +294,18 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
       this.#body.drain()
       return
     }
+    const { editFrame } = this.#options
+    if (!editFrame) return this.#chunk(bytes, start, end)
+    const edited = editFrame(bytes.subarray(start, end))
+    this.#chunk(edited, 0, edited.length)
+  }
+
+  #chunk(bytes: Uint8Array, start: number, end: number): void {
     const { facts } = this
     const editor = this.#editor
     if (!editor.scan(bytes, start, end)) return this.#malformed()
     if (editor.error !== 0) return this.#error(bytes.subarray(start, end))
-    if (editor.choices === 0) {
-      const frame = parse(bytes, start, end)
-      if (isErrorBody(frame)) return this.#error(bytes.subarray(start, end))
-    }
+    if (editor.choices === 0 && isErrorBody(parse(bytes, start, end))) return this.#error(bytes.subarray(start, end))
     facts.frames += 1
     if (facts.firstTokenAt === undefined && editor.choices !== 0 && hasContent(parse(bytes, editor.choices, editor.choicesEnd))) {
       facts.firstTokenAt = performance.now()
@@ -312,7 +321,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
   #usage(bytes: Uint8Array): boolean {
     const { usage, usageEnd, choices, choicesEnd } = this.#editor
     // A later report that cannot be read does not replace an earlier one.
-    this.facts.usage = readUsage(parse(bytes, usage, usageEnd)) ?? this.facts.usage
+    this.facts.usage = readUsage(parse(bytes, usage, usageEnd), this.#options.usageOf) ?? this.facts.usage
     return this.#options.withholdUsage && (choices === 0 || isEmptyList(bytes, choices, choicesEnd))
   }
 

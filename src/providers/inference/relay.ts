@@ -8,11 +8,11 @@ import {
   type EgressBody,
   EgressError,
 } from '../../egress/egress.ts'
-import { operations } from '../../operations/index.ts'
 import { promptCount } from '../../operations/openai/output-limit.ts'
 import { Slab } from '../../wire/byte-writer.ts'
 import { encodeJson } from '../../wire/json-edit.ts'
-import type { Capability, ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
+import { operations, type OperationName } from '../../operations/index.ts'
+import type { ModelRequest, ProviderDeps, Reply, StreamFacts, StreamReply, UpstreamTrace } from '../provider.ts'
 import { base64Embeddings, usageInStreams } from './additions.ts'
 import { bodyOf, kindOf, detectKind } from './body-kind.ts'
 import { isErrorBody } from './upstream-error-body.ts'
@@ -21,6 +21,7 @@ import { omittedFields } from './omitted-fields.ts'
 import { Additions, sendWithAdditions } from './refused-additions.ts'
 import { toJsonReply, type JsonReplyContext } from './relay-reply.ts'
 import { type ConvertedReply, type RelayStreamOptions, RelayStream } from './relay-stream.ts'
+import { editedFrame, type ReplyHooks } from './reply-hooks.ts'
 import { toRequestBytes } from './request-bytes.ts'
 import { StreamFold } from './stream-to-json.ts'
 import {
@@ -39,7 +40,6 @@ import { toChunks, type JsonCompletion } from './json-to-stream.ts'
 /** The largest whole answer: embeddings of many texts are megabytes. */
 const maxReplySize = 64 * 1024 * 1024
 
-const paths = { chat: '/chat/completions', completions: '/completions', embeddings: '/embeddings', rerank: '/rerank' } as const
 const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
 /** Packed frames would wait for one another. */
 const streamHeaders = { 'content-type': 'application/json', accept: 'text/event-stream', 'accept-encoding': 'identity' }
@@ -79,9 +79,10 @@ class RequestUpstream implements UpstreamIdentity {
 }
 
 interface RelayExchange {
-  capability: Capability
+  operation: OperationName
   request: ModelRequest<RequestFields>
   upstream: UpstreamIdentity
+  hooks: ReplyHooks
   /** Where the stream's facts are stored. Default: a new object. */
   facts?: StreamFacts | undefined
 }
@@ -124,19 +125,19 @@ export class OpenAIRelay {
     return typeof headers === 'function' ? headers(call) : headers
   }
 
-  async send(capability: Capability, request: ModelRequest<RequestFields>, call: Call): Promise<Reply> {
+  async send(operation: OperationName, request: ModelRequest<RequestFields>, call: Call): Promise<Reply> {
     const options = this.#options
     const pending = options.authorize(call)
     const authorization = pending instanceof Promise ? await pending : pending
-    const changes = options.editRequest?.(request as ModelRequest<Record<string, unknown>>, capability, call)
+    const changes = options.editRequest?.(request as ModelRequest<Record<string, unknown>>, operation, call)
     const edits = changes instanceof Promise ? await changes : changes
     const extra = this.headers(call)
-    const streams = request.body.stream === true && capability !== 'embeddings'
-    const url = this.url(options.paths?.[capability as 'chat'] ?? paths[capability], call)
+    const streams = request.body.stream === true && operation !== 'embeddings'
+    const url = this.url(options.paths?.[operation as 'chat'] ?? operations[operation].format.upstreamPath, call)
     const upstream = new RequestUpstream(this.#deps.id, authorization, extra, typeof url === 'string' ? this.#urlCredentials : url)
     const headers = { ...(streams ? streamHeaders : jsonHeaders), ...extra, ...this.#traceHeaders(url, request, call), ...authorization }
-    const omitted = omittedFields(request.body, capability, options)
-    return sendWithAdditions(this.#additions.for(request, capability), async (additions, facts) => {
+    const omitted = omittedFields(request.body, operation, options)
+    return sendWithAdditions(this.#additions.for(request, operation), async (additions, facts) => {
       try {
         const response = await this.#deps.egress.request(url, {
           method: 'POST',
@@ -146,7 +147,7 @@ export class OpenAIRelay {
           network: options.network,
         })
         if (response.status < 200 || response.status > 299) throw await readProviderError(upstream, response)
-        const exchange = { capability, request, upstream, facts }
+        const exchange = { operation, request, upstream, facts, hooks: options }
         return await (streams ? this.#stream(response, exchange) : this.#whole(response, exchange))
       } catch (error) {
         throw toTransportError(upstream, error)
@@ -181,22 +182,25 @@ export class OpenAIRelay {
     exchange: RelayExchange,
     { withholdUsage, convert }: Pick<RelayStreamOptions, 'withholdUsage' | 'convert'>,
   ): RelayStream {
-    const { capability, request, upstream, facts } = exchange
+    const { operation, request, upstream, facts } = exchange
+    const { editFrame, usageOf } = this.#options
     return new RelayStream(content, {
       upstream,
       requestedModel: request.requestedModel,
-      idPrefix: idPrefix(capability),
-      object: capability === 'chat' ? 'chat.completion.chunk' : 'text_completion',
+      idPrefix: idPrefix(operation),
+      object: operation === 'chat' ? 'chat.completion.chunk' : 'text_completion',
       withholdUsage,
       convert,
       terminal: this.#options.terminal ?? 'done',
       choices: choicesOf(request.body),
       keepAliveTimeout: this.#options.network?.firstByteTimeout ?? defaultFirstByteTimeout,
       idleTimeout: this.#options.network?.idleTimeout ?? defaultIdleTimeout,
-      request: { format: operations[capability].format, body: request.body, bytes: request.bytes.length },
+      request: { format: operations[operation].format, body: request.body, bytes: request.bytes.length },
       startTimer: this.#options.startTimer,
       slab: this.#slab,
       facts,
+      editFrame: editFrame && ((bytes) => editedFrame(bytes, operation, editFrame)),
+      usageOf,
     })
   }
 
@@ -204,7 +208,7 @@ export class OpenAIRelay {
     const { status, headers } = response
     let { content } = response
     // A body of known length that is declared as JSON is read in one go: it ends. So are embeddings, which can be megabytes.
-    if (isEventStream(headers) || (headers.get('content-length') === null && exchange.capability !== 'embeddings')) {
+    if (isEventStream(headers) || (headers.get('content-length') === null && exchange.operation !== 'embeddings')) {
       const examined = await detectKind(content)
       content = examined.content
       if (examined.kind === 'events') return this.#folded(content, exchange, status)
@@ -217,8 +221,8 @@ export class OpenAIRelay {
 
   /** Folds a stream that was not requested into one response. */
   async #folded(content: EgressBody, exchange: RelayExchange, status: number): Promise<Reply> {
-    const { capability, upstream } = exchange
-    if (capability === 'embeddings') {
+    const { operation, upstream } = exchange
+    if (operation === 'embeddings') {
       content.cancel()
       throw invalidResponse(upstream, 'sent an event stream instead of embeddings')
     }
@@ -233,7 +237,8 @@ export class OpenAIRelay {
       }
       fold.add(item.value)
     }
-    const reply = toJsonReply(encodeJson(fold.result()), jsonReplyContext(exchange, status))
+    // Its chunks were edited.
+    const reply = toJsonReply(encodeJson(fold.result()), { ...jsonReplyContext(exchange, status), hooks: undefined })
     return { ...reply, usage: stream.facts.usage ?? reply.usage }
   }
 }
@@ -244,7 +249,7 @@ function toFrames(bytes: Uint8Array, { status, headers }: EgressResponse, exchan
   const whole = parse(bytes)
   if (Array.isArray(whole?.['choices']) && whole['choices'].length > 0) {
     const reply = toJsonReply(bytes, jsonReplyContext(exchange, status))
-    const isText = exchange.capability === 'completions'
+    const isText = exchange.operation === 'completions'
     const chunks = toChunks(parse(reply.bytes) as JsonCompletion, { isText, wantsUsage: wantsUsage(exchange) })
     const text = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]'].map((data) => `data: ${data}\n\n`).join('')
     return { frames: new TextEncoder().encode(text), count: chunks.length, usage: reply.usage }
@@ -257,8 +262,8 @@ function wantsUsage({ request }: RelayExchange): boolean {
   return request.body.stream_options?.include_usage === true
 }
 
-function jsonReplyContext({ capability, request, upstream }: RelayExchange, status: number): JsonReplyContext {
-  return { upstream, status, requestedModel: request.requestedModel, capability, encoding: encodingOf(request.body) }
+function jsonReplyContext({ operation, request, upstream, hooks }: RelayExchange, status: number): JsonReplyContext {
+  return { upstream, hooks, status, requestedModel: request.requestedModel, operation, encoding: encodingOf(request.body) }
 }
 
 function isEventStream(headers: Headers): boolean {
@@ -281,8 +286,8 @@ function choicesOf(body: RequestFields): number {
   return (typeof body.n === 'number' ? body.n : 1) * promptCount(body)
 }
 
-function idPrefix(capability: Capability): string {
-  return capability === 'chat' ? 'chatcmpl-' : 'cmpl-'
+function idPrefix(operation: OperationName): string {
+  return operation === 'chat' ? 'chatcmpl-' : 'cmpl-'
 }
 
 function parse(bytes: Uint8Array): Record<string, unknown> | undefined {

@@ -1,10 +1,11 @@
 import { editObject, encodeJson, type Edits } from '../../wire/json-edit.ts'
 import type { ModelRequest } from '../provider.ts'
+import { toEdits, type FieldChanges } from './reply-hooks.ts'
 
 /** The changes that `toRequestBytes` makes to a request beside its model. */
 export interface RequestChanges {
   /** Top-level fields that the provider's definition sets, or with undefined removes. */
-  edits: Readonly<Record<string, unknown>> | undefined
+  edits: FieldChanges | undefined
   /** Fields that Corral adds. */
   additions: Edits
   /** Top-level fields to leave out. */
@@ -17,6 +18,6 @@ export function toRequestBytes(request: ModelRequest<object>, { edits, additions
   const all = new Map<string, Uint8Array | undefined>(additions)
   if (model !== requestedModel) all.set('model', encodeJson(model))
   for (const field of omitted) if (Object.hasOwn(request.body, field)) all.set(field, undefined)
-  if (edits) for (const [key, value] of Object.entries(edits)) all.set(key, value === undefined ? undefined : encodeJson(value))
+  if (edits) for (const [field, value] of toEdits(edits)) all.set(field, value)
   return editObject(bytes, all, members)
 }

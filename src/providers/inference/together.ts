@@ -53,9 +53,9 @@ export const together = defineRemoteInference({
   starter: hostedStarter('together', 'TOGETHER_API_KEY', { variable: 'TOGETHER_BASE_URL', default: baseUrl }),
   overrides: () => ({
     parseModels: parseListing,
-    editRequest({ body }, capability) {
+    editRequest({ body }, operation) {
       const unsupportedField =
-        capability === 'embeddings' ? ['user', 'dimensions'].find((field) => (body[field] ?? undefined) !== undefined) : undefined
+        operation === 'embeddings' ? ['user', 'dimensions'].find((field) => (body[field] ?? undefined) !== undefined) : undefined
       if (unsupportedField) throw invalidRequest(`Together's embeddings do not support '${unsupportedField}'.`, { param: unsupportedField })
       return undefined
     },

@@ -1,4 +1,5 @@
 import type { Usage } from '../provider.ts'
+import type { ReplyHooks } from './reply-hooks.ts'
 
 /**
  * Reads `usage` in the forms of OpenAI, Anthropic and the providers that extend them. The parts sum to the whole: cached, cache-writing and
@@ -6,9 +7,10 @@ import type { Usage } from '../provider.ts'
  * counts are whole numbers. Undefined when the value is no usage, reports a count that cannot be read, or no tokens and no cost, as servers that do not
  * count do: it is then estimated.
  */
-export function readUsage(value: unknown): Usage | undefined {
+export function readUsage(value: unknown, usageOf?: ReplyHooks['usageOf']): Usage | undefined {
   if (!isFields(value)) return undefined
-  return readPlainUsage(value) ?? readAnyUsage(value)
+  const usage = readPlainUsage(value) ?? readAnyUsage(value)
+  return usageOf ? usageOf(value, usage) : usage
 }
 
 /**
@@ -194,21 +196,11 @@ function largestCount(values: readonly unknown[]): number | undefined {
   return counts.length === 0 ? undefined : Math.max(...counts)
 }
 
-/** Ticks of xAI's `cost_in_usd_ticks` in one US dollar (docs.x.ai, "Cost Tracking"). */
-const ticksPerDollar = 1e10
-
-/** What the response costs by the provider's own account: OpenRouter (with the account it goes to), Perplexity, DeepInfra, xAI. */
-function dollarsOf({
-  cost,
-  cost_details: details,
-  is_byok: isOwnAccount,
-  estimated_cost: estimated,
-  cost_in_usd_ticks: ticks,
-}: UsageFields) {
-  const total =
-    dollars(cost) ?? (isFields(cost) ? dollars(cost['total_cost']) : undefined) ?? dollars(estimated) ?? dollars(ticks, ticksPerDollar)
+/** What the response costs by the provider's own account, with that of the upstream account that a gateway uses. */
+function dollarsOf({ cost, cost_details: details, is_byok: isOwnAccount, estimated_cost: estimated }: UsageFields) {
+  const total = toDollars(cost) ?? (isFields(cost) ? toDollars(cost['total_cost']) : undefined) ?? toDollars(estimated)
   if (total === undefined || isOwnAccount !== true) return total
-  return total + ((isFields(details) ? dollars(details['upstream_inference_cost']) : undefined) ?? 0)
+  return total + ((isFields(details) ? toDollars(details['upstream_inference_cost']) : undefined) ?? 0)
 }
 
 function detailsOf(usage: UsageFields, names: readonly string[]): UsageFields[] {
@@ -228,6 +220,7 @@ function count(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 && value <= maxTokens ? Math.ceil(value) : undefined
 }
 
-function dollars(value: unknown, units = 1): number | undefined {
-  return typeof value === 'number' && value >= 0 && value / units <= maxDollars ? value / units : undefined
+/** A cost in units of which a dollar has so many; undefined where it cannot be a cost. */
+export function toDollars(value: unknown, unitsPerDollar = 1): number | undefined {
+  return typeof value === 'number' && value >= 0 && value / unitsPerDollar <= maxDollars ? value / unitsPerDollar : undefined
 }
