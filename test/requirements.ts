@@ -5,6 +5,7 @@ import { bounds } from './requirements/bounds.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
+import { inference } from './requirements/inference.ts'
 import { jobs } from './requirements/jobs.ts'
 import { keys } from './requirements/keys.ts'
 import { hostile } from './requirements/hostile.ts'
@@ -52,6 +53,7 @@ export const requirements: Requirements = {
   ...releasedConfigs,
   ...architecture,
   ...jobs,
+  ...inference,
   ...resources,
   ...state,
 }

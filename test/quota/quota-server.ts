@@ -38,6 +38,8 @@ export interface GovernedOptions {
   /** How a provider is made, given the upstream's root. Default: one that speaks OpenAI's format. */
   provider?: (id: string, url: string) => ProviderEntry
   server?: ConfigParts['server']
+  /** Further parts of the configuration. */
+  config?: ConfigParts
   store?: QuotaStore
   build?: BuildOptions
   /** Takes the ledger's lines in place of a list. */
@@ -79,6 +81,7 @@ export async function governed(options: GovernedOptions): Promise<Governed> {
     testConfig({
       providers: providers.map((id) => provider(id, upstream.url)),
       server: serverOptions ?? {},
+      ...options.config,
     }),
     { governance, ...(callers && { authentication: known(callers) }), ...options.build },
   )
