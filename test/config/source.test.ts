@@ -75,7 +75,7 @@ describe('where a configuration is found', () => {
     expect(await said('./folder/')).toBe('./folder/: this is a folder: name the file in it')
     place('files/run.yaml')
     expect(await said('files/run.yaml/x.yaml')).toBe('files/run.yaml/x.yaml: no such file')
-    expect(await said('x'.repeat(5_000))).toContain('there is no file')
+    expect(await said('x'.repeat(5_000))).toContain('no file and no distribution')
   })
 
   test('a file that is far too large is not read', async () => {
