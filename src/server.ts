@@ -6,6 +6,7 @@ import { isLoopback } from './http/middleware/host-check.ts'
 import { listen, type HttpListener, type HttpListenOptions } from './runtime/serve.ts'
 import { buildServices, type Services } from './services.ts'
 import type { Log } from './telemetry/logger.ts'
+import { sleep, within } from './timing.ts'
 
 /** Why the server cannot start, in a line for the operator, and what to do about it. */
 export class StartError extends Error {
@@ -184,45 +185,36 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   services.readiness.block('draining')
   app.closeConnections()
   services.events.draining(how.why, app.activeRequests, limit)
-  await sleep(how.grace ?? server.drainGrace ?? 1)
+  await sleep((how.grace ?? server.drainGrace ?? 1) * 1000)
 
   const reason = new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' })
   const finished = allComplete(app, listeners)
   // Nobody knows when the rest of it will come, and nothing has been done for it.
   app.abortUploads(reason)
   let aborted = 0
-  if (!(await within(limit, finished))) {
+  if (
+    !(await within(
+      limit * 1000,
+      finished.then(() => true),
+      false,
+    ))
+  ) {
     aborted = app.activeRequests
     app.abort(reason)
-    await within(abortGrace, finished)
+    await within(abortGrace * 1000, finished, undefined)
   }
   await Promise.all(listeners.map((listener) => listener.stop()))
   services.events.drained(aborted)
-  await within(abortGrace, services[Symbol.asyncDispose]())
+  await within(abortGrace * 1000, services[Symbol.asyncDispose](), undefined)
   return aborted
 }
 
 /** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
 async function allComplete(app: App, listeners: readonly HttpListener[]): Promise<void> {
-  const closed = Promise.all(listeners.map((listener) => listener.finish()))
+  const closed = Promise.all(listeners.map((listener) => listener.finish())).then(() => true)
   for (let quiet = 0; quiet < 3;) {
-    if (await within(0.05, closed)) return
+    if (await within(50, closed, false)) return
     quiet = app.activeRequests === 0 && listeners.every(({ running }) => running === 0) ? quiet + 1 : 0
-  }
-}
-
-function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000))
-}
-
-/** False when `seconds` pass first. */
-async function within(seconds: number, pending: PromiseLike<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, seconds * 1000, false)
-  try {
-    return await Promise.race([Promise.resolve(pending).then(() => true), late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -9,6 +9,7 @@ import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log, LogFileError } from './telemetry/logger.ts'
 import { joinWorkerPool } from './telemetry/metrics/worker-metrics.ts'
 import { supervise, withSharedOverrides } from './workers.ts'
+import { sleep } from './timing.ts'
 
 /** What is served, once it is. */
 export interface Serving {
@@ -108,7 +109,7 @@ async function startUnlessStopped(
   options: StartOptions,
   { stop, stopped, log, events }: ProcessContext,
 ): Promise<RunningServer | undefined> {
-  const tooLate = stopped.then(() => new Promise<undefined>((resolve) => setTimeout(resolve, abortedStartTimeout)))
+  const tooLate = stopped.then(() => sleep(abortedStartTimeout)).then(() => undefined)
   let server: RunningServer | undefined
   try {
     if (!stop.aborted) server = await Promise.race([startServer(config, { ...options, log, signal: stop }), tooLate])

@@ -7,6 +7,7 @@ import { defaultTelemetry } from './telemetry/config.ts'
 import type { Log } from './telemetry/logger.ts'
 import { WorkerPoolMetrics } from './telemetry/metrics/worker-metrics.ts'
 import { definitionsOf } from './telemetry/metrics/definitions.ts'
+import { sleep, within } from './timing.ts'
 
 /** Set in workers: provider id → what goes over its configuration, as JSON. */
 const overridesVariable = 'CORRAL_WORKER_PARTS'
@@ -97,7 +98,7 @@ class WorkerPool {
     if (!serving) {
       const { code, signal } = await first.exited
       // A signal to the whole process group can end a worker in its first moments before this process has seen its own.
-      if (signal !== null) await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, signalDelay))])
+      if (signal !== null) await within(signalDelay, stopped, undefined)
       return this.#stopping || code === 0 ? 0 : 1
     }
     this.#port = serving.port
@@ -141,7 +142,7 @@ class WorkerPool {
     }
     const pause = firstBackoff * 2 ** (this.#failures - 1)
     events.workerDied(index, how, pause)
-    await new Promise((resolve) => setTimeout(resolve, pause))
+    await sleep(pause)
     if (!this.#stopping) this.#launch(index)
   }
 

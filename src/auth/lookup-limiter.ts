@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js'
 import { ApiError, unavailable } from '../errors.ts'
 import type { LookupLimits } from './config.ts'
 import { serviceTimeout } from './refusal.ts'
+import { BoundedMap } from '../bounded-map.ts'
 
 /** Seconds. */
 const minRetryAfter = 1
@@ -37,7 +38,7 @@ export class LookupLimiter {
   #queue: QueuedLookup[] = []
   /** Look-ups that run or wait, by address. */
   readonly #inFlight = new Map<string, number>()
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #buckets = new BoundedMap<string, Bucket>(maxGroups)
 
   constructor(options: LookupLimiterOptions) {
     this.#options = options
@@ -90,9 +91,7 @@ export class LookupLimiter {
     const group = groupOf(address)
     const bucket = this.#buckets.get(group)
     const level = Math.max(0, this.#level(bucket) - 1)
-    // The one that has been good for longest makes room.
-    if (!bucket && this.#buckets.size >= maxGroups) this.#buckets.delete(this.#buckets.keys().next().value as string)
-    this.#buckets.delete(group)
+    // The group without a refusal for the longest time makes room.
     this.#buckets.set(group, { level, at: now() })
   }
 

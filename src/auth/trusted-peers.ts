@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { BoundedMap } from '../bounded-map.ts'
 
 type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
@@ -11,14 +12,13 @@ const maxCached = 1_000
  */
 export function trustedPeers(ranges: readonly string[]): (address: string | undefined) => boolean {
   const parsed = ranges.map(parseRange)
-  const known = new Map<string, boolean>()
+  const known = new BoundedMap<string, boolean>(maxCached)
   return (text) => {
     if (text === undefined) return false
     let trusted = known.get(text)
     if (trusted === undefined) {
       const address = ipaddr.isValid(text) ? ipaddr.process(text) : undefined
       trusted = address !== undefined && parsed.some((range) => contains(range, address))
-      if (known.size >= maxCached) known.clear()
       known.set(text, trusted)
     }
     return trusted

@@ -2,6 +2,7 @@ import type { ChainReport } from '../telemetry/audit/verify.ts'
 import type { AuditChain } from './audit-folder.ts'
 import { type CommandContext, CommandError, defineCommand, jsonOption } from './command.ts'
 import { configOption } from './keys-options.ts'
+import { sleep } from '../timing.ts'
 
 export const auditVerify = defineCommand({
   name: 'audit verify',
@@ -45,7 +46,7 @@ const recheckDelay = 500
 async function check(chain: AuditChain, wanted: Set<string>): Promise<ChainReport> {
   const report = await verify(chain, wanted)
   if (!report.findings.some(({ why }) => why === 'torn')) return report
-  await new Promise((resolve) => setTimeout(resolve, recheckDelay))
+  await sleep(recheckDelay)
   return await verify(chain, wanted)
 }
 

@@ -1,5 +1,6 @@
 import type { Serving } from '../supervisor.ts'
 import type { CommandOutput } from './command.ts'
+import { sleep } from '../timing.ts'
 
 /** Milliseconds that the banner waits for the first model to be listed, and between two looks. */
 const timeout = 2000
@@ -38,7 +39,7 @@ async function firstChatModel(serving: Serving): Promise<string | undefined> {
   for (let waited = 0; waited < timeout; waited += pollInterval) {
     const chat = (await serving.models()).find(({ model_type: type }) => type === 'llm')
     if (chat) return chat.id
-    await new Promise((resolve) => setTimeout(resolve, pollInterval))
+    await sleep(pollInterval)
   }
   return undefined
 }

@@ -2,6 +2,7 @@ import type { Command, CommandContext, ExitCode } from './command.ts'
 import { runProgram } from './program.ts'
 import type { TerminalOutput } from './terminal.ts'
 import { whenAborted } from '../runtime/stop-signals.ts'
+import { sleep } from '../timing.ts'
 
 /** Milliseconds that output gets to leave an interrupted program: its reader may have stopped reading. */
 const flushTimeout = 1000
@@ -18,7 +19,7 @@ export interface ProgramContext extends CommandContext {
 export async function runToExit(commands: readonly Command[], words: readonly string[], context: ProgramContext): Promise<ExitCode> {
   const { stdout, stderr, signal } = context
   const code = await runProgram(commands, words, context)
-  const interrupted = whenAborted(signal).then(() => new Promise((resolve) => setTimeout(resolve, flushTimeout)))
+  const interrupted = whenAborted(signal).then(() => sleep(flushTimeout))
   await Promise.race([Promise.all([stdout.drained(), stderr.drained()]), interrupted])
   const failure = stdout.failure ?? stderr.failure
   if (!failure || signal.aborted) return code

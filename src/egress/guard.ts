@@ -6,6 +6,7 @@ import type { HostList } from './allow-list.ts'
 import type { CallerUrl } from './caller-url.ts'
 import { EgressError } from './egress-error.ts'
 import type { Resolve } from './resolve.ts'
+import { withTimeout } from '../timing.ts'
 
 export interface GuardOptions {
   readonly allow: HostList
@@ -111,9 +112,11 @@ async function addressesOf(
   target: CallerUrl,
   { hostPort, resolve, options }: { hostPort: HostAndPort; resolve: Resolve; options: AdmitOptions },
 ): Promise<readonly IpAddress[]> {
-  const found = await within(options, resolve(hostPort.host)).catch((error: unknown) => {
+  const { signal, timeout } = options
+  const tooSlow = (): Error => new EgressError('timeout', `the host name was not resolved within ${timeout / 1000} s`)
+  const found = await withTimeout(timeout, resolve(hostPort.host), tooSlow, { signal }).catch((error: unknown) => {
     if (isUnknown(error)) throw refusal(target, hostPort, 'no such host', error)
-    throw error instanceof EgressError || options.signal.aborted
+    throw error instanceof EgressError || signal.aborted
       ? error
       : new EgressError('unreachable', 'the host name could not be resolved', new Error(`${codeOf(error)} (${hostPort.host})`))
   })
@@ -122,20 +125,6 @@ async function addressesOf(
     (text) => parseAddress(text) ?? refuse(target, hostPort, `resolves to '${shortened(text)}', which is not an IP address`),
   )
   return addresses.length > 0 ? addresses : refuse(target, hostPort, 'no such host')
-}
-
-/** What the resolver says in time; it cannot be stopped, only no longer waited for. */
-async function within<T>({ signal, timeout }: AdmitOptions, pending: Promise<T>): Promise<T> {
-  const { promise: over, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new EgressError('timeout', `the host name was not resolved within ${timeout / 1000} s`)), timeout)
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([pending, over])
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 /** That a name does not exist is told no differently from that it is not to be reached: the one would say of all others that they exist. */

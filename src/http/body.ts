@@ -1,6 +1,7 @@
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import { type Outline, outlineOf } from '../wire/json-outline.ts'
 import { rejectLargeFields, type SmallField } from './large-fields.ts'
+import { within } from '../timing.ts'
 
 /** Maximum size of a request body in bytes, unless a route or the server sets another. */
 export const defaultMaxBodyBytes = 32 * 1024 * 1024
@@ -195,19 +196,19 @@ const discardLimits = { bytes: 128 * 1024 * 1024, time: 5_000 }
  * so the rest is taken in for a while and dropped.
  */
 export async function discardRemainder(reader: BodyReader): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<{ done: true; value?: undefined }>()
-  const timer = setTimeout(resolve, discardLimits.time, { done: true })
   try {
-    let taken = 0
-    while (taken < discardLimits.bytes) {
-      const { done, value } = await Promise.race([reader.read(), late])
-      if (done) return
-      taken += value.length
-    }
+    await within(discardLimits.time, readAndDrop(reader), undefined)
   } catch {
-    // The caller gave up sending: there is nothing left to wait for.
-  } finally {
-    clearTimeout(timer)
+    // The caller stopped sending: there is nothing left to wait for.
+  }
+}
+
+async function readAndDrop(reader: BodyReader): Promise<void> {
+  let size = 0
+  while (size < discardLimits.bytes) {
+    const { done, value } = await reader.read()
+    if (done) return
+    size += value.length
   }
 }
 

@@ -13,6 +13,7 @@ import {
   UnrecoverableJobError,
 } from './definition.ts'
 import type { Fence, JobRows } from './rows.ts'
+import { sleep } from '../timing.ts'
 
 export interface AttemptDeps {
   readonly database: Database
@@ -180,7 +181,7 @@ export class JobAttempt implements JobContext {
           this.#deps.onFailure?.(this, error, 'its outcome could not be recorded, so it will be attempted again')
           return
         }
-        await new Promise((resolve) => setTimeout(resolve, recordAgain))
+        await sleep(recordAgain)
       }
     }
   }

@@ -5,6 +5,7 @@ import type { Events } from '../telemetry/events.ts'
 import { JobAttempt } from './attempt.ts'
 import type { AnyJobDefinition, JobDefinition } from './definition.ts'
 import { JobRows, jobScopes, type NextDue } from './rows.ts'
+import { within } from '../timing.ts'
 
 export interface JobQueueOptions {
   readonly database: Database
@@ -290,10 +291,7 @@ class DatabaseJobQueue implements JobQueue {
 
   async #allOverWithin(milliseconds: number): Promise<void> {
     if (this.#running.size === 0) return
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, milliseconds)
-    await Promise.race([Promise.all(this.#running.values()), late])
-    clearTimeout(timer)
+    await within(milliseconds, Promise.all(this.#running.values()), undefined)
   }
 }
 

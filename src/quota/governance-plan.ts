@@ -11,6 +11,7 @@ import {
   type LimitTarget,
   type CounterUnit,
 } from './governance-limits.ts'
+import { BoundedMap } from '../bounded-map.ts'
 
 /** What every request of one asker takes, made once. */
 export interface RequestPlan {
@@ -49,8 +50,8 @@ type RequestOrigin = Pick<Call, 'principal' | 'clientAddress'>
 export class PlanCache {
   readonly #limits: readonly CompiledLimit[]
   readonly #naming: CounterNaming
-  readonly #keyPlans = new Map<string, PrincipalPlan>()
-  readonly #userPlans = new Map<string, PrincipalPlan>()
+  readonly #keyPlans = new BoundedMap<string, PrincipalPlan>(maxPlans)
+  readonly #userPlans = new BoundedMap<string, PrincipalPlan>(maxPlans)
   readonly #systemPlan: PrincipalPlan
 
   constructor(limits: readonly CompiledLimit[], naming: CounterNaming) {
@@ -67,7 +68,6 @@ export class PlanCache {
     const known = plans.get(name)
     if (known?.isFor(principal)) return known
     const plan = this.#createPlan(principal)
-    evictOldest(plans, maxPlans)
     plans.set(name, plan)
     return plan
   }
@@ -87,9 +87,9 @@ export class PrincipalPlan {
   readonly #targetLimits: readonly CompiledLimit[]
   readonly #dependsOnAddress: boolean
   readonly #dependsOnTarget: boolean
-  readonly #requests = new Map<string, RequestPlan | undefined>()
+  readonly #requests = new BoundedMap<string, RequestPlan | undefined>(maxAddresses)
   /** By address, then by target where that matters. */
-  readonly #targets = new Map<string, Map<string, TargetPlan>>()
+  readonly #targets = new BoundedMap<string, BoundedMap<string, TargetPlan>>(maxAddresses)
   #principal: Principal | undefined
 
   constructor(limits: readonly CompiledLimit[], principal: Principal | undefined, naming: CounterNaming) {
@@ -126,7 +126,6 @@ export class PrincipalPlan {
     const limited: LimitedRequest = { principal: this.#principal, address: origin.clientAddress }
     const counters = this.#limits.filter((limit) => !limit.isPerTarget).flatMap((limit) => this.#counters(limit, limited, isRequestUnit))
     const plan = counters.length === 0 ? undefined : toRequestPlan(counters)
-    evictOldest(this.#requests, maxAddresses)
     this.#requests.set(address, plan)
     return plan
   }
@@ -160,14 +159,12 @@ export class PrincipalPlan {
     const known = targets.get(name)
     if (known) return known
     const plan = this.#newTarget(origin, target)
-    evictOldest(targets, maxTargets)
     targets.set(name, plan)
     return plan
   }
 
-  #newTargets(address: string): Map<string, TargetPlan> {
-    const targets = new Map<string, TargetPlan>()
-    evictOldest(this.#targets, maxAddresses)
+  #newTargets(address: string): BoundedMap<string, TargetPlan> {
+    const targets = new BoundedMap<string, TargetPlan>(maxTargets)
     this.#targets.set(address, targets)
     return targets
   }
@@ -214,15 +211,6 @@ function toTargetPlan(counters: readonly Counter[]): TargetPlan {
     requests: counters.filter(({ unit }) => unit === 'requests'),
     tokens: counters.filter(({ unit }) => unit.endsWith('_tokens')),
     hasDollars: counters.some(({ unit }) => unit === 'nano_dollars'),
-  }
-}
-
-/** Callers can bring ever new addresses and model names: what was made first is forgotten, and made again where it is needed. */
-function evictOldest(map: Map<string, unknown>, max: number): void {
-  if (map.size < max) return
-  for (const oldest of map.keys()) {
-    map.delete(oldest)
-    return
   }
 }
 

@@ -1,3 +1,5 @@
+import { startBackgroundTimer } from '../timing.ts'
+
 /** The time, as a limiter sees it; a test gives its own. */
 export interface Clock {
   /** Unix milliseconds; may be set forwards and back. */
@@ -11,9 +13,5 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(milliseconds, run) {
-    const timer = setTimeout(run, milliseconds)
-    timer.unref()
-    return () => clearTimeout(timer)
-  },
+  after: startBackgroundTimer,
 }

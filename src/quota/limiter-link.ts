@@ -1,5 +1,6 @@
 import { type QuotaStore, WindowExpired } from './counters.ts'
 import type { Clock } from './limiter-clock.ts'
+import { withTimeout } from '../timing.ts'
 
 /** Milliseconds of the first and the longest pause after the store could not be reached. */
 const initialPause = 100
@@ -98,20 +99,15 @@ export class StoreLink {
 
   async #withTimeout<T>(reply: Promise<T>, onLateReply: (reply: T) => void): Promise<T> {
     const { clock, timeout } = this.#options
-    const { promise, reject } = Promise.withResolvers<never>()
     let isLate = false
-    const cancel = clock.after(timeout, () => {
-      isLate = true
-      reject(new StoreTimeout(timeout))
-    })
     const watched = this.#observeReply(reply, (value) => {
       if (isLate) onLateReply(value)
     })
-    try {
-      return await Promise.race([watched, promise])
-    } finally {
-      cancel()
+    const timeoutError = (): Error => {
+      isLate = true
+      return new StoreTimeout(timeout)
     }
+    return await withTimeout(timeout, watched, timeoutError, { timer: (milliseconds, run) => clock.after(milliseconds, run) })
   }
 
   async #observeReply<T>(reply: Promise<T>, onReply: (value: T) => void): Promise<T> {

@@ -2,6 +2,7 @@ import { systemCall } from '../call.ts'
 import type { ProviderModel } from '../providers/provider.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { ProviderInstance } from './providers.ts'
+import { sleep, startBackgroundTimer } from '../timing.ts'
 
 /** Milliseconds. */
 export interface ListingTimes {
@@ -105,7 +106,7 @@ async function keepListing(options: ListingOptions, signal: AbortSignal, settle:
     }
     settle()
     if (pause === undefined) return
-    await sleep(pause, signal)
+    await sleep(pause, { signal, timer: startBackgroundTimer })
   }
 }
 
@@ -117,20 +118,6 @@ async function listOnce({ provider }: ProviderInstance, signal: AbortSignal, lim
 /** Doubling, with a fifth of chance, so that several servers do not come back in step. */
 function retryDelay(failures: number, { initialRetryDelay, maxRetryDelay }: ListingTimes): number {
   return Math.min(initialRetryDelay * 2 ** failures, maxRetryDelay) * (0.8 + 0.4 * Math.random())
-}
-
-/** Resolves after `milliseconds`, or as soon as `signal` aborts. Does not keep the process alive. */
-export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  if (signal.aborted) return Promise.resolve()
-  const wake = (): void => resolve()
-  const timer = setTimeout(wake, milliseconds)
-  unref(timer)
-  signal.addEventListener('abort', wake)
-  return promise.finally(() => {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', wake)
-  })
 }
 
 /** The process may end while this timer waits. */

@@ -7,7 +7,7 @@ import type { Model } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, defaultCallerListingLimits, type CallerListings } from './caller-listings.ts'
 import type { CatalogTimes, FallbackCheck, ModelCatalog, ModelCatalogOptions, Target, Targets } from './catalog.ts'
-import { isListable, sleep, startListing, defaultListingTimes, type Listing } from './listing.ts'
+import { isListable, startListing, defaultListingTimes, type Listing } from './listing.ts'
 import { fallbackCheck, type NamedFallback } from './fallback-models.ts'
 import { modelOverrides } from './model-overrides.ts'
 import { ModelAccess } from './model-access.ts'
@@ -44,6 +44,7 @@ import {
 import { toModel } from './model-info.ts'
 import { VisibleModels } from './visible-models.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
+import { sleep, startBackgroundTimer } from '../timing.ts'
 
 export type { CatalogTimes, ModelCatalog, ModelCatalogOptions } from './catalog.ts'
 
@@ -333,7 +334,10 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   async #waitAtMost(milliseconds: number, call: Call, work: readonly Promise<void>[]): Promise<void> {
     if (work.length === 0) return
     const over = new AbortController()
-    await Promise.race([Promise.all(work), sleep(milliseconds, AbortSignal.any([call.signal, over.signal]))])
+    await Promise.race([
+      Promise.all(work),
+      sleep(milliseconds, { signal: AbortSignal.any([call.signal, over.signal]), timer: startBackgroundTimer }),
+    ])
     over.abort()
     call.signal.throwIfAborted()
   }

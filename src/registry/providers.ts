@@ -6,6 +6,7 @@ import type { InferenceProvider } from '../providers/provider.ts'
 import { causeOf, type Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { redact, redactText } from '../config/redact.ts'
+import { withTimeout } from '../timing.ts'
 
 /** A provider of the configuration, running or not. */
 export interface ProviderInstance {
@@ -90,7 +91,11 @@ export function createProviderRegistry(options: ProviderRegistryOptions): Provid
         const close = instance.provider?.[Symbol.asyncDispose]?.bind(instance.provider)
         if (!close) continue
         try {
-          await withTimeout(close(), disposeTimeout, `Provider '${instance.id}' did not close`)
+          await withTimeout(
+            disposeTimeout,
+            Promise.resolve(close()),
+            () => new Error(`Provider '${instance.id}' did not close within ${disposeTimeout / 1000} s.`),
+          )
         } catch (error) {
           events.unexpected(`closing provider '${instance.id}'`, error)
         }
@@ -141,7 +146,11 @@ async function checkHealth({ id, provider, failure }: ProviderInstance, call: Ca
   const stop = new AbortController()
   const signal = AbortSignal.any([call.signal, stop.signal])
   try {
-    await withTimeout(provider.checkHealth({ ...call, signal, abortListenable: undefined }), limit, 'No response')
+    await withTimeout(
+      limit,
+      provider.checkHealth({ ...call, signal, abortListenable: undefined }),
+      () => new Error(`No response within ${limit / 1000} s.`),
+    )
     return { status: 'OK' }
   } catch (error) {
     call.signal.throwIfAborted()
@@ -156,15 +165,4 @@ function healthError(id: string, error: unknown): string {
   const cause = causeOf(error)
   const status = error instanceof ApiError ? error.provider?.status : undefined
   return status === undefined || cause.includes(String(status)) ? cause : `Provider '${id}' returned ${status}: ${cause}`
-}
-
-/** `work`, or an Error once `limit` milliseconds are over. What then comes of the work is nobody's concern any more. */
-async function withTimeout<T>(work: Promise<T>, limit: number, message: string): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`${message} within ${limit / 1000} s.`)), limit)
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { withTimeout } from '../timing.ts'
 
 export interface RedisOptions {
   readonly host: string
@@ -43,13 +44,14 @@ export function openRedis(options: RedisOptions): RedisConnection {
   const place = `${options.host}:${options.port}`
   let connection: Promise<Bun.RedisClient> | undefined
   let isClosed = false
+  const tooSlow = () => new Error(`no response within ${timeout} ms`)
 
   const connect = async (): Promise<Bun.RedisClient> => {
     // Its own reconnecting waits and gives up by its own rules: a client that is lost is replaced here.
     const settings = { connectionTimeout: timeout, autoReconnect: false, maxRetries: 0, enableOfflineQueue: false }
     const client = new Bun.RedisClient(urlOf(options), settings)
     try {
-      await withTimeout(timeout, client.connect())
+      await withTimeout(timeout, client.connect(), tooSlow)
       return client
     } catch (error) {
       client.close()
@@ -70,7 +72,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
     if (isClosed) throw new RedisFailure(`the connection to Redis at ${place} has been closed`)
     const client = await connected()
     try {
-      return await withTimeout(timeout, client.send(command, args))
+      return await withTimeout(timeout, client.send(command, args), tooSlow)
     } catch (error) {
       if (isReply(error)) throw error
       // Whoever else waits on this connection waits in vain too.
@@ -107,15 +109,4 @@ function urlOf({ host, port, user, password, tls }: RedisOptions): string {
 /** An error that Redis itself answered with. */
 function isReply(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'ERR_REDIS_SERVER_ERROR'
-}
-
-async function withTimeout<T>(milliseconds: number, response: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const { promise, reject } = Promise.withResolvers<never>()
-  timer = setTimeout(() => reject(new Error(`no response within ${milliseconds} ms`)), milliseconds)
-  try {
-    return await Promise.race([response, promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,4 +1,5 @@
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
+import { sleep } from '../timing.ts'
 
 /** What a statement gave: its rows, and how many rows it changed. */
 export interface SqliteResult {
@@ -90,7 +91,7 @@ export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOpti
     } catch (error) {
       // Several processes that make a file together get into each other's way where SQLite does not wait by itself.
       if (!(error instanceof SqliteFailure && error.code.startsWith('SQLITE_BUSY')) || attempts === maxAttempts) throw error
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempts))
+      await sleep(Math.random() * 20 * attempts)
     }
   }
 }

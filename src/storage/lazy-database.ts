@@ -12,6 +12,7 @@ import { postgresEngine } from './postgres.ts'
 import { RevisionWatch } from './revisions.ts'
 import type { Session, Sessions } from './session.ts'
 import { sqliteEngine } from './sqlite.ts'
+import { sleep } from '../timing.ts'
 
 export interface DatabaseDeps {
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'> | undefined
@@ -57,7 +58,7 @@ export function createDatabase(backend: SqliteBackend | PostgresBackend, deps: D
           return await (options?.isolation ? transaction.setIsolationLevel(options.isolation) : transaction).execute(work)
         } catch (error) {
           if (!engine.isRetryable(error) || tries === maxTries) throw error
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * 2 ** tries))
+          await sleep(Math.random() * 5 * 2 ** tries)
         }
       }
     },

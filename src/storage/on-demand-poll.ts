@@ -1,3 +1,5 @@
+import { sleep, startBackgroundTimer, within } from '../timing.ts'
+
 /** Milliseconds from the beginning of one look that was asked for to the next. */
 const defaultMinInterval = 50
 
@@ -31,7 +33,7 @@ export class OnDemandPoll {
 
   /** Whether a look that began after this call has worked. False after a second of one's own, where looking takes longer. Never rejects. */
   request(): Promise<boolean> {
-    return within(maxWait, (this.#next ??= this.#pollInTurn()))
+    return within(maxWait, (this.#next ??= this.#pollInTurn()), false, { timer: startBackgroundTimer })
   }
 
   async #pollInTurn(): Promise<boolean> {
@@ -39,7 +41,7 @@ export class OnDemandPoll {
     // Whoever asks from now on may know of something that this look is too early for.
     this.#next = undefined
     const poll = this.#pollSafely()
-    this.#earliestNext = Promise.all([poll, pause(this.#options.minInterval ?? defaultMinInterval)])
+    this.#earliestNext = Promise.all([poll, sleep(this.#options.minInterval ?? defaultMinInterval, { timer: startBackgroundTimer })])
     return await poll
   }
 
@@ -52,22 +54,4 @@ export class OnDemandPoll {
       return false
     }
   }
-}
-
-/** False where it takes longer. */
-async function within(milliseconds: number, work: Promise<boolean>): Promise<boolean> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, milliseconds, false)
-  timer.unref()
-  try {
-    return await Promise.race([work, timedOut])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  setTimeout(resolve, milliseconds).unref()
-  await promise
 }

@@ -3,6 +3,7 @@ import type { BumpRevision, DatabaseReader, RevisionSubscription } from './datab
 import { DatabaseReplaced, type Engine } from './engine.ts'
 import { databaseUnavailable } from './errors.ts'
 import type { DatabaseGate } from './gate.ts'
+import { withTimeout } from '../timing.ts'
 
 /** The channel of PostgreSQL's NOTIFY; the payload is the scope. */
 export const revisionChannel = 'corral_revisions'
@@ -120,7 +121,8 @@ export class RevisionWatch {
       await this.#gate.whenOpen()
       const mayHaveChanged = await this.#watch?.mayHaveChanged()
       const isAwaited = [...this.#scopes.values()].some((all) => [...all].some(({ seen, isFailing }) => seen === undefined || isFailing))
-      if (force || mayHaveChanged || isAwaited) this.#compare(await withTimeout(pollTimeout, this.#values()))
+      if (force || mayHaveChanged || isAwaited)
+        this.#compare(await withTimeout(pollTimeout, this.#values(), () => new Error(`no response within ${pollTimeout} ms`)))
       this.#each(({ watcher }) => watcher.onPolled?.())
     } catch (thrown) {
       const error = thrown instanceof DatabaseReplaced ? databaseUnavailable(thrown) : thrown
@@ -163,14 +165,4 @@ interface Watched {
   /** The revision that it was last told of; undefined before the first look. */
   seen: number | undefined
   isFailing: boolean
-}
-
-async function withTimeout<T>(milliseconds: number, pending: Promise<T>): Promise<T> {
-  const { promise: timedOut, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no response within ${milliseconds} ms`)), milliseconds)
-  try {
-    return await Promise.race([pending, timedOut])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -12,4 +12,9 @@ export const architecture: Requirements = {
     when: 'a type is declared in src/',
     observed: 'no other file declares one of the same name, except where the list of exceptions, which only shrinks, counts it',
   },
+  'ARC-3': {
+    source: 'src/timing.ts; src/bounded-map.ts',
+    when: 'something waits for a limited time, or remembers a limited number of entries',
+    observed: 'it uses the one implementation of each; no timer is left when the wait is over',
+  },
 }

@@ -1,4 +1,5 @@
 import type { Egress } from '../../egress/egress.ts'
+import { within } from '../../timing.ts'
 
 export interface LocalServer {
   readonly id: string
@@ -19,13 +20,10 @@ const maxListing = 1_000_000
 export async function findLocalServers(servers: readonly LocalServer[], egress: Pick<Egress, 'request'>): Promise<ReadonlySet<string>> {
   const found = new Set<string>()
   const stop = new AbortController()
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, probeTimeout)
   const ask = async ({ id, probe }: LocalServer) => {
     if (await isOpenAiCompatible(probe, egress, stop.signal)) found.add(id)
   }
-  await Promise.race([Promise.all(servers.map(ask)), late])
-  clearTimeout(timer)
+  await within(probeTimeout, Promise.all(servers.map(ask)), undefined)
   const inTime = new Set(found)
   stop.abort()
   return inTime

@@ -3,6 +3,7 @@ import type { Events } from '../../telemetry/events.ts'
 import { legacyPrefix } from '../route.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
+import { BoundedMap } from '../../bounded-map.ts'
 
 /** 2025-11-03, when Llama Stack removed its older paths: Unix seconds, as RFC 9745 §2 writes them. */
 const deprecatedSince = '@1762128000'
@@ -14,7 +15,7 @@ const maxRemembered = 1000
  * for each caller and route. Stands behind authentication: who it is is known.
  */
 export function deprecatedRoutes(events: Pick<Events, 'warning'>): Middleware {
-  const warned = new Set<string>()
+  const warned = new BoundedMap<string, true>(maxRemembered)
   return (request, context, next) => {
     if (context.match?.deprecated) warn(context)
     return next(request, context)
@@ -26,8 +27,7 @@ export function deprecatedRoutes(events: Pick<Events, 'warning'>): Middleware {
     if (successor !== undefined) context.responseHeaders.push('link', `<${successor}>; rel="successor-version"`)
     const key = `${callerOf(context)} ${context.route}`
     if (warned.has(key)) return
-    if (warned.size >= maxRemembered) for (const first of warned) if (warned.delete(first)) break
-    warned.add(key)
+    warned.set(key, true)
     const { requestId, principal, clientAddress, route } = context
     const fields = { request_id: requestId, route, principal: principal?.id, client_address: clientAddress, successor: successor && route }
     events.warning('deprecated route used', fields)

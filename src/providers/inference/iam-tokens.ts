@@ -5,6 +5,7 @@ import type { NetworkOptions } from '../../egress/egress.ts'
 import type { ProviderDeps } from '../provider.ts'
 import { parseReply } from './parse-reply.ts'
 import { fetchUpstreamJson } from './upstream-json.ts'
+import { BoundedMap } from '../../bounded-map.ts'
 
 interface Token {
   value: string
@@ -14,7 +15,7 @@ interface Token {
 
 /** A token is not used in the last minute of its life. */
 const expiryMargin = 60_000
-/** Callers bring keys of their own: the oldest go when there are more. */
+/** Callers may bring keys of their own. */
 const maxTokens = 1_000
 const exchangeTimeout = 30_000
 
@@ -29,7 +30,7 @@ const tokenSchema = z.looseObject({
 /** IBM Cloud's IAM tokens: an API key is exchanged for one, kept until shortly before it ends; requests that need the same one share the exchange. */
 export class IamTokens {
   readonly #options: { url: string; network: NetworkOptions; deps: ProviderDeps }
-  readonly #tokens = new Map<string, Token>()
+  readonly #tokens = new BoundedMap<string, Token>(maxTokens)
   readonly #running = new Map<string, Promise<Token>>()
 
   constructor(options: { url: string; network: NetworkOptions; deps: ProviderDeps }) {
@@ -50,10 +51,7 @@ export class IamTokens {
     if (running) return running
     const exchange = this.#exchange(key, call)
       .then((token) => {
-        this.#tokens.delete(name)
         this.#tokens.set(name, token)
-        const oldest = this.#tokens.size > maxTokens ? this.#tokens.keys().next().value : undefined
-        if (oldest !== undefined) this.#tokens.delete(oldest)
         return token
       })
       .finally(() => this.#running.delete(name))

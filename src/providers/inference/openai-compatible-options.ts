@@ -2,7 +2,7 @@ import type { Call } from '../../call.ts'
 import type { CallerUrl, NetworkOptions } from '../../egress/egress.ts'
 import type { Addition } from './additions.ts'
 import type { FieldChanges, ReplyHooks } from './reply-hooks.ts'
-import type { StartTimer } from './timer.ts'
+import type { StartTimer } from '../../timing.ts'
 import type { OperationName } from '../../operations/index.ts'
 import type { FallbackModelFields, ProviderModel, ModelRequest } from '../provider.ts'
 

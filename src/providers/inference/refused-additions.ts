@@ -4,8 +4,9 @@ import type { OperationName } from '../../operations/index.ts'
 import type { ModelRequest, Reply, StreamFacts, StreamReply } from '../provider.ts'
 import type { Log } from '../../telemetry/logger.ts'
 import type { Addition, PlannedAddition } from './additions.ts'
+import { BoundedMap } from '../../bounded-map.ts'
 
-/** Models with remembered refusals, for one provider. Beyond it the oldest is removed. */
+/** Models with remembered refusals, for one provider. */
 const maxRemembered = 1_000
 
 export interface AdditionsOptions {
@@ -19,7 +20,7 @@ export interface AdditionsOptions {
 /** The additions of one provider's requests, and which of them each of its models refuses. */
 export class Additions {
   readonly #options: AdditionsOptions
-  readonly #refused = new Map<string, ReadonlySet<Addition>>()
+  readonly #refused = new BoundedMap<string, ReadonlySet<Addition>>(maxRemembered)
 
   constructor(options: AdditionsOptions) {
     this.#options = options
@@ -49,7 +50,6 @@ export class Additions {
     if (lasting.length === 0) return log.debug(context, message)
     log.info(context, message)
     const known = this.#refused.get(request.model)
-    if (!known && this.#refused.size >= maxRemembered) this.#refused.delete(this.#refused.keys().next().value!)
     this.#refused.set(request.model, new Set([...(known ?? []), ...lasting]))
   }
 }

@@ -6,7 +6,7 @@ import type { StreamFacts, StreamReply, Usage } from '../provider.ts'
 import { isErrorBody } from './upstream-error-body.ts'
 import { FrameEditor } from './frame-editor.ts'
 import type { ReplyHooks } from './reply-hooks.ts'
-import { startTimer, type StartTimer } from './timer.ts'
+import { startTimer, type StartTimer } from '../../timing.ts'
 import { streamInterrupted, invalidResponse, toProviderError, toTransportError, type UpstreamIdentity } from './upstream-error.ts'
 import { readUsage } from './usage.ts'
 
