@@ -25,15 +25,15 @@ import type { Services } from './services.ts'
 
 /** The whole server as a function; needs no port. */
 export interface App {
-  /** Answers one request; never throws. Its `signal` aborts the work when the caller leaves. */
+  /** Serves one request; never throws. Its `signal` aborts the work when the caller disconnects. */
   readonly fetch: (request: Request, connections?: ConnectionControl) => Promise<Response>
-  /** Requests that are not over, streams included. */
+  /** Requests that are not complete, streams included. */
   readonly activeRequests: number
-  /** From now on every answer asks its caller to close the connection. */
+  /** From now on every response closes its connection. */
   closeConnections(): void
-  /** Gives up on requests whose body is not there yet: they answer with `reason`. */
+  /** Abandons requests whose body is not complete: they fail with `reason`. */
   abortUploads(reason: ApiError): void
-  /** Gives up on what still runs: it answers with `reason`, or ends its stream with it. */
+  /** Aborts what still runs: it fails with `reason`, or ends its stream with it. */
   abort(reason: ApiError): void
 }
 
@@ -50,7 +50,7 @@ export function createApp(services: Services): App {
     findRoute(finder),
     validHost(),
     clientAddress(server.trustedProxies),
-    // The access line, the spans and the headers that a layer asks for are `settle`'s, around all of these.
+    // The access line, the spans and the headers that layers add are in `requestLifecycle`, around all of these.
     cors(server.cors),
     activeRequestLimit(server.maxRunningRequests, () => active.count),
     hostCheck(server),
@@ -96,7 +96,7 @@ export function createApp(services: Services): App {
 }
 
 /**
- * A `fetch` that asks this app in place of the network, as official clients take it. As with any fetch, it rejects once its signal aborts.
+ * A `fetch` that calls this app instead of the network, for official clients. As with any fetch, it rejects once its signal aborts.
  */
 export function fetchFrom(app: Pick<App, 'fetch'>): (input: string | URL | Request, init?: RequestInit) => Promise<Response> {
   return async (input, init) => {

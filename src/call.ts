@@ -1,22 +1,22 @@
 import type { FailureClass } from './errors.ts'
 
-/** Who is asking. */
+/** The authenticated user or service. */
 export interface Principal {
-  /** The stable name of the user or service; for one of Corral's own keys, of whom the key acts for. */
+  /** The stable name of the user or service; for an API key of Corral, of its owner. */
   readonly id: string
   /** Attribute → values, as policies see them (`roles`, `teams`, `projects`, `namespaces`, `scopes` …). */
   readonly attributes: Readonly<Record<string, readonly string[]>>
-  /** The authenticator that recognised it, by its type in the configuration, e.g. `oauth2_token`, `api_key`. */
+  /** The authenticator that accepted it, by its type in the configuration, e.g. `oauth2_token`, `api_key`. */
   readonly authenticator?: string | undefined
-  /** Set where one of Corral's own keys was shown: what that key narrows. */
+  /** Set for API keys of Corral: what the key narrows. */
   readonly key?: KeyGrant | undefined
 }
 
-/** What one of Corral's own API keys may do; it only ever narrows what the policies permit. */
+/** What an API key of Corral allows; it only narrows what the policies permit. */
 export interface KeyGrant {
   /** Public: names the key in logs, lists and the ledger, e.g. `key_1b2c…`. */
   readonly id: string
-  /** Patterns of the catalogue's model ids, `*` standing for any characters; absent: every model. */
+  /** Patterns of the catalogue's model ids, `*` matching any characters; absent: every model. */
   readonly allowedModels?: readonly string[] | undefined
   /** Names of APIs as routes have them (`inference`, `models` …); absent: every API. */
   readonly allowedApis?: readonly string[] | undefined
@@ -29,7 +29,7 @@ export type Period = (typeof periods)[number]
 
 /** How much of something may be used in a period. What is absent is not limited. */
 export interface Limit {
-  /** Shown to whoever is refused. */
+  /** Shown to callers that are refused. */
   readonly name?: string | undefined
   readonly period: Period
   readonly requests?: number | undefined
@@ -38,11 +38,11 @@ export interface Limit {
   readonly totalTokens?: number | undefined
   /** US dollars. */
   readonly dollars?: number | undefined
-  /** At any one time, whatever the period. */
+  /** At the same time; independent of the period. */
   readonly concurrentRequests?: number | undefined
 }
 
-/** Under whose name the server's own work runs. Known by identity: no caller can become it by taking the same name. */
+/** The principal of the server's own work. Compared by identity: a caller of the same name is another principal. */
 export const systemPrincipal: Principal = Object.freeze({ id: 'system', attributes: Object.freeze({}) })
 
 /** The caller's own provider credentials and settings (`X-LlamaStack-Provider-Data`, `X-OGX-Provider-Data`): JSON, unchecked. */
@@ -95,7 +95,7 @@ export interface RequestRecord {
   complete?(): void
 }
 
-/** Where a request stands in a trace: ids alone; spans are made of what is known at its end. */
+/** The place of a request in a trace: ids alone; spans are made at its end. */
 export interface CallTrace {
   /** 32 hexadecimal digits: the caller's, where it sent a well-formed `traceparent`. */
   readonly traceId: string
@@ -116,8 +116,8 @@ export interface CallTrace {
 }
 
 /**
- * As much of an AbortSignal as it takes to be told of an abort. Every AbortSignal is one. Each listener is told once, one after the other, and must not
- * throw: those after it would not be told.
+ * As much of an AbortSignal as listening for an abort needs. Every AbortSignal is one. Each listener is called once, one after the other, and must not
+ * throw: those after it would not be called.
  */
 export interface AbortListenable {
   readonly aborted: boolean
@@ -133,22 +133,22 @@ export type AbortListener = (() => void) | { handleEvent(): void }
 export interface Call {
   /** The caller's `x-request-id` where well-formed, else our own. */
   readonly requestId: string
-  /** Aborts when the caller leaves, the deadline passes or the server stops waiting. Goes to everything that waits. */
+  /** Aborts when the caller disconnects, the deadline passes or the server aborts. Passed to everything that waits. */
   readonly signal: AbortSignal
   /**
-   * Tells the same, at a fraction of what a signal costs to make: for what comes with every request, and only listens. It counts more than `signal`
-   * where both are there: whoever replaces `signal` replaces this as well, by another or by `undefined`.
+   * The same, at a fraction of the cost of a signal, for code that runs in every request and only listens. It takes precedence over `signal`: code that
+   * replaces `signal` replaces this as well, by another or by `undefined`.
    */
   readonly abortListenable?: AbortListenable | undefined
   /** Absent when no authentication is configured. */
   readonly principal?: Principal | undefined
-  /** The caller's IP address: the connection's, or what configured trusted proxies say. Absent where there is no connection. */
+  /** The caller's IP address: the connection's, or the one that trusted proxies report. Absent where there is no connection. */
   readonly clientAddress?: string | undefined
   /** Empty when the caller sent none. */
   readonly providerData: ProviderData
-  /** Absent for work that no request asked for. */
+  /** Absent for the server's own work. */
   readonly trace?: CallTrace | undefined
-  /** Absent for work that no request asked for. */
+  /** Absent for the server's own work. */
   readonly record?: RequestRecord | undefined
 }
 

@@ -1,4 +1,4 @@
-/** The kinds of error a caller can meet, with the status each has unless the thrower says otherwise (design: "What every door promises"). */
+/** The types of our errors, with their default statuses. */
 export const errorStatus = {
   invalid_request_error: 400,
   authentication_error: 401,
@@ -26,7 +26,7 @@ export type FailureClass =
   | 'credentials_rejected'
   | 'invalid_request'
 
-/** What a provider answered, kept for the caller under `error.provider`. */
+/** A provider's error response, shown to the caller under `error.provider`. */
 export interface ProviderFault {
   /** The provider's id in this server's configuration. */
   id: string
@@ -36,7 +36,7 @@ export interface ProviderFault {
   body: unknown
 }
 
-/** Who refused a request and why, for the log and the audit log: never shown to the caller, whose message may have to say less. */
+/** The part that refused a request, and why, for the log and the audit log: never shown to the caller, whose message may have to say less. */
 export interface Denial {
   readonly by: 'host' | 'origin' | 'authentication' | 'route_policy' | 'access_policy' | 'key' | 'quota' | 'egress'
   /** For people, without secrets, e.g. `token expired`, `rule 3 (contractors stay out)`, `limit 'team-a monthly'`. */
@@ -47,7 +47,7 @@ export interface Denial {
 }
 
 export interface ErrorDetail {
-  /** Set by whoever refuses; recorded once, where the request ends. */
+  /** Set by the part that refuses; recorded once, where the request ends. */
   denial?: Denial
   /** Overrides the type's usual status. */
   status?: number
@@ -142,7 +142,7 @@ const maxQuotedLength = 200
 const maxTokenLength = 128
 
 /**
- * A text as it may stand in a message or a log line, API keys of ours masked: whole, or cut after `most` characters. What callers send may be
+ * A text for a message or a log line, with Corral's API keys masked: complete, or cut after `maxLength` characters. What callers send may be
  * megabytes long.
  */
 export function shortened(text: string, maxLength = maxQuotedLength): string {
@@ -163,7 +163,7 @@ export function invalidRequest(message: string, detail: ErrorDetail = {}): ApiEr
   return new ApiError('invalid_request_error', message, detail)
 }
 
-/** Absent, or not the caller's to see: the two are told apart by nobody but the log. */
+/** Absent, or not visible to the caller: only the log distinguishes the two. */
 export function notFound(kind: string, id: string, detail: ErrorDetail = {}): ApiError {
   return new ApiError('not_found_error', `${kind} '${shortened(id)}' was not found, or you do not have access to it.`, detail)
 }

@@ -42,7 +42,7 @@ export interface DrainOptions {
 }
 
 export interface RunningServer extends AsyncDisposable {
-  /** Where it listens, e.g. `http://127.0.0.1:8321`; the first is the one to tell people. */
+  /** Where it listens, e.g. `http://127.0.0.1:8321`; the first is the one to show. */
   readonly urls: readonly string[]
   readonly port: number
   readonly services: Services
@@ -93,7 +93,7 @@ async function buildServicesOrExplain(config: Config, { log, name }: StartOption
   }
 }
 
-/** Who listens for others without authentication must say that it is meant. */
+/** Listening beyond loopback without authentication must be configured explicitly. */
 function assertNotOpen({ auth, server: { host, allowUnauthenticated } }: Config): void {
   if (auth || isLoopback(host) || allowUnauthenticated) return
   throw new StartError(
@@ -126,7 +126,7 @@ function bind(server: ServerConfig, common: Omit<HttpListenOptions, 'port' | 'ho
   const hostname = onLoopback ? '127.0.0.1' : (server.host ?? '').replace(/^\[(.*)\]$/, '$1')
   const first = listenOrExplain({ ...common, port, hostname })
   if (!onLoopback) return [first]
-  // `localhost` is ::1 for some clients. A machine without IPv6, or another program there, is no reason not to serve.
+  // `localhost` is ::1 for some clients. A machine without IPv6, or another program on that port, does not prevent serving.
   try {
     return [first, listen({ ...common, port: first.port, hostname: '::1' })]
   } catch (error) {
@@ -189,7 +189,7 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
 
   const reason = new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' })
   const finished = allComplete(app, listeners)
-  // Nobody knows when the rest of it will come, and nothing has been done for it.
+  // It is not known when the rest arrives, and nothing has been done for these requests.
   app.abortUploads(reason)
   let aborted = 0
   if (
@@ -209,7 +209,7 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   return aborted
 }
 
-/** Resolves once no answer is under way: callers who have sent half a request's head, or half a body that nobody reads, are not waited for. */
+/** Resolves once no response is in progress. Callers that have sent half of a request's head, or half of an unread body, are not awaited. */
 async function allComplete(app: App, listeners: readonly HttpListener[]): Promise<void> {
   const closed = Promise.all(listeners.map((listener) => listener.finish())).then(() => true)
   for (let quiet = 0; quiet < 3;) {

@@ -51,7 +51,7 @@ export async function readJsonBody(request: Request, limits: BodyLimits, observe
   }
 }
 
-/** What is left of the reading when it is given up ends with the connection. */
+/** When the upload is abandoned, the rest of the reading ends with the connection. */
 function readObserved(request: Request, limit: number, observer: UploadObserver): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     observer.uploadStarted(reject)

@@ -13,7 +13,7 @@ export type SchemaDirection = 'input' | 'output'
 export class SchemaCollector {
   readonly components: Record<string, OpenApiSchema> = {}
 
-  /** The schema as it stands in the document: a reference where it has an id. Throws when two schemas of one name differ. */
+  /** The schema as it is in the document: a reference where it has an id. Throws when two schemas of one name differ. */
   add(schema: z.ZodType, direction: SchemaDirection): OpenApiSchema {
     const {
       $defs = {},

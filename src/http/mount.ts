@@ -19,10 +19,10 @@ import { routingPath, rawPathOf } from './request-path.ts'
 import { type AnyRoute, type Method, pathsOf } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
-/** A route that answers on a path. */
+/** The route of a request. */
 export interface RouteMatch<Deps = never> {
   readonly route: AnyRoute<Deps>
-  /** As they stand in the path, not decoded. */
+  /** As in the path, not decoded. */
   readonly params: Readonly<Record<string, string>>
   /** Whether callers should use another path, or another route. */
   readonly deprecated?: boolean
@@ -38,7 +38,7 @@ export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?:
 
 export interface DispatchedCall extends Call {
   readonly uploadObserver?: UploadObserver
-  /** What the finder said, where it has been asked before; null: there is no such route. */
+  /** The finder's result, where it has been called before; null: there is no such route. */
   readonly match?: RouteMatch | null | undefined
 }
 
@@ -62,7 +62,7 @@ const methods: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const noBytes = new Uint8Array()
 const noMembers = new Members()
 
-/** Turns the list of routes into a function from request to answer: the one file that knows the router. */
+/** Turns the list of routes into a function from request to response: the only file that knows the router. */
 export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, options: MountOptions<Deps> = {}): Dispatch {
   const find = options.find ?? createRouteFinder(routes)
   const limitsOf = memoized((route: AnyRoute<Deps>): BodyLimits => ({
@@ -76,7 +76,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   )
   const readForm = createFormReader()
   return async (request, call) => {
-    // Whoever asked the finder before asked this one.
+    // A caller that has called the finder before has called this one.
     const found =
       call.match === undefined
         ? find(request.method, routingPath(request.url), rawPathOf(request.url))
@@ -119,7 +119,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
       const response = result instanceof Response ? result : Response.json(result)
       return isHead ? withoutBody(response) : response
     } catch (error) {
-      // What did not get as far as a provider can be explained all the same.
+      // For the log: the request may not have reached a provider.
       if (json && call.record) call.record.failedBody = json.value
       throw error
     } finally {
@@ -161,7 +161,7 @@ export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[], diale
   const entries = routes.flatMap((route) =>
     pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated, dialect: route.dialect ?? dialectOfPath(path, dialects) })),
   )
-  // The router prefers what was added first, so whatever is more literal goes first and the order of the list does not matter.
+  // The router prefers what was added first, so more literal paths go first, and the order of the list does not matter.
   entries.sort((a, b) => parameterWeight(a.path) - parameterWeight(b.path))
   for (const entry of entries) router.add(entry.route.method, toRouterPath(entry.path), entry)
   return (method, path, rawPath = path) => {
@@ -225,7 +225,7 @@ function respondWithoutRoute({ method, url }: Request, find: RouteFinder<unknown
   })
 }
 
-/** The answer to HEAD: the same head, and nothing left running. */
+/** The response to HEAD: the same head, with the body cancelled. */
 async function withoutBody(response: Response): Promise<Response> {
   const headers = new Headers(response.headers)
   const streams = headers.get('content-type')?.startsWith('text/event-stream') ?? false

@@ -10,12 +10,12 @@ export interface OpenApiInfo {
   description: string
 }
 
-/** Deprecated paths stand together at the end of the reference page, not between the others. */
+/** Deprecated paths are together at the end of the reference page. */
 const legacyTag = 'Deprecated paths'
 
 type AnyRoutes = readonly AnyRoute<never>[]
 
-/** The OpenAPI 3.1 document of a list of routes. Costs some milliseconds: make it once, when it is first asked for. */
+/** The OpenAPI 3.1 document of a list of routes. Takes some milliseconds: make it once, on first use. */
 export function createOpenApi<Deps>(routes: readonly AnyRoute<Deps>[], info: OpenApiInfo, dialects = allDialects): object {
   const schemas = new SchemaCollector()
   const paths: Record<string, Record<string, object>> = {}

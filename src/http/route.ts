@@ -10,12 +10,12 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 /** The API's stability, as Llama Stack's `/v1/inspect/routes?api_filter=` names it. */
 export type Stability = 'v1' | 'v1beta' | 'v1alpha'
 
-/** What one status answers with. */
+/** The response with one status. */
 export interface ResponseSpec {
   description: string
-  /** The body of an `application/json` answer. */
+  /** The body of an `application/json` response. */
   json?: z.ZodType
-  /** The data of one event of a `text/event-stream` answer. */
+  /** The data of one event of a `text/event-stream` response. */
   events?: z.ZodType
   /** Any other media type, e.g. `text/html`. */
   text?: string
@@ -49,9 +49,9 @@ export interface RouteDefinition<
   Body extends z.ZodType = z.ZodType,
 > {
   method: Method
-  /** OpenAPI's form. `{model_id+}` stands for a rest that may contain slashes (shown as `{model_id}`). */
+  /** OpenAPI's form. `{model_id+}` is a rest that may contain slashes (shown as `{model_id}`). */
   path: `/${string}`
-  /** Further paths that stand equal beside it. */
+  /** Further paths, equal to it. */
   equivalents?: readonly `/${string}`[]
   /** Further paths, served alike and marked deprecated. */
   aliases?: readonly `/${string}`[]
@@ -104,13 +104,13 @@ export function isCounted(route: Pick<AnyRoute<never>, 'counted' | 'public'> | u
   return route !== undefined && (route.counted ?? !route.public)
 }
 
-/** A path that a route answers on. */
+/** A path of a route. */
 export interface ServedPath {
   path: string
   deprecated: boolean
 }
 
-/** Every path that `route` answers on, its own first: OpenAI's routes answer under Llama Stack's older `/v1/openai/v1/` as well. */
+/** Every path of `route`, its own first. Routes under `/v1/` are also served under Llama Stack's older `/v1/openai/v1/`. */
 export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'equivalents' | 'aliases' | 'deprecated'>): ServedPath[] {
   const paths = new Map([[route.path as string, route.deprecated ?? false]])
   for (const path of route.equivalents ?? []) paths.set(path, route.deprecated ?? false)

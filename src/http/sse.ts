@@ -22,11 +22,11 @@ export interface SseOptions {
   headTimeout?: number | undefined
   /** Milliseconds that the stream may take; it then ends with an error event. Absent: no limit. */
   maxDuration?: number | undefined
-  /** Aborted when the caller has left: what fails then is no failure. */
+  /** Aborted when the caller has disconnected: errors after that are not failures. */
   signal?: AbortSignal
-  /** Counts the time of a caller that does not read. Default: the system's clock. */
+  /** Measures the time that a caller does not read. Default: the system's clock. */
   ticker?: Ticker | undefined
-  /** Called once when the stream is over: with what was thrown when it failed, with nothing when it was whole or the caller left. */
+  /** Called once when the stream has ended: with the error where it failed, with nothing where it was complete or the caller disconnected. */
   onEnd?: (failure?: unknown, bytes?: number) => void
 }
 
@@ -67,7 +67,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#options = options
     if (source instanceof Promise) {
       this.#pending = source
-      // It may fail before anybody reads; `pull` tells of it when somebody does.
+      // It may reject before the first read; `pull` reports that.
       source.catch(() => undefined)
     } else {
       this.#frames = source
@@ -77,7 +77,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#pending) controller.enqueue(this.#options.dialect.heartbeat)
     this.#timer = setInterval(() => {
-      // A caller that reads slowly has bytes waiting already: it needs no sign of life.
+      // A caller that reads slowly has bytes waiting already: it needs no heartbeat.
       if (this.#silent && (controller.desiredSize ?? 0) > 0) controller.enqueue(this.#options.dialect.heartbeat)
       this.#silent = true
     }, this.#options.heartbeatInterval)
@@ -91,7 +91,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     try {
       this.#frames ??= (await this.#pending) as Frames
       this.#unreadTicker ??= this.#watchReading(controller, this.#frames)
-      // Whoever ended it while the head was awaited stops the source as well.
+      // What ended the stream while the head was pending stops the source as well.
       if (this.#ended) return
       const { done, value } = await this.#frames.next()
       if (this.#ended) return
@@ -108,7 +108,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     } catch (error) {
       if (this.#ended) return
       const { signal } = this.#options
-      // An abort with an ApiError is the server's own, and the caller is still there to be told.
+      // An abort with an ApiError is the server's own: the caller is still connected and gets the error.
       if (signal?.aborted && error === signal.reason && !(error instanceof ApiError)) {
         this.#end()
       } else {
@@ -123,7 +123,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#ended = true
     this.#stopTimers()
     const stopped = this.#stopSource()
-    // The source notes what it took as it stops, which its request's end tells: at once, or once the head that was awaited has failed.
+    // The source records its usage as it stops, before the request is complete: now, or once the pending head has failed.
     if (!this.#frames) await stopped.catch(() => undefined)
     this.#end()
     await stopped
@@ -151,7 +151,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#ended = true
     this.#enqueueError(controller, error)
     controller.close()
-    // Nobody waits for the source any more, and what its end says, no one would hear; but it notes what it took, which the request's end tells.
+    // The result of stopping the source has no reader, but the source records its usage, which is reported when the request is complete.
     this.#stopSource().catch(() => undefined)
     this.#end(error)
   }
@@ -171,7 +171,7 @@ class SseSource implements UnderlyingDefaultSource<Uint8Array> {
       await this.#frames.return?.()
       return
     }
-    // The head is not there yet. The caller's signal has told the provider; should its answer come all the same, it is stopped then.
+    // The head has not arrived. The caller's signal has aborted the provider's request; if its reply arrives nevertheless, it is stopped then.
     await this.#pending?.then(
       (frames) => frames.return?.(),
       () => undefined,

@@ -125,7 +125,7 @@ function kindOf(value: unknown): string {
   return withArticle(Array.isArray(value) ? 'array' : typeof value)
 }
 
-/** A value as it may stand in a message: short, and never the whole of something large. */
+/** A value for a message: short, and never all of a large value. */
 function printable(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `'${value.slice(0, 60)}…'` : `'${value}'`
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : kindOf(value)

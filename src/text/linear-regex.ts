@@ -55,7 +55,7 @@ export class LinearRegex {
     this.#marks = new Uint32Array(this.#steps.length)
   }
 
-  /** Whether some beginning of `text` matches; undefined where the text is too long to be asked about. */
+  /** Whether some beginning of `text` matches; undefined where the text is too long. */
   matches(text: string): boolean | undefined {
     if (text.length > maxMatchedLength) return undefined
     const codes = Array.from(text, (character) => character.codePointAt(0)!)

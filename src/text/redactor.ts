@@ -4,7 +4,7 @@ const mask = Array.from('***', (character) => character.codePointAt(0)!)
 /** Code points that are put together at once. */
 const piece = 4_096
 
-/** Masks whatever one of the patterns matches, in the patterns' order. Takes time in proportion to the text. Throws RegexError where one cannot be read. */
+/** Masks the matches of the patterns, in the patterns' order. Takes time in proportion to the text. Throws RegexError where one cannot be read. */
 export function createRedactor(patterns: readonly string[]): (text: string) => string {
   const regexes = patterns.map((pattern) => new LinearRegex(pattern))
   if (regexes.length === 0) return (text) => text

@@ -188,7 +188,7 @@ class RegexParser {
     return letter.codePointAt(0)!
   }
 
-  /** What stands between brackets; a `]` that comes first is one of the characters. */
+  /** The text between brackets; a `]` that comes first is one of the characters. */
   #bracketed(): CharacterSet {
     const negated = this.#take('^')
     const ranges: (readonly [number, number])[] = []

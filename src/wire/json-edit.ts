@@ -5,7 +5,7 @@ const encoder = new TextEncoder()
 const comma = encoder.encode(',')
 const colon = encoder.encode(':')
 
-/** What to do with top-level keys: the JSON to stand there, or undefined to take the key out. */
+/** Edits by top-level key: its JSON value, or undefined to remove it. */
 export type Edits = ReadonlyMap<string, Uint8Array | undefined>
 
 export function encodeJson(value: unknown): Uint8Array {
@@ -14,7 +14,7 @@ export function encodeJson(value: unknown): Uint8Array {
 
 /**
  * Sets and removes top-level members of a JSON object by splicing its bytes: what is not named stays as it was, to the byte. New members go to the end.
- * Where a key stands more than once its last place is kept and the others go, so that no reader can see an older value.
+ * Of a repeated key the last place is kept and the others are removed, so that no reader can see an older value.
  * `bytes` must be valid JSON: they are not validated again. `known` are their members, where they have been found before. Throws SyntaxError when they are another value than an object.
  */
 export function editObject(bytes: Uint8Array, edits: Edits, known?: Members): Uint8Array {
@@ -27,7 +27,7 @@ export function editObject(bytes: Uint8Array, edits: Edits, known?: Members): Ui
   const out = new Splice()
   out.add(bytes, 0, members.open)
   let kept = 0
-  // After the previous member of the original, kept or not: from there to the next key stand its comma and white space.
+  // After the previous member of the original, kept or not: from there to the next key are its comma and white space.
   let afterPrevious = members.open
   for (let member = 0; member < members.count; member += 1) {
     const keyStart = (members.at[member * 4] as number) - 1

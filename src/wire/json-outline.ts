@@ -69,7 +69,7 @@ export function outlineOf(json: Uint8Array, limits: OutlineLimits): Outline {
     }
     plainStart = at + 1
   }
-  // So far how many colons stand before each member; its own is not among those within its value.
+  // So far the number of colons before each member; its own is not among those within its value.
   for (let member = 0; member < nested.length; member++) nested[member] = (nested[member + 1] ?? colons) - (nested[member] as number) - 1
   return { top, nested }
 }
@@ -99,7 +99,7 @@ function addMember(top: Members, json: Uint8Array, { start, end, colonAt }: Key)
   top.count++
 }
 
-/** `before`: where the next key or the closing brace stands. Between them and the value are white space and at most one comma. */
+/** `before`: where the next key or the closing brace is. Between them and the value are white space and at most one comma. */
 function endValue(top: Members, json: Uint8Array, before: number): void {
   let end = before
   while (isSpace(json[end - 1]) || json[end - 1] === 0x2c) end--
@@ -111,14 +111,14 @@ function endMembers(top: Members, json: Uint8Array, close: number): void {
   top.close = close
 }
 
-/** By byte: whether it begins or ends a string, an object or an array, or stands between a key and its value. */
+/** By byte: whether it begins or ends a string, an object or an array, or separates a key from its value. */
 const structural = Uint8Array.from({ length: 256 }, (_, byte) => ('"{}[]:'.includes(String.fromCharCode(byte)) ? 1 : 0))
 
-/** Where the next byte stands that structures the text: a native search for each kind, repeated only once the scan has passed what it found. */
+/** Finds the next byte that structures the text: a native search for each kind, repeated only once the scan has passed what it found. */
 class StructureSearch {
   readonly #json: Uint8Array
   readonly #kinds = [quote, openBrace, closeBrace, openBracket, closeBracket]
-  /** Where the next of each kind stands; -1: not looked for yet. */
+  /** Where the next of each kind is; -1: not looked for yet. */
   readonly #found = [-1, -1, -1, -1, -1]
 
   constructor(json: Uint8Array) {

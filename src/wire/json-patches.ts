@@ -127,7 +127,7 @@ export class ObjectPatcher {
   }
 }
 
-/** Where the opening quote of a member's key stands. */
+/** Where the opening quote of a member's key is. */
 function keyOf(members: Members, member: number): number {
   return (members.at[member * 4] as number) - 1
 }

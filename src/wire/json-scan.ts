@@ -7,7 +7,7 @@ const closeBrace = 0x7d
 const openBracket = 0x5b
 const closeBracket = 0x5d
 
-/** Where the members of one JSON object stand in its bytes. Filled by `scanObject`; one can be filled again and again. */
+/** Where the members of one JSON object are in its bytes. Filled by `scanObject`; one can be filled again and again. */
 export class Members {
   /** Four numbers a member: its key's first byte and its end (both quotes left out), its value's first byte and its end. */
   readonly at: number[] = []
@@ -62,7 +62,7 @@ export function equalBytes(bytes: Uint8Array, start: number, what: Uint8Array): 
 export const maxDepth = 1_000
 
 /**
- * Checks that the bytes from `from` to `to` are one JSON object (white space around it is fine) and notes where its members stand. Takes exactly
+ * Checks that the bytes from `from` to `to` are one JSON object (white space around it is fine) and records where its members are. Takes exactly
  * what JSON.parse takes up to `maxDepth`, in one pass, without recursion. False when they are anything else; `members` then holds nothing of use.
  */
 export function scanObject(bytes: Uint8Array, from: number, to: number, members: Members): boolean {
@@ -269,7 +269,7 @@ function endOfDigits(bytes: Uint8Array, at: number): number {
   return index > at ? index : -1
 }
 
-/** Which containers stand open: a bit each for the first thirty, an array for what lies deeper. */
+/** Which containers are open: a bit each for the first thirty, an array for what lies deeper. */
 class Nesting {
   depth = 0
   #bits = 0

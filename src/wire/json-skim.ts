@@ -10,7 +10,7 @@ const closeBracket = 0x5d
 
 // For JSON that `scanObject` has accepted: nothing is checked again, and long strings are skipped by a native search.
 
-/** Notes where the members of the object at `at` stand; returns where it ends. */
+/** Records where the members of the object at `at` are; returns where it ends. */
 export function skimObject(bytes: Uint8Array, at: number, members: Members): number {
   members.count = 0
   members.escapedKeys = false

@@ -74,7 +74,7 @@ export class FrameSplitter {
     return this.#hasCr || this.#carriedSize > 0 || this.#at !== this.#from || this.#at >= this.#chunk.length ? -1 : this.#at
   }
 
-  /** Leaves out the whole frames before `at`: somebody else has read them. Only at a boundary. */
+  /** Skips the complete frames before `at`, which other code has read. Only at a boundary. */
   skipTo(at: number): void {
     this.#from = this.#at = at
   }
@@ -116,7 +116,7 @@ export class FrameSplitter {
       const byte = chunk[at]
       if (byte === lf && this.#afterCr) {
         this.#afterCr = false
-        // The frame had ended with the CR: its LF is nobody's.
+        // The frame had ended with the CR: this LF belongs to no frame.
         if (at === this.#from && this.#carriedSize === 0) this.#from = at + 1
         continue
       }

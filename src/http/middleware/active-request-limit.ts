@@ -2,8 +2,8 @@ import { unavailable } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
- * Refuses what would run beside `most` others, streams included, so that a flood ends in quick answers and not in a process without memory.
- * Bun has no limit on connections of its own. Public routes are answered all the same: a busy server is alive, and must not be restarted for it.
+ * Rejects requests beyond `limit` concurrent ones, streams included, so that a flood gets quick responses and does not exhaust memory: Bun does
+ * not limit connections. Public routes are served nevertheless: a busy server is alive, and must not be restarted for it.
  */
 export function activeRequestLimit(limit: number, activeRequests: () => number): Middleware {
   return (request, context, next) => {

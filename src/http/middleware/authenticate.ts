@@ -4,17 +4,17 @@ import type { RequestContext } from './context.ts'
 import type { Middleware, Next } from './middleware.ts'
 
 export interface AuthenticateOptions {
-  /** Absent: nobody has to authenticate. */
+  /** Absent: no credential is required. */
   readonly authentication: Authentication | undefined
-  /** Whether the reference page and the OpenAPI document want a credential. */
+  /** Whether the reference page and the OpenAPI document require a credential. */
   readonly docsNeedAuth: boolean
-  /** Whether the metrics want one. */
+  /** Whether the metrics require one. */
   readonly metricsNeedAuth: boolean
 }
 
 /**
- * Finds out who is asking: `context.principal`. Every path wants a credential, unknown ones included, but for routes that say they are
- * public. Costs no promise where the answer is at hand. Undefined where there is no authentication.
+ * Sets `context.principal`. Every path requires a credential, unknown ones included, except public routes. Costs no promise where the result
+ * is in memory. Undefined where there is no authentication.
  */
 export function authenticate({ authentication, docsNeedAuth, metricsNeedAuth }: AuthenticateOptions): Middleware | undefined {
   if (!authentication) return undefined

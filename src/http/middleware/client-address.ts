@@ -3,7 +3,7 @@ import { type IpAddress, parseAddress, unmapped } from '../../egress/address.ts'
 import type { ClientAddressResolver } from './context.ts'
 import type { Middleware } from './middleware.ts'
 
-/** Addresses of proxies that are looked at of one request; who sends more is not looked through further. */
+/** Addresses of proxies that are examined of one request; further ones are ignored. */
 const maxHops = 32
 
 /**
@@ -28,7 +28,7 @@ export function createClientAddressResolver(trusted: readonly string[]): ClientA
     const forwarded = headers.get('forwarded')
     const first = forwardedFor === null ? undefined : nearestUntrusted(forwardedFor.split(','), peer, isTrusted)
     const second = forwarded === null ? undefined : nearestUntrusted(hopsOf(forwarded), peer, isTrusted)
-    // A proxy that writes the one header lets the other pass as the caller wrote it. Which of them is the caller's cannot be told.
+    // A proxy that writes one of the headers passes the other on as the caller wrote it. Which one is the caller's cannot be known.
     if (first !== undefined && second !== undefined && first !== second) return peer.toString()
     return first ?? second ?? peer.toString()
   }
@@ -36,7 +36,7 @@ export function createClientAddressResolver(trusted: readonly string[]): ClientA
 
 type IsTrusted = ReturnType<typeof trustedPeers>
 
-/** Goes back from the peer as long as whoever named the address is trusted. What is no address ends the way. */
+/** Goes back from the peer as long as the hop that named the address is trusted. Ends at text that is not an address. */
 function nearestUntrusted(hops: readonly string[], peer: IpAddress, isTrusted: IsTrusted): string {
   let nearest = peer
   for (const hop of hops.slice(-maxHops).toReversed()) {
@@ -50,7 +50,7 @@ function nearestUntrusted(hops: readonly string[], peer: IpAddress, isTrusted: I
 
 /** The `for` of each element: `for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"`. */
 function hopsOf(forwarded: string): string[] {
-  // Neither an address nor a port holds a comma, a semicolon or an escape: whatever does ends the way as no address.
+  // Neither an address nor a port has a comma, a semicolon or an escape: text that has one is not an address.
   return forwarded.split(',').map((element) => {
     const pair = element.split(';').find((text) => text.slice(0, text.indexOf('=')).trim().toLowerCase() === 'for')
     if (pair === undefined) return ''

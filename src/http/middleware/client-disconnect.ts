@@ -1,6 +1,6 @@
 import type { AbortListener, AbortListenable } from '../../call.ts'
 
-/** Tells of a caller that leaves, or a server that stops waiting: a call's signal for those who only listen, of whom there is mostly one. */
+/** Notifies of a caller that disconnects, or a server that aborts: a call's signal for code that only listens, mostly one listener. */
 export class ClientDisconnect implements AbortListenable {
   aborted = false
   reason: unknown = undefined
@@ -15,7 +15,7 @@ export class ClientDisconnect implements AbortListenable {
     else signal.addEventListener('abort', this, { once: true })
   }
 
-  /** The caller has left. */
+  /** The caller has disconnected. */
   handleEvent(): void {
     this.abort(this.#signal.reason)
   }

@@ -1,12 +1,12 @@
 import { invalidRequest, shortened } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
-/** The clients of Llama Stack and of its successor say their own version. */
+/** The clients of Llama Stack and of its successor send their own version. */
 const names = ['x-ogx-client-version', 'x-llamastack-client-version']
 
 /**
- * Answers 426 to clients of a `major.minor` that is not among `served`, as Llama Stack does; whoever says none, or nothing that reads like
- * one, passes. Undefined where every client is served.
+ * Responds 426 to clients of a `major.minor` that is not among `served`, as Llama Stack does. Clients that send no version, or none that can be
+ * read, pass. Undefined where every client is served.
  */
 export function clientVersion(served: readonly string[]): Middleware | undefined {
   if (served.length === 0) return undefined
@@ -23,7 +23,7 @@ export function clientVersion(served: readonly string[]): Middleware | undefined
   }
 }
 
-/** `0.2.23` → `0.2`, as whole numbers; undefined for what is no version. */
+/** `0.2.23` → `0.2`, as integers; undefined for what is not a version. */
 function majorMinor(version: string): string | undefined {
   const match = /^\s*v?(\d{1,9})\.(\d{1,9})(?=\.|\s*$)/.exec(version)
   return match ? `${Number(match[1])}.${Number(match[2])}` : undefined

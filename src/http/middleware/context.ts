@@ -8,11 +8,11 @@ import { routingPath } from '../request-path.ts'
 
 /** The connections that requests come in on. */
 export interface ConnectionControl {
-  /** The request is over: its connection may be closed once nothing comes on it for a while. */
+  /** The request is complete: its connection may be closed once it is idle for a while. */
   mayIdle(request: Request): void
   /** The connection is closed within seconds unless its caller reads. */
   closeUnread?(request: Request): void
-  /** The IP address of who is at the other end; undefined for a Unix socket. */
+  /** The IP address of the other end; undefined for a Unix socket. */
   addressOf?(request: Request): string | undefined
 }
 
@@ -22,20 +22,20 @@ export type ClientAddressResolver = (headers: Headers, peerAddress: string) => s
 const noProviderData: ProviderData = Object.freeze(Object.create(null) as Record<string, unknown>)
 
 /**
- * One request as the middleware sees it; what comes behind gets the same object as its `Call`, and once more as the call's notes: on the
- * hot path one object of one shape costs less than three.
+ * One request in the middleware. The same object is the `Call` and its record: on the hot path one object of one shape costs less than
+ * three.
  */
 export class RequestContext implements DispatchedCall, RequestRecord, UploadObserver {
   requestId = ''
   trace: CallTrace | undefined = undefined
   principal: Principal | undefined = undefined
-  /** Which route answers; null: none; undefined: not looked for yet. */
+  /** The route; null: none; undefined: not looked up yet. */
   match: RouteMatch | null | undefined = undefined
   /** Tells the caller's address from the connection's, where there are trusted proxies. */
   resolveClientAddress: ClientAddressResolver | undefined = undefined
   providerData: ProviderData = noProviderData
   readonly startedAt = performance.now()
-  /** Names and values in turn; set on the answer whatever it becomes. */
+  /** Names and values in turn; set on the response, errors included. */
   readonly responseHeaders: string[] = []
 
   route: string | undefined = undefined
@@ -48,22 +48,22 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   streaming = false
   closesConnection = false
 
-  /** The status that was answered; 0 before. */
+  /** Of the response; 0 before. */
   status = 0
-  /** What was thrown in the place of an answer. */
+  /** What was thrown instead of a response. */
   error: unknown = undefined
-  /** Whoever streams has said that it is over. */
+  /** The stream has ended. */
   streamEnded = false
-  /** What is to happen once it is over and answered. */
+  /** Called once it is complete and its head was sent. */
   onComplete: ((context: RequestContext) => void) | undefined = undefined
-  /** The same, before that: gives back what the request held of limits. */
+  /** Called before that: releases what the request holds of limits. */
   settleQuota: ((context: RequestContext) => void) | undefined = undefined
 
   /** Counts the bytes of its body that are in memory. */
   bodyBudget: BodyBudget | undefined = undefined
   #bufferedBytes = 0
 
-  /** Where it stands among the running requests. */
+  /** Its place among the active requests. */
   slot = -1
   readonly request: Request
   #controller: AbortController | undefined = undefined
@@ -87,7 +87,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
     return (this.#path ??= routingPath(this.request.url))
   }
 
-  /** The IP address of who is at the other end of the connection, whatever headers say. Looked up when asked for: few requests need it. */
+  /** The IP address of the connection's other end, whatever headers say. Looked up on demand: few requests need it. */
   get peerAddress(): string | undefined {
     return withoutMapping(this.#connections?.addressOf?.(this.request))
   }
@@ -119,7 +119,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   }
 
   reserveBytes(bytes: number): void {
-    // What still arrives of a body that was given up is not counted: nothing would release it.
+    // What still arrives of an abandoned body is not counted: nothing would release it.
     if (!this.#abandonUpload) throw new Error('the body is no longer waited for')
     try {
       this.bodyBudget?.reserve(bytes)
@@ -135,7 +135,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
     this.#bufferedBytes = 0
   }
 
-  /** Gives up on a body of which nothing has come since `time` (`performance.now()`); absent: on any that is not there yet. */
+  /** Abandons a body of which nothing has arrived since `time` (`performance.now()`); absent: any that is not complete. */
   abortUpload(reason: Error, time = Infinity): void {
     if (this.#abandonUpload && this.#lastUploadAt <= time) this.#abandonUpload(reason)
   }
@@ -144,7 +144,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
     return this
   }
 
-  /** A short stream may be over before its head has been answered. */
+  /** A short stream can end before its head was sent. */
   complete(): void {
     this.streamEnded = true
     if (this.status === 0) return
@@ -160,8 +160,8 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   }
 
   /**
-   * Aborts when the caller leaves or the server stops waiting. Made when first asked for. Not `AbortSignal.any` with one signal for the
-   * whole server: Bun 1.4 keeps whatever was once joined to a long-lived signal for as long as that lives.
+   * Aborts when the caller disconnects or the server aborts. Made on first use. Not `AbortSignal.any` with one signal for the
+   * whole server: Bun 1.4 retains everything that was joined to a long-lived signal as long as that lives.
    */
   get signal(): AbortSignal {
     if (this.#controller) return this.#controller.signal
@@ -180,12 +180,12 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
     return this.#disconnect
   }
 
-  /** True once the caller has closed the connection, as far as anybody asked for the signal or the notice. */
+  /** True once the caller has closed the connection; only where the signal or the listenable was used. */
   get disconnected(): boolean {
     return (this.#controller !== undefined || this.#disconnect !== undefined) && this.request.signal.aborted
   }
 
-  /** Ends it by itself when the caller has left and whoever streams has not said so after `patience` milliseconds. */
+  /** Completes it where the caller has disconnected and the stream does not report its end within `grace` milliseconds. */
   completeAfterDisconnect(grace: number): void {
     const { signal } = this
     const watch = (): void => {
@@ -196,7 +196,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   }
 
   abort(reason: Error): void {
-    // Whichever came first counts.
+    // The first reason counts.
     if (!this.request.signal.aborted) this.#abortReason ??= reason
     this.#controller?.abort(reason)
     this.#disconnect?.abort(reason)

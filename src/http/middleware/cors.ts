@@ -22,18 +22,18 @@ export interface CorsPolicy {
 /** These need no permission (Fetch standard: CORS-safelisted request headers). */
 const safelisted = ['accept', 'accept-language', 'content-language', 'content-type']
 
-/** Whether pages of an origin (`https://app.example.com`, or `null`) may call; nobody's may without a policy. */
+/** Whether pages of an origin (`https://app.example.com`, or `null`) may call; none may without a policy. */
 export function originMatcher(policy: CorsPolicy | undefined): (origin: string) => boolean {
   if (!policy) return () => false
   if (policy.allowOrigins.includes('*')) return () => true
   const origins = new Set(policy.allowOrigins)
   const { allowOriginRegex: pattern } = policy
-  // Anybody may send any `Origin`: no pattern may take long over one.
+  // Any caller can send any `Origin`: no pattern may take long over one.
   const regex = pattern && new LinearRegex(`${pattern.ignoreCase ? '(?i)' : ''}(?:${pattern.source})$`)
   return (origin) => origins.has(origin) || regex?.matches(origin) === true
 }
 
-/** Answers preflights and marks every other answer, errors included. Undefined where cross-origin calls are off. */
+/** Responds to preflights, and sets headers on every other response, errors included. Undefined where cross-origin calls are off. */
 export function cors(policy: CorsPolicy | undefined): Middleware | undefined {
   if (!policy) return undefined
   const anyOrigin = policy.allowOrigins.includes('*')
@@ -83,7 +83,7 @@ function preflight(policy: CorsPolicy): (request: Request, context: RequestConte
   }
 }
 
-/** The browser blocks the call whatever we say; this is for whoever looks into its network panel. */
+/** The browser blocks the call in any case; this is for the reader of its network panel. */
 function corsDenied(what: string, option: string): ApiError {
   const message = `${what} is not allowed by server.cors.${option}`
   return new ApiError('permission_error', `${message}.`, { code: 'cors_not_allowed', denial: { by: 'origin', reason: message } })

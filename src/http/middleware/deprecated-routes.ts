@@ -7,12 +7,12 @@ import { BoundedMap } from '../../bounded-map.ts'
 
 /** 2025-11-03, when Llama Stack removed its older paths: Unix seconds, as RFC 9745 §2 writes them. */
 const deprecatedSince = '@1762128000'
-/** Callers that are remembered; whoever was told longest ago is forgotten first. */
+/** Callers that are remembered; the one warned longest ago is forgotten first. */
 const maxRemembered = 1000
 
 /**
- * Tells callers of deprecated paths so, by `deprecation` (RFC 9745) and, where there is one, `link` to what takes the path's place; and the log once
- * for each caller and route. Stands behind authentication: who it is is known.
+ * Marks responses on deprecated paths by `deprecation` (RFC 9745) and, where there is one, `link` to the path's successor; and logs it once for each
+ * caller and route. Runs after authentication, so that the principal is known.
  */
 export function deprecatedRoutes(events: Pick<Events, 'warning'>): Middleware {
   const warned = new BoundedMap<string, true>(maxRemembered)
@@ -38,7 +38,7 @@ function callerOf({ principal, clientAddress }: Pick<Call, 'principal' | 'client
   return principal ? `principal ${principal.id}` : `address ${clientAddress ?? ''}`
 }
 
-/** The path that answers alike; undefined where there is none that could be written down. */
+/** The path that replaces it; undefined where there is none that can be written down. */
 function successorOf({ path, match: found }: RequestContext): string | undefined {
   if (path.startsWith(legacyPrefix)) return path.slice('/v1/openai'.length)
   const route = found?.route

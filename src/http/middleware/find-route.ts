@@ -3,8 +3,8 @@ import { rawPathOf } from '../request-path.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
- * Looks up which route is asked for. It runs last, but what stands before it goes by it: whether it is public, what it takes, which API it
- * belongs to; and the log names it of a refused request too. Looking tells the caller nothing.
+ * Looks up the route. It runs last, but the layers before it depend on it: whether it is public, what body it takes, which API it belongs to;
+ * and the log names it for rejected requests too. The look-up reveals nothing to the caller.
  */
 export function findRoute(find: RouteFinder): Middleware {
   return (request, context, next) => {

@@ -20,7 +20,7 @@ export function validHost(): Middleware {
 }
 
 /**
- * Against DNS rebinding: on a loopback address only requests whose `Host` is a name of this machine are answered, so that a web page
+ * Against DNS rebinding: on a loopback address only requests whose `Host` is a name of this machine are served, so that a web page
  * cannot reach the server under a name of its own that it has pointed here. The authority of an absolute-form request target counts as well,
  * where the HTTP server passes it on in `Request.url` (Bun's does not: it replaces the authority by `Host`). Undefined where there is nothing to check.
  */

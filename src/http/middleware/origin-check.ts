@@ -4,7 +4,7 @@ import type { Middleware } from './middleware.ts'
 
 /**
  * Against web pages that spend the operator's keys: a browser sends some requests of any page without asking first, and what they start
- * is done although the page cannot read the answer. So a request that a page of another origin sent (`Origin`, or `Sec-Fetch-Site` where
+ * is done although the page cannot read the response. So a request that a page of another origin sent (`Origin`, or `Sec-Fetch-Site` where
  * there is none) is refused unless CORS allows that origin. Programs send neither header. What changes nothing (GET, HEAD, OPTIONS) passes.
  */
 export function originCheck(policy: CorsPolicy | undefined): Middleware {

@@ -9,7 +9,7 @@ const names = ['x-corral-provider-data', 'x-ogx-provider-data', 'x-llamastack-pr
 const maxLength = 32_768
 
 /**
- * The caller's own provider credentials, a JSON object in a header. Throws ApiError 400 when one of the headers is no such object: a caller that
+ * The caller's own provider credentials, a JSON object in a header. Throws ApiError 400 when one of the headers is not such an object: a caller that
  * brings a key is not served with the operator's key instead.
  */
 export function providerData(): Middleware {

@@ -3,7 +3,7 @@ import type { Middleware } from './middleware.ts'
 const wellFormed = /^[\w.-]{1,128}$/
 
 /**
- * Every request has an id, and every answer tells it as `x-request-id`: the caller's own where it is 1 to 128 of `A-Z a-z 0-9 _ . -`,
+ * Every request has an id, and every response has it as `x-request-id`: the caller's own where it is 1 to 128 of `A-Z a-z 0-9 _ . -`,
  * else one of ours: random for this process, then counted (a name to search the log by, not a secret).
  */
 export function requestId(): Middleware {

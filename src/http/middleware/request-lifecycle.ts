@@ -7,7 +7,7 @@ import type { RequestContext } from './context.ts'
 import type { Next } from './middleware.ts'
 
 /**
- * The requests that are not over yet, streams included. Slots that are used again, not a Set: objects that go in and out of a long-lived
+ * The requests that are not complete, streams included. Slots that are used again, not a Set: objects that go in and out of a long-lived
  * Set or Map cost Bun 1.4 some 20 µs of garbage collection each, a third of a whole request.
  */
 export class ActiveRequests {
@@ -16,7 +16,7 @@ export class ActiveRequests {
   #uploadIdle: number
   #sweep: ReturnType<typeof setTimeout> | undefined
 
-  /** `uploadIdle`: milliseconds without a byte after which a body is given up on. */
+  /** `uploadIdle`: milliseconds without a byte after which a body is abandoned. */
   constructor({ uploadIdle = 30_000 }: { uploadIdle?: number } = {}) {
     this.#uploadIdle = uploadIdle
   }
@@ -42,12 +42,12 @@ export class ActiveRequests {
     this.#free.push(context.slot)
   }
 
-  /** Gives up on what still runs: callers get `reason` as their answer or as the last event of their stream. */
+  /** Aborts all active requests: callers get `reason` as their response or as the last event of their stream. */
   abort(reason: ApiError): void {
     for (const context of this.#slots) context?.abort(reason)
   }
 
-  /** Gives up on bodies that are not there yet, and from now on soon on those that stop coming. */
+  /** Abandons bodies that are not complete, and from now on soon those that stop arriving. */
   abortUploads(reason: ApiError): void {
     this.#uploadIdle = Math.min(this.#uploadIdle, drainUploadIdle)
     for (const context of this.#slots) context?.abortUpload(reason)
@@ -85,16 +85,16 @@ export interface RequestLifecycleOptions {
   readonly active: ActiveRequests
   readonly bodies: BodyBudget
   readonly dialects: readonly Dialect[]
-  /** True once the server is about to stop: callers are told to close their connections. */
+  /** True once the server is about to stop: responses then close their connections. */
   readonly stopping: () => boolean
 }
 
-/** Milliseconds that whoever streams gets to report the end by itself after its caller has left. */
+/** Milliseconds that a stream has to report its end after its caller has disconnected. */
 const disconnectGrace = 1000
 
 /**
- * The outermost layer, and the only one that waits for the answer: turns what was thrown into an error answer, puts the headers
- * that the layers asked for on it, and tells when the request is over, which for a stream is its end.
+ * The outermost layer, and the only one that awaits the response: turns what was thrown into an error response, sets the headers that the
+ * layers have added, and reports when the request is complete, which for a stream is its end.
  */
 export function requestLifecycle(next: Next, { events, active, bodies, dialects, stopping }: RequestLifecycleOptions) {
   const dialectOf = ({ match, path }: RequestContext): Dialect => match?.dialect ?? dialectOfPath(path, dialects)
@@ -122,7 +122,7 @@ export function requestLifecycle(next: Next, { events, active, bodies, dialects,
   }
 }
 
-/** A body of unknown length that nobody has read: the runtime would take it in and drop it for as long as the caller cares to send. */
+/** A body of unknown length that was not read: the runtime would receive and drop it for as long as the caller sends. */
 function isUnreadChunked({ headers, bodyUsed }: Request): boolean {
   return headers.get('transfer-encoding') !== null && !bodyUsed
 }
@@ -132,7 +132,7 @@ function withHeaders(response: Response, pairs: readonly string[]): Response {
     setHeaders(response.headers, pairs)
     return response
   } catch (error) {
-    // The headers of `Response.redirect()` and of fetched answers cannot be written.
+    // The headers of `Response.redirect()` and of fetched responses cannot be changed.
     if (!(error instanceof TypeError)) throw error
     const copy = new Response(response.body, response)
     setHeaders(copy.headers, pairs)

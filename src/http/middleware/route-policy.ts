@@ -3,7 +3,7 @@ import { ApiError, shortened } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
- * Asks `route_policy` whether the caller may use the route at all: with or without authentication, and of public routes too, as Llama Stack
+ * Checks `route_policy`, whether the caller may use the route at all: with or without authentication, and of public routes too, as Llama Stack
  * does. Undefined where there is no policy.
  */
 export function routePolicy(policy: RoutePolicy | undefined): Middleware | undefined {
@@ -23,7 +23,7 @@ export function routePolicy(policy: RoutePolicy | undefined): Middleware | undef
   }
 }
 
-/** Refuses what one of Corral's own keys is not made for (`allowed_apis`). Undefined where nobody authenticates. */
+/** Rejects APIs that the caller's API key does not allow (`allowed_apis`). Undefined without authentication. */
 export function allowedApis(isAuthenticated: boolean): Middleware | undefined {
   if (!isAuthenticated) return undefined
   return (request, context, next) => {

@@ -2,7 +2,7 @@ import type { TraceContexts } from '../../telemetry/traces/trace-context.ts'
 import type { Middleware } from './middleware.ts'
 
 /**
- * Gives the request its place in a trace, by the caller's `traceparent` where that is well-formed, and tells the trace's id as `x-trace-id`. What is
+ * Gives the request its place in a trace, by the caller's `traceparent` where that is well-formed, and returns the trace's id as `x-trace-id`. What is
  * recorded of it is decided at its end.
  */
 export function trace(contexts: TraceContexts): Middleware {
