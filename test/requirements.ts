@@ -2,6 +2,7 @@ import { additions } from './requirements/additions.ts'
 import { architecture } from './requirements/architecture.ts'
 import { auth } from './requirements/auth.ts'
 import { bounds } from './requirements/bounds.ts'
+import { dialects } from './requirements/dialects.ts'
 import { egress } from './requirements/egress.ts'
 import { guarantees } from './requirements/guarantees.ts'
 import { fairness } from './requirements/fairness.ts'
@@ -56,4 +57,5 @@ export const requirements: Requirements = {
   ...inference,
   ...resources,
   ...state,
+  ...dialects,
 }
