@@ -28,4 +28,9 @@ export const packaging: Requirements = {
     when: 'a curl, Python or TypeScript example of the README or a page runs against a server',
     observed: 'it succeeds; the few that are not run say why',
   },
+  'DOC-6': {
+    source: 'docs/tutorial-two-teams.md',
+    when: 'the tutorial is followed',
+    observed: 'statuses, messages and output are those of the page',
+  },
 }
