@@ -41,6 +41,8 @@ export interface Denial {
   readonly by: 'host' | 'origin' | 'authentication' | 'route_policy' | 'access_policy' | 'key' | 'quota' | 'egress'
   /** For people, without secrets, e.g. `token expired`, `rule 3 (contractors stay out)`, `limit 'team-a monthly'`. */
   readonly reason: string
+  /** Of a limit that refused: its name in the configuration; null: of a limit that is not configured, as those of keys. For metrics. */
+  readonly limit?: string | null | undefined
   readonly action?: string | undefined
   /** E.g. `model::groq/llama-3.3-70b`. */
   readonly resource?: string | undefined

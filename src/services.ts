@@ -100,7 +100,6 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
       version,
       providers: new Map(config.providers.map(({ id, type }) => [id, type])),
       scheme: server.tls ? 'https' : 'http',
-      limitNames: limitsAnything(quota) ? (await import('./quota/governance-limits.ts')).limitNames(quota) : undefined,
       events: () => events,
     }),
   )
@@ -152,7 +151,7 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
   metrics?.useCatalogue(models)
   metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
   if (audit) metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['audit'], value: audit.lost ?? 0 }])
-  if (metrics && governance) (await import('./services/governance.ts')).measureGovernance(metrics, governance, config)
+  if (metrics && governance) (await import('./services/governance.ts')).measureGovernance(metrics, governance)
   return {
     config,
     log,

@@ -26,6 +26,7 @@ import { state } from './requirements/state.ts'
 import { storage } from './requirements/storage.ts'
 import { traceStore } from './requirements/trace-store.ts'
 import { telemetry } from './requirements/telemetry.ts'
+import { telemetryOperations } from './requirements/telemetry-operations.ts'
 import { vendors } from './requirements/vendors.ts'
 
 /** What users rely on, as data, a file for each part. A test that verifies one carries its id in its title: `test('[ERR-1] …')`. */
@@ -43,6 +44,7 @@ export const requirements: Requirements = {
   ...metrics,
   ...traceStore,
   ...telemetry,
+  ...telemetryOperations,
   ...operations,
   ...additions,
   ...packaging,

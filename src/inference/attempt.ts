@@ -132,7 +132,6 @@ export class Attempt {
       provider: target.providerId,
       providerType: target.providerType,
       model: target.model,
-      capability: operation.name,
       operation,
       format,
       streamed: this.facts !== undefined,

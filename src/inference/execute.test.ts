@@ -85,7 +85,7 @@ describe('an answer is reported once, when it is over', () => {
     const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
     await it.send()
     expect(it.events).toMatchObject([
-      { provider: 'up', providerType: 'remote::up', model: 'm', capability: 'chat', streamed: false, outcome: 'completed', usage },
+      { provider: 'up', providerType: 'remote::up', model: 'm', operation: chatOperation, streamed: false, outcome: 'completed', usage },
     ])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
     expect(it.call.record).toEqual({ model: 'up/m', attempt: { provider: 'up', model: 'm', inputTokens: 9, outputTokens: 3 } })

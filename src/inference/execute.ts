@@ -105,7 +105,6 @@ class Execution implements AttemptContext {
       upstreamModel: target.model,
       requestedModel,
       fallbacks,
-      capability: operation.name,
       operation,
       format,
       body,

@@ -11,6 +11,8 @@ export interface Counter {
   readonly period: Period
   /** For messages: the limit's name, or what it is in words. */
   readonly label: string
+  /** For metrics: the configured limit's name, or what it is in words. Absent: the limit is not configured, but of a key. */
+  readonly limitName?: string | undefined
 }
 
 /** What one request wants of one counter: its worst case. */

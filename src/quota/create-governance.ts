@@ -116,7 +116,7 @@ class LimitingGovernance implements Governance {
     const rates = running.price?.rates
     if (target.hasDollars && !rates && this.#refusesUnpriced) {
       const dollarCounter = target.counters.find(({ unit }) => unit === 'nano_dollars') as Counter
-      throw unknownPrice(facts.model, dollarCounter.label)
+      throw unknownPrice(facts.model, dollarCounter)
     }
     // Whose price is not known, and may pass, passes as long as the budget is not used up.
     running.demands = demandsOf(target, max, rates ? maxCostOf(rates, max) : 1)

@@ -33,6 +33,8 @@ export interface CompiledLimit {
   readonly per: readonly LimitSubject[]
   readonly period: Period
   readonly name: string | undefined
+  /** Of the configuration, whose names are few; not of a key. */
+  readonly isConfigured: boolean
   readonly amounts: readonly { readonly unit: CounterUnit; readonly limit: number }[]
   /** It goes by the model or its provider. */
   readonly isPerTarget: boolean
@@ -58,6 +60,7 @@ export function compileKeyLimits(limits: readonly Limit[]): CompiledLimit[] {
   const ordinals = new Map<string, number>()
   return limits.map((limit) => ({
     ...compileCommon(limit, ['key']),
+    isConfigured: false,
     identity: withOrdinal(JSON.stringify(['own', limit.name ?? null, limit.period]), ordinals),
     appliesTo: always,
     matches: always,
@@ -67,6 +70,7 @@ export function compileKeyLimits(limits: readonly Limit[]): CompiledLimit[] {
 function quotaLimits({ anonymous, authenticated, period }: RequestQuota): CompiledLimit[] {
   const quota = (callers: string, requests: number, per: LimitSubject): Omit<CompiledLimit, 'appliesTo'> => ({
     ...compileCommon({ period, requests }, [per]),
+    isConfigured: true,
     identity: JSON.stringify(['quota', callers, period]),
     matches: always,
   })
@@ -82,6 +86,7 @@ function compileLimit(limit: ConfiguredLimit, conditions: CompileConditions, ord
   const common = compileCommon(limit, per)
   return {
     ...common,
+    isConfigured: true,
     identity: withOrdinal(JSON.stringify(['limit', name ?? null, per, when, models ?? null, providers ?? null, period]), ordinals),
     isPerTarget: common.isPerTarget || patterns !== undefined || providers !== undefined,
     appliesTo: when.length === 0 ? always : conditions(when),
@@ -179,27 +184,20 @@ export function countersOf(
   const amounts = limit.amounts.filter(({ unit }) => units(unit))
   if (amounts.length === 0) return []
   return subjectsOf(limit.per, request).flatMap((subject) =>
-    amounts.map(({ unit, limit: max }) => ({
-      id: createHash('sha256')
-        .update(JSON.stringify([namespace, limit.identity, subject, unit]))
-        .digest('base64url'),
-      unit,
-      limit: max,
-      period: limit.period,
-      label: labelOf(limit, unit, max),
-    })),
-  )
-}
-
-/** How refusals call the configured limits, each with the limit's name, or with the same words where it has none. */
-export function limitNames(config: QuotaConfig): Map<string, string> {
-  const labels = compileLimits(config, () => always).flatMap((limit) =>
-    limit.amounts.map(({ unit, limit: max }) => {
+    amounts.map(({ unit, limit: max }) => {
       const label = labelOf(limit, unit, max)
-      return [label, limit.name ?? label] as const
+      return {
+        id: createHash('sha256')
+          .update(JSON.stringify([namespace, limit.identity, subject, unit]))
+          .digest('base64url'),
+        unit,
+        limit: max,
+        period: limit.period,
+        label,
+        limitName: limit.isConfigured ? (limit.name ?? label) : undefined,
+      }
     }),
   )
-  return new Map(labels)
 }
 
 function labelOf({ name, per, period }: CompiledLimit, unit: CounterUnit, max: number): string {

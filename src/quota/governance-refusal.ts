@@ -1,5 +1,5 @@
-import { ApiError } from '../errors.ts'
-import type { Demand, QuotaRefusal } from './counters.ts'
+import { ApiError, type Denial } from '../errors.ts'
+import type { Counter, Demand, QuotaRefusal } from './counters.ts'
 import { formatAmount } from './governance-limits.ts'
 
 /** Milliseconds: the longest wait that a caller is asked to sleep for. */
@@ -23,9 +23,9 @@ export interface QuotaRefusalFacts {
  */
 export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): ApiError {
   const { refused: counter, retryAfter, exceedsLimit } = refusal
-  const { label, unit, period } = counter
+  const { label, limitName, unit, period } = counter
   const seconds = Math.max(1, Math.ceil(retryAfter / 1000))
-  const denial = { by: 'quota', reason: `limit ${label}` } as const
+  const denial = { by: 'quota', reason: `limit ${label}`, limit: limitName ?? null } as const
   if (exceedsLimit) return exhausted(tooLarge(refusal, facts), denial)
   if (unit === 'slots') {
     return temporary(`Too many concurrent requests: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
@@ -44,7 +44,7 @@ export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): 
   return exhausted(`Quota exceeded: ${label}. Resets at ${again}.`, denial)
 }
 
-type QuotaDenial = { readonly by: 'quota'; readonly reason: string }
+type QuotaDenial = Denial & { readonly by: 'quota' }
 
 function temporary(message: string, seconds: number, denial: QuotaDenial): ApiError {
   return new ApiError('rate_limit_error', message, {
@@ -71,10 +71,10 @@ function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens,
   return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, which exceeds the whole limit: ${label}. ${hint}`
 }
 
-/** A limit in dollars, and a model of which nobody knows what it costs. */
-export function unknownPrice(model: string, label: string): ApiError {
+/** `counter` is of a limit in dollars, and the model has no known price. */
+export function unknownPrice(model: string, { label, limitName }: Pick<Counter, 'label' | 'limitName'>): ApiError {
   const message =
     `No price is known for model '${model}', and a limit in dollars applies: ${label}. ` +
     'Set a price in server.quota.prices, or allow such requests with server.quota.unpriced: allow.'
-  return exhausted(message, { by: 'quota', reason: `no price known, limit ${label}` }, 'model_not_priced')
+  return exhausted(message, { by: 'quota', reason: `no price known, limit ${label}`, limit: limitName ?? null }, 'model_not_priced')
 }

@@ -14,7 +14,6 @@ export interface InferenceFacts {
   readonly requestedModel?: string | undefined
   /** Models that may answer in place of it, and the fields that name them. */
   readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
-  readonly capability: string
   readonly operation: Operation
   /** Of the request. */
   readonly format: WireFormat

@@ -20,6 +20,7 @@ export class SlotCounter implements CounterState, Hold {
   readonly id: string
   readonly unit: Counter['unit']
   readonly label: string
+  readonly limitName: string | undefined
   readonly period: Counter['period']
   limit: number
   isRegistered = true
@@ -45,10 +46,11 @@ export class SlotCounter implements CounterState, Hold {
   #exhaustedAbove = Infinity
   #exhaustedUntil = -Infinity
 
-  constructor({ id, unit, label, period, limit }: Counter, context: LimiterContext) {
+  constructor({ id, unit, label, limitName, period, limit }: Counter, context: LimiterContext) {
     this.id = id
     this.unit = unit
     this.label = label
+    this.limitName = limitName
     this.period = period
     this.limit = limit
     this.#context = context

@@ -28,6 +28,7 @@ export class UnitCounter implements CounterState {
   readonly id: string
   readonly unit: Counter['unit']
   readonly label: string
+  readonly limitName: string | undefined
   period: Period
   limit: number
   isRegistered = true
@@ -71,10 +72,11 @@ export class UnitCounter implements CounterState {
   #idleSweepCount = 0
 
   constructor(counter: Counter, context: LimiterContext) {
-    const { id, unit, label, period, limit } = counter
+    const { id, unit, label, limitName, period, limit } = counter
     this.id = id
     this.unit = unit
     this.label = label
+    this.limitName = limitName
     this.period = period
     this.limit = limit
     this.#context = context

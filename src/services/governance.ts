@@ -1,7 +1,6 @@
 import type { Readiness } from '../api/health/readiness.ts'
 import type { Config } from '../config/config.ts'
 import type { Governance } from '../quota/governance.ts'
-import { limitNames } from '../quota/governance-limits.ts'
 import { openGovernance } from '../quota/open.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -31,12 +30,11 @@ export async function createServerGovernance({ quota, providers, server }: Confi
 }
 
 /** Adds to `/metrics` the utilization of each configured limit by its largest consumer, without naming the consumer. */
-export function measureGovernance(metrics: Metrics, governance: Governance, config: Config): void {
-  const names = limitNames(config.quota)
+export function measureGovernance(metrics: Metrics, governance: Governance): void {
   metrics.observe('corral.quota.utilization', () => {
     const points = new Map<string, { labels: readonly string[]; value: number }>()
-    governance.eachCounter?.(({ label, unit, period, limit }, { remaining }) => {
-      const labels = [names.get(label) ?? overflowLabel, unit, unit === 'slots' ? '' : period]
+    governance.eachCounter?.(({ limitName, unit, period, limit }, { remaining }) => {
+      const labels = [limitName ?? overflowLabel, unit, unit === 'slots' ? '' : period]
       const value = limit > 0 ? Math.max(0, 1 - remaining / limit) : 1
       const known = points.get(labels.join())
       if (!known || known.value < value) points.set(labels.join(), { labels, value })
@@ -44,7 +42,7 @@ export function measureGovernance(metrics: Metrics, governance: Governance, conf
     return [...points.values()]
   })
   metrics.observe('corral.telemetry.dropped', () => {
-    const { lostEntries: lostLines } = governance
-    return lostLines === undefined ? [] : [{ labels: ['ledger'], value: lostLines }]
+    const { lostEntries } = governance
+    return lostEntries === undefined ? [] : [{ labels: ['ledger'], value: lostEntries }]
   })
 }

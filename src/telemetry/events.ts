@@ -29,8 +29,6 @@ export interface InferenceFinished {
   call: Call
   provider: string
   model: string
-  /** `chat`, `completions`, `embeddings`, `rerank`. */
-  capability: string
   operation: Operation
   /** Of request and reply. */
   format: WireFormat
@@ -294,6 +292,7 @@ function writeFailure(log: Log, request: object, error: unknown): void {
   const fields = {
     ...request,
     error_type: error instanceof ApiError ? shortened(error.type, maxTypeLength) : 'server_error',
+    failure_class: error instanceof ApiError ? error.failure : 'server_error',
     ...(denial && { denied_by: denial.by, denied_reason: denial.reason }),
     cause: causeOf(error),
   }

@@ -54,7 +54,7 @@ describe('[QUO-34] errors of refused requests', () => {
       message: 'Quota exceeded: 10 requests a minute. Try again in 13 s.',
       headers: { 'retry-after': '13' },
       retryable: true,
-      denial: { by: 'quota', reason: 'limit 10 requests a minute' },
+      denial: { by: 'quota', reason: 'limit 10 requests a minute', limit: null },
     })
   })
 

@@ -130,7 +130,6 @@ class World {
       provider: 'up',
       model: 'up/m',
       upstreamModel: 'm',
-      capability: 'chat',
       operation: chat,
       format: chat.format,
       body,

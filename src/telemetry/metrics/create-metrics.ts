@@ -15,8 +15,6 @@ export interface MetricsOptions {
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
-  /** The labels of configured limits, as refusals name them, each with the limit's name. Default: none. */
-  readonly limitNames?: ReadonlyMap<string, string> | undefined
   /** What kept something from being measured; told once, never thrown. */
   readonly onFailure: (error: unknown) => void
   /** Milliseconds for which readers share one look. Default 250. */
@@ -42,7 +40,7 @@ export interface Metrics extends Disposable {
 
 /** Measuring is of no use to the caller that is measured: whatever goes wrong with it is told once and forgotten. */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { conventions, resource, providers, scheme, limitNames = new Map<string, string>() } = options
+  const { conventions, resource, providers, scheme } = options
   let { cacheTime = 250 } = options
   let hasReportedFailure = false
   const reportFailure = (error: unknown): void => {
@@ -59,7 +57,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const instruments = new Instruments(definitionsOf(conventions), reportFailure)
   let known = noModelNames
   const models = (): ModelNames => known
-  const requests = new RequestMetrics({ instruments, models, providers, scheme, limitNames })
+  const requests = new RequestMetrics({ instruments, models, providers, scheme })
   const inferences = new InferenceMetrics({ instruments, conventions, models, providers })
   const dropped = instruments.counter('corral.telemetry.dropped')
   const dependencies = new Map<string, { up: number; at: number }>()

@@ -13,8 +13,6 @@ export interface RequestMetricsOptions {
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
-  /** The labels of configured limits, as refusals name them, each with the limit's name. */
-  readonly limitNames: ReadonlyMap<string, string>
 }
 
 interface RouteSeries {
@@ -118,7 +116,8 @@ export class RequestMetrics {
 
   #countRefusal({ denial, code, type }: ApiError): void {
     if (!denial) return
-    const limit = denial.by === 'quota' ? limitNameIn(denial.reason, this.#options.limitNames) : ''
+    // The limits of keys are named by their owners: they share one label.
+    const limit = denial.limit === null ? overflowLabel : (denial.limit ?? '')
     this.#families.refusals.bind(denial.by, code ?? type, limit).add(1)
   }
 
@@ -162,12 +161,4 @@ export function errorTypeOf(error: unknown): string {
     return Number.isInteger(status) && status >= 100 && status < 600 ? String(status) : '_OTHER'
   }
   return code ?? (Object.hasOwn(errorStatus, type) ? type : '_OTHER')
-}
-
-const beforeLimit = 'limit '
-
-/** Limits of keys are named by whoever made the key, so they are not told apart. */
-function limitNameIn(reason: string, names: ReadonlyMap<string, string>): string {
-  const at = reason.indexOf(beforeLimit)
-  return at < 0 ? '' : (names.get(reason.slice(at + beforeLimit.length)) ?? overflowLabel)
 }

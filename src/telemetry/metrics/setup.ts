@@ -8,8 +8,6 @@ export interface MetricsFacts {
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
-  /** The labels of configured limits, as refusals name them, each with the limit's name. */
-  readonly limitNames?: ReadonlyMap<string, string> | undefined
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
   readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
@@ -20,14 +18,13 @@ export interface MetricsSetup extends AsyncDisposable {
   readonly metrics: Metrics | undefined
 }
 
-export function setUpMetrics(config: TelemetryConfig, { version, providers, scheme, limitNames, events }: MetricsFacts): MetricsSetup {
+export function setUpMetrics(config: TelemetryConfig, { version, providers, scheme, events }: MetricsFacts): MetricsSetup {
   if (!config.metrics.enabled) return { metrics: undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
   const metrics = createMetrics({
     conventions: config.conventions,
     resource: { 'service.version': version, ...config.resource },
     providers,
     scheme,
-    limitNames,
     onFailure: (error) => events().unexpected('measuring what happens', error),
   })
   const pushing = config.metrics.exporter ? startPushing(config, metrics, { version, events }) : undefined

@@ -40,6 +40,7 @@ export function exceptionEvent(error: unknown, time: number): SpanEvent {
 /** Adds what is known of a failure: the provider's answer with its body, the rule that refused. */
 export function addFailure(attributes: Record<string, AttributeValue>, error: unknown): void {
   attributes['error.type'] = errorType(error)
+  attributes['corral.failure.class'] = error instanceof ApiError ? error.failure : 'server_error'
   attributes['corral.error.message'] = messageOf(error)
   if (!(error instanceof ApiError)) return
   const { provider, denial, param } = error

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { ApiError } from '../../../src/errors.ts'
 import { providerOf, recordedLog, testApp, testConfig } from '../../../src/testing/index.ts'
 
 const response = new TextEncoder().encode('{"id":"x","object":"chat.completion","choices":[]}')
@@ -60,4 +61,20 @@ test('[OPS-3] a stream that took too long is logged with its usage until then', 
   const line = log.lines.find(({ message }) => message === 'request')?.fields
   expect(line).toMatchObject({ error_type: 'service_unavailable_error', input_tokens: 3, output_tokens: 2, response_bytes: frame.length })
   expect(line).toHaveProperty('ttft_ms')
+})
+
+test('[TEL-2] the access line of a failed request has its failure class', async () => {
+  const log = recordedLog()
+  const failures = [new ApiError('upstream_error', 'no room', { status: 529 }), new Error('a bug')]
+  const chat = () => Promise.reject(failures.shift())
+  await using app = await testApp(testConfig({ providers: [providerOf('up', { invoke: { chat } })] }), { log })
+  const body = JSON.stringify({ model: 'up/m', messages: [{ role: 'user', content: 'Hi' }] })
+  const send = (path: string) => app.fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  for (const path of ['/v1/chat/completions', '/v1/chat/completions', '/v1/embeddings']) await (await send(path)).text()
+  const classes = log.lines.filter(({ message }) => message === 'request').map(({ fields }) => [fields['status'], fields['failure_class']])
+  expect(classes).toEqual([
+    [529, 'overloaded'],
+    [500, 'server_error'],
+    [400, 'invalid_request'],
+  ])
 })

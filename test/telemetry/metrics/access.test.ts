@@ -55,3 +55,15 @@ test('[MET-2] how much of a limit is used, by its name and never by whom; refusa
   expect(after).toEqual({ labels: ['quota', 'insufficient_quota', 'few'], value: 2 })
   expect(JSON.stringify(server.services.metrics?.collect())).not.toMatch(/alice|bob/)
 })
+
+test('[TEL-3] a refusal counts under the configured name of its limit, whatever that is; limits of keys share one label', async () => {
+  const quota = { limits: [{ name: 'rate limit, limit 2', period: 'day', requests: 1, per: ['user'], when: [] }] } as const
+  const key = { id: 'key_1', limits: [{ name: 'of the owner', period: 'day', requests: 0 }] } as const
+  await using server = await serve({ quota }, known({ alice: { attributes: {} }, bob: { attributes: {}, key } }))
+  for (let at = 0; at < 3; at++) await server.fetch('/v1/models', asking('alice'))
+  await server.fetch('/v1/models', asking('bob'))
+  expect(server.services.metrics?.collect()['corral.refusals']).toEqual([
+    { labels: ['quota', 'insufficient_quota', 'rate limit, limit 2'], value: 2 },
+    { labels: ['quota', 'insufficient_quota', 'other'], value: 1 },
+  ])
+})

@@ -53,7 +53,6 @@ function world({ sampled = true, conventions = 'v1_41' }: Setting = {}) {
     provider: 'p',
     providerType: 'remote::gemini',
     model: 'm',
-    capability: 'chat',
     operation: chat,
     format: chat.format,
     streamed: true,
