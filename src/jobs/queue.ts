@@ -1,14 +1,21 @@
 import type { z } from 'zod'
-import type { Database, Transaction, RevisionSubscription } from '../storage/database.ts'
+import type { Database, DatabaseSource, RevisionSubscription, Transaction } from '../storage/database.ts'
 import type { JobRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
 import { JobAttempt } from './attempt.ts'
 import type { AnyJobDefinition, JobDefinition } from './definition.ts'
-import { JobRows, jobScopes, type NextDue } from './rows.ts'
+import type { JobRows, NextDue } from './rows.ts'
+import { jobScopes } from './scopes.ts'
 import { within } from '../timing.ts'
 
+/** Where jobs are kept. Opened with the first job, or by `start` once there may be something in it. */
+export interface JobStore extends DatabaseSource {
+  /** Absent: it is there. */
+  whenPresent?(): Promise<void>
+}
+
 export interface JobQueueOptions {
-  readonly database: Database
+  readonly database: JobStore
   /** What this process can run; jobs of other kinds wait for a process that can. */
   readonly definitions: readonly AnyJobDefinition[]
   readonly events?: Pick<Events, 'unexpected'> | undefined
@@ -72,17 +79,24 @@ const pause = {
   contended: 100,
   /** After one that failed. */
   failed: 1000,
+  /** Between two tries to open a database that cannot be used. */
+  unusable: 10_000,
   /** That an aborted job gets to end before it is given back all the same. */
   aborted: 500,
 } as const
 
 const deleteOldAgain = 3_600_000
 
+interface OpenQueue {
+  readonly database: Database
+  readonly rows: JobRows
+}
+
 class DatabaseJobQueue implements JobQueue {
   readonly #options: JobQueueOptions
   readonly #definitions: ReadonlyMap<string, AnyJobDefinition>
   readonly #kinds: readonly string[]
-  readonly #rows: JobRows
+  #opening: Promise<OpenQueue> | undefined
   readonly #lease: number
   /** Of this queue alone: a process that starts anew is another owner. */
   readonly #owner = crypto.randomUUID()
@@ -102,7 +116,6 @@ class DatabaseJobQueue implements JobQueue {
     this.#definitions = new Map(options.definitions.map((definition) => [definition.kind, definition]))
     if (this.#definitions.size < options.definitions.length) throw new Error('two kinds of jobs have the same name')
     this.#kinds = [...this.#definitions.keys()]
-    this.#rows = new JobRows(options.database)
     this.#lease = options.lease ?? defaultLease
   }
 
@@ -116,23 +129,26 @@ class DatabaseJobQueue implements JobQueue {
     if (!parsed.success) throw new TypeError(`the payload of a job '${kind}' is not valid: ${parsed.error.message}`)
     const { key, delay = 0, transaction } = options
     const row = { kind, key, payload: JSON.stringify(payload), delay, maxAttempts }
+    const { database, rows } = await this.#open()
     if (transaction) {
-      const queued = await this.#rows.insert(row, transaction)
+      const queued = await rows.insert(row, transaction)
       this.start()
       return queued
     }
-    const queued = await this.#options.database.write((own) => this.#rows.insert(row, own))
+    const queued = await database.write((own) => rows.insert(row, own))
     if (this.#state === 'started') this.#look()
     else this.start()
     return queued
   }
 
   async get(id: string): Promise<Job | undefined> {
-    return shown(await this.#rows.get(id))
+    const { rows } = await this.#open()
+    return shown(await rows.get(id))
   }
 
   async cancel(id: string): Promise<Job | undefined> {
-    const row = await this.#rows.cancel(id)
+    const { rows } = await this.#open()
+    const row = await rows.cancel(id)
     if (row?.state === 'running') for (const attempt of this.#running.keys()) if (attempt.id === id) attempt.cancel()
     return shown(row)
   }
@@ -140,12 +156,7 @@ class DatabaseJobQueue implements JobQueue {
   start(): void {
     if (this.#state !== 'idle' || this.#kinds.length === 0) return
     this.#state = 'started'
-    const { database } = this.#options
-    // `onChange` is called once at first too: that is the first look.
-    this.#watching = [
-      database.watch(jobScopes.queued, { onChange: () => this.#look(), onError: ignored }),
-      database.watch(jobScopes.cancelled, { onChange: () => void this.#renew(), onError: ignored }),
-    ]
+    void this.#watch()
   }
 
   drain({ timeout }: { readonly timeout: number }): Promise<void> {
@@ -154,6 +165,39 @@ class DatabaseJobQueue implements JobQueue {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain({ timeout: 0 })
+  }
+
+  /** What SQL takes is loaded with the first job. */
+  #open(): Promise<OpenQueue> {
+    const { database } = this.#options
+    const open = async (): Promise<OpenQueue> => {
+      const [{ JobRows: Rows }, opened] = await Promise.all([import('./rows.ts'), database.open()])
+      return { database: opened, rows: new Rows(opened) }
+    }
+    this.#opening ??= open().catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #watch(): Promise<void> {
+    // A job that is queued here opens it as well.
+    if (!this.#opening) await this.#options.database.whenPresent?.()
+    if (this.#state !== 'started') return
+    try {
+      const { database } = await this.#open()
+      if (this.#state !== 'started') return
+      // `onChange` is called once at first too: that is the first look.
+      this.#watching = [
+        database.watch(jobScopes.queued, { onChange: () => this.#look(), onError: ignored }),
+        database.watch(jobScopes.cancelled, { onChange: () => void this.#renew(), onError: ignored }),
+      ]
+    } catch (error) {
+      this.#options.events?.unexpected('looking for jobs', error)
+      this.#timer = setTimeout(() => void this.#watch(), pause.unusable)
+      this.#timer.unref()
+    }
   }
 
   /** Looks for what is due, now or, if that is under way, after it. */
@@ -182,14 +226,15 @@ class DatabaseJobQueue implements JobQueue {
 
   /** Gives the milliseconds after which to look again; undefined: when something is queued. */
   async #lookOnce(): Promise<number | undefined> {
+    const open = await this.#open()
     for (;;) {
-      const due = await this.#rows.nextDue(this.#freeKinds(), this.#kinds)
+      const due = await open.rows.nextDue(this.#freeKinds(), this.#kinds)
       if ((due.expired ?? 1) > 0 && (due.queued ?? 1) > 0) {
-        await this.#deleteOld()
+        await this.#deleteOld(open)
         return earliest(due)
       }
-      const reaped = (due.expired ?? 1) <= 0 ? await this.#rows.reap(this.#kinds) : 0
-      const claimed = await this.#claim()
+      const reaped = (due.expired ?? 1) <= 0 ? await open.rows.reap(this.#kinds) : 0
+      const claimed = await this.#claim(open)
       if (this.#state !== 'started') return undefined
       if (reaped === 0 && claimed === 0) return pause.contended
     }
@@ -207,20 +252,20 @@ class DatabaseJobQueue implements JobQueue {
     return Math.min(limit - running, concurrency - this.#running.size)
   }
 
-  async #claim(): Promise<number> {
+  async #claim(open: OpenQueue): Promise<number> {
     const kinds = this.#freeKinds()
     if (kinds.length === 0) return 0
     const claimedAt = performance.now()
-    const rows = await this.#rows.claim(this.#owner, this.#lease, { kinds, limit: Math.min(...kinds.map((kind) => this.#freeFor(kind))) })
-    for (const row of rows) this.#begin(row, claimedAt)
+    const rows = await open.rows.claim(this.#owner, this.#lease, { kinds, limit: Math.min(...kinds.map((kind) => this.#freeFor(kind))) })
+    for (const row of rows) this.#begin(row, claimedAt, open)
     return rows.length
   }
 
-  #begin(row: JobRow, claimedAt: number): void {
-    const { database, events } = this.#options
+  #begin(row: JobRow, claimedAt: number, { database, rows }: OpenQueue): void {
+    const { events } = this.#options
     const attempt = new JobAttempt(row, this.#owner, claimedAt, {
       database,
-      rows: this.#rows,
+      rows,
       lease: this.#lease,
       onFailure: ({ id, kind, attempt: number }, error, next) =>
         events?.unexpected(`attempt ${number} of job ${id} (${kind}); ${next}`, error),
@@ -255,7 +300,8 @@ class DatabaseJobQueue implements JobQueue {
     this.#renewing = true
     const since = performance.now()
     try {
-      const held = await this.#rows.renew(this.#owner, this.#lease, [...new Set(attempts.map(({ id }) => id))])
+      const { rows } = await this.#open()
+      const held = await rows.renew(this.#owner, this.#lease, [...new Set(attempts.map(({ id }) => id))])
       const byAttempt = new Map(held.map((row) => [`${row.id} ${row.attempts}`, row]))
       for (const attempt of attempts) {
         const row = byAttempt.get(`${attempt.id} ${attempt.attempt}`)
@@ -270,10 +316,10 @@ class DatabaseJobQueue implements JobQueue {
     }
   }
 
-  async #deleteOld(): Promise<void> {
+  async #deleteOld({ rows }: OpenQueue): Promise<void> {
     if (performance.now() - this.#deletedOldAt < deleteOldAgain) return
     this.#deletedOldAt = performance.now()
-    await this.#rows.deleteOld()
+    await rows.deleteOld()
   }
 
   async #drain(timeout: number): Promise<void> {

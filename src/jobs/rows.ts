@@ -4,14 +4,7 @@ import type { Database, Transaction } from '../storage/database.ts'
 import { newId } from '../storage/ids.ts'
 import { bumpRevision } from '../storage/revisions.ts'
 import type { JobRow } from '../storage/tables.ts'
-
-/** Scopes of `Database.watch`. */
-export const jobScopes = {
-  /** A job may be due earlier than was known. */
-  queued: 'jobs.queued',
-  /** A running job is to stop. */
-  cancelled: 'jobs.cancelled',
-} as const
+import { jobScopes } from './scopes.ts'
 
 /** Which attempt of a job writes. It does so only while the row still says the same. */
 export interface Fence {

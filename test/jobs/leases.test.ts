@@ -156,6 +156,7 @@ for (const engine of engines) {
       const failing: Database = {
         ...database,
         read: database.read,
+        open: () => Promise.resolve(failing),
         statement: (statement) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.statement(statement)),
         write: (work) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.write(work)),
       }
@@ -181,6 +182,7 @@ for (const engine of engines) {
       const failing: Database = {
         ...database,
         read: database.read,
+        open: () => Promise.resolve(failing),
         statement: (statement) => (isDown ? Promise.reject(databaseUnavailable(new Error('down'))) : database.statement(statement)),
       }
       let reason: unknown

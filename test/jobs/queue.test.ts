@@ -2,6 +2,7 @@ import { describe, expect, setSystemTime, test } from 'bun:test'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { JobCancelledError, UnrecoverableJobError } from '../../src/jobs/definition.ts'
+import { createJobQueue } from '../../src/jobs/queue.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { openDatabase } from '../../src/storage/open.ts'
 import { engines } from '../../src/testing/engines.ts'
@@ -253,26 +254,46 @@ for (const engine of engines) {
   })
 }
 
-describe('a queue that is not used', () => {
-  const untouched = new Proxy({} as Database, {
-    get(_target, name) {
-      if (name === 'engine') return 'sqlite'
-      throw new Error(`the database was asked for '${String(name)}'`)
+/** A database that nobody may ask for anything before it is opened. */
+function closedDatabase() {
+  const present = Promise.withResolvers<void>()
+  let opened = 0
+  return {
+    get opened() {
+      return opened
     },
-  })
+    present: present.resolve,
+    whenPresent: () => present.promise,
+    open(): Promise<Database> {
+      opened++
+      return Promise.reject(new Error('it cannot be opened'))
+    },
+  }
+}
 
-  test('[JOB-14] costs nothing: the database is not touched before there is a job, or a kind to look for', async () => {
-    const unused = queueOf(untouched, [nothing])
+describe('a queue that is not used', () => {
+  test('[JOB-14] opens no database before there is a job, or a kind to look for and a database that exists', async () => {
+    const database = closedDatabase()
+    const unused = createJobQueue({ database, definitions: [nothing] })
     expect(unused.running).toBe(0)
     await unused.drain({ timeout: 0 })
-    const withoutKinds = queueOf(untouched, [])
+    const withoutKinds = createJobQueue({ database, definitions: [] })
     withoutKinds.start()
     await withoutKinds[Symbol.asyncDispose]()
-    const started = queueOf(untouched, [nothing])
-    expect(() => started.start()).toThrow("the database was asked for 'watch'")
+    expect(database.opened).toBe(0)
+
+    const failures: string[] = []
+    await using started = createJobQueue({ database, definitions: [nothing], events: { unexpected: (where) => failures.push(where) } })
+    started.start()
+    await Promise.resolve()
+    expect(database.opened).toBe(0)
+    database.present()
+    await until(() => failures.length === 1)
+    expect([database.opened, failures]).toEqual([1, ['looking for jobs']])
+    expect(await failureOf(started.enqueue(nothing, { n: 1 }))).toMatchObject({ message: 'it cannot be opened' })
   })
 
   test('two kinds of one name are a mistake', () => {
-    expect(() => queueOf(untouched, [nothing, nothing])).toThrow('the same name')
+    expect(() => createJobQueue({ database: closedDatabase(), definitions: [nothing, nothing] })).toThrow('the same name')
   })
 })
