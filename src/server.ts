@@ -188,6 +188,7 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   await sleep((how.grace ?? server.drainGrace ?? 1) * 1000)
 
   const reason = new ApiError('service_unavailable_error', 'The server is shutting down.', { code: 'shutting_down' })
+  const jobs = services.jobs.drain({ timeout: limit * 1000 })
   const finished = allComplete(app, listeners)
   // It is not known when the rest arrives, and nothing has been done for these requests.
   app.abortUploads(reason)
@@ -205,6 +206,7 @@ async function drain(parts: { services: Services; app: App; listeners: readonly 
   }
   await Promise.all(listeners.map((listener) => listener.stop()))
   services.events.drained(aborted)
+  await within(abortGrace * 1000, jobs, undefined)
   await within(abortGrace * 1000, services[Symbol.asyncDispose](), undefined)
   return aborted
 }

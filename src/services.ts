@@ -4,7 +4,10 @@ import type { Authentication } from './auth/authenticator.ts'
 import { createApiReference } from './api/docs/reference.ts'
 import { createReadiness } from './api/health/readiness.ts'
 import { createImageUrlCheck } from './api/chat/image-urls.ts'
-import { routes as allRoutes } from './api/index.ts'
+import { jobs as allJobs, routes as allRoutes } from './api/index.ts'
+import { createResources, type Resources } from './api/resource.ts'
+import type { AnyJobDefinition } from './jobs/definition.ts'
+import { createJobQueue, type JobQueue } from './jobs/queue.ts'
 import type { AnyRoute } from './http/route.ts'
 import { TraceQueries } from './api/telemetry/service.ts'
 import type { Config } from './config/config.ts'
@@ -23,6 +26,7 @@ import { createAuditLog, policySummary } from './services/audit.ts'
 import type { ServerAuthentication, ServerAuthenticationDeps } from './services/authentication.ts'
 import { DisposalStack } from './services/disposal.ts'
 import type { ServerGovernanceDeps } from './services/governance.ts'
+import type { Migration } from './storage/migration.ts'
 import { createStorage } from './storage/storage.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
@@ -45,6 +49,7 @@ export interface Services extends ApiDeps, AsyncDisposable {
   readonly authentication?: Authentication | undefined
   /** Absent: nothing is limited, nor written down. */
   readonly governance?: Governance | undefined
+  readonly jobs: JobQueue
 }
 
 export interface BuildOptions {
@@ -68,6 +73,10 @@ export interface BuildOptions {
   routes?: readonly AnyRoute<ApiDeps>[]
   /** Every dialect that is served. Default: those of `src/dialects/index.ts`. */
   dialects?: readonly Dialect[]
+  /** Every kind of job. Default: those of `src/api/index.ts`. */
+  jobs?: readonly ((resources: Resources) => AnyJobDefinition)[]
+  /** The history of the tables. Default: `src/storage/migrations/index.ts`. */
+  migrations?: readonly Migration[]
   /** For tests: another resolver, another authority of callers' hosts. */
   egress?: Omit<EgressOptions, 'allow' | 'proxies'>
 }
@@ -106,7 +115,7 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
   const events: Events = createEvents(log, audit, { spans: tracing.spans, metrics: metrics?.sink })
   const readiness = createReadiness()
   const egress = createEgress({ ...config.egress, ...options.egress })
-  const storage = parts.use(createStorage(config.storage, { events }))
+  const storage = parts.use(createStorage(config.storage, { events, migrations: options.migrations }))
   // A configured database that cannot be used stops the start, and workers share one from the start.
   if (config.storage.recordsConfigured || server.workers > 1) await storage.records.open()
   const { authentication, keys } = await authenticationOf(config, options, {
@@ -148,6 +157,10 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
       ...(options.callerLimits && { callerLimits: options.callerLimits }),
     }),
   )
+  const resources = createResources(() => ({ records: storage.records, policy: config.accessPolicy, events, jobs }))
+  const definitions = (options.jobs ?? allJobs).map((define) => define(resources))
+  const jobs = parts.use(createJobQueue({ database: storage.records, definitions, events }))
+  jobs.start()
   metrics?.useCatalogue(models)
   metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['logs'], value: log.dropped ?? 0 }])
   if (audit) metrics?.observe('corral.telemetry.dropped', () => [{ labels: ['audit'], value: audit.lost ?? 0 }])
@@ -162,6 +175,8 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
     authentication,
     governance,
     keys,
+    resources,
+    jobs,
     providers,
     models,
     inference: { models, governance, events },

@@ -5,7 +5,7 @@ import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/errors.ts'
 import { type Page, pageOf, type PageRequest } from '../storage/pages.ts'
 import { bumpRevision } from '../storage/revisions.ts'
-import type { OwnedColumns, Tables } from '../storage/tables.ts'
+import type { OwnedColumns } from '../storage/tables.ts'
 import { accessFilter } from './filter.ts'
 import type {
   AccessSubject,
@@ -16,7 +16,6 @@ import type {
   NewRow,
   OwnedRows,
   OwnedRowsOptions,
-  OwnedTable,
   UpdateOptions,
 } from './owned-table.ts'
 import { isStorable, ownerColumns, ownerOf } from './owner.ts'
@@ -28,24 +27,24 @@ interface AnyOwned {
   owned: OwnedColumns
 }
 
-export function createSqlRows<T extends OwnedTable>(database: Database, options: OwnedRowsOptions<T>): OwnedRows<T> {
+export function createSqlRows<Row extends OwnedColumns>(database: Database, options: OwnedRowsOptions<Row>): OwnedRows<Row> {
   return new SqlRows(database, options)
 }
 
-class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
+class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
   readonly #database: Database
-  readonly #options: OwnedRowsOptions<T>
+  readonly #options: OwnedRowsOptions<Row>
   readonly #table: 'owned'
 
-  constructor(database: Database, options: OwnedRowsOptions<T>) {
+  constructor(database: Database, options: OwnedRowsOptions<Row>) {
     this.#database = database
     this.#options = options
     // One name for all of them: Kysely's types cannot follow a table that is a variable.
     this.#table = options.table as string as 'owned'
   }
 
-  async insert(call: AccessSubject, row: NewRow<T>, { owner, event, detail }: InsertOptions = {}): Promise<Tables[T]> {
-    const inserted = { ...row, ...ownerColumns(ownerFor(call, owner)) } as unknown as Tables[T]
+  async insert(call: AccessSubject, row: NewRow<Row>, { owner, event, detail }: InsertOptions = {}): Promise<Row> {
+    const inserted = { ...row, ...ownerColumns(ownerFor(call, owner)) } as unknown as Row
     // What is not there yet has no owner: so Llama Stack asks too.
     const resource = { type: this.#options.type, id: this.#idOf(inserted) }
     const decision = this.#decide(call, 'create', resource)
@@ -67,17 +66,17 @@ class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
     return inserted
   }
 
-  async get(call: AccessSubject, id: string): Promise<Tables[T]> {
+  async get(call: AccessSubject, id: string): Promise<Row> {
     if (!isStorable(id)) throw notVisible(this.#options.kind, id)
     const found = await (this.#database.read as unknown as KyselyTransaction<AnyOwned>)
       .selectFrom(this.#table)
       .selectAll()
       .where('id', '=', id)
       .executeTakeFirst()
-    return this.#visible(call, id, found as Tables[T] | undefined)
+    return this.#visible(call, id, found as Row | undefined)
   }
 
-  async list(call: AccessSubject, request: PageRequest, { where, filter: keep }: ListOptions<Tables[T]> = {}): Promise<Page<Tables[T]>> {
+  async list(call: AccessSubject, request: PageRequest, { where, filter: keep }: ListOptions<Row> = {}): Promise<Page<Row>> {
     const { policy, type, idColumn } = this.#options
     const filter = accessFilter(
       policy,
@@ -86,18 +85,18 @@ class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
     )
     let query = (this.#database.read as unknown as KyselyTransaction<AnyOwned>).selectFrom(this.#table).selectAll().where(filter.where)
     if (where) query = query.where(where)
-    const mayRead = filter.exact ? undefined : (row: Tables[T]) => this.#decide(call, 'read', this.#resourceOf(row)).allowed
-    const both = mayRead && keep ? (row: Tables[T]) => mayRead(row) && keep(row) : (mayRead ?? keep)
+    const mayRead = filter.exact ? undefined : (row: Row) => this.#decide(call, 'read', this.#resourceOf(row)).allowed
+    const both = mayRead && keep ? (row: Row) => mayRead(row) && keep(row) : (mayRead ?? keep)
     const page = await pageOf(query, request, { table: this.#table, filter: both as ((row: OwnedColumns) => boolean) | undefined })
-    return page as unknown as Page<Tables[T]>
+    return page as unknown as Page<Row>
   }
 
   async update(
     call: AccessSubject,
     id: string,
-    change: Changes<T> | ((row: Tables[T]) => Changes<T>),
+    change: Changes<Row> | ((row: Row) => Changes<Row>),
     { action = 'update', event, detail }: UpdateOptions = {},
-  ): Promise<Tables[T]> {
+  ): Promise<Row> {
     const changed = await this.#write(async (transaction) => {
       const row = await this.#changeable(transaction, { call, id, action })
       const changes = typeof change === 'function' ? change(row) : change
@@ -113,7 +112,7 @@ class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
     return changed
   }
 
-  async delete(call: AccessSubject, id: string, note: ChangeRecord = {}): Promise<Tables[T]> {
+  async delete(call: AccessSubject, id: string, note: ChangeRecord = {}): Promise<Row> {
     const deleted = await this.#write(async (transaction) => {
       const row = await this.#changeable(transaction, { call, id, action: 'delete' })
       await transaction.deleteFrom(this.#table).where('id', '=', id).execute()
@@ -138,18 +137,18 @@ class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
   async #changeable(
     transaction: KyselyTransaction<AnyOwned>,
     { call, id, action }: { call: AccessSubject; id: string; action: Action },
-  ): Promise<Tables[T]> {
+  ): Promise<Row> {
     if (!isStorable(id)) throw notVisible(this.#options.kind, id)
     const query = transaction.selectFrom(this.#table).selectAll().where('id', '=', id)
     const found = await (this.#database.engine === 'postgres' ? query.forUpdate() : query).executeTakeFirst()
-    const row = this.#visible(call, id, found as Tables[T] | undefined)
+    const row = this.#visible(call, id, found as Row | undefined)
     const resource = this.#resourceOf(row)
     const decision = this.#decide(call, action, resource)
     if (!decision.allowed) throw accessDenied({ principal: call.principal, action, resource }, decision)
     return row
   }
 
-  #visible(call: AccessSubject, id: string, row: Tables[T] | undefined): Tables[T] {
+  #visible(call: AccessSubject, id: string, row: Row | undefined): Row {
     const { kind } = this.#options
     if (!row) throw notVisible(kind, id)
     const resource = this.#resourceOf(row)
@@ -167,16 +166,16 @@ class SqlRows<T extends OwnedTable> implements OwnedRows<T> {
     })
   }
 
-  async #emit(call: AccessSubject, row: Tables[T], { event, detail }: { event: string; detail: ChangeRecord['detail'] }): Promise<void> {
+  async #emit(call: AccessSubject, row: Row, { event, detail }: { event: string; detail: ChangeRecord['detail'] }): Promise<void> {
     const { events, type } = this.#options
     await events?.resourceChanged({ call, event, resource: `${type}::${this.#idOf(row)}`, ...(detail && { detail }) })
   }
 
-  #idOf(row: Tables[T]): string {
+  #idOf(row: Row): string {
     return row[this.#options.idColumn ?? 'id'] as string
   }
 
-  #resourceOf(row: Tables[T]): Resource {
+  #resourceOf(row: Row): Resource {
     return { type: this.#options.type, id: this.#idOf(row), owner: ownerOf(row) }
   }
 }

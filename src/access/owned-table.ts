@@ -9,18 +9,23 @@ import type { AccessPolicy, Action, Owner } from './policy.ts'
 /** The tables whose rows have owners. */
 export type OwnedTable = { [T in keyof Tables]: Tables[T] extends OwnedColumns ? T : never }[keyof Tables]
 
+type KnownTableOf<Row> = { [T in keyof Tables]: [Tables[T], Row] extends [Row, Tables[T]] ? T : never }[keyof Tables]
+
+/** The table that has such rows; one that is not in `Tables` (a test's own) has any name. */
+export type TableOf<Row> = [KnownTableOf<Row>] extends [never] ? string : KnownTableOf<Row>
+
 /** Who asks: what every function of a store wants first, so that none can be called without. */
 export type AccessSubject = Pick<Call, 'requestId' | 'principal' | 'clientAddress'>
 
 /** What is given for a new row: all but whose it is. */
-export type NewRow<T extends OwnedTable> = Omit<Tables[T], 'owner_id' | 'owner_attributes'>
+export type NewRow<Row extends OwnedColumns> = Omit<Row, 'owner_id' | 'owner_attributes'>
 /** What may change of a row: never whose it is, which it is and since when. */
-export type Changes<T extends OwnedTable> = Partial<Omit<Tables[T], keyof OwnedColumns>>
+export type Changes<Row extends OwnedColumns> = Partial<Omit<Row, keyof OwnedColumns>>
 
-export interface OwnedRowsOptions<T extends OwnedTable> {
+export interface OwnedRowsOptions<Row extends OwnedColumns> {
   /** Opened when the first row is asked for. */
   readonly database: DatabaseSource
-  readonly table: T
+  readonly table: TableOf<Row>
   /** What policies call it, e.g. `api_key`. */
   readonly type: string
   /** What people call it, e.g. `API key`. */
@@ -28,7 +33,7 @@ export interface OwnedRowsOptions<T extends OwnedTable> {
   readonly policy: AccessPolicy
   readonly events?: Pick<Events, 'resourceChanged'> | undefined
   /** The column with the id that policies and callers know. Default: `id`. */
-  readonly idColumn?: (keyof Tables[T] & string) | undefined
+  readonly idColumn?: (keyof Row & string) | undefined
   /** Actions that a rule of the configured policy has to permit: the default policy does not, nor does the want of authentication. */
   readonly explicit?: readonly Action[] | undefined
   /** The revision that is raised in the transaction of each change, for snapshots of the table. */
@@ -65,20 +70,15 @@ export interface ListOptions<R> {
  * and not changed is 403; either is told to the log by the error's `denial`. Checks and changes are one transaction. Rows keep the owner they
  * were made with.
  */
-export interface OwnedRows<T extends OwnedTable> {
+export interface OwnedRows<Row extends OwnedColumns> {
   /** Throws ApiError 403; 409 where the id is taken; 503 where the audit log cannot be written (as do all changes). The row belongs to the caller; without authentication it has no owner. */
-  insert(call: AccessSubject, row: NewRow<T>, options?: InsertOptions): Promise<Tables[T]>
+  insert(call: AccessSubject, row: NewRow<Row>, options?: InsertOptions): Promise<Row>
   /** Throws ApiError 404. */
-  get(call: AccessSubject, id: string): Promise<Tables[T]>
+  get(call: AccessSubject, id: string): Promise<Row>
   /** One page of what the caller may read, full as long as there is enough. Throws ApiError 400 for a bad cursor. */
-  list(call: AccessSubject, request: PageRequest, options?: ListOptions<Tables[T]>): Promise<Page<Tables[T]>>
+  list(call: AccessSubject, request: PageRequest, options?: ListOptions<Row>): Promise<Page<Row>>
   /** Gives the row as it is then. `change` may go by the row as it was, and may refuse by throwing. Throws ApiError 404, 403. */
-  update(
-    call: AccessSubject,
-    id: string,
-    change: Changes<T> | ((row: Tables[T]) => Changes<T>),
-    options?: UpdateOptions,
-  ): Promise<Tables[T]>
+  update(call: AccessSubject, id: string, change: Changes<Row> | ((row: Row) => Changes<Row>), options?: UpdateOptions): Promise<Row>
   /** Gives the row as it was. Throws ApiError 404, 403. */
-  delete(call: AccessSubject, id: string, record?: ChangeRecord): Promise<Tables[T]>
+  delete(call: AccessSubject, id: string, record?: ChangeRecord): Promise<Row>
 }

@@ -9,6 +9,7 @@ import type { ApiReference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
 import type { InferenceDeps } from '../inference/execute.ts'
 import type { StreamTimes } from '../inference/response.ts'
+import type { Resources } from './resource.ts'
 import type { TraceQueries } from './telemetry/service.ts'
 
 /** What handlers may use; built in `services.ts`. */
@@ -19,6 +20,8 @@ export interface ApiDeps {
   readonly providers: ProviderRegistry
   /** Corral's own API keys. Absent: there is nowhere to keep them. */
   readonly keys?: KeyService | undefined
+  /** The services of the other resources. */
+  readonly resources: Resources
   /** Absent: no traces are kept. */
   readonly traces?: TraceQueries | undefined
   readonly checkImageUrls: CheckImageUrls

@@ -1,5 +1,7 @@
 import type { AnyRoute } from '../http/route.ts'
+import type { AnyJobDefinition } from '../jobs/definition.ts'
 import type { ApiDeps } from './define.ts'
+import type { Resources } from './resource.ts'
 import { adminHealth, adminInspectRoutes, adminListProviders, adminRetrieveProvider, adminVersion } from './admin/routes.ts'
 import { createApiKey, listApiKeys, retrieveApiKey, revokeApiKey, rotateApiKeyToken } from './admin/keys.ts'
 import { createChatCompletion } from './chat/routes.ts'
@@ -53,3 +55,6 @@ export const routes: readonly AnyRoute<ApiDeps>[] = [
   queryMetrics,
   logEvent,
 ]
+
+/** Every kind of job, made of the services that it works with. None yet. */
+export const jobs: readonly ((resources: Resources) => AnyJobDefinition)[] = []

@@ -63,7 +63,7 @@ export function createStoredModels(options: StoredModelsOptions): StoredModels {
 const emptyIndex: StoredIndex = { all: [], named: () => [] }
 
 class DatabaseStoredModels implements StoredModels {
-  readonly #rows: OwnedRows<'models'>
+  readonly #rows: OwnedRows<ModelRow>
   readonly #snapshot: LazySnapshot<StoredIndex>
   readonly #events: StoredModelsOptions['events']
   readonly #tenantAttribute: string | undefined

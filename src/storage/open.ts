@@ -4,6 +4,7 @@ import type { Events } from '../telemetry/events.ts'
 import type { PostgresBackend, SqliteBackend, StorageConfig } from './config.ts'
 import type { Database } from './database.ts'
 import { codeOf, StorageError } from './errors.ts'
+import type { Migration } from './migration.ts'
 import { createDatabase, type DatabaseDeps, type LazyDatabase } from './lazy-database.ts'
 
 export { isUniqueViolation, StorageError } from './errors.ts'
@@ -36,6 +37,8 @@ export interface OpenStorage extends AsyncDisposable {
 }
 
 export interface OpenStorageDeps {
+  /** Default: all of this version. */
+  readonly migrations?: readonly Migration[] | undefined
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'> | undefined
 }
 

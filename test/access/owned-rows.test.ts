@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { compileAccessPolicy, defaultAccessPolicy } from '../../src/access/access-policy.ts'
 import { ownedRows } from '../../src/access/owned-rows.ts'
 import type { AccessSubject, NewRow, OwnedRowsOptions } from '../../src/access/owned-table.ts'
+import type { ModelRow } from '../../src/storage/tables.ts'
 import type { AccessPolicy } from '../../src/access/policy.ts'
 import { accessPolicySchema, type AccessRule } from '../../src/access/schema.ts'
 import { type Principal, systemPrincipal } from '../../src/call.ts'
@@ -20,7 +21,7 @@ const bob: Principal = { id: 'bob', attributes: { teams: ['b'] } }
 const as = (principal: Principal | undefined): AccessSubject => ({ requestId: 'r', principal })
 const rules = (...list: AccessRule[]) => compileAccessPolicy(accessPolicySchema.parse(list))
 
-const newRow = (id: string): NewRow<'models'> => ({
+const newRow = (id: string): NewRow<ModelRow> => ({
   id,
   created_at: 1,
   model_id: id,
@@ -54,8 +55,8 @@ for (const engine of engines) {
     afterAll(() => database[Symbol.asyncDispose]())
 
     const warnings: unknown[] = []
-    const store = (policy: AccessPolicy = defaultAccessPolicy, over: Partial<OwnedRowsOptions<'models'>> = {}) =>
-      ownedRows({
+    const store = (policy: AccessPolicy = defaultAccessPolicy, over: Partial<OwnedRowsOptions<ModelRow>> = {}) =>
+      ownedRows<ModelRow>({
         database,
         table: 'models',
         type: 'model',
@@ -220,7 +221,7 @@ for (const engine of engines) {
           fc.constantFrom('asc' as const, 'desc' as const),
           async (list, principal, limit, order) => {
             const policy = rules(...list)
-            const store = ownedRows({ database, table: 'models', type: 'model', kind: 'Model', policy, idColumn: 'model_id' })
+            const store = ownedRows<ModelRow>({ database, table: 'models', type: 'model', kind: 'Model', policy, idColumn: 'model_id' })
             const expected = inOrder(rows).filter((row) => {
               return policy.decide({ principal, action: 'read', resource: resourceOf(row, 'model') }).allowed
             })
@@ -244,7 +245,7 @@ for (const engine of engines) {
 
     test('another’s row is no place to begin a page at', async () => {
       const policy = rules({ permit: { actions: 'read', principal: 'alice' } })
-      const store = ownedRows({ database, table: 'models', type: 'model', kind: 'Model', policy, idColumn: 'model_id' })
+      const store = ownedRows<ModelRow>({ database, table: 'models', type: 'model', kind: 'Model', policy, idColumn: 'model_id' })
       const refused = async (after: string) => refusal(store.list(as(bob), { limit: 5, order: 'asc', after }))
       const [hidden, absent] = [await refused(rows[0]!.id), await refused('row-none')]
       expect([hidden.status, hidden.message.replace(rows[0]!.id, '')]).toEqual([400, absent.message.replace('row-none', '')])

@@ -43,7 +43,7 @@ export function createKeyService(deps: KeyServiceDeps): KeyService {
 
 class StoredKeys implements KeyService {
   readonly #deps: KeyServiceDeps
-  readonly #rows: OwnedRows<'api_keys'>
+  readonly #rows: OwnedRows<ApiKeyRow>
   readonly #hasher: KeyHasher
   readonly #apis: ReadonlySet<string> | undefined
   readonly #clock: () => number
