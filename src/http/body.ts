@@ -10,7 +10,7 @@ export const defaultMaxBodyBytes = 32 * 1024 * 1024
 export const defaultMaxMembers = 100_000
 
 /** Maximum nesting of a JSON body. */
-export const maxJsonDepth = 256
+const maxJsonDepth = 256
 
 export interface BodyLimits {
   /** Of the decompressed body. */

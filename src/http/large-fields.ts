@@ -2,7 +2,7 @@ import { invalidRequest } from '../errors.ts'
 import type { Members } from '../wire/json-scan.ts'
 
 /** Maximum size of each of a route's `smallFields`, in bytes as sent. */
-export const maxSmallFieldBytes = 65_536
+const maxSmallFieldBytes = 65_536
 
 /** A field by its name, and by the name's bytes. */
 export interface SmallField {

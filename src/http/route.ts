@@ -7,9 +7,6 @@ import type { MultipartLimits } from './multipart.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-/** The API's stability, as Llama Stack's `/v1/inspect/routes?api_filter=` names it. */
-export type Stability = 'v1' | 'v1beta' | 'v1alpha'
-
 /** The response with one status. */
 export interface ResponseSpec {
   description: string

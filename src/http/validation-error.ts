@@ -15,7 +15,7 @@ export function toInvalidRequest(error: z.core.$ZodError, value: unknown): ApiEr
 }
 
 /** `['messages', 0, 'role']` → `messages[0].role`. */
-export function toParam(path: readonly PropertyKey[]): string {
+function toParam(path: readonly PropertyKey[]): string {
   return path.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at ? '.' : ''}${String(key).slice(0, 100)}`)).join('')
 }
 

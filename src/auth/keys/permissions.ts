@@ -5,7 +5,7 @@ import { ApiError, shortened } from '../../errors.ts'
 import { compileWildcard } from '../../quota/patterns.ts'
 
 /** What a key would let whoever holds it do. */
-export interface KeyGrant {
+export interface RequestedGrant {
   readonly id: string
   readonly principal: string
   readonly attributes: Principal['attributes']
@@ -47,7 +47,7 @@ export function requirePermission(policy: AccessPolicy, call: Call, action: Acti
  * - Who came with one of Corral's own keys cannot have a key for more models or APIs, or that lives longer; and none at all where that
  *   key has limits, which a new one would start to count anew.
  */
-export function requireGrantable(policy: AccessPolicy, call: Call, grant: KeyGrant, expiryOfCallersKey: number | undefined): void {
+export function requireGrantable(policy: AccessPolicy, call: Call, grant: RequestedGrant, expiryOfCallersKey: number | undefined): void {
   const caller = requirePrincipal(call)
   if (grant.principal !== caller.id) {
     // Owned by nobody that there is: neither "user is owner" nor "resource is unowned" permits it by accident.

@@ -14,7 +14,7 @@ import type { Events } from '../../telemetry/events.ts'
 import { KeyHasher } from './hash.ts'
 import { keysScope } from './key-ring.ts'
 import type { ApiKey, IssuedKey, KeyService, CreateApiKeyInput } from './key-service.ts'
-import { requireGrantable, requirePermission, requirePrincipal, keyResource, type KeyGrant } from './permissions.ts'
+import { requireGrantable, requirePermission, requirePrincipal, keyResource, type RequestedGrant } from './permissions.ts'
 import { toApiKey } from './rows.ts'
 import { hintOf, idPrefix, createToken } from './token.ts'
 import { validateCreateInput } from './create-input.ts'
@@ -206,7 +206,7 @@ class StoredKeys implements KeyService {
   }
 }
 
-function grantOf(id: string, input: CreateApiKeyInput, caller: Principal): KeyGrant {
+function grantOf(id: string, input: CreateApiKeyInput, caller: Principal): RequestedGrant {
   const principal = input.principal ?? caller.id
   const attributes = input.attributes ?? (principal === caller.id ? caller.attributes : {})
   const { allowedModels, allowedApis, expiresAt } = input
