@@ -4,7 +4,16 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Governed, IdentityProvider, prepareGoverned } from './governed.ts'
 import { onCore, serverCore } from './native.ts'
-import type { Looked } from './telemetry.ts'
+
+/** What of a server's telemetry is looked at beside its speed. */
+interface TelemetryOptions {
+  /** `/metrics` is read each second while it is under load. */
+  readonly scraped?: boolean
+  /** Every span goes to the mock upstream, which is a collector as well. */
+  readonly exports?: boolean
+  /** The trace store that it writes: a file. */
+  readonly store?: () => string
+}
 
 const here = import.meta.dirname
 const cache = join(here, '.cache')
@@ -27,7 +36,7 @@ export interface Candidate {
   readonly aside?: boolean
   /** Does something behind its requests, which is waited for where CPU time is read. */
   readonly settles?: boolean
-  readonly telemetry?: Looked
+  readonly telemetry?: TelemetryOptions
   /** Name of the candidate that it is compared with at half of its own saturation. */
   readonly addedTo?: string
 }
@@ -76,7 +85,7 @@ interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'
   /** The configuration's section. */
   readonly configures?: (upstream: string) => object
   /** `stores`: it keeps traces in its home. */
-  readonly looked?: Omit<Looked, 'store'> & { readonly stores?: boolean }
+  readonly looked?: Omit<TelemetryOptions, 'store'> & { readonly stores?: boolean }
 }
 
 /** The same server with all that governs it. */

@@ -3,16 +3,6 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { UnderTest } from './servers.ts'
 
-/** What of a server's telemetry is looked at beside its speed. */
-export interface Looked {
-  /** `/metrics` is read each second while it is under load. */
-  readonly scraped?: boolean
-  /** Every span goes to the mock upstream, which is a collector as well. */
-  readonly exports?: boolean
-  /** The trace store that it writes: a file. */
-  readonly store?: () => string
-}
-
 /** What came of the telemetry of some requests. */
 export interface Accounts {
   readonly requests: number

@@ -1,16 +1,5 @@
 import type { Principal } from '../call.ts'
-import type { Owner } from './policy.ts'
-
-/** One condition of Llama Stack's word grammar, read. */
-export type Condition =
-  /** `user is owner`, `user is not owner` */
-  | { readonly kind: 'owner'; readonly negated: boolean }
-  /** `user with VALUE in ATTRIBUTE`, `user with VALUE not in ATTRIBUTE` */
-  | { readonly kind: 'value'; readonly value: string; readonly attribute: string; readonly negated: boolean }
-  /** `user in owners ATTRIBUTE`, `user not in owners ATTRIBUTE` */
-  | { readonly kind: 'shared'; readonly attribute: string; readonly negated: boolean }
-  /** `resource is unowned`; its opposite has no words of its own */
-  | { readonly kind: 'unowned'; readonly negated: boolean }
+import type { Condition, Owner } from './policy.ts'
 
 const grammar: readonly (readonly [RegExp, (first: string, second: string) => Condition])[] = [
   [/^user is owner$/, () => ({ kind: 'owner', negated: false })],

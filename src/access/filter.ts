@@ -1,6 +1,7 @@
 import { type RawBuilder, sql, type SqlBool } from 'kysely'
 import { type Principal, systemPrincipal } from '../call.ts'
-import { type Condition, holds, valuesOf } from './conditions.ts'
+import { holds, valuesOf } from './conditions.ts'
+import type { Condition } from './policy.ts'
 import { isStorable } from './owner.ts'
 import type { AccessPolicy, CompiledAccessRule, Action } from './policy.ts'
 

@@ -1,5 +1,4 @@
 import type { Principal } from '../call.ts'
-import type { Condition } from './conditions.ts'
 import type { TextPattern } from './text-pattern.ts'
 
 export const actions = ['create', 'read', 'update', 'delete'] as const
@@ -35,6 +34,17 @@ export interface Decision {
   /** One sentence for people. */
   readonly reason: string
 }
+
+/** One condition of Llama Stack's word grammar, read. */
+export type Condition =
+  /** `user is owner`, `user is not owner` */
+  | { readonly kind: 'owner'; readonly negated: boolean }
+  /** `user with VALUE in ATTRIBUTE`, `user with VALUE not in ATTRIBUTE` */
+  | { readonly kind: 'value'; readonly value: string; readonly attribute: string; readonly negated: boolean }
+  /** `user in owners ATTRIBUTE`, `user not in owners ATTRIBUTE` */
+  | { readonly kind: 'shared'; readonly attribute: string; readonly negated: boolean }
+  /** `resource is unowned`; its opposite has no words of its own */
+  | { readonly kind: 'unowned'; readonly negated: boolean }
 
 /** When a rule in whose scope a request falls applies: `when` all of its conditions hold, `unless` they do. */
 export type RuleMode = 'always' | 'when' | 'unless'

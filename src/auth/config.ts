@@ -1,6 +1,5 @@
 import type { NetworkOptions } from '../egress/egress.ts'
 import type { Secret } from '../secret.ts'
-import type { Tenancy } from './tenant.ts'
 
 /** `server.auth`, checked. */
 export interface AuthConfig {
@@ -136,3 +135,10 @@ export interface UpstreamHeaderConfig {
   /** CIDRs or addresses of the proxies that may say who is asking. Never empty. */
   readonly trustedProxies: readonly string[]
 }
+
+/** `server.tenancy`, checked. */
+export type Tenancy =
+  /** Every principal is of this tenant. */
+  | { readonly mode: 'single'; readonly tenant: string }
+  /** Every principal must have a tenant. */
+  | { readonly mode: 'multi' }

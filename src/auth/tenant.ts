@@ -1,16 +1,10 @@
 import type { Principal } from '../call.ts'
 import { toAttributes } from './claims.ts'
+import type { Tenancy } from './config.ts'
 import { CredentialRefused } from './refusal.ts'
 
 /** The attribute that policies know the tenant by: `user with acme in tenants`, `user in owners tenants`. */
 export const tenantAttribute = 'tenants'
-
-/** `server.tenancy`, checked. */
-export type Tenancy =
-  /** Every principal is of this tenant. */
-  | { readonly mode: 'single'; readonly tenant: string }
-  /** Every principal must have a tenant. */
-  | { readonly mode: 'multi' }
 
 /** In lower case, as tenants are compared. */
 export const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,127}$/

@@ -1,6 +1,7 @@
 import { readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { builtInDistributions, type DistributionContext } from './distributions/index.ts'
+import { builtInDistributions } from './distributions/index.ts'
+import type { DistributionContext } from './distributions/distribution.ts'
 import { type Environment, settingOf } from './environment.ts'
 import { nearest } from './nearest.ts'
 import { ConfigErrors } from './report.ts'

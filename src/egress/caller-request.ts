@@ -1,6 +1,6 @@
 import { type IpAddress, toUrlHost, parseAddress } from './address.ts'
 import type { CallerUrl } from './caller-url.ts'
-import type { EgressRequest, EgressResponse, NetworkOptions } from './egress.ts'
+import type { EgressRequest, EgressResponse, NetworkOptions } from './contract.ts'
 import { defaultConnectTimeout, EgressExchange } from './exchange.ts'
 import { EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'

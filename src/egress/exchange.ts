@@ -1,5 +1,5 @@
 import { readChunks, type ChunkReader } from '../runtime/stream-chunks.ts'
-import type { EgressBody, EgressRequest, EgressResponse } from './egress.ts'
+import type { EgressBody, EgressRequest, EgressResponse } from './contract.ts'
 import { EgressError, explain } from './egress-error.ts'
 import { canConnect, firstHop } from './probe.ts'
 import { sliceBytes, type TurnBudget } from './turn-budget.ts'

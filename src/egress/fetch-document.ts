@@ -1,5 +1,6 @@
 import { ApiError, shortened } from '../errors.ts'
-import type { CallerUrl, Egress, EgressResponse, NetworkOptions } from './egress.ts'
+import type { CallerUrl } from './caller-url.ts'
+import type { Egress, EgressResponse, NetworkOptions } from './contract.ts'
 import { EgressError } from './egress-error.ts'
 
 export interface DocumentRequest {

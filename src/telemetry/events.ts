@@ -1,84 +1,10 @@
-import type { Call, Principal, RequestRecord } from '../call.ts'
+import type { Call, Principal } from '../call.ts'
 import { ApiError, shortened, maskApiKeys } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
-import type { Operation } from '../operations/operation.ts'
-import type { WireFormat } from '../operations/wire-format.ts'
+import type { InferenceFinished, RequestFinished } from './finished.ts'
 import type { Log } from './logger.ts'
 import type { MetricSink } from './metrics/metric-sink.ts'
 import type { SpanSink } from './traces/span-sink.ts'
-
-/** A request that is over: answered, streamed to its end, or left by its caller. */
-export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestRecord {
-  readonly request: Pick<Request, 'method'> & Partial<Pick<Request, 'url' | 'headers'>>
-  /** Without the query: queries carry keys. */
-  readonly path: string
-  readonly status: number
-  /** `performance.now()` when it came in. */
-  readonly startedAt: number
-  /** What the caller got an error for: an ApiError, or the unknown thing that was thrown. */
-  readonly error?: unknown
-  /** The caller left before the end. */
-  readonly disconnected?: boolean
-}
-
-/** `truncated`: the upstream broke a stream off. `cancelled`: the caller left. */
-export type InferenceOutcome = 'completed' | 'failed' | 'cancelled' | 'truncated'
-
-/** One answer of a model, whole or streamed. */
-export interface InferenceFinished {
-  call: Call
-  provider: string
-  model: string
-  operation: Operation
-  /** Of request and reply. */
-  format: WireFormat
-  streamed: boolean
-  outcome: InferenceOutcome
-  /** Milliseconds from the request to the end of the answer. */
-  duration: number
-  /** Milliseconds to the first token, where one came. */
-  firstToken?: number | undefined
-  usage?: ReportedTokens | undefined
-  error?: unknown
-  /** The provider's type in the configuration, e.g. `remote::groq`. */
-  providerType?: string | undefined
-  /** Where the provider is reached, as the operator configured it; absent where the caller says, or there is no host. */
-  endpoint?: ProviderEndpoint | undefined
-  /** Fields that Corral had added and that the provider refused: the request was sent again without them. */
-  resentWithout?: readonly string[] | undefined
-  /** `performance.now()` when the provider was asked. */
-  startedAt?: number | undefined
-  /** The id of the span of this answer, 16 hexadecimal digits: the provider was told it. */
-  spanId?: string | undefined
-  /** The request as it was validated. */
-  requestBody?: unknown
-  /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
-  reply?: StreamReplyFacts | Uint8Array | undefined
-  /** What a stream said, where that is wanted. */
-  streamedContent?: { frames(): string } | undefined
-}
-
-/** Tokens as the provider reported them; the parts are parts of `input` and `output`. */
-export interface ReportedTokens {
-  readonly input: number
-  readonly output: number
-  readonly cached?: number
-  readonly cacheWrite?: number
-  readonly reasoning?: number
-}
-
-export interface ProviderEndpoint {
-  readonly address: string
-  readonly port: number
-}
-
-export interface StreamReplyFacts {
-  readonly id?: string | undefined
-  /** The model as the provider calls what answered. */
-  readonly model?: string | undefined
-  /** In the order of the choices. */
-  readonly finishReasons?: readonly string[] | undefined
-}
 
 /** Where events go beside the log. */
 export interface EventSinks {

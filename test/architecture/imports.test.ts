@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { partOf, shipped, sources } from './source.ts'
+import { importCycles } from './cycles.ts'
+import { partOf, shipped, sourceFile, sources } from './source.ts'
 
 /** Each tier may import what stands in the tiers before it, and its own files. Parts that share a tier are separate unless listed below. */
 const tiers = [
@@ -88,5 +89,20 @@ describe('imports point one way', () => {
           .map(({ target }) => `${path} imports ${target}`),
       )
     expect(wrong).toEqual([])
+  })
+
+  test('[ARC-4] no files import one another in a circle, not even types', () => {
+    expect(importCycles([...sources('src'), ...sources('test'), ...sources('bench')])).toEqual([])
+  })
+
+  test('circles are found, imports of types and of oneself included', () => {
+    const files = [
+      sourceFile('src/a.ts', "import type { B } from './b.ts'"),
+      sourceFile('src/b.ts', "import { c } from './c.ts'\nimport { d } from './d.ts'"),
+      sourceFile('src/c.ts', "const { a } = await import('./a.ts')"),
+      sourceFile('src/d.ts', "import { d } from './d.ts'"),
+      sourceFile('src/e.ts', "import { a } from './a.ts'"),
+    ]
+    expect(importCycles(files)).toEqual([['src/d.ts'], ['src/a.ts', 'src/b.ts', 'src/c.ts']])
   })
 })

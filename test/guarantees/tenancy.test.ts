@@ -3,7 +3,7 @@ import { withTenantIsolation, compileAccessPolicy } from '../../src/access/acces
 import { accessFilter } from '../../src/access/filter.ts'
 import type { AccessPolicy, Owner } from '../../src/access/policy.ts'
 import { createAuthentication } from '../../src/auth/authentication.ts'
-import type { Tenancy } from '../../src/auth/tenant.ts'
+import type { Tenancy } from '../../src/auth/config.ts'
 import type { Principal } from '../../src/call.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { engines } from '../../src/testing/engines.ts'

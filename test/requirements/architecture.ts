@@ -17,4 +17,9 @@ export const architecture: Requirements = {
     when: 'something waits for a limited time, or remembers a limited number of entries',
     observed: 'it uses the one implementation of each; no timer is left when the wait is over',
   },
+  'ARC-4': {
+    source: 'design §3 rule 16',
+    when: 'files import one another',
+    observed: 'no circle, imports of types included; a contract has a file of its own',
+  },
 }

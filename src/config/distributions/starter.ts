@@ -2,7 +2,7 @@ import { stringify } from 'yaml'
 import type { ProviderDefinition, StarterEntry } from '../../providers/provider.ts'
 import { variablesIn } from '../substitute.ts'
 import { isNonEmpty } from '../tree.ts'
-import type { DistributionContext } from './index.ts'
+import type { DistributionContext } from './distribution.ts'
 import { findLocalServers } from './local-servers.ts'
 
 interface Candidate {

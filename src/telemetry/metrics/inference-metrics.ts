@@ -1,6 +1,6 @@
 import { ApiError } from '../../errors.ts'
 import type { Operation } from '../../operations/operation.ts'
-import type { InferenceFinished, ReportedTokens } from '../events.ts'
+import type { InferenceFinished, ReportedTokens } from '../finished.ts'
 import { providerName } from '../traces/semconv.ts'
 import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
 import type { CounterSeries, MetricFamily, Instruments, HistogramSeries } from './instruments.ts'

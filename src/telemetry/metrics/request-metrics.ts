@@ -1,5 +1,5 @@
 import { ApiError, errorStatus } from '../../errors.ts'
-import type { RequestFinished } from '../events.ts'
+import type { RequestFinished } from '../finished.ts'
 import { providerName } from '../traces/semconv.ts'
 import type { CounterSeries, Instruments, HistogramSeries } from './instruments.ts'
 import { overflowLabel } from './instruments.ts'

@@ -1,4 +1,4 @@
-import type { InferenceFinished, RequestFinished } from '../events.ts'
+import type { InferenceFinished, RequestFinished } from '../finished.ts'
 import { createWallClock, type WallClock } from './clock.ts'
 import { inferenceSpan } from './inference-span.ts'
 import { RequestTrace } from './request-trace.ts'

@@ -1,4 +1,4 @@
-import type { InferenceFinished, RequestFinished } from '../events.ts'
+import type { InferenceFinished, RequestFinished } from '../finished.ts'
 
 /** What makes spans of what happened. Its methods never throw and never wait. */
 export interface SpanSink {

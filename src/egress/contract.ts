@@ -1,0 +1,67 @@
+import type { AbortListenable } from '../call.ts'
+import type { CallerUrl } from './caller-url.ts'
+import type { ProxyRules } from './proxies.ts'
+
+/** The one way out: every request this server makes to another goes through here. */
+export interface Egress {
+  /**
+   * Sends one request and resolves with the head of its answer. Redirects are not followed. Connections are kept and used again.
+   * A text is a URL of the operator's, trusted as it is configured; a CallerUrl goes only where callers may send this server, without anything that
+   * is meant for the operator's hosts: no client certificate, no private authority, no Unix socket.
+   * Throws EgressError when there is no answer: refused, unreachable, timed out, TLS failed; ApiError 400 (`url_not_allowed`) where a caller's URL
+   * may not be gone to. An abort of `signal` rejects with its reason.
+   */
+  request(url: string | CallerUrl, options: EgressRequest): Promise<EgressResponse>
+}
+
+export interface EgressRequest {
+  method: 'GET' | 'POST' | 'DELETE'
+  headers: Record<string, string>
+  /** Bytes are not copied: they must not be changed until the head of the answer is there, or the request has failed. */
+  body?: Uint8Array | string
+  /** Ends the request at any time, the reading of its answer included. */
+  signal: AbortListenable
+  /** Absent: the defaults. Treated as unchanging: hand in the same object every time. */
+  network?: NetworkOptions | undefined
+}
+
+/** How to reach one upstream. Times in milliseconds. */
+export interface NetworkOptions {
+  /** To a connection. Default 10 s. */
+  connectTimeout?: number
+  /** From the request to the head of the answer; in a stream also from one frame to the next, whatever comments come between. Default 600 s. */
+  firstByteTimeout?: number
+  /** Between two pieces of the answer's body, while somebody wants to read them. Noticed up to a quarter late. Default 300 s. */
+  idleTimeout?: number
+  /** PEM texts; `minVersion` as `TLSv1.3`; `ciphers` as OpenSSL's list. */
+  tls?: { verify?: boolean; ca?: string; cert?: string; key?: string; minVersion?: string; ciphers?: string }
+  /** These count before the environment's. */
+  proxy?: ProxyRules
+  /** A Unix socket to connect to in place of the URL's host. */
+  unixSocket?: string
+}
+
+export interface EgressResponse {
+  readonly status: number
+  readonly headers: Headers
+  /** The body. Whoever gets an answer must read it to its end or cancel it: the connection hangs on it. */
+  readonly content: EgressBody
+  /** The same body as a stream, for those who need one; guarded alike. */
+  readonly body: ReadableStream<Uint8Array>
+}
+
+/** Every failure here is an EgressError, or the reason of the request's signal. */
+export interface EgressBody {
+  /**
+   * Pieces that have arrived, at least one and at most 16 kB in all; undefined at the end. Waits for a later turn of the event loop where the bodies of the
+   * process have had their share of this one. What an upstream sends in the same moment in which it breaks off is mostly lost:
+   * fetch tells of the break instead.
+   */
+  read(): Promise<readonly Uint8Array[] | undefined>
+  /** The whole body; fails as `too_large` beyond `limit` bytes. */
+  bytes(limit: number): Promise<Uint8Array>
+  /** Wants no more of it: closes the connection at once. A read that waits ends as if the body did. */
+  cancel(): void
+  /** Wants no more of it, and expects it to end soon: reads on for a moment in the background so that the connection can be used again. */
+  drain(): void
+}
