@@ -66,7 +66,8 @@ async function configText(
       'E.g. --providers "inference=remote::groq". `corral list providers` lists the types.',
     )
   }
-  const { plannedProviders: planned, providerDefinitions: definitions } = await import('../providers/index.ts')
+  const { plannedProviders: planned, loadProviderDefinitions } = await import('../providers/index.ts')
+  const definitions = await loadProviderDefinitions()
   if (spec !== undefined) {
     const { buildConfigText } = await import('../config/build.ts')
     const { parseProvidersSpec } = await import('../config/spec.ts')

@@ -9,7 +9,8 @@ export const configSchema = defineCommand({
   examples: [['Save it beside the configuration', 'corral config schema > corral.schema.json']],
   async run(_input, { stdout }) {
     const { configJsonSchema } = await import('../config/json-schema.ts')
-    const { plannedProviders: planned, providerDefinitions: definitions } = await import('../providers/index.ts')
+    const { plannedProviders: planned, loadProviderDefinitions } = await import('../providers/index.ts')
+    const definitions = await loadProviderDefinitions()
     stdout.write(`${JSON.stringify(configJsonSchema({ definitions, planned }), undefined, 2)}\n`)
   },
 })

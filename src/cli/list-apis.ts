@@ -8,9 +8,10 @@ export const listApis = defineCommand({
   options: { json: jsonOption },
   examples: [['All APIs', 'corral list apis']],
   async run({ options }, { stdout }) {
-    const { plannedProviders, providerDefinitions } = await import('../providers/index.ts')
-    const apis = new Set<string>([...providerDefinitions, ...plannedProviders].map(({ api }) => api))
-    const rows = [...apis].map((api) => ({ api, providers: providerDefinitions.filter((one) => one.api === api).length }))
+    const { plannedProviders, loadProviderDefinitions } = await import('../providers/index.ts')
+    const definitions = await loadProviderDefinitions()
+    const apis = new Set<string>([...definitions, ...plannedProviders].map(({ api }) => api))
+    const rows = [...apis].map((api) => ({ api, providers: definitions.filter((one) => one.api === api).length }))
     if (options.json) {
       stdout.write(`${JSON.stringify(rows.map(({ api, providers }) => ({ api, served: providers > 0, providers })))}\n`)
       return

@@ -15,15 +15,16 @@ export const listProviders = defineCommand({
     ['The providers of one API, for scripts', 'corral list providers inference --json'],
   ],
   async run({ args: [api], options }, { stdout }) {
-    const { plannedProviders, providerDefinitions } = await import('../providers/index.ts')
+    const { plannedProviders, loadProviderDefinitions } = await import('../providers/index.ts')
+    const definitions = await loadProviderDefinitions()
     const { nearest } = await import('../config/nearest.ts')
-    const apis = new Set<string>([...providerDefinitions, ...plannedProviders].map((one) => one.api))
+    const apis = new Set<string>([...definitions, ...plannedProviders].map((one) => one.api))
     if (api !== undefined && !apis.has(api)) {
       const near = nearest(api, apis)
       throw usageError(`Unknown API '${api}'.`, near ? `Did you mean '${near}'?` : '`corral list apis` lists all.')
     }
     const wanted = (one: { api: string }) => api === undefined || one.api === api
-    const served = providerDefinitions.filter(wanted).map(({ api: of, type, description, starter }) => {
+    const served = definitions.filter(wanted).map(({ api: of, type, description, starter }) => {
       return { api: of, type, served: true, enabled_by: starter?.enabledBy ?? [], description }
     })
     // For an API without supported providers, an empty table would be useless.

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import type { Egress } from '../egress/egress.ts'
-import { plannedProviders, providerDefinitions } from '../providers/index.ts'
+import { loadProviderDefinitions, plannedProviders } from '../providers/index.ts'
 import type { PlannedProvider, ProviderDefinition } from '../providers/provider.ts'
 import { wantsColour } from '../telemetry/colour.ts'
 import { buildConfigText } from './build.ts'
@@ -68,7 +68,8 @@ export interface LoadedConfig {
  * Throws one ConfigErrors that holds everything that is wrong.
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
-  const { env = process.env, flags = {}, cwd = process.cwd(), definitions = providerDefinitions, planned = plannedProviders } = options
+  const { env = process.env, flags = {}, cwd = process.cwd(), planned = plannedProviders } = options
+  const definitions = options.definitions ?? (await loadProviderDefinitions())
   const home = options.home ?? env.HOME ?? homedir()
   const found = await findConfig(options, { env, cwd, home, definitions, planned })
   const report = new Report(found.origin.name)

@@ -1,13 +1,15 @@
 import { expect, test } from 'bun:test'
-import { plannedProviders, providerDefinitions } from './index.ts'
+import { plannedProviders, loadProviderDefinitions } from './index.ts'
+
+const definitions = await loadProviderDefinitions()
 
 test('every type is served or planned, once', () => {
-  const served = providerDefinitions.map(({ api, type }) => `${api} ${type}`)
+  const served = definitions.map(({ api, type }) => `${api} ${type}`)
   const planned = plannedProviders.map(({ api, type }) => `${api} ${type}`)
   expect(new Set([...served, ...planned]).size).toBe(served.length + planned.length)
 })
 
-test.each(providerDefinitions.flatMap(({ type, starter, config }) => (starter ? [[type, starter, config] as const] : [])))(
+test.each(definitions.flatMap(({ type, starter, config }) => (starter ? [[type, starter, config] as const] : [])))(
   '%s: the starter entry is a valid configuration, with all its variables and with none',
   (_, starter, config) => {
     const substituted = (value: unknown, filled: boolean): unknown => {
@@ -28,7 +30,7 @@ test.each(providerDefinitions.flatMap(({ type, starter, config }) => (starter ? 
 )
 
 test('no starter entry holds a key', () => {
-  const literal = providerDefinitions.flatMap(({ starter }) =>
+  const literal = definitions.flatMap(({ starter }) =>
     Object.entries(starter?.config ?? {}).filter(
       ([key, value]) => /key|token/.test(key) && key !== 'max_tokens' && !String(value).startsWith('${env.'),
     ),
@@ -43,6 +45,6 @@ test.each([
   ['file_processors', 'inline::unstructured remote::unstructured-api inline::auto'],
   ['skills', 'inline::builtin'],
 ])('[VEN-6] OGX 1.5 names %s: %s', (api, types) => {
-  const known = new Set([...providerDefinitions, ...plannedProviders].filter((one) => one.api === api).map(({ type }) => type))
+  const known = new Set([...definitions, ...plannedProviders].filter((one) => one.api === api).map(({ type }) => type))
   expect(types.split(' ').filter((type) => !known.has(type))).toEqual([])
 })

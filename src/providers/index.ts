@@ -11,7 +11,6 @@ import { openaiCompatibleServer } from './inference/generic.ts'
 import { groq } from './inference/groq.ts'
 import { hfEndpoint } from './inference/hf-endpoint.ts'
 import { hfServerless } from './inference/hf-serverless.ts'
-import { llamaCpp } from './inference/llama-cpp.ts'
 import { llamaCppServer } from './inference/llama-cpp-server.ts'
 import { llamaOpenaiCompat } from './inference/llama-openai-compat.ts'
 import { lmstudio } from './inference/lmstudio.ts'
@@ -31,12 +30,16 @@ import { together } from './inference/together.ts'
 import { vllm } from './inference/vllm.ts'
 import { watsonx } from './inference/watsonx.ts'
 import { xai } from './inference/xai.ts'
+import { loadDefinition } from './load-definition.ts'
 import type { ProviderDefinition } from './provider.ts'
 
 export { plannedProviders } from './planned.ts'
 
+/** A provider in a package of its own, which is loaded as the module of a configuration is (`module:`). */
+const embeddedModel = new URL('./inference/llama-cpp/index.ts', import.meta.url)
+
 /** Every provider that is served, in the order of `corral list providers` and of the starter distribution. */
-export const providerDefinitions: readonly ProviderDefinition[] = [
+const served: readonly (ProviderDefinition | URL)[] = [
   openai,
   anthropic,
   gemini,
@@ -67,7 +70,21 @@ export const providerDefinitions: readonly ProviderDefinition[] = [
   llamaCppServer,
   tgi,
   textEmbeddingsInference,
-  llamaCpp,
+  embeddedModel,
   passthrough,
   openaiCompatibleServer,
 ]
+
+/** Those that are no packages of their own. */
+export const providerDefinitions: readonly ProviderDefinition[] = served.flatMap((one) => (one instanceof URL ? [] : [one]))
+
+/** All of them, loaded. */
+export async function loadProviderDefinitions(): Promise<readonly ProviderDefinition[]> {
+  return await Promise.all(served.map(async (one) => (one instanceof URL ? await loadPackage(one) : one)))
+}
+
+async function loadPackage({ href }: URL): Promise<ProviderDefinition> {
+  const loaded = await loadDefinition(href)
+  if (loaded.kind === 'definition') return loaded.definition
+  throw new Error(`The provider in ${href} cannot be loaded: ${loaded.message}.`)
+}

@@ -171,22 +171,26 @@ export const rules: readonly Rule[] = [
         'src/runtime/',
         'src/workers.ts',
         'src/supervisor.ts',
-        'src/providers/inference/llama-cpp',
+        'src/providers/contract.ts',
+        'src/providers/child-contract.ts',
         'src/storage/',
         'src/telemetry/',
       )(file)
         ? []
         : importsOf(file, /^src\/runtime\/(?:child|worker-process|sqlite-worker|sqlite-thread|thread)\.ts$/)),
+      // What they export is for providers in packages of their own.
+      ...(within('src/providers/inference/llama-cpp/')(file) ? [] : importsOf(file, /^src\/providers\/(?:child-)?contract\.ts$/)),
       ...importsOf(file, /^(?:node:)?(?:vm|v8|repl|inspector)$/),
       ...inCode(file, /(?<![\w.])eval\(|\bnew Function\(|(?:await |= |=> |return |\()import\((?!'')/g).filter(
         // A provider of a third party, which the operator's file names.
-        () => !within('src/config/provider-modules.ts')(file),
+        () => !within('src/providers/load-definition.ts')(file),
       ),
     ],
     planted: [
       ['src/api/a.ts', "import { spawn } from 'node:child_process'"],
       ['src/api/a.ts', "const { exec } = await import('child_process')"],
       ['src/providers/a.ts', 'Bun.spawn([body.command])'],
+      ['src/providers/a.ts', "import { startChild } from './contract.ts'"],
       ['src/api/a.ts', 'eval(body.code)'],
       ['src/api/a.ts', "new Function('a', body.code)"],
       ['src/api/a.ts', "import { deserialize } from 'node:v8'"],

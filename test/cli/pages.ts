@@ -1,17 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { commands } from '../../src/cli/commands.ts'
-import { plannedProviders, providerDefinitions } from '../../src/providers/index.ts'
+import { plannedProviders, loadProviderDefinitions } from '../../src/providers/index.ts'
 import { endpointTables } from './endpoint-tables.ts'
 import { cliReference, providersReference } from './reference.ts'
 
-const endpoints = await endpointTables(providerDefinitions)
+const definitions = await loadProviderDefinitions()
+
+const endpoints = await endpointTables(definitions)
 
 export const root = new URL('../../', import.meta.url)
 
 /** The generated pages: path in the repository → text. */
 export const pages: Readonly<Record<string, string>> = {
   'docs/reference/cli.md': cliReference(commands),
-  'docs/reference/providers.md': providersReference(providerDefinitions, plannedProviders, endpoints),
+  'docs/reference/providers.md': providersReference(definitions, plannedProviders, endpoints),
   'README.md': betweenMarkers(readFileSync(new URL('README.md', root), 'utf8'), 'providers', endpoints.summary),
 }
 

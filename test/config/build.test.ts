@@ -3,11 +3,13 @@ import { buildConfigText } from '../../src/config/build.ts'
 import { ConfigErrors, formatIssue } from '../../src/config/report.ts'
 import { parseProvidersSpec } from '../../src/config/spec.ts'
 import { variablesIn } from '../../src/config/substitute.ts'
-import { plannedProviders, providerDefinitions } from '../../src/providers/index.ts'
+import { plannedProviders, loadProviderDefinitions } from '../../src/providers/index.ts'
 import type { Secret } from '../../src/secret.ts'
 import { definitions, load, planned } from './loading.ts'
 
-const real = { definitions: providerDefinitions, planned: plannedProviders }
+const served = await loadProviderDefinitions()
+
+const real = { definitions: served, planned: plannedProviders }
 const parse = (spec: string) => parseProvidersSpec(spec, { definitions, planned })
 
 function said(spec: string): string[] {
@@ -67,7 +69,7 @@ function likely(name: string): string {
 
 describe('a built file', () => {
   test('runs as it is for every provider, explains itself, and holds references in the place of keys', async () => {
-    for (const definition of providerDefinitions) {
+    for (const definition of served) {
       const text = buildConfigText(parseProvidersSpec(`${definition.api}=${definition.type}`, real), { name: 'mine' })
       expect(text).toStartWith('# A Corral configuration.')
       expect(text).toEndWith('\n')

@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
 import type { ConfigWarning } from '../../src/config/report.ts'
-import { providerDefinitions } from '../../src/providers/index.ts'
+import { loadProviderDefinitions } from '../../src/providers/index.ts'
 import type { ProviderDefinition } from '../../src/providers/provider.ts'
 import { chatReply, jsonReply, mockUpstream, type MockUpstream, modelsReply, type TestServer, testServer } from '../../src/testing/index.ts'
+
+const allDefinitions = await loadProviderDefinitions()
 
 /** What became of one file. */
 export interface ServedFile {
@@ -31,7 +33,7 @@ export async function serveFile(path: string): Promise<ServedFile> {
   upstream.respond(({ path: asked }) => (asked.endsWith('/models') ? modelsReply(['a-model']) : anyReply))
   try {
     const text = readFileSync(path, 'utf8')
-    const definitions = providerDefinitions.map((definition) => redirected(definition, upstream))
+    const definitions = allDefinitions.map((definition) => redirected(definition, upstream))
     const env = { ...placeholders(text), HOME: home }
     const { config, warnings } = await loadConfig({ source: path, env, cwd: home, home, definitions })
     await using server = await testServer(config)
@@ -103,7 +105,7 @@ function enabledProviders(text: string): Pick<ServedFile, 'expected' | 'unserved
     for (const [index, { provider_id, provider_type }] of (entries ?? []).entries()) {
       const id = (provider_id ?? '').replace(/^\$\{env\.[A-Z0-9_]+:?\+(.*)\}$/, '$1')
       if (id === '' || id === '__disabled__') continue
-      if (providerDefinitions.some((one) => one.api === api && one.type === provider_type)) expected.add(id)
+      if (allDefinitions.some((one) => one.api === api && one.type === provider_type)) expected.add(id)
       // Tracing is part of this server.
       else if (api !== 'telemetry') unserved.push(`providers.${api}[${index}]`)
     }

@@ -5,8 +5,10 @@ import { configJsonSchema } from '../../src/config/json-schema.ts'
 import { redact } from '../../src/config/redact.ts'
 import { renderConfig } from '../../src/config/render.ts'
 import { Secret } from '../../src/secret.ts'
-import { plannedProviders, providerDefinitions } from '../../src/providers/index.ts'
+import { plannedProviders, loadProviderDefinitions } from '../../src/providers/index.ts'
 import { definitions, load, planned, withConfig } from './loading.ts'
+
+const served = await loadProviderDefinitions()
 
 describe('a configuration as it may be shown', () => {
   test('[CFG-9] no secret is in it', async () => {
@@ -134,7 +136,7 @@ const file = (config: object, rest: object = {}) => ({
 describe('the JSON Schema for editors', () => {
   const ajv = new Ajv2020({ strict: false })
   const small = ajv.compile(configJsonSchema({ definitions, planned }))
-  const full = ajv.compile(configJsonSchema({ definitions: providerDefinitions, planned: plannedProviders }))
+  const full = ajv.compile(configJsonSchema({ definitions: served, planned: plannedProviders }))
   test('takes what the loader takes, references in the place of any single value included', () => {
     for (const good of [
       file({ max_tokens: 5, mode: 'fast' }),
@@ -173,12 +175,12 @@ describe('the JSON Schema for editors', () => {
   })
 
   test('describes every provider that is served', () => {
-    for (const { api, type } of providerDefinitions) {
+    for (const { api, type } of served) {
       const good = { providers: { [api]: [{ provider_id: 'x', provider_type: type, config: null }] } }
       expect([type, full(good), full.errors]).toEqual([type, true, null])
       const bad = { providers: { [api]: [{ provider_id: 'x', provider_type: type, config: { surely_no_key_of_it: 1 } }] } }
       expect([type, full(bad)]).toEqual([type, false])
     }
-    expect(JSON.stringify(configJsonSchema({ definitions: providerDefinitions, planned: plannedProviders }))).toContain('remote::groq')
+    expect(JSON.stringify(configJsonSchema({ definitions: served, planned: plannedProviders }))).toContain('remote::groq')
   })
 })

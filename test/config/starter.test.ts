@@ -4,9 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { z } from 'zod'
 import { formatIssue } from '../../src/config/report.ts'
 import { createEgress } from '../../src/egress/egress.ts'
-import { providerDefinitions } from '../../src/providers/index.ts'
+import { loadProviderDefinitions } from '../../src/providers/index.ts'
 import { defineProvider, type StarterEntry } from '../../src/providers/provider.ts'
 import { load, sample } from './loading.ts'
+
+const allDefinitions = await loadProviderDefinitions()
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -67,7 +69,7 @@ describe('what the environment enables', () => {
     expect((config.providers[0]!.config as { api_key: { reveal(): string } }).api_key.reveal()).toBe('0123')
   })
 
-  for (const definition of providerDefinitions.filter((one) => one.starter)) {
+  for (const definition of allDefinitions.filter((one) => one.starter)) {
     for (const variable of definition.starter!.enabledBy) {
       test(`${variable} enables ${definition.type}`, async () => {
         const value = /URL|HOST|BASE|ENDPOINT/.test(variable) ? 'https://provider.example/v1' : '12345678'

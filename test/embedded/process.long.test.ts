@@ -2,7 +2,7 @@ import { describe, expect, test, setDefaultTimeout } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { llamaCppConfig } from '../../src/providers/inference/llama-cpp/config.ts'
-import { createModelProcess } from '../../src/providers/inference/llama-cpp.ts'
+import { createModelProcess } from '../../src/providers/inference/llama-cpp/provider.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { endless, tinyModel } from '../../src/testing/tiny-model.ts'
 import { eventsOf, helloMessages, startEmbedded, until, type ChatReply, type ErrorReply, type EmbeddedServer } from './embedded-server.ts'
@@ -119,7 +119,7 @@ describe('a crash of the model process', () => {
 describe('the model process', () => {
   test('ends with the process that started it, killed or not', async () => {
     const script = `
-      import { createModelProcess } from ${JSON.stringify(join(import.meta.dir, '../../src/providers/inference/llama-cpp.ts'))}
+      import { createModelProcess } from ${JSON.stringify(join(import.meta.dir, '../../src/providers/inference/llama-cpp/provider.ts'))}
       import { llamaCppConfig } from ${JSON.stringify(join(import.meta.dir, '../../src/providers/inference/llama-cpp/config.ts'))}
       import { silentLog } from ${JSON.stringify(join(import.meta.dir, '../../src/telemetry/logger.ts'))}
       const models = createModelProcess(llamaCppConfig.parse({}), silentLog)

@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { llamaCppConfig, modelsFolder } from '../../src/providers/inference/llama-cpp/config.ts'
-import { llamaCpp } from '../../src/providers/inference/llama-cpp.ts'
+import { llamaCpp } from '../../src/providers/inference/llama-cpp/provider.ts'
 import { listLocalModels, findLocalModel } from '../../src/providers/inference/llama-cpp/store/store.ts'
 import { providerEntry, testConfig, testServer } from '../../src/testing/index.ts'
 import { eventsOf, type ChatReply, type Chunk } from './embedded-server.ts'

@@ -142,6 +142,11 @@ export const serving: Requirements = {
     when: 'the definition of a provider has hooks for its replies',
     observed: '`editFrame` changes each chunk and each whole reply before it is read, `usageOf` decides its usage',
   },
+  'PRV-10': {
+    source: 'issue',
+    when: 'the embedded model is served',
+    observed: 'it imports only the provider contract, and is loaded as the `module:` of a third party is',
+  },
   'PRV-7': {
     source: 'issue',
     when: 'a provider returns an error',

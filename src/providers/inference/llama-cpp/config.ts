@@ -1,8 +1,7 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import type { Secret } from '../../../secret.ts'
-import { flag, httpUrl, secret } from '../../config-values.ts'
+import { flag, httpUrl, type Secret, secret } from '../../contract.ts'
 
 /** A whole number that may come as text from a substituted variable. Empty is none. */
 function count(min: number) {

@@ -7,7 +7,7 @@ import { PullError } from './store/pull-error.ts'
 import { pull } from './store/pull.ts'
 import type { Sources } from './store/sources.ts'
 import { listLocalModels } from './store/store.ts'
-import type { Log } from '../../../telemetry/logger.ts'
+import type { Log } from '../../contract.ts'
 
 /** What the default model waits for. */
 export type DefaultModelState =

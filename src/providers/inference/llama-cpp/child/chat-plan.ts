@@ -1,6 +1,5 @@
 import type { ChatHistoryItem, ChatModelFunctions, GbnfJsonSchema } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
-import type { ChatCompletionRequest } from '../../../../schemas/chat.ts'
+import { type ChatCompletionRequest, invalidRequest } from '../../../child-contract.ts'
 import { unsupported } from './error-body.ts'
 import { addText, toHistory } from './history.ts'
 import { anyObject, toGrammarSchema } from './json-schema.ts'

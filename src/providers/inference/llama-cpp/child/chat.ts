@@ -1,6 +1,5 @@
 import { LlamaJsonSchemaGrammar, type GbnfJsonSchema, type LlamaContextSequence, type LlamaGrammar } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
-import { chatCompletionRequest, type ChatCompletionRequest } from '../../../../schemas/chat.ts'
+import { type ChatCompletionRequest, chatCompletionRequest, invalidRequest } from '../../../child-contract.ts'
 import { planChat, type ChatPlan } from './chat-plan.ts'
 import { MessageFold, newId, toChoice, toChunk, toCompletion, toDelta, usageOf, type ReplyHead, type TokenCounts } from './chat-reply.ts'
 import { generateChat, promptOf, type ChatJob, type GenerationResult, type Piece } from './generate.ts'

@@ -1,7 +1,6 @@
 import { LlamaCompletion, type LlamaContextSequence, type Token } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
+import { type CompletionRequest, completionRequest, invalidRequest } from '../../../child-contract.ts'
 import { unsupported } from './error-body.ts'
-import { completionRequest, type CompletionRequest } from '../../../../schemas/completions.ts'
 import { newId, usageOf, type ReplyHead, type TokenCounts } from './chat-reply.ts'
 import { checkFits, maxOutputTokens, readPrompt, type ContextSize } from './generate.ts'
 import type { LoadedModel, ModelHost } from './host.ts'

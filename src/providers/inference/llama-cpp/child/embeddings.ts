@@ -1,6 +1,5 @@
 import type { Token } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
-import { embeddingsRequest } from '../../../../schemas/embeddings.ts'
+import { embeddingsRequest, invalidRequest } from '../../../child-contract.ts'
 import { usageOf } from './chat-reply.ts'
 import type { LoadedModel, ModelHost } from './host.ts'
 import { parseBody } from './parse-body.ts'

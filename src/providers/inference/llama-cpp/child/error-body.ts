@@ -1,4 +1,4 @@
-import { ApiError, invalidRequest } from '../../../../errors.ts'
+import { ApiError, invalidRequest } from '../../../child-contract.ts'
 
 /** For a field of the request that asks for what this model cannot do. */
 export function unsupported(param: string, what: string): ApiError {

@@ -8,7 +8,7 @@ import {
   type LlamaModel,
   type Token,
 } from 'node-llama-cpp'
-import { ApiError, invalidRequest } from '../../../../errors.ts'
+import { ApiError, invalidRequest } from '../../../child-contract.ts'
 import type { Sampling } from './sampling.ts'
 
 /** What a model says, piece by piece. A call's name comes first, then its arguments. */

@@ -1,6 +1,5 @@
 import type { ChatHistoryItem, ChatModelFunctionCall, ChatModelResponse } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
-import type { ChatCompletionRequest } from '../../../../schemas/chat.ts'
+import { type ChatCompletionRequest, invalidRequest } from '../../../child-contract.ts'
 
 type Message = ChatCompletionRequest['messages'][number]
 

@@ -10,7 +10,7 @@ import {
   type LlamaEmbeddingContext,
   type LlamaModel,
 } from 'node-llama-cpp'
-import { notFound, unavailable } from '../../../../errors.ts'
+import { notFound, unavailable } from '../../../child-contract.ts'
 import { modelFile } from '../store/paths.ts'
 import type { SamplingAdvice } from './sampling.ts'
 import { TranscriptWrapper } from './transcript-wrapper.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { ApiError } from '../../../../errors.ts'
+import { ApiError } from '../../../child-contract.ts'
 import { toGrammarSchema } from './json-schema.ts'
 
 const loose = { param: 'schema', strict: false }

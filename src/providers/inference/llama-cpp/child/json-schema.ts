@@ -1,5 +1,5 @@
 import type { GbnfJsonSchema } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
+import { invalidRequest } from '../../../child-contract.ts'
 
 /** JSON Schema's keywords that no grammar of ours can hold an answer to. */
 const unenforced = [

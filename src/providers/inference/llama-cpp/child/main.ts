@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { listenInside, readOptions } from '../../../../runtime/child.ts'
+import { listenInside, readOptions } from '../../../child-contract.ts'
 import { createHandler, type ModelChildOptions } from './serve.ts'
 
 // The process that holds the models: a crash of native code ends it and nothing else. It ends with its standard input, that is, with its parent.

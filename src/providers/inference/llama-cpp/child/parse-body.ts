@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { invalidRequest } from '../../../../errors.ts'
+import { invalidRequest } from '../../../child-contract.ts'
 
 /** The request's JSON body. Throws ApiError 400 naming the field at fault. The server in front has limited its size and depth. */
 export async function parseBody<Schema extends z.ZodType>(request: Request, schema: Schema): Promise<z.output<Schema>> {

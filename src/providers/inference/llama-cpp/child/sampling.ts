@@ -1,5 +1,5 @@
 import { TokenBias, type LlamaModel, type LLamaContextualRepeatPenalty, type Token } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
+import { invalidRequest } from '../../../child-contract.ts'
 
 /** How tokens are chosen, in the library's words. */
 export interface Sampling {

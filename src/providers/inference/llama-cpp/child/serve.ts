@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ApiError, notFound } from '../../../../errors.ts'
+import { ApiError, notFound } from '../../../child-contract.ts'
 import { chatCompletions } from './chat.ts'
 import { completions } from './completions.ts'
 import { embeddings } from './embeddings.ts'

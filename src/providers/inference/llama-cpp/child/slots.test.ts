@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
-import { ApiError } from '../../../../errors.ts'
+import { ApiError } from '../../../child-contract.ts'
 import { SlotPool, type SlotLease } from './slots.ts'
 
 const never = new AbortController().signal

@@ -1,4 +1,4 @@
-import { ApiError } from '../../../../errors.ts'
+import { ApiError } from '../../../child-contract.ts'
 
 /** A slot in use; disposing it gives it back. */
 export interface SlotLease<Slot> extends Disposable {

@@ -1,5 +1,5 @@
 import type { Token } from 'node-llama-cpp'
-import { invalidRequest } from '../../../../errors.ts'
+import { invalidRequest } from '../../../child-contract.ts'
 import type { LoadedModel } from './host.ts'
 
 /** Text, texts, tokens or token lists, as lists of tokens. Throws ApiError 400 for a number that is no token. */

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { open, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EgressError, type Egress, type EgressResponse, type NetworkOptions } from '../../../../egress/egress.ts'
+import { type Egress, EgressError, type EgressResponse, type NetworkOptions } from '../../../contract.ts'
 import { diskError, PullError } from './pull-error.ts'
 
 export interface Download {

@@ -1,7 +1,5 @@
 import { open, rm } from 'node:fs/promises'
-import type { Egress, NetworkOptions } from '../../../../egress/egress.ts'
-import { EgressError } from '../../../../egress/egress.ts'
-import type { Secret } from '../../../../secret.ts'
+import { type Egress, EgressError, type NetworkOptions, type Secret } from '../../../contract.ts'
 import type { HubSource, PackageSource } from '../catalogue.ts'
 import { download } from './download.ts'
 import { diskError, PullError } from './pull-error.ts'

@@ -1,21 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Call } from '../../call.ts'
-import { ApiError, notFound, unavailable } from '../../errors.ts'
 import {
   type AnyInvoke,
+  ApiError,
+  type Call,
   defineProvider,
   type InferenceProvider,
-  type ProviderModel,
   type ModelRequest,
+  notFound,
+  openaiCompatible,
   type ProviderDeps,
-} from '../provider.ts'
-import { catalogue, catalogueModel, defaultModel } from './llama-cpp/catalogue.ts'
-import type { SamplingAdvice } from './llama-cpp/child/sampling.ts'
-import { llamaCppConfig, type LlamaCppConfig } from './llama-cpp/config.ts'
-import { DefaultModel } from './llama-cpp/default-model.ts'
-import { ModelProcess, type ModelAddress, type ModelProcessOptions } from './llama-cpp/process.ts'
-import { listLocalModels, findLocalModel, type LocalModel } from './llama-cpp/store/store.ts'
-import { openaiCompatible } from './openai-compatible.ts'
+  type ProviderModel,
+  unavailable,
+} from '../../contract.ts'
+import { catalogue, catalogueModel, defaultModel } from './catalogue.ts'
+import type { SamplingAdvice } from './child/sampling.ts'
+import { llamaCppConfig, type LlamaCppConfig } from './config.ts'
+import { DefaultModel } from './default-model.ts'
+import { ModelProcess, type ModelAddress, type ModelProcessOptions } from './process.ts'
+import { listLocalModels, findLocalModel, type LocalModel } from './store/store.ts'
 
 /** The model id that stands for whatever the default model is on this machine. */
 const defaultAlias = 'default'

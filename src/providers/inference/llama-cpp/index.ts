@@ -1,0 +1,1 @@
+export { llamaCpp as default } from './provider.ts'
