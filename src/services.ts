@@ -31,8 +31,8 @@ import { createStorage } from './storage/storage.ts'
 import { createEvents, type Events } from './telemetry/events.ts'
 import { createLog, type Log } from './telemetry/logger.ts'
 import { defaultTelemetry } from './telemetry/config.ts'
-import { setUpMetrics } from './telemetry/metrics/setup.ts'
-import { createTracing, type Tracing } from './telemetry/setup.ts'
+import { setUpMetrics } from './telemetry/metrics/create-metrics.ts'
+import { createTracing, type Tracing } from './telemetry/traces/create-tracing.ts'
 import type { TraceContexts } from './telemetry/traces/trace-context.ts'
 
 /** All the parts of a running server; disposing them goes in reverse. */

@@ -1,10 +1,8 @@
 import type { Call, Principal } from '../call.ts'
 import { ApiError, shortened, maskApiKeys } from '../errors.ts'
 import { type AuditLog, noAuditLog } from './audit/audit-log.ts'
-import type { InferenceFinished, RequestFinished } from './finished.ts'
+import type { InferenceFinished, RequestFinished, MetricSink, SpanSink } from './event-types.ts'
 import type { Log } from './logger.ts'
-import type { MetricSink } from './metrics/metric-sink.ts'
-import type { SpanSink } from './traces/span-sink.ts'
 
 /** Where events go beside the log. */
 export interface EventSinks {

@@ -43,7 +43,9 @@ describe('rules of the house', () => {
   test('OpenTelemetry is known to telemetry/ alone, and loaded only where it is wanted', () => {
     const users = shipped().filter(({ imports }) => imports.some(({ target }) => target.startsWith('@opentelemetry/')))
     expect(users.filter(({ path }) => !path.startsWith('src/telemetry/')).map(({ path }) => path)).toEqual([])
-    const main = shipped().filter(({ path }) => ['src/telemetry/events.ts', 'src/telemetry/setup.ts', 'src/services.ts'].includes(path))
+    const main = shipped().filter(({ path }) =>
+      ['src/telemetry/events.ts', 'src/telemetry/traces/create-tracing.ts', 'src/services.ts'].includes(path),
+    )
     expect(main).toHaveLength(3)
     expect(main.flatMap(({ imports }) => imports).filter(({ target }) => target.includes('otlp-spans'))).toEqual([])
   })

@@ -139,7 +139,7 @@ export const rules: readonly Rule[] = [
         'src/egress/',
         'src/providers/',
         'src/auth/',
-        'src/telemetry/setup.ts',
+        'src/telemetry/traces/create-tracing.ts',
         'src/storage/',
         'src/runtime/redis.ts',
         'src/quota/stores/',

@@ -1,6 +1,6 @@
 import { redactText } from '../../config/redact.ts'
 import type { OtlpConfig } from '../../telemetry/config.ts'
-import { toOtlpTarget } from '../../telemetry/setup.ts'
+import { toOtlpTarget } from '../../telemetry/traces/create-tracing.ts'
 import { sendOtlp } from '../../telemetry/worker/otlp-sender.ts'
 import { type DoctorCheck, failed, type DoctorFinding, ok } from './check.ts'
 

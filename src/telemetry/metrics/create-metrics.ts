@@ -1,12 +1,12 @@
-import type { Conventions } from '../config.ts'
+import type { Conventions, TelemetryConfig } from '../config.ts'
+import type { Events } from '../events.ts'
 import { definitionsOf } from './definitions.ts'
 import { InferenceMetrics } from './inference-metrics.ts'
-import { Instruments, type ReadPoints } from './instruments.ts'
-import type { MetricSink } from './metric-sink.ts'
+import { Instruments, type MetricReader, type MetricsSnapshot, type ReadPoints } from './instruments.ts'
+import type { MetricSink } from '../event-types.ts'
 import { noModelNames, type ModelNames } from './model-labels.ts'
 import { addProcessMetrics } from './process-metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
-import type { MetricDefinition, MetricsSnapshot } from './snapshot.ts'
 
 export interface MetricsOptions {
   readonly conventions: Conventions
@@ -22,16 +22,12 @@ export interface MetricsOptions {
 }
 
 /** The metrics of this process, and of the server that it is part of. */
-export interface Metrics extends Disposable {
+export interface Metrics extends MetricReader, Disposable {
   readonly sink: MetricSink
-  readonly definitions: readonly MetricDefinition[]
-  readonly resource: Readonly<Record<string, string>>
   /** Further values of a metric, read whenever it is collected. Throws an Error for a metric that is not defined. */
   observe(name: string, read: ReadPoints): void
   /** From now on models are known by this catalogue. */
   useCatalogue(models: ModelNames): void
-  /** What this process has counted, now. */
-  collect(): MetricsSnapshot
   /** What the whole server has counted, no older than a fraction of a second: readers that come together share it. */
   scrape(): Promise<MetricsSnapshot>
   /** Where several processes serve: asks all of them. */
@@ -110,5 +106,51 @@ export function createMetrics(options: MetricsOptions): Metrics {
       cacheTime = 0
     },
     [Symbol.dispose]: () => processMetrics[Symbol.dispose](),
+  }
+}
+
+export interface MetricsFacts {
+  /** Corral's own. */
+  readonly version: string
+  /** The configured providers' types, by id. */
+  readonly providers: ReadonlyMap<string, string>
+  readonly scheme: 'http' | 'https'
+  /** Asked for when there is something to tell: events are made after this, of what this gives. */
+  readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
+}
+
+/** The metrics of a server, and whatever pushes them. */
+export interface MetricsSetup extends AsyncDisposable {
+  /** Absent: switched off. */
+  readonly metrics: Metrics | undefined
+}
+
+export function setUpMetrics(config: TelemetryConfig, { version, providers, scheme, events }: MetricsFacts): MetricsSetup {
+  if (!config.metrics.enabled) return { metrics: undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const metrics = createMetrics({
+    conventions: config.conventions,
+    resource: { 'service.version': version, ...config.resource },
+    providers,
+    scheme,
+    onFailure: (error) => events().unexpected('measuring what happens', error),
+  })
+  const pushing = config.metrics.exporter ? startPushing(config, metrics, { version, events }) : undefined
+  return {
+    metrics,
+    async [Symbol.asyncDispose]() {
+      await (await pushing)?.[Symbol.asyncDispose]()
+      metrics[Symbol.dispose]()
+    },
+  }
+}
+
+/** OpenTelemetry's packages are loaded where something is pushed alone. */
+async function startPushing(config: TelemetryConfig, metrics: Metrics, { version, events }: Pick<MetricsFacts, 'version' | 'events'>) {
+  try {
+    const { startPush } = await import('./push.ts')
+    return startPush(config, { metrics, version, events: events() })
+  } catch (error) {
+    events().unexpected('pushing metrics', error)
+    return undefined
   }
 }

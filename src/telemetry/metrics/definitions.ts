@@ -1,5 +1,5 @@
 import type { Conventions } from '../config.ts'
-import type { MetricDefinition } from './snapshot.ts'
+import type { MetricDefinition } from './instruments.ts'
 
 /** Seconds (GenAI conventions 1.41, "gen_ai.client.operation.duration"). */
 const durations = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]

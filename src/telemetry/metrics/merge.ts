@@ -1,4 +1,4 @@
-import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './instruments.ts'
 
 /** What several processes have counted, as one: sums, and of gauges what their definition says. Unknown metrics are left out. */
 export function merge(snapshots: readonly MetricsSnapshot[], definitions: readonly MetricDefinition[]): MetricsSnapshot {

@@ -3,7 +3,7 @@ import { ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AggregationTemporality, DataPointType, type MetricData } from '@opentelemetry/sdk-metrics'
 import { toHrTime } from '../worker/otlp-spans.ts'
-import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './instruments.ts'
 
 export interface MetricEncoderOptions {
   readonly resource: Readonly<Record<string, string>>

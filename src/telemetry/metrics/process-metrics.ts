@@ -1,6 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { Instruments } from './instruments.ts'
-import type { MetricPoint } from './snapshot.ts'
+import type { Instruments, MetricPoint } from './instruments.ts'
 
 /** Milliseconds that one look at the event loop's delay covers at least: readers that come more often share it. */
 const minWindow = 5_000

@@ -1,4 +1,4 @@
-import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './snapshot.ts'
+import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './instruments.ts'
 
 export type TextFormat = 'prometheus' | 'openmetrics'
 

@@ -1,14 +1,14 @@
 import type { TelemetryConfig } from '../config.ts'
 import type { Events } from '../events.ts'
-import { reportRejected, toOtlpTarget } from '../setup.ts'
+import { reportRejected, toOtlpTarget } from '../traces/create-tracing.ts'
 import { names } from '../traces/semconv.ts'
 import { sendOtlp } from '../worker/otlp-sender.ts'
 import { RejectionSummary } from '../worker/rejection-summary.ts'
-import type { Metrics } from './create-metrics.ts'
+import type { MetricReader } from './instruments.ts'
 import { createMetricEncoder } from './otlp-metrics.ts'
 
 export interface PushDeps {
-  readonly metrics: Metrics
+  readonly metrics: MetricReader
   /** Corral's own. */
   readonly version: string
   readonly events: Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>

@@ -1,8 +1,7 @@
 import { ApiError, errorStatus } from '../../errors.ts'
-import type { RequestFinished } from '../finished.ts'
+import type { RequestFinished } from '../event-types.ts'
 import { providerName } from '../traces/semconv.ts'
-import type { CounterSeries, Instruments, HistogramSeries } from './instruments.ts'
-import { overflowLabel } from './instruments.ts'
+import { type CounterSeries, type Instruments, type HistogramSeries, overflowLabel } from './instruments.ts'
 import { ByModel, type ModelNames } from './model-labels.ts'
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])

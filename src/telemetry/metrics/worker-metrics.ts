@@ -1,7 +1,7 @@
 import { unavailable } from '../../errors.ts'
 import type { Metrics } from './create-metrics.ts'
 import { cumulativeIn, merge } from './merge.ts'
-import type { MetricDefinition, MetricsSnapshot } from './snapshot.ts'
+import type { MetricDefinition, MetricsSnapshot } from './instruments.ts'
 
 /** One end of the pipe between a supervisor and one of its workers. */
 export interface WorkerChannel {

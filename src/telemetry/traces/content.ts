@@ -1,5 +1,5 @@
 import type { GenAiMessage } from '../../operations/messages.ts'
-import type { InferenceFinished } from '../finished.ts'
+import type { InferenceFinished } from '../event-types.ts'
 
 /** The content of one inference. Not redacted yet: that happens off the serving thread. */
 export interface SpanContent {

@@ -1,10 +1,9 @@
-import type { InferenceFinished, RequestFinished } from '../finished.ts'
+import type { InferenceFinished, RequestFinished, SpanSink } from '../event-types.ts'
 import { createWallClock, type WallClock } from './clock.ts'
 import { inferenceSpan } from './inference-span.ts'
 import { RequestTrace } from './request-trace.ts'
 import type { Names } from './semconv.ts'
 import { serverSpan } from './server-span.ts'
-import type { SpanSink } from './span-sink.ts'
 import type { RetentionReason, SpanRecord, TraceOwner } from './span.ts'
 
 export interface SpanSinkOptions {

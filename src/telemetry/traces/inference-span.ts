@@ -1,5 +1,5 @@
 import { shortened } from '../../errors.ts'
-import type { InferenceFinished } from '../finished.ts'
+import type { InferenceFinished } from '../event-types.ts'
 import type { WallClock } from './clock.ts'
 import { contentOf } from './content.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'

@@ -1,6 +1,6 @@
 import { shortened } from '../../errors.ts'
 import type { JsonObject, RequestParameters } from '../../operations/wire-format.ts'
-import type { InferenceFinished } from '../finished.ts'
+import type { InferenceFinished } from '../event-types.ts'
 import type { Names } from './semconv.ts'
 import type { AttributeValue } from './span.ts'
 

@@ -1,5 +1,5 @@
 import type { CallTrace } from '../../call.ts'
-import type { InferenceFinished } from '../finished.ts'
+import type { InferenceFinished } from '../event-types.ts'
 
 /** A request's place in a trace, and what is to be made spans of once it is over. */
 export class RequestTrace implements CallTrace {

@@ -1,6 +1,6 @@
 import type { AttemptFacts } from '../../call.ts'
 import { ApiError, shortened } from '../../errors.ts'
-import type { RequestFinished } from '../finished.ts'
+import type { RequestFinished } from '../event-types.ts'
 import type { WallClock } from './clock.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
 import { labelName, prometheusName, toText } from '../../../src/telemetry/metrics/prometheus.ts'
-import type { MetricDefinition } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { MetricDefinition } from '../../../src/telemetry/metrics/instruments.ts'
 import { everything } from './everything.ts'
 import { parseText } from './parse-text.ts'
 

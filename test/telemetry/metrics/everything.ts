@@ -1,4 +1,4 @@
-import type { MetricDefinition, MetricsSnapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { MetricDefinition, MetricsSnapshot } from '../../../src/telemetry/metrics/instruments.ts'
 
 /** Every metric once, with a value for every label. */
 export function everything(definitions: readonly MetricDefinition[]): MetricsSnapshot {

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
-import { Instruments, maxSeries, overflowLabel } from '../../../src/telemetry/metrics/instruments.ts'
+import {
+  Instruments,
+  maxSeries,
+  overflowLabel,
+  type HistogramValue,
+  type MetricsSnapshot,
+} from '../../../src/telemetry/metrics/instruments.ts'
 import { cumulativeIn, merge } from '../../../src/telemetry/metrics/merge.ts'
 import { formatFor, toText } from '../../../src/telemetry/metrics/prometheus.ts'
-import type { HistogramValue, MetricsSnapshot } from '../../../src/telemetry/metrics/snapshot.ts'
 import { defaultTelemetry } from '../../../src/telemetry/config.ts'
 import { chatReply } from '../../../src/testing/index.ts'
 import { parseText, valuesOf } from './parse-text.ts'

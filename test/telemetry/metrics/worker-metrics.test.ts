@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { createMetrics, type Metrics } from '../../../src/telemetry/metrics/create-metrics.ts'
 import { WorkerPoolMetrics, type WorkerChannel, joinWorkerPool } from '../../../src/telemetry/metrics/worker-metrics.ts'
 import { definitionsOf } from '../../../src/telemetry/metrics/definitions.ts'
-import type { MetricsSnapshot } from '../../../src/telemetry/metrics/snapshot.ts'
+import type { MetricsSnapshot } from '../../../src/telemetry/metrics/instruments.ts'
 
 const definitions = definitionsOf('v1_41')
 const dropped = (snapshot: MetricsSnapshot) => snapshot['corral.telemetry.dropped']?.find(({ labels }) => labels[0] === 'spans')?.value ?? 0
