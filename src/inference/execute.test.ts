@@ -80,7 +80,7 @@ async function drain(frames: AsyncIterator<Uint8Array, void, undefined>): Promis
   }
 }
 
-describe('an answer is reported once, when it is over', () => {
+describe('a reply is reported once, when it ends', () => {
   test('a whole one', async () => {
     const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
     await it.send()
@@ -148,7 +148,7 @@ const caller = () => {
 const failed = (work: Promise<unknown>) => work.catch((error: unknown) => error)
 const tokens = (text: string) => tokensOfReply(new TextEncoder().encode(text), chatOperation.format)
 
-describe('an answer is reserved for before it is asked for', () => {
+describe('a reply is reserved for before the request is sent', () => {
   interface Governed {
     asked: InferenceFacts[]
     ends: InferenceEnd[]
@@ -219,7 +219,7 @@ describe('an answer is reserved for before it is asked for', () => {
     expect(seen.ends.map(({ outcome }) => outcome)).toEqual(['failed', 'failed'])
   })
 
-  test('whole answers without usage are counted by what they say, whatever they are', () => {
+  test('complete replies without usage are counted by their text, valid or not', () => {
     expect(tokens('{"choices":[{"message":{"role":"assistant","content":"12345678"}},{"text":"1234"}]}')).toBe(3)
     for (const odd of ['', '{', '[]', 'null', '{"choices":{}}', '{"choices":[null,1,{"message":null}]}']) expect(tokens(odd)).toBe(0)
   })

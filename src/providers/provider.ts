@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Egress } from '../egress/egress.ts'
-import type { OperationName } from '../operations/index.ts'
 import type { ProviderPricing } from '../quota/prices.ts'
 import type { Operation } from '../operations/operation.ts'
 import type { JsonReply, Ranking, Reply } from '../operations/reply.ts'
@@ -127,9 +126,6 @@ export interface InferenceProvider extends Provider {
   /** Absent: no field of a request but `model` decides which model replies. */
   readonly fallbackModels?: FallbackModelFields | undefined
 }
-
-/** The operations that the routes know. */
-export type Capability = OperationName
 
 export interface ProviderDeps {
   /** The provider's id in the configuration; messages and logs name it. */

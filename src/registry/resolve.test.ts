@@ -57,7 +57,7 @@ describe('which model an id means', () => {
     expect(outcomeOf('llama-3.3-70b', view)).toBe('groq:llama-3.3-70b')
   })
 
-  test('a prefix that names a provider means that provider, whoever else has such a model', () => {
+  test('a prefix that names a provider means that provider, whichever others have such a model', () => {
     const view = viewOf([groq, { id: 'openai', models: ['gpt-4o'] }])
     expect(outcomeOf('openai/gpt-oss-120b', view)).toBe('openai:gpt-oss-120b')
     expect(outcomeOf('groq/openai/gpt-oss-120b', view)).toBe('groq:openai/gpt-oss-120b')
@@ -84,7 +84,7 @@ describe('which model an id means', () => {
     expect(outcomeOf('gpt-4o', view)).toBe('ambiguous a/gpt-4o b/gpt-4o')
   })
 
-  test('what nobody has is absent, and awaited while somebody has not listed', () => {
+  test('a model that no provider has is absent, and awaited while a listing is pending', () => {
     const view = viewOf([groq, { id: 'slow', models: ['x'], awaited: true }])
     for (const id of ['', '/', 'a/', '/a', 'none', 'none/such']) expect(outcomeOf(id, viewOf([groq]))).toBe('absent')
     expect(outcomeOf('none', view)).toBe('awaited')
@@ -224,7 +224,7 @@ describe('for every catalogue', () => {
     )
   })
 
-  test('the same question has the same answer, and nothing outside allowed_models is ever reached', () => {
+  test('resolution is deterministic, and no model outside allowed_models is ever reached', () => {
     fc.assert(
       fc.property(sketches, registered, asked, fc.boolean(), (providers, models, id, patient) => {
         const view = viewOf(providers, models)

@@ -129,6 +129,6 @@ describe.each(transports)('llama-stack-client 0.2.23 over %s', (transport) => {
   })
 })
 
-test('all that these clients were answered holds to the published schemas', () => {
+test('all responses to these clients conform to the published schemas', () => {
   expect(running.violations).toEqual([])
 })

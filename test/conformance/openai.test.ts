@@ -180,7 +180,7 @@ describe.each(['sockets', 'in process'] as const)('[SDK-1] the official OpenAI c
     expect(kept).toBeInstanceOf(OpenAI.PermissionDeniedError)
   })
 
-  test('raises an error when a stream is cut, never a whole answer', async () => {
+  test('raises an error when a stream is cut, never a complete response', async () => {
     const request = { model: 'mock/gpt-mock', messages: [...user('fail in the middle')] }
     const seen = Promise.withResolvers<void>()
     running.upstream.enqueue({ body: [chatChunk({ role: 'assistant', content: 'Hel' }), { until: seen.promise }], end: 'cut' })
@@ -211,7 +211,7 @@ describe.each(['sockets', 'in process'] as const)('[SDK-1] the official OpenAI c
     }
   })
 
-  test('times out and gives up, and the upstream is told', async () => {
+  test('times out and gives up, and the upstream connection is closed', async () => {
     const request = { model: 'mock/gpt-mock', messages: [...user('stall')] }
     const before = running.upstream.requests.length
     const timeout = await failureOf(client({ timeout: 20 }).chat.completions.create(request))
@@ -235,6 +235,6 @@ test('[SDK-1] a server that is not there is an APIConnectionError', async () => 
   expect(error).toBeInstanceOf(OpenAI.APIConnectionError)
 })
 
-test('all that these clients were answered holds to the published schemas', () => {
+test('all responses to these clients conform to the published schemas', () => {
   expect(running.violations).toEqual([])
 })

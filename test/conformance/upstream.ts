@@ -28,10 +28,10 @@ export const person = { name: 'Ada', age: 36 }
 export const vector = [0.25, -0.5, 0.125]
 
 /** What the upstream does is told by the last message: `status 401`, `stall`, `tools`, `person`, `fail in the middle`; else it says hello. */
-function answer(request: MockRequest): Script | undefined {
+function respond(request: MockRequest): Script | undefined {
   const { path, json } = request
   if (path === '/v1/models') return modelsReply(['gpt-mock', 'openai/gpt-oss-120b', 'text-embedding-mock'])
-  if (path === '/v1/embeddings') return embeddingsAnswer(json)
+  if (path === '/v1/embeddings') return embeddingsResponse(json)
   const said = lastText(json)
   const status = /^status (\d+)$/.exec(said)?.[1]
   if (status) return errorReply(Number(status))
@@ -69,7 +69,7 @@ function structured(json: MockRequest['json']): Script {
   }
 }
 
-function embeddingsAnswer(json: MockRequest['json']): Script {
+function embeddingsResponse(json: MockRequest['json']): Script {
   if (json?.encoding_format !== 'base64') return embeddingsReply([vector])
   const embedding = Buffer.from(new Float32Array(vector).buffer).toString('base64')
   return jsonReply({
@@ -92,7 +92,7 @@ export interface Conformance extends AsyncDisposable {
 
 export async function startConformance(): Promise<Conformance> {
   const upstream = await mockUpstream()
-  upstream.respond(answer)
+  upstream.respond(respond)
   const server = await testServer(testConfig({ providers: [upstreamProvider('mock', upstream.url, { key: 'operator' })] }))
   await upstream.received(1)
   while (server.services.models.awaited.length > 0) await new Promise((resolve) => setTimeout(resolve, 1))

@@ -68,8 +68,8 @@ for (const { path } of routes.filter(({ body, method }) => body && method === 'P
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(body),
         })
-        const answer: unknown = await response.json()
-        expect({ field, value, answer }).toMatchObject({ answer: { error: { code: refusals[path] ?? 'model_not_found' } } })
+        const json: unknown = await response.json()
+        expect({ field, value, json }).toMatchObject({ json: { error: { code: refusals[path] ?? 'model_not_found' } } })
       }
     }
   })

@@ -99,23 +99,23 @@ for (const { name, always, withKeys, later, aliases } of folder ? files : []) {
     test('[CFG-7] loads with every key, and shows none', async () => {
       const { config, warnings } = await load(name, keys)
       expect(config.providers.map((one) => one.id)).toEqual(withKeys)
-      const told = [renderConfig(config), ...warnings.map(formatIssue)].join('\n')
-      for (const [variable, value] of Object.entries(keys)) if (variable.endsWith('_KEY')) expect(told).not.toContain(value.trim())
+      const output = [renderConfig(config), ...warnings.map(formatIssue)].join('\n')
+      for (const [variable, value] of Object.entries(keys)) if (variable.endsWith('_KEY')) expect(output).not.toContain(value.trim())
       const groq = config.providers.find((one) => one.id === 'groq')?.config as { api_key: { reveal(): string } }
       expect(groq.api_key.reveal()).toBe(keys.GROQ_API_KEY)
     })
 
-    test('[CFG-7] serves without keys: a caller is told which key to bring', async () => {
+    test('[CFG-7] serves without keys: the error names the key to bring', async () => {
       await using server = await testServer((await load(name, {})).config)
       expect((await server.fetch('/v1/health')).status).toBe(200)
       const { data } = (await (await server.fetch('/v1/providers')).json()) as { data: { provider_id: string }[] }
       expect(data.map((one) => one.provider_id)).toEqual(expect.arrayContaining(always))
-      const answer = await chat(server, 'openai/gpt-4o')
-      expect(answer.status).toBe(400)
-      expect(await answer.text()).toContain('openai_api_key')
+      const response = await chat(server, 'openai/gpt-4o')
+      expect(response.status).toBe(400)
+      expect(await response.text()).toContain('openai_api_key')
     })
 
-    test('[CFG-7] serves with keys: the provider gets the key and its answer comes back', async () => {
+    test('[CFG-7] serves with keys: the provider gets the key and its reply comes back', async () => {
       await using upstream = await mockUpstream()
       upstream.respond(({ path }) =>
         path.endsWith('/models') ? modelsReply(['small']) : path.endsWith('/chat/completions') ? chatReply('Hello.') : errorReply(404),
@@ -128,9 +128,9 @@ for (const { name, always, withKeys, later, aliases } of folder ? files : []) {
       }
       await using server = await testServer((await load(name, env)).config)
       for (const model of ['openai/small', 'vllm/small']) {
-        const answer = await chat(server, model)
-        expect([model, answer.status]).toEqual([model, 200])
-        expect(await answer.text()).toContain('Hello.')
+        const response = await chat(server, model)
+        expect([model, response.status]).toEqual([model, 200])
+        expect(await response.text()).toContain('Hello.')
       }
       const sent = upstream.requests.filter(({ path }) => path.endsWith('/chat/completions')).map(({ headers }) => headers.authorization)
       expect(sent).toEqual(['Bearer openai-key-0001', 'Bearer 00420042'])
@@ -146,6 +146,6 @@ function chat(server: { fetch(path: string, init: RequestInit): Promise<Response
   })
 }
 
-test('the published files are there, or their absence has been told', () => {
+test('the published files are there, or their absence is reported', () => {
   expect(folder === undefined || files.length === 2).toBe(true)
 })

@@ -75,7 +75,7 @@ describe('GET /readyz', () => {
     })
   })
 
-  test('answers HEAD', async () => {
+  test('serves HEAD', async () => {
     await using app = await testApp(testConfig({}))
     const response = await app.fetch('/readyz', { method: 'HEAD' })
     expect(response.status).toBe(200)

@@ -152,9 +152,9 @@ describe('GET /v1/providers', () => {
       },
     })
     await using app = await testApp(testConfig({ providers: [provider] }))
-    const answers = Promise.all([app.fetch('/v1/providers'), app.fetch('/v1/providers/p'), app.fetch('/v1alpha/admin/providers')])
+    const responses = Promise.all([app.fetch('/v1/providers'), app.fetch('/v1/providers/p'), app.fetch('/v1alpha/admin/providers')])
     gate.resolve()
-    for (const answer of await answers) expect(answer.status).toBe(200)
+    for (const response of await responses) expect(response.status).toBe(200)
     expect(checks).toBe(1)
   })
 

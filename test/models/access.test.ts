@@ -4,7 +4,7 @@ import { chat as chatOperation } from '../../src/operations/chat.ts'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
 import { upstreamProvider, type MockUpstream } from '../../src/testing/index.ts'
-import { modelServer, people, upstreamOfModels, type ModelServer } from './stage.ts'
+import { modelServer, people, upstreamOfModels, type ModelServer } from './model-server.ts'
 
 let upstream: MockUpstream
 beforeAll(async () => {
@@ -175,8 +175,8 @@ describe('registered models', () => {
     await server.ask('alice', '/v1/models/fast', { method: 'DELETE' })
     await server.register('bob', other)
     expect((await server.chat('bob', 'fast')).status).toBe(200)
-    for (const answer of [await server.chat('alice', 'fast'), await server.ask('alice', '/v1/models/fast')]) {
-      expect([answer.status, answer.json.error.message]).toEqual([404, notFound('fast')])
+    for (const response of [await server.chat('alice', 'fast'), await server.ask('alice', '/v1/models/fast')]) {
+      expect([response.status, response.json.error.message]).toEqual([404, notFound('fast')])
     }
     expect(await server.ids('alice')).not.toContain('fast')
   })
@@ -211,7 +211,7 @@ test('[MOD-23] whatever the policy: listed is what may be read, found is what is
     [allows ? 'permit' : 'forbid']: { actions: ['read'], ...(of && { resource: of }) },
     ...(when && { when }),
   }))
-  let told = 0
+  let checked = 0
   await fc.assert(
     fc.asyncProperty(fc.array(rule, { minLength: 1, maxLength: 4 }), fc.constantFrom('alice', 'bob', 'both'), async (rules, who) => {
       // Registered before anything is forbidden, each by its owner.
@@ -239,11 +239,11 @@ test('[MOD-23] whatever the policy: listed is what may be read, found is what is
           `${id} ${status} ${status}`,
         )
       }
-      if (expected.length > 0 && expected.length < ids.length) told += 1
+      if (expected.length > 0 && expected.length < ids.length) checked += 1
     }),
     { numRuns: 60 },
   )
-  expect(told).toBeGreaterThan(10)
+  expect(checked).toBeGreaterThan(10)
 }, 60_000)
 
 /** Everything is permitted until `restrict` is called. */

@@ -63,8 +63,8 @@ describe('models that a caller’s own key lists', () => {
     await using upstream = await mockUpstream()
     serve(upstream, () => modelsReply(['m']))
     await using app = await testApp(testConfig({ providers: [upstreamProvider('p', upstream.url)] }))
-    const answers = await Promise.all(Array.from({ length: 5 }, () => idsOf(app, { p_api_key: 'one' })))
-    expect(answers).toEqual(Array.from({ length: 5 }, () => ['p/m']))
+    const responses = await Promise.all(Array.from({ length: 5 }, () => idsOf(app, { p_api_key: 'one' })))
+    expect(responses).toEqual(Array.from({ length: 5 }, () => ['p/m']))
     await idsOf(app, { p_api_key: 'one' })
     expect(listings(upstream)).toBe(1)
   })
@@ -79,7 +79,7 @@ describe('models that a caller’s own key lists', () => {
     expect(await idsOf(app)).toEqual(['p/shared'])
   })
 
-  test('are reached without prefix as well, though nobody has listed them before', async () => {
+  test('are reached without prefix as well, though they were never listed before', async () => {
     await using upstream = await mockUpstream()
     serve(upstream, () => modelsReply(['openai/m', 'p/native']))
     await using app = await testApp(testConfig({ providers: [upstreamProvider('p', upstream.url)] }))
@@ -133,7 +133,7 @@ describe('models that a caller’s own key lists', () => {
     expect(listings(upstream)).toBe(0)
   })
 
-  test('a key that is not good lists nothing, is not tried again at once, and is told on use', async () => {
+  test('a key that is not good lists nothing, is not tried again at once, and is an error on use', async () => {
     await using upstream = await mockUpstream()
     serve(upstream, (key) => (key === 'good' ? modelsReply(['m']) : undefined))
     await using app = await testApp(testConfig({ providers: [upstreamProvider('p', upstream.url)] }))

@@ -4,7 +4,7 @@ import { providerDefinitions } from '../../src/providers/index.ts'
 import { providerEntry, type MockUpstream } from '../../src/testing/index.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { governed } from '../quota/quota-server.ts'
-import { modelServer, upstreamOfModels, type ModelServer } from './stage.ts'
+import { modelServer, upstreamOfModels, type ModelServer } from './model-server.ts'
 
 let upstream: MockUpstream
 let server: ModelServer
@@ -71,8 +71,8 @@ describe('models that a request names beside its model', () => {
   })
 
   test('those that may be used travel on as they stand', async () => {
-    const answer = await chat('alice', 'openrouter/gpt', { models: ['gpt', 'other/model'], provider: { order: ['x'] } })
-    expect(answer).toMatchObject({ status: 200, sent: [{ model: 'gpt', models: ['gpt', 'other/model'], provider: { order: ['x'] } }] })
+    const response = await chat('alice', 'openrouter/gpt', { models: ['gpt', 'other/model'], provider: { order: ['x'] } })
+    expect(response).toMatchObject({ status: 200, sent: [{ model: 'gpt', models: ['gpt', 'other/model'], provider: { order: ['x'] } }] })
     expect(await chat('alice', 'openrouter/gpt', { models: null, route: null, plugins: null })).toMatchObject({ status: 200 })
     const tools = [{ type: 'function', function: { name: 'f' } }, { type: 'openrouter:web_search' }]
     const searching = { plugins: [{ id: 'web', max_results: 3 }, { id: 'file-parser' }], tools }

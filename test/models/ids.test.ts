@@ -30,7 +30,7 @@ test('every id that a provider lists is found under it, percent-encoded, and not
 
 const listed = (name: string) => ({ id: name, type: 'llm', metadata: {} }) as const
 
-test('a name of megabytes comes back shortened, in the answer and in the log', async () => {
+test('a name of megabytes comes back shortened, in the response and in the log', async () => {
   const long = 'x'.repeat(5_000_000)
   const providers = [
     providerOf('p', { listModels: async () => [listed(long)] }),

@@ -66,8 +66,8 @@ describe('listing in the background', () => {
     serve(upstream, ['openai/gpt-oss-120b', 'text-embed-1'])
     await using app = await start(testConfig({ providers: [upstreamProvider('groq', upstream.url, { key: 'k' })] }))
     await listed(app)
-    const response = await app.fetch('/v1/models/groq%2Fopenai%2Fgpt-oss-120b')
-    const model = (await response.json()) as Record<string, unknown>
+    const shown = await app.fetch('/v1/models/groq%2Fopenai%2Fgpt-oss-120b')
+    const model = (await shown.json()) as Record<string, unknown>
     expect(model).toEqual({
       id: 'groq/openai/gpt-oss-120b',
       object: 'model',
@@ -85,9 +85,9 @@ describe('listing in the background', () => {
       expect(await (await app.fetch(`/v1/models/${path}`)).json()).toEqual(model)
       expect(await (await app.fetch(`/v1/openai/v1/models/${path}`)).json()).toEqual(model)
       const before = upstream.requests.length
-      const answer = await chat(app, path)
-      expect(answer.status).toBe(200)
-      expect(await answer.json()).toMatchObject({ model: path })
+      const found = await chat(app, path)
+      expect(found.status).toBe(200)
+      expect(await found.json()).toMatchObject({ model: path })
       expect((await upstream.received(before + 1)).json).toMatchObject({ model: 'openai/gpt-oss-120b' })
     }
   })
@@ -137,7 +137,7 @@ describe('listing in the background', () => {
     expect((await app.fetch('/v1/models/p/none')).status).toBe(404)
   })
 
-  test('a request that comes just before the first listing is answered waits for it', async () => {
+  test('a request that comes just before the first listing has ended waits for it', async () => {
     await using upstream = await mockUpstream()
     const gate = Promise.withResolvers<void>()
     serve(upstream, () => ({ ...modelsReply(['m']), before: { until: gate.promise } }))
@@ -192,8 +192,8 @@ describe('listing in the background', () => {
 
   test('refresh_models lists again, without a gap and keeping what was when a refresh fails', async () => {
     await using upstream = await mockUpstream()
-    let answer: Script = modelsReply(['a', 'b'])
-    serve(upstream, () => answer)
+    let response: Script = modelsReply(['a', 'b'])
+    serve(upstream, () => response)
     const provider = upstreamProvider('p', upstream.url, { key: 'k', config: { refresh_models: true } })
     await using app = await start(testConfig({ providers: [provider], server: { registryRefreshInterval: 0.005 } }))
     await until(
@@ -201,11 +201,11 @@ describe('listing in the background', () => {
       (ids) => ids.length === 2,
     )
     const first = (await (await app.fetch('/v1/models/p/b')).json()) as object
-    answer = errorReply(500)
+    response = errorReply(500)
     const failures = upstream.requests.length
     await upstream.received(failures + 3)
     expect(await idsOf(app)).toEqual(['p/a', 'p/b'])
-    answer = modelsReply(['b', 'c'])
+    response = modelsReply(['b', 'c'])
     const seen = new Set<string>()
     await until(
       async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { notFound } from '../../src/errors.ts'
 import { providerOf } from '../../src/testing/index.ts'
 import type { MockUpstream } from '../../src/testing/index.ts'
-import { modelServer, type ModelServer, upstreamOfModels } from './stage.ts'
+import { modelServer, type ModelServer, upstreamOfModels } from './model-server.ts'
 
 let upstream: MockUpstream
 beforeAll(async () => {

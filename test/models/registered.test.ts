@@ -7,7 +7,7 @@ import { OpenAI } from 'openai'
 import { fetchFrom } from '../../src/app.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { upstreamProvider, type MockUpstream } from '../../src/testing/index.ts'
-import { modelServer, until, upstreamOfModels } from './stage.ts'
+import { modelServer, until, upstreamOfModels } from './model-server.ts'
 
 let upstream: MockUpstream
 beforeAll(async () => {
@@ -40,8 +40,8 @@ describe('registering', () => {
     expect((await server.ask('alice', '/v1/openai/v1/models/fast')).json).toEqual(made.json)
     expect(await server.ids('alice')).toContain('fast')
     const before = upstream.requests.length
-    const answer = await server.chat('alice', 'fast')
-    expect([answer.status, answer.json.model]).toEqual([200, 'fast'])
+    const response = await server.chat('alice', 'fast')
+    expect([response.status, response.json.model]).toEqual([200, 'fast'])
     expect(upstream.requests[before]).toMatchObject({ json: { model: 'llama' }, headers: { authorization: 'Bearer groq-key' } })
     const deleted = await server.ask('alice', '/v1/models/fast', { method: 'DELETE' })
     expect([deleted.status, deleted.json]).toEqual([200, { id: 'fast', object: 'model', deleted: true }])
@@ -104,8 +104,8 @@ describe('registering', () => {
   test('[MOD-13] what is too long is refused with 400', async () => {
     await using server = await modelServer(upstream)
     const long = [{ model_id: 'x'.repeat(257) }, { metadata: { text: 'x'.repeat(17_000) } }, { provider_model_id: 'x'.repeat(1_000) }]
-    const answers = await Promise.all(long.map((over) => server.register('alice', { ...fast, ...over })))
-    expect(answers.map(({ status, json }) => [status, json.error.param])).toEqual(
+    const responses = await Promise.all(long.map((over) => server.register('alice', { ...fast, ...over })))
+    expect(responses.map(({ status, json }) => [status, json.error.param])).toEqual(
       ['model_id', 'metadata', 'provider_model_id'].map((param) => [400, param]),
     )
   })
@@ -130,7 +130,7 @@ describe('registering', () => {
     expect((await server.ask('alice', '/v1/models/fast')).json).toEqual(made.json)
   })
 
-  test('registering and deleting are told to the audit log', async () => {
+  test('registering and deleting are recorded in the audit log', async () => {
     await using server = await modelServer(upstream)
     await server.register('alice', fast)
     await server.ask('alice', '/v1/models/fast', { method: 'DELETE' })
@@ -176,12 +176,12 @@ describe('without its database', () => {
     })
     for (const model of ['groq/llama', 'llama', 'configured', 'groq/unlisted']) expect((await server.chat('alice', model)).status).toBe(200)
     expect(await server.ids('alice')).toEqual(['configured', 'groq/llama', 'groq/compound', 'groq/shared', 'openai/gpt', 'openai/shared'])
-    for (const answer of [
+    for (const response of [
       await server.chat('alice', 'perhaps'),
       await server.register('alice', fast),
       await server.ask('alice', '/v1/models/perhaps', { method: 'DELETE' }),
     ]) {
-      expect([answer.status, answer.json.error.code, Number(answer.headers.get('retry-after')) > 0]).toEqual([
+      expect([response.status, response.json.error.code, Number(response.headers.get('retry-after')) > 0]).toEqual([
         503,
         'database_unavailable',
         true,

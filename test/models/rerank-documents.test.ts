@@ -44,7 +44,7 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]()
 })
 
-interface Answer {
+interface RerankResult {
   id: string
   model: string
   results: { index: number; relevance_score: number; document?: object }[]
@@ -53,10 +53,10 @@ interface Answer {
   error: { message: string; type: string; code: string | null; param: string | null }
 }
 
-async function ask(fields: object, path = '/v1/rerank'): Promise<{ status: number; json: Answer }> {
+async function ask(fields: object, path = '/v1/rerank'): Promise<{ status: number; json: RerankResult }> {
   const body = JSON.stringify({ model: 'vllm/m', query: 'q', documents, ...fields })
   const response = await app.fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
-  return { status: response.status, json: (await response.json()) as Answer }
+  return { status: response.status, json: (await response.json()) as RerankResult }
 }
 
 const sent = (): unknown => upstream.requests.findLast(({ method }) => method === 'POST')?.json

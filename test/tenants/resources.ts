@@ -15,7 +15,7 @@ export interface TenantResource {
   /** Makes one; `name` where the maker chooses it. */
   create(name: string): TenantRequest
   /** What the answer to `create` calls it. */
-  idOf(answer: Record<string, unknown>): string
+  idOf(response: Record<string, unknown>): string
   /** An id that no thing has, of the same make. */
   absentId(id: string): string
   readonly list: TenantRequest

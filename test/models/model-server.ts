@@ -28,7 +28,7 @@ export const people: Readonly<Record<string, Omit<Principal, 'id'>>> = {
   keyed: { attributes: { teams: ['a'] }, key: { id: 'key_1', limits: [], allowedModels: ['groq/*', 'mine-*'] } },
 }
 
-export interface Answered {
+export interface ServerResponse {
   readonly status: number
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of many shapes are looked into
   readonly json: any
@@ -38,9 +38,9 @@ export interface Answered {
 export interface ModelServer extends TestApp {
   readonly log: ReturnType<typeof recordedLog>
   /** One request, of somebody or of nobody; a body makes it a POST. */
-  ask(who: string | undefined, path: string, options?: { body?: unknown; method?: string }): Promise<Answered>
-  register(who: string | undefined, body: object): Promise<Answered>
-  chat(who: string | undefined, model: string): Promise<Answered>
+  ask(who: string | undefined, path: string, options?: { body?: unknown; method?: string }): Promise<ServerResponse>
+  register(who: string | undefined, body: object): Promise<ServerResponse>
+  chat(who: string | undefined, model: string): Promise<ServerResponse>
   ids(who: string | undefined): Promise<string[]>
   /** Who refused it and why, of the last request that was refused. */
   lastDenial(): { by: unknown; because: unknown }
