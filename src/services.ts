@@ -157,7 +157,7 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
       ...(options.callerLimits && { callerLimits: options.callerLimits }),
     }),
   )
-  const resources = createResources(() => ({ records: storage.records, policy: config.accessPolicy, events, jobs }))
+  const resources = createResources(() => ({ records: storage.records, policy: config.accessPolicy, events, jobs, home: config.home }))
   const definitions = (options.jobs ?? allJobs).map((define) => define(resources))
   const jobs = parts.use(createJobQueue({ database: storage.records, definitions, events }))
   jobs.start()

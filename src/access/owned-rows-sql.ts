@@ -1,7 +1,7 @@
 import type { Transaction as KyselyTransaction } from 'kysely'
 import { systemPrincipal } from '../call.ts'
 import { invalidRequest, shortened } from '../errors.ts'
-import type { Database } from '../storage/database.ts'
+import type { Database, Transaction } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/errors.ts'
 import { type Page, pageOf, type PageRequest } from '../storage/pages.ts'
 import { bumpRevision } from '../storage/revisions.ts'
@@ -43,7 +43,7 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
     this.#table = options.table as string as 'owned'
   }
 
-  async insert(call: AccessSubject, row: NewRow<Row>, { owner, event, detail }: InsertOptions = {}): Promise<Row> {
+  async insert(call: AccessSubject, row: NewRow<Row>, { owner, event, detail, alsoWrite }: InsertOptions = {}): Promise<Row> {
     const inserted = { ...row, ...ownerColumns(ownerFor(call, owner)) } as unknown as Row
     // What is not there yet has no owner: so Llama Stack asks too.
     const resource = { type: this.#options.type, id: this.#idOf(inserted) }
@@ -52,6 +52,7 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
     try {
       await this.#write(async (transaction) => {
         await transaction.insertInto(this.#table).values(inserted).execute()
+        await alsoWrite?.(transaction as unknown as Transaction)
       })
     } catch (error) {
       if (!isUniqueViolation(error)) throw error

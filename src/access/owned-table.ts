@@ -1,6 +1,6 @@
 import type { Expression, SqlBool } from 'kysely'
 import type { Call } from '../call.ts'
-import type { DatabaseSource } from '../storage/database.ts'
+import type { DatabaseSource, Transaction } from '../storage/database.ts'
 import type { Page, PageRequest } from '../storage/pages.ts'
 import type { OwnedColumns, Tables } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -56,6 +56,8 @@ export interface UpdateOptions extends ChangeRecord {
 export interface InsertOptions extends ChangeRecord {
   /** For work of the server itself, which must say whose the row is (null: nobody's, and so everybody's); nobody else can. */
   readonly owner?: Owner | null | undefined
+  /** Runs in the transaction of the insert, e.g. to queue a job for the row. */
+  readonly alsoWrite?: ((transaction: Transaction) => Promise<unknown>) | undefined
 }
 
 export interface ListOptions<R> {

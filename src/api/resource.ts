@@ -10,6 +10,8 @@ export interface ResourceDeps {
   readonly policy: AccessPolicy
   readonly events: Events
   readonly jobs: JobQueue
+  /** Corral's home: a folder for what is kept in files. */
+  readonly home: string
 }
 
 /** The service behind the routes of a resource, as data: `resources.of(definition)` gives it to a handler or a job. */

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -118,6 +118,16 @@ class TemporaryFile extends UploadedFile {
 
   stream(): ReadableStream<Uint8Array> {
     return fileStream(this.path, { start: 0, end: this.size - 1 })
+  }
+
+  async moveTo(path: string): Promise<void> {
+    try {
+      await rename(this.path, path)
+    } catch (error) {
+      // Another disk.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error
+      await copyFile(this.path, path)
+    }
   }
 }
 

@@ -34,6 +34,9 @@ export interface EnqueueOptions {
   readonly transaction?: Transaction | undefined
 }
 
+/** As much of a kind of job as queuing one takes: its own definition may import whoever queues it. */
+export type QueuedKind<P extends z.ZodType> = Pick<JobDefinition<P>, 'kind' | 'payload' | 'maxAttempts'>
+
 /** A job as it is shown. Finished ones are kept for a week. */
 export interface Job {
   readonly id: string
@@ -48,11 +51,7 @@ export interface Job {
 /** Durable work: what is queued is done at least once, by one process at a time, whatever processes die. See docs/jobs.md. */
 export interface JobQueue extends AsyncDisposable {
   /** Durable once it resolves (with `transaction`: once that is committed). Throws TypeError for a payload that the schema does not take. */
-  enqueue<P extends z.ZodType>(
-    job: JobDefinition<P>,
-    payload: z.input<P>,
-    options?: EnqueueOptions,
-  ): Promise<{ id: string; created: boolean }>
+  enqueue<P extends z.ZodType>(job: QueuedKind<P>, payload: z.input<P>, options?: EnqueueOptions): Promise<{ id: string; created: boolean }>
   get(id: string): Promise<Job | undefined>
   /** A queued job ends at once; a running one gets its signal, and may still succeed. Gives the job as it is then. */
   cancel(id: string): Promise<Job | undefined>
@@ -123,7 +122,7 @@ class DatabaseJobQueue implements JobQueue {
     return this.#running.size
   }
 
-  async enqueue<P extends z.ZodType>(job: JobDefinition<P>, payload: z.input<P>, options: EnqueueOptions = {}) {
+  async enqueue<P extends z.ZodType>(job: QueuedKind<P>, payload: z.input<P>, options: EnqueueOptions = {}) {
     const { kind, maxAttempts = 5 } = job
     const parsed = job.payload.safeParse(payload)
     if (!parsed.success) throw new TypeError(`the payload of a job '${kind}' is not valid: ${parsed.error.message}`)

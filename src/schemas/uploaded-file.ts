@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** A file of a `multipart/form-data` body, on disk until the request has been handled. */
 export abstract class UploadedFile {
-  /** Where it is. It may be moved away to be kept; what is there when the request has been handled is deleted. */
+  /** Where it is until the request has been handled; then it is deleted. */
   abstract readonly path: string
   /** Bytes. */
   abstract readonly size: number
@@ -12,6 +12,8 @@ export abstract class UploadedFile {
   abstract readonly type: string
   /** Its bytes, read as they are asked for. */
   abstract stream(): ReadableStream<Uint8Array>
+  /** Keeps it as another file, whose folder must exist. */
+  abstract moveTo(path: string): Promise<void>
 }
 
 /** A field of a form that is a file: a part that has a filename. */

@@ -58,4 +58,18 @@ export const resources: Requirements = {
     observed: 'an error, never a response that looks whole',
   },
   'RNG-8': { source: 'OpenAPI 3.1', when: 'a route gives bytes', observed: 'they are documented with 206, 304, 412 and 416' },
+  'RES-1': {
+    source: 'design §5; issue "One resource kit"',
+    when: 'a resource is a schema, a folder, a table, a migration and list entries',
+    observed: 'it can be created from a form, read, changed, deleted, and downloaded with ranges and conditions',
+  },
+  'RES-2': { source: 'design §5; OpenAI lists', when: 'such a resource is listed', observed: 'in pages, as OpenAI’s clients read them' },
+  'RES-3': { source: 'design §6', when: 'a caller is unknown, or sends what the schema refuses', observed: 'the usual 401 and 400' },
+  'RES-4': { source: 'docs/jobs.md', when: 'a row is made that needs work', observed: 'its job is queued with it and done' },
+  'RES-5': { source: 'design §3', when: 'the OpenAPI document is asked for', observed: 'it has the routes and schemas of the resource' },
+  'RES-6': {
+    source: 'issue "README and metadata"',
+    when: 'docs/adding-a-resource.md shows code',
+    observed: 'it is the code that the test runs',
+  },
 }
