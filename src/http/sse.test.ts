@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
+import type { Dialect } from '../dialects/dialect.ts'
 import { openai } from '../dialects/openai/dialect.ts'
+import { ApiError } from '../errors.ts'
 import { type Frames, sseResponse } from './sse.ts'
 
 /** Frames that count what is asked of them. */
@@ -31,4 +33,21 @@ test('a stream that is cancelled while its head is awaited stops its source and 
   source.resolve(frames)
   await Promise.all([cancelled, reading])
   expect([counts, ends]).toEqual([{ next: 0, return: 1 }, [undefined]])
+})
+
+const encode = (text: string) => new TextEncoder().encode(text)
+
+test('[DIA-2] heartbeats and the error event are those of the dialect', async () => {
+  const dialect: Dialect = {
+    ...openai,
+    heartbeat: encode('event: alive\n\n'),
+    errorEvent: ({ failure }) => encode(`event: ${failure}\n\n`),
+  }
+  const source = Promise.withResolvers<Frames>()
+  const reader = sseResponse(source.promise, { dialect, requestId: 'r', heartbeatInterval: 60_000 }).body!.getReader()
+  const next = async () => new TextDecoder().decode((await reader.read()).value)
+  expect(await next()).toBe('event: alive\n\n')
+  source.reject(new ApiError('upstream_error', 'no', { code: 'upstream_unreachable' }))
+  expect(await next()).toBe('event: connection_error\n\n')
+  expect((await reader.read()).done).toBe(true)
 })
