@@ -53,6 +53,7 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
       await this.#write(async (transaction) => {
         await transaction.insertInto(this.#table).values(inserted).execute()
         await alsoWrite?.(transaction as unknown as Transaction)
+        await this.#raiseRevision(transaction)
       })
     } catch (error) {
       if (!isUniqueViolation(error)) throw error
@@ -95,21 +96,23 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
   async update(
     call: AccessSubject,
     id: string,
-    change: Changes<Row> | ((row: Row) => Changes<Row>),
+    change: Changes<Row> | ((row: Row) => Changes<Row> | undefined),
     { action = 'update', event, detail }: UpdateOptions = {},
   ): Promise<Row> {
-    const changed = await this.#write(async (transaction) => {
+    const { changed, isChanged } = await this.#write(async (transaction) => {
       const row = await this.#changeable(transaction, { call, id, action })
       const changes = typeof change === 'function' ? change(row) : change
+      if (changes === undefined) return { changed: row, isChanged: false }
       const then = { ...row, ...changes, ...identityOf(row) }
       await transaction
         .updateTable(this.#table)
         .set({ ...changes, ...identityOf(row) })
         .where('id', '=', id)
         .execute()
-      return then
+      await this.#raiseRevision(transaction)
+      return { changed: then, isChanged: true }
     })
-    await this.#emit(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
+    if (isChanged) await this.#emit(call, changed, { event: event ?? `${this.#options.type}.updated`, detail })
     return changed
   }
 
@@ -117,6 +120,7 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
     const deleted = await this.#write(async (transaction) => {
       const row = await this.#changeable(transaction, { call, id, action: 'delete' })
       await transaction.deleteFrom(this.#table).where('id', '=', id).execute()
+      await this.#raiseRevision(transaction)
       return row
     })
     await this.#emit(call, deleted, { event: note.event ?? `${this.#options.type}.deleted`, detail: note.detail })
@@ -159,12 +163,12 @@ class SqlRows<Row extends OwnedColumns> implements OwnedRows<Row> {
   }
 
   #write<R>(work: (transaction: KyselyTransaction<AnyOwned>) => Promise<R>): Promise<R> {
+    return this.#database.write((transaction) => work(transaction as unknown as KyselyTransaction<AnyOwned>))
+  }
+
+  async #raiseRevision(transaction: KyselyTransaction<AnyOwned>): Promise<void> {
     const { revision } = this.#options
-    return this.#database.write(async (transaction) => {
-      const result = await work(transaction as unknown as KyselyTransaction<AnyOwned>)
-      if (revision !== undefined) await bumpRevision(transaction, revision)
-      return result
-    })
+    if (revision !== undefined) await bumpRevision(transaction as unknown as Transaction, revision)
   }
 
   async #emit(call: AccessSubject, row: Row, { event, detail }: { event: string; detail: ChangeRecord['detail'] }): Promise<void> {

@@ -79,8 +79,16 @@ export interface OwnedRows<Row extends OwnedColumns> {
   get(call: AccessSubject, id: string): Promise<Row>
   /** One page of what the caller may read, full as long as there is enough. Throws ApiError 400 for a bad cursor. */
   list(call: AccessSubject, request: PageRequest, options?: ListOptions<Row>): Promise<Page<Row>>
-  /** Gives the row as it is then. `change` may go by the row as it was, and may refuse by throwing. Throws ApiError 404, 403. */
-  update(call: AccessSubject, id: string, change: Changes<Row> | ((row: Row) => Changes<Row>), options?: UpdateOptions): Promise<Row>
+  /**
+   * Gives the row as it is then. `change` may go by the row as it was, refuse by throwing, or leave it as it is with `undefined`, which is reported
+   * nowhere. Throws ApiError 404, 403.
+   */
+  update(
+    call: AccessSubject,
+    id: string,
+    change: Changes<Row> | ((row: Row) => Changes<Row> | undefined),
+    options?: UpdateOptions,
+  ): Promise<Row>
   /** Gives the row as it was. Throws ApiError 404, 403. */
   delete(call: AccessSubject, id: string, record?: ChangeRecord): Promise<Row>
 }

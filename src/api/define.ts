@@ -1,4 +1,3 @@
-import type { KeyService } from '../auth/keys/key-service.ts'
 import { routesFor, type AnyRoute } from '../http/route.ts'
 import type { ModelCatalog } from '../registry/models.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
@@ -7,6 +6,7 @@ import type { Metrics } from '../telemetry/metrics/create-metrics.ts'
 import type { CheckImageUrls } from './chat/image-urls.ts'
 import type { ApiReference } from './docs/reference.ts'
 import type { Readiness } from './health/readiness.ts'
+import type { KeyService } from './keys/service.ts'
 import type { InferenceDeps } from '../inference/execute.ts'
 import type { StreamTimes } from '../inference/response.ts'
 import type { Resources } from './resource.ts'
@@ -18,7 +18,7 @@ export interface ApiDeps {
   readonly inference: InferenceDeps
   readonly models: ModelCatalog
   readonly providers: ProviderRegistry
-  /** Corral's own API keys. Absent: there is nowhere to keep them. */
+  /** Corral's own API keys. Absent: no authentication is configured. */
   readonly keys?: KeyService | undefined
   /** The services of the other resources. */
   readonly resources: Resources

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import type { KeyService } from '../auth/keys/key-service.ts'
+import type { KeyService } from '../api/keys/service.ts'
 import { idOfToken } from '../auth/keys/token.ts'
 import type { Call, Principal } from '../call.ts'
 import type { Config } from '../config/config.ts'
@@ -37,7 +37,7 @@ export async function withKeys(
     await using database = await openDatabase(records)
     await using audit = await openAudit(loaded, context)
     const [{ createKeyService }, { loadPepper }, { createEvents }, { silentLog }, { routes }] = await Promise.all([
-      import('../auth/keys/service.ts'),
+      import('../api/keys/service.ts'),
       import('../auth/keys/pepper.ts'),
       import('../telemetry/events.ts'),
       import('../telemetry/logger.ts'),

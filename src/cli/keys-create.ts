@@ -43,16 +43,12 @@ export const keysCreate = defineCommand({
   async run({ options }, context) {
     const { name } = options
     if (name === undefined) throw usageError('corral keys create requires --name NAME.', 'See `corral help keys create`.')
-    const [{ withKeys }, { readCreateKeyOptions: readWanted }, { toApiKeyInfo, toWanted }] = await Promise.all([
-      import('./keys-access.ts'),
-      import('./keys-input.ts'),
-      import('../api/admin/keys.ts'),
-    ])
-    const wanted = toWanted(readWanted({ ...options, name }, Date.now()))
+    const [{ withKeys }, { readCreateKeyOptions }] = await Promise.all([import('./keys-access.ts'), import('./keys-input.ts')])
+    const body = readCreateKeyOptions({ ...options, name }, Date.now())
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call, config, place }) => {
-      const { key, token } = await keys.create(call, wanted)
-      const until = key.expiresAt === undefined ? 'it does not expire' : `it expires at ${new Date(key.expiresAt).toISOString()}`
+      const { key, token } = await keys.create(call, body)
+      const until = key.expires_at === null ? 'it does not expire' : `it expires at ${new Date(key.expires_at * 1000).toISOString()}`
       stderr.write(
         `${stderr.green(key.id)} created for principal '${key.principal}'; ${until}. Stored in ${place}; the token is shown only once.\n`,
       )
@@ -61,9 +57,7 @@ export const keysCreate = defineCommand({
           `${stderr.yellow('warning:')} this configuration has no authentication, so keys are not checked: set server.auth.provider_config, e.g. {type: api_key}.\n`,
         )
       }
-      stdout.write(
-        options.json ? `${JSON.stringify({ ...toApiKeyInfo(key, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`,
-      )
+      stdout.write(options.json ? `${JSON.stringify({ ...key, value: token.reveal() })}\n` : `${token.reveal()}\n`)
     })
   },
 })

@@ -1,4 +1,4 @@
-import { type KeyLimit, newApiKey, type NewApiKey } from '../schemas/api-keys.ts'
+import { type KeyLimit, createApiKeyRequest, type CreateApiKeyRequest } from '../schemas/api-keys.ts'
 import { usageError } from './command.ts'
 import { readDuration, readMoment } from './times.ts'
 
@@ -13,7 +13,7 @@ export interface CreateKeyOptions {
 }
 
 /** The options of `corral keys create` as the request body of the HTTP API. Throws a usage error that names the option. */
-export function readCreateKeyOptions(options: CreateKeyOptions, now: number): NewApiKey {
+export function readCreateKeyOptions(options: CreateKeyOptions, now: number): CreateApiKeyRequest {
   const attributes = readAttributes(options.attribute)
   const body = {
     name: options.name,
@@ -25,7 +25,7 @@ export function readCreateKeyOptions(options: CreateKeyOptions, now: number): Ne
     ...(options.limit.length > 0 && { limits: options.limit.map(readLimit) }),
     ...(options.expires !== undefined && { expires_at: Math.floor(readExpiry(options.expires, now) / 1000) }),
   }
-  const checked = newApiKey.safeParse(body)
+  const checked = createApiKeyRequest.safeParse(body)
   if (checked.success) return checked.data
   const [issue] = checked.error.issues
   const field = String(issue?.path[0] ?? '')

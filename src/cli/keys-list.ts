@@ -1,4 +1,4 @@
-import type { ApiKeyInfo } from '../schemas/api-keys.ts'
+import type { ApiKey } from '../schemas/api-keys.ts'
 import { defineCommand, jsonOption } from './command.ts'
 import { configOption } from './keys-options.ts'
 import { table } from './table.ts'
@@ -12,14 +12,14 @@ export const keysList = defineCommand({
     ['Keys that expire within a week', "corral keys list --json | jq '.[] | select(.expires_at != null and .expires_at < now + 604800)'"],
   ],
   async run({ options }, context) {
-    const [{ withKeys }, { toApiKeyInfo }] = await Promise.all([import('./keys-access.ts'), import('../api/admin/keys.ts')])
+    const { withKeys } = await import('./keys-access.ts')
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call, place }) => {
-      const all: ApiKeyInfo[] = []
+      const all: ApiKey[] = []
       for (let after: string | undefined; ;) {
         const { rows, hasMore } = await keys.list(call, { limit: 500, order: 'asc', after })
-        all.push(...rows.map((key) => toApiKeyInfo(key, Date.now())))
-        after = rows.at(-1)?.cursor
+        all.push(...rows)
+        after = rows.at(-1)?.id
         if (!hasMore) break
       }
       if (options.json) stdout.write(`${JSON.stringify(all)}\n`)
@@ -29,7 +29,7 @@ export const keysList = defineCommand({
   },
 })
 
-function cells(key: ApiKeyInfo): string[] {
+function cells(key: ApiKey): string[] {
   return [
     key.id,
     key.name,
@@ -42,7 +42,7 @@ function cells(key: ApiKeyInfo): string[] {
   ]
 }
 
-function limitInWords({ name: _name, period, ...amounts }: ApiKeyInfo['limits'][number]): string {
+function limitInWords({ name: _name, period, ...amounts }: ApiKey['limits'][number]): string {
   return Object.entries(amounts)
     .map(([amount, number]) => (amount === 'concurrent_requests' ? `concurrent=${number}` : `${amount}=${number}/${period}`))
     .join(' ')

@@ -10,11 +10,11 @@ export const keysRevoke = defineCommand({
   options: { config: configOption, json: jsonOption },
   examples: [['Revoke one key', 'corral keys revoke key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45']],
   async run({ args, options }, context) {
-    const [{ withKeys, keyIdOf }, { toApiKeyInfo }] = await Promise.all([import('./keys-access.ts'), import('../api/admin/keys.ts')])
+    const { withKeys, keyIdOf } = await import('./keys-access.ts')
     await withKeys(options.config, context, async ({ keys, call }) => {
       const revoked = []
       for (const key of args) {
-        const info = toApiKeyInfo(await keys.revoke(call, keyIdOf(key)), Date.now())
+        const info = await keys.revoke(call, keyIdOf(key))
         revoked.push(info)
         if (!options.json) context.stdout.write(`${info.id} (${info.name}) is revoked.\n`)
       }

@@ -18,24 +18,18 @@ export const keysRotate = defineCommand({
     ['Replace a leaked token at once', 'corral keys rotate key_0199a3c5d2e14b6f8a7c9e0d1b2f3a45'],
   ],
   async run({ args: [key = ''], options }, context) {
-    const [{ withKeys, keyIdOf }, { readDuration }, { toApiKeyInfo }] = await Promise.all([
-      import('./keys-access.ts'),
-      import('./times.ts'),
-      import('../api/admin/keys.ts'),
-    ])
+    const [{ withKeys, keyIdOf }, { readDuration }] = await Promise.all([import('./keys-access.ts'), import('./times.ts')])
     const grace = options.grace === undefined ? 0 : readDuration(options.grace)
     if (grace === undefined || grace > maxGrace)
       throw usageError(`--grace: expected a duration like 24h or 7d, at most 30d, got '${options.grace}'.`)
     const { stdout, stderr } = context
     await withKeys(options.config, context, async ({ keys, call }) => {
-      const { key: rotated, token } = await keys.rotate(call, keyIdOf(key), { grace })
-      const until = rotated.previousValidUntil
+      const { key: rotated, token } = await keys.rotate(call, keyIdOf(key), { grace_seconds: grace / 1000 })
+      const until = rotated.previous_valid_until
       const old =
-        until === undefined ? 'The old token is no longer valid.' : `The old token is valid until ${new Date(until).toISOString()}.`
+        until === null ? 'The old token is no longer valid.' : `The old token is valid until ${new Date(until * 1000).toISOString()}.`
       stderr.write(`${stderr.green(rotated.id)} has a new token, shown only once. ${old}\n`)
-      stdout.write(
-        options.json ? `${JSON.stringify({ ...toApiKeyInfo(rotated, Date.now()), value: token.reveal() })}\n` : `${token.reveal()}\n`,
-      )
+      stdout.write(options.json ? `${JSON.stringify({ ...rotated, value: token.reveal() })}\n` : `${token.reveal()}\n`)
     })
   },
 })

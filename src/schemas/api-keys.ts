@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { listResponse, pageQuery } from './lists.ts'
 
 /** Text that both databases can hold and a line of a log can show. */
 const word = (max: number) =>
@@ -60,7 +61,7 @@ export type KeyLimit = z.output<typeof keyLimit>
 const modelPattern = word(512).meta({ description: 'A model id; `*` matches any characters.' })
 
 /** The body of `POST /v1alpha/admin/keys`. */
-export const newApiKey = z
+export const createApiKeyRequest = z
   .strictObject({
     name: word(100).meta({ description: 'A descriptive name.' }),
     principal: word(512)
@@ -81,10 +82,10 @@ export const newApiKey = z
     expires_at: z.int().min(1).max(8_640_000_000_000).nullish().meta({ description: 'Unix seconds; absent: never.' }),
   })
   .meta({ id: 'CreateApiKeyRequest' })
-export type NewApiKey = z.output<typeof newApiKey>
+export type CreateApiKeyRequest = z.output<typeof createApiKeyRequest>
 
 /** The body of `POST /v1alpha/admin/keys/{id}/rotate`. */
-export const rotateApiKey = z
+export const rotateApiKeyRequest = z
   .strictObject({
     grace_seconds: z
       .number()
@@ -94,6 +95,7 @@ export const rotateApiKey = z
       .meta({ description: 'How long the previous token remains valid; at most 30 days. Default: 0.' }),
   })
   .meta({ id: 'RotateApiKeyRequest' })
+export type RotateApiKeyRequest = z.input<typeof rotateApiKeyRequest>
 
 export const apiKey = z
   .object({
@@ -114,25 +116,13 @@ export const apiKey = z
     limits: z.array(keyLimit),
   })
   .meta({ id: 'ApiKey' })
-export type ApiKeyInfo = z.output<typeof apiKey>
+export type ApiKey = z.output<typeof apiKey>
 
 export const issuedApiKey = apiKey
   .extend({ value: z.string().meta({ description: 'The token. It is shown this once.' }) })
   .meta({ id: 'IssuedApiKey' })
 
-export const apiKeyList = z
-  .object({
-    object: z.literal('list'),
-    data: z.array(apiKey),
-    first_id: z.string().nullable(),
-    last_id: z.string().nullable(),
-    has_more: z.boolean(),
-  })
-  .meta({ id: 'ListApiKeysResponse' })
+export const apiKeyList = listResponse(apiKey, 'ListApiKeysResponse')
 
 /** The query of `GET /v1alpha/admin/keys`. */
-export const apiKeyPage = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation.' }),
-  after: z.string().max(200).optional().meta({ description: 'The id of the last key of the previous page.' }),
-})
+export const apiKeyPage = pageQuery({ noun: 'key' })

@@ -1,9 +1,9 @@
 import type { Readiness } from '../api/health/readiness.ts'
+import { createKeyService, type KeyService } from '../api/keys/service.ts'
 import { createAuthentication } from '../auth/authentication.ts'
 import type { Authentication } from '../auth/authenticator.ts'
 import type { AuthConfig } from '../auth/config.ts'
-import type { KeyService } from '../auth/keys/key-service.ts'
-import { openKeys } from '../auth/keys/open.ts'
+import { openKeyAuthentication } from '../auth/keys/open.ts'
 import type { Config } from '../config/config.ts'
 import type { Egress } from '../egress/egress.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -30,17 +30,18 @@ export interface ServerAuthentication {
 
 /** API keys and the chain of authenticators of `server.auth`. Throws RequirementError where keys have no pepper. */
 export async function createServerAuthentication(
-  { accessPolicy: policy, keyPepper: pepper, home }: Config,
+  { accessPolicy: policy, keyPepper, home }: Config,
   auth: AuthConfig,
   deps: ServerAuthenticationDeps,
 ): Promise<ServerAuthentication> {
   const { egress, events, readiness, apis, parts } = deps
   const database = await deps.storage.records.open()
-  const keys = await openKeys({ database, policy, pepper, home, events, apis }).catch(throwPepperError)
-  readiness.addReadinessCheck('API keys cannot be read from the database', () => keys.authenticator.isReadable)
-  if (deps.authentication) parts.use(keys.authenticator)
-  const authentication = deps.authentication ?? parts.use(createAuthentication(auth, { egress, events, keys: keys.authenticator }))
-  return { authentication, keys: keys.service }
+  const { authenticator, pepper } = await openKeyAuthentication({ database, pepper: keyPepper, home, events }).catch(throwPepperError)
+  readiness.addReadinessCheck('API keys cannot be read from the database', () => authenticator.isReadable)
+  if (deps.authentication) parts.use(authenticator)
+  const authentication = deps.authentication ?? parts.use(createAuthentication(auth, { egress, events, keys: authenticator }))
+  const keys = createKeyService({ database, policy, pepper, events, apis, onChange: () => authenticator.refresh() })
+  return { authentication, keys }
 }
 
 function throwPepperError(error: unknown): never {

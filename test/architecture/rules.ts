@@ -28,7 +28,7 @@ const importsOf = ({ imports }: SourceFile, pattern: RegExp): string[] =>
   imports.filter(({ target, typeOnly }) => !typeOnly && pattern.test(target)).map(({ target }) => `import of ${target}`)
 
 /** A new API key is shown to whoever made it, once. */
-const shownOnce = within('src/api/admin/keys', 'src/cli/keys')
+const shownOnce = within('src/api/keys/', 'src/cli/keys')
 
 /** These have something of their own that is called `fetch`. */
 const ownFetch = within('src/runtime/child.ts', 'src/providers/inference/llama-cpp/')

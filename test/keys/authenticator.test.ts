@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AuthenticationRequest } from '../../src/auth/authenticator.ts'
 import { createKeyAuthenticator, type KeyAuthenticator } from '../../src/auth/keys/authenticator.ts'
-import type { KeyService } from '../../src/auth/keys/key-service.ts'
-import { createKeyService } from '../../src/auth/keys/service.ts'
+import type { KeyService } from '../../src/api/keys/service.ts'
+import { createKeyService } from '../../src/api/keys/service.ts'
 import { createToken } from '../../src/auth/keys/token.ts'
 import type { Call, Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
@@ -105,7 +105,7 @@ for (const engine of engines) {
     })
 
     test('the principal is one object for as long as the key stays the same, given without a promise', async () => {
-      const { id, token } = await make({ attributes: { teams: ['a'] }, allowedModels: ['m'], limits: [{ period: 'day', dollars: 1 }] })
+      const { id, token } = await make({ attributes: { teams: ['a'] }, allowed_models: ['m'], limits: [{ period: 'day', dollars: 1 }] })
       const first = authenticator.authenticate(attempt(token))
       expect(first).toEqual({
         id: 'alice',
@@ -120,7 +120,7 @@ for (const engine of engines) {
     })
 
     test('[KEY-10] a key is refused from the moment at which it expires', async () => {
-      const { token } = await make({ expiresAt: start + minute })
+      const { token } = await make({ expires_at: (start + minute) / 1000 })
       expect(await outcome(token)).toMatchObject({ id: 'alice' })
       time = start + minute - 1
       expect(await outcome(token)).toMatchObject({ id: 'alice' })
@@ -130,14 +130,14 @@ for (const engine of engines) {
 
     test('[KEY-10] the token before a rotation works as long as was asked for, and no longer', async () => {
       const { id, token } = await make()
-      const { token: next } = await keys.rotate(call, id, { grace: minute })
+      const { token: next } = await keys.rotate(call, id, { grace_seconds: minute / 1000 })
       time = start + minute - 1
       expect(await outcome(token)).toMatchObject({ id: 'alice' })
       time = start + minute
       expect(await outcome(token)).toEqual({ status: 401, message: 'This API key was replaced by a new one.' })
       expect(await outcome(next.reveal())).toMatchObject({ id: 'alice' })
       // Revoked within its grace, neither works.
-      const third = await keys.rotate(call, id, { grace: minute })
+      const third = await keys.rotate(call, id, { grace_seconds: minute / 1000 })
       await keys.revoke(call, id)
       for (const one of [next, third.token]) expect(await outcome(one.reveal())).toMatchObject({ status: 401 })
     })
@@ -145,7 +145,7 @@ for (const engine of engines) {
     test('[KEY-10] without a grace period the token from before a rotation is refused at once with the reason, by any replica’s clock', async () => {
       const { id, token } = await make()
       const { key, token: next } = await keys.rotate(call, id)
-      expect(key.previousValidUntil).toBeUndefined()
+      expect(key.previous_valid_until).toBeNull()
       time -= minute
       expect(await outcome(token)).toEqual({ status: 401, message: 'This API key was replaced by a new one.' })
       expect(await outcome(`${token.slice(0, -7)}0${token.slice(-6)}`)).toMatchObject({ status: 401 })
@@ -154,7 +154,7 @@ for (const engine of engines) {
     })
 
     test('an expired key is given no new token', async () => {
-      const { id } = await make({ expiresAt: start + minute })
+      const { id } = await make({ expires_at: (start + minute) / 1000 })
       time = start + minute
       expect(await failureOf(keys.rotate(call, id))).toMatchObject({ status: 409, code: 'key_not_active' })
     })

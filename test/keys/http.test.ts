@@ -148,7 +148,7 @@ for (const engine of engines) {
     })
 
     test('[KEY-5] a key sees and uses the models it is for, and other models are not there (404)', async () => {
-      const { token } = await bench.issue({ name: 'x', allowedModels: ['up/sm*'] })
+      const { token } = await bench.issue({ name: 'x', allowed_models: ['up/sm*'] })
       expect((await server.ask('/v1/models', { token })).status).toBe(200)
       await until(async () => (await server.ask('/v1/models', { token: admin })).json['data'].length === 2)
       expect((await server.ask('/v1/models', { token })).json['data'].map(({ id }: { id: string }) => id)).toEqual(['up/small'])
@@ -161,7 +161,7 @@ for (const engine of engines) {
     })
 
     test('[KEY-5] a key uses the APIs it is for, and others are refused (403)', async () => {
-      const { token } = await bench.issue({ name: 'x', allowedApis: ['models'] })
+      const { token } = await bench.issue({ name: 'x', allowed_apis: ['models'] })
       expect((await server.ask('/v1/models', { token })).status).toBe(200)
       expect(await server.ask('/v1/chat/completions', { token, body: chat() })).toMatchObject({
         status: 403,

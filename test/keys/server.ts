@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { compileAccessPolicy } from '../../src/access/access-policy.ts'
 import type { AccessRule } from '../../src/access/schema.ts'
 import { KeyHasher } from '../../src/auth/keys/hash.ts'
-import type { KeyService, CreateApiKeyInput } from '../../src/auth/keys/key-service.ts'
-import { createKeyService } from '../../src/auth/keys/service.ts'
+import { createKeyService, type KeyService } from '../../src/api/keys/service.ts'
 import type { Call, Principal } from '../../src/call.ts'
+import type { CreateApiKeyRequest } from '../../src/schemas/api-keys.ts'
 import { Secret } from '../../src/secret.ts'
 import type { PostgresBackend, SqliteBackend } from '../../src/storage/config.ts'
 import type { Database } from '../../src/storage/database.ts'
@@ -41,7 +41,7 @@ export interface KeyBench extends AsyncDisposable {
   readonly backend: SqliteBackend | PostgresBackend
   readonly database: Database
   /** Makes a key as `corral keys create` does, and gives its token. */
-  issue(wanted: Partial<CreateApiKeyInput> & { name: string }): Promise<{ id: string; token: string }>
+  issue(wanted: Partial<CreateApiKeyRequest> & { name: string }): Promise<{ id: string; token: string }>
   readonly operator: KeyService
   readonly operatorCall: Call
   serve(options?: ServeOptions): Promise<KeyServer>

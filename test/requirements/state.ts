@@ -23,4 +23,9 @@ export const state: Requirements = {
     when: 'a row of a resource with a revision is inserted, changed or deleted',
     observed: 'its revision is raised in the same transaction, so that every replica’s snapshot follows',
   },
+  'RES-5': {
+    source: 'design §5',
+    when: 'an API key is created, changed or listed, over HTTP or on the command line',
+    observed: 'one input and one output schema describe it everywhere; its row is the only other form',
+  },
 }

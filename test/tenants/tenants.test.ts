@@ -6,7 +6,7 @@ import { testTenants } from './tenant-tests.ts'
 for (const [table, resource] of Object.entries(tenantResources)) testTenants(table, resource)
 
 /** Revoking changes a row for which it takes the right to delete it, and checks that itself. */
-const alsoWrites = ['src/auth/keys/service.ts']
+const alsoWrites = ['src/api/keys/service.ts']
 
 test('[TEN-2] rows that belong to somebody are written in one place', () => {
   const tables = Object.keys(tenantResources).join('|')

@@ -2,24 +2,23 @@ import { accessDenied, denialOf } from '../../access/refusal.ts'
 import type { AccessPolicy, Action, Owner, Resource } from '../../access/policy.ts'
 import type { Call, Principal } from '../../call.ts'
 import { ApiError, shortened } from '../../errors.ts'
+import type { ApiKey, CreateApiKeyRequest } from '../../schemas/api-keys.ts'
 import { compileWildcard } from '../../quota/patterns.ts'
 
-/** What a key would let whoever holds it do. */
-export interface RequestedGrant {
-  readonly id: string
-  readonly principal: string
-  readonly attributes: Principal['attributes']
-  readonly allowedModels: readonly string[] | undefined
-  readonly allowedApis: readonly string[] | undefined
-  readonly expiresAt: number | undefined
-}
+/** What a key permits its holder to do. */
+type RequestedKey = Pick<ApiKey, 'id' | 'principal' | 'attributes'> &
+  Pick<CreateApiKeyRequest, 'allowed_models' | 'allowed_apis' | 'expires_at'>
 
 export const keyResource = (id: string, owner: Owner | undefined): Resource => ({ type: 'api_key', id, owner })
 
-/** Without authentication nobody can be told from anybody, and a key would be worth nothing. */
+/** Without authentication no key is checked, and any caller could create one. */
 export function requirePrincipal({ principal }: Call): Principal {
   if (principal) return principal
-  throw forbidden(
+  throw authenticationRequired()
+}
+
+export function authenticationRequired(): ApiError {
+  return forbidden(
     'API keys are managed over HTTP only where authentication is configured (server.auth.provider_config). Without it, use `corral keys` on the machine of the server.',
     { code: 'authentication_required', reason: 'authentication is not configured' },
   )
@@ -27,9 +26,9 @@ export function requirePrincipal({ principal }: Call): Principal {
 
 /** Throws 403 unless a rule of the configured policy permits it: the default policy is not enough. */
 export function requirePermission(policy: AccessPolicy, call: Call, action: Action, resource: Resource): void {
-  const question = { principal: requirePrincipal(call), action, resource }
-  const decision = policy.decide(question)
-  if (!decision.allowed) throw accessDenied(question, decision)
+  const request = { principal: requirePrincipal(call), action, resource }
+  const decision = policy.decide(request)
+  if (!decision.allowed) throw accessDenied(request, decision)
   if (decision.explicit) return
   const what = shortened(`${resource.type}::${resource.id}`)
   throw new ApiError(
@@ -40,17 +39,17 @@ export function requirePermission(policy: AccessPolicy, call: Call, action: Acti
 }
 
 /**
- * Whoever makes or rotates a key holds it, so nobody may be given one that can do more than they can themselves, as far as that can be decided:
+ * The creator of a key holds it, as does who rotates it, so it must not be able to do more than the caller, as far as that can be decided:
  *
- * - For itself, a caller can have no attribute that it has not got.
- * - For somebody else takes a rule that permits to `create` `principal::NAME`. Such a key may have any attributes.
- * - Who came with one of Corral's own keys cannot have a key for more models or APIs, or that lives longer; and none at all where that
- *   key has limits, which a new one would start to count anew.
+ * - For the caller itself, the key has no attribute that the caller lacks.
+ * - For another principal, a rule must permit to `create` `principal::NAME`. Such a key may have any attributes.
+ * - A caller authenticated by an API key gets no key for more models or APIs, or with a later expiry; and none at all where that key has
+ *   limits, which a new one would count anew.
  */
-export function requireGrantable(policy: AccessPolicy, call: Call, grant: RequestedGrant, expiryOfCallersKey: number | undefined): void {
+export function requireGrantable(policy: AccessPolicy, call: Call, grant: RequestedKey, expiryOfCallersKey: number | undefined): void {
   const caller = requirePrincipal(call)
   if (grant.principal !== caller.id) {
-    // Owned by nobody that there is: neither "user is owner" nor "resource is unowned" permits it by accident.
+    // An owner that does not exist: neither "user is owner" nor "resource is unowned" permits it by accident.
     requirePermission(policy, call, 'create', { type: 'principal', id: grant.principal, owner: { id: '', attributes: {} } })
   } else {
     const more = firstMissing(grant.attributes, caller.attributes)
@@ -61,27 +60,27 @@ export function requireGrantable(policy: AccessPolicy, call: Call, grant: Reques
   if (key.limits.length > 0) throw exceedsCaller(grant.id, null, 'your own key has limits, and the new one would count them anew')
   const { allowedModels, allowedApis } = key
   if (allowedModels) {
-    const wide = (grant.allowedModels ?? ['*']).find((pattern) => !allowedModels.some((own) => covers(own, pattern)))
+    const wide = (grant.allowed_models ?? ['*']).find((pattern) => !allowedModels.some((own) => covers(own, pattern)))
     if (wide !== undefined) throw exceedsCaller(grant.id, 'allowed_models', `your own key may not use the models '${shortened(wide)}'`)
   }
   if (allowedApis) {
-    const wide = grant.allowedApis ? grant.allowedApis.find((api) => !allowedApis.includes(api)) : 'every other one'
+    const wide = grant.allowed_apis ? grant.allowed_apis.find((api) => !allowedApis.includes(api)) : 'every other one'
     if (wide !== undefined) throw exceedsCaller(grant.id, 'allowed_apis', `your own key may not use the API '${shortened(wide)}'`)
   }
-  if (expiryOfCallersKey !== undefined && (grant.expiresAt ?? Infinity) > expiryOfCallersKey) {
+  if (expiryOfCallersKey !== undefined && (grant.expires_at ?? Infinity) * 1000 > expiryOfCallersKey) {
     throw exceedsCaller(grant.id, 'expires_at', `your own key expires earlier, at ${new Date(expiryOfCallersKey).toISOString()}`)
   }
 }
 
 /**
- * Whether whatever matches `narrow` matches `wide` too. A star of `narrow` stands for anything, so only a star of `wide` may take it, and no
- * other character of a pattern is one: so `narrow` can be looked at as if it were a text.
+ * Whether everything that matches `narrow` matches `wide` too. Only a star of `wide` matches a star of `narrow`, so `narrow` is matched as if it were
+ * text.
  */
 function covers(wide: string, narrow: string): boolean {
   return compileWildcard(wide)(narrow)
 }
 
-/** The first value that `wanted` has and `own` has not, e.g. `roles 'admin'`. */
+/** The first value that `input` has and `own` lacks, e.g. `roles 'admin'`. */
 function firstMissing(input: Principal['attributes'], own: Principal['attributes']): string | undefined {
   for (const [name, values] of Object.entries(input)) {
     const has = Object.hasOwn(own, name) ? own[name] : undefined
