@@ -1,4 +1,8 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
+import { routes } from '../api/index.ts'
+import { ApiError } from '../errors.ts'
+import { pathsOf } from '../http/route.ts'
+import { operations } from '../operations/index.ts'
 import { type Dialect, dialectOfPath } from './dialect.ts'
 import { dialects } from './index.ts'
 
@@ -20,4 +24,35 @@ test('[DIA-1] every dialect has a name and prefixes of its own', () => {
   expect(new Set(prefixes).size).toBe(prefixes.length)
   expect(new Set(dialects.map(({ name }) => name)).size).toBe(dialects.length)
   for (const { paths } of dialects) expect(paths.length).toBeGreaterThan(0)
+})
+
+describe.each(dialects.map((dialect) => [dialect.name, dialect] as const))('the dialect %s', (name, dialect) => {
+  const errors = [
+    new ApiError('invalid_request_error', 'Not "so".\n', { param: 'a', code: 'b' }),
+    new ApiError('overloaded_error', 'no', { status: 529, provider: { id: 'p', status: 529, body: { message: 'no' } } }),
+  ]
+
+  test('[DIA-7] encodes errors by its schema, and as one event', () => {
+    for (const error of errors) {
+      const body = dialect.errorBody(error)
+      expect(dialect.errorSchema.parse(body)).toEqual(body)
+      expect(JSON.stringify(body)).toContain(JSON.stringify(error.message))
+      const event = new TextDecoder().decode(dialect.errorEvent(error))
+      expect(event.split('\n\n')).toEqual([expect.stringContaining(JSON.stringify(error.message)), ''])
+    }
+  })
+
+  test('[DIA-7] has a heartbeat that is one frame', () => {
+    const frame = new TextDecoder().decode(dialect.heartbeat)
+    expect(frame).toMatch(/^(?::|event:).*\n\n$/)
+  })
+
+  test('[DIA-7] has a route, and formats of known operations under its own name', () => {
+    const paths = routes.flatMap((route) => pathsOf(route).map(({ path }) => route.dialect ?? dialectOfPath(path, dialects)))
+    expect(paths).toContain(dialect)
+    for (const [operation, format] of Object.entries(dialect.formats ?? {})) {
+      expect(Object.keys(operations)).toContain(operation)
+      expect(format.name).toBe(`${name}.${operation}`)
+    }
+  })
 })

@@ -33,4 +33,9 @@ export const dialects: Requirements = {
     when: 'the OpenAPI document is requested',
     observed: 'the errors of each route have the schema of its dialect',
   },
+  'DIA-7': {
+    source: 'design §3, rule 1; issue "Operations, dialects, execution"',
+    when: 'a dialect is in the list',
+    observed: 'it has an error body with its schema, an error event, a heartbeat and a route; its formats are of known operations',
+  },
 }
