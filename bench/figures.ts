@@ -55,7 +55,7 @@ export function ratio(one: ServerResult, other: ServerResult | undefined, kind: 
   return all.length > 0 ? median(all) : undefined
 }
 
-export interface Limit {
+interface Limit {
   readonly limit: number
   readonly unit: string
   /** After the point; default 2 of a ratio, else 0. */

@@ -44,7 +44,7 @@ function part(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-export interface GovernedOptions {
+interface GovernedOptions {
   readonly name: string
   /** Started once. */
   readonly provider: IdentityProvider

@@ -36,7 +36,7 @@ function loadPlan({ url, headers, candidate }: UnderTest, { kind, seconds, rate 
   return { ...common, concurrency: concurrency[pattern], ...(atTimes && { rate: rate ?? fixedRate }) }
 }
 
-export interface Window {
+interface Window {
   readonly plan: Plan
   readonly round: number
   /** Of `half`, which takes one. */

@@ -85,7 +85,7 @@ export async function load(plan: LoadPlan): Promise<LoadResult> {
   return JSON.parse(await output(loadCore, [program, 'load', ...args])) as LoadResult
 }
 
-export interface ColdStart {
+interface ColdStart {
   readonly command: readonly string[]
   readonly env: Record<string, string>
   /** What to GET. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** One process's figures, read from /proc. */
-export interface ProcessFigures {
+interface ProcessFigures {
   readonly pid: number
   readonly name: string
   /** Seconds of CPU time so far, user and system, threads included, reaped children too. */

@@ -32,7 +32,7 @@ export interface StartOptions {
   signal?: AbortSignal | undefined
 }
 
-export interface DrainOptions {
+interface DrainOptions {
   /** For the log, e.g. `SIGTERM`. */
   why: string
   /** Seconds between `/readyz` turning false and the port closing. Default: the configuration's. */

@@ -20,7 +20,7 @@ export interface Serving {
   models?(): Promise<readonly Model[]>
 }
 
-export interface ServeOptions {
+interface ServeOptions {
   /** The environment this process was started with; workers get it too. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborts, with the signal's name as its reason, when SIGTERM or SIGINT asks the process to stop; also during start-up. */

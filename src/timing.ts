@@ -15,14 +15,14 @@ export const startBackgroundTimer: StartTimer = (milliseconds, run) => {
 }
 
 /** What is needed of an AbortSignal. */
-export interface AbortSource {
+interface AbortSource {
   readonly aborted: boolean
   readonly reason: unknown
   addEventListener(type: 'abort', listener: () => void): void
   removeEventListener(type: 'abort', listener: () => void): void
 }
 
-export interface TimingOptions {
+interface TimingOptions {
   readonly signal?: AbortSource
   /** Default: one that keeps the process alive. */
   readonly timer?: StartTimer

@@ -12,7 +12,7 @@ import { sleep, within } from './timing.ts'
 /** Set in workers: provider id → what goes over its configuration, as JSON. */
 const overridesVariable = 'CORRAL_WORKER_PARTS'
 
-export interface SuperviseOptions {
+interface SuperviseOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly events: Events
   readonly log: Log

@@ -4,7 +4,7 @@ import { cost, failing, flood, unread } from './measure.ts'
 import type { FairnessResults, FairnessServer, Round } from './report.ts'
 import { probedServers } from './servers.ts'
 
-export interface FairnessOptions {
+interface FairnessOptions {
   readonly rounds: number
   readonly mock: Mock
   readonly machine: Readonly<Record<string, string>>

@@ -11,7 +11,7 @@ const seconds = { flood: 4, unread: 7, failure: 1.5, pattern: 2 } as const
 /** Failing requests a second. */
 export const failureRate = 20
 
-export const failures: readonly Failure[] = ['e401', 'e429', 'e500', 'reset', 'cut']
+const failures: readonly Failure[] = ['e401', 'e429', 'e500', 'reset', 'cut']
 
 export interface Flood {
   readonly lag: Lag

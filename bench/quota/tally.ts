@@ -19,7 +19,7 @@ export interface Tally {
 }
 
 /** With the word to begin, from whoever starts it: 1. */
-export interface Begun extends Tally {
+interface Begun extends Tally {
   begun: number
 }
 

@@ -6,7 +6,7 @@ import { isStorable } from './owner.ts'
 import type { AccessPolicy, CompiledAccessRule, Action } from './policy.ts'
 
 /** Which rows of one table: those on which `principal` may take `action`. */
-export interface FilterRequest {
+interface FilterRequest {
   /** Absent: authentication is off. */
   readonly principal: Principal | undefined
   readonly action: Action
@@ -14,7 +14,7 @@ export interface FilterRequest {
   readonly type: string
 }
 
-export interface FilterTable {
+interface FilterTable {
   readonly engine: 'sqlite' | 'postgres'
   /** Put before the columns' names, for queries of several tables. */
   readonly table?: string | undefined
@@ -22,7 +22,7 @@ export interface FilterTable {
   readonly idColumn?: string | undefined
 }
 
-export interface AccessFilter {
+interface AccessFilter {
   /** For `where()`. Reads `owner_id`, `owner_attributes` (JSON) and the id's column. */
   readonly where: RawBuilder<SqlBool>
   /** False: `where` lets pass rows that `decide()` refuses, but never the other way round; what it lets pass has to be asked about. */

@@ -12,7 +12,7 @@ export type OwnedTable = { [T in keyof Tables]: Tables[T] extends OwnedColumns ?
 type KnownTableOf<Row> = { [T in keyof Tables]: [Tables[T], Row] extends [Row, Tables[T]] ? T : never }[keyof Tables]
 
 /** The table that has such rows; one that is not in `Tables` (a test's own) has any name. */
-export type TableOf<Row> = [KnownTableOf<Row>] extends [never] ? string : KnownTableOf<Row>
+type TableOf<Row> = [KnownTableOf<Row>] extends [never] ? string : KnownTableOf<Row>
 
 /** Who asks: what every function of a store wants first, so that none can be called without. */
 export type AccessSubject = Pick<Call, 'requestId' | 'principal' | 'clientAddress'>

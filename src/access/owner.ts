@@ -4,7 +4,7 @@ import type { OwnedColumns } from '../storage/tables.ts'
 import type { Owner } from './policy.ts'
 
 /** The columns that say whose a row is. */
-export type OwnerColumns = Pick<OwnedColumns, 'owner_id' | 'owner_attributes'>
+type OwnerColumns = Pick<OwnedColumns, 'owner_id' | 'owner_attributes'>
 
 const maxIdLength = 512
 const maxAttributesLength = 65_536

@@ -15,7 +15,7 @@ export interface ResourceDeps {
 }
 
 /** The service behind the routes of a resource, as data: `resources.of(definition)` gives it to a handler or a job. */
-export interface ResourceDefinition<Service> {
+interface ResourceDefinition<Service> {
   /** For messages. */
   readonly name: string
   create(deps: ResourceDeps): Service

@@ -2,7 +2,7 @@ import { pathsOf, type AnyRoute } from '../http/route.ts'
 import type { ProviderRegistry } from '../registry/providers.ts'
 import type { RouteInfo } from '../schemas/inspect.ts'
 
-export type ApiFilter = 'v1' | 'v1alpha' | 'v1beta' | 'deprecated'
+type ApiFilter = 'v1' | 'v1alpha' | 'v1beta' | 'deprecated'
 
 /** The API's routes: those of one level, those that are deprecated, or (without a filter) all that are not. */
 export function listRoutes<Deps>(

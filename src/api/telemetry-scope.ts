@@ -2,7 +2,7 @@ import type { Call } from '../call.ts'
 import { ApiError } from '../errors.ts'
 
 /** What a principal's attribute `scopes` must hold, as in Llama Stack. */
-export const readScope = 'telemetry.read'
+const readScope = 'telemetry.read'
 
 /** `resource`: what is to be read, for the log. Throws ApiError 403 where callers are authenticated and this one lacks the scope. */
 export function requireScope({ principal }: Pick<Call, 'principal'>, resource: string): void {

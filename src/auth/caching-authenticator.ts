@@ -27,7 +27,7 @@ export interface CredentialLookup {
   find(credential: Credential, request: Request): Promise<Identity>
 }
 
-export interface CachingAuthenticatorOptions {
+interface CachingAuthenticatorOptions {
   readonly cache: CacheConfig
   /** Absent: nobody outside is asked. */
   readonly limiter?: LookupLimiter | undefined

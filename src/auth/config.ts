@@ -20,12 +20,12 @@ export type AuthenticatorConfig =
   | UpstreamHeaderConfig
 
 /** Corral's own keys, and nothing else. */
-export interface ApiKeyConfig {
+interface ApiKeyConfig {
   readonly type: 'api_key'
 }
 
 /** Keys that stand in the configuration itself. */
-export interface LocalApiKeyConfig {
+interface LocalApiKeyConfig {
   readonly type: 'local_api_key'
   readonly apiKeys: readonly Secret[]
 }

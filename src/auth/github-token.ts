@@ -6,7 +6,7 @@ import { toPrincipal } from './principal.ts'
 import { CredentialRefused } from './refusal.ts'
 import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
-export const publicGitHub = 'https://api.github.com'
+const publicGitHub = 'https://api.github.com'
 
 /** GitHub's token formats, and the plain hexadecimal one before 2021. */
 const githubToken = /^(?:gh[a-z]_|github_pat_|v\d\.)[\w.-]+$|^[0-9a-f]{40}$/

@@ -3,7 +3,7 @@ import { ApiError } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
 import { serviceTimeout, serviceUnavailable } from './refusal.ts'
 
-export interface IdentityServiceOptions {
+interface IdentityServiceOptions {
   readonly egress: Pick<Egress, 'request'>
   readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'>
   readonly network: NetworkOptions

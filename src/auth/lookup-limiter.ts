@@ -21,7 +21,7 @@ interface Bucket {
   at: number
 }
 
-export interface LookupLimiterOptions extends LookupLimits {
+interface LookupLimiterOptions extends LookupLimits {
   /** Milliseconds that a look-up may wait for its turn. */
   readonly queueTimeout: number
   readonly now: () => number

@@ -19,7 +19,7 @@ import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
 import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
-export interface IntrospectionDeps {
+interface IntrospectionDeps {
   readonly service: IdentityService
   readonly now: () => number
 }

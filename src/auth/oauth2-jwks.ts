@@ -10,7 +10,7 @@ import { withTenant } from './tenant.ts'
 import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 import { knownAlgorithms, type VerificationKey } from './verification-keys.ts'
 
-export interface JwksDeps {
+interface JwksDeps {
   readonly service: IdentityService
   readonly now: () => number
 }

@@ -12,7 +12,7 @@ import { matchesEveryAddress } from './trusted-peers.ts'
 import { type AuthenticatorInput, type AuthConfigInput, defaultAudiences } from './schema.ts'
 
 /** What the section's meaning depends on beside itself. */
-export interface ReadAuthOptions {
+interface ReadAuthOptions {
   /** `server.trusted_proxies`. */
   readonly trustedProxies: readonly string[]
   /** Reads a PEM file by its path as it stands in the file; throws where it cannot be read. Default: as a path of the working directory. */
@@ -20,13 +20,13 @@ export interface ReadAuthOptions {
 }
 
 /** What is wrong beside the form, and where: keys and indices from `provider_config` on. */
-export interface AuthProblem {
+interface AuthProblem {
   readonly path: readonly (string | number)[]
   readonly message: string
 }
 
 /** `config` holds only if there are no problems. */
-export interface ParsedAuth {
+interface ParsedAuth {
   readonly config: AuthConfig
   readonly problems: readonly AuthProblem[]
 }

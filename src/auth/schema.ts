@@ -182,7 +182,7 @@ const localApiKey = z.strictObject({
 const kinds = [oauth2Token, kubernetes, githubToken, custom, upstreamHeader, apiKey, localApiKey] as const
 
 /** The types, in the order in which they are documented. */
-export const authenticatorTypes = kinds.map((kind) => kind.shape.type.value)
+const authenticatorTypes = kinds.map((kind) => kind.shape.type.value)
 
 /** One `provider_config`. */
 export const authenticatorSchema = z.discriminatedUnion('type', kinds, {

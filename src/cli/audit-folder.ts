@@ -8,7 +8,7 @@ export function auditFolderOf(config: Config): string | undefined {
   return config.written?.['audit'] === false ? undefined : (config.audit?.folder ?? join(config.home, 'audit'))
 }
 
-export interface AuditSource {
+interface AuditSource {
   readonly config: string | undefined
   /** Folders and files; none: the folder of the configuration. */
   readonly paths: readonly string[]

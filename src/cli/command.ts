@@ -79,13 +79,13 @@ export interface ArgumentSpec {
   readonly choices?: readonly string[]
 }
 
-export interface CommandInput<O extends OptionSpecs> {
+interface CommandInput<O extends OptionSpecs> {
   /** Positional arguments, as many as were given; `required` ones are there. */
   readonly args: readonly string[]
   readonly options: { readonly [K in keyof O]: OptionValue<O[K]> }
 }
 
-export interface CommandDefinition<O extends OptionSpecs> {
+interface CommandDefinition<O extends OptionSpecs> {
   /** The words a user types, e.g. `models pull`. */
   readonly name: string
   /** Other spellings, Llama Stack's among them, e.g. `stack list-apis`. */

@@ -7,7 +7,7 @@ import { sleep } from '../timing.ts'
 /** Milliseconds that output gets to leave an interrupted program: its reader may have stopped reading. */
 const flushTimeout = 1000
 
-export interface ProgramContext extends CommandContext {
+interface ProgramContext extends CommandContext {
   readonly stdout: TerminalOutput
   readonly stderr: TerminalOutput
 }

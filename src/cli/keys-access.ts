@@ -8,7 +8,7 @@ import { ApiError } from '../errors.ts'
 import { auditFolderOf } from './audit-folder.ts'
 import { type CommandContext, CommandError } from './command.ts'
 
-export interface KeyAccess {
+interface KeyAccess {
   readonly keys: KeyService
   readonly call: Call
   readonly config: Config

@@ -2,7 +2,7 @@ import { type KeyLimit, createApiKeyRequest, type CreateApiKeyRequest } from '..
 import { usageError } from './command.ts'
 import { readDuration, readMoment } from './times.ts'
 
-export interface CreateKeyOptions {
+interface CreateKeyOptions {
   readonly name: string
   readonly as: string | undefined
   readonly attribute: readonly string[]

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { type Command, type OptionSpec, usageError } from './command.ts'
 import { nearest } from '../config/nearest.ts'
 
-export interface ParsedInput {
+interface ParsedInput {
   readonly args: readonly string[]
   readonly options: Readonly<Record<string, unknown>>
   /** `--help` or `-h` was among the words. */

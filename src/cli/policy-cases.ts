@@ -10,7 +10,7 @@ import { CommandError } from './command.ts'
 import { accessQuery, type PolicyQuery, readResource, routeQuery } from './policy-query.ts'
 
 /** One case of a file for `corral policy test`. */
-export interface PolicyCase {
+interface PolicyCase {
   readonly name: string
   readonly line: number
   readonly query: PolicyQuery

@@ -1,7 +1,7 @@
 import type { CommandContext } from './command.ts'
 
 /** Shows how far a long transfer is: a bar that redraws itself on a terminal, a line every tenth part elsewhere. */
-export interface Progress {
+interface Progress {
   /** Both in bytes; `total` is undefined where nobody knows. */
   update(done: number, total: number | undefined): void
   /** Ends the line. */

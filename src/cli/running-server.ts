@@ -2,7 +2,7 @@ import { createEgress, EgressError } from '../egress/egress.ts'
 import { readProxies } from '../egress/proxies.ts'
 import { type CommandContext, CommandError, usageError } from './command.ts'
 
-export interface ServerResponse {
+interface ServerResponse {
   readonly status: number
   /** Undefined if the body is not JSON. */
   readonly json: unknown

@@ -67,6 +67,6 @@ export function traceJson(trace: StoredTrace): object {
   }
 }
 
-export function tenths(milliseconds: number): number {
+function tenths(milliseconds: number): number {
   return Math.round(milliseconds * 10) / 10
 }

@@ -15,7 +15,7 @@ import { child, holdsNothing, isEmpty, type MapEntry, type MapNode, nodeAt, scal
 /** What `server.auth` comes to. */
 export type AuthSettings = Pick<Config, 'auth' | 'accessPolicy' | 'routePolicy' | 'keyPepper'>
 
-export interface AuthSectionContext extends Substitution {
+interface AuthSectionContext extends Substitution {
   readonly cwd: string
   readonly trustedProxies: readonly string[]
   readonly tenancy: ServerSection['tenancy']

@@ -4,7 +4,7 @@ import { redactedKeys } from './redact.ts'
 import type { SpecifiedProvider } from './spec.ts'
 import { variablesIn } from './substitute.ts'
 
-export interface ConfigTextOptions {
+interface ConfigTextOptions {
   /** `distro_name`. */
   readonly name: string
 }

@@ -8,7 +8,7 @@ import type { Report } from './report.ts'
 import type { TelemetrySection } from './schema-telemetry.ts'
 import { expandHome } from './substitute.ts'
 
-export interface OtlpContext {
+interface OtlpContext {
   readonly report: Report
   readonly cwd: string
   readonly home: string

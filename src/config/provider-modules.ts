@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { loadDefinition, type LoadedDefinition } from '../providers/load-definition.ts'
 
-export type LoadedModule =
+type LoadedModule =
   | LoadedDefinition
   /** A module of Llama Stack's own world, which no JavaScript server can load. */
   | { readonly kind: 'python' }

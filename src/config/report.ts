@@ -21,7 +21,7 @@ export interface ConfigIssue {
   readonly nearest?: string | undefined
 }
 
-export type WarningKind =
+type WarningKind =
   /** A key that nobody knows. An error under `--strict`. */
   | 'unknown_key'
   /** Known, but this version does nothing with it yet. */
@@ -58,7 +58,7 @@ export function formatIssue(issue: ConfigIssue): string {
   return `${place}${path}: ${issue.message}${hint}`
 }
 
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   let text = ''
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`

@@ -3,7 +3,7 @@ import { serverSchema } from './schema-server.ts'
 import { legacyStoreSchema, storageSchema, vectorStoresSchema } from './schema-storage.ts'
 import { telemetrySchema } from './schema-telemetry.ts'
 
-export const modelTypes = ['llm', 'embedding', 'rerank'] as const
+const modelTypes = ['llm', 'embedding', 'rerank'] as const
 
 /** One entry of `registered_resources.models` or the older `models:`. */
 export const registeredModelSchema = z.strictObject({
@@ -57,7 +57,7 @@ export const loggingSchema = z.strictObject({
     .describe('Category → debug, info, warn, error or silent; `all` for the rest.'),
 })
 
-export const connectorsSchema = z.array(
+const connectorsSchema = z.array(
   z.strictObject({ connector_id: z.string(), url: z.string(), connector_type: z.string().nullish(), server_label: z.string().nullish() }),
 )
 

@@ -16,7 +16,7 @@ import { readTls } from './tls.ts'
 import { type Strictness, validateWritten } from './validate.ts'
 
 /** What a flag or a variable says in the file's place. */
-export interface ServerOverrides {
+interface ServerOverrides {
   readonly port?: number | undefined
   readonly host?: string | undefined
   readonly workers?: number | undefined
@@ -31,7 +31,7 @@ interface ServerContext extends Substitution {
 }
 
 /** What the section comes to, beside the server's own settings. */
-export type ServerSettings = Pick<Config, 'server' | 'quota' | 'egress' | 'audit' | 'written'> & AuthSettings
+type ServerSettings = Pick<Config, 'server' | 'quota' | 'egress' | 'audit' | 'written'> & AuthSettings
 
 /** Reads `server:`. Undefined after reporting errors. */
 export function readServer(root: MapNode, context: ServerContext): ServerSettings | undefined {
@@ -177,7 +177,7 @@ function warnOfInsecure(section: MapNode, { insecure }: ServerSection, report: R
   report.warn('notice', place, 'has no effect: without tls_certfile the server uses plain HTTP, and other hosts require authentication')
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
   return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
 }

@@ -22,7 +22,7 @@ export interface FoundSource {
   readonly origin: ConfigOrigin
 }
 
-export interface SourceContext extends DistributionContext {
+interface SourceContext extends DistributionContext {
   readonly cwd: string
   readonly home: string
 }

@@ -228,7 +228,7 @@ function toBackend(values: BackendSection, node: TreeNode, context: StorageConte
   }
 }
 
-export function sqliteBackend(path: string, { cwd, home }: Pick<StorageContext, 'cwd' | 'home'>): SqliteBackend {
+function sqliteBackend(path: string, { cwd, home }: Pick<StorageContext, 'cwd' | 'home'>): SqliteBackend {
   return { engine: 'sqlite', path: path === ':memory:' ? path : resolve(cwd, expandHome(path, home)) }
 }
 

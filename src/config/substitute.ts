@@ -82,7 +82,7 @@ export function variablesIn(text: string): string[] {
   return [...text.matchAll(reference)].map((match) => match[1]!)
 }
 
-export function substituteScalar(node: ScalarNode, using: Substitution): ScalarNode {
+function substituteScalar(node: ScalarNode, using: Substitution): ScalarNode {
   const text = node.meanings[0]
   if (typeof text !== 'string' || !text.includes('${env.')) return node
   let failed = false

@@ -8,7 +8,7 @@ import { absent, nodeAt, type ScalarNode, scalarsOf, type TreeNode } from './tre
 /** What an unknown key is: always an error, or only where it looks like a slip of a known one. */
 export type Strictness = 'strict' | 'lenient'
 
-export interface ValidationContext {
+interface ValidationContext {
   readonly report: Report
   readonly strictness: Strictness
   /** Whether every unknown key at this place is an error, under either strictness. The path begins at the section and ends with the key. */
@@ -18,7 +18,7 @@ export interface ValidationContext {
 type SchemaIssue = z.core.$ZodIssue
 
 /** Fields that are secrets whatever their schema says: they are read as text first. */
-export const secretName = /(^|_|-)(api_?keys?|api_?tokens?|passwords?|passwd|secrets?|token|credentials?|authorization|access_key)$/i
+const secretName = /(^|_|-)(api_?keys?|api_?tokens?|passwords?|passwd|secrets?|token|credentials?|authorization|access_key)$/i
 
 /** More rounds than any real section has doubtful values. */
 const maxRounds = 500

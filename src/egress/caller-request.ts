@@ -7,7 +7,7 @@ import type { Guard } from './guard.ts'
 import { proxyFor, type ProxyRules } from './proxies.ts'
 import type { TurnBudget } from './turn-budget.ts'
 
-export interface CallerRequestContext {
+interface CallerRequestContext {
   readonly guard: Guard
   /** The environment's. */
   readonly proxies: ProxyRules | undefined

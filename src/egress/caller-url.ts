@@ -1,6 +1,6 @@
 import { invalidRequest } from '../errors.ts'
 
-export interface CallerUrlOptions {
+interface CallerUrlOptions {
   /** Where the caller named it, for messages, e.g. `the provider data's 'azure_api_base'`. */
   readonly source: string
   /** The error's code where it is not an acceptable URL. Default `invalid_url`. */

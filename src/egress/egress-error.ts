@@ -58,7 +58,7 @@ const explanations: Readonly<Record<string, ErrorExplanation>> = {
 }
 
 /** Where a request went; for the log. */
-export interface RequestRoute {
+interface RequestRoute {
   host: string
   /** The proxy's host: what cannot be reached is then the proxy, whatever becomes of the request behind it. */
   proxy?: string | undefined

@@ -23,7 +23,7 @@ const maxDrainBytes = 65_536
 const maxDrainTime = 1_000
 
 /** How one exchange goes. */
-export interface EgressExchangeOptions {
+interface EgressExchangeOptions {
   readonly budget: TurnBudget
   /** The proxy that fetch is given; for probes and messages. */
   readonly proxy?: string

@@ -18,7 +18,7 @@ export interface DocumentRequest {
   readonly checkHead?: (status: number, headers: Headers) => void
 }
 
-export interface FetchedDocument {
+interface FetchedDocument {
   readonly status: number
   readonly headers: Headers
   readonly bytes: Uint8Array

@@ -8,7 +8,7 @@ import { EgressError } from './egress-error.ts'
 import type { Resolve } from './resolve.ts'
 import { withTimeout } from '../timing.ts'
 
-export interface GuardOptions {
+interface GuardOptions {
   readonly allow: HostList
   /** Default: nothing. Goes before `allow`. */
   readonly deny?: HostList | undefined
@@ -17,7 +17,7 @@ export interface GuardOptions {
   readonly ownAddresses?: () => readonly string[]
 }
 
-export interface AdmitOptions {
+interface AdmitOptions {
   readonly signal: AbortListenable
   /** Milliseconds for the resolver. */
   readonly timeout: number

@@ -1,5 +1,5 @@
 /** How much work is done in one turn of the event loop. */
-export interface TurnBudgetOptions {
+interface TurnBudgetOptions {
   /** Bytes in one turn. Default 128 kB. */
   readonly maxBytes?: number
   /** Milliseconds of continuous work. Default 5. */

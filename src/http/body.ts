@@ -21,7 +21,7 @@ export interface BodyLimits {
   readonly smallFields?: readonly SmallField[]
 }
 
-export interface JsonBody {
+interface JsonBody {
   value: unknown
   /** The text that `value` was read from: decompressed, without a byte order mark. */
   bytes: Uint8Array

@@ -1,7 +1,7 @@
 import type { ByteRange } from './file-stream.ts'
 
 /** What a representation is compared by. */
-export interface Validators {
+interface Validators {
   /** A strong entity tag with its quotes. */
   readonly etag: string | undefined
   /** Unix milliseconds; compared by whole seconds, as HTTP dates are. */

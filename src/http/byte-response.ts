@@ -3,7 +3,7 @@ import { ApiError, invalidRequest } from '../errors.ts'
 import { select, type Selection } from './byte-ranges.ts'
 import { type ByteRange, fileStream } from './file-stream.ts'
 
-export interface ByteContentOptions {
+interface ByteContentOptions {
   /** Bytes of the whole. */
   readonly size: number
   /** Media type. Default: `application/octet-stream`. */

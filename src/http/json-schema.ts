@@ -4,7 +4,7 @@ import { oneOfMark, publishedForm, quietNull } from '../schemas/published.ts'
 export type OpenApiSchema = { [key: string]: unknown }
 
 /** Which side of a schema: what is taken in, or what comes out. */
-export type SchemaDirection = 'input' | 'output'
+type SchemaDirection = 'input' | 'output'
 
 /**
  * Collects zod schemas as OpenAPI 3.1 components. A schema with an id (`.meta({ id })`) becomes a component of that name;

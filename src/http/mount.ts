@@ -43,9 +43,9 @@ export interface DispatchedCall extends Call {
 }
 
 /** Answers one request whose `call` is known. Throws ApiError. */
-export type Dispatch = (request: Request, call: DispatchedCall) => Promise<Response>
+type Dispatch = (request: Request, call: DispatchedCall) => Promise<Response>
 
-export interface MountOptions<Deps> {
+interface MountOptions<Deps> {
   /** Largest request body in bytes, where the route does not say; default 32 MiB. */
   maxBodyBytes?: number
   /** Most object members in a request body; default 100,000. */

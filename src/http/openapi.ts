@@ -4,7 +4,7 @@ import { dialects as allDialects } from '../dialects/index.ts'
 import { type OpenApiSchema, SchemaCollector } from './json-schema.ts'
 import { type AnyRoute, pathsOf, type ResponseSpec } from './route.ts'
 
-export interface OpenApiInfo {
+interface OpenApiInfo {
   title: string
   version: string
   description: string

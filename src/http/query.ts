@@ -3,7 +3,7 @@ export interface NamedValues<V> {
   [key: string]: V | (V | NamedValues<V>)[] | NamedValues<V>
 }
 
-export type QueryObject = NamedValues<string>
+type QueryObject = NamedValues<string>
 
 /**
  * `?limit=5&include[]=a&include[]=b&metadata[k]=v` → `{limit: '5', include: ['a', 'b'], metadata: {k: 'v'}}`:

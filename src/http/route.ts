@@ -20,7 +20,7 @@ export interface ResponseSpec {
   bytes?: string
 }
 
-export interface RouteInput<Params, Query, Body> {
+interface RouteInput<Params, Query, Body> {
   params: Params
   query: Query
   /** The validated body. */
@@ -39,7 +39,7 @@ export interface RouteInput<Params, Query, Body> {
 }
 
 /** A route as data: validation, OpenAPI, docs, policy look-up and metrics labels are folds over the list of these. */
-export interface RouteDefinition<
+interface RouteDefinition<
   Deps,
   Params extends z.ZodType = z.ZodType,
   Query extends z.ZodType = z.ZodType,
@@ -102,7 +102,7 @@ export function isCounted(route: Pick<AnyRoute<never>, 'counted' | 'public'> | u
 }
 
 /** A path of a route. */
-export interface ServedPath {
+interface ServedPath {
   path: string
   deprecated: boolean
 }

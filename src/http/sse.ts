@@ -11,7 +11,7 @@ export interface Frames extends AsyncIterator<Uint8Array, void, undefined> {
 /** Calls `tick` every `milliseconds` until it is stopped. */
 export type Ticker = (tick: () => void, milliseconds: number) => { stop(): void }
 
-export interface SseOptions {
+interface SseOptions {
   /** Of the errors and heartbeats in the stream. */
   dialect: Dialect
   requestId: string

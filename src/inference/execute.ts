@@ -18,7 +18,7 @@ export interface InferenceDeps {
 }
 
 /** A request for one operation, as the caller sent it. */
-export interface InferenceRequest<Body> {
+interface InferenceRequest<Body> {
   /** The model as the caller named it. */
   readonly model: string
   /** As validated, in the operation's own form. */

@@ -21,7 +21,7 @@ export interface StreamTimes {
   readonly ticker?: Ticker | undefined
 }
 
-export interface ReplyOptions {
+interface ReplyOptions {
   /** Whether the caller asked for a stream. */
   stream: boolean
   times?: StreamTimes | undefined

@@ -15,7 +15,7 @@ import {
 import type { Fence, JobRows } from './rows.ts'
 import { sleep } from '../timing.ts'
 
-export interface AttemptDeps {
+interface AttemptDeps {
   readonly database: Database
   readonly rows: JobRows
   /** Milliseconds. */

@@ -9,7 +9,7 @@ import { jobScopes } from './scopes.ts'
 import { within } from '../timing.ts'
 
 /** Where jobs are kept. Opened with the first job, or by `start` once there may be something in it. */
-export interface JobStore extends DatabaseSource {
+interface JobStore extends DatabaseSource {
   /** Absent: it is there. */
   whenPresent?(): Promise<void>
 }
@@ -25,7 +25,7 @@ export interface JobQueueOptions {
   readonly lease?: number | undefined
 }
 
-export interface EnqueueOptions {
+interface EnqueueOptions {
   /** While a job of this kind and key is queued or running, queuing another gives that one. */
   readonly key?: string | undefined
   /** Milliseconds before which it is not started. */
@@ -35,10 +35,10 @@ export interface EnqueueOptions {
 }
 
 /** As much of a kind of job as queuing one takes: its own definition may import whoever queues it. */
-export type QueuedKind<P extends z.ZodType> = Pick<JobDefinition<P>, 'kind' | 'payload' | 'maxAttempts'>
+type QueuedKind<P extends z.ZodType> = Pick<JobDefinition<P>, 'kind' | 'payload' | 'maxAttempts'>
 
 /** A job as it is shown. Finished ones are kept for a week. */
-export interface Job {
+interface Job {
   readonly id: string
   readonly kind: string
   readonly state: JobRow['state']

@@ -13,7 +13,7 @@ export interface Fence {
   readonly attempt: number
 }
 
-export interface NewJob {
+interface NewJob {
   readonly kind: string
   readonly key: string | undefined
   /** JSON. */
@@ -32,7 +32,7 @@ export interface NextDue {
 type HeldRow = Pick<JobRow, 'id' | 'attempts' | 'cancel_requested'>
 
 /** A job that the owner who asked still holds. */
-export interface HeldJob extends HeldRow {
+interface HeldJob extends HeldRow {
   readonly renewed: boolean
 }
 

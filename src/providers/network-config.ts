@@ -51,10 +51,10 @@ export const networkConfig = z.strictObject({
     .nullish()
     .describe('Extra headers on every request to this provider.'),
 })
-export type NetworkConfig = z.output<typeof networkConfig>
+type NetworkConfig = z.output<typeof networkConfig>
 
 /** What older files say beside `network:`. */
-export interface LegacyNetworkKeys {
+interface LegacyNetworkKeys {
   tls_verify?: boolean | string | null | undefined
   /** Seconds. */
   timeout?: number | null | undefined

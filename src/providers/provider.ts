@@ -84,13 +84,13 @@ export interface UpstreamTrace {
 }
 
 /** Sends one request to a provider. */
-export type Invoke<Body, Result = Reply> = (request: ModelRequest<Body>, call: Call) => Promise<Result>
+type Invoke<Body, Result = Reply> = (request: ModelRequest<Body>, call: Call) => Promise<Result>
 
 /** An `Invoke` of any operation: its body and its result are known where the operation is. */
 export type AnyInvoke = Invoke<never, unknown>
 
 /** What a provider does, by the name of the operation. An absent member is an unsupported operation. */
-export interface InvokeRecord {
+interface InvokeRecord {
   readonly chat?: Invoke<RelayedChatRequest>
   readonly completions?: Invoke<RelayedCompletionRequest>
   readonly embeddings?: Invoke<RelayedEmbeddingsRequest, JsonReply>
@@ -104,7 +104,7 @@ export function mapInvoke(record: InvokeRecord, wrap: (invoke: AnyInvoke, operat
 }
 
 /** What a provider of any API has. */
-export interface Provider {
+interface Provider {
   /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
   readonly hasOwnKey: boolean
   /** True when `call` carries credentials of its own for this provider. */
@@ -137,7 +137,7 @@ export interface ProviderDeps {
 }
 
 /** What a definition of any API has. A definition adds `create`, which makes a provider of its API. */
-export interface CommonDefinition<A extends string, Config> {
+interface CommonDefinition<A extends string, Config> {
   readonly api: A
   /** Llama Stack's name, e.g. `remote::groq`. */
   readonly type: string
@@ -156,7 +156,7 @@ export interface CommonDefinition<A extends string, Config> {
   startShared?(config: Config, deps: Pick<ProviderDeps, 'id' | 'log'>): Promise<SharedPart>
 }
 
-export interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
+interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
   /**
    * Top-level request fields by which the provider chooses a model, beside those of the operations. They decide what is authorized and charged, so each
    * must be in a request once and exactly spelt.
@@ -171,19 +171,16 @@ export interface InferenceDefinition<Config = unknown> extends CommonDefinition<
  * The definitions that are served, by API: a new API is one line here and the interface of its definition. The types of all other APIs are known by name
  * only (`planned.ts`).
  */
-export interface DefinitionsByApi<Config = unknown> {
+interface DefinitionsByApi<Config = unknown> {
   readonly inference: InferenceDefinition<Config>
 }
 
-export type ServedApi = keyof DefinitionsByApi
+type ServedApi = keyof DefinitionsByApi
 
 export type ProviderDefinition<Config = unknown> = DefinitionsByApi<Config>[ServedApi]
 
-/** The provider that the definitions of an API create. */
-export type ProviderOf<A extends ServedApi> = ReturnType<DefinitionsByApi[A]['create']>
-
 /** A part of a provider that all workers use. */
-export interface SharedPart extends AsyncDisposable {
+interface SharedPart extends AsyncDisposable {
   /** JSON that goes over the parsed `config` in every worker, so that it finds the part: `{ socket: '/…' }`. */
   readonly overrides: Readonly<Record<string, unknown>>
 }

@@ -14,7 +14,7 @@ import type { Ledger } from './ledger.ts'
 import { maxCostOf } from './prices-rates.ts'
 import type { Price, Prices } from './prices.ts'
 
-export interface GovernanceOptions {
+interface GovernanceOptions {
   config: QuotaConfig
   limiter: Limiter
   prices: Prices

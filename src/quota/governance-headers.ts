@@ -1,7 +1,7 @@
 import type { Counter, Limiter } from './counters.ts'
 
 /** What OpenAI's headers tell apart. */
-export type HeaderKind = 'requests' | 'tokens'
+type HeaderKind = 'requests' | 'tokens'
 
 const names = {
   requests: ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'],

@@ -45,7 +45,7 @@ export interface CompiledLimit {
 }
 
 /** Whether all conditions of a list hold for a user. */
-export type CompileConditions = (conditions: readonly string[]) => (principal: Principal | undefined) => boolean
+type CompileConditions = (conditions: readonly string[]) => (principal: Principal | undefined) => boolean
 
 const always = (): boolean => true
 

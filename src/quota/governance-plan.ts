@@ -37,7 +37,7 @@ const maxAddresses = 10_000
 const maxTargets = 500
 
 /** How counters are named and kept. */
-export interface CounterNaming {
+interface CounterNaming {
   /** Keeps servers apart that share a store. */
   readonly namespace: string
   /** The limiter's own object for a counter, which it need not look up. */

@@ -5,7 +5,7 @@ import { formatAmount } from './governance-limits.ts'
 /** Milliseconds: the longest wait that a caller is asked to sleep for. */
 const maxRetryAfter = 60_000
 
-export interface QuotaRefusalFacts {
+interface QuotaRefusalFacts {
   readonly demands: readonly Demand[]
   /** Milliseconds to the end of the refused counter's window. */
   readonly reset: number

@@ -77,7 +77,7 @@ export class WaiterLimit {
 }
 
 /** A demand that waits. */
-export interface DemandWaiter {
+interface DemandWaiter {
   readonly amount: number
   /** On the monotonic clock. */
   readonly deadline: number

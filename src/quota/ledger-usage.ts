@@ -3,7 +3,7 @@ import type { Database } from '../storage/database.ts'
 export const usageGroups = ['key', 'user', 'team', 'model', 'provider'] as const
 export type UsageGroup = (typeof usageGroups)[number]
 
-export interface UsageQuery {
+interface UsageQuery {
   readonly by: UsageGroup
   /** Unix milliseconds; the first belongs to it, the second does not. Absent: from the first line, to the last. */
   readonly since?: number | undefined

@@ -20,7 +20,7 @@ export interface Ledger extends AsyncDisposable {
   readonly lost?: number
 }
 
-export interface LedgerOptions {
+interface LedgerOptions {
   events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'>
   /** Lines that are kept while the database is out of reach; those beyond are lost, counted and told. Default 50,000. */
   maxBacklog?: number

@@ -14,7 +14,7 @@ export interface StoreEvents {
   storeRecovered?(unmetered: number): void
 }
 
-export interface StoreLinkOptions {
+interface StoreLinkOptions {
   readonly clock: Clock
   /** Milliseconds that an answer may take. */
   readonly timeout: number
@@ -22,7 +22,7 @@ export interface StoreLinkOptions {
 }
 
 /** The store does not answer, or with an error. What was asked may have been done all the same. */
-export class StoreUnavailable extends Error {
+class StoreUnavailable extends Error {
   constructor(cause: unknown) {
     super('the quota store is out of reach', { cause })
     this.name = 'StoreOutOfReach'

@@ -8,7 +8,6 @@ import { type StoreEvents, StoreLink } from './limiter-link.ts'
 import { CounterSweep } from './limiter-sweep.ts'
 
 export type { Clock } from './limiter-clock.ts'
-export type { StoreEvents as LimiterEvents } from './limiter-link.ts'
 
 export interface LimiterOptions {
   /** Disposed with the limiter. */
@@ -25,7 +24,7 @@ export interface LimiterOptions {
 }
 
 /** Milliseconds. */
-export interface LimiterTimes {
+interface LimiterTimes {
   /** For an answer of the store. Default: 1500. */
   readonly timeout: number
   /** That a demand waits for what other processes hold unused, before it is refused. Default: 600. */

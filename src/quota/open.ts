@@ -13,7 +13,7 @@ import { createMemoryStore } from './stores/memory.ts'
 import { createRedisStore } from './stores/redis.ts'
 import { createSqlStore } from './stores/sql.ts'
 
-export interface GovernanceDeps {
+interface GovernanceDeps {
   readonly storage: Storage
   readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning' | 'unexpected'>
   /** How the providers' answers are priced, by provider id. */

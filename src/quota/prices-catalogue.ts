@@ -2,7 +2,7 @@ import type { ModelInfo, ModelPrice, TieredPrices } from '@pydantic/genai-prices
 import { flatRate, freeOfCharge, type Rate, type Rates, toPicoDollars } from './prices-rates.ts'
 
 /** What one model costs from now on, and for how long that is sure to hold. */
-export interface CataloguePrice {
+interface CataloguePrice {
   readonly rates: Rates
   /** Unix milliseconds; absent: for good. Prices may begin on a day, or hold at some hours only. */
   readonly until?: number | undefined

@@ -24,7 +24,7 @@ export interface Price {
   readonly reported: boolean
 }
 
-export interface PriceQuery {
+interface PriceQuery {
   /** A model without an output price has no price for an operation that generates text. */
   readonly operation: Pick<Operation, 'producesText'>
   readonly provider: string

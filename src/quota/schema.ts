@@ -178,7 +178,7 @@ export const quotaSchema = z
     }
   })
 
-export type QuotaSection = z.output<typeof quotaSchema>
+type QuotaSection = z.output<typeof quotaSchema>
 
 /**
  * The section as the server reads it. Where it is not there, no limits; an empty map is Llama Stack's quota with its defaults, as it is there, for

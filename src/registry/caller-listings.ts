@@ -50,7 +50,7 @@ export interface CallerListings {
   stop(): Promise<void>
 }
 
-export interface CallerListingsOptions {
+interface CallerListingsOptions {
   limits: CallerListingLimits
   /** For models whose provider does not say when they were created, Unix seconds. */
   created: number

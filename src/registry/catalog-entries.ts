@@ -25,7 +25,7 @@ export interface EntrySource {
 /** What the operator's configuration knows better than a listing: the type and metadata of a model, by the provider's own id. */
 export type ModelOverrides = ReadonlyMap<string, { readonly type: ModelType; readonly metadata: Readonly<Record<string, unknown>> }>
 
-export interface EntryOptions {
+interface EntryOptions {
   readonly source: EntrySource
   readonly models: readonly ProviderModel[]
   /** For models whose provider does not say when they were created, Unix seconds. */

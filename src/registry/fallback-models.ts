@@ -14,7 +14,7 @@ export interface NamedFallback {
 const maxFallbacks = 100
 
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */
-export type CheckFallback = (named: NamedFallback, call: Call) => string
+type CheckFallback = (named: NamedFallback, call: Call) => string
 
 /** Finds and checks the models that requests name in `fields`. */
 export function fallbackCheck(fields: FallbackModelFields, check: CheckFallback): FallbackCheck {

@@ -17,7 +17,7 @@ export interface ListingTimes {
 
 export const defaultListingTimes: ListingTimes = { initialRetryDelay: 1_000, maxRetryDelay: 60_000, timeout: 30_000, maxAwaited: 10_000 }
 
-export interface ListingOptions {
+interface ListingOptions {
   instance: ProviderInstance
   events: Events
   times: ListingTimes

@@ -8,7 +8,7 @@ import { compileWildcard } from '../quota/patterns.ts'
 export const modelType = 'model'
 
 /** The resource that a model is to policies: by its id in the catalogue. Without owner where it is configured or listed. */
-export function modelResource(id: string, owner?: Owner): Resource {
+function modelResource(id: string, owner?: Owner): Resource {
   return { type: modelType, id, owner }
 }
 

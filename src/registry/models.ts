@@ -46,7 +46,7 @@ import { VisibleModels } from './visible-models.ts'
 import type { StoredIndex, StoredModels } from './stored-models.ts'
 import { sleep, startBackgroundTimer } from '../timing.ts'
 
-export type { CatalogTimes, ModelCatalog, ModelCatalogOptions } from './catalog.ts'
+export type { CatalogTimes, ModelCatalog } from './catalog.ts'
 
 /** The catalogue of every provider's models. Listing starts now, in the background. */
 export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog & AsyncDisposable {

@@ -44,7 +44,7 @@ export interface ProviderRegistry extends AsyncDisposable {
   health(instance: ProviderInstance, call: Call): Promise<HealthCheckResult>
 }
 
-export interface ProviderRegistryOptions {
+interface ProviderRegistryOptions {
   entries: readonly ProviderEntry[]
   egress: Egress
   log: Log

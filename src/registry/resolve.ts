@@ -185,7 +185,7 @@ export interface Aliases {
   readonly all: readonly Alias[]
 }
 
-export interface AliasOptions {
+interface AliasOptions {
   registered: readonly RegisteredModel[]
   /** The providers that there are, in the configuration's order. */
   providerIds: readonly string[]

@@ -43,7 +43,7 @@ export interface StoredModels extends AsyncDisposable {
   delete(call: AccessSubject, model: StoredAlias): Promise<void>
 }
 
-export interface StoredModelsOptions {
+interface StoredModelsOptions {
   /** The file of a server that has no other use for a database is opened once it exists, or when the first model is registered. */
   readonly records: RecordsSource
   readonly policy: AccessPolicy
@@ -51,10 +51,10 @@ export interface StoredModelsOptions {
 }
 
 /** The revision that changes with the registered models. */
-export const modelsScope = 'models'
+const modelsScope = 'models'
 
 /** Of one owner: each replica holds all of them in memory. */
-export const maxModelsPerOwner = 1_000
+const maxModelsPerOwner = 1_000
 
 export function createStoredModels(options: StoredModelsOptions): StoredModels {
   return new DatabaseStoredModels(options)

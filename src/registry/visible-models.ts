@@ -5,7 +5,7 @@ import type { ModelAccess } from './model-access.ts'
 import { hasEmptyPart, canAccessUnlisted, upstreamOf, type CallerView } from './resolve.ts'
 import type { StoredIndex, StoredAlias } from './stored-models.ts'
 
-export interface VisibleModelsOptions extends Pick<CallerView, 'providers' | 'indices' | 'aliases'> {
+interface VisibleModelsOptions extends Pick<CallerView, 'providers' | 'indices' | 'aliases'> {
   /** What is registered; undefined where it cannot be known now. */
   readonly registered: StoredIndex | undefined
   readonly access: ModelAccess

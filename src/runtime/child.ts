@@ -9,7 +9,7 @@ export interface ChildProcess {
   kill(): void
 }
 
-export interface ChildOptions {
+interface ChildOptions {
   /** Absolute path of the TypeScript file. */
   script: string
   /** Handed over as JSON on its standard input, which stays open: the child ends when it closes, so that it never outlives its parent. */

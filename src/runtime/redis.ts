@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { withTimeout } from '../timing.ts'
 
-export interface RedisOptions {
+interface RedisOptions {
   readonly host: string
   readonly port: number
   readonly user?: string | undefined
@@ -13,7 +13,7 @@ export interface RedisOptions {
 }
 
 /** A script in Lua, which Redis runs as one step. */
-export interface RedisScript {
+interface RedisScript {
   readonly source: string
   readonly sha1: string
 }
@@ -31,7 +31,7 @@ export class RedisFailure extends Error {
 }
 
 /** One connection, made when it is first needed and again after it was lost; all calls share it. */
-export interface RedisConnection extends Disposable {
+interface RedisConnection extends Disposable {
   /** Runs a script on one key. What was asked may have been done although this rejects. Throws RedisFailure. */
   evaluate(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<unknown>
 }

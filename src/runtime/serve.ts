@@ -12,7 +12,7 @@ export interface HttpListenOptions {
   sharePort?: boolean
 }
 
-export interface HttpConnections {
+interface HttpConnections {
   /** Its request is over: the connection is closed where no other comes within four minutes. Until that is said, it is kept. */
   mayIdle(request: Request): void
   /** Its response has ended unread: the connection is closed within seconds, with what is still to be sent on it. */

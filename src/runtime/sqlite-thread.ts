@@ -25,7 +25,7 @@ export interface ThreadResponse {
 }
 
 /** A statement's result, and whether a transaction is open after it. */
-export interface ThreadResult extends SqliteResult {
+interface ThreadResult extends SqliteResult {
   readonly inTransaction: boolean
 }
 

@@ -37,7 +37,7 @@ export class SqliteFailure extends Error {
   }
 }
 
-export interface SqliteOptions {
+interface SqliteOptions {
   /** `query` reads only; `write` makes the file where there is none. */
   readonly mode: 'query' | 'write'
   /** Milliseconds to wait for a lock of another connection. */

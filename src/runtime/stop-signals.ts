@@ -1,4 +1,4 @@
-export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
+type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 
 /** Exit codes of a program that a signal ended: 128 and the signal's number, as shells report it. */
 export const signalExitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const satisfies Readonly<Record<StopSignal, number>>

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 /** A thread's own side: what it was started with, and the way to whoever started it. */
-export interface ThreadPort<In, Out> {
+interface ThreadPort<In, Out> {
   readonly data: unknown
   post(message: Out): void
   listen(onMessage: (message: In) => void): void

@@ -8,7 +8,7 @@ export interface WorkerThread<In> {
   terminate(): Promise<void>
 }
 
-export interface ThreadOptions<Out> {
+interface ThreadOptions<Out> {
   readonly data: unknown
   readonly onMessage: (message: Out) => void
   /** Once, however it ended; not after `terminate`. */

@@ -19,7 +19,7 @@ export interface WorkerProcess {
 }
 
 /** One end of the pipe between the two. */
-export interface MessageChannel {
+interface MessageChannel {
   /** JSON. Does nothing where nobody is at the other end any more. */
   send(message: object): void
   listen(listener: (message: unknown) => void): void

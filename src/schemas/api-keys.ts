@@ -19,7 +19,7 @@ const attributes = z
 const count = (what: string) => z.int().min(1).max(9_007_199_254_740_991).optional().meta({ description: what })
 
 /** One limit, as it goes over the wire. */
-export const keyLimit = z
+const keyLimit = z
   .strictObject({
     name: word(100).optional().meta({ description: 'Shown in the error when the limit is exceeded.' }),
     period: z

@@ -19,7 +19,7 @@ export const imagePart = z
   })
   .meta({ id: 'ChatCompletionRequestMessageContentPartImage', title: 'Image content part' })
 
-export const audioPart = z
+const audioPart = z
   .looseObject({
     type: z.literal('input_audio'),
     input_audio: z.looseObject({
@@ -29,7 +29,7 @@ export const audioPart = z
   })
   .meta({ id: 'ChatCompletionRequestMessageContentPartAudio', title: 'Audio content part' })
 
-export const filePart = z
+const filePart = z
   .looseObject({
     type: z.literal('file'),
     file: z.looseObject({
@@ -40,12 +40,12 @@ export const filePart = z
   })
   .meta({ id: 'ChatCompletionRequestMessageContentPartFile', title: 'File content part' })
 
-export const refusalPart = z
+const refusalPart = z
   .looseObject({ type: z.literal('refusal'), refusal: z.string().meta({ description: 'The refusal message of the model.' }) })
   .meta({ id: 'ChatCompletionRequestMessageContentPartRefusal', title: 'Refusal content part' })
 
 const parts = [textPart, imagePart, audioPart, filePart, refusalPart] as const
-export type MessageContentPart = z.output<(typeof parts)[number]>
+type MessageContentPart = z.output<(typeof parts)[number]>
 
 /** Parts as each role has them by the book; any role may carry any part here, since vendors differ. */
 function content(part: z.ZodType<MessageContentPart>) {

@@ -45,7 +45,6 @@ export const embeddingsRequest = z
     user,
   })
   .meta({ id: 'CreateEmbeddingRequest' })
-export type EmbeddingsRequest = z.output<typeof embeddingsRequest>
 
 /** For decisions only: the caller's own bytes go to the provider. */
 export const relayedEmbeddingsRequest = relayed(embeddingsRequest, {

@@ -30,7 +30,7 @@ export const providerList = z.object({ data: z.array(providerInfo) }).meta({ id:
 /** Whose routes `GET /v1/inspect/routes` shows. */
 export const apiFilter = z.enum(['v1', 'v1alpha', 'v1beta', 'deprecated'])
 
-export const routeInfo = z
+const routeInfo = z
   .object({
     route: z.string(),
     method: z.string(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export interface PageQueryOptions {
+interface PageQueryOptions {
   /** What is listed, in the singular, e.g. `key`. */
   readonly noun: string
   readonly maxLimit?: number | undefined
@@ -33,7 +33,7 @@ export function listResponse<Item extends z.ZodType>(item: Item, id: string) {
     .meta({ id })
 }
 
-export interface ListBody<Item> {
+interface ListBody<Item> {
   readonly object: 'list'
   readonly data: readonly Item[]
   readonly first_id: string | null

@@ -114,7 +114,7 @@ function check(parse: SchemaParser, value: unknown, payload: z.core.ParsePayload
 
 type Shape = { shape: Record<string, z.ZodType> }
 
-export interface OpenUnionOptions {
+interface OpenUnionOptions {
   /** The component's name in the OpenAPI document. */
   id?: string
   /** What is documented, where the published union is narrower than what is accepted. */

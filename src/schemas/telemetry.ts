@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const dateTime = z.iso.datetime({ offset: true, local: true })
 
-export const queryCondition = z
+const queryCondition = z
   .object({
     key: z.string().max(256).meta({ description: 'The name of the attribute.' }),
     op: z.enum(['eq', 'ne', 'gt', 'lt']).meta({ id: 'QueryConditionOp' }),
@@ -48,7 +48,7 @@ const spanStatus = z.enum(['ok', 'error']).meta({ id: 'SpanStatus' })
 
 export const span = z.object(spanFields).meta({ id: 'Span' })
 export type SpanInfo = z.output<typeof span>
-export const spanWithStatus = z.object({ ...spanFields, status: spanStatus.optional() }).meta({ id: 'SpanWithStatus' })
+const spanWithStatus = z.object({ ...spanFields, status: spanStatus.optional() }).meta({ id: 'SpanWithStatus' })
 export type SpanWithStatusInfo = z.output<typeof spanWithStatus>
 
 export const querySpansRequest = z
@@ -86,7 +86,7 @@ export const queryMetricsRequest = z
 export type QueryMetrics = z.output<typeof queryMetricsRequest>
 
 const metricPoint = z.object({ timestamp: z.int(), value: z.number(), unit: z.string() }).meta({ id: 'MetricDataPoint' })
-export const metricSeries = z
+const metricSeries = z
   .object({
     metric: z.string(),
     labels: z.array(z.object({ name: z.string(), value: z.string() }).meta({ id: 'MetricLabel' })),
@@ -103,7 +103,7 @@ const eventFields = {
   attributes: z.record(z.string().max(256), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
 }
 
-export const telemetryEvent = z
+const telemetryEvent = z
   .discriminatedUnion('type', [
     z
       .object({

@@ -6,7 +6,7 @@ import { documentedAs, list, oneOf, openEnum, openUnion, optional } from './publ
 const name = z.string().meta({ description: 'Letters, digits, underscores and dashes, at most 64.' })
 const description = optional(z.string().meta({ description: 'What it does; the model decides by this when and how to call it.' }))
 
-export const functionParameters = z
+const functionParameters = z
   .record(z.string(), z.unknown())
   .meta({ id: 'FunctionParameters', description: 'The parameters as a JSON Schema object; absent: none.' })
 
@@ -46,7 +46,6 @@ const customTool = z
   .meta({ id: 'CustomToolChatCompletions', title: 'Custom tool' })
 
 export const tool = openUnion([functionTool, customTool])
-export type ChatTool = z.output<typeof tool>
 
 const named = z.looseObject({ name })
 

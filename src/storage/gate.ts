@@ -7,7 +7,7 @@ const retryDelay = { unavailable: 1000, unusable: 10_000 }
 /** Where reading works and writing does not, each is told by itself. */
 export type AccessMode = 'reading' | 'writing' | 'all'
 
-export interface DatabaseGateOptions {
+interface DatabaseGateOptions {
   /** Connects and brings the tables up to date. Throws ApiError 503 where it is out of reach, StorageError where trying again does not help. */
   open(): Promise<void>
   readonly events?: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'> | undefined

@@ -2,7 +2,7 @@ import { unavailable } from '../errors.ts'
 import { createSnapshot, type DatabaseSnapshot, type SnapshotOptions } from './snapshot.ts'
 import type { RecordsSource } from './storage.ts'
 
-export interface LazySnapshotOptions<T> extends Omit<SnapshotOptions<T>, 'database'> {
+interface LazySnapshotOptions<T> extends Omit<SnapshotOptions<T>, 'database'> {
   readonly records: RecordsSource
   /** What there is as long as the database does not exist. */
   readonly empty: T

@@ -12,7 +12,7 @@ interface HistoryTables extends Tables {
 /** Any number that nobody else takes: PostgreSQL's advisory locks share one space a database. */
 const lockNumber = 7_267_238_321
 
-export interface MigrateOptions {
+interface MigrateOptions {
   readonly engine: 'sqlite' | 'postgres'
   /** For messages, e.g. `/home/me/.corral/corral.db`. */
   readonly place: string
@@ -22,7 +22,7 @@ export interface MigrateOptions {
   readonly now?: (() => number) | undefined
 }
 
-export interface MigrateThrough {
+interface MigrateThrough {
   readonly read: Kysely<Tables>
   readonly write: Kysely<Tables>
 }

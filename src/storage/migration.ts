@@ -13,7 +13,7 @@ export interface MigrationTools {
   readonly types: ColumnTypes
 }
 
-export interface ColumnTypes {
+interface ColumnTypes {
   /** Compared and sorted by its bytes. */
   readonly text: RawBuilder<unknown>
   /** A whole number of 64 bits. */

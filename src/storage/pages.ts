@@ -21,7 +21,7 @@ export interface Page<R> {
   readonly hasMore: boolean
 }
 
-export interface PageOptions<R> {
+interface PageOptions<R> {
   /** The part of a policy that SQL cannot say. What it does not keep is as if it were not there; reading goes on until the page is full. */
   readonly filter?: ((row: R) => boolean) | undefined
   /** The table whose `created_at` and `id` count, where the query has several. */
@@ -29,7 +29,7 @@ export interface PageOptions<R> {
 }
 
 /** What a row must have to stand in a page. Neither is ever changed. */
-export interface PageRow {
+interface PageRow {
   readonly id: string
   readonly created_at: number
 }

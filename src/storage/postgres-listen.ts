@@ -11,7 +11,7 @@ const healthCheckInterval = 5000
 /** Milliseconds before the connection that listens is made anew. */
 const reconnectDelay = 1000
 
-export interface RevisionListenOptions {
+interface RevisionListenOptions {
   /** Undefined until the database has been reached for the first time. */
   config(): ClientConfig | undefined
   readonly hint: ChangeHint

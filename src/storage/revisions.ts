@@ -19,7 +19,7 @@ export const bumpRevision: BumpRevision = async (transaction, scope) => {
   }
 }
 
-export interface RevisionWatcher {
+interface RevisionWatcher {
   /** Told once at first, so that whoever loads upon it misses nothing, then after each change; with what to read the change by. */
   onChange(read?: DatabaseReader): void
   onError(error: unknown): void

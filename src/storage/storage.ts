@@ -28,12 +28,12 @@ export interface Storage extends AsyncDisposable {
   open(backend: SqliteBackend | PostgresBackend): Promise<Database>
 }
 
-export interface StorageDeps extends OpenStorageDeps {
+interface StorageDeps extends OpenStorageDeps {
   /** Milliseconds. For tests. */
   readonly times?: StorageTimes | undefined
 }
 
-export interface StorageTimes {
+interface StorageTimes {
   /** Before the default file is opened: loading SQL then delays no listening socket. */
   readonly start: number
   /** Between two checks whether the default file exists. */

@@ -65,7 +65,7 @@ export interface ApiKeyRow extends OwnedColumns {
 }
 
 /** What has been taken of a limit by anybody, leases included, in one window. */
-export interface QuotaCounterRow {
+interface QuotaCounterRow {
   /** A hash of limit, subject and unit; never a token. */
   counter: string
   window_start: number
@@ -80,7 +80,7 @@ export interface QuotaCounterRow {
 }
 
 /** Slots of running requests that one process holds of a counter; void once `until` has passed without a renewal. */
-export interface QuotaHolderRow {
+interface QuotaHolderRow {
   counter: string
   holder: string
   held: number

@@ -62,12 +62,12 @@ export interface ReportedTokens {
   readonly reasoning?: number
 }
 
-export interface ProviderEndpoint {
+interface ProviderEndpoint {
   readonly address: string
   readonly port: number
 }
 
-export interface StreamReplyFacts {
+interface StreamReplyFacts {
   readonly id?: string | undefined
   /** The model as the provider calls what answered. */
   readonly model?: string | undefined

@@ -5,13 +5,13 @@ import type { InferenceFinished, RequestFinished, MetricSink, SpanSink } from '.
 import type { Log } from './logger.ts'
 
 /** Where events go beside the log. */
-export interface EventSinks {
+interface EventSinks {
   readonly spans?: SpanSink | undefined
   readonly metrics?: MetricSink | undefined
 }
 
 /** Somebody changed what is stored: a key, a model … */
-export interface ResourceChanged {
+interface ResourceChanged {
   readonly call: Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>
   /** E.g. `api_key.created`, `model.deleted`. */
   readonly event: string
@@ -21,7 +21,7 @@ export interface ResourceChanged {
   readonly detail?: Readonly<Record<string, unknown>>
 }
 
-export interface ServerStarted {
+interface ServerStarted {
   /** Where it listens, e.g. `http://127.0.0.1:8321`. */
   urls: readonly string[]
   providers: readonly string[]

@@ -1,14 +1,14 @@
 import { createSign, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 
 /** A certificate and its private key, as PEM. */
-export interface Certificate {
+interface Certificate {
   readonly cert: string
   readonly key: string
   readonly name: string
   readonly privateKey: KeyObject
 }
 
-export interface CertificateOptions {
+interface CertificateOptions {
   /** The subject's common name. */
   name: string
   /** An authority may sign others. */

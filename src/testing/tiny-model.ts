@@ -15,7 +15,7 @@ export interface TinyModelOptions {
 }
 
 /** Says `Hi, you.`, then ends. */
-export const greeting: Readonly<Record<string, readonly string[]>> = chain('\n', 'H', 'i', ',', ' ', 'y', 'o', 'u', '.', '</s>')
+const greeting: Readonly<Record<string, readonly string[]>> = chain('\n', 'H', 'i', ',', ' ', 'y', 'o', 'u', '.', '</s>')
 
 /** Never ends by itself: `abcdefgh abcdefgh …`. */
 export const endless: Readonly<Record<string, readonly string[]>> = chain('\n', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', ' ', 'a')

@@ -13,7 +13,7 @@ export type RegexNode =
   | { readonly kind: 'choice'; readonly choices: readonly RegexNode[] }
   | { readonly kind: 'repeat'; readonly part: RegexNode; readonly min: number; readonly max: number }
 
-export interface ParsedRegex {
+interface ParsedRegex {
   readonly root: RegexNode
   readonly ignoreCase: boolean
 }

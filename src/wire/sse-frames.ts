@@ -179,7 +179,7 @@ export function dataStart(bytes: Uint8Array, start: number, end: number): number
   return bytes[at] === space && at < end ? at + 1 : at
 }
 
-export interface Frame {
+interface Frame {
   /** Absent: `message`. */
   event?: string
   /** The data lines, joined by LF; absent when there is none. */

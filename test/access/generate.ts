@@ -4,9 +4,9 @@ import type { AccessRule } from '../../src/access/schema.ts'
 import type { Principal } from '../../src/call.ts'
 
 /** Few names and values, so that rules, users and rows meet often; some that SQL, JSON and JavaScript treat specially. */
-export const attributeNames = ['roles', 'teams', 'projects', 'namespaces', 'a"b.c', '__proto__', 'constructor', "it's", 'ключ'] as const
+const attributeNames = ['roles', 'teams', 'projects', 'namespaces', 'a"b.c', '__proto__', 'constructor', "it's", 'ключ'] as const
 export const values = ['admin', 'x', 'y', '%', '_', "o'hara", 'a"b', 'ü', '', '😀', 'back\\slash', 'adm'] as const
-export const userIds = ['alice', 'bob', 'carol', '%', 'ALICE'] as const
+const userIds = ['alice', 'bob', 'carol', '%', 'ALICE'] as const
 export const resourceIds = ['m', 'groq/llama-3.3-70b', 'groq/x', 'a::b', 'GROQ/x', "q'uote", 'p%', 'äöü/😀'] as const
 
 /** No space in it: conditions are words. */

@@ -2,7 +2,7 @@ import { parseRegex, type CharacterSet, type RegexNode } from '../../src/text/re
 import type { RegexLiteral } from './source-parts.ts'
 
 /** How the time of a backtracking engine can grow with the length of the text that it fails to match. */
-export type Growth = 'linear' | 'polynomial' | 'exponential'
+type Growth = 'linear' | 'polynomial' | 'exponential'
 
 /**
  * Judges a regular expression by the ambiguity of its automaton (Weber and Seidl 1991; Weideman et al. 2016): exponential where a loop can read

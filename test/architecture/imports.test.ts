@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { importCycles } from './cycles.ts'
+import { exportsOf, unusedExports } from './exports.ts'
 import { partOf, shipped, sourceFile, sources } from './source.ts'
 
 /** Each tier may import what stands in the tiers before it, and its own files. Parts that share a tier are separate unless listed below. */
@@ -104,5 +105,32 @@ describe('imports point one way', () => {
       sourceFile('src/e.ts', "import { a } from './a.ts'"),
     ]
     expect(importCycles(files)).toEqual([['src/d.ts'], ['src/a.ts', 'src/b.ts', 'src/c.ts']])
+  })
+})
+
+describe('exports', () => {
+  test('[ARC-5] every export is used by another file', () => {
+    const all = [...sources('src'), ...sources('test'), ...sources('bench')]
+    const declaring = all.filter(({ path }) => !path.endsWith('.test.ts'))
+    const entries = ['src/index.ts', 'src/testing/index.ts', 'src/providers/inference/llama-cpp/index.ts']
+    expect(unusedExports(declaring, all, entries)).toEqual([])
+  })
+
+  test('are found in every form', () => {
+    const text =
+      "export const a = 1\nexport async function b() {}\nexport type { C, D as E } from './c.ts'\nexport abstract class F {}\n// export const g = 1"
+    expect(exportsOf(text)).toEqual(['a', 'b', 'F', 'C', 'E'])
+  })
+
+  test('are used by static and by dynamic imports, and by nothing else', () => {
+    const declaring = sourceFile('src/a.ts', 'export const one = 1\nexport const two = 2\nexport const three = 3\nconst four = one')
+    const users = [
+      declaring,
+      sourceFile('src/b.ts', "import { one } from './a.ts'\none()"),
+      sourceFile('src/c.ts', "const { two } = await import('./a.ts')"),
+      sourceFile('src/d.ts', "import { three } from './b.ts'"),
+    ]
+    expect(unusedExports([declaring], users, [])).toEqual(['src/a.ts: three'])
+    expect(unusedExports([declaring], users, ['src/a.ts'])).toEqual([])
   })
 })

@@ -4,7 +4,7 @@ import { sourceParts, type StringLiteral } from './source-parts.ts'
 import { root, sources } from './source.ts'
 
 /** Words that are rejected, with the field's terms for them. */
-export const rejectedWords: Readonly<Record<string, string>> = {
+const rejectedWords: Readonly<Record<string, string>> = {
   told: 'requested, reported or warned',
   tells: 'says, reports or shows',
   sight: 'view',
@@ -39,7 +39,7 @@ const isTitle = ({ before }: StringLiteral): boolean =>
   /\b(?:test|it|describe)(?:\.\w+)*\(\s*$/.test(before) || /\)\(\s*$/.test(before) || /\btest\.if\([^)]*\)\(\s*$/.test(before)
 
 /** The rejected words of one text, each as often as it is there. */
-export function rejectedIn(text: string): string[] {
+function rejectedIn(text: string): string[] {
   return [...text.matchAll(inWords)]
     .map(([word]) => word.toLowerCase())
     .map((word) => forms[word] ?? word)

@@ -4,7 +4,7 @@ import { regexLiterals } from './source-parts.ts'
 import { codeOnly, withoutComments, type SourceFile } from './source.ts'
 
 /** A rule of the house that a file can break. */
-export interface Rule {
+interface Rule {
   readonly name: string
   /** Why it is there; shown with every offender. */
   readonly reason: string

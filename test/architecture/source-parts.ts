@@ -16,7 +16,7 @@ export interface StringLiteral {
 }
 
 /** A TypeScript file without comments, in its parts. */
-export interface SourceParts {
+interface SourceParts {
   /** The code, with `''` for each string or piece of a template, and nothing for regular expressions. */
   readonly code: string
   readonly strings: readonly StringLiteral[]

@@ -11,7 +11,7 @@ export interface SourceFile {
   imports: readonly Import[]
 }
 
-export interface Import {
+interface Import {
   /** A path relative to the repository where it is one of our files, else the package's name as written. */
   target: string
   own: boolean

@@ -13,7 +13,7 @@ import { recordedLog, type RecordedLine, testConfig, testServer, type TestServer
 /** `provider_config` as a file has it. */
 export type Section = Record<string, unknown> | Record<string, unknown>[]
 
-export interface GuardedOptions extends Partial<Pick<AuthenticationDeps, 'keys' | 'now'>> {
+interface GuardedOptions extends Partial<Pick<AuthenticationDeps, 'keys' | 'now'>> {
   trustedProxies?: readonly string[]
   /** `route_policy`. */
   routePolicy?: RouteRules
@@ -63,7 +63,7 @@ export async function outcome(...asked: Parameters<typeof whoIs>): Promise<strin
 }
 
 /** What a guarded server answered. */
-export interface AuthenticatedResponse {
+interface AuthenticatedResponse {
   readonly status: number
   readonly headers: Headers
   readonly error: { message: string; type: string; code: string | null } | undefined

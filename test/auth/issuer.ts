@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type GenerateKeyPairResult, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { jsonReply, mockUpstream, type MockUpstream } from '../../src/testing/index.ts'
 
-export interface SigningKey {
+interface SigningKey {
   readonly kid: string
   readonly algorithm: string
   readonly pair: GenerateKeyPairResult

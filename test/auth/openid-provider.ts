@@ -21,7 +21,7 @@ const service = { client_id: 'service', client_secret: 'service-secret' }
 const granting = { redirect_uris: [], response_types: [], scope: 'telemetry.read models.read' }
 
 /** Extra claims of every token, as an operator's own mapping adds them. */
-export const extraClaims = { username: 'service-account', groups: ['ml', 'ops'], realm_access: { roles: ['admin'] } }
+const extraClaims = { username: 'service-account', groups: ['ml', 'ops'], realm_access: { roles: ['admin'] } }
 
 export async function startOpenIDProvider(): Promise<OpenIDProvider> {
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -13,7 +13,7 @@ import { canary, canaryOf, canaryOfPem, type Canary } from './secrets.ts'
 import { echoingIdentityService, echoingUpstream } from './upstream.ts'
 
 /** Where secrets of the operator stand: in the file, in the environment, in files. */
-export function operatorsSecrets() {
+function operatorsSecrets() {
   const certificate = makeCertificate({ name: 'localhost', authority: true })
   return {
     certificate,
@@ -39,7 +39,7 @@ export function operatorsSecrets() {
 }
 
 /** What callers send. */
-export function callersSecrets() {
+function callersSecrets() {
   return {
     goodToken: canary('a good token'),
     refusedToken: canary('a refused token'),

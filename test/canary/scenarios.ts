@@ -3,7 +3,7 @@ import { canaryOf } from './secrets.ts'
 import { models } from './upstream.ts'
 
 /** Something that happens to a server full of secrets. */
-export interface Scenario {
+interface Scenario {
   readonly name: string
   readonly runScenario: (startCanary: CanaryStage) => Promise<void>
 }

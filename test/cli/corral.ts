@@ -8,7 +8,7 @@ import { runProgram } from '../../src/cli/program.ts'
 
 const launcher = new URL('../../bin/corral.js', import.meta.url).pathname
 
-export interface Ended {
+interface Ended {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string

@@ -29,7 +29,7 @@ export const sample = defineProvider({
   create: () => ({ hasOwnKey: false, invoke: {} }),
 })
 
-export const strictUrl = defineProvider({
+const strictUrl = defineProvider({
   api: 'inference',
   type: 'remote::strict-url',
   description: 'Needs its URL.',

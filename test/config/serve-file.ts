@@ -11,7 +11,7 @@ import { chatReply, jsonReply, mockUpstream, type MockUpstream, modelsReply, typ
 const allDefinitions = await loadProviderDefinitions()
 
 /** What became of one file. */
-export interface ServedFile {
+interface ServedFile {
   /** Ids of the enabled providers of a type that Corral has, as the file lists them, each once. */
   readonly expected: readonly string[]
   /** Paths of the enabled providers that Corral does not have, e.g. `providers.safety[0]`. */

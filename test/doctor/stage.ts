@@ -7,7 +7,7 @@ import { freePort } from '../services/service.ts'
 import { inProcess } from '../cli/corral.ts'
 
 /** Sections of a configuration, as a file has them. */
-export interface Sections {
+interface Sections {
   /** `server`, without its port. */
   readonly server?: object
   readonly storage?: object

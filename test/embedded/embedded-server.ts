@@ -78,7 +78,7 @@ export interface ChatReply {
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number }
 }
 
-export interface ToolCall {
+interface ToolCall {
   id: string
   type: string
   function: { name: string; arguments: string }

@@ -13,7 +13,7 @@ import { tinyModel } from '../../src/testing/tiny-model.ts'
 export const model = tinyModel()
 export const sha256 = createHash('sha256').update(model).digest('hex')
 
-export interface Seen {
+interface Seen {
   path: string
   range: string | null
   authorization: string | null
@@ -56,7 +56,7 @@ export function freshFolder(): () => string {
   return () => folder
 }
 
-export interface Sources {
+interface Sources {
   hub?: string
   token?: string
   index?: string

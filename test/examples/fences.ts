@@ -51,6 +51,6 @@ export function corralCommands(line: string): string[][] {
 }
 
 /** Splits at white space; quotes hold words together. */
-export function shellWords(line: string): string[] {
+function shellWords(line: string): string[] {
   return [...line.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'))
 }

@@ -15,7 +15,7 @@ interface Blow {
   readonly how: 'kill' | 'stop'
 }
 
-export interface KillsSize {
+interface KillsSize {
   readonly runs: number
   readonly jobs: number
   readonly workers: number

@@ -28,7 +28,7 @@ import {
 export const pepper = new Secret('the pepper of the tests')
 
 /** Administrators may do everything; everybody may make keys for themselves, and see and end their own. */
-export const defaultRules: readonly AccessRule[] = [
+const defaultRules: readonly AccessRule[] = [
   { permit: { actions: ['create', 'read', 'update', 'delete'] }, when: 'user with admin in roles' },
   { permit: { actions: ['create'], resource: 'api_key::*' } },
   { permit: { actions: ['read', 'update', 'delete'], resource: 'api_key::*' }, when: 'user is owner' },
@@ -50,7 +50,7 @@ export interface KeyBench extends AsyncDisposable {
   auditLines(): Record<string, unknown>[]
 }
 
-export interface ServeOptions {
+interface ServeOptions {
   readonly rules?: readonly AccessRule[]
   readonly authenticated?: boolean
   readonly pepper?: Secret

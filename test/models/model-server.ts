@@ -18,7 +18,7 @@ import {
 import { known } from '../pipeline/servers.ts'
 
 /** What the providers `groq` and `openai` list. */
-export const listed = { groq: ['llama', 'groq/compound', 'shared'], openai: ['gpt', 'shared'] }
+const listed = { groq: ['llama', 'groq/compound', 'shared'], openai: ['gpt', 'shared'] }
 
 export const people: Readonly<Record<string, Omit<Principal, 'id'>>> = {
   alice: { attributes: { teams: ['a'] } },
@@ -28,7 +28,7 @@ export const people: Readonly<Record<string, Omit<Principal, 'id'>>> = {
   keyed: { attributes: { teams: ['a'] }, key: { id: 'key_1', limits: [], allowedModels: ['groq/*', 'mine-*'] } },
 }
 
-export interface ServerResponse {
+interface ServerResponse {
   readonly status: number
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of many shapes are looked into
   readonly json: any
@@ -46,7 +46,7 @@ export interface ModelServer extends TestApp {
   lastDenial(): { by: unknown; because: unknown }
 }
 
-export interface ModelServerOptions {
+interface ModelServerOptions {
   readonly rules?: readonly AccessRule[]
   /** In the place of `rules`. */
   readonly policy?: AccessPolicy

@@ -24,7 +24,7 @@ export const impatient = { connect: 10, first_byte: 10, idle: 0.2 }
 /** For upstreams that never say a word. */
 export const impatientFromStart = { connect: 10, first_byte: 0.2, idle: 10 }
 
-export interface FailingUpstream extends AsyncDisposable {
+interface FailingUpstream extends AsyncDisposable {
   upstream: MockUpstream
   server: TestServer
   lines: readonly RecordedLine[]

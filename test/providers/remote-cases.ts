@@ -65,7 +65,7 @@ const caseOptions: Readonly<Record<string, CaseOptions>> = {
 }
 
 /** One remote provider, ready to be set up against a mock of its own. */
-export interface RemoteCase {
+interface RemoteCase {
   type: string
   id: string
   definition: ProviderDefinition
@@ -202,7 +202,7 @@ export function mainOperation({ can }: RemoteCase): MainOperation {
     : { path, body, arrivesAt: '/embeddings', reply: () => embeddingsReply() }
 }
 
-export interface MainOperation {
+interface MainOperation {
   readonly path: string
   readonly body: Readonly<Record<string, unknown>>
   /** Below the root of the provider. */

@@ -4,7 +4,7 @@ import { createMemoryStore } from '../../src/quota/stores/memory.ts'
 import { windowAt } from '../../src/quota/windows.ts'
 
 /** Numbers from 0 to 1 that a seed decides (mulberry32). */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -88,7 +88,7 @@ export interface Network {
 
 export const goodNetwork: Network = { delay: 3, late: 0, stuck: 0, lostRequest: 0, lostReply: 0, silence: 0 }
 
-export interface WorldOptions {
+interface WorldOptions {
   readonly seed: number
   readonly start?: number
   readonly network?: Network

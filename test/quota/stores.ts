@@ -6,12 +6,12 @@ import { openDatabase } from '../../src/storage/open.ts'
 import { engines, redis } from '../../src/testing/engines.ts'
 
 /** One place where counts are shared, empty at first. */
-export interface TestPlace extends AsyncDisposable {
+interface TestPlace extends AsyncDisposable {
   /** A store with a connection of its own, as another process would have. */
   open(options?: { contentionPeriod?: number; namespace?: string }): Promise<QuotaStore>
 }
 
-export interface TestStore {
+interface TestStore {
   readonly name: string
   place(): Promise<TestPlace>
 }

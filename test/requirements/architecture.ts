@@ -22,4 +22,9 @@ export const architecture: Requirements = {
     when: 'files import one another',
     observed: 'no circle, imports of types included; a contract has a file of its own',
   },
+  'ARC-5': {
+    source: 'design §3 rule 16',
+    when: 'a file exports something',
+    observed: 'another file, of the program, its tests or its benchmarks, uses it',
+  },
 }

@@ -1,4 +1,4 @@
-export interface Requirement {
+interface Requirement {
   /** Where it comes from: a section of the design, Llama Stack's behaviour, a report from the field, a published specification. */
   source: string
   /** What is done. */

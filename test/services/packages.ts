@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Absolute paths of the programs that the tests need. */
-export interface Programs {
+interface Programs {
   /** The folder of `initdb` and `postgres`. */
   readonly postgres: string
   readonly redis: string

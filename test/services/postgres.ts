@@ -6,7 +6,7 @@ import { Client } from 'pg'
 import { makeCertificate } from '../../src/testing/certificates.ts'
 import { freePort, type Owner, type Service, startService, untilReady } from './service.ts'
 
-export interface PostgresService extends AsyncDisposable {
+interface PostgresService extends AsyncDisposable {
   /** `postgres://corral:…@127.0.0.1:port/corral`. */
   readonly url: string
   /** PEM file: the authority of the server's certificate. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, startService, untilReady } from './service.ts'
 
-export interface RedisService extends AsyncDisposable {
+interface RedisService extends AsyncDisposable {
   /** `redis://127.0.0.1:port`. */
   readonly url: string
 }

@@ -9,7 +9,7 @@ export interface Service extends AsyncDisposable {
   readonly exitCode: number | undefined
 }
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly command: readonly string[]
   /** The signal on which it ends at once and cleanly. */
   readonly stop: 'TERM' | 'INT' | 'QUIT'

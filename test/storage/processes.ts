@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { PostgresBackend, SqliteBackend } from '../../src/storage/config.ts'
 
 /** Another process at the same database (`other-process.ts`); killed when it is disposed of. */
-export interface OtherProcess extends AsyncDisposable {
+interface OtherProcess extends AsyncDisposable {
   /** Whole lines that it has printed. */
   readonly lines: readonly string[]
   readonly exited: Promise<{ code: number | null; stderr: string }>

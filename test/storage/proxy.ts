@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 /** A way to a server that a test can cut, block and open again, always at the same port. */
-export interface Proxy extends AsyncDisposable {
+interface Proxy extends AsyncDisposable {
   readonly port: number
   /** Connections end, new ones are refused. */
   cut(): Promise<void>
@@ -13,7 +13,7 @@ export interface Proxy extends AsyncDisposable {
   restore(): Promise<void>
 }
 
-export interface ProxyOptions {
+interface ProxyOptions {
   /** Answers PostgreSQL's question for TLS with no (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL). */
   readonly withoutTls?: boolean
 }

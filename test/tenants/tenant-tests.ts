@@ -19,7 +19,7 @@ interface Tenants extends AsyncDisposable {
 }
 
 /** What a resource that is not among the server's own brings with it. */
-export interface TenantTestOptions {
+interface TenantTestOptions {
   readonly build?: BuildOptions
 }
 

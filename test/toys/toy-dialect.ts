@@ -18,7 +18,7 @@ const textsIn = (frames: string): string[] =>
   [...frames.matchAll(/^data: (\{"said".*)$/gm)].map(([, json = '']) => String(parse(encode(json))['said']))
 
 /** `{"engine", "say", "limit", "live"}`; the reply is `{"said", "why"}`, or frames with parts of `said`. */
-export const toyChat: WireFormat = {
+const toyChat: WireFormat = {
   name: 'toy.chat',
   upstreamPath: '/say',
   governedFields: ['engine', 'say', 'limit', 'live'],

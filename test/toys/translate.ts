@@ -20,7 +20,7 @@ const decoder = new TextDecoder()
 const fieldsOf = (bytes: Uint8Array) => JSON.parse(decoder.decode(bytes)) as JsonObject
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '')
 
-export const translateFormat: WireFormat = {
+const translateFormat: WireFormat = {
   name: 'toy.translate',
   upstreamPath: '/translate',
   governedFields: ['model', 'text', 'max_length'],

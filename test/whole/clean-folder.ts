@@ -16,7 +16,7 @@ export class CleanFolder implements Disposable {
   }
 }
 
-export interface CommandResult {
+interface CommandResult {
   readonly code: number | null
   readonly output: string
 }

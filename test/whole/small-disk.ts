@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export interface SmallDisk extends Disposable {
+interface SmallDisk extends Disposable {
   /** Where it is, for the program that runs with it, and for nobody else. */
   readonly path: string
   /** What goes before a command so that it runs with the disk. */
@@ -14,7 +14,7 @@ export interface SmallDisk extends Disposable {
   empty(pid: number): void
 }
 
-export interface SmallDiskOptions {
+interface SmallDiskOptions {
   readonly megabytes: number
   readonly readOnly?: boolean
 }

@@ -35,7 +35,7 @@ export interface KeyService {
   revoke(call: Call, id: string): Promise<ApiKey>
 }
 
-export interface KeyServiceDeps {
+interface KeyServiceDeps {
   readonly database: Database
   readonly policy: AccessPolicy
   readonly pepper: Secret

@@ -22,7 +22,7 @@ export function apiKeyRows(database: DatabaseSource, policy: AccessPolicy): ApiK
   })
 }
 
-export interface NewApiKey {
+interface NewApiKey {
   readonly id: string
   readonly createdAt: number
   readonly hash: string

@@ -21,7 +21,7 @@ import { requireScope } from '../telemetry-scope.ts'
 import { ReadableTraces } from './readable.ts'
 import { below, meetsAll, type SpanOfTrace, toSpan, toSpanWithStatus, toTrace } from './spans.ts'
 
-export interface TraceQueriesDeps {
+interface TraceQueriesDeps {
   /** The store's file. */
   readonly path: string
   readonly policy: AccessPolicy

@@ -10,7 +10,7 @@ import { KeyHasher, sameHash } from './hash.ts'
 import { type KeyRecord, type KeyRing, keysScope, keyType, loadKeyRing } from './key-ring.ts'
 import { idOfToken, tokenPrefix } from './token.ts'
 
-export interface KeyAuthenticatorDeps {
+interface KeyAuthenticatorDeps {
   readonly database: Pick<Database, 'read' | 'watch'>
   readonly pepper: Secret
   readonly events?: Pick<Events, 'warning' | 'unexpected'> | undefined

@@ -4,7 +4,7 @@ import type { Events } from '../../telemetry/events.ts'
 import { createKeyAuthenticator, type KeyAuthenticator } from './authenticator.ts'
 import { loadPepper } from './pepper.ts'
 
-export interface KeyAuthenticationDeps {
+interface KeyAuthenticationDeps {
   readonly database: Database
   readonly events: Pick<Events, 'unexpected' | 'warning'>
   /** `server.auth.key_pepper`. */

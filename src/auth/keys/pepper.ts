@@ -3,14 +3,14 @@ import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Secret } from '../../secret.ts'
 
-export interface PepperSource {
+interface PepperSource {
   /** `server.auth.key_pepper`. */
   readonly configured?: Secret | undefined
   /** Corral's home, where the file is made when none is configured. */
   readonly folder: string
 }
 
-export interface Pepper {
+interface Pepper {
   readonly value: Secret
   /** The file it stands in; undefined: configured. */
   readonly file: string | undefined

@@ -13,7 +13,7 @@ import { database, quotaStore } from './storage.ts'
 import { traceStore } from './trace-store.ts'
 
 /** Every check, in the order of what it tells; all but the last run at once. */
-export const checks: readonly DoctorCheck[] = [
+const checks: readonly DoctorCheck[] = [
   versions,
   configuration,
   port,

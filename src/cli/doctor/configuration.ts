@@ -41,7 +41,7 @@ export const versions: DoctorCheck = {
   },
 }
 
-export function bunVersion(running: string | undefined, wanted: string): DoctorFinding {
+function bunVersion(running: string | undefined, wanted: string): DoctorFinding {
   if (running === wanted) return ok('version', `Bun ${running}`)
   return warning(
     'version',

@@ -32,7 +32,7 @@ function findingOf(id: string, { status, message = '' }: HealthCheckResult): Doc
   return status === 'Error' ? failed(subject, message, remedyFor(id, message)) : ok(subject, message)
 }
 
-export function remedyFor(id: string, message: string): string {
+function remedyFor(id: string, message: string): string {
   if (/\b(401|403)\b|api key|credential|unauthori[sz]ed|authenticat/i.test(message))
     return `Set a valid key for '${id}': its api_key in the configuration, or the variable that it refers to.`
   if (/\b429\b|rate limit/i.test(message)) return 'Wait, or request a higher limit from the provider.'

@@ -1,7 +1,7 @@
 import type { Egress } from '../../egress/egress.ts'
 import { within } from '../../timing.ts'
 
-export interface LocalServer {
+interface LocalServer {
   readonly id: string
   /** Where a server of this kind usually listens: its root, or the root of its OpenAI API. */
   readonly probe: string

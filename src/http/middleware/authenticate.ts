@@ -3,7 +3,7 @@ import type { AnyRoute } from '../route.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware, Next } from './middleware.ts'
 
-export interface AuthenticateOptions {
+interface AuthenticateOptions {
   /** Absent: no credential is required. */
   readonly authentication: Authentication | undefined
   /** Whether the reference page and the OpenAPI document require a credential. */

@@ -1,7 +1,7 @@
 import { ApiError, invalidRequest, shortened } from '../../errors.ts'
 import type { Middleware } from './middleware.ts'
 
-export interface HostCheckOptions {
+interface HostCheckOptions {
   /** Where the server listens; undefined is loopback. */
   readonly host: string | undefined
   /** Further names the server goes by, without port. With these given, the check holds on any address. */

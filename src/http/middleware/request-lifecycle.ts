@@ -80,7 +80,7 @@ const uploadTimeout = invalidRequest('Timed out reading the request body.', {
   headers: { connection: 'close' },
 })
 
-export interface RequestLifecycleOptions {
+interface RequestLifecycleOptions {
   readonly events: Pick<Events, 'requestStarted' | 'requestFinished'>
   readonly active: ActiveRequests
   readonly bodies: BodyBudget

@@ -2,7 +2,7 @@ import type { JsonObject, ReplyFacts } from '../wire-format.ts'
 
 const decoder = new TextDecoder()
 
-export interface ReplyChoice {
+interface ReplyChoice {
   readonly message?: unknown
   readonly delta?: unknown
   readonly text?: unknown

@@ -1,7 +1,7 @@
 import type { EgressBody } from '../../egress/egress.ts'
 
 /** The kind of a body, judged by its first bytes; its `content-type` is not considered. */
-export type BodyKind = 'events' | 'json' | 'html' | 'text' | 'empty'
+type BodyKind = 'events' | 'json' | 'html' | 'text' | 'empty'
 
 /** Bytes that are examined after leading white space. */
 const examinedBytes = 16

@@ -6,7 +6,7 @@ import { ToolCallsRepair } from './tool-calls-repair.ts'
 import { ToolCalls } from './tool-calls.ts'
 
 /** What the choices of a response or of a chunk must have by OpenAI's schema. */
-export interface ChoicesForm {
+interface ChoicesForm {
   readonly isChunk: boolean
   /** The member that holds the model's output, and the one that some upstreams send instead; absent: `text`. */
   readonly body?: { readonly name: string; readonly other: string }

@@ -29,7 +29,7 @@ const blocked = new Set([
 const headerName = /^[!#$%&'*+.^_`|~\w-]+$/
 const maxBytes = 8192
 
-export function mayBeForwarded(header: string): boolean {
+function mayBeForwarded(header: string): boolean {
   const name = header.toLowerCase()
   return headerName.test(name) && !blocked.has(name) && !name.startsWith('x-forwarded-')
 }

@@ -32,7 +32,7 @@ const noReasons: readonly string[] = []
 const defaultEnvelope = 200
 
 /** What the scan of one frame has found. A value's number is where it begins; 0 when it is absent or null. */
-export interface FrameScan {
+interface FrameScan {
   usage: number
   usageEnd: number
   error: number

@@ -9,7 +9,7 @@ import { BoundedMap } from '../../bounded-map.ts'
 /** Models with remembered refusals, for one provider. */
 const maxRemembered = 1_000
 
-export interface AdditionsOptions {
+interface AdditionsOptions {
   readonly additions: readonly Addition[]
   /** A log whose lines name the provider. */
   readonly log: Log
@@ -107,7 +107,7 @@ class RequestAdditions {
 }
 
 /** One attempt. `facts`: where the stream's facts are stored. Default: a new object. */
-export type SendAttempt = (edits: Edits, facts?: StreamFacts) => Promise<Reply>
+type SendAttempt = (edits: Edits, facts?: StreamFacts) => Promise<Reply>
 
 /**
  * Sends a request, and again without the additions that the upstream refuses by name, at most once for each. Metering sees one reply.

@@ -57,7 +57,7 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   wrap?(provider: InferenceProvider, context: VendorContext<OpenAICompatibleConfig<Extra>>): InferenceProvider
 }
 
-export interface KeyRule {
+interface KeyRule {
   /** The field of the caller's provider data. */
   header: string
   /** Further names of that field, which Llama Stack or OGX use. */
@@ -70,7 +70,7 @@ export interface KeyRule {
   carry?: (key: string) => Record<string, string>
 }
 
-export interface VendorContext<Config> {
+interface VendorContext<Config> {
   readonly config: Config
   readonly deps: ProviderDeps
   /** Completed, without a slash at its end; empty when neither configured nor known. */

@@ -3,7 +3,7 @@ import type { ModelRequest } from '../provider.ts'
 import { toEdits, type FieldChanges } from './reply-hooks.ts'
 
 /** The changes that `toRequestBytes` makes to a request beside its model. */
-export interface RequestChanges {
+interface RequestChanges {
   /** Top-level fields that the provider's definition sets, or with undefined removes. */
   edits: FieldChanges | undefined
   /** Fields that Corral adds. */

@@ -6,7 +6,7 @@ import { parseReply } from './parse-reply.ts'
 import { readRankingUsage } from './usage.ts'
 
 /** The text of the query or of an item; images are not for text rerankers. */
-export function textOf(item: RerankRequest['query'], param: string): string {
+function textOf(item: RerankRequest['query'], param: string): string {
   if (typeof item === 'string') return item
   const { text } = item as { text?: unknown }
   if (item.type === 'text' && typeof text === 'string') return text

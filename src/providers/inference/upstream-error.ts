@@ -14,7 +14,7 @@ export interface UpstreamIdentity {
 }
 
 /** An answer, or a frame of one, that is an error. */
-export interface FailedReply {
+interface FailedReply {
   /** The provider's HTTP status. */
   status: number
   headers?: Headers

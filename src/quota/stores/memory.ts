@@ -13,7 +13,7 @@ interface CounterHolders {
   wantedUntil: number
 }
 
-export interface MemoryStoreOptions {
+interface MemoryStoreOptions {
   /** Several limiters count in it, as if they were processes. Default: false. */
   readonly shared?: boolean
   readonly contentionPeriod?: number

@@ -5,7 +5,7 @@ import { graceOf } from '../windows.ts'
 import { exchangeScript, holdScript } from './redis-scripts.ts'
 import { leaseShare, defaultContentionPeriod } from './rules.ts'
 
-export interface RedisStoreOptions {
+interface RedisStoreOptions {
   /** What every key begins with, before `:quota:`. Default: the backend's own namespace, else `corral`. */
   readonly namespace?: string | undefined
   /** Milliseconds for connecting, and for an answer. Default: 1000. */

@@ -8,7 +8,7 @@ export const leaseShare = 8
 /** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. A test may choose its own. */
 export const defaultContentionPeriod = 1000
 
-export interface Rules {
+interface Rules {
   /** Whether several processes count in the store. */
   readonly shared: boolean
   readonly contentionPeriod: number
@@ -41,7 +41,7 @@ export function applyExchange(row: CountRow, request: StoreExchange, { shared, c
 }
 
 /** What is known of the holders of a counter when one of them asks. */
-export interface HoldersNow {
+interface HoldersNow {
   readonly shared: boolean
   /** Slots of all others whose hold has not expired. */
   readonly others: number

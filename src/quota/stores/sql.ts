@@ -18,12 +18,12 @@ const defaultCleanInterval = 60_000
 /** The row of a counter's holders that remembers a refusal belongs to nobody. */
 const refusalHolder = ''
 
-export interface SqlStore extends QuotaStore {
+interface SqlStore extends QuotaStore {
   /** Deletes what is over, in batches. Gives how many rows went. */
   clean(): Promise<number>
 }
 
-export interface SqlStoreOptions {
+interface SqlStoreOptions {
   /** Keeps servers apart that share a database. */
   readonly namespace?: string | undefined
   readonly contentionPeriod?: number

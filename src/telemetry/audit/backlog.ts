@@ -2,16 +2,16 @@ import type { AuditEntry } from './audit-log.ts'
 import { type AuditRecord, marker } from './line.ts'
 
 /** Denials of one second that get a line each; those after them are merged with their like. */
-export const maxSeparateDenials = 100
+const maxSeparateDenials = 100
 /** Different merged denials of one second; beyond it, only who refused, the status and the address are told apart. */
-export const maxKinds = 300
+const maxKinds = 300
 /** Of those, different addresses; beyond it, only who refused and the status. */
 const maxAddresses = 200
 /** Lines that wait while nothing can be written. */
-export const maxPending = 5_000
+const maxPending = 5_000
 
 const second = 1_000
-export const denied = 'request.denied'
+const denied = 'request.denied'
 
 /**
  * What is to be written next, in bounded memory: denials of a flood are merged and counted, changes are kept one by one, and changes that

@@ -5,7 +5,7 @@ import type { AuditEntry } from './audit-log.ts'
 import { type ChainFile, chainFileOf, fileName, readChainEnd, listChains } from './files.ts'
 import { type AuditRecord, type ChainState, marker, writeLine } from './line.ts'
 
-export interface ChainWriterOptions {
+interface ChainWriterOptions {
   readonly folder: string
   readonly chain: string
   /** Bytes after which the next file is begun. */

@@ -37,7 +37,7 @@ export function byChain(paths: readonly string[]): Map<string, ChainFile[]> {
 }
 
 /** Where a chain was left: its last whole line, and what stands behind that in the newest file. */
-export interface ChainEnd {
+interface ChainEnd {
   readonly state: ChainState
   /** The newest file ends with a line that says that the chain goes on in another. */
   readonly rotated: boolean
@@ -76,7 +76,7 @@ function lastWholeLine(bytes: Buffer) {
 }
 
 /** One line of a file, without its line break. */
-export interface RawLine {
+interface RawLine {
   readonly bytes: Buffer
   /** Where it begins in the file. */
   readonly start: number

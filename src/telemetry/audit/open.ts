@@ -24,7 +24,7 @@ export interface AuditLogOptions {
   readonly clock?: (() => number) | undefined
 }
 
-export interface OpenAuditLog extends AuditLog {
+interface OpenAuditLog extends AuditLog {
   /** The chain that this process writes to. */
   readonly chain: string
   /** Resolves once everything recorded so far is on the disk, and true; false: it could not be written yet. */

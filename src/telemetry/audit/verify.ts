@@ -3,9 +3,9 @@ import { linesOf } from './files.ts'
 import { chainStart, type ChainLine, detailOf, marker, readLine } from './line.ts'
 
 /** What was done to a chain where it is broken. `torn`: the last line was not written to its end. */
-export type Break = 'changed' | 'removed' | 'inserted' | 'reordered' | 'torn'
+type Break = 'changed' | 'removed' | 'inserted' | 'reordered' | 'torn'
 
-export interface ChainFinding {
+interface ChainFinding {
   readonly file: string
   /** From 1. */
   readonly line: number
@@ -35,7 +35,7 @@ export interface FileContent {
   readonly bytes: Buffer
 }
 
-export interface VerifyOptions {
+interface VerifyOptions {
   /** False where only some of a chain's files are looked at: it may begin anywhere. Default true. */
   readonly whole?: boolean
   /** Hashes that are looked for; what is found is taken out. */

@@ -8,7 +8,7 @@ import { noModelNames, type ModelNames } from './model-labels.ts'
 import { addProcessMetrics } from './process-metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly conventions: Conventions
   /** Attributes of the resource: `service.name` and the like. */
   readonly resource: Readonly<Record<string, string>>
@@ -109,7 +109,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
 }
 
-export interface MetricsFacts {
+interface MetricsFacts {
   /** Corral's own. */
   readonly version: string
   /** The configured providers' types, by id. */
@@ -120,7 +120,7 @@ export interface MetricsFacts {
 }
 
 /** The metrics of a server, and whatever pushes them. */
-export interface MetricsSetup extends AsyncDisposable {
+interface MetricsSetup extends AsyncDisposable {
   /** Absent: switched off. */
   readonly metrics: Metrics | undefined
 }

@@ -14,7 +14,7 @@ const bodySizes = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_30
 const modelLabels = ['gen_ai.operation.name', 'gen_ai.provider.name', 'corral.provider', 'gen_ai.request.model']
 
 /** The names that OpenTelemetry's conventions changed after 1.41; undefined: that version has no such metric. */
-export interface MetricNames {
+interface MetricNames {
   readonly operationDuration: string
   readonly timeToFirstChunk: string
   readonly timePerOutputChunk: string

@@ -8,7 +8,7 @@ import { ByModel, type ModelNames } from './model-labels.ts'
 import { errorTypeOf } from './request-metrics.ts'
 import type { Conventions } from '../config.ts'
 
-export interface InferenceMetricsOptions {
+interface InferenceMetricsOptions {
   readonly instruments: Instruments
   readonly conventions: Conventions
   readonly models: () => ModelNames

@@ -5,7 +5,7 @@ import { AggregationTemporality, DataPointType, type MetricData } from '@opentel
 import { toHrTime } from '../worker/otlp-spans.ts'
 import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './instruments.ts'
 
-export interface MetricEncoderOptions {
+interface MetricEncoderOptions {
   readonly resource: Readonly<Record<string, string>>
   readonly schemaUrl: string
   readonly version: string

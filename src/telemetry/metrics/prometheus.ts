@@ -1,6 +1,6 @@
 import type { MetricDefinition, HistogramValue, MetricPoint, MetricsSnapshot } from './instruments.ts'
 
-export type TextFormat = 'prometheus' | 'openmetrics'
+type TextFormat = 'prometheus' | 'openmetrics'
 
 export const contentTypes: Readonly<Record<TextFormat, string>> = {
   prometheus: 'text/plain; version=0.0.4; charset=utf-8',
@@ -25,7 +25,7 @@ export function formatFor(accept: string | null): TextFormat {
 const unitWords: Readonly<Record<string, string>> = { s: 'seconds', ms: 'milliseconds', By: 'bytes', '1': 'ratio', '%': 'percent' }
 
 /** The unit as it ends a metric's name; empty where there is none. */
-export function unitSuffix({ unit, kind }: Pick<MetricDefinition, 'unit' | 'kind'>): string {
+function unitSuffix({ unit, kind }: Pick<MetricDefinition, 'unit' | 'kind'>): string {
   if (unit.startsWith('{') || (unit === '1' && kind !== 'gauge')) return ''
   return unitWords[unit] ?? unit
 }
@@ -56,7 +56,7 @@ export function toText(snapshot: MetricsSnapshot, definitions: readonly MetricDe
   return `${lines.join('\n')}\n`
 }
 
-export interface TextOptions {
+interface TextOptions {
   readonly format: TextFormat
   readonly info: Readonly<Record<string, string>>
 }

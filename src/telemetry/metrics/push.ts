@@ -7,7 +7,7 @@ import { RejectionSummary } from '../worker/rejection-summary.ts'
 import type { MetricReader } from './instruments.ts'
 import { createMetricEncoder } from './otlp-metrics.ts'
 
-export interface PushDeps {
+interface PushDeps {
   readonly metrics: MetricReader
   /** Corral's own. */
   readonly version: string

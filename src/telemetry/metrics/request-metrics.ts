@@ -6,7 +6,7 @@ import { ByModel, type ModelNames } from './model-labels.ts'
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
-export interface RequestMetricsOptions {
+interface RequestMetricsOptions {
   readonly instruments: Instruments
   readonly models: () => ModelNames
   /** The configured providers' types, by id. */

@@ -27,7 +27,7 @@ interface Worker {
   requestedAt: number | undefined
 }
 
-export interface WorkerPoolOptions {
+interface WorkerPoolOptions {
   /** Milliseconds that a worker gets to tell what it counted. Default 1000. */
   readonly timeout?: number
   /** Milliseconds for which askers share one sum. Default 250. */

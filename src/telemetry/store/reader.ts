@@ -61,7 +61,7 @@ export interface TraceFilter {
   readonly traceId?: string | undefined
 }
 
-export interface TraceListRequest extends TraceFilter {
+interface TraceListRequest extends TraceFilter {
   readonly limit: number
   /** The trace behind which to go on. */
   readonly after?: Pick<StoredTrace, 'start' | 'id'> | undefined

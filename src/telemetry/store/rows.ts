@@ -10,7 +10,7 @@ const clientClosedRequest = 499
 const maxJsonLength = 262_144
 
 /** The span at the head of what was kept together. */
-export function rootOf({ kind, spanId, parentSpanId }: SpanRecord): string {
+function rootOf({ kind, spanId, parentSpanId }: SpanRecord): string {
   return kind === 'client' ? (parentSpanId ?? spanId) : spanId
 }
 

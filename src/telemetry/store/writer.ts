@@ -14,7 +14,7 @@ const busyTimeout = 5_000
 /** Milliseconds between two looks at what is too old, and at whether the file is still the one that was opened. */
 const checkInterval = 60_000
 
-export interface TraceStoreDeps {
+interface TraceStoreDeps {
   /** Unix milliseconds. */
   readonly now?: (() => number) | undefined
   readonly connect?: typeof openSqlite | undefined

@@ -6,7 +6,7 @@ import type { Names } from './semconv.ts'
 import { serverSpan } from './server-span.ts'
 import type { RetentionReason, SpanRecord, TraceOwner } from './span.ts'
 
-export interface SpanSinkOptions {
+interface SpanSinkOptions {
   readonly names: Names
   /** UTF-16 units of one text of content, where that is wanted. Default 16384. */
   readonly contentLength?: number

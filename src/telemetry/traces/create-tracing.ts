@@ -22,7 +22,7 @@ export interface Tracing extends AsyncDisposable {
   flush(limit: number): Promise<void>
 }
 
-export interface TracingDeps {
+interface TracingDeps {
   /** Corral's own. */
   readonly version: string
   /** Asked for when there is something to tell: events are made after this, of what this gives. */
@@ -88,7 +88,7 @@ function createQueueEvents(events: TracingDeps['events']): SpanQueueEvents {
   }
 }
 
-export interface RejectedItems extends PartialSuccess {
+interface RejectedItems extends PartialSuccess {
   /** `spans`, `points`. */
   readonly what: string
 }

@@ -9,7 +9,7 @@ const maxTextLength = 4_096
 const word = /^[\w.:/-]{1,64}$/
 
 /** `error.type`: one of few words, never a message. */
-export function errorType(error: unknown): string {
+function errorType(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.name : '_OTHER'
   const { provider, code, type } = error
   const name = code ?? type
@@ -18,7 +18,7 @@ export function errorType(error: unknown): string {
 }
 
 /** Why something failed, in words; credentials are masked where the error was made. */
-export function messageOf(error: unknown): string {
+function messageOf(error: unknown): string {
   return shortened(error instanceof ApiError && error.provider === undefined ? causeOf(error) : asText(error), maxTextLength)
 }
 

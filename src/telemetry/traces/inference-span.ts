@@ -12,7 +12,7 @@ import type { AttributeValue, RetentionReason, SpanRecord, TraceOwner } from './
 
 const maxLength = 512
 
-export interface InferenceSpanFacts {
+interface InferenceSpanFacts {
   readonly trace: RequestTrace
   readonly kept: RetentionReason
   readonly owner: TraceOwner

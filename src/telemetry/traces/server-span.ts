@@ -12,7 +12,7 @@ const maxLength = 512
 /** HTTP's own methods; all others are `_OTHER` (HTTP conventions). */
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'])
 
-export interface ServerSpanFacts {
+interface ServerSpanFacts {
   readonly trace: RequestTrace
   readonly kept: RetentionReason
   readonly owner: TraceOwner

@@ -12,7 +12,7 @@ export interface SpanQueueEvents {
   recovered(what: 'export' | 'store' | 'thread'): void
 }
 
-export interface SpanQueueOptions {
+interface SpanQueueOptions {
   readonly settings: WorkerSettings
   readonly events: SpanQueueEvents
   /** Spans that may wait here and be on their way to the thread. */

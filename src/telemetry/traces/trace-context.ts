@@ -2,7 +2,7 @@ import { RequestTrace } from './request-trace.ts'
 import { createIds, type Ids } from './trace-ids.ts'
 
 /** What a caller's `traceparent` says. */
-export interface ParentContext {
+interface ParentContext {
   /** 32 lower-case hexadecimal digits, not all zero. */
   readonly traceId: string
   /** 16 of them, not all zero. */
@@ -29,17 +29,13 @@ export function parseTraceparent(header: string): ParentContext | undefined {
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }
 }
 
-export function toTraceparent(traceId: string, spanId: string, sampled: boolean): string {
-  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
-}
-
 /** Whether what one request does is recorded; by the trace's id and what the caller's own context says. */
 export type Sampler = (traceId: string, parent: ParentContext | undefined) => boolean
 
 /** Gives a request its place, by the value of its `traceparent` and, where that is well-formed, its other headers. */
 export type TraceContexts = (traceparent: string | null, headers: Pick<Headers, 'get'>) => RequestTrace
 
-export interface TraceContextOptions {
+interface TraceContextOptions {
   readonly sampler: Sampler
   /** Whether callers' baggage is read, in order to be passed on. */
   readonly baggage?: boolean

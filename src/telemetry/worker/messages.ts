@@ -74,4 +74,3 @@ export interface TraceStoreWriter {
   write(records: readonly SpanRecord[]): void | Promise<void>
   close(): void | Promise<void>
 }
-export type OpenTraceStoreWriter = (path: string, limits: TraceStoreLimits) => TraceStoreWriter | Promise<TraceStoreWriter>

@@ -7,7 +7,7 @@ import type { SpanRecord } from '../traces/span.ts'
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: SpanKind.INTERNAL } as const
 const statuses = { unset: SpanStatusCode.UNSET, ok: SpanStatusCode.OK, error: SpanStatusCode.ERROR } as const
 
-export interface SpanEncoderOptions {
+interface SpanEncoderOptions {
   readonly resource: Readonly<Record<string, string>>
   readonly schemaUrl: string
   readonly version: string

@@ -4,7 +4,7 @@ import type { SendResult } from './otlp-sender.ts'
 import type { PartialSuccess } from './partial-success.ts'
 import { RejectionSummary } from './rejection-summary.ts'
 
-export interface SpanExporterOptions {
+interface SpanExporterOptions {
   readonly encode: (spans: readonly SpanRecord[]) => Uint8Array
   readonly send: (message: Uint8Array) => Promise<SendResult>
   readonly post: (message: FromWorker) => void

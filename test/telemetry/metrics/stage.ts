@@ -13,7 +13,7 @@ import type { BuildOptions } from '../../../src/services.ts'
 import { type ParsedFamily, parseText } from './parse-text.ts'
 
 /** A server with one provider, `up`, which lists `small` and `large`. */
-export interface Measured extends AsyncDisposable {
+interface Measured extends AsyncDisposable {
   readonly server: TestServer
   readonly upstream: MockUpstream
   post(path: string, body: object): Promise<Response>

@@ -4,7 +4,7 @@ import { openTraceStore, type TraceStore } from '../../../src/telemetry/store/re
 import { temporary } from './records.ts'
 
 /** A file that is not there yet, in a folder that is gone at the end. */
-export interface Fresh extends AsyncDisposable {
+interface Fresh extends AsyncDisposable {
   readonly path: string
 }
 

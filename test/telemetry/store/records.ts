@@ -10,7 +10,7 @@ export const temporary = (): Promise<string> => mkdtemp(join(tmpdir(), 'corral-t
 
 export const hex = (number: number, length: number): string => number.toString(16).padStart(length, '0')
 
-export interface MadeRequest {
+interface MadeRequest {
   readonly start?: number
   readonly duration?: number
   readonly owner?: Partial<TraceOwner>

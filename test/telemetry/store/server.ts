@@ -11,7 +11,7 @@ import { temporary } from './records.ts'
 const reader = ['telemetry.read']
 
 /** All but one may read telemetry; Alice and Anna are a team. */
-export const people = {
+const people = {
   alice: { attributes: { teams: ['a'], scopes: reader } },
   anna: { attributes: { teams: ['a'], scopes: reader } },
   bob: { attributes: { teams: ['b'], scopes: reader } },
@@ -31,7 +31,7 @@ export interface TraceServer extends AsyncDisposable {
   ask(who: Person | undefined, path: string, body?: unknown): Promise<ReceivedResponse>
 }
 
-export interface TraceServerOptions {
+interface TraceServerOptions {
   readonly rules?: readonly AccessRule[]
   readonly records?: readonly SpanRecord[]
   /** False: nobody has to say who asks. */

@@ -38,7 +38,7 @@ export interface OtlpReceiver extends AsyncDisposable {
   behave(behaviour: Behaviour): void
 }
 
-export interface OtlpReceiverOptions {
+interface OtlpReceiverOptions {
   /** Default: a free one. */
   readonly port?: number
   /** PEM. With `ca`, callers have to show a certificate that it signed. */

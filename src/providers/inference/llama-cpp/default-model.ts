@@ -10,7 +10,7 @@ import { listLocalModels } from './store/store.ts'
 import type { Log } from '../../contract.ts'
 
 /** What the default model waits for. */
-export type DefaultModelState =
+type DefaultModelState =
   | { state: 'ready'; name: string }
   /** Nobody fetches it. */
   | { state: 'absent' }
@@ -18,7 +18,7 @@ export type DefaultModelState =
   /** It is tried again in `retryIn` seconds. */
   | { state: 'failed'; message: string; retryIn: number }
 
-export interface DefaultModelOptions {
+interface DefaultModelOptions {
   folder: string
   sources: Sources
   log: Log

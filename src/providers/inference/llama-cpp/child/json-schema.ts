@@ -37,7 +37,7 @@ const anything: Grammar = {
 /** Any JSON object. */
 export const anyObject: Grammar = { type: 'object', additionalProperties: true }
 
-export interface SchemaOptions {
+interface SchemaOptions {
   /** The request's field that holds the schema; errors name it. */
   param: string
   /** True: a keyword that cannot be enforced is an error; else it is left out of account. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Egress, EgressError, type EgressResponse, type NetworkOptions } from '../../../contract.ts'
 import { diskError, PullError } from './pull-error.ts'
 
-export interface Download {
+interface Download {
   url: string
   /** Where it goes. What is there already is taken for the beginning, and continued. */
   path: string

@@ -13,7 +13,7 @@ export function modelFile(folder: string, name: string): string | undefined {
 }
 
 /** What belongs to one model in the store. The name must be a model's name. */
-export interface ModelFiles {
+interface ModelFiles {
   /** The model. */
   readonly model: string
   /** The model while it is fetched. */

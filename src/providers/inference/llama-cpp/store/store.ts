@@ -14,7 +14,7 @@ const manifest = z.object({
 })
 
 /** What is known of a model beside its file. */
-export type Manifest = z.output<typeof manifest>
+type Manifest = z.output<typeof manifest>
 
 export interface LocalModel extends Partial<Manifest> {
   readonly name: string
