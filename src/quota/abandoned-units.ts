@@ -1,14 +1,14 @@
-/** Milliseconds after which what others hold, and nobody has given back though it was asked for, is no longer hoped for. */
+/** Milliseconds of contention after which units that other processes hold, and did not return, count as abandoned. */
 const abandonedAfter = 5000
 
 /**
- * How much of what other processes hold of a counter will not come back: a dead one's lease stays in the store until its window ends. Who lives
- * gives back what lies unused as soon as somebody was refused, so what has been held ever since is taken for lost. It decides what refused callers
- * are told and nothing else: when it does come back after all, it is there for the next who asks.
+ * The units of a counter that other processes hold and will not return: the lease of a dead process stays in the store until its window ends. A running
+ * process returns unused units once the counter is contended, so what is held throughout counts as abandoned. This only decides the `Retry-After` of
+ * refusals: units that are returned later can be taken as usual.
  */
 export class AbandonedUnits {
   #units = 0
-  /** The least that was held since `#since`. */
+  /** The minimum that was held since `#since`. */
   #minimum = 0
   #since: number | undefined
 
@@ -16,7 +16,7 @@ export class AbandonedUnits {
     return this.#units
   }
 
-  /** Others were seen to hold `elsewhere` at `now` (milliseconds on the monotonic clock), after a refusal or without. */
+  /** Other processes held `remoteUnits` at `now` (monotonic milliseconds). */
   observe(remoteUnits: number, now: number, isRefused: boolean): void {
     this.#units = Math.min(this.#units, remoteUnits)
     this.#minimum = Math.min(this.#minimum, remoteUnits)
@@ -27,7 +27,7 @@ export class AbandonedUnits {
     this.#minimum = remoteUnits
   }
 
-  /** Another window: nobody holds anything. */
+  /** A new window begins. */
   clear(): void {
     this.#units = 0
     this.#minimum = 0

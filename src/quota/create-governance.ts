@@ -18,13 +18,13 @@ interface GovernanceOptions {
   config: QuotaConfig
   limiter: Limiter
   prices: Prices
-  /** Absent: nothing is written down. */
+  /** Absent: nothing is recorded. */
   ledger?: Ledger | undefined
   /** Unix milliseconds. */
   now?: () => number
 }
 
-/** Puts limits, prices and the ledger around what callers ask for. Disposing it disposes the ledger, then the limiter. */
+/** Applies limits, prices and the ledger to requests. Disposing it disposes the ledger, then the limiter. */
 export function createGovernance(options: GovernanceOptions): Governance {
   return new LimitingGovernance(options)
 }
@@ -118,7 +118,7 @@ class LimitingGovernance implements Governance {
       const dollarCounter = target.counters.find(({ unit }) => unit === 'nano_dollars') as Counter
       throw unknownPrice(facts.model, dollarCounter)
     }
-    // Whose price is not known, and may pass, passes as long as the budget is not used up.
+    // An unpriced model that is allowed is admitted while the budget is not used up.
     running.demands = demandsOf(target, max, rates ? maxCostOf(rates, max) : 1)
     const reserved = this.#limiter.reserve(running.demands, facts.call)
     return reserved instanceof Promise ? this.#inferenceWaits(reserved, running, headers) : this.#admitted(reserved, running, headers)
@@ -164,7 +164,7 @@ class CountedRequest implements AdmittedRequest {
   }
 }
 
-/** All conditions of a limit; somebody who is nobody has no attributes. */
+/** All conditions of a limit. Without a principal there are no attributes. */
 function compileConditions(conditions: readonly string[]): (principal: Principal | undefined) => boolean {
   const parsed = conditions.map(parseCondition)
   return (principal) => allHold(parsed, principal ?? anonymous, undefined)

@@ -6,39 +6,39 @@ import { compileWildcard } from './patterns.ts'
 
 export type CounterUnit = Counter['unit']
 
-/** Who asks for what, as far as limits tell them apart. */
+/** The part of a request by which limits distinguish subjects. */
 export interface LimitedRequest {
   readonly principal: Principal | undefined
-  /** Absent where there is no connection. */
+  /** Absent without a connection. */
   readonly address: string | undefined
-  /** Absent where the request as a whole is counted, before its model is known. */
+  /** Absent while the request is counted as a whole, before its model is known. */
   readonly target?: LimitTarget | undefined
 }
 
 export interface LimitTarget {
   readonly provider: string
-  /** The catalogue's id. */
+  /** The catalogue’s id. */
   readonly model: string
   readonly upstreamModel: string
-  /** As the caller spelt it: a limit that names it so holds, too. */
+  /** As the caller named it: limits may name it so. */
   readonly requestedModel?: string | undefined
-  /** Models that may answer in place of it. */
+  /** Models that may respond in its place. */
   readonly fallbacks?: readonly { readonly field: string; readonly model: string; readonly upstreamModel: string }[] | undefined
 }
 
-/** One limit, ready to be counted. */
+/** A limit, ready to be counted. */
 export interface CompiledLimit {
-  /** What tells its counters from those of other limits, as long as it means the same: how much it allows is no part of it. */
+  /** Distinguishes its counters from those of other limits. The amount is not part of it, so that it can change. */
   readonly identity: string
   readonly per: readonly LimitSubject[]
   readonly period: Period
   readonly name: string | undefined
-  /** Of the configuration, whose names are few; not of a key. */
+  /** Of the configuration, not of a key: the number of its names is bounded. */
   readonly isConfigured: boolean
   readonly amounts: readonly { readonly unit: CounterUnit; readonly limit: number }[]
-  /** It goes by the model or its provider. */
+  /** Whether it depends on the model or its provider. */
   readonly isPerTarget: boolean
-  /** It goes by the caller's address. */
+  /** Whether it depends on the caller’s address. */
   readonly isPerAddress: boolean
   appliesTo(principal: Principal | undefined): boolean
   matches(target: LimitTarget): boolean
@@ -49,13 +49,13 @@ type CompileConditions = (conditions: readonly string[]) => (principal: Principa
 
 const always = (): boolean => true
 
-/** Llama Stack's quota and the configuration's limits. Their order is the one in which they are asked. */
+/** Llama Stack’s quota and the configured limits, in the order in which they are checked. */
 export function compileLimits({ requests, limits }: QuotaConfig, conditions: CompileConditions): CompiledLimit[] {
   const ordinals = new Map<string, number>()
   return [...(requests ? quotaLimits(requests) : []), ...limits.map((limit) => compileLimit(limit, conditions, ordinals))]
 }
 
-/** The limits of one of Corral's own keys. */
+/** The limits of one of Corral’s own keys. */
 export function compileKeyLimits(limits: readonly Limit[]): CompiledLimit[] {
   const ordinals = new Map<string, number>()
   return limits.map((limit) => ({
@@ -115,7 +115,7 @@ function compileCommon(limit: Limit, per: readonly LimitSubject[]) {
   }
 }
 
-/** The units of a limit, in the order in which they are asked. */
+/** The units of a limit, in the order in which they are checked. */
 const unitReaders: readonly { unit: CounterUnit; read: (limit: Limit) => number | undefined }[] = [
   { unit: 'slots', read: ({ concurrentRequests }) => concurrentRequests },
   { unit: 'requests', read: ({ requests }) => requests },
@@ -125,21 +125,21 @@ const unitReaders: readonly { unit: CounterUnit; read: (limit: Limit) => number 
   { unit: 'nano_dollars', read: ({ dollars }) => (dollars === undefined ? undefined : Math.round(dollars * 1e9)) },
 ]
 
-/** Two limits that mean the same are counted apart. */
+/** Equal limits are counted separately. */
 function withOrdinal(identity: string, ordinals: Map<string, number>): string {
   const ordinal = ordinals.get(identity) ?? 0
   ordinals.set(identity, ordinal + 1)
   return `${identity}#${ordinal}`
 }
 
-/** Whether a unit is counted for the request as a whole, before its model is known. */
+/** Whether the unit is counted for the request as a whole, before its model is known. */
 export function isRequestUnit(unit: CounterUnit): boolean {
   return unit === 'requests' || unit === 'slots'
 }
 
 /**
- * Whom a limit counts this for: each entry is a subject of its own, such as every team of the user. Nobody escapes by lacking what a limit
- * goes by: without a key one counts as a user, without a user as an address, and all without a team (or attribute) count together.
+ * The subjects for which a limit counts a request, such as every team of the user. A caller without the attribute of a limit is counted too: without a
+ * key as its user, without a user as its address, and all callers without a team (or attribute) together.
  */
 export function subjectsOf(per: readonly LimitSubject[], request: LimitedRequest): string[] {
   let subjects: string[][] = [[]]
@@ -163,7 +163,7 @@ function valuesOf(subject: LimitSubject, request: LimitedRequest): readonly stri
   return values.length > 0 ? values.map((value) => `${name}=${value}`) : [`no ${name}`]
 }
 
-/** An IPv4 address as it is; of an IPv6 address the /64 that one subscriber has at least. */
+/** An IPv4 address as it is; of an IPv6 address the /64, the least that a subscriber has. */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address
   const [head = '', tail] = address.toLowerCase().split('%')[0]!.split('::')
@@ -174,7 +174,7 @@ export function networkOf(address: string): string {
   return `${groups.join(':')}::/64`
 }
 
-/** The counters of a limit for one asker. `namespace` keeps servers apart that share a store. */
+/** The counters of a limit for one request. `namespace` separates servers that share a store. */
 export function countersOf(
   limit: CompiledLimit,
   request: LimitedRequest,
@@ -216,7 +216,7 @@ export function formatAmount(unit: CounterUnit, amount: number): string {
   return `${amount} ${kind}${plural('token', amount)}`
 }
 
-/** With two decimals, or as many more as the amount has. */
+/** With two decimals, or as many as the amount needs. */
 function formatDollars(nano: number): string {
   const [whole = '0', fraction = ''] = (nano / 1e9).toFixed(9).split('.')
   return `${whole}.${fraction.replace(/0+$/, '').padEnd(2, '0')}`

@@ -13,17 +13,17 @@ import {
 } from './governance-limits.ts'
 import { BoundedMap } from '../bounded-map.ts'
 
-/** What every request of one asker takes, made once. */
+/** The demands of every request of one caller. */
 export interface RequestPlan {
   readonly demands: readonly Demand[]
-  /** To settle with: all of it, nothing of it. */
+  /** Settlements: all of it, none of it. */
   readonly all: readonly number[]
   readonly none: readonly number[]
-  /** Those of requests, for the headers. */
+  /** The counters of requests, for the headers. */
   readonly requests: readonly Counter[]
 }
 
-/** What answers of one model count against, for one asker. */
+/** The counters of one model for one caller. */
 export interface TargetPlan {
   readonly counters: readonly Counter[]
   readonly requests: readonly Counter[]
@@ -31,22 +31,22 @@ export interface TargetPlan {
   readonly hasDollars: boolean
 }
 
-/** What is remembered at most of: users and keys, addresses of one, models of one. */
+/** Maximum of cached plans: of users and keys, of addresses each, of models each. */
 const maxPlans = 10_000
 const maxAddresses = 10_000
 const maxTargets = 500
 
-/** How counters are named and kept. */
+/** How counters are named and found. */
 interface CounterNaming {
-  /** Keeps servers apart that share a store. */
+  /** Separates servers that share a store. */
   readonly namespace: string
-  /** The limiter's own object for a counter, which it need not look up. */
+  /** The limiter’s handle of a counter, which saves the look-up. */
   readonly handle: (counter: Counter) => Counter
 }
 
 type RequestOrigin = Pick<Call, 'principal' | 'clientAddress'>
 
-/** The limits of each caller with their counters, found by hash once and then remembered. */
+/** The limits of each caller with their counters, hashed once and cached. */
 export class PlanCache {
   readonly #limits: readonly CompiledLimit[]
   readonly #naming: CounterNaming
@@ -60,7 +60,7 @@ export class PlanCache {
     this.#systemPlan = new PrincipalPlan([], systemPrincipal, naming)
   }
 
-  /** The server's own work has no limits. */
+  /** The server’s own work has no limits. */
   of(principal: Principal | undefined): PrincipalPlan {
     if (principal === systemPrincipal) return this.#systemPlan
     const plans = principal?.key ? this.#keyPlans : this.#userPlans
@@ -78,7 +78,7 @@ export class PlanCache {
   }
 }
 
-/** The limits of one user, or of all who are nobody. */
+/** The limits of one user, or of all unauthenticated callers. */
 export class PrincipalPlan {
   /** JSON. */
   readonly attributes: string
@@ -88,7 +88,7 @@ export class PrincipalPlan {
   readonly #dependsOnAddress: boolean
   readonly #dependsOnTarget: boolean
   readonly #requests = new BoundedMap<string, RequestPlan | undefined>(maxAddresses)
-  /** By address, then by target where that matters. */
+  /** By address, then by target where limits depend on it. */
   readonly #targets = new BoundedMap<string, BoundedMap<string, TargetPlan>>(maxAddresses)
   #principal: Principal | undefined
 
@@ -104,7 +104,7 @@ export class PrincipalPlan {
     this.attributes = JSON.stringify(principal?.attributes ?? {})
   }
 
-  /** Whether this is (still) the plan of a user: the same name may come with other attributes. */
+  /** Whether this is (still) the plan of a user: attributes may have changed. */
   isFor(principal: Principal | undefined): boolean {
     const current = this.#principal
     if (current === principal) return true
@@ -114,7 +114,7 @@ export class PrincipalPlan {
     return true
   }
 
-  /** Undefined where nothing is counted. */
+  /** Undefined: nothing is counted. */
   request(origin: RequestOrigin): RequestPlan | undefined {
     if (this.#limits.length === 0) return undefined
     const address = this.#addressOf(origin)
@@ -130,7 +130,7 @@ export class PrincipalPlan {
     return plan
   }
 
-  /** Undefined where nothing is counted. Throws ApiError 400 where it would be counted otherwise if another model answered that the request names. */
+  /** Undefined: nothing is counted. Throws ApiError 400 if one of the fallback models would be counted differently. */
   target(origin: RequestOrigin, target: LimitTarget): TargetPlan | undefined {
     const plan = this.#targetPlan(origin, target)
     const { fallbacks, requestedModel } = target

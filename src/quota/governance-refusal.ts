@@ -2,24 +2,23 @@ import { ApiError, type Denial } from '../errors.ts'
 import type { Counter, Demand, QuotaRefusal } from './counters.ts'
 import { formatAmount } from './governance-limits.ts'
 
-/** Milliseconds: the longest wait that a caller is asked to sleep for. */
+/** Milliseconds: the longest `Retry-After`. */
 const maxRetryAfter = 60_000
 
 interface QuotaRefusalFacts {
   readonly demands: readonly Demand[]
-  /** Milliseconds to the end of the refused counter's window. */
+  /** Milliseconds to the end of the counter’s window. */
   readonly reset: number
   /** Unix milliseconds. */
   readonly now: number
-  /** The request does not say how many tokens it wants. */
+  /** Whether the request has no output limit. */
   readonly omitsMaxTokens?: boolean
-  /** Its answer has tokens at all. */
+  /** Whether the operation generates text. */
   readonly producesText?: boolean
 }
 
 /**
- * What a caller without room left is told (design: "What every door promises"): to come again where that helps within a minute, else that its
- * quota is used up.
+ * The error of a refused request: a rate limit with `Retry-After` where a retry within a minute may succeed, else used-up quota.
  */
 export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): ApiError {
   const { refused: counter, retryAfter, exceedsLimit } = refusal
@@ -30,7 +29,7 @@ export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): 
   if (unit === 'slots') {
     return temporary(`Too many concurrent requests: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
   }
-  // Not used up: running answers hold what they may take at worst, and most will give some of it back.
+  // Requests in flight hold their worst cases, and most will return a part.
   if (retryAfter < facts.reset && retryAfter <= maxRetryAfter) {
     return temporary(
       `Quota temporarily exceeded: ${label}. The remainder is reserved by requests in flight. Try again in ${seconds} s.`,
@@ -71,7 +70,7 @@ function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens,
   return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, which exceeds the whole limit: ${label}. ${hint}`
 }
 
-/** `counter` is of a limit in dollars, and the model has no known price. */
+/** A limit in dollars applies, and the price of the model is unknown. */
 export function unknownPrice(model: string, { label, limitName }: Pick<Counter, 'label' | 'limitName'>): ApiError {
   const message =
     `No price is known for model '${model}', and a limit in dollars applies: ${label}. ` +

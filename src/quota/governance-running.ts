@@ -7,7 +7,7 @@ import type { Ledger, LedgerEntry } from './ledger.ts'
 import { costOf, toNanoDollars, type MaxTokens } from './prices-rates.ts'
 import type { Price } from './prices.ts'
 
-/** What an answer takes at worst of each counter. Nothing can always be had: what costs nothing runs on when the budget is used up. */
+/** The worst case of each counter. A cost of 0 is always admitted, also when the budget is used up. */
 export function demandsOf({ counters }: TargetPlan, max: MaxTokens, cost: number): Demand[] {
   const demands: Demand[] = []
   for (const counter of counters) demands.push({ counter, amount: unitsOf(counter.unit, max, cost) })
@@ -30,13 +30,13 @@ function unitsOf(unit: CounterUnit, { input, output }: MaxTokens, cost: number):
   }
 }
 
-/** One answer, from the moment it is asked for. One object for all of that, as every request has one. */
+/** One inference, from its reservation to its settlement. A single object, as every request has one. */
 export class RunningInference implements AdmittedInference {
   readonly facts: InferenceFacts
-  /** Absent: only the ledger wants to know. */
+  /** Absent: only the ledger needs it. */
   readonly target: TargetPlan | undefined
   price: Price | undefined = undefined
-  /** What it may take at worst, once that is known. */
+  /** The worst case, once it is known. */
   demands: readonly Demand[] = noDemands
   /** Absent: nothing is held. */
   reservation: Reservation | undefined = undefined
@@ -106,8 +106,8 @@ function costOfUse(price: Price | undefined, used: TokensUsed): number | undefin
 }
 
 /**
- * What an answer took. Where the provider says it, that; but never less than what came of an answer that did not end. Where it says nothing,
- * what came is counted and the input is estimated. Undefined: nothing, because it failed before anything came.
+ * The tokens used: as the provider reported them, but of an incomplete response at least what was received. Without a report, the output received and an
+ * estimate of the input. Undefined: none, because it failed before anything was received.
  */
 function tokensUsed({ outcome, usage, received = 0 }: InferenceEnd, facts: InferenceFacts): TokensUsed | undefined {
   if (usage) {
@@ -118,7 +118,7 @@ function tokensUsed({ outcome, usage, received = 0 }: InferenceEnd, facts: Infer
   return { input: likelyInput(facts), output: received, estimated: true }
 }
 
-/** As providers should say it, and nearly always do. */
+/** Rounds up what providers report as fractions. */
 function roundTokens(usage: TokensUsed): TokensUsed {
   const input = wholeTokens(usage.input)
   const output = wholeTokens(usage.output)

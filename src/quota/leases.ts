@@ -2,59 +2,59 @@ import type { Counter, CounterHandle, CountingWindow } from './counters.ts'
 import type { Clock } from './limiter-clock.ts'
 import type { StoreLink } from './limiter-link.ts'
 
-/** What a reservation holds of one counter, to be settled once. */
+/** What a reservation holds of one counter. Settled once. */
 export interface Hold {
   settle(reserved: number, used: number): void
 }
 
-/** How a demand that had to wait ended. */
+/** The result of a demand that waited. */
 export type AcquireResult = Hold | { readonly refused: true } | { readonly error: unknown }
 
-/** What a limiter does with each of its counters. */
+/** A counter as its limiter sees it. */
 export interface CounterState extends CounterHandle {
   limit: number
-  /** Found by its id; if not, its limiter has dropped it for being idle, and takes it back when it is used. */
+  /** False: the limiter dropped it for being idle, and registers it again when it is used. */
   isRegistered: boolean
-  /** Among those that are swept. */
+  /** Whether the sweep includes it. */
   isSwept: boolean
-  /** Used since the limiter last looked for idle ones. */
+  /** Used since the last check for idle counters. */
   isRecentlyUsed: boolean
-  /** Takes `amount` of what is at hand. */
+  /** Takes `amount` of what this process holds. */
   tryTake(amount: number, now: number): Hold | undefined
-  /** Takes `amount` as soon as it is there, or tells why not. Waits until `deadline` (on the monotonic clock) for what others hold unused. */
+  /** Takes `amount` from the store, or reports why not. Waits until `deadline` (monotonic) for units that other processes hold unused. */
   acquire(amount: number, deadline: number): Promise<AcquireResult>
-  /** Asks for more in the background, so that `acquire` finds it. */
+  /** Starts an exchange for `amount` in the background. */
   prefetch(amount: number, now: number): void
-  /** Whether it is known without asking that `amount` cannot be had now. */
+  /** Whether `amount` is known to be unavailable, without an exchange. */
   isExhausted(amount: number): boolean
-  /** Milliseconds until `amount` may be had. */
+  /** Milliseconds until `amount` may be available. */
   retryAfter(amount: number): number
-  /** Takes over what the configuration has changed. */
+  /** Applies a changed configuration. */
   update(counter: Counter): void
-  /** Gives back what lies unused; false when there is nothing more to sweep. */
+  /** Returns unused units; false if there is nothing more to sweep. */
   sweep(): boolean
-  /** Nothing would be lost with it. */
+  /** Whether it can be dropped without a loss. */
   isIdle(now: number): boolean
-  /** Gives everything back, and fails who waits. Resolves when the store has been told. */
+  /** Returns everything, and fails waiting demands. Resolves after the store has been updated. */
   close(error: unknown): Promise<void>
 }
 
-/** What all counters of a limiter share. */
+/** Shared by all counters of a limiter. */
 export interface LimiterContext {
   readonly link: StoreLink
   readonly clock: Clock
-  /** This process, for its slots. */
+  /** The id of this process. */
   readonly holder: string
-  /** Numbers the requests of this holder, for whichever counter. */
+  /** Numbers the requests of this holder, over all counters. */
   readonly nextSequence: () => number
-  /** Milliseconds for which slots are held without a renewal. */
+  /** Milliseconds for which slots are held without renewal. */
   readonly holdTimeout: number
   readonly waiterLimit: WaiterLimit
-  /** From now on to be swept. */
+  /** Adds it to the sweep. */
   watch(counter: CounterState): void
 }
 
-/** Bounds how many demands wait, in one limiter. */
+/** Bounds the waiting demands of a limiter. */
 export class WaiterLimit {
   readonly #max: number
   #waiting = 0
@@ -76,7 +76,7 @@ export class WaiterLimit {
   }
 }
 
-/** A demand that waits. */
+/** A waiting demand. */
 interface DemandWaiter {
   readonly amount: number
   /** On the monotonic clock. */
@@ -84,7 +84,7 @@ interface DemandWaiter {
   end(result: AcquireResult): void
 }
 
-/** Those that wait for one counter, first come first served as far as what is there suffices. May be thousands: nothing but `smallest` looks at all. */
+/** The demands that wait for one counter, in order of arrival. There may be thousands: only `smallest` visits all. */
 export class DemandQueue {
   readonly #waiterLimit: WaiterLimit
   #waiters: DemandWaiter[] = []
@@ -118,7 +118,7 @@ export class DemandQueue {
     return promise
   }
 
-  /** Ends the wait of those for whom `outcomeOf` has an outcome, as long as there is more to `hope` for. */
+  /** Ends the wait of the demands for which `resultOf` has a result, while `mayContinue`. */
   settle(resultOf: (waiter: DemandWaiter) => AcquireResult | undefined, mayContinue: () => boolean = () => true): void {
     const remaining: DemandWaiter[] = []
     let visited = 0
@@ -139,21 +139,21 @@ export class DemandQueue {
 }
 
 /**
- * What one process has taken of one counter in one window. A reservation settles with the lease it was made from, so that what comes back after the
- * window's end cannot get into the next.
+ * The units that one process has taken of one counter in one window. A reservation settles with the lease that it was made from, so that units that return
+ * after the end of the window do not get into the next one.
  */
 export class UnitLease implements Hold {
   readonly window: CountingWindow
   readonly #onSettled: (lease: UnitLease) => void
-  /** Taken from the store, and free. */
+  /** Taken from the store and free. */
   units = 0
-  /** Reserved, and not settled. */
+  /** Reserved and not settled. */
   running = 0
-  /** Used beyond what was taken, and not yet counted in the store. */
+  /** Used beyond what was taken, and not yet reported to the store. */
   owed = 0
-  /** Free units as the store knows them. */
+  /** Free units as last reported to the store. */
   reported = 0
-  /** Units reserved since the last sweep, and ever. */
+  /** Units reserved since the last sweep, and in total. */
   takenSinceSweep = 0
   used = 0
 

@@ -5,14 +5,14 @@ export type UsageGroup = (typeof usageGroups)[number]
 
 interface UsageQuery {
   readonly by: UsageGroup
-  /** Unix milliseconds; the first belongs to it, the second does not. Absent: from the first line, to the last. */
+  /** Unix milliseconds, `until` exclusive. Absent: from the first entry, to the last. */
   readonly since?: number | undefined
   readonly until?: number | undefined
 }
 
-/** What one key, user, team, model or provider has used. */
+/** The use of one key, user, team, model or provider. */
 export interface UsageSum {
-  /** Null: lines that have none, such as those without a key. Several teams of one user stand together, so that the sums add up. */
+  /** Null: entries without one, e.g. without a key. Several teams of one user form one group, so that sums add up. */
   readonly of: string | null
   readonly responses: number
   readonly inputTokens: number
@@ -22,15 +22,15 @@ export interface UsageSum {
   readonly reasoningTokens: number
   /** Billionths of a US dollar, as far as prices are known. */
   readonly costNanoDollars: number
-  /** How many of the answers were counted or guessed by this server. */
+  /** Responses whose tokens Corral estimated. */
   readonly estimated: number
-  /** How many of the answers have no known price. */
+  /** Responses without a known price. */
   readonly unpriced: number
 }
 
 const columns = { key: 'key_id', user: 'principal', team: 'attributes', model: 'model', provider: 'provider' } as const
 
-/** Sums of the ledger, the dearest first. Every line is in exactly one of them. Throws ApiError 503 when the database is out of reach. */
+/** Sums of the ledger, the highest cost first. Every entry is in exactly one. Throws ApiError 503 when the database is unavailable. */
 export async function usageOf(database: Pick<Database, 'read'>, { by, since, until }: UsageQuery): Promise<UsageSum[]> {
   const column = columns[by]
   let query = database.read
@@ -52,7 +52,7 @@ export async function usageOf(database: Pick<Database, 'read'>, { by, since, unt
   const sums = new Map<string | null, UsageSum>()
   for (const row of await query.execute()) {
     const of = by === 'team' ? teamsOf(row.of ?? '{}') : row.of
-    // PostgreSQL gives sums as text.
+    // PostgreSQL returns sums as text.
     const responses = Number(row.responses)
     add(sums, {
       of,
@@ -76,7 +76,7 @@ function add(sums: Map<string | null, UsageSum>, sum: UsageSum): void {
   sums.set(sum.of, known ? sumOf([known, sum], sum.of) : sum)
 }
 
-/** All of them together. */
+/** The total. */
 export function sumOf(sums: readonly UsageSum[], of: string | null): UsageSum {
   const total = (pick: (sum: UsageSum) => number): number => sums.reduce((before, sum) => before + pick(sum), 0)
   return {

@@ -4,42 +4,42 @@ import type { LedgerRow } from '../storage/tables.ts'
 import type { Events } from '../telemetry/events.ts'
 import { type Clock, systemClock } from './limiter-clock.ts'
 
-/** One answer of a model, as it is written down. */
+/** One inference, as it is recorded. */
 export type LedgerEntry = Omit<LedgerRow, 'id' | 'created_at'>
 
-/** What was used, line by line; lines are only ever added. */
+/** The record of use; entries are only ever added. */
 export interface Ledger extends AsyncDisposable {
   /**
    * Takes a line without waiting. Its write, with other lines, begins at most one second later, or, where a write takes longer than that, with
    * the end of the write under way.
    */
   record(entry: LedgerEntry): void
-  /** Writes what is there now; resolves once that is durable, or could not be written. */
+  /** Writes what is pending; resolves once it is durable, or could not be written. */
   flush(): Promise<void>
-  /** Lines that were lost since the start. */
+  /** Entries lost since the start. */
   readonly lost?: number
 }
 
 interface LedgerOptions {
   events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning'>
-  /** Lines that are kept while the database is out of reach; those beyond are lost, counted and told. Default 50,000. */
+  /** Entries kept while the database is unavailable; further ones are lost and counted. Default 50,000. */
   maxBacklog?: number
-  /** Milliseconds after which a line is written. Default 1000. */
+  /** Milliseconds after which an entry is written. Default 1000. */
   flushInterval?: number
-  /** Lines of one transaction. Default 2000. */
+  /** Entries in one transaction. Default 2000. */
   batchSize?: number
-  /** Milliseconds between two tries while the database is out of reach, at first; doubled up to 32 times that. Default 1000. */
+  /** Initial milliseconds between attempts while the database is unavailable; doubled up to 32 times. Default 1000. */
   retryInterval?: number
-  /** Default: the system's. */
+  /** Default: the system’s clock. */
   clock?: Clock
 }
 
 const dependency = 'the ledger’s database'
 
-/** UTF-16 units of a model's name: callers may ask for what they like, and some providers take every name. */
+/** UTF-16 units of a model name: callers choose it, and some providers accept any. */
 const maxModelLength = 512
 
-/** Writes lines into the table `ledger`, in batches and off the requests' way. Disposing writes what is left, once. */
+/** Writes entries into the table `ledger` in batches, in the background. Disposing writes what is pending, once. */
 export function openLedger(database: Pick<Database, 'add'>, options: LedgerOptions): Ledger {
   return new DatabaseLedger(database, options)
 }
@@ -47,18 +47,18 @@ export function openLedger(database: Pick<Database, 'add'>, options: LedgerOptio
 class DatabaseLedger implements Ledger {
   readonly #database: Pick<Database, 'add'>
   readonly #options: Required<LedgerOptions>
-  /** Names this process's lines; with their number that makes an id. */
+  /** Identifies this process; with a number it makes the id of an entry. */
   readonly #processId = crypto.randomUUID().replaceAll('-', '')
   #number = 0
   #written = 0
-  /** Rows, as `textOf` writes them. */
+  /** Rows, as `serializeRow` writes them. */
   #pending: string[] = []
-  /** When each of them is due, by the monotonic clock. */
+  /** When each is due, by the monotonic clock. */
   #due: number[] = []
   #writing: Promise<boolean> | undefined
   #timer: { readonly at: number; readonly cancel: () => void } | undefined
   #failures = 0
-  /** When the next attempt may begin after one that failed, by the monotonic clock. */
+  /** When the next attempt may begin after a failure, by the monotonic clock. */
   #notBefore = -Infinity
   #lost = { lines: 0, nanoDollars: 0 }
   lost = 0
@@ -96,7 +96,7 @@ class DatabaseLedger implements Ledger {
     this.#reportLoss()
   }
 
-  /** Sets the timer for the next write. A write that is due begins without one, because a busy event loop calls timers late. */
+  /** Sets the timer for the next write. A write that is due starts at once, because a busy event loop delays timers. */
   #schedule(now: number): void {
     const due = this.#due[0]
     if (due === undefined || this.#writing) return
@@ -115,7 +115,7 @@ class DatabaseLedger implements Ledger {
     this.#timer = { at, cancel: clock.after(at - now, run) }
   }
 
-  /** One batch at a time; false when it could not be written. */
+  /** One batch at a time; false if it could not be written. */
   #write(): Promise<boolean> {
     this.#timer?.cancel()
     this.#timer = undefined
@@ -131,7 +131,7 @@ class DatabaseLedger implements Ledger {
     if (rows.length === 0) return true
     const { events } = this.#options
     try {
-      // A batch whose acknowledgement got lost is written again: its lines are known by their ids.
+      // A batch without an acknowledgement is written again: ids make that idempotent.
       await this.#database.add('ledger', { columns, rows })
     } catch (error) {
       const { retryInterval, clock } = this.#options
@@ -187,7 +187,7 @@ const columns = [
   'cost_nano_dollars',
 ] as const satisfies readonly (keyof LedgerRow)[]
 
-/** A row's values, in the order of `columns`. */
+/** The values of a row, in the order of `columns`. */
 function serializeRow(id: string, createdAt: number, entry: LedgerEntry): string {
   const { principal, model } = entry
   return JSON.stringify([
@@ -214,7 +214,7 @@ function costOfRow(text: string): number | null {
   return (JSON.parse(text) as unknown[]).at(-1) as number | null
 }
 
-/** PostgreSQL takes neither NUL nor half a surrogate pair in a text, and one such line would keep all others of its batch from being written, for ever. */
+/** PostgreSQL accepts neither NUL nor lone surrogates: one such entry would block its batch for ever. */
 function toStorableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{FFFD}')
 }

@@ -6,26 +6,26 @@ import { withTimeout } from '../timing.ts'
 const initialPause = 100
 const maxPause = 2000
 
-/** What is worth telling of the store. */
+/** Changes of the store's availability. */
 export interface StoreEvents {
-  /** Told once until it is back. */
+  /** Once per outage. */
   storeFailed?(error: unknown): void
-  /** `unmetered`: requests that were admitted without being counted in the meantime. */
+  /** `unmetered`: requests admitted without being counted during the outage. */
   storeRecovered?(unmetered: number): void
 }
 
 interface StoreLinkOptions {
   readonly clock: Clock
-  /** Milliseconds that an answer may take. */
+  /** Milliseconds for one call. */
   readonly timeout: number
   readonly events: StoreEvents
 }
 
-/** The store does not answer, or with an error. What was asked may have been done all the same. */
+/** The store does not reply, or replies with an error. The call may have had its effect. */
 class StoreUnavailable extends Error {
   constructor(cause: unknown) {
     super('the quota store is out of reach', { cause })
-    this.name = 'StoreOutOfReach'
+    this.name = 'StoreUnavailable'
   }
 }
 
@@ -36,10 +36,7 @@ class StoreTimeout extends Error {
   }
 }
 
-/**
- * The way to the store: every call has its time, one that fails is tried once more, and after that nobody calls for a while but one at a time
- * who finds out whether it is back.
- */
+/** Calls of the store, with a timeout and one retry. After a failure it is a circuit breaker: one call at a time probes whether the store has recovered. */
 export class StoreLink {
   readonly store: QuotaStore
   readonly #options: StoreLinkOptions
@@ -56,7 +53,7 @@ export class StoreLink {
     return this.#failure === undefined || this.#options.clock.monotonic() >= this.#failure.retryAt
   }
 
-  /** Why it is not open. */
+  /** The failure, while a call must not be made. */
   get error(): StoreUnavailable | undefined {
     return this.#failure?.error
   }
@@ -72,7 +69,7 @@ export class StoreLink {
   async call<T>(send: (attempt: number) => Promise<T>, onLateReply: (reply: T) => void): Promise<T> {
     const { clock, timeout } = this.#options
     const failure = this.#failure
-    // Everybody else waits for what becomes of this one.
+    // Other calls wait for the result of this probe.
     if (failure) failure.retryAt = clock.monotonic() + timeout + failure.pause
     for (let attempt = 1; ; attempt++) {
       try {
@@ -81,7 +78,7 @@ export class StoreLink {
         return reply
       } catch (error) {
         if (error instanceof WindowExpired) {
-          // The store works; other windows may do.
+          // The store is available: only this window has expired.
           this.#markRecovered()
           throw new StoreUnavailable(error)
         }
@@ -91,7 +88,7 @@ export class StoreLink {
     }
   }
 
-  /** To be called when no more will be asked. */
+  /** No call follows. */
   close(): void {
     if (this.#unmetered > 0) this.#options.events.storeRecovered?.(this.#unmetered)
     this.#unmetered = 0
@@ -123,7 +120,7 @@ export class StoreLink {
     this.#unmetered = 0
   }
 
-  /** `tried`: the pause that went before this call. Many calls that fail at the same time are one failure. */
+  /** `previousPause`: the pause before this call. Calls that fail at the same time count as one failure. */
   #markFailed(cause: unknown, previousPause: number | undefined): StoreUnavailable {
     const { clock, events } = this.#options
     if (this.#failure && previousPause === undefined) return this.#failure.error

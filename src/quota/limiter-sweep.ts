@@ -1,14 +1,14 @@
 import type { CounterState } from './leases.ts'
 import type { Clock } from './limiter-clock.ts'
 
-/** Leases looked at in one sweep at most, as each may lead to a call to the store. More take more sweeps. */
+/** Each lease may need a call of the store; further ones are left to the next sweeps. */
 const maxLeasesPerSweep = 5000
-/** Counters looked at in one sweep at least, whether they are still used. */
+/** Counters that a sweep checks for being idle, at least. */
 const minDropChecks = 1000
-/** A counter that is not used is dropped in the second round over all of them; a round takes so many sweeps. */
+/** A round over all counters takes so many sweeps; an idle one is dropped in the second round. */
 const sweepsPerRound = 20
 
-/** The one timer of a limiter: gives back leases that lie unused, and drops counters that nobody uses. Runs only as long as there are counters. */
+/** The timer of a limiter: returns unused leases, and drops idle counters. Runs while there are counters. */
 export class CounterSweep {
   readonly #counters: Map<string, CounterState>
   readonly #clock: Clock
@@ -26,7 +26,7 @@ export class CounterSweep {
     this.#interval = interval
   }
 
-  /** From now on it is swept, until it says that it holds nothing. */
+  /** Sweeps the counter until it holds nothing. */
   add(counter: CounterState): void {
     if (counter.isSwept) return
     counter.isSwept = true
@@ -54,7 +54,7 @@ export class CounterSweep {
       if (this.#at >= this.#swept.length) this.#at = 0
       const counter = this.#swept[this.#at]
       if (!counter) return
-      // Before the sweep: what it leads to may add it anew.
+      // `sweep` may add it again.
       if (counter.sweep()) this.#at++
       else {
         counter.isSwept = false
@@ -65,7 +65,7 @@ export class CounterSweep {
   }
 
   #dropIdle(): void {
-    // A small round is over at once, and the next has to wait for its time all the same.
+    // A round over few counters ends at once; the next one starts at its time.
     if (this.#sweeps++ < sweepsPerRound && !this.#cursor) return
     if (!this.#cursor) this.#sweeps = 0
     const now = this.#clock.now()

@@ -1,3 +1,24 @@
+/*
+ * Rate limits over a store that several processes share, without a call of the store for each request.
+ *
+ *  1. `reserve` gets demands: a counter (one limit, one subject, one unit) and an amount each, the worst case of a request.
+ *  2. Each counter takes the amount from what this process holds: units of a lease (`unit-counter.ts`), or slots of a hold (`slot-counter.ts`). If all
+ *     have enough, the request is admitted without waiting. All demands are taken, or none.
+ *  3. A counter that recently learned that the store has too little refuses at once, until its pause ends or units return.
+ *  4. Otherwise the demand waits, and the counter exchanges with the store (`limiter-link.ts`): it returns unused units, reports overdraft, and takes
+ *     a lease of what it needs and a spare that grows with the rate of use. One exchange at a time; all waiting demands share it.
+ *  5. If the store has too little but other processes hold unused units, the store marks the counter as contended: they return what they do not need,
+ *     and the demand polls for up to `maxWait`. Then it is refused.
+ *  6. `settle` replaces the reservation by the real use: the rest goes back to the lease, an excess is reported with the next exchange.
+ *  7. A sweep (`limiter-sweep.ts`) returns units that stay unused, renews holds of slots, and drops idle counters.
+ *
+ * Invariant: in each window, what all processes admitted ≤ what they took from the store ≤ the limit. A lost, late or reordered message, or the death of
+ * a process, leaves units taken and unused, never used and untaken. Only a settlement above its reservation exceeds the limit, by its excess.
+ *
+ * Each process counts in the window of its own clock, and every window keeps its limit. For a clock that is behind by more than a window's grace (a
+ * minute, an hour for long windows) the store reports the window as expired, which is handled as an outage.
+ */
+
 import { unavailable } from '../errors.ts'
 import type { Counter, Demand, Limiter, QuotaStore, QuotaRefusal, Reservation, CounterStatus } from './counters.ts'
 import { type CounterState, type Hold, type AcquireResult, type LimiterContext, WaiterLimit } from './leases.ts'
@@ -12,26 +33,26 @@ export type { Clock } from './limiter-clock.ts'
 export interface LimiterOptions {
   /** Disposed with the limiter. */
   readonly store: QuotaStore
-  /** What becomes of a request whose limits cannot be counted because the store is out of reach: refused with 503, or admitted uncounted. */
+  /** While the store is unavailable: `closed` refuses with 503, `open` admits uncounted. */
   readonly failure: 'closed' | 'open'
   readonly clock?: Clock
   readonly events?: StoreEvents
-  /** Names this process to the store; different for every process. Default: a random UUID. */
+  /** The id of this process in the store. Default: a random UUID. */
   readonly holder?: string
   readonly times?: Partial<LimiterTimes>
-  /** Requests that may wait for the store at a time; more are treated as if it were out of reach. Default: 10,000. */
+  /** Demands that may wait for the store; more are handled as if it were unavailable. Default: 10,000. */
   readonly maxWaiting?: number
 }
 
 /** Milliseconds. */
 interface LimiterTimes {
-  /** For an answer of the store. Default: 1500. */
+  /** Of a call of the store. Default: 1500. */
   readonly timeout: number
-  /** That a demand waits for what other processes hold unused, before it is refused. Default: 600. */
+  /** For which a demand waits for units that other processes hold unused. Default: 600. */
   readonly maxWait: number
-  /** Between two looks for leases that lie unused: they go back after one to two of it. Default: 250. */
+  /** Between two sweeps: unused units are returned after one or two of them. Default: 250. */
   readonly sweepInterval: number
-  /** For which slots are held without a renewal: how long a dead process's are lost. Default: 10,000. */
+  /** For which slots are held without renewal: for so long the slots of a dead process are lost. Default: 10,000. */
   readonly holdTimeout: number
 }
 
@@ -41,16 +62,7 @@ const defaultMaxWaiting = 10_000
 /** Seconds. */
 const outageRetryAfter = 2
 
-/**
- * A limiter of one process over a store that it may share with others.
- *
- * Units are taken from the store in leases and reserved from those in memory, so that a request asks the store only when a lease is used up. In every
- * window, what all processes have admitted is at most what they have taken, and that is at most the limit: whatever is lost, late, in another order or
- * dies leaves units taken and unused, never used and untaken. Only a settlement above its reservation may take the sum above the limit, by as much.
- *
- * Processes may disagree on the time: each counts in the window of its own clock, and every window keeps its limit. A clock that is behind by more than
- * a window's grace (a minute, an hour for long windows) gets the answer that the window is over, as if the store were out of reach.
- */
+/** A limiter of one process. The flow is described at the head of this file. */
 export function createLimiter(options: LimiterOptions): Limiter {
   return new LeasingLimiter(options)
 }
@@ -63,7 +75,7 @@ class LeasingLimiter implements Limiter {
   readonly #counters = new Map<string, CounterState>()
   readonly #sweep: CounterSweep
   readonly #maxWait: number
-  /** Requests that have been told as admitted uncounted. */
+  /** Requests already counted as admitted unmetered. */
   readonly #unmetered = new WeakSet()
   #isClosed = false
 
@@ -147,12 +159,12 @@ class LeasingLimiter implements Limiter {
   #wait(demands: readonly Demand[], now: number, request: object | undefined): QuotaRefusal | Promise<Reservation | QuotaRefusal> {
     const refusal = this.#findExhausted(demands)
     if (refusal) return refusal
-    // All that lack something ask at once; they are then waited for one after the other.
+    // All counters start their exchanges at once, and are then awaited in turn.
     if (demands.length > 1) for (const { counter, amount } of demands) this.#stateOf(counter).prefetch(amount, now)
     return this.#acquireAll(demands, request)
   }
 
-  /** One after the other by id, so that no two requests ever wait for one another. */
+  /** In the order of the ids, so that no two requests deadlock. */
   async #acquireAll(demands: readonly Demand[], request: object | undefined): Promise<Reservation | QuotaRefusal> {
     const deadline = this.#clock.monotonic() + this.#maxWait
     const holds = new Map<Demand, Hold>()
@@ -183,7 +195,7 @@ class LeasingLimiter implements Limiter {
     return 'error' in result && this.#options.failure === 'open' ? uncounted : result
   }
 
-  /** The first that is known to have too little. */
+  /** The first known to have too little. */
   #findExhausted(demands: readonly Demand[]): QuotaRefusal | undefined {
     for (const demand of demands) {
       const state = this.#stateOf(demand.counter)
@@ -201,9 +213,9 @@ class LeasingLimiter implements Limiter {
   }
 }
 
-/** What one request holds. */
+/** The holds of one request. */
 class HeldReservation implements Reservation {
-  /** Of the demands, in their order. */
+  /** In the order of the demands. */
   readonly holds: Hold[] = []
   readonly #demands: readonly Demand[]
   #isSettled = false
@@ -221,13 +233,13 @@ class HeldReservation implements Reservation {
     }
   }
 
-  /** Nothing of it was used. */
+  /** Returns everything. */
   undo(): void {
     for (let at = 0; at < this.holds.length; at++) this.holds[at]?.settle(this.#demands[at]?.amount ?? 0, 0)
   }
 }
 
-/** In place of what could not be counted. */
+/** The hold of a demand that was not counted. */
 const uncounted: Hold = { settle: () => undefined }
 
 function isCounterState(counter: Counter): counter is CounterState {
@@ -235,10 +247,10 @@ function isCounterState(counter: Counter): counter is CounterState {
 }
 
 function checkAmount({ label }: Counter, amount: number): void {
-  if (!Number.isSafeInteger(amount) || amount < 0) throw new RangeError(`limit '${label}': ${amount} is no number of units`)
+  if (!Number.isSafeInteger(amount) || amount < 0) throw new RangeError(`limit '${label}': ${amount} is not a non-negative integer`)
 }
 
-/** Whole units, rounded up; the whole reservation where what was used makes no sense. */
+/** Whole units, rounded up; the whole reservation if the used amount is not a finite number. */
 function toUsedUnits(used: number | undefined, reserved: number): number {
   if (used === reserved) return used
   if (used === undefined || !Number.isFinite(used)) return reserved

@@ -16,19 +16,19 @@ import { createSqlStore } from './stores/sql.ts'
 interface GovernanceDeps {
   readonly storage: Storage
   readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered' | 'warning' | 'unexpected'>
-  /** How the providers' answers are priced, by provider id. */
+  /** How responses are priced, by provider id. */
   readonly pricing: ReadonlyMap<string, ProviderPricing | undefined>
-  /** Several processes count together. */
+  /** Whether several processes count together. */
   readonly isShared: boolean
-  /** Whether each answer of a model gets its line in the ledger. */
+  /** Whether every inference is recorded. */
   readonly hasLedger: boolean
-  /** Told when requests are refused because nothing can be counted, and when they are no longer. */
+  /** Called when requests begin to be refused because nothing can be counted, and when that ends. */
   readonly onOutage?: (isUnavailable: boolean) => void
 }
 
 const dependency = 'the quota store'
 
-/** Limits, prices and the ledger of a server, over the store that the configuration names. Throws an Error where there is no such store. */
+/** Limits, prices and ledger of a server, over the configured store. Throws an Error if there is no such store. */
 export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
   const { storage, events, pricing, hasLedger } = deps
   const store = await openStore(config, deps)
@@ -65,7 +65,7 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
 async function openStore({ store }: QuotaConfig, { storage, events, isShared }: GovernanceDeps): Promise<QuotaStore> {
   const options = {
     onFailure(error: unknown) {
-      // A store that is out of reach reports that itself, once.
+      // An outage of the store is reported elsewhere, once.
       if (!isDatabaseUnavailable(error)) events.unexpected('deleting counts of windows that are over', error)
     },
   }

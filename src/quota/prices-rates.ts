@@ -1,16 +1,16 @@
 import type { TokensUsed } from './governance.ts'
 
-/** Prices in trillionths of a US dollar for one token: a whole number for every price per million with at most six decimals. */
+/** Prices in trillionths of a US dollar for one token: an integer for every price per million with at most six decimals. */
 export interface Rate {
   readonly base: number
-  /** By rising `over`: what all of a request's tokens cost once its input is larger than that. */
+  /** By rising `over`: the price of all tokens of a request whose input is larger. */
   readonly tiers: readonly { readonly over: number; readonly price: number }[]
 }
 
-/** What a model costs. */
+/** The prices of a model. */
 export interface Rates {
   readonly input: Rate
-  /** Absent: it is not known to write, as with embeddings. */
+  /** Absent: it generates no text, e.g. embeddings. */
   readonly output?: Rate | undefined
   /** Absent: as other input. */
   readonly cachedInput?: Rate | undefined
@@ -25,7 +25,7 @@ export interface Rates {
   readonly request: number
 }
 
-/** What a request may take at most. */
+/** The worst case of a request. */
 export interface MaxTokens {
   readonly input: number
   readonly output: number
@@ -36,7 +36,7 @@ export function flatRate(perMillion: number): Rate {
   return { base: toPicoDollars(perMillion), tiers: [] }
 }
 
-/** US dollars for a million as trillionths for one, to the nearest. */
+/** Dollars per million as trillionths for one, rounded. */
 export function toPicoDollars(perMillion: number): number {
   return Math.round(perMillion * 1e6)
 }
@@ -76,7 +76,7 @@ export function costOf(rates: Rates, usage: TokensUsed): number {
     .inNanoDollars()
 }
 
-/** The most that an answer within these bounds can cost, however its tokens divide: never less than `costOf` of it. */
+/** The maximum cost of a response within these bounds, however its tokens divide: never less than its `costOf`. */
 export function maxCostOf(rates: Rates, max: MaxTokens): number {
   const { input, cachedInput, cacheWrite, inputAudio, output, outputAudio, reasoning, request } = rates
   const size = max.input
@@ -98,7 +98,7 @@ function priceAt({ base, tiers }: Rate, input: number): number {
   return price
 }
 
-/** The highest of its prices that may apply up to so much input. */
+/** The highest price that may apply up to so much input. */
 function highestPrice(rate: Rate | undefined, input: number): number {
   if (!rate) return 0
   let highest = rate.base
@@ -106,15 +106,15 @@ function highestPrice(rate: Rate | undefined, input: number): number {
   return highest
 }
 
-/** Tokens as whole numbers from 0; providers say all kinds of things. */
+/** Tokens as a non-negative integer, whatever a provider reports. */
 function count(tokens: number | undefined): number {
   return tokens !== undefined && tokens > 0 ? Math.min(Math.ceil(tokens), maxCountedTokens) : 0
 }
 
-/** More than any answer has; what a provider reports beyond is a mistake of its own. */
+/** More than any response has: a larger report is an error of the provider. */
 const maxCountedTokens = 1e12
 
-/** Adds up trillionths of a dollar exactly: as a number as far as that goes, beyond as a bigint. */
+/** Adds trillionths of a dollar exactly: as a number while it is safe, then as a bigint. */
 class ExactSum {
   #small = 0
   #large: bigint | undefined

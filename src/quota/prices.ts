@@ -4,23 +4,23 @@ import { compileWildcard } from './patterns.ts'
 import { loadPriceCatalogue, type PriceCatalogue } from './prices-catalogue.ts'
 import { flatRate, freeOfCharge, type Rate, type Rates } from './prices-rates.ts'
 
-/** How the answers of a provider are priced: data of its definition. */
+/** How a provider’s responses are priced: data of its definition. */
 export interface ProviderPricing {
-  /** The vendor's name in the price catalogue; absent: it has no list there, and only the configuration knows prices. */
+  /** The vendor’s name in the price catalogue. Absent: it has no list there, and prices come from the configuration only. */
   readonly catalogue?: string
-  /** The catalogue's name of a model, where it is not the provider's own id. */
+  /** The catalogue’s name of a model, where it differs from the provider’s id. */
   readonly modelOf?: (upstreamId: string) => string
-  /** It runs on machines of the operator's own: its tokens cost nothing, unless the configuration says otherwise. */
+  /** It runs on the operator’s machines: its tokens are free, unless the configuration sets a price. */
   readonly local?: boolean
-  /** Its answers say in US dollars what they cost (`usage.cost` and the like), which counts more than the catalogue. */
+  /** Its responses report their cost in US dollars (`usage.cost` and others), which takes precedence over the catalogue. */
   readonly reportsCost?: boolean
 }
 
-/** What the answers of one model cost. */
+/** The price of one model. */
 export interface Price {
-  /** Absent: only the provider's own figure is there, once it has answered. */
+  /** Absent: only the provider’s reported cost will be known. */
   readonly rates: Rates | undefined
-  /** The provider's own figure counts where it gives one. */
+  /** Whether a reported cost takes precedence. */
   readonly reported: boolean
 }
 
@@ -29,7 +29,7 @@ interface PriceQuery {
   readonly operation: Pick<Operation, 'producesText'>
   readonly provider: string
   readonly upstreamModel: string
-  /** The catalogue's id. */
+  /** The catalogue’s id. */
   readonly model: string
 }
 
@@ -39,14 +39,14 @@ export interface Prices {
 }
 
 export interface PricesOptions {
-  /** The configuration's, the first that matches counts. */
+  /** Of the configuration; the first match applies. */
   overrides: readonly PriceOverride[]
-  /** By provider id; a provider that is not in here has no prices but the configuration's. */
+  /** By provider id; other providers have no prices but the configuration’s. */
   providers: ReadonlyMap<string, ProviderPricing | undefined>
   /** Unix milliseconds. */
   now?: () => number
   load?: () => Promise<PriceCatalogue>
-  /** Told when the catalogue could not be loaded: its models then have no price. */
+  /** Called when the catalogue cannot be loaded: its models then have no price. */
   onFailure?: (error: unknown) => void
 }
 
@@ -56,16 +56,16 @@ interface CachedPrice {
   readonly until: number
 }
 
-/** Models that are remembered of one provider: callers can name models that nobody has listed. */
+/** Models cached for one provider: callers can name models that no listing has. */
 const maxModels = 2_000
-/** Ids of the catalogue that are remembered of one model, each of which may have a price of its own. */
+/** Catalogue ids cached for one model, each of which may have its own price. */
 const maxIds = 20
 
-/** Looks prices up: the configuration's, else nothing for local providers, else the catalogue's. Each is remembered by provider and model. */
+/** Finds prices: the configuration’s, else none for local providers, else the catalogue’s. Cached by provider and model. */
 export function createPrices(options: PricesOptions): Prices {
   const { overrides, providers, now = Date.now, load = loadPriceCatalogue, onFailure } = options
   const configured = overrides.map(compileOverride)
-  /** By provider, by its own id of a model, by the catalogue's. */
+  /** By provider, by its own id of a model, by the catalogue’s id. */
   const cache = new Map<string, Map<string, Map<string, CachedPrice>>>()
   let catalogue: PriceCatalogue | undefined
   let loading: Promise<PriceCatalogue> | undefined

@@ -1,20 +1,20 @@
 import type { Counter, HoldReply, HoldRequest, CounterStatus } from './counters.ts'
 import { type CounterState, type Hold, type AcquireResult, DemandQueue, type LimiterContext } from './leases.ts'
 
-/** Milliseconds between two questions for slots that others may have freed. */
+/** Milliseconds between two calls for slots that other processes may have freed. */
 const pollInterval = 40
-/** Milliseconds for which nobody asks again after a refusal. */
+/** Milliseconds without a call after a refusal. */
 const exhaustedPause = 100
-/** Milliseconds after which a refused caller may try again: nobody knows when running requests end. */
+/** Milliseconds of `Retry-After`: when requests in flight end is unknown. */
 const defaultRetryAfter = 1000
-/** A part of this size of the limit that nobody holds is much. */
+/** The counter is scarce if less than this part of its limit is free. */
 const scarcityDivisor = 4
 /** Milliseconds by which a hold ends earlier here than in the store. */
 const holdMargin = 100
 
 /**
- * The slots of one counter. A process holds them for a time, renews that, and counts on them only as long as it lasts by its own two clocks: when it
- * stands still for longer, its slots may be others', and it admits nobody before it holds enough for all it runs.
+ * The slots of one counter: requests in flight. A process holds slots for a time and renews the hold. It relies on them while the hold lasts by both of its
+ * clocks: after a longer stall other processes may have the slots, and it admits no request before it holds enough for those in flight.
  */
 export class SlotCounter implements CounterState, Hold {
   readonly id: string
@@ -32,13 +32,13 @@ export class SlotCounter implements CounterState, Hold {
   #isClosed = false
   #busy: Promise<void> | undefined
   #running = 0
-  /** Most that ran since the last sweep. */
+  /** Maximum of requests in flight since the last sweep. */
   #peak = 0
   #held = 0
   #heldUntil = { monotonic: -Infinity, wall: -Infinity }
   #contactAt = -Infinity
   #others = 0
-  /** Somebody else was refused, or little is left for others: what is not used goes back at once. */
+  /** Other processes need slots: unused ones are returned without waiting for the sweep. */
   #isScarce = false
   #isContended = false
   #pollAt = -Infinity
@@ -79,7 +79,7 @@ export class SlotCounter implements CounterState, Hold {
     return result
   }
 
-  /** Slots are few: they are asked for when they are needed. */
+  /** Slots are few: they are requested when they are needed. */
   prefetch(): void {}
 
   isExhausted(amount: number): boolean {
@@ -136,7 +136,7 @@ export class SlotCounter implements CounterState, Hold {
     return this
   }
 
-  /** Both clocks have to agree: one stands still while a machine sleeps, the other may be set back. */
+  /** Both clocks must agree: the monotonic one stops while a machine sleeps, the other may be set back. */
   #capacity(): number {
     const { clock } = this.#context
     return clock.monotonic() < this.#heldUntil.monotonic && clock.now() < this.#heldUntil.wall ? this.#held : 0
@@ -160,7 +160,7 @@ export class SlotCounter implements CounterState, Hold {
     if (!link.store.shared) return this.#startExchange({ keep: running, atLeast: running + first.amount, slots: this.limit })
     const next = this.#isContended ? this.#queue.smallest : first.amount
     const spare = this.#isContended ? 0 : Math.ceil(running / 4)
-    // What is held already stays in use meanwhile; after a refusal what is not used goes back, for others who wait too.
+    // Slots that are held stay in use meanwhile; after a refusal unused ones are returned for other waiting processes.
     const keep = this.#isContended ? running : Math.max(this.#capacity(), running)
     this.#startExchange({ keep, atLeast: running + next, slots: Math.min(running + this.#queue.total + spare, this.limit) })
   }
@@ -174,7 +174,7 @@ export class SlotCounter implements CounterState, Hold {
     const { clock, link, holder, holdTimeout } = this.#context
     if (this.#busy || (this.#isClosed && !isLast) || !link.isOpen) return
     this.#contactAt = clock.monotonic()
-    // From now on the store may have given the rest to others.
+    // From now on the store may have given the rest to other processes.
     this.#held = Math.min(this.#held, terms.keep)
     const ttl = link.store.shared ? holdTimeout : Infinity
     const slots = Math.max(terms.slots, terms.atLeast)
@@ -183,7 +183,7 @@ export class SlotCounter implements CounterState, Hold {
 
   async #exchangeHold(request: Omit<HoldRequest, 'sequence'>): Promise<void> {
     const { clock, link, nextSequence } = this.#context
-    // Counted from before the question, so that it ends here before it ends in the store.
+    // Starts before the call, so that the hold ends here before it ends in the store.
     const until = { monotonic: clock.monotonic() + request.ttl - holdMargin, wall: clock.now() + request.ttl - holdMargin }
     let reply: HoldReply
     try {

@@ -1,9 +1,9 @@
 import type { QuotaStore, CountingWindow } from './counters.ts'
 
-/** Milliseconds: windows of a day and longer, whose counts must outlive the process. */
+/** Milliseconds. Counts of windows of a day and longer must outlive the process. */
 const durableFrom = 86_400_000
 
-/** Counts what is soon over, and what runs, in one store, and all else in another; both are shared or neither is. Disposes both. */
+/** Counts short windows and slots in one store, long windows in another; both are shared or neither is. Disposes both. */
 export function createSplitStore(shortTerm: QuotaStore, durable: QuotaStore): QuotaStore {
   const storeOf = ({ start, end }: CountingWindow): QuotaStore => (end - start >= durableFrom ? durable : shortTerm)
   return {

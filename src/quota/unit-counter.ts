@@ -4,26 +4,26 @@ import { type CounterState, UnitLease, type AcquireResult, DemandQueue, type Lim
 import { AbandonedUnits } from './abandoned-units.ts'
 import { isWithin, windowAt } from './windows.ts'
 
-/** A lease that lasted less than this many milliseconds is followed by one twice as large, one that lasted longer than `long` by one half as large. */
+/** After a lease shorter than this many milliseconds the spare doubles, after one longer than `longLease` it halves. */
 const shortLease = 200
 const longLease = 1000
-/** A lease is at most so many times what was used of the last one. */
+/** The next spare is at most so many times what was used of the last lease. */
 const maxGrowth = 4
-/** The first lease: the units of so many requests beyond the one that needs them. */
+/** The spare of the first lease, in requests. */
 const initialSpareRequests = 3
-/** What is left is little, when so many processes could not each take what the next request needs. */
+/** The counter is scarce if fewer units are left than so many processes need for one request each. */
 const scarcityProcesses = 8
-/** Milliseconds between two questions for what others may have given back. */
+/** Milliseconds between two exchanges while other processes may return units. */
 const pollInterval = 40
-/** Milliseconds for which nobody asks again after a refusal; doubled up to the longest as long as nothing comes back. */
+/** Milliseconds without an exchange after a refusal; doubled up to the maximum while nothing is returned. */
 const initialExhaustedPause = 250
 const maxExhaustedPause = 2000
-/** Milliseconds after which a refused caller may try again where running requests may leave something over. */
+/** Milliseconds of `Retry-After` where requests in flight may return units. */
 const defaultRetryAfter = 1000
-/** Sweeps without use after which a lease of a store that nobody shares is given back. */
+/** Sweeps without use after which a lease of an unshared store is returned. */
 const maxIdleSweeps = 20
 
-/** One counter of units in windows: what this process holds of it, and who waits for more. */
+/** A counter of units in windows: the lease of this process, and the demands that wait for more. */
 export class UnitCounter implements CounterState {
   readonly id: string
   readonly unit: Counter['unit']
@@ -40,35 +40,35 @@ export class UnitCounter implements CounterState {
   readonly #onReturn = (lease: UnitLease): void => this.#handleSettlement(lease)
   #lease: UnitLease
   #isClosed = false
-  /** The exchange under way: there is one at a time, so that all who need more share it. */
+  /** The current exchange. There is one at a time, which all waiting demands share. */
   #busy: Promise<void> | undefined
-  /** How much more than is needed is asked for. */
+  /** Units requested beyond those that are needed. */
   #spare = 0
   #grantedAt = -Infinity
   #usedAtGrant = 0
   #contactAt = -Infinity
-  /** Fewer units than that: more are asked for before they are needed. */
+  /** Below so many free units the next lease is requested in advance. */
   #refillBelow = 0
-  /** What was left in the store, and unused with others, when it last said so. */
+  /** What the store had left, and other processes held unused, at the last exchange. */
   #remaining: number
   #remoteUnits = 0
   readonly #abandoned = new AbandonedUnits()
   #isScarce = false
-  /** What one request needs, lately. */
+  /** The amount of a recent demand. */
   #recentAmount = 1
-  /** The store had too little: from now on all is given back before all is asked for, so that two that hold a part each do not block one another. */
+  /** The store had too little: everything is returned before everything is requested, so that two processes with a part each do not block one another. */
   #isContended = false
   #pollAt = -Infinity
   #cancelPoll: (() => void) | undefined
-  /** Demands of this size and above are refused without asking, until then. */
+  /** Demands of this size and above are refused without an exchange until `#exhaustedUntil`. */
   #exhaustedAbove = Infinity
   #exhaustedUntil = -Infinity
   #exhaustedPause = initialExhaustedPause
-  /** What others held when waiting for it was in vain: it may be a dead process's. */
+  /** What other processes held when a wait for it timed out: it may belong to a dead process. */
   #unclaimedRemote = -1
-  /** Something came back while an exchange was under way. */
+  /** Units returned during an exchange. */
   #hasSurplus = false
-  /** Sweeps since something was last used. */
+  /** Sweeps since the last use. */
   #idleSweepCount = 0
 
   constructor(counter: Counter, context: LimiterContext) {
@@ -134,7 +134,7 @@ export class UnitCounter implements CounterState {
     return { limit: this.limit, remaining, reset: window.end - now }
   }
 
-  /** Takes over a limit that the configuration has changed. */
+  /** Applies a changed limit. */
   update({ limit, period }: Counter): void {
     if (limit === this.limit && period === this.period) return
     const rise = limit - this.limit
@@ -174,7 +174,7 @@ export class UnitCounter implements CounterState {
     this.#queue.settle(() => ({ error }))
     await this.#busy
     const { units, owed, reported } = this.#lease
-    // Units that the store takes for held here would let others wait for what nobody gives back.
+    // Units that the store counts as held here would make other processes wait for them.
     if (units === 0 && owed === 0 && reported === 0) return
     this.#startExchange({ returned: units }, true)
     await this.#busy
@@ -200,7 +200,7 @@ export class UnitCounter implements CounterState {
     return this.#lease
   }
 
-  /** Serves who waits from what is there, and asks for more when that is not enough. */
+  /** Serves waiting demands from the lease, and starts an exchange if it does not suffice. */
   #serveQueue(): void {
     const { clock, link } = this.#context
     const lease = this.#current(clock.now())
@@ -239,14 +239,14 @@ export class UnitCounter implements CounterState {
     const leaseDuration = Math.max(this.#context.clock.monotonic() - this.#grantedAt, 1)
     const minSpare = initialSpareRequests * Math.max(amount, 1)
     const factor = leaseDuration < shortLease ? 2 : leaseDuration > longLease ? 0.5 : 1
-    // What would be used up in `short` at the pace since the last grant; a few requests are no pace yet.
+    // The use in `shortLease` at the rate since the last grant; limited, as a few requests are no rate yet.
     const used = this.#lease.used - this.#usedAtGrant
     const forCurrentRate = Math.min((used * shortLease) / leaseDuration, used * maxGrowth)
     this.#spare = Math.min(Math.floor(Math.max(this.#spare * factor, forCurrentRate, minSpare)), this.limit)
     return this.#spare
   }
 
-  /** One exchange with the store, unless one is under way. */
+  /** Starts an exchange with the store, unless there is one. */
   #startExchange(terms: Partial<Pick<StoreExchange, 'returned' | 'atLeast' | 'wanted'>>, isLast = false): void {
     const { clock, link } = this.#context
     if (this.#busy || (this.#isClosed && !isLast) || !link.isOpen) return
@@ -312,7 +312,7 @@ export class UnitCounter implements CounterState {
     if (link.store.shared && (isNeededElsewhere || lease.owed > 0)) this.#startExchange({ returned: isNeededElsewhere ? lease.units : 0 })
   }
 
-  /** The store had too little for one of those who wait: who may still hope goes on waiting. */
+  /** The store had too little. Demands whose units may still be returned continue to wait. */
   #handleRefusal(lease: UnitLease): void {
     const { clock } = this.#context
     const now = clock.monotonic()
@@ -352,7 +352,7 @@ export class UnitCounter implements CounterState {
     this.#watchIfHolding(lease)
   }
 
-  /** An answer that nobody waited for any more: what it brings is used if it still can be. */
+  /** A reply after its timeout: its units are used if the window is still the same. */
   #handleLateReply(lease: UnitLease, { taken }: StoreExchangeReply): void {
     if (taken === 0 || lease !== this.#lease) return
     lease.units += taken

@@ -6,9 +6,9 @@ import { exchangeScript, holdScript } from './redis-scripts.ts'
 import { leaseShare, defaultContentionPeriod } from './rules.ts'
 
 interface RedisStoreOptions {
-  /** What every key begins with, before `:quota:`. Default: the backend's own namespace, else `corral`. */
+  /** Prefix of every key, before `:quota:`. Default: the backend’s namespace, else `corral`. */
   readonly namespace?: string | undefined
-  /** Milliseconds for connecting, and for an answer. Default: 1000. */
+  /** Milliseconds for connecting, and for a reply. Default: 1000. */
   readonly timeout?: number
   readonly contentionPeriod?: number
 }
@@ -51,7 +51,7 @@ export function createRedisStore(backend: RedisBackend, options: RedisStoreOptio
   }
 }
 
-/** What a script gave; undefined for an empty list. Throws TypeError for anything else. */
+/** The result of a script; undefined for an empty list. Throws TypeError otherwise. */
 function numbers(reply: unknown, count: number): readonly number[] | undefined {
   if (!Array.isArray(reply) || (reply.length !== 0 && reply.length !== count)) throw new TypeError('Redis gave no list of numbers')
   return reply.length === 0 ? undefined : reply.map(Number)

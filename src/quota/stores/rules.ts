@@ -1,11 +1,11 @@
 import type { StoreExchange, StoreExchangeReply, HoldReply, HoldRequest } from '../counters.ts'
 
-// What every store does, as pure functions: the memory store calls them, the others say the same in SQL and Lua, and a test compares them.
+// What every store does, as pure functions: the memory store calls them, the others do the same in SQL and Lua, and a test compares them.
 
-/** A lease takes at most this part of what is left (or just what is needed), so that all processes get some of the rest. */
+/** A lease takes at most this part of what is left (or what is needed), so that all processes get a part. */
 export const leaseShare = 8
 
-/** Milliseconds for which a refusal is remembered, so that holders give back what they do not use. A test may choose its own. */
+/** Milliseconds for which a refusal is recorded, so that holders return unused units. */
 export const defaultContentionPeriod = 1000
 
 interface Rules {
@@ -16,7 +16,7 @@ interface Rules {
   readonly now: number
 }
 
-/** What is known of one window of one counter. */
+/** The count of one counter in one window. */
 export interface CountRow {
   readonly taken: number
   readonly leased: number
@@ -40,18 +40,18 @@ export function applyExchange(row: CountRow, request: StoreExchange, { shared, c
   return { row: next, reply }
 }
 
-/** What is known of the holders of a counter when one of them asks. */
+/** The holders of a counter, as one of them sees them. */
 interface HoldersNow {
   readonly shared: boolean
   /** Slots of all others whose hold has not expired. */
   readonly others: number
-  /** The highest sequence of this holder so far. */
+  /** The highest sequence of this holder. */
   readonly sequence: number
   readonly wantedUntil: number
   readonly now: number
 }
 
-/** `held` undefined: the request came too late, and changes nothing. */
+/** `held` undefined: the request came too late and changes nothing. */
 export function applyHold(known: HoldersNow, request: HoldRequest): { held: number | undefined; refused: boolean; reply: HoldReply } {
   const { limit, keep, atLeast, slots } = request
   const free = Math.max(limit - known.others, 0)

@@ -11,25 +11,25 @@ import {
 import { graceOf } from '../windows.ts'
 import { emptyCount, applyExchange, applyHold, leaseShare, defaultContentionPeriod } from './rules.ts'
 
-/** Rows that one transaction deletes at most. */
+/** Maximum of rows that one transaction deletes. */
 const batchSize = 500
-/** Milliseconds between two looks for rows that count nothing any more. */
+/** Milliseconds between two searches for expired rows. */
 const defaultCleanInterval = 60_000
-/** The row of a counter's holders that remembers a refusal belongs to nobody. */
+/** The holder id of the row that records a refusal of a counter. */
 const refusalHolder = ''
 
 interface SqlStore extends QuotaStore {
-  /** Deletes what is over, in batches. Gives how many rows went. */
+  /** Deletes expired rows in batches. Returns their number. */
   clean(): Promise<number>
 }
 
 interface SqlStoreOptions {
-  /** Keeps servers apart that share a database. */
+  /** Separates servers that share a database. */
   readonly namespace?: string | undefined
   readonly contentionPeriod?: number
   /** Milliseconds. Default: a minute. */
   readonly cleanInterval?: number
-  /** Told when cleaning fails; it is tried again in time. */
+  /** Called when cleaning fails; it is retried. */
   readonly onFailure?: (error: unknown) => void
 }
 
@@ -56,7 +56,7 @@ export function createSqlStore(database: Database, options: SqlStoreOptions = {}
     }
     return deleted
   }
-  // Spread, so that not all processes clean at the same moment.
+  // Spread, so that processes do not clean at the same time.
   const cleanLater = (): void => {
     timer = setTimeout(() => void cleanNow(), cleanInterval * (0.5 + Math.random()))
     timer.unref()
@@ -98,7 +98,7 @@ function nowOf(engine: Database['engine']): RawBuilder<number> {
   return engine === 'postgres' ? sql`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)` : bigint(Date.now())
 }
 
-/** PostgreSQL takes the type of a parameter from its surroundings, which do not say enough here. */
+/** PostgreSQL infers a parameter’s type from its context, which is not sufficient here. */
 function bigint(value: number): RawBuilder<number> {
   return sql`cast(${value} as bigint)`
 }
@@ -110,7 +110,7 @@ interface CounterRow {
   readonly wanted: number
 }
 
-/** `exchanged` as one statement. Gives no row where the window has been over for long: its count may have been deleted. */
+/** `applyExchange` as one statement. Returns no row if the window ended long ago: its count may have been deleted. */
 function exchange(request: StoreExchange, now: RawBuilder<number>, contentionPeriod: number): RawBuilder<CounterRow> {
   const { counter, window, limit, returned, owed, atLeast, wanted, leased } = request
   const { reply, row } = applyExchange(emptyCount, request, { shared: true, contentionPeriod, now: 0 })
@@ -145,7 +145,7 @@ interface HoldContext {
 
 async function hold(request: HoldRequest, { transaction, engine, contentionPeriod }: HoldContext): Promise<HoldReply> {
   const { counter, holder, slots, sequence, ttl } = request
-  // On SQLite there is one writer at a time as it is.
+  // SQLite has one writer at a time.
   if (engine === 'postgres') await sql`select pg_advisory_xact_lock(hashtextextended(${counter}, 0))`.execute(transaction)
   const known = await holdersNow(request, transaction, engine)
   const { held, refused, reply } = applyHold(known, request)
@@ -187,7 +187,7 @@ async function keep(transaction: Transaction, row: HolderRow): Promise<void> {
     .execute()
 }
 
-/** Windows whose grace (`graceOf`) is over. */
+/** Windows whose grace (`graceOf`) has passed. */
 async function deleteCounters(transaction: Transaction, engine: Database['engine']): Promise<number> {
   const now = nowOf(engine)
   const [minGrace, maxGrace] = [graceOf({ start: 0, end: 0 }), graceOf({ start: 0, end: Number.MAX_SAFE_INTEGER })]
@@ -201,7 +201,7 @@ async function deleteCounters(transaction: Transaction, engine: Database['engine
   return Number(numAffectedRows ?? 0)
 }
 
-/** Holds that have run out: their slots are others' already. Sequences are kept for as long as a request could still be on its way. */
+/** Expired holds. Sequences are kept while a request may still be under way. */
 async function deleteHolders(transaction: Transaction, engine: Database['engine']): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from quota_holders where (counter, holder) in (
@@ -210,7 +210,7 @@ async function deleteHolders(transaction: Transaction, engine: Database['engine'
   return Number(numAffectedRows ?? 0)
 }
 
-/** Several replicas may be cleaning. */
+/** Several replicas may clean. */
 function unlessLocked(engine: Database['engine']): RawBuilder<unknown> {
   return engine === 'postgres' ? sql`for update skip locked` : sql``
 }
