@@ -8,6 +8,7 @@ import { ApiError, invalidRequest, shortened, unavailable } from '../errors.ts'
 import { UploadedFile } from '../schemas/uploaded-file.ts'
 import { type BodyReader, decodedBody, discardRemainder, rejectTooLarge, tooLarge, type UploadObserver } from './body.ts'
 import { fileStream } from './file-stream.ts'
+import { PartCounter } from './multipart-parts.ts'
 import { addNamedValue, type NamedValues } from './query.ts'
 
 /** What a route's form may hold. What is absent has the default. */
@@ -52,12 +53,12 @@ const folderPrefix = 'corral-upload-'
  * the disk is full, and the error with which the observer gives up; nothing is left on disk then.
  */
 export async function readMultipart(request: Request, options: MultipartOptions): Promise<MultipartForm> {
-  const contentType = contentTypeOf(request.headers)
+  const boundary = boundaryOf(request.headers)
   const length = request.headers.get('content-length')
   if (length !== null && Number(length) > options.maxBytes) await rejectTooLarge(request, options.maxBytes)
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), folderPrefix))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
-  const reading = new FormReading(contentType, folder, options)
+  const reading = new FormReading(boundary, folder, options)
   try {
     const bytes = await reading.read(request)
     return { value: reading.values(), bytes, [Symbol.asyncDispose]: remove }
@@ -84,7 +85,7 @@ export async function removeAbandonedUploads(folder: string = tmpdir()): Promise
 }
 
 /** Throws ApiError 415, and 400 where the boundary is missing. */
-function contentTypeOf(headers: Headers): string {
+function boundaryOf(headers: Headers): string {
   const header = headers.get('content-type') ?? ''
   if (!/^multipart\/form-data *(;|$)/i.test(header)) {
     throw invalidRequest(`The request body must be a form (content-type: multipart/form-data), not '${shortened(header, 100)}'.`, {
@@ -94,8 +95,9 @@ function contentTypeOf(headers: Headers): string {
     })
   }
   // RFC 2046 §5.1.1: 1 to 70 of these characters, the last of which is no space.
-  const boundary = /;\s*boundary=(?:"([^"]*)"|([^\s;"]*))/i.exec(header)
-  if (/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary?.[1] ?? boundary?.[2] ?? '')) return header
+  const [, quoted, plain = ''] = /;\s*boundary=(?:"([^"]*)"|([^\s;"]*))/i.exec(header) ?? []
+  const boundary = quoted ?? plain
+  if (/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) return boundary
   throw invalidRequest('The content-type names no valid boundary. Let the HTTP client set content-type when it makes the form.', {
     code: 'invalid_multipart',
     headers: { connection: 'close' },
@@ -145,13 +147,14 @@ class FormReading {
   readonly #limits: Required<{ [K in keyof MultipartLimits]: number }>
   readonly #folder: string
   readonly #parser: BusboyInstance
+  readonly #counter: PartCounter
   readonly #writes: Promise<void>[] = []
   readonly #parsed = Promise.withResolvers<void>()
   #failure: Error | undefined
   /** Lets go of what waits for the parser to take more. */
   #drained: (() => void) | undefined
 
-  constructor(contentType: string, folder: string, options: MultipartOptions) {
+  constructor(boundary: string, folder: string, options: MultipartOptions) {
     const {
       files = defaults.files,
       fields = defaults.fields,
@@ -162,8 +165,9 @@ class FormReading {
     this.#options = options
     this.#limits = limits
     this.#folder = folder
+    this.#counter = new PartCounter(boundary)
     this.#parser = new Busboy({
-      headers: { 'content-type': contentType },
+      headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
       // The parser counts a file or field of exactly its limit as within it.
       limits: { files, fields, fieldSize: fieldBytes, fileSize: fileBytes, headerPairs: 32, headerSize: maxHeaderBytes },
     })
@@ -213,12 +217,14 @@ class FormReading {
         this.#options.observer?.uploadProgressed()
         bytes += value.length
         if (bytes > this.#options.maxBytes) throw tooLarge(this.#options.maxBytes)
+        this.#counter.push(value)
         await this.#give(value)
       }
       this.#parser.end()
       await this.#parsed.promise
       await Promise.all(this.#writes)
       this.#throwFailure()
+      if (this.#parts.length !== this.#counter.count) throw malformed(new Error('a part has no header that can be read'))
       return bytes
     } catch (thrown) {
       const error = this.#failure ?? asRefusal(thrown)

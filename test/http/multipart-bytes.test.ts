@@ -10,7 +10,7 @@ import { failureOf } from '../../src/testing/failure-of.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
 /** A part as it is written, whatever its names are. */
-const raw = (name: string, filename?: string) =>
+const writtenPart = (name: string, filename?: string) =>
   `--b\r\nContent-Disposition: form-data; name="${name}"${filename === undefined ? '' : `; filename="${filename}"`}\r\n\r\nx\r\n`
 
 /** A body in pieces, as a connection brings it. */
@@ -137,9 +137,31 @@ describe('multipart bytes', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  test.each([
+    ['no header', ''],
+    ['no content-disposition', 'Content-Type: text/plain\r\n'],
+    ['another disposition', 'Content-Disposition: attachment; name="a"\r\n'],
+    ['a header without a colon', 'Content-Disposition\r\n'],
+    ['a bare line feed', 'Content-Disposition: form-data; name="a\nb"\r\n'],
+    ['a bare carriage return', 'X: a\rb\r\nContent-Disposition: form-data; name="a"\r\n'],
+  ])('[MPT-5] a part with %s is refused, not left out', async (_name, header) => {
+    const whole = writtenPart('before')
+    const body = Buffer.from(`${whole}--b\r\n${header}\r\nx\r\n${writtenPart('after')}--b--`)
+    for (const pieces of [[], Array.from({ length: body.length }, () => 1)]) {
+      const failure = await failureOf(readMultipart(requestOf(body, pieces), { ...options, folder }))
+      expect(failure).toMatchObject({ status: 400, code: 'invalid_multipart' })
+    }
+    expect(await readdir(folder)).toEqual([])
+    await using read = await readMultipart(requestOf(Buffer.from(`preamble\r\n${whole}--b--\r\n--b\r\nepilogue`), []), {
+      ...options,
+      folder,
+    })
+    expect({ ...read.value }).toEqual({ before: 'x' })
+  })
+
   test('[MPT-5] names of fields reach no prototype and no path', async () => {
     const body = Buffer.from(
-      `${raw('__proto__[polluted]')}${raw('__proto__')}${raw('constructor[prototype]')}${raw('f', '/etc/x\\..\\y')}--b--`,
+      `${writtenPart('__proto__[polluted]')}${writtenPart('__proto__')}${writtenPart('constructor[prototype]')}${writtenPart('f', '/etc/x\\..\\y')}--b--`,
     )
     await using read = await readMultipart(requestOf(body, []), { ...options, folder })
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
