@@ -147,8 +147,8 @@ describe('multipart bytes', () => {
   ])('[MPT-5] a part with %s is refused, not left out', async (_name, header) => {
     const whole = writtenPart('before')
     const body = Buffer.from(`${whole}--b\r\n${header}\r\nx\r\n${writtenPart('after')}--b--`)
-    for (const pieces of [[], Array.from({ length: body.length }, () => 1)]) {
-      const failure = await failureOf(readMultipart(requestOf(body, pieces), { ...options, folder }))
+    for (const sizes of [[], Array.from({ length: body.length }, () => 1)]) {
+      const failure = await failureOf(readMultipart(requestOf(body, sizes), { ...options, folder }))
       expect(failure).toMatchObject({ status: 400, code: 'invalid_multipart' })
     }
     expect(await readdir(folder)).toEqual([])
