@@ -3,7 +3,7 @@ import { notFound } from '../errors.ts'
 import type { ProviderInstance, ProviderRegistry } from '../registry/providers.ts'
 import type { ProviderInfo } from '../schemas/inspect.ts'
 
-/** Every provider with its health, asked of all at once. */
+/** Every provider with its health, checked concurrently. */
 export function describeProviders(providers: ProviderRegistry, call: Call): Promise<ProviderInfo[]> {
   return Promise.all(providers.all.map((live) => describe(live, providers, call)))
 }

@@ -22,7 +22,7 @@ export interface StreamTimes {
 }
 
 interface ReplyOptions {
-  /** Whether the caller asked for a stream. */
+  /** Whether the caller requested a stream. */
   stream: boolean
   times?: StreamTimes | undefined
   /** Of errors and heartbeats in a stream. */
@@ -30,8 +30,8 @@ interface ReplyOptions {
 }
 
 /**
- * A provider's reply as the caller gets it. Rejects with what the provider threw, while the caller can still be told by a status;
- * a stream that is awaited for longer than `headTimeout` begins with heartbeats, and what fails from then on is an error event.
+ * The response for a provider's reply. Rejects with the provider's error as long as no head was sent; a stream that takes longer than
+ * `headTimeout` to start begins with heartbeats, and a later failure is an error event.
  */
 export async function toResponse(pending: Promise<Reply>, call: Call, options: ReplyOptions): Promise<Response> {
   const { times, dialect } = options
@@ -43,7 +43,7 @@ export async function toResponse(pending: Promise<Reply>, call: Call, options: R
   return respond(reply, call, { dialect, times: { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) } })
 }
 
-/** `times.headTimeout`: what is left of it. */
+/** `times.headTimeout`: the remainder of it. */
 function respond(reply: Reply, call: Call, options: Omit<ReplyOptions, 'stream'>): Response {
   if (reply.kind === 'stream') return respondWithStream(reply.frames, call, options)
   if (call.record) call.record.responseBytes = reply.bytes.length

@@ -2,26 +2,26 @@ import type { WireFormat } from '../operations/wire-format.ts'
 import type { StreamFacts } from '../providers/provider.ts'
 import { likelyOutput } from '../quota/estimate.ts'
 
-/** Bytes of text for one token, usually. */
+/** Average bytes of text for one token. */
 const bytesPerToken = 4
 
-/** Bytes around the text of a usual frame, where none could be looked at. */
+/** Bytes around the text of a frame, where there was no sample. */
 const defaultEnvelopeBytes = 200
-/** Bytes of a stream that are kept to look at. */
+/** Of a sample. */
 const maxSampleBytes = 4_096
 
 /**
- * Counts roughly how many tokens a stream has brought, for streams whose provider does not say: one for each frame after the first with
- * content, or one for four bytes beyond what a frame has around its text, whichever is more. While the stream runs it only adds up sizes.
+ * Estimates the output tokens of a stream whose provider reports none: one for each frame after the first with content, or one for four bytes
+ * of text, whichever is more. While the stream runs it only adds up sizes.
  */
 export class StreamMeter {
   readonly #facts: StreamFacts
   readonly #format: WireFormat
   #bytes = 0
   #framesBefore = 0
-  /** Frames before the first that said anything. */
+  /** Frames before the first with content. */
   #silent = 0
-  /** The first frames that said something. */
+  /** The first frames with content. */
   #sample: Uint8Array | undefined
 
   constructor(facts: StreamFacts, format: WireFormat) {
@@ -32,7 +32,7 @@ export class StreamMeter {
   add(item: Uint8Array): void {
     const { frames, firstTokenAt } = this.#facts
     if (firstTokenAt === undefined) this.#silent = frames
-    // The end of a stream (`[DONE]`) is no frame of the provider's.
+    // The end of a stream (`[DONE]`) is not counted as a frame.
     else if (!this.#sample && frames > this.#framesBefore) this.#sample = item.slice(0, maxSampleBytes)
     this.#framesBefore = frames
     this.#bytes += item.length
@@ -47,7 +47,7 @@ export class StreamMeter {
   }
 }
 
-/** Bytes that a frame has around its text, by those that are whole in a sample. */
+/** Bytes that a frame has around its text: the average of the complete frames in a sample. */
 function envelopeOf(sample: Uint8Array, format: WireFormat): number {
   const frames = decoder.decode(sample).split('\n\n').slice(0, -1)
   let around = 0

@@ -4,7 +4,7 @@ import type { RerankResponse } from '../schemas/rerank.ts'
 export interface Usage {
   input: number
   output: number
-  /** Estimated here, because the provider reported none. */
+  /** Estimated by Corral, because the provider reported none. */
   estimated?: boolean
   /** Part of `input` that was read from a cache. */
   cached?: number
@@ -16,7 +16,7 @@ export interface Usage {
   reasoning?: number
   /** Part of `output` that was spoken. */
   outputAudio?: number
-  /** What the provider says that it charges, in US dollars. */
+  /** The cost in US dollars that the provider reported. */
   dollars?: number
 }
 
@@ -25,7 +25,7 @@ export interface JsonReply {
   readonly kind: 'json'
   readonly bytes: Uint8Array
   readonly usage: Usage | undefined
-  /** What the provider itself sent, before any edit. */
+  /** The provider's own bytes, before any edit. */
   readonly original?: Uint8Array | undefined
 }
 
@@ -40,7 +40,7 @@ export interface StreamReply {
     /** Milliseconds that a caller may leave frames unread. Absent: no limit. */
     readonly idleTimeout?: number | undefined
   }
-  /** What the scan has learnt so far; whole once `frames` is done. */
+  /** What was read so far; complete once `frames` is done. */
   readonly facts: StreamFacts
 }
 
@@ -49,9 +49,9 @@ export interface StreamFacts {
   /** `performance.now()` at the first frame with content. */
   firstTokenAt: number | undefined
   frames: number
-  /** True once the end that proves the stream whole has been handed out. */
+  /** True once the end of a complete stream was returned. */
   complete?: boolean
-  /** What the upstream called the stream, and what answered. */
+  /** The upstream's id of the reply, and its name of the model. */
   id?: string | undefined
   model?: string | undefined
   finishReasons?: string[] | undefined
@@ -59,7 +59,7 @@ export interface StreamFacts {
 
 export type Reply = JsonReply | StreamReply
 
-/** Documents by falling relevance: their places in the request, and their scores. */
+/** Documents by descending relevance: their indices in the request, and their scores. */
 export interface Ranking {
   readonly data: RerankResponse['data']
   /** Absent: the provider reports none. */

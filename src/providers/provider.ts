@@ -20,7 +20,7 @@ export interface ProviderModel {
   /** The provider's own id. */
   id: string
   type: ModelType
-  /** True where `type` is `llm` only because nothing said otherwise: the provider is then asked for embeddings and reranking all the same. */
+  /** True where `type` is `llm` by default: requests for embeddings and reranking are sent to the provider as well. */
   typeIsGuess?: boolean | undefined
   /** `embedding_dimension`, `context_length` and whatever else is known. */
   metadata: Readonly<Record<string, unknown>>
@@ -33,7 +33,7 @@ export interface ProviderModel {
 export interface ModelRequest<Body> {
   /** The upstream's id of the model. */
   readonly model: string
-  /** The id the caller used; the reply carries this one. */
+  /** The id that the caller used; the reply carries this one. */
   readonly requestedModel: string
   /** The catalogue's id of it, which limits and the ledger go by. Absent: the provider's id, a slash and `model`. */
   readonly catalogueId?: string | undefined
@@ -48,11 +48,11 @@ export interface ModelRequest<Body> {
   readonly members?: Members | undefined
   /** The models that it names beside `model`, each checked: set by the catalogue. */
   readonly fallbacks?: readonly FallbackModel[] | undefined
-  /** The trace's side of it, where there is one: set by the metering before the provider is asked. */
+  /** Absent where the request is not traced. */
   trace?: UpstreamTrace | undefined
 }
 
-/** A model of the same provider that may answer in place of the one asked for. */
+/** A model of the same provider that may respond in place of the requested one. */
 export interface FallbackModel {
   /** The field of the request that names it. */
   readonly field: string
@@ -75,7 +75,7 @@ export interface FallbackModelFields {
 
 /** What a trace knows of one request to a provider. */
 export interface UpstreamTrace {
-  /** 16 hexadecimal digits: the operator's upstreams are told it as the parent of what they do. */
+  /** 16 hexadecimal digits: the parent span for the operator's upstreams. */
   readonly spanId: string
   /** Where the request went, filled by the provider; absent where the caller said where. */
   endpoint?: { readonly address: string; readonly port: number } | undefined

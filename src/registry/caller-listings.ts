@@ -9,13 +9,13 @@ export interface CallerListingLimits {
   maxEntries: number
   /** Models of all entries together. */
   maxModels: number
-  /** Listings that run at once; what is over is not listed. */
+  /** Concurrent listings; further ones are skipped. */
   maxRunning: number
-  /** How long a listing counts. */
+  /** How long a listing is cached. */
   freshFor: number
-  /** How long a failure counts before the provider is asked again. */
+  /** How long a failure is cached. */
   failureFor: number
-  /** That one listing may take. */
+  /** Of one listing. */
   timeout: number
 }
 
@@ -36,15 +36,15 @@ interface CallerListing {
 }
 
 /**
- * The models that callers' own provider keys list. Kept per provider and SHA-256 of what the caller sent, so that nobody sees another's;
- * the least recently used go first. The keys themselves are not kept.
+ * The models that callers' own provider keys list. Cached by provider and SHA-256 of the caller's credentials, so that callers do not share entries;
+ * the least recently used are evicted first. The keys themselves are not stored.
  */
 export interface CallerListings {
-  /** What is known for this caller now. */
+  /** The cached listing of this caller. */
   peek(instance: ProviderInstance, call: Call): CatalogIndex | undefined
-  /** Whether asking may tell more than `peek` does. */
+  /** Whether a refresh may change what `peek` returns. */
   mayChange(instance: ProviderInstance, call: Call): boolean
-  /** Asks the provider, or joins who does so already. Resolves when the answer is there or will not come; never rejects. Goes on when the caller leaves. */
+  /** Lists the models, or joins a running listing. Resolves when it ends; never rejects. Continues when the caller disconnects. */
   refresh(instance: ProviderInstance, call: Call): Promise<void>
   readonly size: number
   stop(): Promise<void>
@@ -55,7 +55,7 @@ interface CallerListingsOptions {
   /** For models whose provider does not say when they were created, Unix seconds. */
   created: number
   overrides: (providerId: string) => ModelOverrides | undefined
-  /** A listing failed: often because the caller's key is not good. */
+  /** A listing failed: often because the caller's key is invalid. */
   onFailure: (providerId: string, error: unknown) => void
 }
 

@@ -1,7 +1,7 @@
 import type { ProviderModel } from '../providers/provider.ts'
 import type { ModelType } from '../schemas/models.ts'
 
-/** A model as one provider offers it, under its id in the catalogue. */
+/** A model of one provider, under its id in the catalogue. */
 export interface CatalogEntry {
   /** `provider_id/model`; the provider's own id where that begins so already. */
   readonly id: string
@@ -16,13 +16,13 @@ export interface CatalogEntry {
   readonly ownedBy: string
 }
 
-/** What is needed of a provider to turn its listing into offers. */
+/** What of a provider is needed to turn its listing into entries. */
 export interface EntrySource {
   readonly id: string
   allows(upstreamId: string): boolean
 }
 
-/** What the operator's configuration knows better than a listing: the type and metadata of a model, by the provider's own id. */
+/** Types and metadata from the configuration, which override a listing's. By the provider's own id of the model. */
 export type ModelOverrides = ReadonlyMap<string, { readonly type: ModelType; readonly metadata: Readonly<Record<string, unknown>> }>
 
 interface EntryOptions {
@@ -33,13 +33,13 @@ interface EntryOptions {
   readonly overrides?: ModelOverrides | undefined
 }
 
-/** Under which id a provider's model stands in the catalogue, as far as its own id tells. */
+/** The catalogue id of a provider's model, derived from its own id. */
 export function catalogueId(providerId: string, upstreamId: string): string {
   const prefix = `${providerId}/`
   return upstreamId.startsWith(prefix) && upstreamId !== prefix ? upstreamId : prefix + upstreamId
 }
 
-/** A listing as offers: filtered by `allowed_models`, each upstream id once, each catalogue id once. */
+/** The entries of a listing: filtered by `allowed_models`, each upstream id once, each catalogue id once. */
 export function toCatalogEntries({ source, models, created, overrides }: EntryOptions): CatalogEntry[] {
   const entries = new Map<string, CatalogEntry>()
   const own = new Set(models.map(({ id }) => id))
@@ -64,18 +64,18 @@ export function toCatalogEntries({ source, models, created, overrides }: EntryOp
   return [...entries.values()]
 }
 
-/** Offers, found by every way that resolution goes. Never changed: a new listing makes a new index. */
+/** Entries with the look-ups that resolution needs. Immutable: a new listing makes a new index. */
 export interface CatalogIndex {
   readonly entries: readonly CatalogEntry[]
   byId(id: string): CatalogEntry | undefined
-  /** Every provider's offer whose own id is this. */
+  /** The entries of all providers with this upstream id. */
   byUpstreamId(id: string): readonly CatalogEntry[]
   ofProvider(providerId: string, upstreamId: string): CatalogEntry | undefined
   /** A provider's first model of a type, in the provider's order. */
   firstOf(providerId: string, type: ModelType): CatalogEntry | undefined
 }
 
-/** Where two providers' catalogue ids are the same, the first one's counts. */
+/** Where two providers have the same catalogue id, the first one's entry is used. */
 export function indexEntries(entries: readonly CatalogEntry[]): CatalogIndex {
   const byId = new Map<string, CatalogEntry>()
   const byUpstreamId = new Map<string, CatalogEntry[]>()

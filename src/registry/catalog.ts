@@ -34,19 +34,19 @@ export type Targets = readonly [Target, ...Target[]]
 
 export interface ModelCatalog {
   /**
-   * The one look-up, without a promise where the model is listed: which model an id means is told at `resolveId` (`registry/resolve.ts`).
+   * The one look-up, without a promise where the model is listed: `resolveId` (`registry/resolve.ts`) describes which model an id means.
    * Throws 404 (absent, outside `allowed_models`, or not the caller's to use by policy or key), 400 (several providers have it; it is of another type;
    * the provider does not support the operation), 503 with Retry-After (a provider's first listing has not been tried yet, or the provider could not be
-   * started; whether it is a registered model cannot be told, because the database is out of reach).
+   * started; it may be a registered model, and the database is unavailable).
    */
   resolve(id: string, operation: Operation, call: Call): Targets | Promise<Targets>
-  /** What is known now: waits for no provider, and at most a second for what the caller's own keys list. */
+  /** The models known now: does not wait for providers, and at most a second for the listings of the caller's own keys. */
   list(call: Call): Promise<Model[]>
   /** One model of the list, by its id or any other that resolves to it. Throws as `resolve` does. */
   get(id: string, call: Call): Promise<Model>
   /**
-   * Registers a model for everybody whom the policy lets see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
-   * use what it stands for), 409 (the caller sees one of that name already), 503 (the database is unavailable).
+   * Registers a model for all callers that the policy permits to see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
+   * use its target), 409 (a model of that name is visible to the caller), 503 (the database is unavailable).
    */
   register(input: RegisterModelInput, call: Call): Promise<Model>
   /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
@@ -54,8 +54,8 @@ export interface ModelCatalog {
   /** The providers whose first listing is still awaited. */
   readonly awaited: readonly string[]
   /**
-   * The catalogue's id of the model that requests call `requestedModel`; undefined: the catalogue that everybody shares has no such model, or several. What callers
-   * have registered is not in it. Waits for nothing.
+   * The catalogue's id of the model that a request names `requestedModel`, without the models that callers have registered. Undefined where there is no
+   * such model, or several. Synchronous.
    */
   catalogueIdOf(requestedModel: string): string | undefined
   /**

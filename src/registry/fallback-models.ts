@@ -6,11 +6,11 @@ import type { FallbackCheck } from './catalog.ts'
 /** A model that a request names beside its `model`, and the field that names it. */
 export interface NamedFallback {
   readonly field: string
-  /** The provider's own id: it goes to the provider as it stands. */
+  /** The provider's own id, sent unchanged. */
   readonly id: string
 }
 
-/** Most ids in one field: each is looked up, and judged by the access policy. */
+/** Maximum ids in one field: each is looked up and checked against the access policy. */
 const maxFallbacks = 100
 
 /** Gives the catalogue's id of such a model. Throws where the caller may not use it. */

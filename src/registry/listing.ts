@@ -6,12 +6,12 @@ import { sleep, startBackgroundTimer } from '../timing.ts'
 
 /** Milliseconds. */
 export interface ListingTimes {
-  /** Between a failed listing and the next try, at first; doubles with every failure. */
+  /** Between a failed listing and the first retry; doubles with every failure. */
   initialRetryDelay: number
   maxRetryDelay: number
-  /** That one listing may take. */
+  /** Of one listing. */
   timeout: number
-  /** After which requests that name the provider go to it although its first listing still runs, so that one that stalls there serves all the same. */
+  /** How long requests that name the provider wait for its first listing; afterwards they are sent although it still runs. */
   maxAwaited: number
 }
 
@@ -29,22 +29,22 @@ interface ListingOptions {
 
 /** The listing of one provider's models under the server's own key, in the background. */
 export interface Listing {
-  /** The first try has neither ended nor outlasted patience. */
+  /** The first attempt is still running and has not exceeded `maxAwaited`. */
   readonly awaited: boolean
-  /** The first try has ended, one way or the other: what the provider has is known, or known to be unknown. */
+  /** The first attempt has succeeded or failed. */
   readonly tried: boolean
   /** Resolves when it is no longer awaited. Never rejects. */
   readonly notAwaited: Promise<void>
-  /** Ends the listing that runs and plans no other. */
+  /** Aborts the running listing and starts no other. */
   stop(): Promise<void>
 }
 
-/** What a provider has that is not asked: nothing to list with, or nothing that may be listed. */
+/** Whether the provider's models can be listed under the server's own key. */
 export function isListable({ provider }: ProviderInstance): boolean {
   return provider?.listModels !== undefined && provider.hasOwnKey
 }
 
-/** Starts at once and returns at once. A failure is told and tried again, with growing pauses, for as long as it takes. */
+/** Starts and returns immediately. A failure is logged and retried with exponential backoff, without limit. */
 export function startListing(options: ListingOptions): Listing {
   const { instance, times } = options
   const stopped = new AbortController()
@@ -101,7 +101,7 @@ async function keepListing(options: ListingOptions, signal: AbortSignal, settle:
       pause = retryDelay(failures, times)
       failures += 1
       lastCount = undefined
-      // Told less and less often: the 1st, 2nd, 4th, 8th … failure in a row.
+      // Logged with decreasing frequency: the 1st, 2nd, 4th, 8th … consecutive failure.
       if (Number.isInteger(Math.log2(failures))) events.listingFailed(instance.id, error, Math.round(pause))
     }
     settle()
@@ -115,7 +115,7 @@ async function listOnce({ provider }: ProviderInstance, signal: AbortSignal, lim
   return (await provider?.listModels?.(systemCall(`list-${crypto.randomUUID()}`, attempt))) ?? []
 }
 
-/** Doubling, with a fifth of chance, so that several servers do not come back in step. */
+/** Exponential backoff with 20 % jitter, so that several servers do not retry at the same time. */
 function retryDelay(failures: number, { initialRetryDelay, maxRetryDelay }: ListingTimes): number {
   return Math.min(initialRetryDelay * 2 ** failures, maxRetryDelay) * (0.8 + 0.4 * Math.random())
 }

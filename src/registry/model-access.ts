@@ -4,18 +4,18 @@ import type { KeyGrant, Principal } from '../call.ts'
 import { type Denial, shortened } from '../errors.ts'
 import { compileWildcard } from '../quota/patterns.ts'
 
-/** What policies call a model. */
+/** The resource type of models in policies. */
 export const modelType = 'model'
 
-/** The resource that a model is to policies: by its id in the catalogue. Without owner where it is configured or listed. */
+/** A model as a resource of policies: by its id in the catalogue. Without owner where it is configured or listed. */
 function modelResource(id: string, owner?: Owner): Resource {
   return { type: modelType, id, owner }
 }
 
-/** Who may see and use which models: what the access policy lets be read, as far as the caller's own key goes. Synchronous, and asked with every request. */
+/** Which models a caller may see and use: those that the access policy permits to read, limited by the caller's API key. Synchronous: it runs with every request. */
 export class ModelAccess {
   readonly #policy: AccessPolicy
-  /** Keys come again and again as the same object: their patterns are read once. */
+  /** A key is the same object in all of its requests: its patterns are compiled once. */
   readonly #patterns = new WeakMap<KeyGrant, readonly ((id: string) => boolean)[]>()
 
   constructor(policy: AccessPolicy) {

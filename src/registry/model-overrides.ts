@@ -3,7 +3,7 @@ import type { ModelType } from '../schemas/models.ts'
 import type { ModelOverrides } from './catalog-entries.ts'
 import { upstreamOf, type Aliases } from './resolve.ts'
 
-/** What registered models say of models that their provider lists as well. */
+/** The overrides in the configuration of models that their provider lists as well. */
 export function modelOverrides(aliases: Aliases): Map<string, ModelOverrides> {
   const known = new Map<string, Map<string, { type: ModelType; metadata: RegisteredModel['metadata'] }>>()
   for (const { model, providerId } of aliases.all) {

@@ -171,7 +171,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   async get(id: string, call: Call): Promise<Model> {
     const found = await this.#resolveEntry(id, call)
     if (found.kind === 'entry') return toModel(found.entry)
-    // Only inference goes to a model that nobody has listed; but the caller's own key may still list it.
+    // Only inference uses models that were not listed; but the caller's own key may still list it.
     const instance = this.#providers.get(found.providerId)
     if (instance && this.#callerKeyProviders(call).includes(instance)) {
       await this.#waitAtMost(this.#times.callerListingTimeout, call, [this.#callers.refresh(instance, call)])
@@ -213,7 +213,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     try {
       await this.#stored.delete(call, model)
     } catch (error) {
-      // Somebody else was quicker. Callers know models by name: the row's id is nobody's business.
+      // Deleted concurrently. The error must name the model, not the row's id.
       throw error instanceof ApiError && error.status === 404 ? modelNotFound(id, error.denial) : error
     }
   }
@@ -291,13 +291,13 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (!this.#storedIsRead) await this.#waitAtMost(this.#times.firstListingTimeout, call, [this.#stored.ready])
   }
 
-  /** What nearly every request asks for: a model of the shared catalogue by its own id, which this caller may use. */
+  /** The common case: a model of the shared catalogue by its own id, which this caller may use. */
   #sharedEntry(id: string, call: Call): CatalogEntry | undefined {
     const entry = this.#shared.byId(id)
     return entry && !this.#access.denial(call.principal, entry.id) ? entry : undefined
   }
 
-  /** What an id means for this caller, after the waits that it takes to know. Throws unless there is exactly one answer. */
+  /** Resolves an id for this caller, waiting for listings where needed. Throws unless there is exactly one result. */
   async #resolveEntry(id: string, call: Call): Promise<Extract<Resolution, { kind: 'entry' | 'unlisted' }>> {
     const entry = this.#sharedEntry(id, call)
     if (entry) return { kind: 'entry', entry }

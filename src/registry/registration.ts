@@ -2,7 +2,7 @@ import { invalidRequest, shortened } from '../errors.ts'
 import type { ModelType } from '../schemas/models.ts'
 import { catalogueId } from './catalog-entries.ts'
 
-/** A model as a caller wants it registered: Llama Stack's body. */
+/** The request to register a model: Llama Stack's body. */
 export interface RegisterModelInput {
   readonly modelId: string
   readonly providerId?: string | undefined
@@ -11,21 +11,21 @@ export interface RegisterModelInput {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The same with nothing left open. */
+/** The same with all defaults applied. */
 export interface CheckedModel {
   readonly modelId: string
   readonly providerId: string
   readonly providerModelId: string
   readonly type: ModelType
   readonly metadata: Readonly<Record<string, unknown>>
-  /** The catalogue's id of the provider's model that it stands for. */
+  /** The catalogue's id of its target. */
   readonly target: string
 }
 
 /** Bytes of JSON. */
 const maxMetadataBytes = 16_384
 
-/** Fills in what Llama Stack fills in. Throws ApiError 400 for what cannot be. `providerIds`: the inference providers that there are. */
+/** Applies Llama Stack's defaults. Throws ApiError 400. `providerIds`: the configured inference providers. */
 export function checkRegistration(input: RegisterModelInput, providerIds: readonly string[]): CheckedModel {
   const { modelId, type = 'llm', metadata = {} } = input
   checkId(modelId)
@@ -45,7 +45,7 @@ export function checkRegistration(input: RegisterModelInput, providerIds: readon
   return { modelId, providerId, providerModelId, type, metadata, target: catalogueId(providerId, providerModelId) }
 }
 
-/** An id must come back whole from a URL's path. */
+/** An id must survive a URL's path unchanged. */
 function checkId(modelId: string): void {
   const segments = modelId.split('/')
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {

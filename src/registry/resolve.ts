@@ -2,7 +2,7 @@ import type { Owner } from '../access/policy.ts'
 import type { RegisteredModel } from '../config/config.ts'
 import { catalogueId, type CatalogEntry, type CatalogIndex, type EntrySource } from './catalog-entries.ts'
 
-/** A provider as resolution sees it. */
+/** What resolution needs of a provider. */
 export interface ResolvableProvider extends EntrySource {
   /** Running, and with a key of its own where it needs one: `all` goes to such providers even when they cannot list. */
   readonly serves: boolean
@@ -16,16 +16,16 @@ export interface ResolvableProvider extends EntrySource {
   readonly down: boolean
 }
 
-/** What one caller can see when it asks. */
+/** The models that one caller can see at the time of a request. */
 export interface CallerView {
   /** In the configuration's order. */
   readonly providers: ReadonlyMap<string, ResolvableProvider>
   /** The shared catalogue, then what the caller's own keys have listed. */
   readonly indices: readonly CatalogIndex[]
   readonly aliases: Aliases
-  /** Models of this name that were registered over the API, those first that count first, and only what this caller may use. */
+  /** Models of this name that were registered over the API and that this caller may use, in order of precedence. */
   stored(id: string): readonly Alias[]
-  /** Whether the caller may see the model with this id of the catalogue: what it may not see is as if it were not there. */
+  /** Whether the caller may see the model with this catalogue id: a model that it may not see does not exist for it. */
   canAccess(id: string, owner?: Owner): boolean
 }
 
@@ -35,7 +35,7 @@ export type Resolution =
   | { kind: 'unlisted'; providerId: string; upstreamId: string }
   /** Several providers have it. `ids` are theirs in the catalogue. */
   | { kind: 'ambiguous'; ids: readonly string[] }
-  /** Cannot be said before these have listed. */
+  /** Depends on pending listings of these providers. */
   | { kind: 'awaited'; providerIds: readonly string[] }
   | { kind: 'absent' }
 
@@ -44,14 +44,14 @@ export type Resolution =
  * 1. an id of the catalogue, exactly;
  * 2. a configured alias, with or without its provider's prefix;
  * 3. a model registered over the API: the caller's own, else the eldest that it may use;
- * 4. the id of a provider before the first slash: that provider is asked for the rest, listed or not. No other provider is tried then,
+ * 4. the id of a provider before the first slash: the rest is that provider's model, listed or not. No other provider is tried then,
  *    not even when one has a model of just this name: `openai/gpt-oss-120b` is Groq's own id for one of its models,
  *    and means Groq's model only where no provider is called `openai`; `groq/openai/gpt-oss-120b` means it always;
  * 5. a provider's own id, where exactly one provider has it.
  *
  * At each step only what the caller may see counts.
  *
- * With `patient`, what cannot be told for sure before a provider has listed is `awaited`; without, it is decided by what is known.
+ * With `patient`, what a pending listing could change is `awaited`; without, what is known decides.
  */
 export function resolveId(id: string, view: CallerView, patient: boolean): Resolution {
   const exact = find(view, (index) => index.byId(id))
@@ -64,7 +64,7 @@ export function resolveId(id: string, view: CallerView, patient: boolean): Resol
   const named = slash > 0 && slash < id.length - 1 ? view.providers.get(id.slice(0, slash)) : undefined
   if (named) {
     const upstreamId = id.slice(slash + 1)
-    // The same model may stand in the catalogue under a shorter id (`groq/compound` for `groq/groq/compound`): no way round what is said of that.
+    // The catalogue may have the same model under a shorter id (`groq/compound` for `groq/groq/compound`), whose policy applies.
     const listed = find(view, (index) => index.ofProvider(named.id, upstreamId))
     if (listed) return view.canAccess(listed.id) ? { kind: 'entry', entry: listed } : { kind: 'absent' }
     if (!canAccessUnlisted(named.id, upstreamId, view)) return { kind: 'absent' }
@@ -105,7 +105,7 @@ function resolveUnprefixed(id: string, view: CallerView, patient: boolean): Reso
     : { kind: 'ambiguous', ids: [first, ...others].map((entry) => entry.id).toSorted() }
 }
 
-/** Where an alias leads. */
+/** The target of an alias. */
 export function resolveAlias(alias: Alias, view: CallerView, patient: boolean): Resolution {
   const { model, providerId } = alias
   const candidates =
@@ -123,7 +123,7 @@ export function resolveAlias(alias: Alias, view: CallerView, patient: boolean): 
       lastResort ??= provider
   }
   if (waitFor.length > 0) return { kind: 'awaited', providerIds: waitFor }
-  // The operator says that there is such a model: it is not absent because its provider is down.
+  // The model is configured: it is not absent because its provider is unavailable.
   const down = candidates.filter((provider) => provider.down)
   if (!lastResort && down.length > 0) return { kind: 'awaited', providerIds: down.map(({ id }) => id) }
   return lastResort ? { kind: 'entry', entry: aliasEntry(alias, lastResort.id, undefined) } : { kind: 'absent' }
@@ -138,7 +138,7 @@ function aliasTarget(alias: Alias, provider: ResolvableProvider, view: CallerVie
   const upstreamId = upstreamOf(model)
   if (!provider.allows(upstreamId)) return undefined
   const listed = find(view, (index) => index.ofProvider(provider.id, upstreamId))
-  // A registered model of a named provider is there because the operator says so, listed or not.
+  // A configured model of a named provider exists, listed or not.
   return listed || providerId !== undefined ? aliasEntry(alias, provider.id, listed) : undefined
 }
 
@@ -191,7 +191,7 @@ interface AliasOptions {
   providerIds: readonly string[]
   /** Unix seconds. */
   created: number
-  /** Told of every entry that cannot mean anything or lacks something. */
+  /** Called for every entry that is invalid or incomplete. */
   warn: (message: string) => void
 }
 

@@ -14,21 +14,21 @@ import { modelType } from './model-access.ts'
 import type { CheckedModel } from './registration.ts'
 import type { Alias } from './resolve.ts'
 
-/** A model that somebody registered over the API. */
+/** A model that was registered over the API. */
 export interface StoredAlias extends Alias {
   /** The row's. */
   readonly rowId: string
-  /** Undefined: nobody's. */
+  /** Undefined: it has no owner. */
   readonly owner: Owner | undefined
   /** Never undefined here, unlike an alias of the configuration's. */
   readonly providerId: string
 }
 
-/** What every replica knows of the registered models. Never changed: a change makes a new one. */
+/** The registered models, in memory on every replica. Immutable: a change makes a new one. */
 export interface StoredIndex {
-  /** The eldest first. */
+  /** The oldest first. */
   readonly all: readonly StoredAlias[]
-  /** All of one name, whoever they belong to, the eldest first. */
+  /** All models of one name, of any owner, the oldest first. */
   named(modelId: string): readonly StoredAlias[]
 }
 
@@ -37,7 +37,7 @@ export interface StoredModels extends AsyncDisposable {
   current(): StoredIndex
   /** Resolves after the first reading, or its failure. */
   readonly ready: Promise<void>
-  /** Gives the row. Throws ApiError 403, 409 (the caller has registered another of this name), 503. */
+  /** Returns the row. Throws ApiError 403, 409 (the caller has registered another of this name), 503. */
   create(call: AccessSubject, model: CheckedModel): Promise<StoredAlias>
   /** Throws ApiError 404, 403, 503. */
   delete(call: AccessSubject, model: StoredAlias): Promise<void>
@@ -86,7 +86,7 @@ class DatabaseStoredModels implements StoredModels {
       empty: emptyIndex,
       scope: modelsScope,
       events,
-      // The server's own reading: who may see which is asked when somebody asks.
+      // Read as the server: access is checked when a model is resolved.
       load: async (read) => indexOf(await read.selectFrom('models').selectAll().orderBy('created_at').orderBy('id').execute()),
     })
   }
@@ -144,12 +144,12 @@ class DatabaseStoredModels implements StoredModels {
     return this.#tenantAttribute && owner?.attributes[this.#tenantAttribute]?.join()
   }
 
-  /** So that who has changed something sees it with the next request. */
+  /** So that the caller of a change sees it with the next request. */
   async #catchUp(): Promise<void> {
     try {
       await this.#snapshot.refresh()
     } catch (error) {
-      // The change stands, and the snapshot tries again by itself.
+      // The change is committed, and the snapshot retries by itself.
       this.#events.unexpected('reading the registered models after a change', error)
     }
   }

@@ -6,18 +6,18 @@ import { hasEmptyPart, canAccessUnlisted, upstreamOf, type CallerView } from './
 import type { StoredIndex, StoredAlias } from './stored-models.ts'
 
 interface VisibleModelsOptions extends Pick<CallerView, 'providers' | 'indices' | 'aliases'> {
-  /** What is registered; undefined where it cannot be known now. */
+  /** The registered models; undefined while they cannot be read. */
   readonly registered: StoredIndex | undefined
   readonly access: ModelAccess
   readonly principal: Principal | undefined
 }
 
-/** What one caller can see when it asks, and what was kept from it. */
+/** The models that one caller can see at the time of a request. */
 export class VisibleModels implements CallerView {
   readonly providers: CallerView['providers']
   readonly indices: CallerView['indices']
   readonly aliases: CallerView['aliases']
-  /** The first refusal that was met: what the log is told where the caller is told that there is nothing. */
+  /** The first denial: it is logged where the caller gets 404. */
   denial: Denial | undefined
   readonly #registered: StoredIndex | undefined
   readonly #access: ModelAccess
@@ -39,14 +39,14 @@ export class VisibleModels implements CallerView {
   }
 
   /**
-   * A registered model is no way round the policy: who uses it must be permitted what it stands for as well. (A configured alias is the
-   * operator's word.)
+   * A registered model does not bypass the policy: using it requires access to its target. (A configured alias is trusted: the operator wrote
+   * it.)
    */
   stored(id: string): readonly StoredAlias[] {
     return this.visible(id).filter((one) => this.canAccessTarget(one.providerId, upstreamOf(one.model)))
   }
 
-  /** Of that name, the caller's own first, then the eldest: one that somebody registers later changes nothing for those who see an elder one. */
+  /** The visible models of that name: the caller's own first, then the oldest, so that a later registration does not change what a name means to others. */
   visible(id: string): readonly StoredAlias[] {
     const named = this.#registered?.named(id) ?? []
     if (named.length === 0) return named

@@ -3,7 +3,7 @@ import { createOpenApi } from '../../http/openapi.ts'
 import type { AnyRoute } from '../../http/route.ts'
 
 export interface ApiReference {
-  /** The OpenAPI document as JSON text. Made when it is first asked for, since that takes tens of milliseconds. */
+  /** The OpenAPI document as JSON text. Generated on first use, which takes tens of milliseconds. */
   openApi(): string
 }
 

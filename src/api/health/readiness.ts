@@ -4,7 +4,7 @@ export interface Readiness {
   readonly reasons: readonly string[]
   /** Makes the server unready for `reason` until the returned function is called. */
   block(reason: string): () => void
-  /** Makes the server unready for `reason` whenever it is asked and `isReady` says no. */
+  /** Makes the server unready for `reason` while `isReady` returns false. */
   addReadinessCheck(reason: string, isReady: () => boolean): void
 }
 

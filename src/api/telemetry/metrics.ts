@@ -7,7 +7,7 @@ interface StoredMetric {
   of(trace: StoredTrace): number | null
 }
 
-/** What can be asked for, from what the store holds of requests. The first three are Llama Stack's. */
+/** Metrics that are computed from stored requests. The first three are Llama Stack's. */
 const metrics: Readonly<Record<string, StoredMetric>> = {
   prompt_tokens: { unit: 'tokens', of: ({ inputTokens }) => inputTokens },
   completion_tokens: { unit: 'tokens', of: ({ outputTokens }) => outputTokens },
@@ -23,12 +23,12 @@ const metrics: Readonly<Record<string, StoredMetric>> = {
 
 export const metricNames = Object.keys(metrics)
 
-/** Points in one answer. */
+/** Points in one response. */
 const maxPoints = 10_000
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 }
 
-/** Sums up what is added to it, one series for each model of each provider. Throws ApiError 400 for a query that cannot be answered. */
+/** Sums what is added, one series for each model of each provider. Throws ApiError 400 for an invalid query. */
 export class MetricSums {
   readonly #name: string
   readonly #metric: StoredMetric
@@ -91,7 +91,7 @@ function stepOf(granularity: string): number {
   throw invalidRequest("granularity must be a number followed by s, m, h, d or w, e.g. '1h'.", { param: 'granularity' })
 }
 
-/** Callers' regular expressions are not run: alternatives of plain texts are what is understood of them. */
+/** Callers' regular expressions are not evaluated: only alternatives of literal text are supported. */
 function matcherOf(matchers: NonNullable<QueryMetrics['label_matchers']>): (labels: MetricLabels) => boolean {
   const tests = matchers.map(({ name, value, operator }, index) => {
     const isPattern = operator === '=~' || operator === '!~'

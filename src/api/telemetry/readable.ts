@@ -50,7 +50,7 @@ export class ReadableTraces {
     return visible
   }
 
-  /** What nobody known asked for (a refused credential, say) is nobody's to read, unless a rule says so. */
+  /** Traces of unauthenticated requests (a rejected credential, for example) have no owner: reading them requires a rule. */
   #decide(row: StoredTrace): Decision {
     const { principal } = this.#call
     const decision = this.#policy.decide({ principal, action: 'read', resource: resourceOf(row) })

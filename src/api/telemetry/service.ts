@@ -36,8 +36,8 @@ const defaultTraceLimit = 100
 type RequestedItem = readonly [kind: string, id: string]
 
 /**
- * Llama Stack's telemetry API over the trace store. Reading takes the scope `telemetry.read` (403), and the access policy's permission for each trace
- * (`trace::<id>`, owned by whoever asked); what may not be read is as if it were not there.
+ * Llama Stack's telemetry API over the trace store. Reading requires the scope `telemetry.read` (403), and the access policy's permission for each trace
+ * (`trace::<id>`, owned by the caller of the request); other traces are 404.
  */
 export class TraceQueries {
   readonly #deps: TraceQueriesDeps
@@ -113,13 +113,13 @@ export class TraceQueries {
     })
   }
 
-  /** Takes no scope: whoever may call writes to what is its own. It is in the store within a second or two. */
+  /** Requires no scope: callers write to their own traces. The event is in the store within two seconds. */
   log(call: Call, event: TelemetryEvent): void {
     const { storeSpans, now = Date.now } = this.#deps
     storeSpans([recordOf(event, call, now())])
   }
 
-  /** `sought`: what is said to be missing where there is no store yet. */
+  /** `requested`: what the 404 names where there is no store yet. */
   async #reading<T>(
     call: Call,
     requested: RequestedItem | undefined,

@@ -5,7 +5,7 @@ export interface SpanOfTrace extends StoredSpan {
   readonly traceId: string
 }
 
-/** What one trace id stands for, of its rows. */
+/** The trace of one trace id, from its rows. */
 export function toTrace(rows: readonly StoredTrace[]): TraceInfo {
   const first = rows.reduce((earliest, row) => (row.start < earliest.start ? row : earliest))
   return {
