@@ -39,7 +39,16 @@ export interface ApiDeps {
   readonly streams?: StreamTimes | undefined
 }
 
-export const defineRoute = routesFor<ApiDeps>()
+const define = routesFor<ApiDeps>()
+
+/** A route of Corral's API. Paths under `/v1/` are also served, as deprecated, under Llama Stack's older `/v1/openai/v1/`; those of another dialect are not. */
+export const defineRoute: typeof define = (route) =>
+  define(route.dialect ? route : { ...route, aliases: [...(route.aliases ?? []), ...legacyPathsOf(route)] })
+
+function legacyPathsOf({ path, equivalents = [], aliases = [] }: Pick<AnyRoute<ApiDeps>, 'path' | 'equivalents' | 'aliases'>) {
+  const current = [path, ...equivalents, ...aliases].filter((one) => one.startsWith('/v1/') && !one.startsWith('/v1/openai/'))
+  return current.map((one): `/${string}` => `/v1/openai${one}`)
+}
 
 /** Of requests that are relayed: each name in `models` is looked up. */
 export const relayedSmallFields = ['metadata', 'models'] as const

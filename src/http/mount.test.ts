@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { ApiError } from '../errors.ts'
 import { openai } from '../dialects/openai/dialect.ts'
 import { toErrorResponse } from './error-response.ts'
-import { mount } from './mount.ts'
+import { createRouteFinder, mount } from './mount.ts'
 import { pathsOf, routesFor } from './route.ts'
 
 interface Deps {
@@ -36,6 +36,7 @@ const routes = [
     ...common,
     method: 'GET',
     path: '/v1/boxes/{id}',
+    aliases: ['/older/v1/boxes/{id}'],
     operationId: 'box',
     params: idParams,
     handle: ({ params }) => ({ box: params.id }),
@@ -124,15 +125,21 @@ describe('paths', () => {
     expect(await json('GET', '/v1/things//?limit=3')).toEqual({ limit: 3 })
   })
 
-  test('every /v1/ path is served under /v1/openai/v1/ too, others are not', async () => {
-    expect(await json('GET', '/v1/openai/v1/things/a/b')).toEqual({ read: 'a/b' })
+  test('a route is served on its aliases, which are deprecated', async () => {
     expect(await json('GET', '/older/things?limit=2')).toEqual({ limit: 2 })
-    expect((await fetch('GET', '/v1/openai/older/things')).status).toBe(404)
-    expect(pathsOf({ path: '/v1/a', aliases: ['/v1/openai/v1/a', '/b'] })).toEqual([
+    expect(await json('GET', '/older/v1/boxes/a')).toEqual({ box: 'a' })
+    expect(pathsOf({ path: '/v1/a', equivalents: ['/v2/a'], aliases: ['/older/v1/a', '/b'] })).toEqual([
       { path: '/v1/a', deprecated: false },
-      { path: '/v1/openai/v1/a', deprecated: true },
+      { path: '/v2/a', deprecated: false },
+      { path: '/older/v1/a', deprecated: true },
       { path: '/b', deprecated: true },
     ])
+  })
+
+  test('the finder knows where the current path begins in an alias', () => {
+    const find = createRouteFinder(routes)
+    expect(find('GET', '/older/v1/boxes/a')).toMatchObject({ deprecated: true, successorStart: '/older'.length })
+    for (const path of ['/older/things', '/v1/boxes/a']) expect(find('GET', path)?.successorStart).toBeUndefined()
   })
 
   test('[ERR-5] an unknown path: 404 in the envelope', async () => {
@@ -151,7 +158,7 @@ describe('methods', () => {
     for (const [method, path, allow] of [
       ['PUT', '/v1/things', 'GET, POST, HEAD, OPTIONS'],
       ['POST', '/v1/things/a/b', 'GET, DELETE, HEAD, OPTIONS'],
-      ['POST', '/v1/openai/v1/boxes/a', 'GET, HEAD, OPTIONS'],
+      ['POST', '/older/v1/boxes/a', 'GET, HEAD, OPTIONS'],
       ['PROPFIND', '/v1/things', 'GET, POST, HEAD, OPTIONS'],
     ] as const) {
       const response = await fetch(method, path)

@@ -16,7 +16,7 @@ import { toSmallFields } from './large-fields.ts'
 import type { MultipartForm, MultipartOptions } from './multipart.ts'
 import { parseQuery } from './query.ts'
 import { routingPath, rawPathOf } from './request-path.ts'
-import { type AnyRoute, type Method, pathsOf } from './route.ts'
+import { type AnyRoute, type Method, pathsOf, type ServedPath } from './route.ts'
 import { toInvalidRequest } from './validation-error.ts'
 
 /** The route of a request. */
@@ -26,6 +26,8 @@ export interface RouteMatch<Deps = never> {
   readonly params: Readonly<Record<string, string>>
   /** Whether callers should use another path, or another route. */
   readonly deprecated?: boolean
+  /** Where the current path begins in a deprecated one that only has a prefix before it. */
+  readonly successorStart?: number | undefined
   /** Of the response. */
   readonly dialect: Dialect
 }
@@ -153,13 +155,20 @@ interface RouteEntry<Deps> {
   readonly route: AnyRoute<Deps>
   readonly path: string
   readonly deprecated: boolean
+  readonly successorStart: number | undefined
   readonly dialect: Dialect
 }
 
 export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[], dialects = allDialects): RouteFinder<Deps> {
   const router = new SmartRouter<RouteEntry<Deps>>({ routers: [new RegExpRouter(), new TrieRouter()] })
   const entries = routes.flatMap((route) =>
-    pathsOf(route).map(({ path, deprecated }) => ({ route, path, deprecated, dialect: route.dialect ?? dialectOfPath(path, dialects) })),
+    pathsOf(route).map(({ path, deprecated }, _, all) => ({
+      route,
+      path,
+      deprecated,
+      successorStart: successorStartIn(path, all),
+      dialect: route.dialect ?? dialectOfPath(path, dialects),
+    })),
   )
   // The router prefers what was added first, so more literal paths go first, and the order of the list does not matter.
   entries.sort((a, b) => parameterWeight(a.path) - parameterWeight(b.path))
@@ -167,15 +176,21 @@ export function createRouteFinder<Deps>(routes: readonly AnyRoute<Deps>[], diale
   return (method, path, rawPath = path) => {
     const [[found], stash] = router.match(method === 'HEAD' ? 'GET' : method, path)
     if (!found) return undefined
-    const [{ route, path: routePath, deprecated, dialect }, indices] = found
+    const [{ route, path: routePath, deprecated, successorStart, dialect }, indices] = found
     const params: Record<string, string> = {}
     for (const name in indices) {
       const at = indices[name]
       params[name] = typeof at === 'number' ? (stash?.[at] ?? '') : (at ?? '')
     }
     if (rawPath !== path) Object.assign(params, lastParamIn(rawPath, routePath))
-    return { route, params, deprecated, dialect }
+    return { route, params, deprecated, successorStart, dialect }
   }
+}
+
+/** Where the longest other path of a route begins at the end of `path`. */
+function successorStartIn(path: string, paths: readonly ServedPath[]): number | undefined {
+  const starts = paths.filter((other) => other.path !== path && path.endsWith(other.path)).map((other) => path.length - other.path.length)
+  return starts.length > 0 ? Math.min(...starts) : undefined
 }
 
 /** The parameter at the end of `routePath` that takes several segments, as `rawPath` has it. */

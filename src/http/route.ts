@@ -102,20 +102,15 @@ export function isCounted(route: Pick<AnyRoute<never>, 'counted' | 'public'> | u
 }
 
 /** A path of a route. */
-interface ServedPath {
+export interface ServedPath {
   path: string
   deprecated: boolean
 }
 
-/** Every path of `route`, its own first. Routes under `/v1/` are also served under Llama Stack's older `/v1/openai/v1/`. */
+/** Every path of `route`, its own first. */
 export function pathsOf(route: Pick<AnyRoute<never>, 'path' | 'equivalents' | 'aliases' | 'deprecated'>): ServedPath[] {
   const paths = new Map([[route.path as string, route.deprecated ?? false]])
   for (const path of route.equivalents ?? []) paths.set(path, route.deprecated ?? false)
   for (const alias of route.aliases ?? []) paths.set(alias, true)
-  const current = [...paths.keys()].filter((path) => path.startsWith('/v1/') && !path.startsWith(legacyPrefix))
-  for (const path of current) paths.set(`/v1/openai${path}`, true)
   return [...paths].map(([path, deprecated]) => ({ path, deprecated }))
 }
-
-/** What Llama Stack's older paths of OpenAI's routes begin with. */
-export const legacyPrefix = '/v1/openai/v1/'

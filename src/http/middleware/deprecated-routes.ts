@@ -1,6 +1,5 @@
 import type { Call } from '../../call.ts'
 import type { Events } from '../../telemetry/events.ts'
-import { legacyPrefix } from '../route.ts'
 import type { RequestContext } from './context.ts'
 import type { Middleware } from './middleware.ts'
 import { BoundedMap } from '../../bounded-map.ts'
@@ -40,7 +39,7 @@ function callerOf({ principal, clientAddress }: Pick<Call, 'principal' | 'client
 
 /** The path that replaces it; undefined where there is none that can be written down. */
 function successorOf({ path, match: found }: RequestContext): string | undefined {
-  if (path.startsWith(legacyPrefix)) return path.slice('/v1/openai'.length)
+  if (found?.successorStart !== undefined) return path.slice(found.successorStart)
   const route = found?.route
   return route && !route.deprecated && !route.path.includes('{') ? route.path : undefined
 }
