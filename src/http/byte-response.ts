@@ -8,7 +8,7 @@ interface ByteContentOptions {
   readonly size: number
   /** Media type. Default: `application/octet-stream`. */
   readonly type?: string | undefined
-  /** What a client that saves it calls it; sent as `attachment`, so that browsers do not show what somebody has uploaded as a page of this server. */
+  /** Suggested to clients that save the content. It is always sent as `attachment`: a browser must not render an uploaded file as a page of this server. */
   readonly filename?: string | undefined
   /** Of exactly these bytes: other bytes, another tag. Without quotes. */
   readonly etag?: string | undefined
@@ -18,7 +18,7 @@ interface ByteContentOptions {
   open(range: ByteRange): Promise<ReadableStream<Uint8Array>> | ReadableStream<Uint8Array>
 }
 
-/** Bytes as a handler's result: `mount` answers ranges, conditions and HEAD from it. */
+/** Bytes as a handler's result: `mount` handles ranges, conditions and HEAD. */
 export class ByteContent {
   readonly options: ByteContentOptions
 
@@ -131,7 +131,7 @@ class ExactBytes implements UnderlyingDefaultSource<Uint8Array> {
       if (this.#isOver) return
       if (!done) controller.enqueue(value)
       if (this.#sent < this.#length) return
-      // What is there beyond the announced length is found out before the end is told.
+      // Excess bytes are detected before the stream is closed.
       await this.#next()
       this.#over()
       controller.close()

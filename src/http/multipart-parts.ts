@@ -1,11 +1,11 @@
 /**
- * Counts the parts of a multipart body as its bytes pass: what stands between two delimiters (RFC 2046 §5.1.1). The parser of forms leaves out, without
- * a word, a part whose header it cannot read; the count tells that one is missing.
+ * Counts the parts of a multipart body (RFC 2046 §5.1.1) as its bytes pass. The parser of forms silently skips a part whose header it cannot read; the
+ * count detects that.
  */
 export class PartCounter {
   count = 0
   readonly #delimiter: Buffer
-  /** What may be the beginning of a delimiter, or a delimiter whose next bytes are not there yet. A body begins as if after a line. */
+  /** The possible beginning of a delimiter, or a delimiter without the two bytes that follow it. A body begins as if after a line break. */
   #rest: Buffer = Buffer.from('\r\n')
   #isClosed = false
 
@@ -24,7 +24,7 @@ export class PartCounter {
         at = Math.max(at, bytes.length - length + 1)
         break
       }
-      // The two bytes behind it tell the closing delimiter from the others.
+      // The next two bytes distinguish the closing delimiter.
       if (found + length + 2 > bytes.length) {
         at = found
         break

@@ -191,7 +191,7 @@ class FormReading {
       // What waits for the caller's next bytes ends with this, or with the connection.
       reader?.cancel(reason).catch(() => undefined)
     })
-    // Nobody else may be waiting for it.
+    // Prevents an unhandled rejection when the race below is over.
     givenUp.catch(() => undefined)
     return await Promise.race([this.#readAll(reader), givenUp])
   }
@@ -256,7 +256,7 @@ class FormReading {
   }
 
   #takeFile({ name, filename = '', type, stream }: { name?: string; filename?: string; type: string; stream: BusboyFileStream }): void {
-    // Errors of the parser are told by the parser; without a listener they would end the process.
+    // The parser reports its errors itself; without a listener here they would end the process.
     stream.on('error', () => undefined)
     if (this.#failure || !this.#acceptsName(name)) return void stream.resume()
     const { fileBytes } = this.#limits

@@ -34,7 +34,7 @@ interface EnqueueOptions {
   readonly transaction?: Transaction | undefined
 }
 
-/** As much of a kind of job as queuing one takes: its own definition may import whoever queues it. */
+/** The part of a definition that `enqueue` needs. Separate, so that the definition can import the service that queues the job. */
 type QueuedKind<P extends z.ZodType> = Pick<JobDefinition<P>, 'kind' | 'payload' | 'maxAttempts'>
 
 /** A job as it is shown. Finished ones are kept for a week. */
@@ -309,7 +309,7 @@ class DatabaseJobQueue implements JobQueue {
         if (row?.cancel_requested === 1) attempt.cancel()
       }
     } catch {
-      // Told by whoever keeps the database. The leases run on, and `checkLease` knows until when.
+      // The database reports its own failures. Leases are not renewed meanwhile; `checkLease` aborts attempts whose lease has expired.
     } finally {
       this.#renewing = false
     }

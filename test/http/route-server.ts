@@ -19,7 +19,7 @@ export interface RouteServer extends AsyncDisposable {
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 
-/** Routes on a free port of loopback, with what reads and answers requests and none of the other layers. */
+/** Routes on a free loopback port, with the request lifecycle and body limits and no other middleware. */
 export function serveRoutes(
   routes: readonly AnyRoute<undefined>[],
   { uploadIdle, uploadFolder }: { uploadIdle?: number; uploadFolder?: string } = {},

@@ -27,7 +27,7 @@ export const counting = (print: (line: string) => void) =>
     },
   })
 
-/** The first attempt waits until it is told to stop; if it has lost its lease by then, it tries to write all the same. */
+/** The first attempt waits for its signal; if it has lost its lease by then, it tries to write nevertheless. */
 export const stubborn = (print: (line: string) => void) =>
   defineJob({
     kind: 'test.stubborn',

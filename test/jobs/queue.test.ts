@@ -254,7 +254,7 @@ for (const engine of engines) {
   })
 }
 
-/** A database that nobody may ask for anything before it is opened. */
+/** A database that can only be opened, and fails to. */
 function closedDatabase() {
   const present = Promise.withResolvers<void>()
   let opened = 0
