@@ -66,6 +66,8 @@ export interface WireFormat {
   /** `bytes`: the length of the request body. */
   inputSize(body: unknown, bytes: number): InputSize
   outputLimit(body: JsonObject): OutputLimit
+  /** The field by which callers limit the output, for error messages. Absent: there is none. */
+  readonly outputLimitField?: string | undefined
   requestParameters(body: JsonObject): RequestParameters
   replyFacts(bytes: Uint8Array): ReplyFacts | undefined
   /** Bytes of generated text in a complete reply. */

@@ -145,7 +145,10 @@ class LimitingGovernance implements Governance {
 
   #handleRefusal(refusal: QuotaRefusal, demands: readonly Demand[], facts?: InferenceFacts): ApiError {
     const { reset } = this.#limiter.status(refusal.refused)
-    const tokenFacts = facts && { omitsMaxTokens: omitsMaxTokens(facts), producesText: facts.operation.producesText }
+    const tokenFacts = facts && {
+      omitsMaxTokens: omitsMaxTokens(facts),
+      limitField: facts.operation.producesText ? facts.format.outputLimitField : undefined,
+    }
     return quotaExceeded(refusal, { demands, reset, now: this.#now(), ...tokenFacts })
   }
 }

@@ -13,8 +13,8 @@ interface QuotaRefusalFacts {
   readonly now: number
   /** Whether the request has no output limit. */
   readonly omitsMaxTokens?: boolean
-  /** Whether the operation generates text. */
-  readonly producesText?: boolean
+  /** The request's field that limits its output. Absent: it has none, or generates no text. */
+  readonly limitField?: string | undefined
 }
 
 /**
@@ -57,16 +57,16 @@ function exhausted(message: string, denial: QuotaDenial, code = 'insufficient_qu
   return new ApiError('rate_limit_error', message, { code, retryable: false, denial })
 }
 
-function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens, producesText = true }: QuotaRefusalFacts): string {
+function tooLarge({ refused: counter }: QuotaRefusal, { demands, omitsMaxTokens, limitField }: QuotaRefusalFacts): string {
   const { unit, label, limit } = counter
   const amount = demands.find((demand) => demand.counter === counter || demand.counter.id === counter.id)?.amount ?? 0
   if (limit === 0 || unit === 'requests' || unit === 'slots') return `Quota exceeded: ${label}.`
   const hint =
-    !producesText || unit === 'input_tokens'
+    limitField === undefined || unit === 'input_tokens'
       ? 'Shorten the request.'
       : omitsMaxTokens
-        ? 'Set max_tokens to reserve less.'
-        : 'Shorten the request or lower max_tokens.'
+        ? `Set ${limitField} to reserve less.`
+        : `Shorten the request or lower ${limitField}.`
   return `Quota exceeded: this request may take up to ${formatAmount(unit, amount)}, which exceeds the whole limit: ${label}. ${hint}`
 }
 

@@ -14,7 +14,7 @@ export const samplers = [
 ] as const
 export type SamplerName = (typeof samplers)[number]
 
-/** Where one signal goes by OpenTelemetry's protocol (HTTP, protobuf). */
+/** The OTLP destination of one signal (HTTP, protobuf). */
 export interface OtlpConfig {
   /** Absolute, the signal's path included. */
   readonly url: string
@@ -30,13 +30,13 @@ export interface OtlpConfig {
   readonly proxy?: Secret | undefined
 }
 
-/** What is measured and where it goes; access lines are `logging`'s. */
+/** What is measured and where it is sent; access lines belong to `logging`. */
 export interface TelemetryConfig {
   readonly conventions: Conventions
   /** `service.name` and whatever else OTEL_RESOURCE_ATTRIBUTES says. */
   readonly resource: Readonly<Record<string, string>>
   readonly traces: {
-    /** False: no span is made. Ids are all the same, and are passed on. */
+    /** False: no spans. Trace ids are still propagated. */
     readonly enabled: boolean
     readonly sampler: SamplerName
     /** Of those that begin here, for the samplers that take a share; 0 to 1. */
@@ -47,7 +47,7 @@ export interface TelemetryConfig {
     readonly captureContent: boolean
     /** UTF-16 units of one message; longer ones are cut. */
     readonly maxContentLength: number
-    /** Whether callers' baggage goes on to the operator's upstreams. */
+    /** Whether callers’ baggage is sent to upstreams. */
     readonly passBaggage: boolean
     /** Spans that wait for the exporter. What comes beyond is dropped and counted. */
     readonly queueSize: number
@@ -61,14 +61,14 @@ export interface TelemetryConfig {
   readonly metrics: {
     /** Whether `/metrics` is readable without a credential. */
     readonly public: boolean
-    /** False: nothing is counted, and `/metrics` answers 404. */
+    /** False: nothing is counted, and `/metrics` is 404. */
     readonly enabled: boolean
     /** Absent: nothing is pushed. */
     readonly exporter?: OtlpConfig | undefined
     /** Milliseconds between two pushes. */
     readonly interval: number
   }
-  /** Patterns of what is masked in captured content. */
+  /** Patterns that are masked in captured content. */
   readonly redact: readonly string[]
 }
 

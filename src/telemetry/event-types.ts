@@ -2,7 +2,7 @@ import type { Call, RequestRecord } from '../call.ts'
 import type { Operation } from '../operations/operation.ts'
 import type { WireFormat } from '../operations/wire-format.ts'
 
-/** A request that is over: answered, streamed to its end, or left by its caller. */
+/** A request that has ended: completed, or its client disconnected. */
 export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>, RequestRecord {
   readonly request: Pick<Request, 'method'> & Partial<Pick<Request, 'url' | 'headers'>>
   /** Without the query: queries carry keys. */
@@ -19,7 +19,7 @@ export interface RequestFinished extends Pick<Call, 'requestId' | 'principal' | 
 /** `truncated`: the upstream broke a stream off. `cancelled`: the caller left. */
 export type InferenceOutcome = 'completed' | 'failed' | 'cancelled' | 'truncated'
 
-/** One answer of a model, whole or streamed. */
+/** One inference, complete or streamed. */
 export interface InferenceFinished {
   call: Call
   provider: string
@@ -29,7 +29,7 @@ export interface InferenceFinished {
   format: WireFormat
   streamed: boolean
   outcome: InferenceOutcome
-  /** Milliseconds from the request to the end of the answer. */
+  /** Milliseconds from the request to the end of the response. */
   duration: number
   /** Milliseconds to the first token, where one came. */
   firstToken?: number | undefined
@@ -37,17 +37,17 @@ export interface InferenceFinished {
   error?: unknown
   /** The provider's type in the configuration, e.g. `remote::groq`. */
   providerType?: string | undefined
-  /** Where the provider is reached, as the operator configured it; absent where the caller says, or there is no host. */
+  /** The configured address of the provider. Absent where the caller names it, or there is no host. */
   endpoint?: ProviderEndpoint | undefined
   /** Fields that Corral had added and that the provider refused: the request was sent again without them. */
   resentWithout?: readonly string[] | undefined
-  /** `performance.now()` when the provider was asked. */
+  /** `performance.now()` when the request was sent. */
   startedAt?: number | undefined
-  /** The id of the span of this answer, 16 hexadecimal digits: the provider was told it. */
+  /** The id of its span, 16 hexadecimal digits, as sent to the provider. */
   spanId?: string | undefined
   /** The request as it was validated. */
   requestBody?: unknown
-  /** What the answer says of itself: what was seen of a stream, or the provider's JSON as it came. */
+  /** Facts of a stream, or the provider’s JSON as received. */
   reply?: StreamReplyFacts | Uint8Array | undefined
   /** What a stream said, where that is wanted. */
   streamedContent?: { frames(): string } | undefined
@@ -69,7 +69,7 @@ interface ProviderEndpoint {
 
 interface StreamReplyFacts {
   readonly id?: string | undefined
-  /** The model as the provider calls what answered. */
+  /** The model that responded, as the provider names it. */
   readonly model?: string | undefined
   /** In the order of the choices. */
   readonly finishReasons?: readonly string[] | undefined
@@ -81,14 +81,14 @@ export interface MetricSink {
   requestStarted?(): void
   requestFinished(event: RequestFinished): void
   inferenceFinished(event: InferenceFinished): void
-  /** Told once until it is back. */
+  /** Once per outage. */
   dependencyFailed?(dependency: string): void
   dependencyRecovered?(dependency: string): void
-  /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
+  /** A provider could not be reached, or replied with an error, outside of a caller’s request. */
   upstreamFailed?(provider: string): void
   listingFailed?(provider: string): void
   listed?(provider: string, models: number): void
-  /** Spans or log lines that were dropped: a full queue, an exporter that is out of reach. */
+  /** Spans or log lines were dropped: a full queue, an unavailable exporter. */
   telemetryDropped?(what: 'spans' | 'metrics' | 'logs', count: number): void
 }
 

@@ -10,14 +10,14 @@ interface EventSinks {
   readonly metrics?: MetricSink | undefined
 }
 
-/** Somebody changed what is stored: a key, a model … */
+/** A stored resource was changed: a key, a model … */
 interface ResourceChanged {
   readonly call: Pick<Call, 'requestId' | 'principal' | 'clientAddress' | 'trace'>
   /** E.g. `api_key.created`, `model.deleted`. */
   readonly event: string
   /** E.g. `api_key::key_1b2c`. */
   readonly resource: string
-  /** What is new, without secrets. */
+  /** The new values, without secrets. */
   readonly detail?: Readonly<Record<string, unknown>>
 }
 
@@ -29,22 +29,22 @@ interface ServerStarted {
   after: number
 }
 
-/** Everything worth telling, one function a thing that happens: what is logged (and, later, measured) is decided here alone. */
+/** Everything that is logged, traced or measured: one method for each kind of event, the only place that decides where it goes. */
 export interface Events {
   /** A request has come in. */
   requestStarted(): void
   requestFinished(event: RequestFinished): void
   inferenceFinished(event: InferenceFinished): void
-  /** Resolves after the change's line of the audit log is synced to disk. Throws ApiError 503 when it could not be written: the change stands. */
+  /** Resolves after the audit log entry of the change is synced to disk. Throws ApiError 503 if it could not be written: the change persists. */
   resourceChanged(event: ResourceChanged): Promise<void>
   /** The same for every change so far, e.g. before the response to a repeated request. */
   changesRecorded(): Promise<void>
   /** The policies in force, as they are loaded at start. */
   policyLoaded(detail: Readonly<Record<string, unknown>>): void
-  /** Something this server depends on (`database`, `quota store`, `identity service` …) is out of reach. Told once until it is back. */
+  /** A dependency (`database`, `quota store`, `identity service` …) is unavailable. Reported once per outage. */
   dependencyFailed(dependency: string, error: unknown): void
   dependencyRecovered(dependency: string): void
-  /** A provider could not be reached, or answered with an error, outside of a caller's own request. */
+  /** A provider could not be reached, or replied with an error, outside of a caller’s request. */
   upstreamFailed(provider: string, error: unknown): void
   /** A provider's models could not be listed; `retryIn` in milliseconds. */
   listingFailed(provider: string, error: unknown, retryIn?: number): void
@@ -59,7 +59,7 @@ export interface Events {
   workerStarted(worker: number, pid: number): void
   /** `restartIn` in milliseconds; absent when it is not started again. */
   workerDied(worker: number, how: string, restartIn?: number): void
-  /** Telemetry that did not get where it should: a full queue, a collector or a store that is out of reach. */
+  /** Telemetry that was lost: a full queue, an unavailable collector or store. */
   telemetryDropped(what: 'spans' | 'metrics' | 'logs', count: number): void
   /** Something failed that no request waits for. */
   unexpected(where: string, error: unknown): void
@@ -113,7 +113,7 @@ export function createEvents(log: Log, audit: AuditLog = noAuditLog, { spans, me
     inferenceFinished(event) {
       metrics?.inferenceFinished(event)
       spans?.inferenceFinished(event)
-      // One comes with every answer, and hardly anybody reads them.
+      // Comes with every response, and is rarely enabled.
       if (inference.isDebugEnabled === false) return
       const { call, error, usage } = event
       const fields = {
@@ -183,11 +183,11 @@ function principalFields({
   return { request_id: requestId, principal: principal?.id, key_id: principal?.key?.id, client_address: clientAddress }
 }
 
-/** One line a request: who asked what, which model of which provider answered, how it went and, where it failed, why. */
+/** The access line: one for each request. */
 function writeAccessLine(log: Log, event: RequestFinished): void {
   const { startedAt, model, attempt, disconnected, request } = event
   const error = disconnected ? undefined : (event.error ?? event.failure)
-  // What is undefined does not get into the line.
+  // Undefined fields are omitted.
   const fields = {
     request_id: event.requestId,
     trace_id: event.trace?.traceId,
@@ -234,7 +234,7 @@ function roundToTenths(milliseconds: number): number {
 }
 
 const maxCauseDepth = 5
-/** Characters of one message: what providers answer may be long, and stands elsewhere in full. */
+/** Characters of one message: the full text of a provider is in the trace. */
 const maxCauseLength = 2_000
 
 /** The messages of an error and of what caused it, in one line: `Provider 'groq' could not be reached: connect ECONNREFUSED`. */

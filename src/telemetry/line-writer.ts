@@ -14,7 +14,7 @@ const transientErrors = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO'])
 const maxConsecutiveEio = 100
 const lineEnd = 0x0a
 
-/** What stands before the lines of one write: how many were lost before them. */
+/** The text before the lines of one write: how many lines were lost. */
 interface WriteHead {
   readonly lost: number
   /** Bytes of it that are not written yet. */
@@ -26,16 +26,16 @@ export type WriteBytes = (fd: number, bytes: Buffer, done: (error: NodeJS.ErrnoE
 
 const writeBytes: WriteBytes = (fd, bytes, done) => write(fd, bytes, 0, bytes.length, null, done)
 
-/** Writes lines to a file descriptor in order, many with one system call, and never makes whoever logs wait. */
+/** Writes lines to a file descriptor in order, several with one system call, without blocking the caller. */
 export class LineWriter {
   readonly #fd: number
   readonly #write: WriteBytes
   #pending = ''
   #busy = false
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Lines that were lost and are not told yet. */
+  /** Lost lines that were not reported yet. */
   #unreported = 0
-  /** Lines that were lost since the start: nobody read them, or the disk was full. */
+  /** Lines lost since the start: no reader, or a full disk. */
   dropped = 0
   #closed = false
   /** The reader went away for good. */
@@ -66,7 +66,7 @@ export class LineWriter {
     if (!this.#busy) this.#schedule()
   }
 
-  /** Resolves once everything is written, or after a second when nobody reads. What comes later is dropped. */
+  /** Resolves once everything is written, or after a second without a reader. Later lines are dropped. */
   close(): Promise<void> {
     this.#closed = true
     return new Promise((resolve) => {
@@ -131,12 +131,12 @@ export class LineWriter {
     if (head.length > ended) this.#unreported += head.lost
     if (code === 'EIO') this.#consecutiveEio += 1
     if (code !== undefined && transientErrors.has(code) && this.#consecutiveEio < maxConsecutiveEio) {
-      // Once it is closing there is no later.
+      // While closing there is no later write.
       if (this.#closed) this.#whenDone?.()
       else this.#schedule()
       return
     }
-    // The reader went away (`corral run 2>&1 | head`): the server goes on without a log.
+    // The reader went away (`corral run 2>&1 | head`): the server continues without a log.
     this.#readerClosed = true
     this.#countLost(linesIn(Buffer.from(this.#pending)))
     this.#pending = ''

@@ -11,11 +11,11 @@ export interface Log {
   error(fields: object, message: string): void
   /** A log whose lines carry `fields`. With `category` among them, that category's own level holds. */
   child(fields: object): Log
-  /** False where `debug` writes nothing, so that what is only for it need not be put together. */
+  /** False if `debug` writes nothing, so that its fields need not be built. */
   readonly isDebugEnabled?: boolean
-  /** Lines that were lost since the start: nobody read them, or the disk was full. */
+  /** Lines lost since the start: no reader, or a full disk. */
   readonly dropped?: number
-  /** Resolves once everything is written, or after a second when nobody reads; what comes later is dropped. For the end of the process. */
+  /** Resolves once everything is written, or after a second without a reader; later lines are dropped. For the end of the process. */
   close?(): Promise<void>
 }
 
@@ -42,7 +42,7 @@ export class LogFileError extends Error {
   }
 }
 
-/** Logs without ever waiting for whoever reads the log. Throws LogFileError. */
+/** Logs without waiting for the reader of the log. Throws LogFileError. */
 export function createLog(options: LogOptions = {}): Log {
   const categoryLevels = options.categoryLevels ?? {}
   const fd = options.fd ?? 2
@@ -87,7 +87,7 @@ function withFile(sink: LogSink, path: string): LogSink {
 
 /** Several processes of one server append to the same file. */
 function openToAppend(path: string): number {
-  // Without O_NONBLOCK opening a named pipe that nobody reads would hold up the start.
+  // Without O_NONBLOCK, opening a named pipe without a reader would block.
   const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants
   try {
     return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
@@ -112,7 +112,7 @@ const severities: Readonly<Record<string, number>> = {
   silent: 99,
 }
 
-/** What is not a level at all counts as `info` (the configuration's check reports it). */
+/** An unknown level counts as `info` (the configuration check reports it). */
 function severityOf(spelled: string): number {
   const name = spelled.trim().toLowerCase()
   return (Object.hasOwn(severities, name) && severities[name]) || 30

@@ -1,4 +1,4 @@
-/** Colours of a terminal; the default colour for what is not named. */
+/** Colours of a terminal; other parts have the default colour. */
 const colours: Readonly<Record<string, string>> = { debug: '\u001b[2m', warn: '\u001b[33m', error: '\u001b[31m', fatal: '\u001b[31m' }
 const dim = '\u001b[2m'
 const plain = '\u001b[0m'
@@ -19,11 +19,11 @@ export function prettyLine(line: string, colour: boolean): string {
 
 function shown(value: unknown): string {
   if (typeof value === 'string' && /^[\w./:@+-]+$/.test(value)) return value
-  // JSON escapes what is below U+0020, and neither the later control characters nor what turns the direction of writing.
+  // JSON escapes characters below U+0020, but not other control and bidirectional characters.
   return JSON.stringify(value).replaceAll(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)
 }
 
-/** What callers send may stand in a message: nothing of it may steer the terminal. */
+/** Messages may contain what callers send: no character may control the terminal. */
 function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what it is about
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped)

@@ -40,10 +40,10 @@ const hint = (over: Partial<Counter>, facts: object) => {
 
 describe('[QUO-34] errors of refused requests', () => {
   test('more than the limit allows: what to send less of', () => {
-    expect(hint({}, { producesText: true })).toBe('Shorten the request or lower max_tokens.')
-    expect(hint({}, { producesText: true, omitsMaxTokens: true })).toStartWith('Set max_tokens to reserve less')
-    expect(hint({}, { producesText: false })).toBe('Shorten the request.')
-    expect(hint({ unit: 'input_tokens' }, { producesText: true, omitsMaxTokens: true })).toBe('Shorten the request.')
+    expect(hint({}, { limitField: 'max_tokens' })).toBe('Shorten the request or lower max_tokens.')
+    expect(hint({}, { limitField: 'maxOutputTokens', omitsMaxTokens: true })).toBe('Set maxOutputTokens to reserve less.')
+    expect(hint({}, {})).toBe('Shorten the request.')
+    expect(hint({ unit: 'input_tokens' }, { limitField: 'max_tokens', omitsMaxTokens: true })).toBe('Shorten the request.')
   })
 
   test('a rate: when to come again', () => {

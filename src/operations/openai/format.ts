@@ -14,6 +14,7 @@ export function openaiFormat(name: string, upstreamPath: string): WireFormat {
     governedFields: openaiGovernedFields,
     inputSize,
     outputLimit,
+    outputLimitField: 'max_tokens',
     requestParameters,
     replyFacts,
     replyText,

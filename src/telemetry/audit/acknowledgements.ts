@@ -33,7 +33,7 @@ export class Acknowledgements {
     for (const waiter of covered) waiter.resolve()
   }
 
-  /** An attempt to write failed. Its entries are tried again, but no caller is kept waiting for that. */
+  /** An attempt to write failed. Its entries are tried again, but no caller waits for that. */
   failed(error: unknown): void {
     for (const waiter of this.#waiting.splice(0)) waiter.reject(error)
   }

@@ -1,4 +1,4 @@
-/** One line of the audit log, before it is chained: who was refused what, or who changed what. Without secrets. */
+/** One entry of the audit log, before it is chained: a denial or a change. Without secrets. */
 export interface AuditEntry {
   /** E.g. `request.denied`, `api_key.created`, `api_key.revoked`, `model.registered`, `policy.loaded`. */
   readonly event: string
@@ -11,11 +11,11 @@ export interface AuditEntry {
   readonly status?: number | undefined
   readonly denied_by?: string | undefined
   readonly reason?: string | undefined
-  /** What is new, of a change. */
+  /** The new values of a change. */
   readonly detail?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Takes entries without waiting; what could not be written is counted and told by a later line of the chain. */
+/** Takes entries without waiting; entries that could not be written are counted and reported by a later line of the chain. */
 export interface AuditLog extends AsyncDisposable {
   record(entry: AuditEntry): void
   /** Records one entry; resolves after it is synced to disk. Rejects when an attempt to write it failed: the entry is then kept and tried again. */

@@ -3,9 +3,9 @@ import { type AuditRecord, marker } from './line.ts'
 
 /** Denials of one second that get a line each; those after them are merged with their like. */
 const maxSeparateDenials = 100
-/** Different merged denials of one second; beyond it, only who refused, the status and the address are told apart. */
+/** Different merged denials of one second; beyond it, only the denying part, status and address are distinguished. */
 const maxKinds = 300
-/** Of those, different addresses; beyond it, only who refused and the status. */
+/** Of those, different addresses; beyond it, only the denying part and status. */
 const maxAddresses = 200
 /** Lines that wait while nothing can be written. */
 const maxPending = 5_000
@@ -55,7 +55,7 @@ export class Backlog {
     return this.#merged.size > 0 ? Math.max(0, this.#mergedSince + second - now) : undefined
   }
 
-  /** Takes out what is to be written now; merged denials only once their second is over, unless this is the `last` time. */
+  /** Takes out the entries to write now; merged denials after their second, or at the `last` call. */
   take(now: number, last = false): AuditRecord[] {
     const records = this.#lines
     this.#lines = []
@@ -99,7 +99,7 @@ export class Backlog {
 /** Milliseconds that denials wait for others, so that a hundred of them are one write. */
 const denialDelay = 100
 
-/** The identities under which a denial may be merged, finest first, each with what is written for it, or undefined where it would be one too many. */
+/** The keys under which a denial may be merged, finest first, each with the entry to write, or undefined if there are too many. */
 function* kindsOf(entry: AuditEntry, size: number): Generator<readonly [key: string, kept: AuditEntry | undefined]> {
   const { event, principal, key_id, client_address, action, resource, status, denied_by, reason } = entry
   const kind = [denied_by, status, client_address, principal, key_id, action, resource, reason]

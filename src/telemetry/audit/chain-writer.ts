@@ -15,7 +15,7 @@ interface ChainWriterOptions {
   /** At most so many files of the chain are kept; undefined: all. */
   readonly keepFiles?: number | undefined
   readonly clock: () => number
-  /** Told what was found when the chain was continued. */
+  /** Called with findings when a chain is continued. */
   readonly onFound: (what: string, fields: object) => void
 }
 
@@ -96,7 +96,7 @@ export class ChainWriter implements AsyncDisposable {
       await file.appendFile(bytes)
       await file.datasync()
     } catch (error) {
-      // Part of it may stand there. Where it cannot be taken back, the next attempt finds the file longer than it was left.
+      // Part of it may be in the file. If that cannot be undone, the next attempt finds the file longer than expected.
       await file.truncate(this.#size).catch(() => undefined)
       throw error
     }
@@ -120,7 +120,7 @@ export class ChainWriter implements AsyncDisposable {
     })
   }
 
-  /** Goes on in the next file. */
+  /** Continues in the next file. */
   async #begin(): Promise<void> {
     const next = chainFileOf(join(this.#options.folder, await this.#makeNext())) as ChainFile
     await this.#use(next)
@@ -133,7 +133,7 @@ export class ChainWriter implements AsyncDisposable {
     for (let number = (this.#files.at(-1)?.number ?? 0) + 1; ; number++) {
       const name = fileName(chain, number)
       await using file = await open(join(folder, name), 'a', 0o600)
-      // One that holds something is somebody else's.
+      // A file with content belongs to another process.
       if ((await file.stat()).size > 0) continue
       await syncFolder(folder)
       return name
@@ -149,7 +149,7 @@ export class ChainWriter implements AsyncDisposable {
     this.#size = size
   }
 
-  /** What somebody else did to the file since the last write; undefined: nothing. */
+  /** What another process did to the file since the last write; undefined: nothing. */
   async #disturbance(): Promise<string | undefined> {
     const file = this.#files.at(-1)
     try {
@@ -163,7 +163,7 @@ export class ChainWriter implements AsyncDisposable {
     }
   }
 
-  /** The chain goes on from what this process knows, so that what was done to the file shows as a break. */
+  /** The chain continues from the state of this process, so that changes to the file show as a break. */
   async #continueInNewFile(disturbance: string): Promise<void> {
     const old = this.#files.at(-1)
     await this.#begin()

@@ -6,19 +6,19 @@ import { join } from 'node:path'
 
 /** A chain that this process alone writes to, until disposed of. */
 export interface ChainClaim extends AsyncDisposable {
-  /** The name asked for, or that and a number where another process has it: `server`, `server.2` … */
+  /** The requested name, or with a number if another process has it: `server`, `server.2` … */
   readonly chain: string
 }
 
 interface ClaimHolder {
   readonly pid: number
   readonly host: string
-  /** When the process began, as the system counts it (Linux), so that another process under the same id is told apart. */
+  /** When the process started, as the system counts it (Linux): distinguishes another process with the same id. */
   readonly began: string | null
   readonly nonce: string
 }
 
-/** Milliseconds between two signs of life, for those who look from another host (a folder shared between containers). */
+/** Milliseconds between two heartbeats, for processes on other hosts (a folder shared between containers). */
 const heartbeat = 20_000
 /** Milliseconds without one after which another host's claim is void. */
 const claimTimeout = 120_000
@@ -52,7 +52,7 @@ async function tryClaim(path: string, text: string): Promise<boolean> {
   const held = await readIfExists(path)
   if (held === undefined) return tryCreate(path, text)
   if (!(await isStale(path, held))) return false
-  // Of those that saw the same void claim, the one that makes this file replaces it; whoever comes later sees that the claim has changed.
+  // Of several processes that saw the same stale claim, the one that creates this file replaces it; later ones see the new claim.
   const replacement = `${path}.${hash('sha256', held).slice(0, 16)}`
   if (!(await tryCreate(replacement, text))) return false
   try {
@@ -73,7 +73,7 @@ function currentProcess(): ClaimHolder {
 async function isStale(path: string, held: string): Promise<boolean> {
   const holder = parseHolder(held)
   if (holder?.host === hostname()) return !isAlive(holder.pid) || startTimeOf(holder.pid) !== holder.began
-  // Of another host, or cut off while it was written: only its age can tell.
+  // Of another host, or interrupted while it was written: only its age decides.
   const age = await stat(path).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
     () => 0,
@@ -100,7 +100,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Dead, and only not waited for by its parent yet: in a container often nobody ever does. */
+/** Dead, but not reaped by its parent: in containers often permanently. */
 function isZombie(pid: number): boolean {
   return /^[ZXx]$/.test(procStatOf(pid)?.[0] ?? '')
 }

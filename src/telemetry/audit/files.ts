@@ -36,16 +36,16 @@ export function byChain(paths: readonly string[]): Map<string, ChainFile[]> {
   return Map.groupBy(files, ({ chain }) => chain)
 }
 
-/** Where a chain was left: its last whole line, and what stands behind that in the newest file. */
+/** The end of a chain: its last complete line, and what follows it in the newest file. */
 interface ChainEnd {
   readonly state: ChainState
-  /** The newest file ends with a line that says that the chain goes on in another. */
+  /** Whether the newest file ends with a line that continues the chain in another file. */
   readonly rotated: boolean
   /** The bytes behind the last whole line of the newest file; empty where it ends as it should. */
   readonly torn: Buffer
 }
 
-/** Looks from the end of the newest file, and of earlier ones where it holds no whole line. */
+/** Reads from the end of the newest file, and of earlier ones while there is no complete line. */
 export async function readChainEnd(
   files: readonly ChainFile[],
   isRotation: (fields: Readonly<Record<string, unknown>>) => boolean,

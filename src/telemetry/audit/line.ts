@@ -6,13 +6,13 @@ export interface AuditRecord {
   /** Unix milliseconds. */
   readonly time: number
   readonly entry: AuditEntry
-  /** How many entries this one stands for; absent: 1. */
+  /** How many entries this one represents. Absent: 1. */
   count?: number
   /** Unix milliseconds of the last of them. */
   until?: number
 }
 
-/** Where a chain stands: the number of its last line, and that line's hash. */
+/** The state of a chain: number and hash of its last line. */
 export interface ChainState {
   readonly seq: number
   readonly hash: string
@@ -21,7 +21,7 @@ export interface ChainState {
 /** One line as read back, its own hash checked; whether it follows from the line before it is another question. */
 export interface ChainLine extends ChainState {
   readonly prev: string
-  /** Everything that stands in it, `seq`, `time`, `prev` and `hash` included. */
+  /** All members, with `seq`, `time`, `prev` and `hash`. */
   readonly fields: Readonly<Record<string, unknown>>
 }
 
@@ -30,15 +30,15 @@ export const chainStart: ChainState = Object.freeze({ seq: 0, hash: '0'.repeat(6
 
 /** What Corral itself writes about the chain, beside the entries. */
 export const marker = {
-  /** The bytes before this line are what is left of a line that was being written when the process or the machine stopped. */
+  /** The bytes before this line are a line that was being written when the process or machine stopped. */
   torn: 'audit.torn',
   /** Entries that could not be kept until they could be written. */
   lost: 'audit.lost',
-  /** The chain goes on in another file. */
+  /** The chain continues in another file. */
   rotated: 'audit.rotated',
   /** The oldest files were removed because they are older, or more, than is to be kept. */
   filesRemoved: 'audit.files_removed',
-  /** Somebody else changed, moved or removed the file while it was written. */
+  /** The file was changed, moved or removed by another process while it was written. */
   disturbed: 'audit.disturbed',
 } as const
 
@@ -73,7 +73,7 @@ export function readLine(bytes: Buffer): ChainLine | undefined {
   return { seq: seq as number, prev, hash: own, fields }
 }
 
-/** The object that stands in a line, whether or not the chain holds; undefined where there is none. */
+/** The object of a line, whether or not the chain holds; undefined: none. */
 export function parsed(bytes: Buffer): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'))
@@ -111,7 +111,7 @@ function boundedDetail(detail: unknown): unknown {
     const text = JSON.stringify(detail) ?? 'null'
     return text.length > maxDetailLength ? { left_out: `${text.length} characters` } : JSON.parse(text)
   } catch (error) {
-    // The line must come into the chain whatever somebody put there.
+    // The line must be written whatever the value is.
     return { left_out: `no JSON (${(error as Error).name})` }
   }
 }

@@ -12,13 +12,13 @@ export interface AuditLogOptions {
   readonly folder: string
   /** Whose chain, e.g. `server`, `worker-0`, `cli`. Where another process has that chain, the next free one is taken: `server.2` … */
   readonly name: string
-  /** Bytes after which the chain goes on in another file. Default 32 MiB. */
+  /** Bytes after which the chain continues in another file. Default 32 MiB. */
   readonly maxFileBytes?: number | undefined
   /** Files last written to before so many days are removed. Default: none are. */
   readonly keepDays?: number | undefined
   /** So many files of this chain are kept at most. Default: all. */
   readonly keepFiles?: number | undefined
-  /** Told when nothing can be written, when it can again, and what was found on continuing. */
+  /** Logs when writing fails, when it recovers, and findings when a chain is continued. */
   readonly log?: Pick<Log, 'error' | 'warn' | 'info'> | undefined
   /** Unix milliseconds. Default `Date.now`. */
   readonly clock?: (() => number) | undefined

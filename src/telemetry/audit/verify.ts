@@ -14,7 +14,7 @@ interface ChainFinding {
   detail: string
 }
 
-/** What the check of one chain came to. It holds where there is no finding. */
+/** The result for one chain. It is intact if there are no findings. */
 export interface ChainReport {
   readonly chain: string
   readonly files: readonly string[]
@@ -26,7 +26,7 @@ export interface ChainReport {
   readonly head: string | undefined
   /** At most a thousand. */
   readonly findings: readonly ChainFinding[]
-  /** What is no break and worth knowing: lines torn by a crash, entries lost, files removed by retention. */
+  /** Observations that are not breaks: lines torn by a crash, lost entries, files removed by retention. */
   readonly notes: readonly string[]
 }
 
@@ -36,9 +36,9 @@ export interface FileContent {
 }
 
 interface VerifyOptions {
-  /** False where only some of a chain's files are looked at: it may begin anywhere. Default true. */
+  /** False if only some files of a chain are checked: it may begin anywhere. Default true. */
   readonly whole?: boolean
-  /** Hashes that are looked for; what is found is taken out. */
+  /** Hashes to find; found ones are removed. */
   readonly wanted?: Set<string>
 }
 
@@ -86,9 +86,9 @@ class ChainCheck {
   /** Lines that could not be read, since the last that could. */
   #unread: LinePosition[] = []
   #unfinished: LinePosition | undefined
-  /** The last line so far says that the chain goes on in this file. */
+  /** The last line so far continues the chain in this file. */
   #promised: { next: string; at: LinePosition } | undefined
-  /** What stands before the first line, where that is not the first of the chain. */
+  /** The line before the first, if that is not the first of the chain. */
   #beginning: { readonly found: ChainFinding; readonly seq: number; readonly prev: string } | undefined
 
   constructor({ whole = true, wanted }: VerifyOptions) {
@@ -99,7 +99,7 @@ class ChainCheck {
   add({ name, bytes }: FileContent): void {
     this.#files.push(name)
     this.#promised = undefined
-    // A file that ends in the middle of a line, and is not the last, is told like any other line that cannot be read.
+    // An incomplete last line of a file that is not the newest is reported as unreadable.
     this.#unfinished = undefined
     let number = 0
     let tornFrom: number | undefined
@@ -175,7 +175,7 @@ class ChainCheck {
     this.#head = this.#unread.length > 0 ? undefined : line.prev
   }
 
-  /** A line that should have come earlier, or that is no part of the chain at all. */
+  /** A line that belongs earlier, or not to the chain. */
   #startsLate(line: ChainLine, at: LinePosition): void {
     this.#reportUnread('changed')
     const gap = this.#gaps.find(({ from, to }) => line.seq >= from && line.seq <= to)

@@ -15,9 +15,9 @@ interface MetricsOptions {
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
-  /** What kept something from being measured; told once, never thrown. */
+  /** Called once when measuring fails; never thrown. */
   readonly onFailure: (error: unknown) => void
-  /** Milliseconds for which readers share one look. Default 250. */
+  /** Milliseconds for which readers share one snapshot. Default 250. */
   readonly cacheTime?: number
 }
 
@@ -30,11 +30,11 @@ export interface Metrics extends MetricReader, Disposable {
   useCatalogue(models: ModelNames): void
   /** What the whole server has counted, no older than a fraction of a second: readers that come together share it. */
   scrape(): Promise<MetricsSnapshot>
-  /** Where several processes serve: asks all of them. */
+  /** Where several processes serve: collects from all of them. */
   setGather(gather: () => Promise<MetricsSnapshot>): void
 }
 
-/** Measuring is of no use to the caller that is measured: whatever goes wrong with it is told once and forgotten. */
+/** Measuring must not fail a request: the first failure is reported, others are ignored. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const { conventions, resource, providers, scheme } = options
   let { cacheTime = 250 } = options
@@ -102,7 +102,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     setGather(others) {
       gather = others
-      // Whoever gathers shares its looks among all processes: one that was kept here could follow a later one that another process has shown.
+      // The gatherer has a cache for all processes: a second one here could be older than what another process has shown.
       cacheTime = 0
     },
     [Symbol.dispose]: () => processMetrics[Symbol.dispose](),
@@ -115,7 +115,7 @@ interface MetricsFacts {
   /** The configured providers' types, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
-  /** Asked for when there is something to tell: events are made after this, of what this gives. */
+  /** A function, because events are created later, from these metrics. */
   readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
 

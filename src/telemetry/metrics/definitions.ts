@@ -19,7 +19,7 @@ interface MetricNames {
   readonly timeToFirstChunk: string
   readonly timePerOutputChunk: string
   readonly tokenUsage: string | undefined
-  /** Histograms of one answer's tokens. */
+  /** Histograms of the tokens of one response. */
   readonly inputTokens: string | undefined
   readonly outputTokens: string | undefined
   /** Prefix of the counters of tokens. */

@@ -47,7 +47,7 @@ export class InferenceMetrics {
       perChunk: instruments.histogram(names.timePerOutputChunk),
       input: tokenHistogram ?? instruments.histogram(names.inputTokens ?? ''),
       output: tokenHistogram ?? instruments.histogram(names.outputTokens ?? ''),
-      /** Whether input and output share a metric, told apart by `gen_ai.token.type`. */
+      /** Whether input and output share a metric, distinguished by `gen_ai.token.type`. */
       hasType: tokenHistogram !== undefined,
       usage: tokenParts.map((part) => (names.usage === undefined ? undefined : instruments.counter(`${names.usage}.${part}`))),
       tokens: instruments.counter('corral.tokens'),
@@ -159,7 +159,7 @@ function countTokens({ input, output, parts }: ClientSeries, usage: ReportedToke
   count(parts['reasoning.output_tokens'], usage.reasoning)
 }
 
-/** Providers tell tokens, and may tell nonsense. */
+/** Providers may report any number. */
 function count(counters: readonly CounterSeries[], tokens: number | undefined): void {
   if (tokens === undefined || !(tokens > 0 && tokens < Infinity)) return
   for (const counter of counters) counter.add(tokens)

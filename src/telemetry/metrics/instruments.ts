@@ -1,10 +1,10 @@
-/** What is known of one metric: its name and unit as OpenTelemetry has them, and how to read it. */
+/** A metric: its OpenTelemetry name and unit, and how to aggregate it. */
 export interface MetricDefinition {
   /** E.g. `gen_ai.server.request.duration`. */
   readonly name: string
   /** UCUM, e.g. `s`, `By`, `{token}`, `1`. */
   readonly unit: string
-  /** `counter`: only ever goes up. `updown`: a sum that goes up and down. */
+  /** `counter`: only increases. `updown`: a sum that increases and decreases. */
   readonly kind: 'counter' | 'updown' | 'gauge' | 'histogram'
   readonly description: string
   /** The attributes, in the order of every point's values. */
@@ -16,7 +16,7 @@ export interface MetricDefinition {
 }
 
 export interface HistogramValue {
-  /** One for each bucket, and one for what is above them all; not cumulated. */
+  /** One for each bucket, and one above the last; not cumulative. */
   readonly counts: readonly number[]
   readonly sum: number
 }
@@ -41,7 +41,7 @@ export interface MetricReader {
   collect(): MetricsSnapshot
 }
 
-/** Stands for all label values that are not told apart. */
+/** Replaces label values that are not distinguished. */
 export const overflowLabel = 'other'
 
 /** Label sets of one metric; what comes beyond is counted under `other`. */
@@ -68,7 +68,7 @@ export class HistogramSeries {
     this.counts = Array.from({ length: limits.length + 1 }, () => 0)
   }
 
-  /** What is not a number, or below 0 (a clock that jumped), is not counted. */
+  /** Ignores values that are not a number, or negative (a clock jumped). */
   observe(value: number): void {
     if (!(value >= 0 && value < Infinity)) return
     const limits = this.#limits
@@ -126,7 +126,7 @@ function valueOf(series: CounterSeries | HistogramSeries): number | HistogramVal
   return series instanceof CounterSeries ? series.value : { counts: [...series.counts], sum: series.sum }
 }
 
-/** Reads values at the moment they are asked for. */
+/** Reads values at collection. */
 export type ReadPoints = () => readonly MetricPoint[]
 
 /** The metrics of one process. */
@@ -164,7 +164,7 @@ export class Instruments {
     return this.#byName.has(name)
   }
 
-  /** A reader that fails is left out, and told. */
+  /** A failing reader is omitted, and its failure reported. */
   collect(): MetricsSnapshot {
     const snapshot: Record<string, readonly MetricPoint[]> = {}
     for (const { name } of this.definitions) {

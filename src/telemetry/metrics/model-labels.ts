@@ -2,7 +2,7 @@ import { overflowLabel } from './instruments.ts'
 
 /** What the catalogue knows of models: only its own names become labels, never a caller's. */
 export interface ModelNames {
-  /** The catalogue's id of what a caller calls `told`; undefined: the catalogue has no such model, or several. */
+  /** The catalogue’s id of a requested model; undefined: there is none, or several. */
   catalogueIdOf(requestedModel: string): string | undefined
   /** The catalogue's id of a provider's model; undefined: it is not known. */
   catalogueIdOfTarget(providerId: string, upstreamId: string): string | undefined
@@ -10,7 +10,7 @@ export interface ModelNames {
 
 export const noModelNames: ModelNames = { catalogueIdOf: () => undefined, catalogueIdOfTarget: () => undefined }
 
-/** Names that are kept with their handles; more are looked up each time. */
+/** Names cached with their handles; further ones are looked up each time. */
 const maxCached = 4_000
 
 /** Handles by provider and model, made once each; what the catalogue does not know shares one a provider. */

@@ -13,7 +13,7 @@ interface MetricEncoderOptions {
   readonly startedAt: number
 }
 
-/** Encodes what was counted as an ExportMetricsServiceRequest, by OpenTelemetry's own transformer. Cumulative: each message tells everything since the start. */
+/** Encodes a snapshot as ExportMetricsServiceRequest with OpenTelemetry’s transformer. Cumulative: each message has everything since the start. */
 export function createMetricEncoder(
   definitions: readonly MetricDefinition[],
   { resource: attributes, schemaUrl, version, startedAt }: MetricEncoderOptions,

@@ -1,11 +1,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Instruments, MetricPoint } from './instruments.ts'
 
-/** Milliseconds that one look at the event loop's delay covers at least: readers that come more often share it. */
+/** Milliseconds that one measurement of the event loop delay covers at least: readers that come more often share it. */
 const minWindow = 5_000
 const nanoseconds = 1e9
 
-/** Adds what is known of this process: memory, processor time, the event loop's delay. */
+/** Adds metrics of this process: memory, CPU time, event loop delay. */
 export function addProcessMetrics(instruments: Instruments): Disposable {
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()

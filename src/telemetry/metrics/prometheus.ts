@@ -21,7 +21,7 @@ export function formatFor(accept: string | null): TextFormat {
   return best.format
 }
 
-/** OpenTelemetry's words for units in names (its specification "Prometheus and OpenMetrics Compatibility"); others stand as they are. */
+/** OpenTelemetry’s unit suffixes (specification “Prometheus and OpenMetrics Compatibility”); other units are used as they are. */
 const unitWords: Readonly<Record<string, string>> = { s: 'seconds', ms: 'milliseconds', By: 'bytes', '1': 'ratio', '%': 'percent' }
 
 /** The unit as it ends a metric's name; empty where there is none. */

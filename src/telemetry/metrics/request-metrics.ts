@@ -17,7 +17,7 @@ interface RequestMetricsOptions {
 interface RouteSeries {
   /** By method, then by status. */
   readonly http: Map<string, (HttpSeries | undefined)[]>
-  /** Of routes that ask a model, by the name that the caller used. */
+  /** Of routes with an operation, by the requested model. */
   readonly models: ByModel<ServerSeries> | undefined
   /** The same by the provider's own id: for names that callers have registered. */
   readonly targets: ByModel<ServerSeries> | undefined
@@ -62,7 +62,7 @@ export class RequestMetrics {
   finished(event: RequestFinished): void {
     const endedAt = performance.now()
     const seconds = (endedAt - event.startedAt) / 1000
-    // Routes are those of the route table: `undefined` where none answers.
+    // Routes of the route table; `undefined` for an unknown path.
     const route = this.#routes.get(event.route ?? '') ?? this.#addRoute(event.route ?? '', event.operation?.genAiName)
     const http = this.#httpSeries(route, event)
     http.duration.observe(seconds)

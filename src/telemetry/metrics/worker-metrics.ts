@@ -5,7 +5,7 @@ import type { MetricDefinition, MetricsSnapshot } from './instruments.ts'
 
 /** One end of the pipe between a supervisor and one of its workers. */
 export interface WorkerChannel {
-  /** Does nothing where nobody is at the other end any more. */
+  /** Does nothing once the other end is closed. */
   send(message: object): void
   listen(listener: (message: unknown) => void): void
 }
@@ -19,18 +19,18 @@ type WorkerMetricsMessage =
 
 interface Worker {
   readonly channel: WorkerChannel
-  /** What it counted when it was last asked. */
+  /** Its last snapshot. */
   last: MetricsSnapshot
-  /** Who waits for its answer. */
+  /** Requests that wait for its snapshot. */
   readonly waiting: Set<(snapshot: MetricsSnapshot) => void>
-  /** `performance.now()` when it was asked what it has not answered yet: one that stands still is not asked all the time. */
+  /** `performance.now()` of the request without a reply: a stalled worker is not asked again at once. */
   requestedAt: number | undefined
 }
 
 interface WorkerPoolOptions {
-  /** Milliseconds that a worker gets to tell what it counted. Default 1000. */
+  /** Milliseconds for a worker to send its snapshot. Default 1000. */
   readonly timeout?: number
-  /** Milliseconds for which askers share one sum. Default 250. */
+  /** Milliseconds for which readers share one sum. Default 250. */
   readonly cacheTime?: number
 }
 
@@ -50,7 +50,7 @@ export class WorkerPoolMetrics {
     this.#cacheTime = cacheTime
   }
 
-  /** Gives what to call once the worker is gone: what it counted, as far as it was asked, stays. */
+  /** Returns what to call when the worker has exited: its last counts are kept. */
   add(channel: WorkerChannel): () => void {
     const worker: Worker = { channel, last: {}, waiting: new Set(), requestedAt: undefined }
     this.#workers.add(worker)
@@ -70,7 +70,7 @@ export class WorkerPoolMetrics {
     }
   }
 
-  /** Never rejects. A worker that does not answer in time is in it with what it counted before. */
+  /** Never rejects. A worker without a reply in time counts with its last snapshot. */
   sum(): Promise<MetricsSnapshot> {
     const now = performance.now()
     if (this.#cached && now - this.#cached.at < this.#cacheTime) return this.#cached.sum
@@ -82,7 +82,7 @@ export class WorkerPoolMetrics {
   async #collect(): Promise<MetricsSnapshot> {
     const workers = [...this.#workers]
     const snapshots = await Promise.all(workers.map((worker) => this.#count(worker)))
-    // What somebody counted who has died since is among that of the gone.
+    // The counts of a worker that exited meanwhile are among those of the exited.
     const living = snapshots.filter((_, at) => this.#workers.has(workers[at] as Worker))
     return merge([this.#exited, ...living], this.#definitions)
   }
@@ -117,7 +117,7 @@ function settleWaiting(worker: Worker, snapshot: MetricsSnapshot): void {
 /** Milliseconds that a worker waits for its supervisor. */
 const supervisorTimeout = 3_000
 
-/** For a worker: from now on its `/metrics` tells of all workers. */
+/** For a worker: its `/metrics` reports all workers from now on. */
 export function joinWorkerPool(metrics: Metrics, channel: WorkerChannel): void {
   const waiting = new Map<number, (snapshot: MetricsSnapshot) => void>()
   let id = 0
@@ -129,7 +129,7 @@ export function joinWorkerPool(metrics: Metrics, channel: WorkerChannel): void {
   metrics.setGather(async () => {
     const { promise, resolve, reject } = Promise.withResolvers<MetricsSnapshot>()
     const own = (id += 1)
-    // Its own numbers alone would look as if the others had begun anew.
+    // Its own counts alone would look as if the others had restarted.
     const timer = setTimeout(() => reject(unavailable('The supervisor does not tell what all workers have counted.', 5)), supervisorTimeout)
     waiting.set(own, resolve)
     channel.send({ corral: 'metrics?', id: own })

@@ -45,7 +45,7 @@ export interface StoredSpan {
   readonly events: readonly SpanEvent[]
 }
 
-/** What of the traces is meant; what is absent does not count. Times are Unix milliseconds. */
+/** A filter of traces; absent members do not filter. Times are Unix milliseconds. */
 export interface TraceFilter {
   readonly since?: number | undefined
   /** Not with. */
@@ -78,7 +78,7 @@ export interface TraceStore extends Disposable {
   lastId(): number
   /** All of one trace id. */
   byTraceId(traceId: string): StoredTrace[]
-  /** Those that a trace id, a request id, or the beginning of one means. An exact id goes before beginnings. */
+  /** The traces of a trace id, a request id, or a prefix of one. An exact id takes precedence. */
   find(idOrPrefix: string, limit: number): StoredTrace[]
   /** Those that have a span of this id. */
   bySpanId(spanId: string): StoredTrace[]
@@ -92,7 +92,7 @@ const busyTimeout = 2_000
 const maxTracesPerId = 1_000
 const maxSpans = 10_000
 
-/** Undefined: there is no store, or none yet. Throws SqliteFailure and TraceStoreError where there is one that cannot be read. */
+/** Undefined: there is no store yet. Throws SqliteFailure and TraceStoreError if it cannot be read. */
 export async function openTraceStore(path: string): Promise<TraceStore | undefined> {
   try {
     if (!(await stat(path)).isFile()) throw new TraceStoreError(`${path} is no file.`, 'Name a file in telemetry.store.path.')

@@ -6,7 +6,7 @@ import { deleteOlder, deleteOldest, deleteOldestLogged } from './statements.ts'
 /** Traces deleted in one transaction: other processes wait for no longer. */
 const batch = 50
 
-/** Of the limit: what is left once it was reached, so that not every write deletes. */
+/** Part of the limit that is left after deleting, so that not every write deletes. */
 const leftOver = 0.9
 
 /**
@@ -24,7 +24,7 @@ export class Retention {
     this.#pageSize = numberOf(connection, 'pragma page_size')
   }
 
-  /** Deletes what is too old at `now` (Unix milliseconds). */
+  /** Deletes expired traces. `now` is in Unix milliseconds. */
   deleteOlder(now: number): void {
     const before = now - this.#limits.maxAge
     while (this.#connection.execute(deleteOlder, [before, batch]).changes > 0);
@@ -49,7 +49,7 @@ export class Retention {
     return pages * this.#pageSize
   }
 
-  /** Free pages go back to the system, and the log is written into the file, as far as nobody reads. */
+  /** Returns free pages to the system, and writes the log into the file, as far as there are no readers. */
   #giveBack(): void {
     if (numberOf(this.#connection, 'pragma freelist_count') === 0) return
     this.#connection.execute('pragma incremental_vacuum', [])

@@ -1,9 +1,9 @@
 import type { AttributeValue, SpanRecord } from '../traces/span.ts'
 
-/** What is bound in a statement. */
+/** A parameter of a statement. */
 export type BoundValue = string | number | null
 
-/** A request that its caller gave up is no failure. */
+/** A request whose client disconnected is not a failure. */
 const clientClosedRequest = 499
 
 /** UTF-16 units of one span's attributes or events, as JSON; longer ones are left out. */

@@ -1,6 +1,6 @@
 import type { SqliteConnection } from '../../runtime/sqlite.ts'
 
-/** Of the file's tables; stands in its `user_version`. */
+/** The version of the tables, stored in `user_version`. */
 export const schemaVersion = 1
 
 /** The file cannot be used by this program, and trying again does not help. */

@@ -31,12 +31,12 @@ on conflict (trace, span_id) do update set parent_span_id = coalesce(excluded.pa
     else substr(events, 1, length(events) - 1) || ',' || substr(excluded.events, 2) end`
 
 export const deleteOlder = 'delete from traces where id in (select id from traces where "start" < ? order by "start" limit ?)'
-/** Of what callers logged themselves; answered by the index `traces_logged`. */
+/** Traces that callers logged; uses the index `traces_logged`. */
 export const deleteOldestLogged =
   'delete from traces where id in (select id from traces where substr(part, 1, 10) = \'logged by \' order by "start", id limit ?)'
 export const deleteOldest = 'delete from traces where id in (select id from traces order by "start", id limit ?)'
 
-/** Parameters: 1 and 2 the place behind which to read (start, id), 3 and 4 from and until when, then what to look for, 13 how many. */
+/** Parameters: 1 and 2 the cursor (start, id), 3 and 4 the period, then the filters, 13 the limit. */
 export const listTraces = `select * from traces
 where "start" <= coalesce(?1, 1e300) and (?1 is null or ("start", id) < (?1, ?2))
   and "start" >= coalesce(?3, -1e300) and "start" < coalesce(?4, 1e300)

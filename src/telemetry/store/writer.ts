@@ -11,7 +11,7 @@ import { extendTrace, saveSpan, saveTrace } from './statements.ts'
 /** Milliseconds that another process may hold the file. */
 const busyTimeout = 5_000
 
-/** Milliseconds between two looks at what is too old, and at whether the file is still the one that was opened. */
+/** Milliseconds between two checks for expired traces, and whether the file is still the one that was opened. */
 const checkInterval = 60_000
 
 interface TraceStoreDeps {
@@ -47,7 +47,7 @@ class SqliteTraceStoreWriter implements TraceStoreWriter {
 
   async open(): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
-    // Who asked what is nobody else's business; what SQLite puts beside the file has the file's mode.
+    // Traces are private to the owner of the file; SQLite’s other files have its mode.
     await (await open(this.#path, 'a', 0o600)).close()
     const connection = await this.#connect(this.#path, { mode: 'write', busyTimeout })
     try {
@@ -78,7 +78,7 @@ class SqliteTraceStoreWriter implements TraceStoreWriter {
     this.#opened = undefined
   }
 
-  /** Somebody removed the file, or put another in its place: what is written to the old one is lost. */
+  /** The file was removed or replaced: what is written to the old one is lost. */
   async #reopenIfGone(): Promise<void> {
     if (!this.#opened || this.#opened.file === (await identityOf(this.#path))) return
     await this.close()

@@ -1,7 +1,7 @@
-/** Tells the time of day, in Unix milliseconds with fractions, of moments that were taken with `performance.now()`. */
+/** Converts `performance.now()` into Unix milliseconds with fractions. */
 export type WallClock = (moment: number) => number
 
-/** The two clocks drift apart over days, and somebody may set the one: they are compared whenever asked, and what is less than their grain is left. */
+/** The clocks drift apart, and one may be set: they are compared at every call, and differences below their grain ignored. */
 export function createWallClock(now: () => number = Date.now, monotonic: () => number = () => performance.now()): WallClock {
   let offset = now() - monotonic()
   return (moment) => {

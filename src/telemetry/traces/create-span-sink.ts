@@ -12,9 +12,9 @@ interface SpanSinkOptions {
   readonly contentLength?: number
   /** Takes the spans of one trace; never throws. */
   readonly take: (spans: readonly SpanRecord[]) => void
-  /** Milliseconds from which a request is slow, where failed and slow ones are kept whatever the sampling. Absent: only what is sampled is kept. */
+  /** Milliseconds from which a request is slow. Failed and slow requests are kept whatever the sampling. Absent: only sampled requests are kept. */
   readonly slowAfter?: number | undefined
-  /** What kept a span from being made; told, never thrown. */
+  /** Called when a span cannot be made; never thrown. */
   readonly onFailure: (error: unknown) => void
   readonly wallClock?: WallClock
   readonly now?: () => number
@@ -50,7 +50,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
         if (kept === undefined) return
         const owner = ownerOf(event)
         const spans = [serverSpan(event, { trace, kept, owner, wall: wallClock, endedAt, isOnlySpan: inferences === undefined })]
-        // What a request cost is told once: where several models answered, by the request alone.
+        // The cost of a request is reported once: with several inferences, by the server span.
         const cost = inferences?.length === 1 ? event.attempt?.costNanoDollars : undefined
         for (const inference of inferences ?? [])
           spans.push(inferenceSpan(inference, { trace, kept, owner, wall: wallClock, names, cost, contentLength }))
@@ -74,7 +74,7 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
     },
   }
 
-  /** An answer that ended after its request did: its caller had left. */
+  /** An inference that ended after its request: the client had disconnected. */
   function lateSpan(event: InferenceFinished, trace: RequestTrace, kept: RetentionReason): SpanRecord {
     return inferenceSpan(event, {
       trace,
@@ -88,10 +88,10 @@ export function createSpanSink(options: SpanSinkOptions): SpanSink {
   }
 }
 
-/** The status that the log has of a request whose caller left before it was answered. */
+/** The status in the log of a request whose client disconnected before the response. */
 const clientClosedRequest = 499
 
-/** The reference's own pages, as in Llama Stack, and what machines ask all the time: of interest only where it fails. */
+/** Pages of the reference, and probes: traced only if they fail. */
 const quietRoutes = new Set(['/docs', '/docs/{file}', '/openapi.json', '/readyz', '/metrics', '/v1/health', '/v1alpha/admin/health'])
 
 function isQuiet({ route, status, path, request }: RequestFinished): boolean {

@@ -14,9 +14,9 @@ import type { Events } from '../events.ts'
 
 export interface Tracing extends AsyncDisposable {
   readonly contexts: TraceContexts
-  /** Absent: no span is wanted. */
+  /** Absent: no spans are made. */
   readonly spans?: SpanSink | undefined
-  /** Puts spans that were made elsewhere into the store alone. Absent: there is no store. */
+  /** Adds spans that were made elsewhere to the store only. Absent: there is no store. */
   readonly store?: ((spans: readonly SpanRecord[]) => void) | undefined
   /** Resolves once what has ended so far is written and sent, or `limit` milliseconds are over. */
   flush(limit: number): Promise<void>
@@ -25,7 +25,7 @@ export interface Tracing extends AsyncDisposable {
 interface TracingDeps {
   /** Corral's own. */
   readonly version: string
-  /** Asked for when there is something to tell: events are made after this, of what this gives. */
+  /** A function, because events are created later, from this tracing. */
   readonly events: () => Pick<Events, 'telemetryDropped' | 'dependencyFailed' | 'dependencyRecovered' | 'unexpected' | 'warning'>
 }
 
@@ -76,7 +76,7 @@ export function createTracing(config: TelemetryConfig, { version, events }: Trac
   }
 }
 
-/** What is told of in the log. */
+/** Names in the log. */
 const dependencies = { export: 'trace collector', store: 'trace store', thread: 'telemetry thread' } as const
 
 function createQueueEvents(events: TracingDeps['events']): SpanQueueEvents {

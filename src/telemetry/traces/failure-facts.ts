@@ -5,7 +5,7 @@ import type { AttributeValue, SpanEvent } from './span.ts'
 /** UTF-16 units of one text. */
 const maxTextLength = 4_096
 
-/** What a provider calls its error is told as far as it is a word: it could be anything, of any length. */
+/** A provider’s error code is used if it is a word: it could be any text. */
 const word = /^[\w.:/-]{1,64}$/
 
 /** `error.type`: one of few words, never a message. */
@@ -17,7 +17,7 @@ function errorType(error: unknown): string {
   return provider.status >= 300 ? String(provider.status) : 'upstream_error'
 }
 
-/** Why something failed, in words; credentials are masked where the error was made. */
+/** The message of an error; credentials were masked where it was made. */
 function messageOf(error: unknown): string {
   return shortened(error instanceof ApiError && error.provider === undefined ? causeOf(error) : asText(error), maxTextLength)
 }
@@ -26,7 +26,7 @@ function asText(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The exception as OpenTelemetry's conventions have it, and what the provider answered, as far as it is known. */
+/** The exception event of OpenTelemetry’s conventions. */
 export function exceptionEvent(error: unknown, time: number): SpanEvent {
   const attributes: Record<string, AttributeValue> = {
     'exception.type': error instanceof Error ? error.name : typeof error,
@@ -37,7 +37,7 @@ export function exceptionEvent(error: unknown, time: number): SpanEvent {
   return { name: 'exception', time, attributes }
 }
 
-/** Adds what is known of a failure: the provider's answer with its body, the rule that refused. */
+/** Adds the facts of a failure: the provider’s reply with its body, the denial. */
 export function addFailure(attributes: Record<string, AttributeValue>, error: unknown): void {
   attributes['error.type'] = errorType(error)
   attributes['corral.failure.class'] = error instanceof ApiError ? error.failure : 'server_error'

@@ -1,7 +1,7 @@
 import type { CallTrace } from '../../call.ts'
 import type { InferenceFinished } from '../event-types.ts'
 
-/** A request's place in a trace, and what is to be made spans of once it is over. */
+/** The trace of a request, and the events that become spans at its end. */
 export class RequestTrace implements CallTrace {
   readonly traceId: string
   readonly spanId: string
@@ -12,7 +12,7 @@ export class RequestTrace implements CallTrace {
   baggage: string | undefined = undefined
   /** Whether prompts and completions are wanted of it. */
   capturesContent = false
-  /** Answers of models that ended before the request did. */
+  /** Inferences that ended before the request. */
   inferences: InferenceFinished[] | undefined = undefined
   /** The request is over; what it was kept for. */
   over: 'dropped' | 'sampled' | 'failed' | 'slow' | undefined = undefined

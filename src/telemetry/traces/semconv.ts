@@ -1,13 +1,13 @@
 import type { Conventions } from '../config.ts'
 
-/** What the two versions of OpenTelemetry's conventions call things; where they agree the names stand in the code. */
+/** Names that differ between the two versions of OpenTelemetry’s conventions; common ones are in the code. */
 export interface Names {
   readonly schemaUrl: string
   /** Tokens of the input that were written to a cache. */
   readonly cacheWrite: string
   /** How hard the model is to think. */
   readonly reasoningLevel: string | undefined
-  /** The response that the request goes on from. */
+  /** The response that the request continues. */
   readonly previousResponse: string | undefined
 }
 

@@ -19,7 +19,7 @@ interface ServerSpanFacts {
   readonly wall: WallClock
   /** `performance.now()` at the end. */
   readonly endedAt: number
-  /** No provider was asked: there is no other span that tells what the request looked like. */
+  /** Whether there is no inference span that has the shape of the request. */
   readonly isOnlySpan: boolean
 }
 
@@ -42,7 +42,7 @@ export function serverSpan(event: RequestFinished, { trace, kept, owner, wall, e
     start: wall(event.startedAt),
     end: wall(endedAt),
     attributes,
-    // HTTP conventions: what the caller did wrong is no error of the server's.
+    // HTTP conventions: an error of the client is not an error of the server.
     status: failed ? 'error' : 'unset',
     ...(error !== undefined && { events: [exceptionEvent(error, wall(endedAt))] }),
     sampled: trace.sampled,
@@ -97,7 +97,7 @@ function addRequestHead(attributes: Record<string, AttributeValue>, { request }:
   if (length && /^\d{1,15}$/.test(length)) attributes['http.request.body.size'] = Number(length)
 }
 
-/** Who asked: a principal's attributes as `corral.principal.<name>`. */
+/** The caller: a principal’s attributes as `corral.principal.<name>`. */
 export function addPrincipal(attributes: Record<string, AttributeValue>, { principalId, keyId, attributes: of }: TraceOwner): void {
   if (principalId !== undefined) attributes['corral.principal'] = shortened(principalId, maxLength)
   if (keyId !== undefined) attributes['corral.key_id'] = keyId

@@ -1,13 +1,13 @@
 import { shortened } from '../../errors.ts'
 
-/** Members of one object, and entries of one list, that are told. */
+/** Maximum of members of an object, and of entries of a list. */
 const maxMembers = 12
 const maxDepth = 3
 
 /** UTF-16 units of the whole. */
 const maxLength = 2_048
 
-/** The shape as it stands in a span. */
+/** The shape for a span. */
 export function boundedShapeOf(value: unknown): string {
   return shortened(shapeOf(value), maxLength)
 }

@@ -7,7 +7,7 @@ export interface SpanQueueEvents {
   dropped(spans: number, where: 'queue' | 'export' | 'store'): void
   /** A collector did not take some of what it was sent: it says why. They are counted as dropped, too. */
   rejected(spans: number, why: string): void
-  /** Told once until it is back. */
+  /** Once per outage. */
   failed(what: 'export' | 'store' | 'thread', why: string): void
   recovered(what: 'export' | 'store' | 'thread'): void
 }
@@ -28,7 +28,7 @@ const batch = 32
 /** Milliseconds before a thread that died is started anew. */
 const restartAfter = 10_000
 
-/** What stands between requests and the thread: bounded, never waits, never throws. The thread is started with the first span. */
+/** The bounded queue between requests and the thread: never blocks, never throws. The thread starts with the first span. */
 export class SpanQueue {
   readonly #options: SpanQueueOptions
   #waiting: SpanRecord[] = []

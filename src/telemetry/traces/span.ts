@@ -16,10 +16,10 @@ export interface SpanEvent {
 /** Why a trace is written down on this machine, whatever the sampling. */
 export type RetentionReason = 'sampled' | 'failed' | 'slow'
 
-/** Whose a trace is: what the store needs in order to keep tenants apart and to look traces up. All of it stands in every span of a trace. */
+/** The owner of a trace: what the store needs to separate tenants and to find traces. Part of every span. */
 export interface TraceOwner {
   readonly requestId: string
-  /** Absent where nobody had to authenticate. */
+  /** Absent without authentication. */
   readonly principalId?: string | undefined
   readonly keyId?: string | undefined
   /** The principal's attributes, as policies see them. */
@@ -50,7 +50,7 @@ export interface SpanRecord {
   readonly status: 'unset' | 'ok' | 'error'
   readonly statusMessage?: string | undefined
   readonly events?: readonly SpanEvent[] | undefined
-  /** Goes to exporters. What is not sampled goes to the store alone. */
+  /** Whether exporters get it. Other spans go to the store only. */
   readonly sampled: boolean
   readonly kept: RetentionReason
   readonly owner: TraceOwner

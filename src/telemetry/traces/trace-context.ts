@@ -13,7 +13,7 @@ interface ParentContext {
 
 const hex = '[\\da-f]'
 const wellFormed = new RegExp(`^(?!ff)(${hex}{2})-(?!0{32})(${hex}{32})-(?!0{16})(${hex}{16})-(${hex}{2})(-.*)?$`)
-/** Longer ones are nobody's. */
+/** Longer ones are rejected. */
 const maxParentLength = 512
 
 /**
@@ -39,12 +39,12 @@ interface TraceContextOptions {
   readonly sampler: Sampler
   /** Whether callers' baggage is read, in order to be passed on. */
   readonly baggage?: boolean
-  /** Whether prompts and completions of what is sampled are wanted. */
+  /** Whether sampled spans include prompts and completions. */
   readonly captureContent?: boolean
   readonly ids?: Ids
 }
 
-/** Every request stands under the caller's span where its context is well-formed, else at the root of a new trace. */
+/** A request continues the caller’s trace if its context is well-formed, else it starts a new trace. */
 export function createTraceContexts({ sampler, baggage, captureContent, ids = createIds() }: TraceContextOptions): TraceContexts {
   const { spanId: newSpanId } = ids
   return (traceparent, headers) => {

@@ -6,7 +6,7 @@ export interface Ids {
   readonly spanId: () => string
 }
 
-/** Bytes that are asked for at a time: asking the system for each id would cost more than all else that a request's trace does. */
+/** Bytes requested at a time: a system call for each id would cost more than the rest of a request’s trace. */
 const pooled = 4096
 
 /** @param fill fills an array with random bytes */

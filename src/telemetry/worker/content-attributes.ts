@@ -1,7 +1,7 @@
 import type { SpanRecord } from '../traces/span.ts'
 import { createRedactor } from '../../text/redactor.ts'
 
-/** Longer by this than what is told: what stands at the cut may be half of something that is to be masked. */
+/** Extra length before masking: text at the cut may be half of something that is masked. */
 export const cutMargin = 1_024
 
 /**

@@ -31,7 +31,7 @@ async function serve(): Promise<void> {
   const exporter = await createExporter()
   const store = settings.store && new StoreFeed(openStore, post)
   let last = Promise.resolve()
-  // One after the other: what is flushed or closed is all that came before.
+  // In order: a flush or close covers everything before it.
   side.listen((message) => {
     last = last.then(() => handle(message, exporter, store))
   })
@@ -50,7 +50,7 @@ async function handle(message: ToWorker, exporter: SpanExporter | undefined, sto
     post({ kind: 'flushed', id: message.id })
     return
   }
-  // A collector that is out of reach may use up the time there is.
+  // An unavailable collector may use up the time.
   await store?.close()
   await exporter?.close()
   post({ kind: 'closed' })

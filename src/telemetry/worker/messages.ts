@@ -1,10 +1,10 @@
 import type { SpanRecord } from '../traces/span.ts'
 
-/** Where OpenTelemetry's protocol goes, for one signal. All of it survives a structured clone. */
+/** The OTLP destination of one signal. Survives a structured clone. */
 export interface OtlpTarget {
   /** Absolute, the signal's path included: `http://127.0.0.1:4318/v1/traces`. */
   readonly url: string
-  /** Credentials stand here: never logged. */
+  /** Contains credentials: never logged. */
   readonly headers: Readonly<Record<string, string>>
   /** Milliseconds that one batch may take, its further attempts included. */
   readonly timeout: number
@@ -29,7 +29,7 @@ export interface TraceStoreLimits {
 export interface WorkerSettings {
   readonly store?: { readonly path: string; readonly limits: TraceStoreLimits } | undefined
   readonly traces?: OtlpTarget | undefined
-  /** Spans that are kept for an exporter that is busy or out of reach. */
+  /** Spans kept for an exporter that is busy or unavailable. */
   readonly queueSize: number
   /** Spans in one message of the protocol. */
   readonly batchSize: number
@@ -39,7 +39,7 @@ export interface WorkerSettings {
   readonly resource: Readonly<Record<string, string>>
   /** The conventions' schema that the spans keep to. */
   readonly schemaUrl: string
-  /** Patterns of what is masked in content. */
+  /** Patterns that are masked in content. */
   readonly redact: readonly string[]
   /** UTF-16 units of one text of content. */
   readonly contentLength: number
@@ -50,7 +50,7 @@ export interface WorkerSettings {
 export type ToWorker =
   /** `json`: SpanRecords. A text is handed over in a third of the time that a structured clone of them takes. */
   | { readonly kind: 'spans'; readonly count: number; readonly json: string }
-  /** Answered with `flushed` once all that came before is written and sent, or the exporter has given up on it. */
+  /** Answered by `flushed` once everything before it is written and sent, or given up. */
   | { readonly kind: 'flush'; readonly id: number }
   | { readonly kind: 'close' }
 
@@ -59,9 +59,9 @@ export type FromWorker =
   | { readonly kind: 'done'; readonly spans: number }
   | { readonly kind: 'flushed'; readonly id: number }
   | { readonly kind: 'dropped'; readonly what: 'export' | 'store'; readonly spans: number }
-  /** What the collector did not take of messages that it took otherwise, in its words; they are `dropped` as well. Told once a minute at most, with all since. */
+  /** Spans that the collector rejected of accepted messages, with its reason; also counted as `dropped`. At most once a minute, summed up. */
   | { readonly kind: 'rejected'; readonly spans: number; readonly why: string }
-  /** Told once until it is back. */
+  /** Once per outage. */
   | { readonly kind: 'failed'; readonly what: 'export' | 'store'; readonly why: string }
   | { readonly kind: 'back'; readonly what: 'export' | 'store' }
   | { readonly kind: 'closed' }

@@ -47,7 +47,7 @@ async function partialOf(response: Response, secrets: readonly string[]): Promis
   return partialSuccessIn(await beginningOf(response), secrets)
 }
 
-/** A collector's answer is a few bytes; what goes on for longer is not read. */
+/** A collector’s response has a few bytes; longer ones are not read. */
 async function beginningOf({ body }: Response): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let length = 0

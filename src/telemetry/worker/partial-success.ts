@@ -34,7 +34,7 @@ function parseResponse(response: Uint8Array): PartialSuccessFields {
   try {
     return ProtobufTraceSerializer.deserializeResponse(response).partialSuccess ?? {}
   } catch {
-    // A page of a proxy, say: nothing of it can be told.
+    // For example the page of a proxy.
     return {}
   }
 }

@@ -3,7 +3,7 @@ import type { PartialSuccess } from './partial-success.ts'
 /** Milliseconds between two accounts. */
 const reportInterval = 60_000
 
-/** Sums up what a collector rejects, so that it is told once a minute and not with every message. */
+/** Sums up what a collector rejects, to report it once a minute. */
 export class RejectionSummary {
   #dueAt = -Infinity
   #unreported: PartialSuccess | undefined
@@ -12,7 +12,7 @@ export class RejectionSummary {
     this.#unreported = { rejected: (this.#unreported?.rejected ?? 0) + rejected, why }
   }
 
-  /** What is to be told at `now` in milliseconds, with the collector's last reason; Infinity: whatever is left, at the end. */
+  /** The summary due at `now` (milliseconds), with the last reason; Infinity: what is left, at the end. */
   due(now: number): PartialSuccess | undefined {
     const unreported = this.#unreported
     if (!unreported || now < this.#dueAt) return undefined

@@ -18,7 +18,7 @@ interface SpanExporterOptions {
   readonly now?: () => number
 }
 
-/** Sends spans in batches, one at a time; keeps a bounded number of them for a collector that is out of reach, and drops and counts what comes beyond. */
+/** Sends spans in batches, one at a time; keeps a bounded number while a collector is unavailable, and drops and counts the rest. */
 export class SpanExporter {
   readonly #options: SpanExporterOptions
   readonly #queue: SpanRecord[] = []
@@ -89,7 +89,7 @@ export class SpanExporter {
     if (result.kind === 'retry') {
       this.#failures += 1
       this.#down(result.why)
-      // A collector that says 0 is not asked without a pause.
+      // A collector that asks for 0 is not called without a pause.
       return Math.max(result.retryAfter ?? this.#backoff(), this.#options.delay, 1)
     }
     this.#failures = 0

@@ -4,7 +4,7 @@ import type { FromWorker, TraceStoreWriter } from './messages.ts'
 /** Milliseconds between two attempts to open a store that could not be opened. */
 const retryAfter = 10_000
 
-/** Hands spans to the store; a store that fails (a full disk, a file that cannot be written) loses what comes meanwhile, and is told of once until it is back. */
+/** Writes spans to the store; while it fails (a full disk, an unwritable file) spans are lost, and the outage is reported once. */
 export class StoreFeed {
   readonly #open: () => Promise<TraceStoreWriter>
   readonly #post: (message: FromWorker) => void
