@@ -3,12 +3,11 @@ import type { Call } from '../call.ts'
 import type { RegisteredModel } from '../config/config.ts'
 import type { Operation } from '../operations/operation.ts'
 import type { AnyInvoke, FallbackModel } from '../providers/provider.ts'
-import type { Model } from '../schemas/models.ts'
+import type { Model, RegisterModelRequest } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { CallerListingLimits } from './caller-listings.ts'
 import type { ListingTimes } from './listing.ts'
 import type { ProviderRegistry } from './providers.ts'
-import type { RegisterModelInput } from './registration.ts'
 import type { StoredModels } from './stored-models.ts'
 
 /** One model at one provider that can serve a request. */
@@ -48,7 +47,7 @@ export interface ModelCatalog {
    * Registers a model for all callers that the policy permits to see it. Throws 400, 403 (the policy forbids to create it), 404 (the caller may not
    * use its target), 409 (a model of that name is visible to the caller), 503 (the database is unavailable).
    */
-  register(input: RegisterModelInput, call: Call): Promise<Model>
+  register(body: RegisterModelRequest, call: Call): Promise<Model>
   /** Deletes a registered model. Throws 403 for what is configured or listed, or not the caller's to delete; 404, 503. */
   unregister(id: string, call: Call): Promise<void>
   /** The providers whose first listing is still awaited. */

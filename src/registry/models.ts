@@ -3,7 +3,7 @@ import type { Call } from '../call.ts'
 import { ApiError, invalidRequest, shortened } from '../errors.ts'
 import type { Operation } from '../operations/operation.ts'
 import type { InferenceProvider } from '../providers/provider.ts'
-import type { Model } from '../schemas/models.ts'
+import type { Model, RegisterModelRequest } from '../schemas/models.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createCallerListings, defaultCallerListingLimits, type CallerListings } from './caller-listings.ts'
 import type { CatalogTimes, FallbackCheck, ModelCatalog, ModelCatalogOptions, Target, Targets } from './catalog.ts'
@@ -30,7 +30,7 @@ import {
   type CatalogIndex,
 } from './catalog-entries.ts'
 import type { ProviderInstance } from './providers.ts'
-import { checkRegistration, type RegisterModelInput } from './registration.ts'
+import { checkRegistration } from './registration.ts'
 import {
   resolveAlias,
   resolveId,
@@ -181,8 +181,8 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     throw (this.#listings.get(found.providerId)?.tried ?? true) ? modelNotFound(id) : notListedYet(id, [found.providerId])
   }
 
-  async register(input: RegisterModelInput, call: Call): Promise<Model> {
-    const model = checkRegistration(input, [...this.#providers.keys()])
+  async register(body: RegisterModelRequest, call: Call): Promise<Model> {
+    const model = checkRegistration(body, [...this.#providers.keys()])
     await this.#waitForStored(call)
     const { view, failure } = this.#viewOf(call, this.#callerKeyProviders(call))
     if (failure) throw failure

@@ -1,17 +1,8 @@
 import { invalidRequest, shortened } from '../errors.ts'
-import type { ModelType } from '../schemas/models.ts'
+import type { ModelType, RegisterModelRequest } from '../schemas/models.ts'
 import { catalogueId } from './catalog-entries.ts'
 
-/** The request to register a model: Llama Stack's body. */
-export interface RegisterModelInput {
-  readonly modelId: string
-  readonly providerId?: string | undefined
-  readonly providerModelId?: string | undefined
-  readonly type?: ModelType | undefined
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-}
-
-/** The same with all defaults applied. */
+/** A model to register, with all defaults applied. */
 export interface CheckedModel {
   readonly modelId: string
   readonly providerId: string
@@ -26,11 +17,12 @@ export interface CheckedModel {
 const maxMetadataBytes = 16_384
 
 /** Applies Llama Stack's defaults. Throws ApiError 400. `providerIds`: the configured inference providers. */
-export function checkRegistration(input: RegisterModelInput, providerIds: readonly string[]): CheckedModel {
-  const { modelId, type = 'llm', metadata = {} } = input
+export function checkRegistration(body: RegisterModelRequest, providerIds: readonly string[]): CheckedModel {
+  const { model_id: modelId } = body
+  const [type, metadata] = [body.model_type ?? 'llm', body.metadata ?? {}]
   checkId(modelId)
-  const providerId = providerOf(input, providerIds)
-  const providerModelId = upstreamIdOf(input, providerId, providerIds)
+  const providerId = providerOf(body.provider_id ?? undefined, providerIds)
+  const providerModelId = upstreamIdOf(body, providerId, providerIds)
   if (providerModelId === 'auto') {
     throw invalidRequest("'auto' is supported only in the configuration. Name the model.", {
       param: 'provider_model_id',
@@ -55,7 +47,7 @@ function checkId(modelId: string): void {
   }
 }
 
-function providerOf({ providerId }: RegisterModelInput, providerIds: readonly string[]): string {
+function providerOf(providerId: string | undefined, providerIds: readonly string[]): string {
   const [only, ...others] = providerIds
   if (providerId === undefined) {
     if (only !== undefined && others.length === 0) return only
@@ -78,7 +70,9 @@ function providerOf({ providerId }: RegisterModelInput, providerIds: readonly st
  * The provider's own id. A `model_id` that begins with a provider's id and a slash already means that provider's model, with nothing
  * registered, and can mean nothing else.
  */
-function upstreamIdOf({ modelId, providerModelId }: RegisterModelInput, providerId: string, providerIds: readonly string[]): string {
+function upstreamIdOf(body: RegisterModelRequest, providerId: string, providerIds: readonly string[]): string {
+  const modelId = body.model_id
+  const providerModelId = body.provider_model_id ?? undefined
   const slash = modelId.indexOf('/')
   const prefix = slash > 0 ? modelId.slice(0, slash) : undefined
   if (prefix === undefined || !providerIds.includes(prefix)) return providerModelId ?? modelId

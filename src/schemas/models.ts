@@ -47,5 +47,6 @@ export const registerModelRequest = z
     model_type: modelType.nullish(),
   })
   .meta({ id: 'RegisterModelRequest' })
+export type RegisterModelRequest = z.output<typeof registerModelRequest>
 
 export const modelDeleted = z.object({ id: z.string(), object: z.string(), deleted: z.boolean() }).meta({ id: 'DeleteModelResponse' })

@@ -1,16 +1,25 @@
+import type { Selectable } from 'kysely'
+
 /**
  * The tables, as Kysely sees them. Alike on both engines: text, and integers below 2^53. Times are Unix milliseconds. What is structured is
  * JSON in a text column. A table and its migration change together.
  */
 export interface Tables {
-  revisions: RevisionRow
-  models: ModelRow
-  api_keys: ApiKeyRow
-  quota_counters: QuotaCounterRow
-  quota_holders: QuotaHolderRow
-  ledger: LedgerRow
-  jobs: JobRow
+  revisions: RevisionsTable
+  models: ModelsTable
+  api_keys: ApiKeysTable
+  quota_counters: QuotaCountersTable
+  quota_holders: QuotaHoldersTable
+  ledger: LedgerTable
+  jobs: JobsTable
 }
+
+/** What a query gives for a row of a table. */
+export type RevisionRow = Selectable<Tables['revisions']>
+export type ModelRow = Selectable<Tables['models']>
+export type ApiKeyRow = Selectable<Tables['api_keys']>
+export type LedgerRow = Selectable<Tables['ledger']>
+export type JobRow = Selectable<Tables['jobs']>
 
 /** The columns of every table whose rows belong to somebody (`access/owned-rows.ts`). */
 export interface OwnedColumns {
@@ -23,7 +32,7 @@ export interface OwnedColumns {
 }
 
 /** What replicas must agree on: a value goes up with each change of what its scope names. */
-export interface RevisionRow {
+interface RevisionsTable {
   scope: string
   value: number
 }
@@ -32,7 +41,7 @@ export interface RevisionRow {
  * Models registered over the API. `id` is made of owner and `model_id`, so that each owner has a name once, and owners who cannot see each
  * other's models may use the same name without learning of it.
  */
-export interface ModelRow extends OwnedColumns {
+interface ModelsTable extends OwnedColumns {
   /** What requests name. */
   model_id: string
   provider_id: string
@@ -42,7 +51,7 @@ export interface ModelRow extends OwnedColumns {
 }
 
 /** Corral's own API keys. */
-export interface ApiKeyRow extends OwnedColumns {
+interface ApiKeysTable extends OwnedColumns {
   name: string
   /** HMAC-SHA-256 of the secret with the pepper, hex. */
   hash: string
@@ -65,7 +74,7 @@ export interface ApiKeyRow extends OwnedColumns {
 }
 
 /** What has been taken of a limit by anybody, leases included, in one window. */
-interface QuotaCounterRow {
+interface QuotaCountersTable {
   /** A hash of limit, subject and unit; never a token. */
   counter: string
   window_start: number
@@ -80,7 +89,7 @@ interface QuotaCounterRow {
 }
 
 /** Slots of running requests that one process holds of a counter; void once `until` has passed without a renewal. */
-interface QuotaHolderRow {
+interface QuotaHoldersTable {
   counter: string
   holder: string
   held: number
@@ -90,7 +99,7 @@ interface QuotaHolderRow {
 }
 
 /** One row for each priced answer of a model; rows are only ever added. */
-export interface LedgerRow {
+interface LedgerTable {
   id: string
   created_at: number
   request_id: string
@@ -114,7 +123,7 @@ export interface LedgerRow {
 }
 
 /** Work to be done once, by whichever process takes it (`jobs/`). */
-export interface JobRow {
+interface JobsTable {
   id: string
   created_at: number
   kind: string

@@ -47,17 +47,7 @@ export const registerModel = defineRoute({
   responses: { 200: { description: 'The model.', json: model } },
   // A model of that name already exists.
   errors: [409],
-  handle: ({ body, call }, { models }) =>
-    models.register(
-      {
-        modelId: body.model_id,
-        providerId: body.provider_id ?? undefined,
-        providerModelId: body.provider_model_id ?? undefined,
-        type: body.model_type ?? undefined,
-        metadata: body.metadata ?? undefined,
-      },
-      call,
-    ),
+  handle: ({ body, call }, { models }) => models.register(body, call),
 })
 
 export const deleteModel = defineRoute({
