@@ -128,8 +128,8 @@ const temporary: ReadonlySet<FailureClass> = new Set([
   'interrupted',
 ])
 
-/** The longest wait after which a failure still counts as retryable, in seconds. */
-const maxRetryWait = 60
+/** The longest wait before a retry that clients and proxies sleep through, in seconds. After a longer one a failure does not count as retryable. */
+export const maxRetryWait = 60
 
 function isRetryable({ failure, status, headers }: Pick<ApiError, 'failure' | 'status' | 'headers'>): boolean {
   return (

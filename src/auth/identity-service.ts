@@ -1,5 +1,5 @@
 import { EgressError, type Egress, type EgressRequest, type NetworkOptions } from '../egress/egress.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, maxRetryWait } from '../errors.ts'
 import type { Events } from '../telemetry/events.ts'
 import { serviceTimeout, serviceUnavailable } from './refusal.ts'
 
@@ -21,9 +21,6 @@ export interface ServiceResponse {
 
 /** Bytes of an answer. Nobody's claims are that long. */
 const maxResponseBytes = 1_048_576
-
-/** Seconds: the longest wait that an identity service may impose on callers. */
-const maxRetryAfter = 60
 
 /**
  * Whoever knows who is who, behind its URLs. Its being down, slow, overloaded or broken is told apart from a verdict here: as ApiError 503, never as
@@ -74,7 +71,7 @@ export class IdentityService {
     const cause = new Error(`it responded with status ${status}`)
     this.#options.events.dependencyFailed(this.#nameOf(url), cause)
     const wait = Number(headers.get('retry-after') ?? NaN)
-    return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, maxRetryAfter)) : serviceUnavailable(cause)
+    return Number.isInteger(wait) && wait > 0 ? serviceUnavailable(cause, Math.min(wait, maxRetryWait)) : serviceUnavailable(cause)
   }
 
   #failed(url: string, cause: unknown, timedOut: boolean): ApiError {

@@ -2,6 +2,8 @@ import type { StoredSpan } from '../telemetry/store/reader.ts'
 import type { CommandOutput } from './command.ts'
 import { printable } from './printable.ts'
 import { durationText } from './traces-text.ts'
+import { padColumns, truncateColumns } from './columns.ts'
+import { displayWidth } from '../runtime/display-width.ts'
 
 interface TreeLine {
   readonly span: StoredSpan
@@ -17,11 +19,11 @@ export function drawTree(spans: readonly StoredSpan[], output: CommandOutput): s
   const total = Math.max(...spans.map((span) => span.end)) - start
   const names = branches.map(({ span, lines }) => lines + printable(span.name || '(unnamed)'))
   const columns = Math.max(60, Math.min(output.columns, 140))
-  const nameWidth = Math.min(Math.max(...names.map((name) => name.length)), Math.floor(columns * 0.45))
+  const nameWidth = Math.min(Math.max(...names.map(displayWidth)), Math.floor(columns * 0.45))
   const barWidth = columns - nameWidth - 14
   return branches
     .map(({ span }, index) => {
-      const name = cut(names[index] ?? '', nameWidth).padEnd(nameWidth)
+      const name = padColumns(truncateColumns(names[index] ?? '', nameWidth), nameWidth)
       const bar = barOf({ from: span.start - start, to: span.end - start, total }, barWidth)
       const line = `${name}  ${durationText(span.end - span.start).padStart(9)}  ${span.status === 'error' ? output.red(bar) : output.cyan(bar)}`
       return `${line.trimEnd()}\n`
@@ -59,8 +61,4 @@ function barOf({ from, to, total }: { from: number; to: number; total: number },
   const first = Math.min(width - 1, Math.floor((from / total) * width))
   const last = Math.max(first + 1, Math.round((to / total) * width))
   return ' '.repeat(first) + '█'.repeat(last - first)
-}
-
-function cut(text: string, width: number): string {
-  return text.length > width ? `${text.slice(0, width - 1)}…` : text
 }

@@ -2,6 +2,8 @@ import type { StoredSpan, StoredTrace } from '../telemetry/store/reader.ts'
 import type { CommandOutput } from './command.ts'
 import { printable } from './printable.ts'
 import { durationText } from './traces-text.ts'
+import { padColumns } from './columns.ts'
+import { displayWidth } from '../runtime/display-width.ts'
 
 type Facts = readonly (readonly [name: string, value: string | undefined])[]
 
@@ -112,8 +114,8 @@ function eventSections(spans: readonly StoredSpan[], output: CommandOutput): str
 function section(title: string, facts: Facts, output: CommandOutput): string {
   const known = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
   if (known.length === 0) return ''
-  const width = Math.max(...known.map(([name]) => name.length))
-  return [output.bold(title), ...known.map(([name, value]) => `  ${printable(name).padEnd(width)}  ${printable(value)}`)]
+  const width = Math.max(...known.map(([name]) => displayWidth(printable(name))))
+  return [output.bold(title), ...known.map(([name, value]) => `  ${padColumns(printable(name), width)}  ${printable(value)}`)]
     .map((line) => `${line}\n`)
     .join('')
 }

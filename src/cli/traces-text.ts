@@ -1,6 +1,7 @@
 import type { StoredTrace } from '../telemetry/store/reader.ts'
 import type { CommandOutput } from './command.ts'
 import { printable, printableName } from './printable.ts'
+import { padColumns } from './columns.ts'
 
 /** `850 µs`, `12.3 ms`, `4.50 s`, `3 m 20 s`. */
 export function durationText(milliseconds: number): string {
@@ -44,7 +45,7 @@ export function traceCells(trace: StoredTrace): string[] {
 export function traceLine(trace: StoredTrace, output: CommandOutput): string {
   const widths = [19, shownDigits, 6, 8, 24, 16, 9, 9, 0]
   const line = traceCells(trace)
-    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .map((cell, column) => padColumns(cell, widths[column] ?? 0))
     .join('  ')
   return `${trace.failed ? output.red(line) : line}\n`
 }

@@ -3,6 +3,7 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { ApiError } from '../errors.ts'
 import { type Frames, responseNotRead, sseResponse, type Ticker } from '../http/sse.ts'
 import type { Reply } from '../providers/provider.ts'
+import { within } from '../timing.ts'
 
 const defaultHeadTimeout = 15_000
 
@@ -38,7 +39,7 @@ export async function toResponse(pending: Promise<Reply>, call: Call, options: R
   if (!options.stream) return respond(await pending, call, options)
   const headTimeout = times?.headTimeout ?? defaultHeadTimeout
   const startedAt = performance.now()
-  const reply = await within(pending, headTimeout)
+  const reply = await within(headTimeout, pending, undefined)
   if (!reply) return respondWithStream(pending.then(framesOf), call, options)
   return respond(reply, call, { dialect, times: { ...times, headTimeout: Math.max(0, headTimeout - (performance.now() - startedAt)) } })
 }
@@ -77,15 +78,4 @@ function framesOf(reply: Reply): Frames {
   throw new ApiError('upstream_error', 'The provider returned a complete response to a streaming request.', {
     code: 'upstream_invalid_response',
   })
-}
-
-/** Resolves with undefined when `milliseconds` pass first. */
-async function within<T>(pending: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(resolve, milliseconds, undefined)
-  try {
-    return await Promise.race([pending, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

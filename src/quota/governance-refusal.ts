@@ -1,9 +1,6 @@
-import { ApiError, type Denial } from '../errors.ts'
+import { ApiError, type Denial, maxRetryWait } from '../errors.ts'
 import type { Counter, Demand, QuotaRefusal } from './counters.ts'
 import { formatAmount } from './governance-limits.ts'
-
-/** Milliseconds: the longest `Retry-After`. */
-const maxRetryAfter = 60_000
 
 interface QuotaRefusalFacts {
   readonly demands: readonly Demand[]
@@ -27,17 +24,17 @@ export function quotaExceeded(refusal: QuotaRefusal, facts: QuotaRefusalFacts): 
   const denial = { by: 'quota', reason: `limit ${label}`, limit: limitName ?? null } as const
   if (exceedsLimit) return exhausted(tooLarge(refusal, facts), denial)
   if (unit === 'slots') {
-    return temporary(`Too many concurrent requests: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryAfter / 1000), denial)
+    return temporary(`Too many concurrent requests: ${label}. Try again in ${seconds} s.`, Math.min(seconds, maxRetryWait), denial)
   }
   // Requests in flight hold their worst cases, and most will return a part.
-  if (retryAfter < facts.reset && retryAfter <= maxRetryAfter) {
+  if (retryAfter < facts.reset && retryAfter <= maxRetryWait * 1000) {
     return temporary(
       `Quota temporarily exceeded: ${label}. The remainder is reserved by requests in flight. Try again in ${seconds} s.`,
       seconds,
       denial,
     )
   }
-  const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > maxRetryAfter
+  const isLong = unit === 'nano_dollars' || period === 'day' || period === 'week' || period === 'month' || retryAfter > maxRetryWait * 1000
   if (!isLong) return temporary(`Quota exceeded: ${label}. Try again in ${seconds} s.`, seconds, denial)
   const again = new Date(facts.now + retryAfter).toISOString().replace(/\.\d+Z$/, 'Z')
   return exhausted(`Quota exceeded: ${label}. Resets at ${again}.`, denial)

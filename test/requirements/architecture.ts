@@ -27,4 +27,9 @@ export const architecture: Requirements = {
     when: 'a file exports something',
     observed: 'another file, of the program, its tests or its benchmarks, uses it',
   },
+  'ARC-6': {
+    source: 'Unicode Standard Annex 11',
+    when: 'the command line prints a table, a tree or a list with names of wide or combining characters',
+    observed: 'columns are aligned by what a terminal shows',
+  },
 }

@@ -1,4 +1,4 @@
-import { ApiError, type ErrorType, type FailureClass } from '../../errors.ts'
+import { ApiError, type ErrorType, type FailureClass, maxRetryWait } from '../../errors.ts'
 import { EgressError, type EgressResponse } from '../../egress/egress.ts'
 import { failureClassOf } from './failure-class.ts'
 import { readErrorBody, type UpstreamErrorBody } from './upstream-error-body.ts'
@@ -170,9 +170,6 @@ function shortened(content: unknown): unknown {
   const bytes = Buffer.from(text)
   return bytes.length <= maxBodySize ? content : new TextDecoder().decode(bytes.subarray(0, maxBodySize - 3))
 }
-
-/** The longest wait that a client's own retry may sleep for, in seconds. */
-const maxRetryWait = 60
 
 /** Names that vendors are known to use: `x-ratelimit-remaining`, `x-ratelimit-limit-tokens-per-minute`, `x-ratelimit-reset-requests-day`. */
 const rateLimitName =
