@@ -40,7 +40,7 @@ export type RouteFinder<Deps = never> = (method: string, path: string, rawPath?:
 
 export interface DispatchedCall extends Call {
   readonly uploadObserver?: UploadObserver
-  /** The finder's result, where it has been called before; null: there is no such route. */
+  /** The result of the same finder, where it has been called before; null: there is no such route. */
   readonly match?: RouteMatch | null | undefined
 }
 
@@ -78,14 +78,9 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
   )
   const readForm = createFormReader()
   return async (request, call) => {
-    // A caller that has called the finder before has called this one.
-    const found =
-      call.match === undefined
-        ? find(request.method, routingPath(request.url), rawPathOf(request.url))
-        : (call.match as RouteMatch<Deps> | null)
+    const found = call.match === undefined ? findFor(request, find) : (call.match as RouteMatch<Deps> | null)
     if (!found) return respondWithoutRoute(request, find)
     const { route, dialect } = found
-    const isHead = request.method === 'HEAD'
     if (call.record) call.record.route = route.path
     const params = route.params ? parse(parserFor(route.params), decodeParams(found.params)) : decodeParams(found.params)
     const query = route.query ? parse(parserFor(route.query), parseQuery(request.url)) : {}
@@ -117,9 +112,7 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
         } as never,
         deps,
       )
-      if (result instanceof ByteContent) return await byteResponse(result, request, call)
-      const response = result instanceof Response ? result : Response.json(result)
-      return isHead ? withoutBody(response) : response
+      return result instanceof ByteContent ? await byteResponse(result, request, call) : respond(result, request)
     } catch (error) {
       // For the log: the request may not have reached a provider.
       if (json && call.record) call.record.failedBody = json.value
@@ -128,6 +121,15 @@ export function mount<Deps>(routes: readonly AnyRoute<Deps>[], deps: Deps, optio
       if (form) await form[Symbol.asyncDispose]()
     }
   }
+}
+
+function findFor<Deps>({ method, url }: Request, find: RouteFinder<Deps>): RouteMatch<Deps> | undefined {
+  return find(method, routingPath(url), rawPathOf(url))
+}
+
+function respond(result: Response | object, { method }: Request): Response | Promise<Response> {
+  const response = result instanceof Response ? result : Response.json(result)
+  return method === 'HEAD' ? withoutBody(response) : response
 }
 
 /** The parser of forms is loaded with the first of them, which also has the files of killed processes deleted. */
