@@ -1,16 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { routes } from '../../src/api/index.ts'
-import { dialectOfPath, formatOf } from '../../src/dialects/dialect.ts'
+import { formatOf } from '../../src/dialects/dialect.ts'
 import { dialects } from '../../src/dialects/index.ts'
-import { ApiError } from '../../src/errors.ts'
-import { pathsOf } from '../../src/http/route.ts'
 import { operations } from '../../src/operations/index.ts'
 import type { Operation } from '../../src/operations/operation.ts'
 import { modelType } from '../../src/schemas/models.ts'
 
 const all: readonly [string, Operation][] = Object.entries(operations)
 const routesOf = (operation: Operation) => routes.filter((route) => route.operation === operation)
-const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 const isDistinct = (values: readonly unknown[]) => new Set(values).size === values.length
 
 describe.each(all)('the operation %s', (name, operation) => {
@@ -56,25 +53,4 @@ test('[OPN-2] every route that calls a model has an operation of the list', () =
   const known = new Set<unknown>(Object.values(operations))
   for (const { api, path, operation } of routes)
     expect([path, operation !== undefined && known.has(operation)]).toEqual([path, api === 'inference'])
-})
-
-describe.each(dialects.map((dialect) => [dialect.name, dialect] as const))('the dialect %s', (name, dialect) => {
-  const error = new ApiError('invalid_request_error', 'Unknown model.', { code: 'model_not_found', param: 'model' })
-
-  test('[OPN-3] has an error body that its schema describes', () => {
-    const body = dialect.errorBody(error)
-    expect(dialect.errorSchema.safeParse(body).success).toBe(true)
-    expect(JSON.stringify(body)).toContain('Unknown model.')
-  })
-
-  test('[OPN-3] has whole frames for errors and silence', () => {
-    expect(textOf(dialect.errorEvent(error))).toMatch(/Unknown model\.[\s\S]*\n\n$/)
-    expect(textOf(dialect.heartbeat)).toMatch(/^(?::|event: )[\s\S]*\n\n$/)
-  })
-
-  test('[OPN-3] has a route, and formats of operations that exist', () => {
-    const paths = routes.flatMap((route) => pathsOf(route).map(({ path }) => (route.dialect ?? dialectOfPath(path, dialects)).name))
-    expect(paths).toContain(name)
-    for (const operation of Object.keys(dialect.formats ?? {})) expect(Object.keys(operations)).toContain(operation)
-  })
 })

@@ -12,9 +12,4 @@ export const inference: Requirements = {
     when: 'an operation is in the list',
     observed: 'it has a route, a schema, names for traces and metrics, governed fields, and a format in every dialect',
   },
-  'OPN-3': {
-    source: 'design §4',
-    when: 'a dialect is in the list',
-    observed: 'it has an error body, an error event, a heartbeat and a route',
-  },
 }
