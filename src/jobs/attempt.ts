@@ -80,13 +80,14 @@ export class JobAttempt implements JobContext {
     await definition.run(parsed.data as never, this)
   }
 
-  async saveProgress(progress: unknown): Promise<void> {
+  // What jobs are given are functions of their own, which a job may take out of its context.
+  readonly saveProgress = async (progress: unknown): Promise<void> => {
     this.#assertHeld()
     if (!(await this.#deps.rows.saveProgress(this.#fence, JSON.stringify(progress)))) throw this.#lost()
     this.progress = progress
   }
 
-  async write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  readonly write = async <T>(work: (transaction: Transaction) => Promise<T>): Promise<T> => {
     this.#assertHeld()
     const { database, rows, lease } = this.#deps
     const since = performance.now()
@@ -98,7 +99,7 @@ export class JobAttempt implements JobContext {
     return result
   }
 
-  async finish(work: (transaction: Transaction) => Promise<void>): Promise<void> {
+  readonly finish = async (work: (transaction: Transaction) => Promise<void>): Promise<void> => {
     this.#assertHeld()
     const { database, rows, lease } = this.#deps
     this.#state = 'finishing'

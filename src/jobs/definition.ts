@@ -34,14 +34,14 @@ export interface JobContext {
   /** What an attempt has saved last; undefined before the first time. */
   readonly progress: unknown
   /** Records progress, as JSON, for the next attempt and for those who ask for the job. Throws JobLeaseLostError. */
-  saveProgress(progress: unknown): Promise<void>
+  readonly saveProgress: (progress: unknown) => Promise<void>
   /**
    * A transaction that is kept only while this attempt holds the job. Throws JobLeaseLostError, and nothing is written, once another process has
    * taken it over.
    */
-  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>
+  readonly write: <T>(work: (transaction: Transaction) => Promise<T>) => Promise<T>
   /** The same, and the job is done with it: what `work` writes is committed exactly once, however often the job is attempted. */
-  finish(work: (transaction: Transaction) => Promise<void>): Promise<void>
+  readonly finish: (work: (transaction: Transaction) => Promise<void>) => Promise<void>
 }
 
 // A list holds jobs of every payload; each was checked against its own schema where it was defined.

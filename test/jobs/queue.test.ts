@@ -5,6 +5,7 @@ import { JobCancelledError, UnrecoverableJobError } from '../../src/jobs/definit
 import { createJobQueue } from '../../src/jobs/queue.ts'
 import type { Database } from '../../src/storage/database.ts'
 import { openDatabase } from '../../src/storage/open.ts'
+import { bumpRevision } from '../../src/storage/revisions.ts'
 import { engines } from '../../src/testing/engines.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
 import { until } from '../storage/processes.ts'
@@ -35,6 +36,22 @@ for (const engine of engines) {
         progress: undefined,
       })
       expect(await queue.get('job_none')).toBeUndefined()
+    })
+
+    test('[JOB-4] a job may take the functions out of its context', async () => {
+      await using database = await engine.open()
+      const one = job(async ({ saveProgress, write, finish }) => {
+        await saveProgress({ step: 1 })
+        await write((transaction) => bumpRevision(transaction, 'effect'))
+        await finish((transaction) => bumpRevision(transaction, 'effect'))
+      })
+      await using queue = queueOf(database, [one])
+      const { id } = await queue.enqueue(one, { n: 1 })
+      await ended(database, id)
+      expect(await queue.get(id)).toMatchObject({ state: 'succeeded', progress: { step: 1 } })
+      expect(await database.read.selectFrom('revisions').selectAll().where('scope', '=', 'effect').execute()).toEqual([
+        { scope: 'effect', value: 2 },
+      ])
     })
 
     test('[JOB-4] a payload that the schema refuses is not queued; one that is there already fails at once', async () => {
