@@ -200,7 +200,7 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
 /** Those of every known provider, configured or not: the same request is valid on every server. */
 function governedFieldsOf({ providers }: Config): string[] {
   const definitions = [...providerDefinitions, ...providers.map(({ definition }) => definition)]
-  return [...new Set(definitions.flatMap((definition) => definition.governedFields ?? []))]
+  return [...new Set(definitions.flatMap((one) => (one.api === 'inference' ? (one.governedFields ?? []) : [])))]
 }
 
 /** Undefined: no traces are kept. */

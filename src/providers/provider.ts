@@ -104,7 +104,7 @@ export function mapInvoke(record: InvokeRecord, wrap: (invoke: AnyInvoke, operat
 }
 
 /** What a provider of any API has. */
-interface Provider {
+export interface Provider {
   /** Whether a key is configured or none is needed: a provider without waits for callers to bring one. */
   readonly hasOwnKey: boolean
   /** True when `call` carries credentials of its own for this provider. */
@@ -137,7 +137,7 @@ export interface ProviderDeps {
 }
 
 /** What a definition of any API has. A definition adds `create`, which makes a provider of its API. */
-interface CommonDefinition<A extends string, Config> {
+export interface CommonDefinition<A extends string, Config> {
   readonly api: A
   /** Llama Stack's name, e.g. `remote::groq`. */
   readonly type: string
@@ -156,7 +156,7 @@ interface CommonDefinition<A extends string, Config> {
   startShared?(config: Config, deps: Pick<ProviderDeps, 'id' | 'log'>): Promise<SharedPart>
 }
 
-interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
+export interface InferenceDefinition<Config = unknown> extends CommonDefinition<'inference', Config> {
   /**
    * Top-level request fields by which the provider chooses a model, beside those of the operations. They decide what is authorized and charged, so each
    * must be in a request once and exactly spelt.
@@ -171,13 +171,16 @@ interface InferenceDefinition<Config = unknown> extends CommonDefinition<'infere
  * The definitions that are served, by API: a new API is one line here and the interface of its definition. The types of all other APIs are known by name
  * only (`planned.ts`).
  */
-interface DefinitionsByApi<Config = unknown> {
+export interface DefinitionsByApi<Config = unknown> {
   readonly inference: InferenceDefinition<Config>
 }
 
-type ServedApi = keyof DefinitionsByApi
+export type ServedApi = keyof DefinitionsByApi
 
 export type ProviderDefinition<Config = unknown> = DefinitionsByApi<Config>[ServedApi]
+
+/** The provider that the definitions of an API create. */
+export type ProviderOf<A extends ServedApi> = ReturnType<DefinitionsByApi[A]['create']>
 
 /** A part of a provider that all workers use. */
 interface SharedPart extends AsyncDisposable {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Call, ProviderData } from '../call.ts'
 import { indexEntries, toCatalogEntries, type ModelOverrides, type CatalogIndex } from './catalog-entries.ts'
-import type { ProviderInstance } from './providers.ts'
+import type { InferenceInstance } from './providers.ts'
 
 /** How much is kept of what callers' own keys list, and for how long. Times in milliseconds. */
 export interface CallerListingLimits {
@@ -41,11 +41,11 @@ interface CallerListing {
  */
 export interface CallerListings {
   /** The cached listing of this caller. */
-  peek(instance: ProviderInstance, call: Call): CatalogIndex | undefined
+  peek(instance: InferenceInstance, call: Call): CatalogIndex | undefined
   /** Whether a refresh may change what `peek` returns. */
-  mayChange(instance: ProviderInstance, call: Call): boolean
+  mayChange(instance: InferenceInstance, call: Call): boolean
   /** Lists the models, or joins a running listing. Resolves when it ends; never rejects. Continues when the caller disconnects. */
-  refresh(instance: ProviderInstance, call: Call): Promise<void>
+  refresh(instance: InferenceInstance, call: Call): Promise<void>
   readonly size: number
   stop(): Promise<void>
 }
@@ -66,7 +66,7 @@ export function createCallerListings({ limits, created, overrides, onFailure }: 
   let running = 0
   let models = 0
 
-  function keyOf(instance: ProviderInstance, { providerData }: Call): string {
+  function keyOf(instance: InferenceInstance, { providerData }: Call): string {
     let hash = hashes.get(providerData)
     if (hash === undefined) {
       hash = createHash('sha256').update(JSON.stringify(providerData)).digest('hex')
@@ -92,7 +92,7 @@ export function createCallerListings({ limits, created, overrides, onFailure }: 
     }
   }
 
-  async function list(instance: ProviderInstance, call: Call, entry: CallerListing, key: string): Promise<void> {
+  async function list(instance: InferenceInstance, call: Call, entry: CallerListing, key: string): Promise<void> {
     const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(limits.timeout)])
     let index: CatalogIndex | undefined
     try {

@@ -1,7 +1,7 @@
 import { systemCall } from '../call.ts'
 import type { ProviderModel } from '../providers/provider.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { ProviderInstance } from './providers.ts'
+import type { InferenceInstance } from './providers.ts'
 import { sleep, startBackgroundTimer } from '../timing.ts'
 
 /** Milliseconds. */
@@ -18,7 +18,7 @@ export interface ListingTimes {
 export const defaultListingTimes: ListingTimes = { initialRetryDelay: 1_000, maxRetryDelay: 60_000, timeout: 30_000, maxAwaited: 10_000 }
 
 interface ListingOptions {
-  instance: ProviderInstance
+  instance: InferenceInstance
   events: Events
   times: ListingTimes
   /** Milliseconds between two listings; undefined: one that succeeds is enough. */
@@ -40,7 +40,7 @@ export interface Listing {
 }
 
 /** Whether the provider's models can be listed under the server's own key. */
-export function isListable({ provider }: ProviderInstance): boolean {
+export function isListable({ provider }: InferenceInstance): boolean {
   return provider?.listModels !== undefined && provider.hasOwnKey
 }
 
@@ -110,7 +110,7 @@ async function keepListing(options: ListingOptions, signal: AbortSignal, settle:
   }
 }
 
-async function listOnce({ provider }: ProviderInstance, signal: AbortSignal, limit: number): Promise<readonly ProviderModel[]> {
+async function listOnce({ provider }: InferenceInstance, signal: AbortSignal, limit: number): Promise<readonly ProviderModel[]> {
   const attempt = AbortSignal.any([signal, AbortSignal.timeout(limit)])
   return (await provider?.listModels?.(systemCall(`list-${crypto.randomUUID()}`, attempt))) ?? []
 }

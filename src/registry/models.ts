@@ -29,7 +29,7 @@ import {
   type CatalogEntry,
   type CatalogIndex,
 } from './catalog-entries.ts'
-import type { ProviderInstance } from './providers.ts'
+import type { InferenceInstance } from './providers.ts'
 import { checkRegistration } from './registration.ts'
 import {
   resolveAlias,
@@ -54,7 +54,7 @@ export function createModelCatalog(options: ModelCatalogOptions): ModelCatalog &
 }
 
 class Catalog implements ModelCatalog, AsyncDisposable {
-  readonly #providers: ReadonlyMap<string, ProviderInstance>
+  readonly #providers: ReadonlyMap<string, InferenceInstance>
   readonly #aliases: Aliases
   readonly #overrides: ReadonlyMap<string, ModelOverrides>
   readonly #created = Math.floor(Date.now() / 1000)
@@ -78,7 +78,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     this.#stored = options.stored
     void this.#stored.ready.then(() => (this.#storedIsRead = true))
     this.#times = { ...defaultListingTimes, firstListingTimeout: 1_000, callerListingTimeout: 1_000, ...options.times }
-    const inference = options.providers.all.filter(({ api }) => api === 'inference')
+    const inference = options.providers.all.filter((instance) => instance.api === 'inference')
     this.#providers = new Map(inference.map((instance) => [instance.id, instance]))
     this.#aliases = toAliases({
       registered: options.registered,
@@ -223,7 +223,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     await this.#callers.stop()
   }
 
-  #startListing(instance: ProviderInstance, refreshInterval: number): void {
+  #startListing(instance: InferenceInstance, refreshInterval: number): void {
     // A provider that has no listing at all has what the operator allows.
     if (instance.provider && !instance.provider.listModels && instance.allowedModels) {
       this.#replaceEntries(instance, toCatalogEntries({ ...this.#entryOptions(instance), models: instance.allowedModels.map(asGuess) }))
@@ -238,17 +238,17 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     this.#listings.set(instance.id, listing)
   }
 
-  #entryOptions(instance: ProviderInstance) {
+  #entryOptions(instance: InferenceInstance) {
     return { source: instance, created: this.#created, overrides: this.#overrides.get(instance.id) }
   }
 
-  #replaceEntries(instance: ProviderInstance, entries: readonly CatalogEntry[]): void {
+  #replaceEntries(instance: InferenceInstance, entries: readonly CatalogEntry[]): void {
     this.#entries.set(instance.id, entries)
     this.#shared = indexEntries([...this.#providers.keys()].flatMap((id) => this.#entries.get(id) ?? []))
   }
 
   /** The providers whose models this caller's own keys list. */
-  #callerKeyProviders(call: Call): ProviderInstance[] {
+  #callerKeyProviders(call: Call): InferenceInstance[] {
     for (const _ in call.providerData) {
       return [...this.#providers.values()].filter(({ provider }) => provider?.listModels && provider.acceptsKeyOf?.(call))
     }
@@ -256,7 +256,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
   }
 
   /** `failure`: why it cannot be said what is registered. */
-  #viewOf(call: Call, callerKeyProviders: readonly ProviderInstance[]): { view: VisibleModels; failure: ApiError | undefined } {
+  #viewOf(call: Call, callerKeyProviders: readonly InferenceInstance[]): { view: VisibleModels; failure: ApiError | undefined } {
     const own = callerKeyProviders.map((instance) => this.#callers.peek(instance, call)).filter((index) => index !== undefined)
     const providers = new Map<string, ResolvableProvider>()
     for (const [id, instance] of this.#providers) {
@@ -322,7 +322,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     throw notListedYet(id, found.providerIds)
   }
 
-  async #waitFor(providerIds: readonly string[], callerKeyProviders: readonly ProviderInstance[], call: Call): Promise<void> {
+  async #waitFor(providerIds: readonly string[], callerKeyProviders: readonly InferenceInstance[], call: Call): Promise<void> {
     const own = callerKeyProviders.filter(({ id }) => providerIds.includes(id)).map((instance) => this.#callers.refresh(instance, call))
     const shared = providerIds.flatMap((id) => this.#listings.get(id)?.notAwaited ?? [])
     await Promise.all([
@@ -359,14 +359,14 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     }
   }
 
-  #addFallbackCheck(instance: ProviderInstance, { fallbackModels }: InferenceProvider): FallbackCheck | undefined {
+  #addFallbackCheck(instance: InferenceInstance, { fallbackModels }: InferenceProvider): FallbackCheck | undefined {
     if (!fallbackModels || !instance.provider) return undefined
     const check = fallbackCheck(fallbackModels, (named, call) => this.#checkFallback(instance, named, call))
     this.#fallbackChecks.set(instance.provider, check)
     return check
   }
 
-  #checkFallback(instance: ProviderInstance, { id, field }: NamedFallback, call: Call): string {
+  #checkFallback(instance: InferenceInstance, { id, field }: NamedFallback, call: Call): string {
     const { view } = this.#viewOf(call, this.#callerKeyProviders(call))
     if (!instance.allows(id) || !view.canAccessTarget(instance.id, id)) throw modelNotFound(id, view.denial, field)
     return this.#catalogueIdOf(instance.id, id)

@@ -2,19 +2,26 @@ import { systemCall, type Call } from '../call.ts'
 import type { ProviderEntry } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Egress } from '../egress/egress.ts'
-import type { InferenceProvider } from '../providers/provider.ts'
+import type { ProviderOf, ServedApi } from '../providers/provider.ts'
 import { causeOf, type Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { redact, redactText } from '../config/redact.ts'
 import { withTimeout } from '../timing.ts'
 
-/** A provider of the configuration, running or not. */
-export interface ProviderInstance {
+/** A provider of the configuration, running or not, by its API. */
+export type ProviderInstance<A extends ServedApi = ServedApi> = {
+  readonly [Api in A]: InstanceFacts & {
+    readonly api: Api
+    /** Undefined when it could not be created. */
+    readonly provider: ProviderOf<Api> | undefined
+  }
+}[A]
+
+export type InferenceInstance = ProviderInstance<'inference'>
+
+interface InstanceFacts {
   readonly id: string
   readonly type: string
-  readonly api: string
-  /** Undefined when it could not be created. */
-  readonly provider: InferenceProvider | undefined
   /** Why it could not be created, without secrets. */
   readonly failure: string | undefined
   /** The configuration as it may be shown. */
@@ -105,7 +112,8 @@ export function createProviderRegistry(options: ProviderRegistryOptions): Provid
 }
 
 function createInstance(entry: ProviderEntry, { entries, egress, log, events }: ProviderRegistryOptions): ProviderInstance {
-  const { id, type, api, definition, config } = entry
+  const { id, type, definition, config } = entry
+  const { api } = definition
   const settings = (typeof config === 'object' && config !== null ? config : {}) as Record<string, unknown>
   const allowed = Array.isArray(settings.allowed_models) ? settings.allowed_models.filter((name) => typeof name === 'string') : undefined
   const allowedSet = allowed && new Set(allowed)
@@ -127,7 +135,8 @@ function createInstance(entry: ProviderEntry, { entries, egress, log, events }: 
       log: log.child({ category: 'providers', provider: id }),
       isOnlyProvider,
     })
-    return { ...facts, provider: created, failure: undefined }
+    // The definition's API is that of the provider which it creates.
+    return { ...facts, provider: created, failure: undefined } as ProviderInstance
   } catch (error) {
     events.upstreamFailed(id, error)
     return { ...facts, provider: undefined, failure: redactText(causeOf(error)) }

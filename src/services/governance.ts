@@ -23,7 +23,7 @@ export async function createServerGovernance({ quota, providers, server }: Confi
     events,
     storage,
     onOutage: (now) => (isUnavailable = now),
-    pricing: new Map(providers.map(({ id, definition }) => [id, definition.pricing])),
+    pricing: new Map(providers.map(({ id, definition }) => [id, definition.api === 'inference' ? definition.pricing : undefined])),
     isShared: server.workers > 1,
     hasLedger,
   })

@@ -42,6 +42,7 @@ export async function endpointTables(definitions: readonly ProviderDefinition[])
 }
 
 async function operationsOf(definition: ProviderDefinition): Promise<string[]> {
+  if (definition.api !== 'inference') return []
   const { type, config } = definition
   const settings = [{ base_url: 'https://provider.example/v1', ...required[type] }, { ...required[type] }]
   const parsed = settings.map((one) => config.safeParse(one)).find(({ success }) => success)

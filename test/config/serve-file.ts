@@ -81,6 +81,7 @@ function placeholders(text: string): Record<string, string> {
 }
 
 function redirected(definition: ProviderDefinition, upstream: MockUpstream): ProviderDefinition {
+  if (definition.api !== 'inference') return definition
   return {
     ...definition,
     create: (config, deps) =>

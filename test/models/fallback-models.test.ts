@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { AccessRule } from '../../src/access/schema.ts'
-import { providerDefinitions } from '../../src/providers/index.ts'
+import { inferenceDefinitions } from '../providers/inference-definitions.ts'
 import { providerEntry, type MockUpstream } from '../../src/testing/index.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { governed } from '../quota/quota-server.ts'
@@ -14,9 +14,9 @@ const rules: AccessRule[] = [
   { permit: { actions: ['create', 'read', 'update', 'delete'] } },
 ]
 const entry = (id: string, base_url = `${upstream.url}/v1`) => {
-  const definition = providerDefinitions.find(({ type }) => type === `remote::${id}`)
+  const definition = inferenceDefinitions.find(({ type }) => type === `remote::${id}`)
   if (!definition) throw new Error(`no ${id}`)
-  return providerEntry(definition, id, { base_url, api_key: `${id}-key` })
+  return { ...providerEntry(definition, id, { base_url, api_key: `${id}-key` }), definition }
 }
 /** By which fields a provider of this type takes other models, with its root there. */
 function fallbackModelsAt(id: string, root: string) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { completeAzureRoot } from '../../src/providers/inference/azure.ts'
 import { controlPlaneOf, parseBedrockModels } from '../../src/providers/inference/bedrock.ts'
-import { providerDefinitions } from '../../src/providers/index.ts'
+import { inferenceDefinitions } from './inference-definitions.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import { errorReply, jsonReply, mockUpstream } from '../../src/testing/index.ts'
@@ -194,7 +194,7 @@ describe('Bedrock', () => {
     })
     const api = 'https://bedrock.eu-north-1.amazonaws.com'
     const egress = createEgress()
-    const definition = providerDefinitions.find(({ type }) => type === 'remote::bedrock')!
+    const definition = inferenceDefinitions.find(({ type }) => type === 'remote::bedrock')!
     const provider = definition.create(definition.config.parse({ api_key: operatorKey, region_name: 'eu-north-1' }), {
       id: 'p',
       egress: { ...egress, request: (url, init) => egress.request(String(url).replace(api, upstream.url), init) },
@@ -222,7 +222,7 @@ describe('Bedrock', () => {
   })
 
   test('[VEN-9] OGX’s names of the key, in the file and from callers', async () => {
-    const { config } = providerDefinitions.find(({ type }) => type === 'remote::bedrock')!
+    const { config } = inferenceDefinitions.find(({ type }) => type === 'remote::bedrock')!
     expect(config.safeParse({ aws_bedrock_bearer_token: '' }).success).toBe(true)
     await using stage = await startProvider('remote::bedrock', (url) => ({
       aws_bedrock_bearer_token: operatorKey,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'bun:test'
-import { providerDefinitions } from '../../src/providers/index.ts'
-import type { ProviderDefinition } from '../../src/providers/provider.ts'
+import { inferenceDefinitions } from './inference-definitions.ts'
+import type { InferenceDefinition, ProviderDefinition } from '../../src/providers/provider.ts'
 import { createEgress } from '../../src/egress/egress.ts'
 import { silentLog } from '../../src/telemetry/logger.ts'
 import {
@@ -81,7 +81,7 @@ interface RemoteCase {
   side(request: MockRequest, upstream: MockUpstream): Script | undefined
 }
 
-function toCase(definition: ProviderDefinition): RemoteCase {
+function toCase(definition: InferenceDefinition): RemoteCase {
   const { type, starter } = definition
   const special = caseOptions[type] ?? {}
   const starterUrl = /:=(http.*)}$/.exec(typeof starter?.config.base_url === 'string' ? starter.config.base_url : '')?.[1]
@@ -122,8 +122,8 @@ function listing({ method, path }: MockRequest): Script | undefined {
   return modelsReply(['listed-model'])
 }
 
-export const remoteCases: readonly RemoteCase[] = providerDefinitions
-  .filter(({ api, type }) => api === 'inference' && type.startsWith('remote::'))
+export const remoteCases: readonly RemoteCase[] = inferenceDefinitions
+  .filter(({ type }) => type.startsWith('remote::'))
   .map((definition) => toCase(definition))
 
 /** Milliseconds: a busy machine must not turn a first listing into a 503. */

@@ -5,7 +5,7 @@ import { embeddings } from '../../src/operations/embeddings.ts'
 import { loadPriceCatalogue, type PriceCatalogue } from '../../src/quota/prices-catalogue.ts'
 import { costOf, flatRate, maxCostOf, type Rate, type Rates } from '../../src/quota/prices-rates.ts'
 import { createPrices, type Price, type PricesOptions } from '../../src/quota/prices.ts'
-import { providerDefinitions } from '../../src/providers/index.ts'
+import { inferenceDefinitions } from '../providers/inference-definitions.ts'
 import type { TokensUsed } from '../../src/quota/governance.ts'
 import { runs } from '../../src/testing/sizes.ts'
 
@@ -295,7 +295,7 @@ describe('which price', () => {
 
 test('every vendor that a provider’s definition names is in the catalogue', async () => {
   const { findProvider } = await import('@pydantic/genai-prices')
-  const named = providerDefinitions.flatMap(({ pricing }) => (pricing?.catalogue ? [pricing.catalogue] : []))
+  const named = inferenceDefinitions.flatMap(({ pricing }) => (pricing?.catalogue ? [pricing.catalogue] : []))
   expect(named.length).toBeGreaterThan(10)
   for (const vendor of named) expect(findProvider({ providerId: vendor })?.id).toBe(vendor)
 })

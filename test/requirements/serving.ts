@@ -147,6 +147,11 @@ export const serving: Requirements = {
     when: 'the embedded model is served',
     observed: 'it imports only the provider contract, and is loaded as the `module:` of a third party is',
   },
+  'PRV-9': {
+    source: 'issue',
+    when: 'a provider is one file and one entry in a list, of inference or of an API of its own',
+    observed: 'it is configured, checked, documented, limited, metered, traced, listed and disposed as the others are',
+  },
   'PRV-7': {
     source: 'issue',
     when: 'a provider returns an error',

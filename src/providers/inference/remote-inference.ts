@@ -10,7 +10,7 @@ import {
   mapInvoke,
   type InferenceProvider,
   type ProviderModel,
-  type ProviderDefinition,
+  type InferenceDefinition,
   type ProviderDeps,
   type StarterEntry,
 } from '../provider.ts'
@@ -92,7 +92,7 @@ interface VendorContext<Config> {
 
 export function defineRemoteInference<const Extra extends z.ZodRawShape>(
   vendor: RemoteVendor<Extra>,
-): ProviderDefinition<OpenAICompatibleConfig<Extra>> {
+): InferenceDefinition<OpenAICompatibleConfig<Extra>> {
   const { header } = vendor.key
   const fields = [
     header,
