@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import { BoundedMap } from '../bounded-map.ts'
 
-type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
+type ParsedAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 /** Addresses that are remembered: proxies are few. */
 const maxCached = 1_000
@@ -30,7 +30,7 @@ export function matchesEveryAddress(range: string): boolean {
   return parseRange(range)[1] === 0
 }
 
-function parseRange(text: string): [IpAddress, number] {
+function parseRange(text: string): [ParsedAddress, number] {
   const range = text.trim()
   if (ipaddr.isValidCIDR(range)) return ipaddr.parseCIDR(range)
   if (!ipaddr.isValid(range)) throw new TypeError(`'${text}' is neither an address nor a range of addresses such as 10.0.0.0/8`)
@@ -38,7 +38,7 @@ function parseRange(text: string): [IpAddress, number] {
   return [address, address instanceof ipaddr.IPv4 ? 32 : 128]
 }
 
-function contains([network, bits]: [IpAddress, number], address: IpAddress): boolean {
+function contains([network, bits]: [ParsedAddress, number], address: ParsedAddress): boolean {
   if (network instanceof ipaddr.IPv4) return address instanceof ipaddr.IPv4 && address.match(network, bits)
   return address instanceof ipaddr.IPv6 && address.match(network, bits)
 }

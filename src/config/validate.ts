@@ -37,7 +37,7 @@ export function validateWritten<T>(
   schema: z.ZodType<T>,
   check: ValidationContext,
 ): { value: T; written: unknown } | undefined {
-  const reader = new SectionReader(root, schema, check)
+  const reader = new SchemaSectionReader(root, schema, check)
   for (let round = 0; round < maxRounds; round++) {
     const written = reader.value()
     const result = attempt(schema, written)
@@ -64,7 +64,7 @@ function attempt<T>(schema: z.ZodType<T>, value: unknown): z.ZodSafeParseResult<
   }
 }
 
-class SectionReader {
+class SchemaSectionReader {
   failed = false
   readonly #root: TreeNode
   readonly #schema: z.ZodType
