@@ -34,7 +34,7 @@ interface LedgerOptions {
   clock?: Clock
 }
 
-const dependency = 'the ledger’s database'
+const dependency = 'ledger database'
 
 /** UTF-16 units of a model name: callers choose it, and some providers accept any. */
 const maxModelLength = 512
@@ -154,14 +154,15 @@ class DatabaseLedger implements Ledger {
     this.#lost.lines += 1
     this.lost += 1
     this.#lost.nanoDollars += nanoDollars ?? 0
-    if (this.#lost.lines === 1) this.#options.events.warning('The ledger has no room for further lines until its database is back.')
+    if (this.#lost.lines === 1)
+      this.#options.events.warning('The ledger backlog is full: further entries are lost until its database recovers.')
   }
 
   #reportLoss(): void {
     const { lines, nanoDollars } = this.#lost
     if (lines === 0) return
     this.#lost = { lines: 0, nanoDollars: 0 }
-    this.#options.events.warning('The ledger has lost lines, because its database was out of reach for too long.', {
+    this.#options.events.warning('Ledger entries were lost: its database was unavailable for too long.', {
       lost_lines: lines,
       lost_usd: nanoDollars / 1e9,
     })

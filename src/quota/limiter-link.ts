@@ -24,7 +24,7 @@ interface StoreLinkOptions {
 /** The store does not reply, or replies with an error. The call may have had its effect. */
 class StoreUnavailable extends Error {
   constructor(cause: unknown) {
-    super('the quota store is out of reach', { cause })
+    super('the quota store is unavailable', { cause })
     this.name = 'StoreUnavailable'
   }
 }

@@ -207,7 +207,7 @@ class LeasingLimiter implements Limiter {
   #unavailable(cause: unknown): Error {
     return unavailable('Limits cannot be checked at the moment. Try again shortly.', outageRetryAfter, {
       code: 'quota_unavailable',
-      denial: { by: 'quota', reason: 'the quota store is out of reach' },
+      denial: { by: 'quota', reason: 'the quota store is unavailable' },
       cause,
     })
   }

@@ -26,7 +26,7 @@ interface GovernanceDeps {
   readonly onOutage?: (isUnavailable: boolean) => void
 }
 
-const dependency = 'the quota store'
+const dependency = 'quota store'
 
 /** Limits, prices and ledger of a server, over the configured store. Throws an Error if there is no such store. */
 export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps): Promise<Governance> {
@@ -45,7 +45,7 @@ export async function openGovernance(config: QuotaConfig, deps: GovernanceDeps):
         events.dependencyRecovered(dependency)
         deps.onOutage?.(false)
         if (unmetered > 0)
-          events.warning('Requests were admitted uncounted while the quota store was out of reach.', { requests: unmetered })
+          events.warning('Requests were admitted uncounted while the quota store was unavailable.', { requests: unmetered })
       },
     },
   })

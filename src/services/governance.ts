@@ -18,7 +18,7 @@ export interface ServerGovernanceDeps {
 export async function createServerGovernance({ quota, providers, server }: Config, deps: ServerGovernanceDeps): Promise<Governance> {
   const { storage, events, readiness, hasLedger } = deps
   let isUnavailable = false
-  readiness.addReadinessCheck('the quota store is out of reach', () => !isUnavailable)
+  readiness.addReadinessCheck('the quota store is unavailable', () => !isUnavailable)
   return await openGovernance(quota, {
     events,
     storage,

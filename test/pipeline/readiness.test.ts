@@ -51,7 +51,7 @@ test('[PIP-16] an unreachable quota store is reported; requests pass or fail by 
   await using closed = await testServer(testConfig({ storage, quota: quota('closed') }))
   const response = await closed.fetch('/v1/models')
   expect([response.status, response.headers.has('retry-after')]).toEqual([503, true])
-  expect(await readiness(closed)).toEqual([503, ['the quota store is out of reach']])
+  expect(await readiness(closed)).toEqual([503, ['the quota store is unavailable']])
 
   await using open = await testServer(testConfig({ storage, quota: quota('open') }))
   for (let count = 0; count < 3; count++) expect((await open.fetch('/v1/models')).status).toBe(200)

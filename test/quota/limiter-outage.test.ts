@@ -42,7 +42,7 @@ function startQuotaServer(failure: 'closed' | 'open', options: Partial<LimiterOp
   return { time, limiter, state, outcome }
 }
 
-describe('the quota store is out of reach', () => {
+describe('the quota store is unavailable', () => {
   test('[QUO-14] failing closed: 503 with Retry-After, reported once, until the store recovers', async () => {
     const { limiter, state, outcome, time } = startQuotaServer('closed')
     expect(await outcome(one(tokens, 10))).toBe('admitted')

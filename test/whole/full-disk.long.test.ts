@@ -146,7 +146,7 @@ const storageIn = (path: string) => ({
 })
 
 describe('the database', () => {
-  const name = 'the ledger’s database'
+  const name = 'ledger database'
 
   test.if(mounting !== undefined)(
     '[QUO-58] on a full disk: serving goes on, and every line of the ledger is written once there is room',
@@ -217,7 +217,7 @@ describe('the database', () => {
     while (!reported(program, name).includes(gone)) await served(program)
     program.signal('SIGTERM')
     expect(await program.exited).toBe(0)
-    const line = program.log.find(({ msg }) => msg.startsWith('The ledger has lost lines'))
+    const line = program.log.find(({ msg }) => msg.startsWith('Ledger entries were lost'))
     expect(line).toMatchObject({ lost_lines: expect.any(Number) as number, lost_usd: expect.any(Number) as number })
   })
 

@@ -50,7 +50,7 @@ export interface WorkerSettings {
 export type ToWorker =
   /** `json`: SpanRecords. A text is handed over in a third of the time that a structured clone of them takes. */
   | { readonly kind: 'spans'; readonly count: number; readonly json: string }
-  /** Answered by `flushed` once everything before it is written and sent, or given up. */
+  /** Replied to with `flushed` once everything before it is written and sent, or given up. */
   | { readonly kind: 'flush'; readonly id: number }
   | { readonly kind: 'close' }
 
