@@ -45,9 +45,9 @@ export interface Services extends ApiDeps, AsyncDisposable {
   readonly governedFields: readonly string[]
   /** Gives every request its place in a trace. */
   readonly traceContexts: TraceContexts
-  /** Absent: nobody has to authenticate. */
+  /** Absent: authentication is disabled. */
   readonly authentication?: Authentication | undefined
-  /** Absent: nothing is limited, nor written down. */
+  /** Absent: nothing is limited or recorded. */
   readonly governance?: Governance | undefined
   readonly jobs: JobQueue
 }
@@ -61,9 +61,9 @@ export interface BuildOptions {
   times?: Partial<CatalogTimes>
   /** Milliseconds that a provider's health check may take. */
   healthTimeout?: number
-  /** Tells who is asking, in the place of what the configuration says. */
+  /** Replaces the configured authentication. */
   authentication?: Authentication
-  /** Limits what is used, in the place of what the configuration says. */
+  /** Replaces the configured limits. */
   governance?: Governance
   /** How much is kept of what callers' own keys list. */
   callerLimits?: Partial<CallerListingLimits>

@@ -15,7 +15,7 @@ const deniedByDefault: Decision = {
 }
 
 /**
- * `access_policy` as a function. The first rule that applies decides; where none does, the answer is no. Without rules Llama Stack's newest
+ * `access_policy` as a function. The first rule that applies decides; where none does, the decision is to deny. Without rules Llama Stack's newest
  * default policy holds. `rules` as `accessPolicySchema` has checked them; throws an Error for others.
  */
 export function compileAccessPolicy(rules: readonly ConfiguredRule[]): AccessPolicy {
@@ -51,7 +51,7 @@ function policyOf(rules: readonly CompiledAccessRule[], isDefault: boolean): Acc
     decide(request) {
       const { principal } = request
       if (principal === undefined) return allowedUnauthenticated
-      // By identity: whoever is only called so is somebody else.
+      // By identity: another principal may have the same name.
       if (principal === systemPrincipal) return allowedToSystem
       const name = nameOf(request.resource)
       for (const rule of rules) if (applies(rule, request, name)) return rule.decision
@@ -98,7 +98,7 @@ function resourcePattern(text: string | undefined): TextPattern {
   return pattern
 }
 
-/** `principal` is there. What cannot be told decides against the caller: a rule that permits does not apply, one that forbids does. */
+/** `principal` is there. What cannot be evaluated decides against the caller: a rule that permits does not apply, one that forbids does. */
 function applies(rule: CompiledAccessRule, { principal, action, resource }: AccessRequest, name: string): boolean {
   if (!principal || !rule.actions.includes(action)) return false
   if (rule.principal !== undefined && rule.principal !== principal.id) return false
@@ -122,7 +122,7 @@ export function explainMismatch(rule: CompiledAccessRule, request: AccessRequest
   return failing && `'${formatCondition(failing)}' does not hold`
 }
 
-/** Any action on what is nobody's, one's own, or shared by way of an attribute: behaviour §4.3, Llama Stack's newest. */
+/** Any action on resources that are unowned, the caller's own, or shared by an attribute: behaviour §4.3, Llama Stack's newest. */
 const defaultConditions = [
   'resource is unowned',
   'user is owner',

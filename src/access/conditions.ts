@@ -21,7 +21,7 @@ export function parseCondition(text: string): Condition {
   throw new Error(`Invalid condition: ${words === '' ? 'empty' : words}`)
 }
 
-/** Whether it says something about the user alone, and so can stand where there is no resource: in `route_policy`. */
+/** Whether it depends on the user only, and so is allowed where there is no resource: in `route_policy`. */
 export function isAboutUserAlone(condition: Condition): condition is Extract<Condition, { kind: 'value' }> {
   return condition.kind === 'value'
 }
@@ -29,7 +29,7 @@ export function isAboutUserAlone(condition: Condition): condition is Extract<Con
 /**
  * Whether `condition` holds for this user and a resource of this owner. Attributes are sets, and one that is missing is the empty set: a
  * positive form never holds by what is missing, and each negated form is exactly its positive form's opposite. A resource without owner
- * is nobody's: `user is owner` and `user in owners …` do not hold, their opposites do.
+ * is unowned: `user is owner` and `user in owners …` do not hold, their opposites do.
  */
 export function holds(condition: Condition, user: Pick<Principal, 'id' | 'attributes'>, owner: Owner | undefined): boolean {
   switch (condition.kind) {

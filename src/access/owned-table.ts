@@ -40,7 +40,7 @@ export interface OwnedRowsOptions<Row extends OwnedColumns> {
   readonly revision?: string | undefined
 }
 
-/** How a change is told, and of what. */
+/** How a change is reported. */
 export interface ChangeRecord {
   /** E.g. `api_key.revoked`. Default: `<type>.created`, `.updated`, `.deleted`. */
   readonly event?: string | undefined
@@ -54,22 +54,22 @@ export interface UpdateOptions extends ChangeRecord {
 }
 
 export interface InsertOptions extends ChangeRecord {
-  /** For work of the server itself, which must say whose the row is (null: nobody's, and so everybody's); nobody else can. */
+  /** For work of the server itself, which must set the owner (null: unowned); other callers cannot. */
   readonly owner?: Owner | null | undefined
   /** Runs in the transaction of the insert, e.g. to queue a job for the row. */
   readonly alsoWrite?: ((transaction: Transaction) => Promise<unknown>) | undefined
 }
 
 export interface ListOptions<R> {
-  /** Which rows are meant, besides those that the caller may see. */
+  /** A further condition, besides what the caller may read. */
   readonly where?: Expression<SqlBool> | undefined
   /** The same for what SQL cannot say. */
   readonly filter?: ((row: R) => boolean) | undefined
 }
 
 /**
- * A table whose rows belong to somebody, with the access policy inside: what may not be read is as if it were not there (404), what may be read
- * and not changed is 403; either is told to the log by the error's `denial`. Checks and changes are one transaction. Rows keep the owner they
+ * A table whose rows have owners, with the access policy inside: what may not be read does not exist for the caller (404), what may be read
+ * but not changed is 403; the error's `denial` logs either. Checks and changes are one transaction. Rows keep the owner they
  * were made with.
  */
 export interface OwnedRows<Row extends OwnedColumns> {

@@ -10,8 +10,8 @@ const maxIdLength = 512
 const maxAttributesLength = 65_536
 
 /**
- * `owner` as columns; undefined: nobody's. Attributes that not both engines can hold (U+0000, half a surrogate pair) are left out: what is
- * not stored is shared with nobody. Throws ApiError 403 for an owner whose id or attributes cannot be kept.
+ * `owner` as columns; undefined: unowned. Attributes that not both engines can hold (U+0000, half a surrogate pair) are left out: what is
+ * not stored is not shared. Throws ApiError 403 for an owner whose id or attributes cannot be kept.
  */
 export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undefined): OwnerColumns {
   if (!owner) return { owner_id: null, owner_attributes: '{}' }
@@ -25,12 +25,12 @@ export function ownerColumns(owner: Pick<Principal, 'id' | 'attributes'> | undef
   return { owner_id: owner.id, owner_attributes: text }
 }
 
-/** Undefined: nobody's. */
+/** Undefined: unowned. */
 export function ownerOf({ owner_id: id, owner_attributes: attributes }: OwnerColumns): Owner | undefined {
   return id === null ? undefined : { id, attributes: readAttributes(attributes) }
 }
 
-/** What somebody spoiled is no attribute. */
+/** Corrupt attributes are ignored. */
 function readAttributes(text: string): Owner['attributes'] {
   try {
     const lists = Object.entries(JSON.parse(text) as object).filter(([, list]) => Array.isArray(list))

@@ -62,7 +62,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Clients and servers resolve them before a path is looked at. */
+/** Clients and servers resolve them before a path is matched. */
 function rejectDotSegments(path: string, isPrefix: boolean): void {
   const segments = path.split('/')
   // What a prefix ends in may go on.
@@ -71,7 +71,7 @@ function rejectDotSegments(path: string, isPrefix: boolean): void {
   throw new Error("paths are normalized and have no '.' or '..' segments, so this cannot match: write the normalized path")
 }
 
-/** Paths are compared exactly, and no route has capitals in what is not somebody's id. */
+/** Paths are compared exactly, and routes have upper-case letters only in ids. */
 function rejectUppercase(path: string): void {
   const current = path.replace(/^\/v1\/openai\/(?=v1\/)/i, '/')
   const [, version = '', api = '', rest = ''] = current.split('/')

@@ -16,12 +16,12 @@ export function accessDenied({ principal, action, resource }: AccessRequest, dec
   return new ApiError('permission_error', message, { code: 'access_denied', denial: denialOf(decision, action, resource) })
 }
 
-/** What is not there, or what the caller may not see, which only the log tells apart: 404. `kind` names it for people, e.g. `API key`. */
+/** What does not exist or is not visible to the caller, which only the log distinguishes: 404. `kind` names it for people, e.g. `API key`. */
 export function notVisible(kind: string, id: string, denial?: Denial): ApiError {
   return notFound(kind, id, denial ? { denial } : {})
 }
 
-/** The caller's own attributes, and nobody else's: `'alice' (attributes: roles=['admin'], teams=['a', 'b'])`. */
+/** The caller with its own attributes: `'alice' (attributes: roles=['admin'], teams=['a', 'b'])`. */
 function describePrincipal({ id, attributes }: Principal): string {
   const pairs = Object.entries(attributes).map(([name, values]) => `${name}=[${values.map((value) => `'${value}'`).join(', ')}]`)
   const name = `'${shortened(id)}'`

@@ -1,13 +1,13 @@
 /**
- * The types of resources that a policy may speak of: those there are, and those that Llama Stack has, so that its files load. A type that
- * nobody knows is a slip, and a rule with a slip in it would never apply.
+ * The types of resources that a policy may speak of: those there are, and those that Llama Stack has, so that its files load. An unknown type
+ * is an error: its rule would never apply.
  */
 export const resourceTypes = [
   'model',
   'api_key',
-  // Whom a key of Corral's own may be made for by somebody else.
+  // The principal of an API key that another principal creates.
   'principal',
-  // Of whoever asked; read with the scope telemetry.read.
+  // Owned by the principal of the request; read with the scope telemetry.read.
   'trace',
   'vector_store',
   'vector_store_file',

@@ -9,7 +9,7 @@ const allowedWithoutPolicy: Decision = { allowed: true, explicit: false, reason:
 const noMatchingRule: Decision = { allowed: false, explicit: false, reason: 'no rule applies' }
 
 /**
- * `route_policy` as a function. The first rule that applies decides; where none does, the answer is no; without rules everything is open.
+ * `route_policy` as a function. The first rule that applies decides; where none does, the decision is to deny; without rules every route is open.
  * A rule applies to a path however it is spelled: as it was sent, and with doubled slashes, a slash at the end and Llama Stack's older
  * prefix (`/v1/openai/v1/…` for `/v1/…`) taken away. `rules` as `routePolicySchema` has checked them; throws an Error for others.
  */
@@ -54,7 +54,7 @@ function applies(rule: CompiledRouteRule, { principal, method, spellings }: Norm
   if (rule.methods && !rule.methods.includes(method)) return false
   if (!matchesPath(rule, spellings)) return false
   if (rule.mode === 'always') return true
-  // Nothing can be said of a caller whom nobody knows, so a condition on it decides against it: the rule that permits does not apply, and
+  // Conditions cannot be evaluated for an anonymous caller, so they decide against it: the rule that permits does not apply, and
   // the rule that forbids does.
   if (!principal) return !rule.allows
   // Llama Stack's: `unless` takes the rule away where any of its conditions holds (in `access_policy`: where all do).

@@ -14,14 +14,14 @@ export function regexPattern(text: string): TextPattern | undefined {
   return text.startsWith(regexPrefix) ? { kind: 'regex', regex: new LinearRegex(text.slice(regexPrefix.length)) } : undefined
 }
 
-/** Exact, or a prefix where a `*` stands at the end. Undefined: a `*` stands elsewhere. */
+/** Exact, or a prefix if it ends in `*`. Undefined: it has a `*` elsewhere. */
 export function plainPattern(text: string): TextPattern | undefined {
   const star = text.indexOf('*')
   if (star < 0) return { kind: 'exact', text }
   return star === text.length - 1 ? { kind: 'prefix', text: text.slice(0, -1) } : undefined
 }
 
-/** Undefined: cannot be told, because the text is too long for a regular expression; whoever asks then decides against the caller. */
+/** Undefined: the text is too long for a regular expression; callers must then decide against the principal. */
 export function matchesText(pattern: TextPattern, text: string): boolean | undefined {
   switch (pattern.kind) {
     case 'any':

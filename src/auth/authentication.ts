@@ -46,7 +46,7 @@ export function createAuthentication(config: AuthConfig, deps: AuthenticationDep
 
 type Remote = Extract<AuthenticatorConfig, RemoteConfig>
 
-/** The headers by which trusted proxies say who is asking, in lower case: nobody else is to be told what stands in them. */
+/** The headers in which trusted proxies name the principal, in lower case: they are not forwarded. */
 function identityHeadersOf(configured: readonly AuthenticatorConfig[]): string[] {
   return configured.flatMap((one) =>
     one.type === 'upstream_header'
@@ -102,9 +102,9 @@ function warnAboutConfig(configured: readonly AuthenticatorConfig[], { events }:
 
 class AuthenticatorChain implements Authentication {
   readonly #authenticators: readonly Authenticator[]
-  /** What to tell whoever shows nothing. */
+  /** The message for a request without a credential. */
   readonly #missing: string
-  /** Whether somebody may be recognised without a credential. */
+  /** Whether a request can be authenticated without a credential. */
   readonly #takesHeaders: boolean
 
   readonly #withTenant: (principal: Principal) => Principal
@@ -134,7 +134,7 @@ class AuthenticatorChain implements Authentication {
     for (const authenticator of this.#authenticators.toReversed()) await authenticator[Symbol.asyncDispose]?.()
   }
 
-  /** `refusal`: of one who did not recognise the credential, to be told if nobody does. */
+  /** `refusal`: of an earlier authenticator that did not recognise the credential, thrown if none does. */
   #authenticateFrom(attempt: RequestWithCredential, first: number, refusal: ApiError | undefined): Promise<Principal> | Principal {
     let firstRefusal = refusal
     for (let index = first; index < this.#authenticators.length; index++) {
@@ -165,7 +165,7 @@ class AuthenticatorChain implements Authentication {
   }
 }
 
-/** What was shown along with the request; `signal` is looked at by nobody who need not wait. */
+/** The request with its credential; `signal` is read only by authenticators that wait. */
 class RequestWithCredential implements AuthenticationRequest {
   readonly credential: Credential | undefined
   readonly #outer: Omit<AuthenticationRequest, 'credential'>
@@ -192,7 +192,7 @@ class RequestWithCredential implements AuthenticationRequest {
   }
 }
 
-/** Throws what decides; gives what is to be told if nobody recognises the credential: the first one's words. */
+/** Rethrows a final error; else returns the refusal to throw if no authenticator recognises the credential: the first one. */
 function unrecognised(error: unknown, earlier: ApiError | undefined): ApiError {
   if (error instanceof CredentialRefused && !error.final) return earlier ?? error
   throw error

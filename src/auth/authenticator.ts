@@ -14,26 +14,26 @@ export interface AuthenticationRequest {
   readonly credential: Credential | undefined
   /** The connection's own address, whatever headers say. */
   readonly peerAddress: string | undefined
-  /** The caller's address as configured trusted proxies tell it: whose share of the look-ups it is. Absent: `peerAddress`. */
+  /** The client's address as reported by trusted proxies, for the limits of look-ups. Absent: `peerAddress`. */
   readonly clientAddress?: string | undefined
-  /** Read only where the answer has to be waited for. */
+  /** Read only by authenticators that wait. */
   readonly signal: AbortSignal
 }
 
 /**
- * One way to tell who is asking. `authenticate` gives the principal; undefined: not a credential of this kind, ask the next in the chain.
- * Throws ApiError 401 (of this kind, and bad), 503 with Retry-After (whoever would know is down).
+ * One way to authenticate. `authenticate` gives the principal; undefined: not a credential of this kind, ask the next in the chain.
+ * Throws ApiError 401 (of this kind, and bad), 503 with Retry-After (the identity service is unavailable).
  */
 export interface Authenticator extends Partial<AsyncDisposable> {
   /** Its type in the configuration, e.g. `oauth2_token`. */
   readonly type: string
-  /** What to tell a caller that shows nothing. */
+  /** The message for a request without a credential. */
   readonly missingCredentialMessage: string
   authenticate(attempt: AuthenticationRequest): Promise<Principal | undefined> | Principal | undefined
 }
 
 /** The chain of a configuration, with its cache. */
 export interface Authentication extends AsyncDisposable {
-  /** Throws ApiError: 400 (two credentials that differ), 401 with WWW-Authenticate, 503 with Retry-After. Not a promise when the answer is at hand. */
+  /** Throws ApiError: 400 (two credentials that differ), 401 with WWW-Authenticate, 503 with Retry-After. Synchronous when the result is cached. */
   authenticate(attempt: Omit<AuthenticationRequest, 'credential'>): Promise<Principal> | Principal
 }

@@ -13,11 +13,11 @@ export interface Identity {
   readonly until?: number | undefined
 }
 
-/** A way to find out whose a credential is that takes its time. What it says is remembered by whoever asks. */
+/** A slow way to find the principal of a credential, whose results are cached by the caller. */
 export interface CredentialLookup {
   readonly type: string
   readonly missingCredentialMessage: string
-  /** What a verdict holds for beside the credential: issuer and audience. */
+  /** What a cached result depends on besides the credential: issuer and audience. */
   readonly scope: readonly unknown[]
   /** Throws CredentialRefused (not final) where the form alone says that it is not of this kind; nothing is remembered then. */
   precheck?(token: string): void
@@ -29,7 +29,7 @@ export interface CredentialLookup {
 
 interface CachingAuthenticatorOptions {
   readonly cache: CacheConfig
-  /** Absent: nobody outside is asked. */
+  /** Absent: no service is called for each credential. */
   readonly limiter?: LookupLimiter | undefined
   readonly now: () => number
 }
@@ -91,7 +91,7 @@ export class CachingAuthenticator implements Authenticator {
   async #find(digest: string, credential: Credential, { request, clientAddress, peerAddress }: AuthenticationRequest): Promise<Principal> {
     const { limiter, cache, now } = this.#options
     const address = clientAddress ?? peerAddress
-    // Kept out by the gate is no verdict on the credential.
+    // A rejection by the limiter says nothing about the credential.
     const find = async (): Promise<Identity | ApiError> => {
       try {
         return await this.#lookup.find(credential, request)

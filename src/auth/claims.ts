@@ -4,9 +4,9 @@ import type { ClaimsMapping } from './config.ts'
 type PrincipalAttributes = Principal['attributes']
 
 /**
- * What policies may go by, out of what an identity service tells. Each claim is looked for along its dots, then by its literal name; lists are
- * taken item by item, texts split at white space, anything else has no effect. Several claims of one attribute add up, nothing is told
- * twice. Pure: the claims stay as they are. The result has no prototype, so that no attribute exists but those told.
+ * The attributes of a principal, from the claims of an identity service. Each claim is looked up along its dots, then by its literal name; lists are
+ * taken item by item, texts split at white space, anything else has no effect. Several claims of one attribute add up, without
+ * duplicates. Pure. The result has no prototype, so that it has no other attributes.
  */
 export function attributesOf(claims: unknown, mapping: ClaimsMapping): PrincipalAttributes {
   const collected = new Map<string, Set<string>>()

@@ -24,7 +24,7 @@ interface ApiKeyConfig {
   readonly type: 'api_key'
 }
 
-/** Keys that stand in the configuration itself. */
+/** Keys listed in the configuration. */
 interface LocalApiKeyConfig {
   readonly type: 'local_api_key'
   readonly apiKeys: readonly Secret[]
@@ -33,19 +33,19 @@ interface LocalApiKeyConfig {
 /** Claim (a path with dots, or its literal name) → attribute. */
 export type ClaimsMapping = Readonly<Record<string, string>>
 
-/** What every authenticator has that asks somebody else. */
+/** Common to all authenticators that call a service. */
 export interface RemoteConfig {
   /** Set before the principal's id, so that two authenticators cannot give one name to two people. */
   readonly principalPrefix: string
   readonly cache: CacheConfig
   readonly lookups: LookupLimits
-  /** Milliseconds for one question to the identity service, its answer included; also the longest wait for a turn. */
+  /** Milliseconds for one request to the identity service; also the maximum wait in the queue. */
   readonly timeout: number
   /** With TLS and times; one object for the authenticator's life. */
   readonly network: NetworkOptions
 }
 
-/** How long answers are believed. Milliseconds; 0 does not remember. */
+/** How long results are cached. Milliseconds; 0: not at all. */
 export interface CacheConfig {
   readonly ttl: number
   readonly negativeTtl: number
@@ -65,7 +65,7 @@ export interface OAuth2Config extends RemoteConfig {
   readonly type: 'oauth2_token'
   /** Any one of these. */
   readonly audience: readonly string[]
-  /** Whether `audience` stands in the file: introspection checks it only then. */
+  /** Whether `audience` is configured: introspection checks it only then. */
   readonly audienceConfigured: boolean
   readonly issuer: string | undefined
   /** The claim that names the principal; absent: `sub`, in introspection else `username`. */
@@ -85,7 +85,7 @@ export interface JwksConfig {
   readonly uri: string
   /** Shown to the JWKS endpoint. */
   readonly token: Secret | undefined
-  /** Milliseconds after which the keys are fetched anew. */
+  /** Milliseconds after which the keys are fetched again. */
   readonly recheckPeriod: number
   /** Milliseconds between two fetches because of a key that is not known. */
   readonly refetchCooldown: number

@@ -5,7 +5,7 @@ import { challengeHeader, type Challenge } from './refusal.ts'
 /** Characters. Longer ones are refused before anything is done with them. */
 const maxTokenLength = 16_384
 
-/** What may stand in a token: visible ASCII. RFC 6750's own set is smaller, but keys of other makers hold more. */
+/** The characters of a token: visible ASCII. RFC 6750's set is smaller, but keys of other vendors need more. */
 const visible = /^[\x21-\x7e]+$/
 
 /**

@@ -8,7 +8,7 @@ import { CredentialRefused } from './refusal.ts'
 import { withTenant } from './tenant.ts'
 import type { Identity, CredentialLookup } from './caching-authenticator.ts'
 
-/** Headers that say nothing about who is asking, and so may go to an endpoint of somebody else's making. */
+/** Headers that do not identify the caller, and so may be sent to a third party's endpoint. */
 const forwardableHeaders: readonly string[] = [
   'accept',
   'accept-encoding',
@@ -44,7 +44,7 @@ export class CustomLookup implements CredentialLookup {
     this.#headers = [...new Set([...forwardableHeaders, ...forwardHeaders])].filter((name) => !withheld.includes(name))
   }
 
-  /** The endpoint is told the path, and may answer by it. */
+  /** The endpoint receives the path, and its response may depend on it. */
   varyBy(request: Request): string {
     return pathOf(request.url)
   }

@@ -7,7 +7,7 @@ interface IdentityServiceOptions {
   readonly egress: Pick<Egress, 'request'>
   readonly events: Pick<Events, 'dependencyFailed' | 'dependencyRecovered'>
   readonly network: NetworkOptions
-  /** Milliseconds for a whole answer. */
+  /** Milliseconds for a complete response. */
   readonly timeout: number
   /** The authenticator's type, for the log. */
   readonly type: string
@@ -19,12 +19,12 @@ export interface ServiceResponse {
   readonly bytes: Uint8Array
 }
 
-/** Bytes of an answer. Nobody's claims are that long. */
+/** Bytes of a response. */
 const maxResponseBytes = 1_048_576
 
 /**
- * Whoever knows who is who, behind its URLs. Its being down, slow, overloaded or broken is told apart from a verdict here: as ApiError 503, never as
- * a credential's fault. Told to the log once until it is back.
+ * An identity service. Its failures (unavailable, slow, overloaded, invalid response) are ApiError 503, never a refusal of the credential, and are
+ * logged once until it is back.
  */
 export class IdentityService {
   readonly #options: IdentityServiceOptions
@@ -33,7 +33,7 @@ export class IdentityService {
     this.#options = options
   }
 
-  /** Any answer but 429 and 5xx. Redirects are not followed. Throws ApiError 503. */
+  /** Any response but 429 and 5xx. Redirects are not followed. Throws ApiError 503. */
   async send(url: string, { method, headers, body }: Pick<EgressRequest, 'method' | 'headers' | 'body'>): Promise<ServiceResponse> {
     const { egress, network, timeout } = this.#options
     const signal = AbortSignal.timeout(timeout)
@@ -56,17 +56,17 @@ export class IdentityService {
     }
   }
 
-  /** Its answer made sense. */
+  /** Its response was valid. */
   reportSuccess(url: string): void {
     this.#options.events.dependencyRecovered(this.#nameOf(url))
   }
 
-  /** What to throw where it answered nonsense, or that it will not serve us; `why` is for the log. */
+  /** The error for an invalid response, or one that denies us access; `why` is for the log. */
   invalidResponse(url: string, why: string): ApiError {
     return this.#failed(url, new Error(why), false)
   }
 
-  /** What to throw for an answer that is no verdict on the credential: too many requests, an error of its own. */
+  /** The error for a response that says nothing about the credential: 429 or an error of the service. */
   overloaded(url: string, status: number, headers: Headers): ApiError {
     const cause = new Error(`it responded with status ${status}`)
     this.#options.events.dependencyFailed(this.#nameOf(url), cause)
@@ -89,7 +89,7 @@ export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'without a valid URL'
 }
 
-/** The answer as a JSON object; undefined where it is none. */
+/** The response as a JSON object; undefined if it is not one. */
 export function jsonObjectOf({ bytes }: Pick<ServiceResponse, 'bytes'>): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes))

@@ -6,11 +6,11 @@ import { readKeySet, type VerificationKey } from './verification-keys.ts'
 /** Milliseconds after a failed fetch before another is tried. */
 const retryDelay = 1_000
 
-/** Keys that could not be fetched anew are believed for so many recheck periods, then no more. */
+/** For how many recheck periods keys remain valid that could not be refreshed. */
 const maxStalePeriods = 2
 
 /**
- * An issuer's keys, fetched when first asked for, anew after the recheck period (in the background: nobody waits), and when a token names a key
+ * An issuer's keys, fetched on first use, again after the recheck period (in the background), and when a token names a key
  * that is not among them, that at most once in the cooldown. One fetch at a time.
  */
 export class KeySetSource {
@@ -47,7 +47,7 @@ export class KeySetSource {
     return this.cooldownEnd > this.#now() ? (this.#keys ?? []) : this.#fetch()
   }
 
-  /** Milliseconds of the epoch when a key that is not known will next be looked for. */
+  /** Milliseconds of the epoch from which on an unknown key causes a fetch again. */
   get cooldownEnd(): number {
     return this.#triedAt + this.#config.refetchCooldown
   }

@@ -14,7 +14,7 @@ const nameBytes = 8
 /** OGX's: every key has both roles. */
 const attributes = toAttributes([['roles', ['admin', 'owner']]])
 
-/** Keys that stand in the configuration: `local_api_key` of OGX. */
+/** Keys listed in the configuration: `local_api_key` of OGX. */
 export class LocalApiKeys implements Authenticator {
   readonly type = 'local_api_key'
   readonly missingCredentialMessage = 'Authentication required. Please provide your API key as a Bearer token'
@@ -42,7 +42,7 @@ export class LocalApiKeys implements Authenticator {
 }
 
 /**
- * A name that stays the same over restarts and changes of the list, so that what a key's holder owns stays its own. Names stand in logs and rows:
+ * A name that stays the same over restarts and changes of the list, so that what a key's holder owns stays its own. Names are in logs and rows:
  * the hash is slow so that a weak key cannot be guessed from them.
  */
 async function principalOf(key: string): Promise<Principal> {

@@ -28,8 +28,8 @@ interface LookupLimiterOptions extends LookupLimits {
 }
 
 /**
- * What stands between callers and an identity service: so many look-ups at a time, so many more in line, of which one client address gets
- * half at most; and an address that showed many bad credentials has to wait before another unknown one of its is looked up.
+ * Limits look-ups at an identity service: concurrent and queued ones, of which one client address gets half at most; and an address that sent
+ * many invalid credentials must wait before another unknown one is looked up.
  */
 export class LookupLimiter {
   readonly #options: LookupLimiterOptions
@@ -111,7 +111,7 @@ export class LookupLimiter {
     })
   }
 
-  /** Whoever is first in line takes over the place that has become free. */
+  /** The first in the queue takes the free slot. */
   #next(): void {
     const next = this.#queue.shift()
     if (next) next.start()

@@ -70,7 +70,7 @@ export class IntrospectionLookup implements CredentialLookup {
     const { service } = this.#deps
     const response = await introspectionRequest(this.#server, this.#client, this.#clientAuth, token, {
       [customFetch]: this.#fetch,
-      // An operator's URL is trusted as it stands, `http:` within a cluster included.
+      // An operator's URL is trusted as configured, including `http:` within a cluster.
       [allowInsecureRequests]: true,
     })
     const { status } = response
@@ -88,12 +88,12 @@ export class IntrospectionLookup implements CredentialLookup {
     return reply
   }
 
-  /** Undefined for what is no introspection response: no JSON object, or `active` no boolean. */
+  /** Undefined if it is not an introspection response: not a JSON object, or `active` is not a boolean. */
   async #read(response: Response): Promise<IntrospectionResponse | undefined> {
     try {
       return await processIntrospectionResponse(this.#server, this.#client, response)
     } catch {
-      // The library's errors hold what was answered.
+      // The library's errors contain the response.
       return undefined
     }
   }

@@ -112,7 +112,7 @@ export class JwksLookup implements CredentialLookup {
     return { principal, until: claims.exp === undefined ? undefined : (claims.exp + clockTolerance) * 1000 }
   }
 
-  /** jose's errors hold the claims: what they say is told in our own words, and they are not passed on. */
+  /** jose's errors contain the claims: they are replaced by our own messages. */
   #refusalOf(error: unknown): CredentialRefused {
     if (error instanceof errors.JWTExpired) {
       return invalid({ reason: 'token expired', description: 'The token has expired', code: 'token_expired' })
@@ -130,7 +130,7 @@ export class JwksLookup implements CredentialLookup {
   }
 }
 
-/** Claim → what the log says, what the caller is told. */
+/** Claim → the reason in the log, the description for the caller. */
 const claimFaults: Readonly<Record<string, readonly [string, string]>> = {
   aud: ['wrong audience', 'The token is for another audience'],
   iss: ['wrong issuer', 'The token is from another issuer'],

@@ -1,6 +1,6 @@
 import type { Principal } from '../call.ts'
 
-/** Characters. Longer names are nobody's, and stand in every log line and every row. */
+/** Characters. The name is in every log line and row. */
 const maxIdLength = 512
 
 // oxlint-disable-next-line no-control-regex -- what a name must not hold

@@ -1,7 +1,7 @@
 import type { Egress, EgressRequest } from '../egress/egress.ts'
 import type { AuthenticatorConfig, OAuth2Config } from './config.ts'
 
-/** An authenticator that asks somebody else. */
+/** An authenticator that calls a service. */
 export type RemoteAuthenticator = Exclude<AuthenticatorConfig, { type: 'api_key' | 'local_api_key' | 'upstream_header' }>
 
 type ReachabilityRequest = { readonly url: string } & Pick<EgressRequest, 'method' | 'headers' | 'body'>
@@ -9,7 +9,7 @@ type ReachabilityRequest = { readonly url: string } & Pick<EgressRequest, 'metho
 const maxResponseBytes = 1_000_000
 
 /**
- * Asks an identity service what this server would ask, about nobody: the key set, a token that there is not, or whether it answers at all.
+ * Sends an identity service a request like the server's, without a real credential: for the key set, an unknown token, or any response at all.
  * Resolves with whatever it says; throws EgressError or the reason of `signal`.
  */
 export async function pingIdentityService(

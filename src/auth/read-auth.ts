@@ -11,21 +11,21 @@ import type {
 import { matchesEveryAddress } from './trusted-peers.ts'
 import { type AuthenticatorInput, type AuthConfigInput, defaultAudiences } from './schema.ts'
 
-/** What the section's meaning depends on beside itself. */
+/** What the section depends on besides itself. */
 interface ReadAuthOptions {
   /** `server.trusted_proxies`. */
   readonly trustedProxies: readonly string[]
-  /** Reads a PEM file by its path as it stands in the file; throws where it cannot be read. Default: as a path of the working directory. */
+  /** Reads a PEM file by its path as configured; throws where it cannot be read. Default: as a path of the working directory. */
   readonly readFile?: ((path: string) => string) | undefined
 }
 
-/** What is wrong beside the form, and where: keys and indices from `provider_config` on. */
+/** What the schema cannot check, and where: keys and indices from `provider_config` on. */
 interface AuthProblem {
   readonly path: readonly (string | number)[]
   readonly message: string
 }
 
-/** `config` holds only if there are no problems. */
+/** `config` is valid only if there are no problems. */
 interface ParsedAuth {
   readonly config: AuthConfig
   readonly problems: readonly AuthProblem[]

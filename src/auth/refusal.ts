@@ -18,7 +18,7 @@ export interface RefusalDetail {
   readonly description?: string
   readonly code?: string
   /**
-   * False: it may be somebody else's, so the next authenticator of a chain is asked. Default true: it is of this kind, and bad.
+   * False: it may be of another kind, so the next authenticator is tried. Default true: it is of this kind, and invalid.
    */
   readonly final?: boolean
   /** Until when it is pointless to ask again, in milliseconds of the epoch; absent: the negative TTL says. */

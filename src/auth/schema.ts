@@ -34,7 +34,7 @@ const prefix = {
     .describe("Prefix of every principal's name, e.g. `github:`, so that names of different authenticators cannot collide."),
 }
 
-/** What every authenticator has that asks somebody else. */
+/** Common to all authenticators that call a service. */
 const remote = {
   verify_tls: flag.default(true).describe('false trusts any certificate. For tests only.'),
   tls_cafile: z.string().nullish().describe('PEM file with the certificate authorities to trust instead of the system authorities.'),

@@ -11,7 +11,7 @@ export const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,127}$/
 
 /**
  * Attributes with the tenant that an identity service or proxy reports, in lower case; nothing else sets the attribute then. Without `source`
- * (the name of the setting's claim, field or header) they stay as they are. Throws CredentialRefused for a value that is no tenant's id.
+ * (the name of the setting's claim, field or header) they stay as they are. Throws CredentialRefused for an invalid tenant id.
  */
 export function withTenant(attributes: Principal['attributes'], source: string | undefined, value: unknown): Principal['attributes'] {
   if (source === undefined) return attributes

@@ -10,7 +10,7 @@ import { trustedPeers } from './trusted-peers.ts'
 
 /**
  * Believes a proxy in front that has already authenticated the caller and says who it is in a header: `upstream_header`. Only what comes
- * over a connection from a trusted proxy is believed; anybody else could say anything. Nothing is remembered: nobody is asked.
+ * over a connection from a trusted proxy is trusted; other peers could send anything. Nothing is cached: no service is called.
  */
 export class UpstreamHeader implements Authenticator {
   readonly type = 'upstream_header'
@@ -29,7 +29,7 @@ export class UpstreamHeader implements Authenticator {
     const id = request.headers.get(principalHeader)
     if (id === null || id === '') return undefined
     if (!this.#isTrusted(peerAddress)) throw this.#untrusted()
-    // HTTP joins a header that comes twice by a comma, so a caller's own name and the proxy's cannot be told from one name that holds one.
+    // HTTP joins repeated headers by a comma, so a caller's name and the proxy's cannot be distinguished from one name with a comma.
     if (id.includes(',')) {
       throw refused('Invalid authentication header', `the header ${shortened(principalHeader)} names several, or came more than once`)
     }
@@ -42,7 +42,7 @@ export class UpstreamHeader implements Authenticator {
     return principal
   }
 
-  /** The same words as for a header that is missing. A credential that came along may still be somebody's. */
+  /** The same message as for a missing header. A credential in the request may still be valid for another authenticator. */
   #untrusted(): CredentialRefused {
     return new CredentialRefused(this.missingCredentialMessage, {
       reason: 'an identity header from an address that is not a trusted proxy',

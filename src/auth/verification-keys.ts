@@ -1,6 +1,6 @@
 import { importJWK, type CryptoKey, type JWK } from 'jose'
 
-/** One public key of an issuer, and the algorithms that its type and curve stand for: no token has a say in that. */
+/** One public key of an issuer, with the algorithms of its type and curve, never the token's choice. */
 export interface VerificationKey {
   readonly kid: string | undefined
   readonly algorithms: readonly string[]
@@ -30,7 +30,7 @@ const maxKeys = 100
 
 /**
  * The keys of a JSON Web Key Set that signatures may be checked with; others are left out: symmetric ones, those for encryption, RSA keys under
- * 2048 bits. Undefined where it is no key set.
+ * 2048 bits. Undefined if it is not a key set.
  */
 export function readKeySet(value: unknown): VerificationKey[] | undefined {
   const keys = typeof value === 'object' && value !== null ? (value as { keys?: unknown }).keys : undefined

@@ -17,7 +17,7 @@ export interface PostgresBackend {
   readonly database?: string | undefined
   readonly user?: string | undefined
   readonly password?: Secret | undefined
-  /** The schema that Corral's tables stand in, made where it is not there. Default: the user's own search path. */
+  /** The schema of Corral's tables, created if absent. Default: the user's own search path. */
   readonly schema?: string | undefined
   /** Default `prefer`. */
   readonly sslMode?: SslMode | undefined
@@ -45,6 +45,6 @@ export interface StorageConfig {
   readonly backends: Readonly<Record<string, Backend>>
   /** Where this server keeps its own records: keys, registered models, the ledger. */
   readonly records: SqliteBackend | PostgresBackend
-  /** False: nobody named one, and the file in Corral's home is taken; a server that cannot open it goes on without. */
+  /** False: none is configured, and the file in Corral's home is used; a server that cannot open it starts without. */
   readonly recordsConfigured: boolean
 }

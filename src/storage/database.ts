@@ -42,8 +42,8 @@ export interface Database extends DatabaseSource, AsyncDisposable {
    */
   statement<R>(statement: RawBuilder<R>): Promise<R[]>
   /**
-   * Adds rows, all or none, as durable as a transaction. One whose key is there already is left as it is, so rows may be added again by whoever does
-   * not know whether they were. Text and numbers come as the columns' types say: they are not looked through.
+   * Adds rows, all or none, as durable as a transaction. A row whose key exists is left as it is, so rows may be added again where it is not known whether
+   * they were. Text and numbers come as the columns' types say: they are not looked through.
    */
   add<T extends keyof Tables>(table: T, texts: RowTexts<T>): Promise<void>
   /**
@@ -58,5 +58,5 @@ export interface Database extends DatabaseSource, AsyncDisposable {
   ): RevisionSubscription
 }
 
-/** To be called in the transaction that changes what `scope` names: whoever watches it is told after the commit. */
+/** To be called in the transaction that changes what `scope` names: its watchers are called after the commit. */
 export type BumpRevision = (transaction: Transaction, scope: string) => Promise<void>

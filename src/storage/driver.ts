@@ -51,7 +51,7 @@ class SessionDialect implements Dialect {
   }
 }
 
-/** Whose sessions queue by themselves: Kysely's own queue would stand still for good after a session could not be had. */
+/** The sessions queue by themselves: Kysely's own queue would block forever after a session could not be acquired. */
 class QueuedSqliteAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true

@@ -1,6 +1,6 @@
 import type { Sessions } from './session.ts'
 
-/** Told of by an engine without being asked: revisions of these scopes may have changed. Undefined: of any. */
+/** Called by an engine: revisions of this scope may have changed. Undefined: of any scope. */
 export type ChangeHint = (scope?: string) => void
 
 export interface EngineOptions {
@@ -15,7 +15,7 @@ export interface DatabaseTimeouts {
   readonly idleTransaction?: number | undefined
   /** PostgreSQL: that a statement may take. Default 15 000. */
   readonly statement?: number | undefined
-  /** Between two looks for changes. Default 200 on SQLite, 400 on PostgreSQL. */
+  /** Between two polls for changes. Default 200 on SQLite, 400 on PostgreSQL. */
   readonly pollInterval?: number | undefined
 }
 
@@ -38,7 +38,7 @@ export interface Engine {
    */
   open(): Promise<void>
   readonly reading: Sessions
-  /** For looking for changes and reading them: answers or fails soon, whatever the others wait for. Absent: `reading` does. */
+  /** For polling for changes and reading them: responds or fails soon, whatever other sessions wait for. Absent: `reading` is used. */
   readonly polling?: Sessions | undefined
   readonly writing: Sessions
   /** For migrations: without the limits of time that others have. */
@@ -47,7 +47,7 @@ export interface Engine {
   translate(error: unknown): unknown
   /** Whether a transaction that failed with this error lost a race, and may well succeed when it is run again. */
   isRetryable(error: unknown): boolean
-  /** How watchers learn of changes. `hint` is called at once where that is possible, else looking has to do. */
+  /** How watchers learn of changes. `hint` is called at once where that is possible; otherwise they poll. */
   watch(hint: ChangeHint): ChangeWatch
   close(): Promise<void>
 }
@@ -55,6 +55,6 @@ export interface Engine {
 export interface ChangeWatch extends Disposable {
   /** Milliseconds between two looks. */
   readonly interval: number
-  /** Cheap: false where certainly nothing has changed since it was last asked. Throws DatabaseReplaced where it has to be opened anew. */
+  /** Cheap: false if nothing has changed since the last call. Throws DatabaseReplaced if the database must be reopened. */
   mayHaveChanged(): Promise<boolean>
 }

@@ -1,10 +1,10 @@
 import type { Events } from '../telemetry/events.ts'
 import { isDatabaseUnavailable, databaseUnavailable, StorageError } from './errors.ts'
 
-/** Milliseconds between two tries to open a database that is out of reach, or that somebody has to put right first. */
+/** Milliseconds between two attempts to open a database that is unavailable, or that an operator has to repair first. */
 const retryDelay = { unavailable: 1000, unusable: 10_000 }
 
-/** Where reading works and writing does not, each is told by itself. */
+/** What a failure affects: a database may be readable but not writable. */
 export type AccessMode = 'reading' | 'writing' | 'all'
 
 interface DatabaseGateOptions {
@@ -14,8 +14,8 @@ interface DatabaseGateOptions {
 }
 
 /**
- * Stands before a database until it is open: whoever comes waits for the try that is under way, or is refused at once when one has just failed.
- * Also knows whether the database is in reach, and tells when that changes.
+ * Guards a database until it is open: callers wait for the attempt under way, or fail at once when one has just failed. Also tracks whether the
+ * database is available, and reports changes.
  */
 export class DatabaseGate {
   readonly #options: DatabaseGateOptions
@@ -65,14 +65,14 @@ export class DatabaseGate {
     })
   }
 
-  /** To be told of every failure to reach the database, and of every success. */
+  /** To be called with every failure to reach the database, as `reportSuccess` with every success. */
   reportFailure(error: unknown, mode: AccessMode = 'all'): void {
     if (this.#state === 'disposed') return
     this.#down.add(mode)
     this.#options.events?.dependencyFailed('database', error instanceof Error && isDatabaseUnavailable(error) ? error.cause : error)
   }
 
-  /** What was open is not there any more (told to whoever comes, as out of reach): it is opened anew, in the background. */
+  /** The open database is gone: callers get 503 while it is reopened in the background. */
   reopen(error: unknown): void {
     if (this.#state !== 'open') return
     this.#state = 'closed'
@@ -102,7 +102,7 @@ export class DatabaseGate {
       this.reportSuccess()
     } catch (error) {
       this.#failure = { error, at: performance.now() }
-      // What the operator has to put right is told by whoever opens it.
+      // What the operator has to repair is reported by the caller.
       if (!(error instanceof StorageError)) this.reportFailure(error)
       throw error
     } finally {

@@ -8,7 +8,7 @@ import { migrations } from './migrations/index.ts'
 import { engineOf } from './lazy-database.ts'
 import type { Tables } from './tables.ts'
 
-/** A database as it is, looked at without changing anything. */
+/** The state of a database, inspected read-only. */
 export interface DatabaseStatus {
   readonly engine: 'sqlite' | 'postgres'
   /** Without secrets. */

@@ -39,7 +39,7 @@ const maxTries = 8
 export function createDatabase(backend: SqliteBackend | PostgresBackend, deps: DatabaseDeps = {}): LazyDatabase {
   const engine = engineOf(backend, deps)
   const gate = new DatabaseGate({ events: deps.events, open: () => openAndMigrate(engine, deps) })
-  // A file is read and written by different means; a server that answers does both.
+  // A file is read and written by different connections; a database server is available for both or neither.
   const modes =
     engine.name === 'sqlite' ? ({ reading: 'reading', writing: 'writing' } as const) : ({ reading: 'all', writing: 'all' } as const)
   const read = kyselyOver(engine.name, guarded(engine.reading, { engine, gate, mode: modes.reading }))
@@ -92,7 +92,7 @@ async function openAndMigrate(engine: Engine, { migrations }: DatabaseDeps): Pro
   }
 }
 
-/** Sessions behind the gate, their errors translated, and failures to reach the database told. */
+/** Sessions behind the gate, with errors translated and failures to reach the database reported. */
 function guarded(sessions: Sessions, { engine, gate, mode }: { engine: Engine; gate: DatabaseGate; mode: AccessMode }): Sessions {
   const observed = async <T>(work: Promise<T>): Promise<T> => {
     try {

@@ -9,7 +9,7 @@ interface HistoryTables extends Tables {
   corral_migrations: { number: number; name: string; applied_at: number }
 }
 
-/** Any number that nobody else takes: PostgreSQL's advisory locks share one space a database. */
+/** An arbitrary key: PostgreSQL's advisory locks share one key space per database. */
 const lockNumber = 7_267_238_321
 
 interface MigrateOptions {
@@ -40,7 +40,7 @@ export async function versionOf(db: Kysely<Tables>, engine: 'sqlite' | 'postgres
 
 /**
  * Brings the tables up to date, in one transaction and under a lock, so that processes that start together do it once. Returns the numbers of
- * the migrations that it ran. Throws StorageError for a database of a newer version, or one that holds somebody else's tables.
+ * the migrations that it ran. Throws StorageError for a database of a newer version, or one with foreign tables.
  */
 export async function migrate({ read, write }: MigrateThrough, options: MigrateOptions): Promise<number[]> {
   const { engine, place, migrations = ownMigrations, now = Date.now } = options
@@ -69,7 +69,7 @@ function refuseNewer(version: number, migrations: readonly Migration[], place: s
   )
 }
 
-/** The first table, and a look for what stands in the way of ours. */
+/** Creates the first table, after a check for tables in conflict with ours. */
 async function begin({ transaction, engine, createTable, types }: MigrationTools, place: string): Promise<void> {
   for (const table of ownTables) {
     if (!(await hasTable(transaction, engine, table))) continue

@@ -3,11 +3,11 @@ import { sleep, startBackgroundTimer, within } from '../timing.ts'
 /** Milliseconds from the beginning of one look that was asked for to the next. */
 const defaultMinInterval = 50
 
-/** Milliseconds that whoever asked waits at most. */
+/** Maximum milliseconds that a caller waits. */
 const maxWait = 1000
 
 interface OnDemandPollOptions {
-  /** Told what a look rejects with; it counts as one that did not work. */
+  /** Called with the rejection of a poll, which counts as failed. */
   onError(error: unknown): void
   /** Milliseconds from the beginning of one look to the next. Default 50. */
   readonly minInterval?: number | undefined
@@ -25,7 +25,7 @@ export class OnDemandPoll {
   /** Until the next one may. */
   #earliestNext: Promise<unknown> = Promise.resolve()
 
-  /** @param poll tells whether it worked */
+  /** @param poll resolves with whether it succeeded */
   constructor(poll: () => Promise<boolean>, options: OnDemandPollOptions) {
     this.#poll = poll
     this.#options = options
@@ -38,14 +38,14 @@ export class OnDemandPoll {
 
   async #pollInTurn(): Promise<boolean> {
     await this.#earliestNext
-    // Whoever asks from now on may know of something that this look is too early for.
+    // Later requests may be about changes that this poll is too early for.
     this.#next = undefined
     const poll = this.#pollSafely()
     this.#earliestNext = Promise.all([poll, sleep(this.#options.minInterval ?? defaultMinInterval, { timer: startBackgroundTimer })])
     return await poll
   }
 
-  /** The next looks wait for this one: a rejection would be theirs too. */
+  /** The next polls wait for this one: a rejection would be theirs too. */
   async #pollSafely(): Promise<boolean> {
     try {
       return await this.#poll()

@@ -30,8 +30,8 @@ export interface OpenStorage extends AsyncDisposable {
   /** Keys, registered models, the ledger. */
   readonly records: Database
   /**
-   * The database of a backend, the same one for whoever names the same file or database. As with the records: a PostgreSQL out of reach is opened
-   * once it is back, and a file that cannot be used is a StorageError.
+   * The database of a backend, one for all names of the same file or database. As with the records: an unavailable PostgreSQL is opened once it is
+   * back, and a file that cannot be used is a StorageError.
    */
   open(backend: SqliteBackend | PostgresBackend): Promise<Database>
 }
@@ -43,8 +43,8 @@ export interface OpenStorageDeps {
 }
 
 /**
- * Opens the records database. A PostgreSQL that is out of reach does not keep the server from starting: what needs it answers 503 until it is back.
- * Nor does the default file, which nobody asked for. Throws StorageError for a configured one that cannot be used.
+ * Opens the records database. A PostgreSQL that is unavailable does not stop the start: requests that need it fail with 503 until it is back.
+ * Nor does the default file, which is not configured. Throws StorageError for a configured one that cannot be used.
  */
 export async function openStorage(config: StorageConfig, deps: OpenStorageDeps = {}): Promise<OpenStorage> {
   const opened = new Map<string, LazyDatabase>()
@@ -94,7 +94,7 @@ async function openConfigured(database: LazyDatabase): Promise<void> {
 async function warnOfReadOnly(backend: SqliteBackend | PostgresBackend, { events }: OpenStorageDeps): Promise<void> {
   if (backend.engine !== 'sqlite' || backend.path === ':memory:') return
   try {
-    // The write-ahead log stands beside the file.
+    // The write-ahead log is beside the file.
     for (const path of [backend.path, dirname(backend.path)]) await access(path, constants.W_OK)
   } catch (error) {
     const why = codeOf(error) ?? 'unknown cause'

@@ -28,7 +28,7 @@ interface PageOptions<R> {
   readonly table?: string | undefined
 }
 
-/** What a row must have to stand in a page. Neither is ever changed. */
+/** The columns that pages need. Neither ever changes. */
 interface PageRow {
   readonly id: string
   readonly created_at: number
@@ -100,7 +100,7 @@ async function readUntilFull<R extends PageRow>(
   }
 }
 
-/** A cursor that also works once its row is gone, for rows whose ids tell no time (`newId`). */
+/** A cursor that remains valid after its row is deleted, for rows whose ids contain no time (see `newId`). */
 export function cursorOf({ created_at, id }: PageRow): string {
   return `${cursorPrefix}${new TextEncoder().encode(`${created_at}:${id}`).toBase64({ alphabet: 'base64url', omitPadding: true })}`
 }

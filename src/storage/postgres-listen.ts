@@ -2,13 +2,13 @@ import type { Client, ClientConfig } from 'pg'
 import type { ChangeHint, ChangeWatch } from './engine.ts'
 import { revisionChannel } from './revisions.ts'
 
-/** Milliseconds between two looks for changes, which no notification can take the place of: a connection that is half open tells nothing. */
+/** Milliseconds between two polls for changes, which notifications cannot replace: a half-open connection delivers none. */
 const defaultPollInterval = 400
 
-/** Milliseconds between two looks whether the connection that listens still answers, and that it may take to. */
+/** Interval and timeout of the health check of the listening connection, in milliseconds. */
 const healthCheckInterval = 5000
 
-/** Milliseconds before the connection that listens is made anew. */
+/** Milliseconds before the listening connection is re-established. */
 const reconnectDelay = 1000
 
 interface RevisionListenOptions {
@@ -20,7 +20,7 @@ interface RevisionListenOptions {
 }
 
 /**
- * LISTEN on a connection of its own, made anew whenever it is lost. It only makes looking faster: poolers take LISTEN and deliver nothing, and
+ * LISTEN on its own connection, re-established whenever it is lost. It only makes polling faster: poolers accept LISTEN and deliver nothing, and
  * a connection may be dead long before that is noticed.
  */
 export function listenForRevisions(options: RevisionListenOptions): ChangeWatch {
@@ -65,7 +65,7 @@ class RevisionListener {
     client.on('notification', ({ payload }) => this.#options.hint(payload))
     try {
       await client.connect()
-      // Whoever only listens is no reason for a process to stay.
+      // Listening alone does not keep the process alive.
       ;(client as Client & { unref(): void }).unref()
       await client.query(`listen ${revisionChannel}`)
     } catch (error) {
@@ -76,7 +76,7 @@ class RevisionListener {
     if (this.#disposed) return this.#onDisconnect(client)
     this.#healthCheckTimer = setInterval(() => void client.query('select 1').catch(() => this.#onDisconnect(client)), healthCheckInterval)
     this.#healthCheckTimer.unref()
-    // Changes that came while nobody listened.
+    // Changes while there was no listener.
     this.#options.hint()
   }
 

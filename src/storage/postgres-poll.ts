@@ -3,12 +3,12 @@ import { databaseUnavailable } from './errors.ts'
 import { isUnreachable } from './postgres-errors.ts'
 import type { StatementResult, Session, Sessions } from './session.ts'
 
-/** Milliseconds that a connection which has answered before gets to answer again; and one that has just been made. */
+/** Timeout in milliseconds of a connection that has responded before, and of a new one. */
 const responseTimeout = { current: 300, fresh: 5000 }
 
 /**
- * One connection beside the pool, for looking for changes and reading them. It waits neither for a full pool nor for a connection that stands still:
- * one that does not answer soon is given up, and the same is asked again on a new one. Statements run one after the other, so that the time of each
+ * One connection beside the pool, for polling for changes and reading them. It waits neither for a full pool nor for a stalled connection: one that
+ * does not respond soon is closed, and the statement is run again on a new one. Statements run one after the other, so that the time of each
  * is its own; they may run twice, and must only read.
  */
 export class PollingConnection implements Sessions {
@@ -55,7 +55,7 @@ export class PollingConnection implements Sessions {
     }
     if (this.#closed) throw databaseUnavailable(new Error('the database is closed'))
     const fresh = await this.#connect()
-    // Lost while nobody asks: the next one finds none.
+    // Lost while idle: the next statement opens a new one.
     fresh.on('error', () => this.#drop(fresh))
     fresh.on('end', () => this.#drop(fresh))
     this.#client = fresh
@@ -73,7 +73,7 @@ export class PollingConnection implements Sessions {
     if (!client || this.#client !== client) return
     this.#client = undefined
     client.end().catch(() => undefined)
-    // A peer that stands still does not answer the farewell either.
+    // A stalled peer does not respond to the termination either.
     destroy(client)
   }
 }

@@ -38,7 +38,7 @@ export function postgresEngine(backend: PostgresBackend, { timeouts, create: mak
       config = connectionConfig(backend, ssl, statement)
       await pool?.end()
       const opened = new pg.Pool({ ...config, ...poolConfig(backend, statement) })
-      // An idle connection that breaks is replaced; whoever needs the next one learns whether that works.
+      // An idle connection that breaks is replaced when one is needed.
       opened.on('error', () => undefined)
       try {
         const client = await opened.connect()
@@ -137,7 +137,7 @@ class PostgresSession implements Session {
       this.#broken = error as Error
       throw error
     })
-    // The answer to COMMIT where an earlier statement had failed.
+    // The response to COMMIT where an earlier statement had failed.
     if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it failed')
   }
 

@@ -20,17 +20,17 @@ export const bumpRevision: BumpRevision = async (transaction, scope) => {
 }
 
 interface RevisionWatcher {
-  /** Told once at first, so that whoever loads upon it misses nothing, then after each change; with what to read the change by. */
+  /** Called once at first, so that a watcher that loads on it misses nothing, then after each change, with a reader for the change. */
   onChange(read?: DatabaseReader): void
   onError(error: unknown): void
-  /** Told after each look that worked, whether or not anything had changed. */
+  /** Called after each successful poll, whether or not anything had changed. */
   onPolled?(): void
 }
 
-/** Milliseconds that one look may take. */
+/** Milliseconds that one poll may take. */
 const pollTimeout = 5000
 
-/** Looks for changed revisions while anybody watches, and tells whom they concern. */
+/** Polls for changed revisions while there are watchers, and calls those concerned. */
 export class RevisionWatch {
   readonly #engine: Engine
   readonly #read: DatabaseReader
@@ -44,8 +44,8 @@ export class RevisionWatch {
   #disposed = false
 
   /**
-   * @param read for the looks, and for whoever is told of a change
-   * @param gate passed before each look, and told where the database has to be opened anew
+   * @param read for the polls, and for watchers to read a change with
+   * @param gate awaited before each poll, and told to reopen a replaced database
    */
   constructor(engine: Engine, read: DatabaseReader, gate: Pick<DatabaseGate, 'whenOpen' | 'reopen'>) {
     this.#engine = engine
@@ -71,7 +71,7 @@ export class RevisionWatch {
     }
   }
 
-  /** Looks now; a look that is under way is followed by another. */
+  /** Polls now; a poll under way is followed by another. */
   poll(): void {
     void this.#pollSoon(true)
   }
@@ -162,7 +162,7 @@ export class RevisionWatch {
 
 interface Watched {
   readonly watcher: RevisionWatcher
-  /** The revision that it was last told of; undefined before the first look. */
+  /** The revision of its last call; undefined before the first poll. */
   seen: number | undefined
   isFailing: boolean
 }

@@ -8,11 +8,11 @@ import { isDatabaseUnavailable, SqliteUnavailable } from './errors.ts'
 export interface DatabaseSnapshot<T> extends Disposable {
   /** The latest known. Throws ApiError 503 (Retry-After) before the first load, and once the store has been out of reach for more than a minute. */
   current(): T
-  /** Loads anew now; for the process that made a change itself and wants to see it at once. Throws what loading throws. */
+  /** Reloads now, for the process that made a change itself. Throws what loading throws. */
   refresh(): Promise<void>
   /**
-   * For whoever is asked about something that is not there, and may have come a moment ago. True once what is known is as new as this call; false
-   * where looking or reading has failed, or a second has gone by; never rejects. All who ask within 50 ms share one look at the revision.
+   * For a look-up that found nothing, in case it was added a moment ago. True once the snapshot is as new as this call; false if polling or reading
+   * failed, or after a second; never rejects. Calls within 50 ms share one poll of the revision.
    */
   catchUp(): Promise<boolean>
   /** Resolves after the first load, or its failure. */
@@ -26,15 +26,15 @@ export interface SnapshotOptions<T> {
   /** Reads it. */
   load(read: Database['read']): Promise<T>
   readonly events?: Pick<Events, 'unexpected'> | undefined
-  /** Told after each swap. */
+  /** Called after each swap. */
   readonly onChange?: ((value: T) => void) | undefined
   /** Milliseconds, of any clock that only goes forward. Default: `performance.now`. */
   readonly now?: (() => number) | undefined
-  /** Milliseconds between two looks that `catchUp` causes. Default 50. */
+  /** Milliseconds between two polls that `catchUp` causes. Default 50. */
   readonly minPollInterval?: number | undefined
 }
 
-/** Milliseconds for which what is known stays good while the store is out of reach. */
+/** Milliseconds for which the snapshot remains valid while the database is unavailable. */
 const maxStaleness = 60_000
 
 /** Milliseconds before a load that failed is tried again. */

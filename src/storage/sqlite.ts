@@ -14,7 +14,7 @@ const busyTimeout = 2000
 /** Milliseconds that a transaction under way gets when the database is closed. */
 const closeTimeout = 3000
 
-/** Milliseconds between two looks for what other processes have changed. */
+/** Milliseconds between two polls for changes of other processes. */
 const defaultPollInterval = 200
 
 /** A SQLite file: written by a thread, read here. Or one in memory, which there is nothing to wait for. */
@@ -40,7 +40,7 @@ function fileEngine(
     isReplaced = true
     reader?.close()
     reader = undefined
-    // What was asked is answered; that its file is gone cannot be helped.
+    // Pending statements complete, though their file is gone.
     void thread?.then((running) => running.close()).catch(() => undefined)
     thread = undefined
   }
@@ -215,7 +215,7 @@ function watchFile(path: string, { interval, check }: { interval: number; check:
   }
 }
 
-/** Folders and the file are the user's own: nobody else may read the keys' hashes, or put a file in their place. */
+/** Folders and file are private to the user: no other user may read the keys' hashes or replace the file. */
 async function createFile(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const isThere = await stat(path).then(

@@ -21,11 +21,11 @@ export type ApiKeyRow = Selectable<Tables['api_keys']>
 export type LedgerRow = Selectable<Tables['ledger']>
 export type JobRow = Selectable<Tables['jobs']>
 
-/** The columns of every table whose rows belong to somebody (`access/owned-rows.ts`). */
+/** The columns of every table whose rows have owners (`access/owned-rows.ts`). */
 export interface OwnedColumns {
   id: string
   created_at: number
-  /** The principal's id; null: nobody's, and so everybody's under the default policy. */
+  /** The principal's id; null: unowned, so accessible to every principal under the default policy. */
   owner_id: string | null
   /** The owner's attributes when the row was made, JSON. */
   owner_attributes: string
@@ -80,11 +80,11 @@ interface QuotaCountersTable {
   window_start: number
   window_end: number
   taken: number
-  /** What the last statement took of it: one statement can count and tell. */
+  /** What the last statement took of it, so that one statement can count and return. */
   granted: number
   /** How much of it processes said they hold unused. A hint: a process that died does not take it back. */
   leased: number
-  /** Until then somebody who was refused waits for more. */
+  /** Until then a refused request waits for more. */
   wanted_until: number
 }
 
@@ -98,7 +98,7 @@ interface QuotaHoldersTable {
   sequence: number
 }
 
-/** One row for each priced answer of a model; rows are only ever added. */
+/** One row for each priced reply of a model; append-only. */
 interface LedgerTable {
   id: string
   created_at: number

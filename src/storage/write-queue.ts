@@ -3,7 +3,7 @@ import type { SqliteParameters } from '../runtime/sqlite.ts'
 import { codeOf, databaseUnavailable } from './errors.ts'
 import type { StatementResult, Session } from './session.ts'
 
-/** The connection that writes: a thread, or, for a database in memory, one that answers at once. */
+/** The connection that writes: a thread, or, for a database in memory, a synchronous one. */
 export interface WriteChannel {
   execute(
     sql: string,
@@ -30,7 +30,7 @@ interface CommitGroup {
 
 /**
  * One transaction after the other on the one connection that writes. Those that wait when one is complete join its commit, each in a savepoint of
- * its own, so that many small writes cost one fsync; nobody is told before it has happened.
+ * its own, so that many small writes cost one fsync; none completes before its commit.
  */
 export class WriteQueue {
   readonly #channel: () => Promise<WriteChannel>
@@ -38,7 +38,7 @@ export class WriteQueue {
   #busy = false
   #closed: PromiseWithResolvers<void> | undefined
   #group: CommitGroup | undefined
-  /** Commits so far: tells readers of a database in memory that something may have changed. */
+  /** Commits so far: a database in memory has no other sign of changes. */
   commits = 0
   readonly idleTransactionTimeout: number
 
@@ -48,7 +48,7 @@ export class WriteQueue {
     this.idleTransactionTimeout = idleTransactionTimeout
   }
 
-  /** Refuses whoever waits or comes later. Resolves once the transaction under way has ended, or after `limit` milliseconds. */
+  /** Rejects waiting and later transactions. Resolves once the transaction under way has ended, or after `limit` milliseconds. */
   async close(limit: number): Promise<void> {
     const idle = (this.#closed ??= Promise.withResolvers<void>())
     for (const queued of this.#waiting.splice(0)) queued.reject(closedError())
@@ -101,7 +101,7 @@ export class WriteQueue {
     return executed
   }
 
-  /** @internal The turn is complete: commits, or hands the open transaction on to whoever waits. Resolves after the commit. */
+  /** @internal The turn is complete: commits, or passes the open transaction on to the next in the queue. Resolves after the commit. */
   async complete({ channel, group }: { channel: WriteChannel; group: CommitGroup }): Promise<void> {
     const member = Promise.withResolvers<void>()
     group.members.push(member)
@@ -135,7 +135,7 @@ export class WriteQueue {
     }
   }
 
-  /** @internal Whoever waits longest may begin. */
+  /** @internal The next in the queue may begin. */
   next(): void {
     const queued = this.#waiting.shift()
     if (queued) queued.resolve(new QueuedTransaction(this))

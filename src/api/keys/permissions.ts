@@ -44,7 +44,7 @@ export function requirePermission(policy: AccessPolicy, call: Call, action: Acti
  * - For the caller itself, the key has no attribute that the caller lacks.
  * - For another principal, a rule must permit to `create` `principal::NAME`. Such a key may have any attributes.
  * - A caller authenticated by an API key gets no key for more models or APIs, or with a later expiry; and none at all where that key has
- *   limits, which a new one would count anew.
+ *   limits, which a new one would start from zero.
  */
 export function requireGrantable(policy: AccessPolicy, call: Call, grant: RequestedKey, expiryOfCallersKey: number | undefined): void {
   const caller = requirePrincipal(call)

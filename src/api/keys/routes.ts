@@ -74,7 +74,7 @@ export const rotateApiKeyToken = defineRoute({
     issuedKeyResponse(await requireKeyService(keys, call).rotate(call, params.key_id, body)),
 })
 
-/** Absent without authentication, which callers are told first. */
+/** Absent without authentication: 403. */
 function requireKeyService(keys: KeyService | undefined, call: Call): KeyService {
   requirePrincipal(call)
   if (keys) return keys

@@ -211,11 +211,7 @@ class StoredKeys implements KeyService {
 function assertActive({ revoked_at: revoked, expires_at: expires }: Pick<ApiKeyRow, 'revoked_at' | 'expires_at'>, time: number): void {
   const why = revoked !== null ? 'is revoked' : expires !== null && expires <= time ? 'has expired' : undefined
   if (why === undefined) return
-  throw invalidRequest(`This API key ${why}: create a new one.`, {
-    status: 409,
-    code: 'key_not_active',
-    headers: { 'x-should-retry': 'false' },
-  })
+  throw invalidRequest(`This API key ${why}: create a new one.`, { status: 409, code: 'key_not_active' })
 }
 
 function invalidValue(param: string, why: string): Error {

@@ -22,19 +22,19 @@ interface KeyAuthenticatorDeps {
 
 export type KeyAuthenticator = Authenticator &
   AsyncDisposable & {
-    /** Reads the keys anew; for the process that has changed one. */
+    /** Reloads the keys; for the process that has changed one. */
     refresh(): Promise<void>
     /** Resolves after the first reading, or its failure. */
     readonly ready: Promise<void>
-    /** Whether keys can be told now: not before the first reading, nor once they could not be read for more than a minute. */
+    /** Whether keys can be verified: not before the first load, nor once loading has failed for more than a minute. */
     readonly isReadable: boolean
   }
 
 /**
  * Corral's own keys (`crl_…`); every other credential is left to the next in the chain. Keys are looked up in memory, in what every replica
- * holds of the table, so that an answer costs no promise; a change is seen within a second. Before one is refused that is unknown here, the database
+ * holds of the table, so that authentication is synchronous; a change is seen within a second. Before one is refused that is unknown here, the database
  * is asked whether its keys have changed, at most once in 50 ms for all of them. Throws CredentialRefused (401) for a
- * key that is mistyped, unknown, revoked or expired, and ApiError 503 for an unknown one while the database does not answer, and for all once the keys
+ * key that is mistyped, unknown, revoked or expired, and ApiError 503 for an unknown one while the database does not respond, and for all once the keys
  * could not be read for more than a minute.
  *
  * There is no cache of verdicts: recognising a key costs about a microsecond, most of it the one HMAC, and a cache would need a hash as well.
@@ -64,7 +64,7 @@ export function createKeyAuthenticator({ database, pepper, events, clock = Date.
     const isUpToDate = await snapshot.catchUp()
     const principal = recognise(token, id)
     if (principal) return principal
-    // It may be good: who is told 401 may give up on it for ever.
+    // It may be valid, and clients do not retry a 401.
     if (!isUpToDate) throw unavailable('API keys cannot be verified at the moment.', 1, { code: 'database_unavailable' })
     throw refused(unrecognised(snapshot.current().keys.get(id), hasher.pepperId))
   }
@@ -107,7 +107,7 @@ function check(record: KeyRecord, hasher: KeyHasher, token: string, time: number
     if (time >= (previous?.until ?? 0))
       throw refused(`API key ${id}: the secret before its rotation`, 'This API key was replaced by a new one.')
   }
-  // Only who has the whole key is told what became of it.
+  // Only the holder of the whole key learns its state.
   if (revokedAt !== undefined) throw refused(`API key ${id} is revoked`, 'This API key has been revoked.')
   if (expiresAt !== undefined && time >= expiresAt) {
     throw refused(`API key ${id} has expired`, `This API key expired at ${new Date(expiresAt).toISOString()}.`)
@@ -144,7 +144,7 @@ function unreadableKeysMessage({ keys, unreadable }: KeyRing, pepperId: string):
   ]
 }
 
-/** Tells the same thing once, until it is something else. */
+/** Reports each message once. */
 function onceForEach(report: (message: string) => void): (message: string) => void {
   const reported = new Set<string>()
   return (message) => {

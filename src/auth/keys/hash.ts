@@ -2,10 +2,10 @@ import { timingSafeEqual } from 'node:crypto'
 import { KeyedHash } from '../../runtime/keyed-hash.ts'
 import type { Secret } from '../../secret.ts'
 
-/** Hashes tokens with a pepper, which stands apart from the database: who has only the database can test no guess. */
+/** Hashes tokens with a pepper that is not in the database: the database alone does not allow to test guesses. */
 export class KeyHasher {
   readonly #hash: KeyedHash
-  /** Tells peppers apart, and nothing about them: 32 bits of a hash. */
+  /** Identifies the pepper without disclosing it: 32 bits of a hash. */
   readonly pepperId: string
 
   constructor(pepper: Secret) {

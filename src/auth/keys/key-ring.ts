@@ -12,21 +12,21 @@ export const keyType = 'api_key'
 /** One key as it is checked. */
 export interface KeyRecord {
   readonly id: string
-  /** The same object as long as the row stays the same: whoever remembers things about a principal may go by identity. */
+  /** The same object as long as the row is unchanged, so that caches may use its identity. */
   readonly principal: Principal
   readonly hash: StoredHash
   readonly previous: { readonly hash: StoredHash; readonly until: number } | undefined
   /** Unix milliseconds. */
   readonly expiresAt: number | undefined
   readonly revokedAt: number | undefined
-  /** What it was read from, to tell whether it has changed. */
+  /** The row as JSON, to detect changes. */
   readonly source: string
 }
 
 /** Every key there is, by id. */
 export interface KeyRing {
   readonly keys: ReadonlyMap<string, KeyRecord>
-  /** Rows that cannot be read, and so are nobody's key. */
+  /** Ids of corrupt rows, which authenticate no caller. */
   readonly unreadable: readonly string[]
 }
 

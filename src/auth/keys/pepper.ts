@@ -12,9 +12,9 @@ interface PepperSource {
 
 interface Pepper {
   readonly value: Secret
-  /** The file it stands in; undefined: configured. */
+  /** Its file; undefined: configured. */
   readonly file: string | undefined
-  /** Why others may have read it; undefined: nobody but the owner can. */
+  /** Why others may have read it; undefined: only the owner can. */
   readonly warning: string | undefined
 }
 
@@ -50,7 +50,7 @@ async function readPepper(file: string): Promise<Secret | undefined> {
   return new Secret(text.trim())
 }
 
-/** Written whole under another name and then linked, which fails where somebody else was first: nobody ever reads a half. */
+/** Written under another name and then linked, which fails if another process was first: no process reads a partial file. */
 async function createPepper(folder: string, file: string): Promise<Secret> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const fresh = `${file}.${randomBytes(6).toString('hex')}`
@@ -70,7 +70,7 @@ async function createPepper(folder: string, file: string): Promise<Secret> {
   return made
 }
 
-/** Root makes keys on the command line for a server that runs as somebody else, who must be able to read this. */
+/** Root creates keys on the command line for a server that runs as another user, who must be able to read this. */
 async function matchOwnerOfFolder(folder: string, handle: { chown(uid: number, gid: number): Promise<void> }): Promise<void> {
   if (process.getuid?.() !== 0) return
   const { uid, gid } = await stat(folder)

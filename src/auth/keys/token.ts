@@ -13,8 +13,8 @@ const secretLength = 32
 const checksumLength = 6
 
 /**
- * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 over what stands before it.
- * The checksum tells a typo, a cut-off key or a chance find of a scanner without a look-up; it protects nothing.
+ * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 of the preceding text.
+ * The checksum detects a typo, a truncated key or a scanner's false positive without a look-up; it is no protection.
  */
 const tokenPattern = /^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/
 
@@ -24,14 +24,14 @@ export function createToken(id: string): Secret {
   return new Secret(head + checksumOf(head))
 }
 
-/** The key's id that stands in a token; undefined: no token of Corral's, or one that was mistyped or cut off. */
+/** The key's id in a token; undefined: not a token of Corral's, or a mistyped or truncated one. */
 export function idOfToken(token: string): string | undefined {
   return tokenPattern.test(token) && hasChecksum(token)
     ? idPrefix + token.slice(tokenPrefix.length, tokenPrefix.length + idLength)
     : undefined
 }
 
-/** What may be shown of a token for people to tell keys apart: its last four characters, all of them of the checksum. */
+/** What may be shown of a token to identify it: its last four characters, which belong to the checksum. */
 export function hintOf(token: Secret): string {
   return `${tokenPrefix}…${token.reveal().slice(-4)}`
 }
