@@ -37,6 +37,11 @@ const ownFetch = within('src/runtime/child.ts', 'src/providers/inference/llama-c
 const statement =
   '(?:select\\s|insert\\s+into|update\\s+\\S+\\s+set|delete\\s+from|replace\\s+into|with\\s+\\S+\\s+as|(?:create|drop|alter)\\s+(?:table|index|unique|schema|role|user|database|view|trigger)|truncate\\s|pragma\\s|attach\\s|listen\\s|notify\\s|vacuum\\s|grant\\s|copy\\s)'
 
+/** Names that only OpenAI's wire format has, as strings and as members. */
+const wireField =
+  /['"`](?:finish_reason|tool_calls|stream_options|max_tokens|max_completion_tokens|\/(?:chat\/)?completions|\/embeddings)['"`]/g
+const wireMember = /\b(?:finish_reason|tool_calls|stream_options|max_tokens|max_completion_tokens)\b/g
+
 export const rules: readonly Rule[] = [
   {
     name: 'every outgoing request goes through src/egress: no fetch, socket, resolver or HTTP client anywhere else',
@@ -219,6 +224,33 @@ export const rules: readonly Rule[] = [
     innocent: [
       ['src/http/a.ts', 'const half = total / 2 / (a + 1)\nreturn /^[a-z]+-[0-9]+$/.test(text)'],
       ['src/http/a.ts', "const text = 'a/(a+)+$/b' // /(a+)+$/"],
+    ],
+  },
+  {
+    name: 'one place calls models',
+    reason: 'design §3.5: limits, traces and retries surround every call of a model only because src/inference/attempt.ts makes it.',
+    find: (file) =>
+      within('src/providers/', 'src/testing/', 'src/inference/attempt.ts', 'src/registry/models.ts')(file)
+        ? []
+        : inCode(file, /\.invoke\b/g),
+    planted: [['src/api/chat/routes.ts', 'return provider.invoke.chat(request, call)']],
+    innocent: [['src/inference/attempt.ts', 'const invoke = this.target.invoke']],
+  },
+  {
+    name: 'http and telemetry know no wire format',
+    reason: 'design §4: fields of requests and replies are read by src/operations/ alone, so that another dialect changes nothing here.',
+    find: (file) =>
+      within('src/http/', 'src/telemetry/')(file)
+        ? [...withoutComments(file.text).matchAll(wireField), ...codeOnly(file.text).matchAll(wireMember)].map(([found]) => found)
+        : [],
+    planted: [
+      ['src/telemetry/traces/a.ts', "const { choices } = body as { choices?: unknown }\nreturn fields['finish_reason']"],
+      ['src/http/a.ts', "if (path.endsWith('/chat/completions')) return"],
+      ['src/http/a.ts', 'const limit = body.max_tokens'],
+    ],
+    innocent: [
+      ['src/telemetry/traces/a.ts', "['maxTokens', 'gen_ai.request.max_tokens']"],
+      ['src/operations/openai/a.ts', 'const { tool_calls } = message'],
     ],
   },
 ]
