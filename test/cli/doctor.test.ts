@@ -133,7 +133,7 @@ describe('corral doctor', () => {
     const takes = await (await doctor({ more: otlp(base) })).look()
     expect([takes.states('trace collector'), takes.states('metrics collector')]).toEqual([['ok'], ['ok']])
     const refused = await (await doctor({ more: otlp(`${base}/refuses`) })).look()
-    expect(refused.of('trace collector')[0]?.message).toContain('/refuses/v1/traces: the collector answered 401')
+    expect(refused.of('trace collector')[0]?.message).toContain('/refuses/v1/traces: the collector returned status 401')
     expect(refused.of('trace collector')[0]?.remedy).toContain('headers')
     const gone = await (await doctor({ more: otlp(`http://${key}:x@127.0.0.1:${await closedPort()}`) })).look()
     expect(gone.of('metrics collector')[0]).toMatchObject({ state: 'failed', remedy: expect.stringContaining('endpoint') as string })
