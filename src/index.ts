@@ -1,10 +1,10 @@
-/** The public door: Corral as a library. Everything else may change from one release to the next. */
+/** The public API of the library. Everything else can change in any release. */
 export { createApp, fetchFrom, type App } from './app.ts'
-export type { AuthenticationRequest as Attempt, Authentication } from './auth/authenticator.ts'
+export type { Authentication, AuthenticationRequest } from './auth/authenticator.ts'
 export type { Call, KeyGrant, Limit, Principal, ProviderData } from './call.ts'
 export type { Config, ProviderEntry, RegisteredModel, ServerConfig } from './config/config.ts'
 export { loadConfig, type LoadedConfig, type LoadOptions } from './config/load.ts'
-export { ApiError, type ErrorDetail, type ProviderFault } from './errors.ts'
+export { ApiError, type ErrorDetail, type FailureClass, type ProviderFault } from './errors.ts'
 export {
   defineProvider,
   type InferenceProvider,

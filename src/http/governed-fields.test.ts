@@ -50,7 +50,7 @@ function repeats(one: unknown): boolean {
   return new Set(one.all.map(([key]) => key)).size < one.all.length || one.all.some(([, member]) => repeats(member))
 }
 
-test('what stands twice in one object within a governed field is refused, and nothing else', () => {
+test('a repeated member of an object within a governed field is rejected, and nothing else', () => {
   fc.assert(
     fc.property(value, value, fc.constantFrom('messages', 'tools', 'fallbacks'), (inside, elsewhere, field) => {
       const body = `{"metadata":${written(elsewhere)},"${field}":${written(inside)},"extra":${written(elsewhere)}}`
@@ -60,7 +60,7 @@ test('what stands twice in one object within a governed field is refused, and no
   )
 })
 
-test('a governed field is known however its name is escaped, and only where it is one of the outermost', () => {
+test('a governed field is found however its name is escaped, and only at the top level', () => {
   const twice = '[{"a":1,"a":2}]'
   expect(refused(`{"extra":${twice},"\\u006dessages":${twice}}`)).toBe('messages')
   expect(refused(`{"messages":"{","tools":${twice}}`)).toBe('tools')

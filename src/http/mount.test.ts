@@ -116,7 +116,7 @@ describe('paths', () => {
     expect(await response.json()).toMatchObject({ error: { param: 'id' } })
   })
 
-  test('what is literal wins, wherever it stands in the list', async () => {
+  test('a literal path wins, in any order of the list', async () => {
     expect(await json('GET', '/v1/things/special')).toEqual({ special: true })
   })
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { createRedactor } from './redactor.ts'
 import { runs } from '../testing/sizes.ts'
 
-test('what a pattern matches is masked, wherever it stands, the longest match first', () => {
+test('every match of a pattern is masked, the longest match first', () => {
   const redact = createRedactor(['[\\w.+-]+@[\\w-]+\\.[\\w.]+', '\\b\\d{3}-\\d{2}-\\d{4}\\b', 'sk-\\w+'])
   expect(redact('mail alice@example.com now, 123-45-6789 and sk-abc123!')).toBe('mail *** now, *** and ***!')
   expect(createRedactor(['ab|abc'])('xabcx')).toBe('x***x')

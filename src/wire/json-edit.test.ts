@@ -49,6 +49,6 @@ test('means what the same edit of the parsed object means', () => {
   )
 })
 
-test('refuses bytes that are no object', () => {
+test('rejects bytes that are not an object', () => {
   expect(() => edit('[1]', { a: 1 })).toThrow(SyntaxError)
 })

@@ -23,7 +23,7 @@ test('the depth found in the bytes is the depth of the parsed value', () => {
   )
 })
 
-test('brackets inside of strings do not count, whatever is escaped around them', () => {
+test('brackets inside strings do not count, with any escapes around them', () => {
   const piece = fc.constantFrom('[', '{', ']', '}', '"', '\\', 'a', '\n', 'é')
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 200 }), (pieces) => {

@@ -39,7 +39,7 @@ test('takes what JSON.parse takes and finds the same values', () => {
   fc.assert(fc.property(fc.oneof(json, spaced), agrees))
 })
 
-test('refuses what JSON.parse refuses, whatever byte is wrong', () => {
+test('rejects what JSON.parse rejects, at any byte', () => {
   const broken = fc
     .tuple(
       fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })),

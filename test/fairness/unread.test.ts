@@ -66,7 +66,7 @@ test('[FAI-2] a caller that reads nothing ends its stream: upstream closed, sett
   caller.destroy()
 })
 
-test('[FAI-2] a caller that reads on keeps its stream, however much time passes before the upstream goes on', async () => {
+test('[FAI-2] a caller that reads keeps its stream, however long the upstream is silent', async () => {
   const { ticker, tick } = manualTicker()
   const gate = Promise.withResolvers<void>()
   await using upstream = await mockUpstream()

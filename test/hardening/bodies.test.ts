@@ -159,7 +159,7 @@ describe('bodies in flight', () => {
     expect(await post(sized(budget))).toEqual({ status: 200 })
   })
 
-  test('[BND-3] however a request ends, its bytes are released', async () => {
+  test('[BND-3] the bytes of a request are released, however it ends', async () => {
     const json = 'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
     /** Announces a body, sends a part of it and closes the connection. */
     const cutOff = async (head: string) => {

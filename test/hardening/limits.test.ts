@@ -79,7 +79,7 @@ describe('a stream that goes on too long', () => {
     await ended(on, await on.post(path, streaming))
   })
 
-  test('[HRD-3] also where the head never comes', async () => {
+  test('[HRD-3] also where the head never arrives', async () => {
     await using on = await startRelay([{ body: [stall], before: { wait: 400 } }], {}, { maxStreamSeconds: 0.1, streamHeadTimeout: 0.01 })
     await ended(on, await on.post(path, streaming))
   })

@@ -18,7 +18,7 @@ function drip(server: TestServer, first: string): Promise<string> {
 }
 
 // The listener gives up after some ten seconds, which cannot be made shorter for a test: hence a file of its own, which runs beside the others.
-test('[HRD-2] a head that never ends is given up, however it drips, and so is a connection that says nothing', async () => {
+test('[HRD-2] a head that never ends is timed out, at any pace, and so is a silent connection', async () => {
   await using server = await testServer(testConfig())
   const half = 'GET /v1/models HTTP/1.1\r\nhost: localhost\r\n'
   expect(await Promise.all([drip(server, half), drip(server, `${half}x-b: `), drip(server, '')])).toEqual(['', '', ''])

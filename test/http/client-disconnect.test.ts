@@ -51,7 +51,7 @@ test('a listener for a disconnect is called as with the signal, once, and not af
   )
 })
 
-test('a caller that has left is known to have, whichever was asked for', () => {
+test('a disconnect is known through the signal and through the listenable', () => {
   for (const ask of ['signal', 'abortListenable'] as const) {
     const { context, leave } = asked()
     expect(context[ask].aborted).toBe(false)

@@ -28,12 +28,12 @@ describe('packed bodies', () => {
     const packed = (content: string | Uint8Array) => new Uint8Array(pack(content))
     const send = (body: Uint8Array<ArrayBuffer>) => post(body, { 'content-encoding': encoding }, 'alice')
 
-    test(`[PIP-12] ${encoding} is unpacked, whatever its name's case`, async () => {
+    test(`[PIP-12] ${encoding} is decompressed, in any case of its name`, async () => {
       expect((await send(packed(text))).status).toBe(200)
       expect(upstream.requests.at(-1)?.json).toMatchObject({ messages: [{ content: 'hi' }] })
       expect((await post(packed(text), { 'content-encoding': ` ${encoding.toUpperCase()} ` }, 'alice')).status).toBe(200)
     })
-    test(`[PIP-12] ${encoding} that unpacks to more than the limit is 413, however large`, async () => {
+    test(`[PIP-12] ${encoding} that decompresses to more than the limit is 413, of any size`, async () => {
       expect(await outcome(await send(packed(`${text}${' '.repeat(100_000)}`)))).toBe('413 request_too_large')
       expect(await outcome(await send(packed(new Uint8Array(64_000_000))))).toBe('413 request_too_large')
     })
@@ -72,7 +72,7 @@ test('[PIP-1] the body of a rejected caller is not awaited', async () => {
   expect(response).toStartWith('HTTP/1.1 401')
 })
 
-test('a caller who is refused, or has nothing to say, cannot send for ever', async () => {
+test('a rejected caller, and one without a route that takes a body, cannot send without end', async () => {
   const { hostname, port } = new URL(server.url)
   for (const head of ['POST /v1/chat/completions', 'POST /nothing', 'GET /v1/health']) {
     const socket = createConnection({ host: hostname, port: Number(port) })

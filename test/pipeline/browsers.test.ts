@@ -99,7 +99,7 @@ test('[PIP-11] a page can read every header of ours, whatever the status', async
   expect(documented.split(', ').toSorted()).toEqual((exposed ?? []).toSorted())
 })
 
-test('[PIP-11] pages of other machines may not, whatever their name looks like', async () => {
+test('[PIP-11] pages of other machines may not, with any similar name', async () => {
   for (const origin of [
     'http://localhost.evil.example',
     'http://127.0.0.1.evil.example',

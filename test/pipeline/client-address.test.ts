@@ -67,7 +67,7 @@ const anything = fc.oneof(anyAddress, fc.string({ unit: fc.constantFrom(...Array
 
 const element = (text: string) => `for="${text.includes(':') ? `[${text}]` : text}"`
 
-test('[PIP-13] whatever a caller writes before what a trusted proxy appends changes nothing', () => {
+test('[PIP-13] text of the caller before what a trusted proxy appends changes nothing', () => {
   fc.assert(
     fc.property(
       fc.array(anything, { maxLength: 6 }),
@@ -96,7 +96,7 @@ test('[PIP-13] no header of a stranger changes anything, and no header throws', 
   )
 })
 
-test('without trusted proxies the caller is who connects', () => {
+test('without trusted proxies the client address is that of the connection', () => {
   const request = new Request('http://x/', { headers: { 'x-forwarded-for': '1.1.1.1' } })
   const at = (address: string | undefined) => new RequestContext(request, { mayIdle() {}, addressOf: () => address })
   expect([at('203.0.113.9').clientAddress, at('::ffff:203.0.113.9').clientAddress, at('::1').clientAddress]).toEqual([

@@ -13,7 +13,7 @@ afterAll(() => server[Symbol.asyncDispose]())
 /** Public, for callers who are known, forbidden, absent. */
 const paths = ['/v1/health', '/v1/models', '/v1/openai/v1/models', '/v1/providers', '/v1/nothing']
 
-test('[PRO-6] doubled slashes change neither the route nor who may use it', async () => {
+test('[PRO-6] doubled slashes change neither the route nor its authorization', async () => {
   const expected = new Map<string, string>()
   for (const path of paths) {
     for (const who of ['alice', undefined]) expected.set(`${path} ${who}`, await outcome(await server.fetch(path, who ? asking(who) : {})))

@@ -55,7 +55,7 @@ test('[RES-1] a database is created when the first model is registered, seen by 
   }
 })
 
-test('a file that is no database keeps nothing from being served', async () => {
+test('a file that is not a database does not prevent serving', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'corral-later-'))
   try {
     const path = join(folder, 'corral.db')

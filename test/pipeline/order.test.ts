@@ -42,7 +42,7 @@ test('[PIP-1] of all that would refuse a request the first layer does', async ()
 })
 
 describe('the request quota', () => {
-  test('[PIP-4] counts each user by who it is, whatever address it comes from', async () => {
+  test('[PIP-4] counts each user by its principal, not by its address', async () => {
     await using server = await serve({ quota: perDay(2, 1), server: { trustedProxies: ['127.0.0.1'] } }, known(callers))
     const ask = async (token: string, address: string) =>
       (await server.fetch('/v1/models', asking(token, { headers: { 'x-forwarded-for': address } }))).status
@@ -84,7 +84,7 @@ describe('the request quota', () => {
 const chat = (token: string, body = '{"model":"p/m","messages":[{"role":"user","content":"x"}]}') =>
   asking(token, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
 
-describe('an error carries CORS headers, whichever layer it comes from', () => {
+describe('an error has CORS headers, from any layer', () => {
   const down = { ...known({}), authenticate: () => Promise.reject(unavailable('Authentication service unavailable', 5)) }
   const broken = { ...known({}), authenticate: () => Promise.reject(new Error('boom')) }
   const late = known(callers, { later: true })

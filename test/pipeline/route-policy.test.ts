@@ -34,7 +34,7 @@ test('[PIP-7] the policy receives the principal, the method and the decoded path
   ])
 })
 
-test('a path that cannot be decoded is asked about as it is', async () => {
+test('a path that cannot be decoded is matched as it is', async () => {
   await using server = await serve({ routePolicy: routesBeginning('/v1/models') })
   expect(await outcome(await server.fetch('/v1/%zz'))).toBe('403 route_not_permitted')
   expect((await server.fetch('/v1/models/%zz')).status).toBe(400)

@@ -50,7 +50,7 @@ test.each([
   [' , "N" : 5', 'n'],
   [',"Stream":true', 'stream'],
   [',"Models":["secret/model"]', 'models'],
-])('another spelling of a governed field, or a second one, is refused: %s', async (more, param) => {
+])('another spelling of a governed field, or a duplicate, is rejected: %s', async (more, param) => {
   expect(await post(chatWith(more))).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })
 })
 
@@ -59,7 +59,7 @@ test.each([
   ['"messages":[{"role":"user","content":[{"type":"text","te\\u0078t":"all of a book","text":"Hi"}]}]', 'messages'],
   ['"messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","type":"web","function":{"name":"f"}}]', 'tools'],
   ['"messages":[{"role":"user","content":"Hi"}],"stream_options":{"include_usage":false,"include_usage":true}', 'stream_options'],
-])('what stands twice deeper inside of a governed field is refused: %s', async (fields, param) => {
+])('a repeated member deeper in a governed field is rejected: %s', async (fields, param) => {
   const body = `{"model":"up/m",${fields}}`
   expect(await post(body)).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })
 })
@@ -74,7 +74,7 @@ test.each([
   expect(await post(body, path)).toEqual({ status: 400, type: 'invalid_request_error', param, sent: [] })
 })
 
-test('one escaped spelling is the field; unknown keys travel on, twice or in capitals, and so do governed names deeper inside', async () => {
+test('an escaped spelling is the field; unknown keys pass, repeated or in capitals, and so do governed names at deeper levels', async () => {
   const more = ',"X_vendor":1,"X_vendor":2,"extra":{"Model":"a","model":"b","model":"c"},"x":"model","y":["Model"]'
   const { status, sent } = await post(chatWith(more).replace('"max_tokens"', '"max\\u005ftokens"'))
   expect([status, sent.length, sent[0]?.endsWith(more + '}')]).toEqual([200, 1, true])
@@ -106,7 +106,7 @@ function letter(one: string): fc.Arbitrary<string> {
 const spelt = (name: string): fc.Arbitrary<string> => fc.tuple(...name.split('').map(letter)).map((letters) => letters.join(''))
 const field = (name: string, value: fc.Arbitrary<unknown>) => fc.tuple(spelt(name), value)
 
-test('whichever way the upstream reads what it gets, model and most tokens are those that were judged', async () => {
+test('however the upstream reads the request, model and maximum tokens are those that were checked', async () => {
   const limits = fc.integer({ min: 1, max: 100_000 })
   const entries = fc.array(
     fc.oneof(

@@ -52,7 +52,7 @@ async function refused(url: string): Promise<void> {
   }
 }
 
-test('what does not finish in time ends with an error event, never as if it were whole', async () => {
+test('a stream that does not finish in time ends with an error event, never as if it were complete', async () => {
   await using upstream = await upstreamThat(() => ({ body: [chatChunk({ content: 'Hel' }), stall] }))
   await using program = await startProgram({
     upstream: `${upstream.url}/v1`,

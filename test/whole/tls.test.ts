@@ -51,7 +51,7 @@ describe('TLS', () => {
     expect(await outcome(ask({ cert: stranger.cert, key: stranger.key }))).toBe('no response')
   })
 
-  test('half a pair, an unreadable file or one that is no PEM stops the start with one line', async () => {
+  test('half a pair, an unreadable file or one that is not PEM stops the start with one line', async () => {
     const wrong = [
       [{ tls_certfile: file('cert.pem') }, 'tls_keyfile'],
       [{ tls_keyfile: file('key.pem') }, 'tls_certfile'],

@@ -99,7 +99,7 @@ describe('responses', () => {
     expect([active.count, finished.length]).toEqual([0, 1])
   })
 
-  test('a stream that ends before its head is out is over all the same', async () => {
+  test('a stream that ends before its head is sent is complete', async () => {
     const { call, finished, active } = around([], async (_request, { record }) => {
       record.streaming = true
       record.complete?.()
@@ -109,7 +109,7 @@ describe('responses', () => {
     expect([active.count, finished.length]).toEqual([0, 1])
   })
 
-  test('giving up on what runs reaches the signal, whether it was asked for before or after', async () => {
+  test('an abort by the server reaches the signal, whether it was used before or after', async () => {
     const contexts: RequestContext[] = []
     const { call, active } = around([], async (_request, context) => {
       contexts.push(context)
@@ -125,7 +125,7 @@ describe('responses', () => {
     expect([before.reason, late.signal.reason]).toEqual([reason, reason])
   })
 
-  test('a caller that has left is no failure of ours', async () => {
+  test('a disconnect of the caller is not a failure of the server', async () => {
     const caller = new AbortController()
     const { call, finished } = around([], async (_request, context) => {
       const { signal } = context
@@ -199,7 +199,7 @@ describe('CORS', () => {
     expect(await message({ 'access-control-request-headers': 'x-other' })).toContain('server.cors.allow_headers')
   })
 
-  test('an OPTIONS that is no preflight goes to the routes', async () => {
+  test('an OPTIONS request that is not a preflight goes to the routes', async () => {
     const { call } = around([cors(policy)], ok)
     expect((await call({}, asPreflight)).status).toBe(200)
     expect((await call({ origin: 'https://app.example' }, asPreflight)).status).toBe(200)
