@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { findBun } from './find-bun.js'
 
-/** What must stand in the environment before Bun starts: its cap on outgoing requests at once is 256 unless told otherwise. */
+/** Environment that Bun reads when it starts: its default limit of concurrent outgoing requests is 256. */
 const settings = { BUN_CONFIG_MAX_HTTP_REQUESTS: '65336', DO_NOT_TRACK: '1' }
 
 /** Starts Bun in the place of this process: same terminal, signals handed on, exit code handed back. */

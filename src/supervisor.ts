@@ -11,9 +11,9 @@ import { joinWorkerPool } from './telemetry/metrics/worker-metrics.ts'
 import { supervise, withSharedOverrides } from './workers.ts'
 import { sleep } from './timing.ts'
 
-/** What is served, once it is. */
+/** The running server. */
 export interface Serving {
-  /** Where to reach it, e.g. `http://127.0.0.1:8321`; the first is the one to tell people. */
+  /** Where to reach it, e.g. `http://127.0.0.1:8321`; the first is the one to show. */
   readonly urls: readonly string[]
   readonly port: number
   /** The models listed so far. Absent where workers serve. */
@@ -25,7 +25,7 @@ interface ServeOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborts, with the signal's name as its reason, when SIGTERM or SIGINT asks the process to stop; also during start-up. */
   readonly signal: AbortSignal
-  /** Called once, when requests are answered. Not in workers: their supervisor tells. */
+  /** Called once the server listens. Not in workers: their supervisor reports. */
   readonly onServing?: (serving: Serving) => void
 }
 
@@ -100,7 +100,7 @@ interface ProcessContext {
   readonly events: Events
 }
 
-/** Milliseconds in which a start that was stopped may undo what it began. */
+/** Milliseconds for an aborted start to clean up. */
 const abortedStartTimeout = 3000
 
 /** Undefined where the reason to stop came before the port was open. What does not return in time ends with the process. */
@@ -120,7 +120,7 @@ async function startUnlessStopped(
   return server
 }
 
-/** A load balancer needs a moment to notice after SIGTERM; somebody at a keyboard does not want to wait. */
+/** A load balancer needs time to react to SIGTERM; at a terminal, draining starts at once. */
 async function stopOn(why: string, server: RunningServer): Promise<void> {
   await server.drain({ why, ...(why !== 'SIGTERM' && { grace: 0 }) })
 }
@@ -150,7 +150,7 @@ async function whenParentExits(env: ServeOptions['env']): Promise<string> {
     return 'the supervisor is gone'
   }
   const launcher = Number(env[launcherVariable])
-  // Watched by its id, not as the parent: killed before this call it is no longer that, and for a moment not yet gone.
+  // Watched by its id, not as the parent: if it was killed before this call, it is no longer the parent.
   return await new Promise((resolve) => {
     if (launcher > 0) onProcessExit(launcher, () => resolve('the launcher is gone'))
   })

@@ -22,18 +22,18 @@ interface SuperviseOptions {
   readonly onServing?: ((serving: WorkerMessage) => void) | undefined
 }
 
-/** A worker that lived for so many milliseconds was well: its death starts the count of failures anew. */
+/** Milliseconds after which a worker counts as stable: its exit then resets the count of failures. */
 const stableAfter = 10_000
-/** So many deaths one after another, none of them after a life that was well, and the supervisor gives up. */
+/** Consecutive failures after which the supervisor gives up. */
 const maxFailures = 5
 /** Milliseconds before the first restart; doubled each time. */
 const firstBackoff = 100
-/** Milliseconds between the arrival of one signal in two processes. */
+/** Milliseconds within which a signal to a process group reaches all of its processes. */
 const signalDelay = 500
-/** Seconds that workers get beyond the drain's own times before they are killed. */
+/** Seconds after the drain timeout until workers are killed. */
 const killGrace = 10
 
-/** Runs `server.workers` processes on one port until told to stop. Resolves with the exit code. */
+/** Runs `server.workers` processes on one port until stopped. Resolves with the exit code. */
 export async function supervise(config: Config, options: SuperviseOptions): Promise<0 | 1> {
   await assertPortFree(config)
   await using parts = new AsyncDisposableStack()
@@ -86,11 +86,11 @@ class WorkerPool {
 
   async run(): Promise<0 | 1> {
     const { stopped, onServing } = this.#options
-    // Ended in the middle of the work (a second Ctrl+C), it takes its workers with it.
+    // An abrupt exit (a second Ctrl+C) ends the workers too.
     process.once('exit', () => {
       for (const worker of this.#alive.values()) worker.kill('SIGKILL')
     })
-    // No grace for load balancers where somebody at a keyboard waits.
+    // No grace for load balancers when stopped from a terminal.
     void stopped.then((why) => this.#stop(why === 'SIGTERM' ? 'SIGTERM' : 'SIGINT'))
     // The first one alone: it takes the port, when any free one will do, and it meets what is wrong with the configuration.
     const first = this.#start(0)

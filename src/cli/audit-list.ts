@@ -59,7 +59,7 @@ function matches(fields: AuditFields, { event, principal, key, since }: AuditFil
   return since === undefined || (textOf(fields, 'until') || textOf(fields, 'time')) >= since
 }
 
-/** The latest that are wanted, in the order of their times; what is no line is passed over. */
+/** The latest matching entries in order of time; invalid lines are skipped. */
 async function readLines(paths: readonly string[], wanted: (fields: AuditFields) => boolean, limit: number): Promise<MatchingLine[]> {
   const [{ linesOf }, { parsed }] = await Promise.all([import('../telemetry/audit/files.ts'), import('../telemetry/audit/line.ts')])
   let kept: MatchingLine[] = []

@@ -47,7 +47,7 @@ export interface OptionSpec {
   readonly type: 'string' | 'integer' | 'boolean'
   /** One line for the help, without a full stop. */
   readonly description: string
-  /** What stands for the value in the help, e.g. `PORT`; for `string` and `integer`. */
+  /** The placeholder of the value in the help, e.g. `PORT`; for `string` and `integer`. */
   readonly value?: string
   /** One letter. */
   readonly short?: string
@@ -55,7 +55,7 @@ export interface OptionSpec {
   readonly multiple?: boolean
   /** Allowed values; anything else is a usage error that names them. */
   readonly choices?: readonly string[]
-  /** Taken for compatibility and ignored; the text tells the user why it is not needed. Not shown in the help's list. */
+  /** Accepted for compatibility and ignored; the text says why. Not in the list of options of the help. */
   readonly ignored?: string
 }
 

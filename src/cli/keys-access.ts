@@ -17,7 +17,7 @@ interface KeyAccess {
 }
 
 /**
- * The keys of a configuration's own database, for whoever sits at the machine: no policy is asked, and every change is in the audit log under
+ * The keys of a configuration's own database, without a policy: access to the database is sufficient. Every change is in the audit log under
  * the name of the operating system's user. Not through a running server, which sees the change by itself.
  */
 export async function withKeys(
@@ -73,9 +73,9 @@ async function openAudit(config: Config, { stderr }: CommandContext) {
   const folder = auditFolderOf(config)
   if (folder === undefined) return (await import('../telemetry/audit/audit-log.ts')).noAuditLog
   const { openAuditLog } = await import('../telemetry/audit/open.ts')
-  const tell = (_fields: object, message: string) => stderr.write(`${stderr.yellow('warning:')} ${message}\n`)
+  const warn = (_fields: object, message: string) => stderr.write(`${stderr.yellow('warning:')} ${message}\n`)
   try {
-    return await openAuditLog({ ...config.audit, folder, name: 'cli', log: { error: tell, warn: tell, info() {} } })
+    return await openAuditLog({ ...config.audit, folder, name: 'cli', log: { error: warn, warn, info() {} } })
   } catch (error) {
     throw new CommandError(`The audit log in ${folder} cannot be written (${(error as Error).message}).`, {
       remedy: 'Changes of keys require the audit log. Run this as the user of the server, or set another folder in server.audit.folder.',

@@ -48,7 +48,7 @@ const caseSchema = z
 
 const fileSchema = z.strictObject({ cases: z.array(caseSchema) })
 
-/** Throws ConfigErrors with everything that is wrong, CommandError where there is no file. */
+/** Throws ConfigErrors with everything that is wrong, CommandError if the file does not exist. */
 export function readCases(file: string, cwd: string): readonly PolicyCase[] {
   const report = new Report(file)
   const text = textOf(file, cwd)

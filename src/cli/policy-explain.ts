@@ -105,7 +105,7 @@ function noteMissingAuthentication({ auth }: Config, { policy }: PolicyQuery, { 
   stderr.write(`${stderr.yellow('note:')} this configuration has no authentication, so the access policy is not evaluated\n`)
 }
 
-/** The models of providers are `provider_id/model`. Somebody may have registered one with such a name over the API, so it is no error. */
+/** The models of providers are `provider_id/model`. One with such a name may have been registered over the API, so this is not an error. */
 function noteUnknownProvider({ providers, models }: Config, query: PolicyQuery, { stderr }: CommandContext): void {
   if (query.policy === 'route_policy' || query.resource.type !== 'model') return
   const { id } = query.resource

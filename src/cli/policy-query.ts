@@ -25,7 +25,7 @@ export function explain(config: Pick<Config, 'accessPolicy' | 'routePolicy'>, qu
 
 function explainAccess({ accessPolicy }: Pick<Config, 'accessPolicy'>, query: AccessRequest): PolicyExplanation {
   const decision = accessPolicy.decide(query)
-  // The default policy's rules have no number, and nobody asked for them.
+  // The rules of the default policy have no number and are not shown.
   const rules = accessPolicy.isDefault || !query.principal ? [] : (accessPolicy.rules ?? []).filter(({ index }) => index !== undefined)
   return { policy: 'access_policy', ...shown(decision), skipped: skipped(rules, decision, (rule) => explainMismatch(rule, query)) }
 }

@@ -2,7 +2,7 @@ import type { CommandContext } from './command.ts'
 
 /** Shows how far a long transfer is: a bar that redraws itself on a terminal, a line every tenth part elsewhere. */
 interface Progress {
-  /** Both in bytes; `total` is undefined where nobody knows. */
+  /** Both in bytes; `total` is undefined if unknown. */
   update(done: number, total: number | undefined): void
   /** Ends the line. */
   finish(): void

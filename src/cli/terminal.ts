@@ -31,7 +31,7 @@ export function createOutput(stream: TerminalStream, env: TerminalEnvironment): 
     waiting = []
   }
   const onError = (error: Error) => {
-    // A reader that leaves early (`corral list providers | head`) is no failure: the rest is dropped.
+    // A reader that closes early (`corral list providers | head`) is not a failure: the rest is dropped.
     if ('code' in error && error.code === 'EPIPE') readerGone = true
     else failure ??= error
   }

@@ -20,7 +20,7 @@ export function timeText(time: number): string {
   return new Date(time).toISOString().slice(0, 19).replace('T', ' ')
 }
 
-/** Digits of a trace id that lists show: as many as to tell traces apart, and `corral traces show` takes them. */
+/** Digits of a trace id in lists: enough to be unique, and accepted by `corral traces show`. */
 const shownDigits = 12
 
 export const traceHead = ['TIME', 'TRACE', 'STATUS', 'DURATION', 'MODEL', 'PRINCIPAL', 'TOKENS', 'COST', 'REQUEST']

@@ -136,7 +136,7 @@ export function withCurrentAuth(server: MapNode, report: Report): MapNode {
 }
 
 /**
- * Conditional authentication: an authenticator whose `type` is empty is switched off, before its other fields are expanded. Told, since
+ * Conditional authentication: an authenticator whose `type` is empty is disabled, before its other fields are expanded. Reported, since
  * a variable that went missing would otherwise open the server without a word.
  */
 export function withoutUnsetAuthenticators(server: MapNode, using: Substitution): MapNode {

@@ -19,10 +19,10 @@ export interface Config {
   readonly models: readonly RegisteredModel[]
   readonly server: ServerConfig
   readonly storage: StorageConfig
-  /** Absent: nobody has to authenticate. */
+  /** Absent: no authentication. */
   readonly auth?: AuthConfig | undefined
   readonly accessPolicy: AccessPolicy
-  /** Absent: every route is open to whoever is authenticated. */
+  /** Absent: authenticated callers may use every route. */
   readonly routePolicy?: RoutePolicy | undefined
   readonly quota: QuotaConfig
   /** What API keys are hashed with; absent: a file in Corral's home. */
@@ -86,7 +86,7 @@ export interface ServerConfig {
   /** Seconds that browsers use HTTPS only, by the header `Strict-Transport-Security` over TLS. Absent or 0: no header. */
   readonly hstsMaxAge?: number | undefined
   readonly cors?: CorsConfig | undefined
-  /** CIDRs of proxies whose `x-forwarded-for` (or `forwarded`) counts; empty: nobody's. */
+  /** CIDRs of proxies whose `x-forwarded-for` (or `forwarded`) is trusted; empty: none. */
   readonly trustedProxies: readonly string[]
   /**
    * The `major.minor`s of clients that are served (`X-LlamaStack-Client-Version`, `X-OGX-Client-Version`); others get 426. Empty: all are.
@@ -104,7 +104,7 @@ export interface ServerConfig {
   readonly streamHeadTimeout: number
   /** Seconds of silence before a heartbeat. */
   readonly heartbeatInterval: number
-  /** Seconds that a streamed answer may take; 0: no limit. */
+  /** Maximum duration of a stream in seconds; 0: no limit. */
   readonly maxStreamSeconds: number
   /** Requests that may run at once in one process, streams included. */
   readonly maxJsonMembers: number

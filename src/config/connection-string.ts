@@ -77,7 +77,7 @@ function unescape(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    // A percent sign that begins no escape stands for itself.
+    // A percent sign that begins no escape is literal.
     return text
   }
 }

@@ -3,7 +3,7 @@ import { isNonEmpty } from './tree.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Ours first, then the successor's, then Llama Stack's own: whoever moves over need not rename. */
+/** Corral's prefix first, then OGX's, then Llama Stack's, so that existing environments work unchanged. */
 export const families = ['CORRAL', 'OGX', 'LLAMA_STACK'] as const
 
 /** The value of `<family>_<suffix>` of the first family that has one, with the variable's name. */

@@ -7,7 +7,7 @@ type Json = { [key: string]: unknown }
 
 /**
  * A JSON Schema (2020-12) of the file, for editors: every key with its meaning, every provider's `config` by its type, and an environment reference
- * wherever a single value may stand. Looser than the loader where it must be: what an unset variable switches off cannot be told from here.
+ * wherever a single value is allowed. Looser than the loader where necessary: what an unset variable disables is unknown here.
  */
 export function configJsonSchema({ definitions, planned }: KnownProviders): Json {
   const schema = withReferences(toJson(fileSchema)) as Json

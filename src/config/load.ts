@@ -53,7 +53,7 @@ export interface LoadOptions {
   readonly planned?: readonly PlannedProvider[] | undefined
   /** Default: the process's. */
   readonly cwd?: string | undefined
-  /** What `~` stands for. Default: the variable HOME, then the user's folder. */
+  /** The folder that `~` refers to. Default: the variable HOME, then the home folder of the user. */
   readonly home?: string | undefined
 }
 

@@ -74,11 +74,7 @@ function readModel(item: TreeNode, context: ModelsContext): RegisteredModel | un
         `the model ${name} is left out: its provider ${shown(providerNode)} is not served by this version yet`,
       )
     } else
-      report.error(
-        providerNode,
-        `there is no provider ${shown(providerNode)}.`,
-        nearest(providerId, [...ids.enabled, ...ids.disabled, 'all']),
-      )
+      report.error(providerNode, `unknown provider ${shown(providerNode)}.`, nearest(providerId, [...ids.enabled, ...ids.disabled, 'all']))
   }
   if (!values || !isServed) return undefined
   return {

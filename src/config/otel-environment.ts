@@ -1,7 +1,7 @@
 import type { Environment } from './environment.ts'
 import type { Report } from './report.ts'
 
-/** Reads OpenTelemetry's own variables; an empty one counts as not set, and one that cannot be read is told and left aside, as OpenTelemetry wants. */
+/** Reads OpenTelemetry's own variables; an empty one counts as not set, and an invalid one is reported and ignored, as OpenTelemetry specifies. */
 export class OtelEnvironment {
   readonly #env: Environment
   readonly #report: Report
@@ -19,7 +19,7 @@ export class OtelEnvironment {
     return undefined
   }
 
-  /** True for `true` in any case; whatever else is there is false, as OpenTelemetry wants it, and told unless it says so. */
+  /** True for `true` in any case; any other value is false, as OpenTelemetry specifies, and reported unless it is `false`. */
   flag(name: string): boolean | undefined {
     const value = this.text(name)?.toLowerCase()
     if (value !== undefined && value !== 'true' && value !== 'false') {

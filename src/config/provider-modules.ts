@@ -24,7 +24,7 @@ export async function loadProviderModule(name: string, folders: readonly string[
   return await loadDefinition(url)
 }
 
-/** The URL of the file that the name stands for, as an import in one of the folders would find it. */
+/** The URL of the module, resolved like an import in one of the folders. */
 function resolveModule(name: string, folders: readonly string[]): string | undefined {
   for (const folder of folders) {
     try {

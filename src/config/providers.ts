@@ -21,7 +21,7 @@ interface ProvidersContext extends Substitution, KnownProviders {
   readonly strictness: Strictness
   /** `apis:`; empty: all. */
   readonly apis: readonly string[]
-  /** Leave a provider whose settings are wrong out with a warning: nobody wrote the file, so nobody can mend it. */
+  /** Skip a provider with invalid settings with a warning: a built-in distribution cannot be edited. */
   readonly forgiving: boolean
   /** Where modules of third parties are looked for. */
   readonly folders: readonly string[]

@@ -11,12 +11,12 @@ interface QuotaNamesContext {
   readonly report: Report
 }
 
-/** Two limits of one name count apart, but their messages do not tell them apart. `section` is `server.quota`. */
+/** Two limits of one name count separately, but their messages look the same. `section` is `server.quota`. */
 export function checkQuotaNames({ limits }: QuotaConfig, section: TreeNode, report: Report): void {
   for (const [at, { name }] of limits.entries()) {
     if (name === undefined || limits.findIndex((limit) => limit.name === name) === at) continue
     const place = nodeAt(section, ['limits', at, 'name']) ?? section
-    report.warn('notice', place, `another limit has the name '${name}': who is refused cannot tell which it was`)
+    report.warn('notice', place, `another limit has the name '${name}': their error messages are ambiguous`)
   }
 }
 

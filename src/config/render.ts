@@ -101,7 +101,7 @@ function shownCors(cors: CorsConfig): object {
   }
 }
 
-/** Settings that nobody gave say nothing. */
+/** Omits settings without a value. */
 function withoutEmpty(value: unknown): unknown {
   if (value === undefined || value === null) return undefined
   if (typeof value !== 'object' || Array.isArray(value)) return value

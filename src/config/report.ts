@@ -22,7 +22,7 @@ export interface ConfigIssue {
 }
 
 type WarningKind =
-  /** A key that nobody knows. An error under `--strict`. */
+  /** An unknown key. An error under `--strict`. */
   | 'unknown_key'
   /** Known, but this version does nothing with it yet. */
   | 'not_served'

@@ -19,7 +19,7 @@ export function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): stri
   return [...new Set(here.flatMap((part) => Object.keys(part.properties ?? {})))]
 }
 
-/** A third party's schema may be of a kind that cannot be described: then there is no hint, and the message stands without. */
+/** A third party's schema may be impossible to describe: then the message has no hint. */
 function describe(schema: z.ZodType): SchemaNode {
   try {
     return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as SchemaNode

@@ -52,7 +52,7 @@ function readSection(root: MapNode, { report, strictness }: StorageContext): Map
   return section
 }
 
-/** The entries of a map that stands at a key; reports what is no map. */
+/** The entries of the map at a key; reports an error for anything else. */
 function entriesOf(section: MapNode, key: string, { report }: StorageContext): (readonly [string, TreeNode])[] {
   const map = child(section, key)
   if (!map || holdsNothing(map)) return []

@@ -12,7 +12,7 @@ const nearlyReference = /\$\{env\.[^}]*\}?/
 
 export interface Substitution {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** What `~` stands for. */
+  /** The folder that `~` refers to. */
   readonly home: string
   readonly report: Report
 }
@@ -122,7 +122,7 @@ function warnOfLegacyGrammar(node: ScalarNode, { name, operator }: { name: strin
 
 interface VariableReference {
   readonly name: string
-  /** Stands for its value where the variable is set, for nothing otherwise. */
+  /** Its value if the variable is set, else nothing. */
   readonly isConditional: boolean
   /** The default, or the conditional value. Absent: the variable must be set. */
   readonly value: string | undefined

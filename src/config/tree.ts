@@ -11,7 +11,7 @@ interface Placed {
   readonly at: Position
 }
 
-/** Stands for "as if the key were not there": what an empty variable means where null is not allowed. */
+/** Marks a key as absent: the meaning of an empty variable where null is not allowed. */
 export const absent: unique symbol = Symbol('absent')
 
 export interface ScalarNode extends Placed {
@@ -79,7 +79,7 @@ export function holdsNothing(node: TreeNode | undefined): boolean {
   return [...node.entries.values()].every((entry) => holdsNothing(entry.node))
 }
 
-/** How a message may show a scalar: as the file spells it, so that no variable's value is told; a conditional one as what it gives. */
+/** How a message may show a scalar: as the file spells it, so that no variable's value is shown; a conditional one as its result. */
 export function shown(node: TreeNode | undefined): string {
   return node?.kind === 'scalar' ? `'${node.source.replaceAll(/\$\{env\.[A-Z0-9_]+:?\+([^}]*)\}/g, '$1')}'` : 'this'
 }

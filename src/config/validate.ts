@@ -207,7 +207,7 @@ function explain(issue: SchemaIssue, node: TreeNode | undefined): string {
     if (node.kind === 'scalar' && node.expanded && node.meanings[0] === null) return `is required, but ${node.source} is empty`
     return `must be ${article(issue.expected)}, not ${kindOf(node)}`
   }
-  // A discriminated union has no branches to tell of where the word that chooses one is unknown.
+  // A discriminated union has no branches if its discriminator is unknown.
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const expected = issue.errors.flatMap((branch) =>
       branch.map((sub) => (sub.code === 'invalid_type' ? article(sub.expected) : sub.message)),

@@ -70,7 +70,7 @@ export async function readOptions<Options>(): Promise<Options> {
   return JSON.parse(text) as Options
 }
 
-/** In the child: listens on the Unix socket, or on a free port of loopback, and tells the parent. */
+/** In the child: listens on the Unix socket, or on a free port of loopback, and notifies the parent. */
 export function listenInside({ socket, fetch }: { socket?: string; fetch: (request: Request) => Promise<Response> }): void {
   const common = { maxRequestBodySize: 2 ** 40, development: false as const }
   const server =

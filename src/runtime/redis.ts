@@ -8,7 +8,7 @@ interface RedisOptions {
   readonly password?: string | undefined
   /** Encrypts, and checks the server's certificate by the system's authorities and its host name. */
   readonly tls?: boolean | undefined
-  /** Milliseconds for connecting, and for an answer. Default: 1000. */
+  /** Milliseconds for connecting, and for a reply. Default: 1000. */
   readonly timeout?: number
 }
 
@@ -22,7 +22,7 @@ export function redisScript(source: string): RedisScript {
   return { source, sha1: createHash('sha1').update(source).digest('hex') }
 }
 
-/** Redis is out of reach, does not answer in time, or with an error. */
+/** Redis is unreachable, does not reply in time, or returned an error. */
 export class RedisFailure extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause })
@@ -75,7 +75,7 @@ export function openRedis(options: RedisOptions): RedisConnection {
       return await withTimeout(timeout, client.send(command, args), tooSlow)
     } catch (error) {
       if (isReply(error)) throw error
-      // Whoever else waits on this connection waits in vain too.
+      // Other commands on this connection would not get a reply either.
       client.close()
       throw new RedisFailure(`Redis at ${place} does not respond`, error)
     }
@@ -106,7 +106,7 @@ function urlOf({ host, port, user, password, tls }: RedisOptions): string {
   return `${tls ? 'rediss' : 'redis'}://${credentials}${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** An error that Redis itself answered with. */
+/** An error reply of Redis. */
 function isReply(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'ERR_REDIS_SERVER_ERROR'
 }

@@ -24,7 +24,7 @@ interface HttpConnections {
 export interface HttpListener {
   readonly url: URL
   readonly port: number
-  /** Requests whose answers are not sent whole. */
+  /** Requests whose responses are not completely sent. */
   readonly running: number
   /** Takes no new connections, closes the idle ones, and resolves once nothing runs. */
   finish(): Promise<void>
@@ -36,15 +36,15 @@ export interface HttpListener {
 const idleTimeout = 120
 
 /**
- * Seconds after an answer, the most that Bun takes. It counts from when the answer is there and not from when it has been read (what the
- * socket's buffers do not hold of a large one is cut off then), so it is no shorter.
+ * Seconds after a response, the maximum of Bun. It counts from when the response is complete, not from when it has been read (what the
+ * socket's buffers do not hold of a large one is cut off then), so it must not be shorter.
  */
 const respondedTimeout = 255
 
 /** Seconds that an ended response may go on without its caller reading. */
 const unreadTimeout = 4
 
-/** Bodies are limited where the route is known, with an answer that says so; this bounds nothing sooner. */
+/** Bodies are limited where the route is known, with a proper error; this limit is never reached before. */
 const maxRequestBodySize = 2 ** 40
 
 /** Starts to listen. Throws an Error with `code`: EADDRINUSE, EADDRNOTAVAIL, EACCES, or OpenSSL's for certificates. */

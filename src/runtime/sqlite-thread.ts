@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { SqliteFailure, type SqliteParameters, type SqliteResult } from './sqlite.ts'
 
-/** What the thread is asked: to run a statement, or (without one) to close the file and end. */
+/** A request to the thread: run a statement, or (without one) close the file and end. */
 export interface ThreadRequest {
   readonly id: number
   readonly sql?: string
@@ -16,7 +16,7 @@ export interface ThreadFailure {
   readonly code?: string | undefined
 }
 
-/** What it answers: to a question by its id; to being started, with 0. */
+/** Its response: to a request, with the id of that; to its start, with 0. */
 export interface ThreadResponse {
   readonly id: number
   readonly inTransaction: boolean

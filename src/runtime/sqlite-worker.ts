@@ -1,4 +1,4 @@
-// The thread of sqlite-thread.ts: opens the file, then answers one statement after the other.
+// The thread of sqlite-thread.ts: opens the file, then runs one statement after the other.
 import { parentPort, workerData } from 'node:worker_threads'
 import { openSqlite, SqliteFailure } from './sqlite.ts'
 import type { ThreadResponse, ThreadFailure, ThreadRequest } from './sqlite-thread.ts'

@@ -77,7 +77,7 @@ export async function openSqlite(path: string, { mode, busyTimeout }: SqliteOpti
         database.run('PRAGMA journal_size_limit = 67108864')
         database.run('PRAGMA foreign_keys = ON')
       }
-      // The first look at the file: what is no database fails here.
+      // The first access to the file: fails here if it is not a database.
       database.query('SELECT count(*) FROM sqlite_schema').all()
     } catch (error) {
       database.close()

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
-/** A thread's own side: what it was started with, and the way to whoever started it. */
+/** A thread's own side: its start data, and the channel to its parent. */
 interface ThreadPort<In, Out> {
   readonly data: unknown
   post(message: Out): void

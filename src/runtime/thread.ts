@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 
-/** A thread of this process, which is told things and tells things; both survive a structured clone. */
+/** A thread of this process; messages are structured clones. */
 export interface WorkerThread<In> {
   post(message: In): void
   /** While `busy`, the thread keeps the process alive. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 
-/** What a worker tells its supervisor. */
+/** The message of a worker to its supervisor. */
 export interface WorkerMessage {
   readonly corral: 'listening'
   readonly urls: readonly string[]
@@ -20,7 +20,7 @@ export interface WorkerProcess {
 
 /** One end of the pipe between the two. */
 interface MessageChannel {
-  /** JSON. Does nothing where nobody is at the other end any more. */
+  /** JSON. Does nothing if the other end is closed. */
   send(message: object): void
   listen(listener: (message: unknown) => void): void
 }
@@ -51,7 +51,7 @@ export function startWorker(env: Readonly<Record<string, string | undefined>>): 
   }
 }
 
-/** For a worker: tells its supervisor, if that is still there. */
+/** For a worker: sends a message to its supervisor, if that still runs. */
 export function notifySupervisor(message: WorkerMessage): void {
   if (process.connected) process.send?.(message)
 }

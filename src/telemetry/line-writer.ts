@@ -1,3 +1,4 @@
+import { startBackgroundTimer, within } from '../timing.ts'
 import { write } from 'node:fs'
 
 /** Milliseconds that a line may wait for others to be written together with it. */
@@ -69,11 +70,10 @@ export class LineWriter {
   /** Resolves once everything is written, or after a second without a reader. Later lines are dropped. */
   close(): Promise<void> {
     this.#closed = true
-    return new Promise((resolve) => {
-      this.#whenDone = resolve
-      setTimeout(resolve, closeTimeout).unref()
-      if (!this.#busy) this.#flush()
-    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenDone = resolve
+    if (!this.#busy) this.#flush()
+    return within(closeTimeout, promise, undefined, { timer: startBackgroundTimer })
   }
 
   #countLost(lines: number): void {

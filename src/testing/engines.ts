@@ -7,7 +7,7 @@ import type { PostgresBackend, RedisBackend, SqliteBackend } from '../storage/co
 import type { Database } from '../storage/database.ts'
 import { type DatabaseDeps, openDatabase } from '../storage/open.ts'
 
-/** An empty database that nobody else uses; gone once it is disposed of. */
+/** An empty database of its own; deleted on disposal. */
 export interface FreshBackend<B> extends AsyncDisposable {
   readonly backend: B
 }
@@ -98,7 +98,7 @@ export const promtool: string | undefined = CORRAL_TEST_PROMTOOL
 export interface TestRedis {
   readonly backend: RedisBackend
   readonly url: string
-  /** A prefix of keys that nobody else uses, ending in a colon. */
+  /** A unique prefix of keys, ending in a colon. */
   freshPrefix(): string
 }
 

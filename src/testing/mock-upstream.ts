@@ -12,9 +12,9 @@ export interface MockRequest extends RawRequest {
   readonly text: string
   /** The body as JSON; undefined when it is none. */
   readonly json: Record<string, unknown> | undefined
-  /** True once the client left before the answer was whole. */
+  /** True once the client disconnected before the response was complete. */
   aborted: boolean
-  /** Settles when the answer is whole or the client has left. */
+  /** Settles when the response is complete or the client has disconnected. */
   readonly finished: Promise<void>
 }
 
@@ -26,7 +26,7 @@ export interface MockOptions {
   port?: number
 }
 
-/** A real server on loopback that answers as it is told, byte for byte. */
+/** A real server on loopback with scripted responses, byte for byte. */
 export interface MockUpstream extends AsyncDisposable {
   /** Without a slash at its end. */
   readonly url: string
@@ -37,15 +37,15 @@ export interface MockUpstream extends AsyncDisposable {
   readonly open: number
   /** Sockets accepted so far. */
   readonly accepted: number
-  /** Requests that are being answered. */
+  /** Requests in flight. */
   readonly active: number
-  /** Answers for the next requests, in order, before anything `respond` says. */
+  /** Responses to the next requests, in order; they take precedence over `respond`. */
   enqueue(...scripts: Script[]): void
-  /** Answers whatever the queue does not. Without it, or where it says nothing: 404. */
+  /** Responds when the queue is empty. Without it, or if it returns undefined: 404. */
   respond(script: (request: MockRequest) => Script | undefined): void
   /** Resolves once `count` requests have come. */
   received(count: number): Promise<MockRequest>
-  /** Resolves once nothing is being answered and, with `closed`, no socket is open. */
+  /** Resolves once no request is in flight and, with `closed`, no socket is open. */
   quiet(options?: { closed?: boolean }): Promise<void>
   /** Resets every connection and takes no new ones: from now on the port refuses. */
   refuse(): Promise<void>
@@ -151,7 +151,7 @@ class Upstream implements MockUpstream {
       socket.pause()
       setTimeout(() => socket.resume(), this.#options.readPause)
     })
-    // A client that goes away mid-write is what many tests are about; 'close' tells of it.
+    // Many tests have a client that disconnects mid-write; 'close' reports it.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       this.#sockets.delete(socket)

@@ -10,12 +10,12 @@ export const done = frame('[DONE]')
 const created = 1_700_000_000
 const usage = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 }
 
-/** An answer with a JSON body. */
+/** A response with a JSON body. */
 export function jsonReply(value: unknown, status = 200, headers: Record<string, string> = {}): Script {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) }
 }
 
-/** A provider's error. `body` is sent as it is when a text, else as JSON; absent: OpenAI's form with a message that tells the status. */
+/** A provider's error. `body` is sent as it is when a text, else as JSON; absent: OpenAI's form with a message that has the status. */
 export function errorReply(status: number, body?: unknown, headers: Record<string, string> = {}): Script {
   const value = body ?? { error: { message: `The mock says ${status}.`, type: 'mock_error', param: null, code: `mock_${status}` } }
   if (typeof value !== 'string') return jsonReply(value, status, headers)
@@ -65,7 +65,7 @@ export function chatStream(words?: readonly string[]): Script {
 
 const toolCall = { id: 'call_mock', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Oslo"}' } }
 
-/** A whole answer that calls one tool. */
+/** A complete response that calls one tool. */
 export function toolReply(): Script {
   const message = { role: 'assistant', content: null, refusal: null, tool_calls: [toolCall] }
   return chatReply('', { choices: [{ index: 0, message, logprobs: null, finish_reason: 'tool_calls' }] })

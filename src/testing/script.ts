@@ -1,9 +1,9 @@
-/** A pause in an answer: so many milliseconds, until a promise settles, or for good (until the client leaves or the mock is disposed). */
+/** A pause in a response: so many milliseconds, until a promise settles, or for good (until the client leaves or the mock is disposed). */
 export type Pause = { wait: number } | { until: Promise<unknown> } | { stall: true }
 
 export const stall: Pause = { stall: true }
 
-/** How one request is answered, byte by byte. */
+/** The response to one request, byte by byte. */
 export interface Script {
   /** Default 200. */
   status?: number
@@ -22,10 +22,10 @@ export interface Script {
   raw?: Uint8Array | string
 }
 
-/** The connection is reset before any answer. */
+/** The connection is reset before any response. */
 export const resetBeforeHead: Script = { raw: '', end: 'reset' }
 
-/** The connection is closed before any answer. */
+/** The connection is closed before any response. */
 export const closeBeforeHead: Script = { raw: '', end: 'cut' }
 
 /** The request is taken and nothing is said. */

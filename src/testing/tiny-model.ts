@@ -4,7 +4,7 @@
  * what it says is known beforehand and no download is needed.
  */
 export interface TinyModelOptions {
-  /** Token → the tokens that may follow, equally likely. Default: says `Hi, you.` and ends. `</s>` ends the answer. */
+  /** Token → the tokens that may follow, equally likely. Default: says `Hi, you.` and ends. `</s>` ends the response. */
   follow?: Readonly<Record<string, readonly string[]>>
   /** Further tokens of more than one character. */
   words?: readonly string[]

@@ -68,6 +68,10 @@ describe('rules of the house', () => {
     expect(offenders(/^(?:export )?let /m, () => false)).toEqual([])
   })
 
+  test('[ARC-3] only timing.ts makes promises of timers', () => {
+    expect(offenders(/setTimeout\(\s*resolve\b|=> setTimeout\(/, (path) => path === 'src/timing.ts')).toEqual([])
+  })
+
   test('no test is switched off', () => {
     const off = [...sources('src'), ...sources('test')].filter(
       ({ path, text }) => path.endsWith('.test.ts') && /\b(?:test|it|describe)\.(?:skip|todo|only)\b/.test(codeOnly(text)),

@@ -102,7 +102,7 @@ server:
       "15:20 providers.inference[1].config.network.proxi: unknown key. Did you mean 'proxy'?",
       "16:7 providers.inference[2].provider_id: the id 'two' is taken by another provider of inference",
       '16:7 providers.inference[2].config.base_url: is required',
-      "20:22 registered_resources.models[0].provider_id: there is no provider 'tow'. Did you mean 'two'?",
+      "20:22 registered_resources.models[0].provider_id: unknown provider 'tow'. Did you mean 'two'?",
       '20:40 registered_resources.models[0].model_type: must be one of "llm"|"embedding"|"rerank"',
       "22:3 server.prot: unknown key. Did you mean 'port'?",
       '23:3 server.port: must be a port: 1 to 65535, or 0 for a free one',

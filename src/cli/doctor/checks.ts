@@ -12,7 +12,7 @@ import { providers } from './providers.ts'
 import { database, quotaStore } from './storage.ts'
 import { traceStore } from './trace-store.ts'
 
-/** Every check, in the order of what it tells; all but the last run at once. */
+/** Every check, in the order of its findings; all run concurrently. */
 const checks: readonly DoctorCheck[] = [
   versions,
   configuration,
@@ -28,7 +28,7 @@ const checks: readonly DoctorCheck[] = [
   modelFiles,
 ]
 
-/** Runs all of them; what one throws is a finding of its own. The clock is judged last, by the answers that the others had. */
+/** Runs all checks; an error of one becomes a finding. The clock is checked last, with the responses of the others. */
 export async function findings(context: DoctorContext, list: readonly DoctorCheck[] = checks): Promise<DoctorFinding[]> {
   const found = await Promise.all(list.map((check) => runCheck(check, context)))
   return [...found.flat(), ...(await runCheck(clock, context))]

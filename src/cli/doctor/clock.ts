@@ -4,14 +4,14 @@ import { type DoctorCheck, type ClockReading, ok, warning } from './check.ts'
 /** Milliseconds; more, and tokens look expired, and windows of limits begin at another time than elsewhere. */
 const maxClockSkew = 30_000
 
-/** The same way out; the `Date` (RFC 9110 §6.6.1) of every answer goes to `readings`. */
+/** Wraps an egress: the `Date` header (RFC 9110 §6.6.1) of every response is added to `readings`. */
 export function watchClocks(egress: Egress, readings: ClockReading[], now: () => number = Date.now): Egress {
   return {
     async request(url, options) {
       const sentAt = now()
       const response = await egress.request(url, options)
       const reportedTime = Date.parse(response.headers.get('date') ?? '')
-      // The answer's date was written somewhere between the two.
+      // The server set the date between the two moments.
       if (typeof url === 'string' && !Number.isNaN(reportedTime))
         readings.push({ host: new URL(url).host, ahead: (sentAt + now()) / 2 - reportedTime })
       return response

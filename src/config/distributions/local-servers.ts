@@ -14,7 +14,7 @@ const probeTimeout = 300
 const maxListing = 1_000_000
 
 /**
- * Which of these servers answer like an OpenAI-compatible one. All are asked at once, and whoever has not answered after 300 ms is not there.
+ * The servers that respond like an OpenAI-compatible one within 300 ms. All are probed at once.
  * Never throws.
  */
 export async function findLocalServers(servers: readonly LocalServer[], egress: Pick<Egress, 'request'>): Promise<ReadonlySet<string>> {
@@ -37,7 +37,7 @@ async function isOpenAiCompatible(probe: string, egress: Pick<Egress, 'request'>
     const listing: unknown = JSON.parse(text)
     return typeof listing === 'object' && listing !== null && 'data' in listing && (listing.data === null || Array.isArray(listing.data))
   } catch {
-    // Nobody there, or somebody else: both are the usual case, and neither is worth a line.
+    // No server, or another one: both are common and not logged.
     return false
   }
 }

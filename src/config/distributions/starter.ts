@@ -11,7 +11,7 @@ interface Candidate {
 }
 
 /**
- * The `starter` distribution: every provider one of whose variables is set, every local server that answers on its usual port,
+ * The `starter` distribution: every provider one of whose variables is set, every local server that responds on its default port,
  * and those that need nothing (the embedded model).
  */
 export async function starterText({ env, definitions, egress }: DistributionContext): Promise<string> {

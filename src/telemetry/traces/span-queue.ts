@@ -1,6 +1,7 @@
 import { startThread, type WorkerThread } from '../../runtime/thread.ts'
 import type { FromWorker, ToWorker, WorkerSettings } from '../worker/messages.ts'
 import type { SpanRecord } from './span.ts'
+import { within } from '../../timing.ts'
 
 /** What became of spans that did not get where they should. */
 export interface SpanQueueEvents {
@@ -85,11 +86,9 @@ export class SpanQueue {
 
   async #within(limit: number, thread: WorkerThread<ToWorker>, begin: (resolve: () => void) => void): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, limit)
     thread.keepAlive(true)
     begin(resolve)
-    await promise
-    clearTimeout(timer)
+    await within(limit, promise, undefined)
     this.#thread?.keepAlive(false)
   }
 
