@@ -20,6 +20,7 @@ import { limitsAnything } from './quota/config.ts'
 import type { Governance } from './quota/governance.ts'
 import { createModelCatalog, type CatalogTimes } from './registry/models.ts'
 import { providerDefinitions } from './providers/index.ts'
+import { genAiNameOf } from './providers/provider.ts'
 import { createProviderRegistry } from './registry/providers.ts'
 import { createStoredModels } from './registry/stored-models.ts'
 import { createAuditLog, policySummary } from './services/audit.ts'
@@ -107,7 +108,7 @@ async function build(config: Config, options: BuildOptions, parts: DisposalStack
   const { metrics } = parts.use(
     setUpMetrics(config.telemetry ?? defaultTelemetry, {
       version,
-      providers: new Map(config.providers.map(({ id, type }) => [id, type])),
+      providers: new Map(config.providers.map(({ id, definition }) => [id, genAiNameOf(definition)])),
       scheme: server.tls ? 'https' : 'http',
       events: () => events,
     }),

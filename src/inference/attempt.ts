@@ -130,7 +130,7 @@ export class Attempt {
     return {
       call,
       provider: target.providerId,
-      providerType: target.providerType,
+      providerName: target.providerName,
       model: target.model,
       operation,
       format,

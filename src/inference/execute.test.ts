@@ -16,7 +16,7 @@ const request = { model: 'up/m', body: {} as never, bytes: new Uint8Array() }
 
 const targetOf = (invoke: AnyInvoke, more: Partial<Target> = {}): Target => ({
   providerId: 'up',
-  providerType: 'remote::up',
+  providerName: 'up',
   model: 'm',
   catalogueId: 'up/m',
   invoke,
@@ -85,7 +85,7 @@ describe('a reply is reported once, when it ends', () => {
     const it = run(async () => ({ kind: 'json', bytes: new Uint8Array(), usage }))
     await it.send()
     expect(it.events).toMatchObject([
-      { provider: 'up', providerType: 'remote::up', model: 'm', operation: chatOperation, streamed: false, outcome: 'completed', usage },
+      { provider: 'up', providerName: 'up', model: 'm', operation: chatOperation, streamed: false, outcome: 'completed', usage },
     ])
     expect(it.events[0]?.duration).toBeGreaterThanOrEqual(0)
     expect(it.call.record).toEqual({ model: 'up/m', attempt: { provider: 'up', model: 'm', inputTokens: 9, outputTokens: 3 } })

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { plannedProviders, loadProviderDefinitions } from './index.ts'
+import { genAiNameOf } from './provider.ts'
 
 const definitions = await loadProviderDefinitions()
 
@@ -47,4 +48,19 @@ test.each([
 ])('[VEN-6] OGX 1.5 names %s: %s', (api, types) => {
   const known = new Set([...definitions, ...plannedProviders].filter((one) => one.api === api).map(({ type }) => type))
   expect(types.split(' ').filter((type) => !known.has(type))).toEqual([])
+})
+
+test('[PRV-11] the names of the semantic conventions are the definitions’ own', () => {
+  const names = Object.fromEntries(definitions.map((definition) => [definition.type, genAiNameOf(definition)]))
+  expect(names).toMatchObject({
+    'remote::openai': 'openai',
+    'remote::azure': 'azure.ai.openai',
+    'remote::bedrock': 'aws.bedrock',
+    'remote::gemini': 'gcp.gemini',
+    'remote::watsonx': 'ibm.watsonx.ai',
+    'remote::mistral': 'mistral_ai',
+    'remote::xai': 'x_ai',
+    'remote::hf::serverless': 'hf::serverless',
+    'inline::llama-cpp': 'llama-cpp',
+  })
 })

@@ -162,6 +162,8 @@ export interface InferenceDefinition<Config = unknown> extends CommonDefinition<
    * must be in a request once and exactly spelt.
    */
   readonly governedFields?: readonly string[]
+  /** `gen_ai.provider.name` in traces and metrics. Default: the type without its prefix. */
+  readonly genAiName?: string
   /** How its responses are priced. Absent: only the configuration's prices are known (`server.quota.prices`). */
   readonly pricing?: ProviderPricing
   create(config: Config, deps: ProviderDeps): InferenceProvider
@@ -211,4 +213,9 @@ export function defineProvider<Config, A extends ServedApi>(
   definition: { readonly api: A; readonly config: z.ZodType<Config> } & DefinitionsByApi<Config>[A],
 ): DefinitionsByApi<Config>[A] {
   return definition
+}
+
+/** `gen_ai.provider.name` of a definition's providers. */
+export function genAiNameOf(definition: ProviderDefinition): string {
+  return (definition.api === 'inference' ? definition.genAiName : undefined) ?? definition.type.replace(/^[a-z]+::/, '')
 }

@@ -13,8 +13,8 @@ import type { StoredModels } from './stored-models.ts'
 /** One model at one provider that can serve a request. */
 export interface Target {
   readonly providerId: string
-  /** The provider's type in the configuration, e.g. `remote::groq`. */
-  readonly providerType: string
+  /** `gen_ai.provider.name`. */
+  readonly providerName: string
   /** The upstream's id. */
   readonly model: string
   /** The id of the provider's model in the catalogue, whatever name was requested: limits and the ledger use it. */

@@ -350,7 +350,7 @@ class Catalog implements ModelCatalog, AsyncDisposable {
     if (!invoke) throw operationNotSupported(providerId, id, operation.name)
     return {
       providerId,
-      providerType: instance.type,
+      providerName: instance.genAiName,
       model: upstreamId,
       catalogueId: this.#catalogueIdOf(providerId, upstreamId),
       invoke,

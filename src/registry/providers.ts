@@ -2,7 +2,7 @@ import { systemCall, type Call } from '../call.ts'
 import type { ProviderEntry } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Egress } from '../egress/egress.ts'
-import type { ProviderOf, ServedApi } from '../providers/provider.ts'
+import { genAiNameOf, type ProviderOf, type ServedApi } from '../providers/provider.ts'
 import { causeOf, type Events } from '../telemetry/events.ts'
 import type { Log } from '../telemetry/logger.ts'
 import { redact, redactText } from '../config/redact.ts'
@@ -22,6 +22,8 @@ export type InferenceInstance = ProviderInstance<'inference'>
 interface InstanceFacts {
   readonly id: string
   readonly type: string
+  /** `gen_ai.provider.name`. */
+  readonly genAiName: string
   /** Why it could not be created, without secrets. */
   readonly failure: string | undefined
   /** The configuration as it may be shown. */
@@ -121,6 +123,7 @@ function createInstance(entry: ProviderEntry, { entries, egress, log, events }: 
     id,
     type,
     api,
+    genAiName: genAiNameOf(definition),
     shownConfig: redact(settings) as Record<string, unknown>,
     allowedModels: allowed,
     // An operator may write the catalogue's id as well as the provider's own.

@@ -35,8 +35,8 @@ export interface InferenceFinished {
   firstToken?: number | undefined
   usage?: ReportedTokens | undefined
   error?: unknown
-  /** The provider's type in the configuration, e.g. `remote::groq`. */
-  providerType?: string | undefined
+  /** `gen_ai.provider.name`. Default: the provider's id. */
+  providerName?: string | undefined
   /** The configured address of the provider. Absent where the caller names it, or there is no host. */
   endpoint?: ProviderEndpoint | undefined
   /** Fields that Corral had added and that the provider refused: the request was sent again without them. */

@@ -152,6 +152,11 @@ export const serving: Requirements = {
     when: 'a provider is one file and one entry in a list, of inference or of an API of its own',
     observed: 'it is configured, checked, documented, limited, metered, traced, listed and disposed as the others are',
   },
+  'PRV-11': {
+    source: 'issue',
+    when: 'a vendor differs from others',
+    observed: 'its definition says so: shared code branches on no vendor',
+  },
   'PRV-7': {
     source: 'issue',
     when: 'a provider returns an error',

@@ -42,7 +42,7 @@ function inference(call: Call, over: Partial<InferenceFinished> = {}): Inference
   return {
     call,
     provider: 'up',
-    providerType: 'remote::toy',
+    providerName: 'toy',
     model: 'm',
     operation: translate,
     format,
@@ -96,7 +96,7 @@ test('[TEL-1] so have its metrics', () => {
   using metrics = createMetrics({
     conventions: 'v1_41',
     resource: {},
-    providers: new Map([['up', 'remote::toy']]),
+    providers: new Map([['up', 'toy']]),
     scheme: 'http',
     onFailure: (error) => void failures.push(error),
   })

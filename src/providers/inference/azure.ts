@@ -67,6 +67,7 @@ export const azure = defineRemoteInference({
     carry: (key): Record<string, string> =>
       key.startsWith('eyJ') && key.split('.').length === 3 ? { authorization: `Bearer ${key}` } : { 'api-key': key },
   },
+  genAiName: 'azure.ai.openai',
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'azure' },
   fields: {

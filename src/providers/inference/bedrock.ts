@@ -85,6 +85,7 @@ export const bedrock = defineRemoteInference({
   baseUrl: (config) => `https://bedrock-runtime.${config.region_name ?? 'us-east-2'}.amazonaws.com/openai/v1`,
   key: { header: 'aws_bearer_token_bedrock', alternatives: keyFields.slice(1), variable: 'AWS_BEARER_TOKEN_BEDROCK' },
   configuredKey: (config) => config.aws_bedrock_bearer_token,
+  genAiName: 'aws.bedrock',
   capabilities: ['chat'],
   pricing: { catalogue: 'aws' },
   fields: {

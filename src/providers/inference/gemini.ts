@@ -9,6 +9,7 @@ export const gemini = defineRemoteInference({
   description: 'Google Gemini, over its OpenAI-compatible endpoint.',
   baseUrl,
   key: { header: 'gemini_api_key', variable: 'GEMINI_API_KEY' },
+  genAiName: 'gcp.gemini',
   capabilities: ['chat', 'embeddings'],
   pricing: { catalogue: 'google', modelOf: (id) => id.replace(/^models\//, '') },
   fields: {

@@ -8,6 +8,7 @@ export const mistral = defineRemoteInference({
   description: 'Mistral AI.',
   baseUrl,
   key: { header: 'mistral_api_key', variable: 'MISTRAL_API_KEY' },
+  genAiName: 'mistral_ai',
   capabilities: ['chat', 'embeddings'],
   pricing: { catalogue: 'mistral' },
   starter: hostedStarter('mistral', 'MISTRAL_API_KEY', { variable: 'MISTRAL_BASE_URL', default: baseUrl }),

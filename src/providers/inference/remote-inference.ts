@@ -38,6 +38,8 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   capabilities: OpenAICompatibleOptions['capabilities']
   /** Fields by which it takes another model than `model`. */
   fallbackModels?: OpenAICompatibleOptions['fallbackModels']
+  /** `gen_ai.provider.name`, where the semantic conventions define one that is not the type without its prefix. */
+  genAiName?: string
   pricing?: ProviderPricing
   /** Fields of `config:` beside the common ones. */
   fields?: Extra
@@ -107,6 +109,7 @@ export function defineRemoteInference<const Extra extends z.ZodRawShape>(
     config: openaiCompatibleConfig<Extra>(vendor.fields ?? ({} as Extra), { urlRequired: vendor.urlRequired }),
     credentials: callerFields(fields),
     governedFields: governedFieldsOf(joinFallbackModels([vendor.fallbackModels, ...gateways.map((one) => one.fallbackModels)])),
+    ...(vendor.genAiName !== undefined && { genAiName: vendor.genAiName }),
     ...(vendor.pricing && { pricing: vendor.pricing }),
     ...(vendor.starter && { starter: vendor.starter }),
     create: (config, deps) => createVendor(vendor, config, deps),

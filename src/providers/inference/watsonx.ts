@@ -60,6 +60,7 @@ export const watsonx = defineRemoteInference({
     return /\/ml(\/|$)/.test(new URL(root).pathname) ? root : `${root}/ml/v1`
   },
   key: { header: 'watsonx_api_key', variable: 'WATSONX_API_KEY' },
+  genAiName: 'ibm.watsonx.ai',
   capabilities: ['chat', 'embeddings'],
   fields: {
     project_id: text()

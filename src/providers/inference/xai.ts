@@ -20,6 +20,7 @@ export const xai = defineRemoteInference({
   description: 'xAI.',
   baseUrl,
   key: { header: 'xai_api_key', variable: 'XAI_API_KEY' },
+  genAiName: 'x_ai',
   capabilities: ['chat', 'completions'],
   pricing: { catalogue: 'x-ai', reportsCost: true },
   overrides: () => ({ usageOf: withTicks }),

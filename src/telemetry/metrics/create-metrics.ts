@@ -12,7 +12,7 @@ interface MetricsOptions {
   readonly conventions: Conventions
   /** Attributes of the resource: `service.name` and the like. */
   readonly resource: Readonly<Record<string, string>>
-  /** The configured providers' types, by id. */
+  /** `gen_ai.provider.name` of the configured providers, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
   /** Called once when measuring fails; never thrown. */
@@ -112,7 +112,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 interface MetricsFacts {
   /** Corral's own. */
   readonly version: string
-  /** The configured providers' types, by id. */
+  /** `gen_ai.provider.name` of the configured providers, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
   /** A function, because events are created later, from these metrics. */

@@ -1,7 +1,6 @@
 import { ApiError } from '../../errors.ts'
 import type { Operation } from '../../operations/operation.ts'
 import type { InferenceFinished, ReportedTokens } from '../event-types.ts'
-import { providerName } from '../traces/semconv.ts'
 import { metricNames, type TokenPart, tokenParts } from './definitions.ts'
 import { type CounterSeries, type MetricFamily, type Instruments, type HistogramSeries, overflowLabel } from './instruments.ts'
 import { ByModel, type ModelNames } from './model-labels.ts'
@@ -12,7 +11,7 @@ interface InferenceMetricsOptions {
   readonly instruments: Instruments
   readonly conventions: Conventions
   readonly models: () => ModelNames
-  /** The configured providers' types, by id. */
+  /** `gen_ai.provider.name` of the configured providers, by id. */
   readonly providers: ReadonlyMap<string, string>
 }
 
@@ -127,7 +126,7 @@ export class InferenceMetrics {
   #series(operation: Operation, provider: string, label: string): ClientSeries {
     const families = this.#families
     const { providers } = this.#options
-    const name = provider === overflowLabel ? overflowLabel : providerName(providers.get(provider), provider)
+    const name = provider === overflowLabel ? overflowLabel : (providers.get(provider) ?? provider)
     const set = [operation.genAiName, name, provider, label] as const
     const counters = (part: TokenPart, at: number): readonly CounterSeries[] => {
       const usage: MetricFamily<CounterSeries> | undefined = families.usage[at]

@@ -1,6 +1,5 @@
 import { ApiError, errorStatus } from '../../errors.ts'
 import type { RequestFinished } from '../event-types.ts'
-import { providerName } from '../traces/semconv.ts'
 import { type CounterSeries, type Instruments, type HistogramSeries, overflowLabel } from './instruments.ts'
 import { ByModel, type ModelNames } from './model-labels.ts'
 
@@ -9,7 +8,7 @@ const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPT
 interface RequestMetricsOptions {
   readonly instruments: Instruments
   readonly models: () => ModelNames
-  /** The configured providers' types, by id. */
+  /** `gen_ai.provider.name` of the configured providers, by id. */
   readonly providers: ReadonlyMap<string, string>
   readonly scheme: 'http' | 'https'
 }
@@ -131,7 +130,7 @@ export class RequestMetrics {
     const { providers, models } = this.#options
     const { duration, firstToken, perToken } = this.#families
     const make = (provider: string, label: string): ServerSeries => {
-      const name = provider === '' || provider === overflowLabel ? provider : providerName(providers.get(provider), provider)
+      const name = provider === '' || provider === overflowLabel ? provider : (providers.get(provider) ?? provider)
       const set = [operation, name, provider, label] as const
       return {
         duration: (error) => duration.bind(...set, error),

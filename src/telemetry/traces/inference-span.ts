@@ -4,7 +4,7 @@ import type { WallClock } from './clock.ts'
 import { contentOf } from './content.ts'
 import { addFailure, exceptionEvent } from './failure-facts.ts'
 import type { RequestTrace } from './request-trace.ts'
-import { type Names, providerName } from './semconv.ts'
+import type { Names } from './semconv.ts'
 import { addRequestParameters } from './request-attributes.ts'
 import { addPrincipal } from './server-span.ts'
 import { boundedShapeOf } from './shape.ts'
@@ -56,7 +56,7 @@ function attributesOf(event: InferenceFinished, { owner, names, kept, cost }: In
   const { operation, usage, endpoint, error, firstToken } = event
   const attributes: Record<string, AttributeValue> = {
     'gen_ai.operation.name': operation.genAiName,
-    'gen_ai.provider.name': providerName(event.providerType, event.provider),
+    'gen_ai.provider.name': event.providerName ?? event.provider,
     'gen_ai.request.model': shortened(event.model, maxLength),
     'corral.provider': event.provider,
     'corral.request_id': owner.requestId,

@@ -29,24 +29,3 @@ export const names: Readonly<Record<Conventions, Names>> = {
     previousResponse: 'gen_ai.request.previous_response.id',
   },
 }
-
-/** `gen_ai.provider.name`, by the type in the configuration; others are called by the part of their type after the colons. */
-const wellKnown: Readonly<Record<string, string>> = {
-  'remote::openai': 'openai',
-  'remote::anthropic': 'anthropic',
-  'remote::azure': 'azure.ai.openai',
-  'remote::bedrock': 'aws.bedrock',
-  'remote::gemini': 'gcp.gemini',
-  'remote::vertexai': 'gcp.vertex_ai',
-  'remote::deepseek': 'deepseek',
-  'remote::groq': 'groq',
-  'remote::watsonx': 'ibm.watsonx.ai',
-  'remote::mistral': 'mistral_ai',
-  'remote::perplexity': 'perplexity',
-  'remote::xai': 'x_ai',
-}
-
-export function providerName(type: string | undefined, id: string): string {
-  if (type === undefined) return id
-  return (Object.hasOwn(wellKnown, type) ? wellKnown[type] : undefined) ?? type.replace(/^[a-z]+::/, '')
-}

@@ -51,7 +51,7 @@ function world({ sampled = true, conventions = 'v1_41' }: Setting = {}) {
   const inference = (over: Partial<InferenceFinished> = {}): InferenceFinished => ({
     call: { requestId: 'r', trace } as unknown as Call,
     provider: 'p',
-    providerType: 'remote::gemini',
+    providerName: 'gcp.gemini',
     model: 'm',
     operation: chat,
     format: chat.format,
