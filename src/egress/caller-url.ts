@@ -9,7 +9,7 @@ interface CallerUrlOptions {
 
 /**
  * A URL that a caller chose. Deliberately no text: whatever is made of it goes to the egress function as what it is, and so past the guard; joined to
- * a string it is no URL any more. Parsed once, here; what is judged and what is connected to is this one reading of it.
+ * a string it is not a URL any more. Parsed once, here; what is judged and what is connected to is this one reading of it.
  */
 export class CallerUrl {
   readonly #url: URL

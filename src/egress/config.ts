@@ -6,6 +6,6 @@ export interface EgressConfig {
   readonly allow: readonly string[]
   /** The same for what is refused although it is public or in `allow`; `*` for every URL that callers bring. */
   readonly deny?: readonly string[] | undefined
-  /** The proxies that the environment names, for every request whose provider has none of its own; callers' URLs go through them only to hosts in `allow`. */
+  /** The proxies that the environment names, for requests of providers without proxies of their own; callers' URLs go through them only to hosts in `allow`. */
   readonly proxies?: ProxyRules | undefined
 }

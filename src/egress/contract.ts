@@ -5,10 +5,10 @@ import type { ProxyRules } from './proxies.ts'
 /** The one way out: every request this server makes to another goes through here. */
 export interface Egress {
   /**
-   * Sends one request and resolves with the head of its answer. Redirects are not followed. Connections are kept and used again.
+   * Sends one request and resolves with the head of its response. Redirects are not followed. Connections are reused.
    * A text is a URL of the operator's, trusted as it is configured; a CallerUrl goes only where callers may send this server, without anything that
    * is meant for the operator's hosts: no client certificate, no private authority, no Unix socket.
-   * Throws EgressError when there is no answer: refused, unreachable, timed out, TLS failed; ApiError 400 (`url_not_allowed`) where a caller's URL
+   * Throws EgressError when there is no response: refused, unreachable, timed out, TLS failed; ApiError 400 (`url_not_allowed`) where a caller's URL
    * may not be gone to. An abort of `signal` rejects with its reason.
    */
   request(url: string | CallerUrl, options: EgressRequest): Promise<EgressResponse>
@@ -17,9 +17,9 @@ export interface Egress {
 export interface EgressRequest {
   method: 'GET' | 'POST' | 'DELETE'
   headers: Record<string, string>
-  /** Bytes are not copied: they must not be changed until the head of the answer is there, or the request has failed. */
+  /** Bytes are not copied: they must not be changed until the response head has arrived or the request has failed. */
   body?: Uint8Array | string
-  /** Ends the request at any time, the reading of its answer included. */
+  /** Aborts the request at any time, also while its response is read. */
   signal: AbortListenable
   /** Absent: the defaults. Treated as unchanging: hand in the same object every time. */
   network?: NetworkOptions | undefined
@@ -29,9 +29,9 @@ export interface EgressRequest {
 export interface NetworkOptions {
   /** To a connection. Default 10 s. */
   connectTimeout?: number
-  /** From the request to the head of the answer; in a stream also from one frame to the next, whatever comments come between. Default 600 s. */
+  /** From the request to the response head; in a stream also from one frame to the next, comments aside. Default 600 s. */
   firstByteTimeout?: number
-  /** Between two pieces of the answer's body, while somebody wants to read them. Noticed up to a quarter late. Default 300 s. */
+  /** Between two pieces of the response body, while they are being read. Detected up to a quarter late. Default 300 s. */
   idleTimeout?: number
   /** PEM texts; `minVersion` as `TLSv1.3`; `ciphers` as OpenSSL's list. */
   tls?: { verify?: boolean; ca?: string; cert?: string; key?: string; minVersion?: string; ciphers?: string }
@@ -44,7 +44,7 @@ export interface NetworkOptions {
 export interface EgressResponse {
   readonly status: number
   readonly headers: Headers
-  /** The body. Whoever gets an answer must read it to its end or cancel it: the connection hangs on it. */
+  /** The body. It must be read to its end or cancelled: it holds the connection. */
   readonly content: EgressBody
   /** The same body as a stream, for those who need one; guarded alike. */
   readonly body: ReadableStream<Uint8Array>
@@ -55,7 +55,7 @@ export interface EgressBody {
   /**
    * Pieces that have arrived, at least one and at most 16 kB in all; undefined at the end. Waits for a later turn of the event loop where the bodies of the
    * process have had their share of this one. What an upstream sends in the same moment in which it breaks off is mostly lost:
-   * fetch tells of the break instead.
+   * fetch reports the interruption instead.
    */
   read(): Promise<readonly Uint8Array[] | undefined>
   /** The whole body; fails as `too_large` beyond `limit` bytes. */

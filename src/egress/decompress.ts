@@ -2,7 +2,7 @@ import { Readable, type Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import type { ChunkReader } from '../runtime/stream-chunks.ts'
 
-/** Small enough that whoever stops reading has not paid for much that was not read. */
+/** Small, so that little is decompressed in vain when reading stops. */
 const options = { chunkSize: 65_536 }
 
 const decompressors: Readonly<Record<string, () => Transform>> = {
@@ -14,7 +14,7 @@ const decompressors: Readonly<Record<string, () => Transform>> = {
   ...('createZstdDecompress' in zlib && { zstd: () => zlib.createZstdDecompress(options) }),
 }
 
-/** `accept-encoding` of a request whose answer may come packed: fetch does not ask by itself. */
+/** `accept-encoding` of a request whose response may be compressed: fetch does not set it. */
 export const acceptEncoding = Object.keys(decompressors)
   .filter((coding) => coding !== 'x-gzip')
   .join(', ')
@@ -26,7 +26,7 @@ export function isCompressed(encoding: string | null): encoding is string {
 
 /**
  * Unpacks a body while it is read, and no further: fetch's own unpacking runs ahead of its reader, so that some hundred bytes, well packed, take seconds
- * and gigabytes. Failures are the reader's own, or zlib's. An encoding that nobody asked for is left as it is.
+ * and gigabytes. Failures are the reader's own, or zlib's. An unknown encoding is left as it is.
  */
 export function decompress(reader: ChunkReader, encoding: string): ChunkReader {
   const codings = codingsOf(encoding)
@@ -55,7 +55,7 @@ class DecompressingReader implements ChunkReader {
     this.#streams = [source, ...steps]
     let last: Readable = source
     for (const step of steps) {
-      // What fails on the way in must fail whoever reads.
+      // A failure of the source must reach the reader.
       last.on('error', (error) => step.destroy(error))
       last = last.pipe(step)
     }

@@ -1,4 +1,4 @@
-/** Why there is no (whole) answer. The message names no host and no URL, so that it may be shown to callers; `cause` names the host. */
+/** Why there is no complete response. The message contains no host and no URL, so that callers may see it; `cause` contains the host. */
 export class EgressError extends Error {
   readonly reason: 'unreachable' | 'timeout' | 'interrupted' | 'tls' | 'invalid_response' | 'too_large'
   /** No connection came about: nothing was sent, and another address may be tried. */
@@ -19,7 +19,7 @@ const unknownHost: ErrorExplanation = ['unreachable', 'the host name could not b
 const noRoute: ErrorExplanation = ['unreachable', 'there is no route to the host']
 const timedOut: ErrorExplanation = ['timeout', 'the connection timed out']
 const cut: ErrorExplanation = ['interrupted', 'the connection was closed before the response was complete']
-/** fetch tells of it once some 16 bytes have come: a shorter text that is not HTTP, on a connection that stays open, looks like a head on its way. */
+/** fetch reports it after about 16 bytes: a shorter text that is not HTTP, on an open connection, looks like the start of a head. */
 const notHttp: ErrorExplanation = ['invalid_response', 'the response is not valid HTTP']
 const badEncoding: ErrorExplanation = ['invalid_response', 'the response could not be decompressed']
 
@@ -64,7 +64,7 @@ interface RequestRoute {
   proxy?: string | undefined
 }
 
-/** What fetch, or reading its answer, threw. */
+/** What fetch, or reading its response, threw. */
 export function explain(error: unknown, { host, proxy }: RequestRoute): EgressError {
   if (error instanceof EgressError) return error
   const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: undefined, message: String(error) }

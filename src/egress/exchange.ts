@@ -31,7 +31,7 @@ interface EgressExchangeOptions {
   readonly shownHost?: string
 }
 
-/** One request and its answer: what must be undone stands in one place. */
+/** One request and its response, with everything that must be cleaned up. */
 export class EgressExchange implements EgressBody, EventListenerObject {
   readonly #url: string
   readonly #request: EgressRequest
@@ -202,7 +202,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
     return new EgressError('timeout', `no data received for ${seconds(this.#idleTimeout())}`, new Error(`idle (${this.#host()})`))
   }
 
-  /** Watches over the time until the head: fetch does not tell when it is connected, so that is found out by a probe once it has taken long. */
+  /** Limits the time to the head. fetch does not report when it has connected, so a probe checks that once the connect timeout is over. */
   #startHeadTimer(): void {
     const { connectTimeout, firstByteTimeout } = this.#headTimeouts()
     if (firstByteTimeout <= connectTimeout) this.#timer = setTimeout(EgressExchange.#headTimedOut, firstByteTimeout, this)

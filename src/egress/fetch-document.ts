@@ -14,7 +14,7 @@ export interface DocumentRequest {
   /** Default 3; 0 follows none. */
   readonly maxRedirects?: number
   readonly network?: NetworkOptions | undefined
-  /** Sees the head of the last answer, before its body is read; what it throws ends it. */
+  /** Gets the head of the last response before its body is read; what it throws ends the request. */
   readonly checkHead?: (status: number, headers: Headers) => void
 }
 
@@ -27,7 +27,7 @@ interface FetchedDocument {
 const defaultTimeout = 30_000
 const defaultMaxRedirects = 3
 
-/** What may be told to any host: no credential, nothing that says who asks. */
+/** Headers that any host may get: no credentials, nothing that identifies the caller. */
 const uncredentialedHeaders = new Set(['accept', 'accept-encoding', 'accept-language', 'range', 'user-agent'])
 
 /**

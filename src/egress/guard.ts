@@ -27,12 +27,12 @@ interface AdmitOptions {
 export interface Guard {
   /** The addresses to connect to, in the order in which to try them. Throws ApiError 400 where any of them may not be reached; EgressError where the resolver fails. */
   admit(target: CallerUrl, options: AdmitOptions): Promise<readonly IpAddress[]>
-  /** The same where a proxy resolves and connects: only what the list names may be asked of it. */
+  /** The same where a proxy resolves and connects: only listed hosts are allowed. */
   admitByProxy(target: CallerUrl): void
 }
 
 /**
- * Ports of protocols that a request must not be mistaken for, as the Fetch standard has them ("port blocking"), so that nobody mails or prints
+ * Ports of protocols that a request must not be mistaken for, as the Fetch standard has them ("port blocking"), so that no request mails or prints
  * through this server.
  */
 const blockedPorts = new Set([
@@ -64,7 +64,7 @@ export function createGuard({ allow, deny, resolve, ownAddresses = addressesOfIn
       const addresses = literal ? [literal] : await addressesOf(target, { hostPort, resolve, options })
       for (const address of addresses) {
         const why = deny?.hasAddress(address, port) ? denied : listed ? undefined : check(address, port)
-        // One bad address condemns the name: whoever mixes them is trying something.
+        // One disallowed address rejects the name: mixed addresses are an attack.
         if (why !== undefined) throw refusal(target, hostPort, literal ? why : `resolves to ${address.toString()}, ${why}`)
       }
       return addresses.slice(0, maxAddresses).map(unmapped)
@@ -127,7 +127,7 @@ async function addressesOf(
   return addresses.length > 0 ? addresses : refuse(target, hostPort, 'no such host')
 }
 
-/** That a name does not exist is told no differently from that it is not to be reached: the one would say of all others that they exist. */
+/** An unknown name gets the same message as a disallowed one: a different message would reveal which names exist. */
 function isUnknown(error: unknown): boolean {
   return ['ENOTFOUND', 'ENODATA', 'EAI_NODATA', 'EAI_NONAME'].includes(codeOf(error))
 }
@@ -140,7 +140,7 @@ function refuse(target: CallerUrl, hostPort: HostAndPort, why: string): never {
   throw refusal(target, hostPort, why)
 }
 
-/** One text for all refusals: it must not tell what there is inside. The log and the audit log get the reason. */
+/** One text for all refusals: it must not reveal the internal network. The log and the audit log get the reason. */
 function refusal({ source }: CallerUrl, { host, port }: HostAndPort, why: string, cause?: unknown): ApiError {
   return new ApiError(
     'invalid_request_error',

@@ -24,7 +24,7 @@ export function canConnect(hop: NetConnectOpts, milliseconds: number): Promise<b
   return promise
 }
 
-/** Why TLS does not come about with whoever listens there, or its certificate is not trusted; undefined: it does, and is. */
+/** Why the TLS handshake fails or the certificate is not trusted; undefined: neither. */
 export function tlsError({ host, port }: { host: string; port: number }, milliseconds: number): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const socket = connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })

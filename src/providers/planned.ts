@@ -9,7 +9,7 @@ function types(api: string, names: readonly string[], planned: string = notServe
 
 const removedUpstream = 'Removed from Llama Stack; accepted so that older files load, but not served.'
 
-/** Every other type that Llama Stack's and OGX's registries name, old and new: a file that uses them loads, and is told what does not work. */
+/** Every other type that Llama Stack's and OGX's registries name, old and new: a file that uses them loads, with a warning for each. */
 export const plannedProviders: readonly PlannedProvider[] = [
   ...types('inference', ['remote::vertexai'], 'Vertex AI is not served yet; remote::gemini reaches the same models with a Gemini key.'),
   ...types('inference', ['remote::oci'], 'Oracle Cloud needs signed requests, which are not served yet.'),

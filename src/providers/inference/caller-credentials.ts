@@ -28,8 +28,8 @@ export function hasReadableField(call: Call, name: string): boolean {
 }
 
 /**
- * One field of the caller's provider data; undefined when it is absent or blank. Throws ApiError 400 where it is no text that a header can
- * carry: somebody who brings a credential is not served with another one. The message tells the field's name and kind, never its value.
+ * One field of the caller's provider data; undefined when it is absent or blank. Throws ApiError 400 where it is not a text that a header can
+ * carry: a request with a credential is never served with another one. The message contains the field's name and kind, never its value.
  */
 export function fieldOf(call: Call, name: string): string | undefined {
   const value = providerDataField(call, name)

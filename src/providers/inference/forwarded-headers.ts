@@ -20,7 +20,7 @@ const blocked = new Set([
   'proxy-authorization',
   'proxy-connection',
   'x-real-ip',
-  // Upstreams are told this server's own place in the trace.
+  // Upstreams get this server's own place in the trace.
   'traceparent',
   'tracestate',
   'baggage',

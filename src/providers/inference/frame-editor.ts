@@ -73,7 +73,7 @@ export class FrameEditor implements FrameScan {
   #end = 0
 
   /**
-   * `model`: what the caller was told. `idPrefix`: how the id begins that a stream gets whose upstream has none. `object`: what its frames are called that
+   * `model`: the requested one. `idPrefix`: of the id of a stream whose upstream sends none. `object`: of frames that
    * do not say it.
    */
   constructor(model: string, idPrefix: string, object: string, slab: Slab) {
@@ -84,7 +84,7 @@ export class FrameEditor implements FrameScan {
     this.repairs = new ChoicesRepair(object === 'text_completion' ? choicesForms.completionsChunk : choicesForms.chatChunk, this.#patches)
   }
 
-  /** The stream's id and the model that answers, as JSON, once a frame has told them. */
+  /** The stream's id and the upstream's model, as JSON, once a frame had them. */
   get upstreamFacts(): { readonly id: Uint8Array | undefined; readonly model: Uint8Array | undefined } {
     return { id: this.#id, model: this.#upstreamModel }
   }

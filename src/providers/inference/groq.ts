@@ -11,7 +11,7 @@ export const groq = defineRemoteInference({
   // Older files say `url: https://api.groq.com`.
   completeUrl: (url) => withPath(url, '/openai/v1'),
   key: { header: 'groq_api_key', variable: 'GROQ_API_KEY' },
-  // Compound systems may be told which models they are made of.
+  // Compound systems take a list of the models they consist of.
   fallbackModels: { uncheckable: ['compound_custom'] },
   capabilities: ['chat', 'completions', 'embeddings'],
   pricing: { catalogue: 'groq' },

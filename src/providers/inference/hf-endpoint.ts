@@ -21,7 +21,7 @@ const accountSchema = z.looseObject({ name: z.string() })
 /** Asked again after this many milliseconds, for an endpoint may be made anew. */
 const cacheTime = 300_000
 
-/** An endpoint is named, and its address asked of Hugging Face when it is first needed. */
+/** The configuration names an endpoint; its URL is requested from Hugging Face on first use. */
 export const hfEndpoint = defineRemoteInference({
   type: 'remote::hf::endpoint',
   description: 'A Hugging Face Inference Endpoint, by its name.',

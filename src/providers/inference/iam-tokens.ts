@@ -37,7 +37,7 @@ export class IamTokens {
     this.#options = options
   }
 
-  /** Throws ApiError with IAM's own status and message when it refuses the key, 502 or 504 when it does not answer. */
+  /** Throws ApiError with IAM's own status and message when it refuses the key, 502 or 504 when it does not respond. */
   async for(key: string, call: Call): Promise<string> {
     const name = createHash('sha256').update(key).digest('base64')
     const kept = this.#tokens.get(name)

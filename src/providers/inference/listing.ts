@@ -3,7 +3,7 @@ import type { ModelType } from '../../schemas/models.ts'
 import type { OpenAICompatibleOptions } from './openai-compatible-options.ts'
 import { invalidResponse } from './upstream-error.ts'
 
-/** Turns a provider's listing into models, and adds those that are known without asking. Throws ApiError 502 when it is no listing. */
+/** Turns a provider's listing into models, and adds the static ones. Throws ApiError 502 when it is not a listing. */
 export function toListedModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   return withStatic(parsed(document, options, deps), options.staticModels ?? [])
 }
@@ -17,7 +17,7 @@ function parsed(document: unknown, options: OpenAICompatibleOptions, deps: Pick<
   }
 }
 
-/** `{data: [{id, created, owned_by}]}`; some answer `{models: […]}` or the bare list, some name a model `name`. */
+/** `{data: [{id, created, owned_by}]}`; some send `{models: […]}` or a bare list, some call the id `name`. */
 function openaiModels(document: unknown, options: OpenAICompatibleOptions, deps: Pick<ProviderDeps, 'id'>): ProviderModel[] {
   const { data, models } = (document ?? {}) as { data?: unknown; models?: unknown }
   const list = [data, models, document].find((candidate) => Array.isArray(candidate)) as unknown[] | undefined

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { flag, httpUrl, secret } from '../config-values.ts'
 import { networkConfig } from '../network-config.ts'
 
-/** What every provider that speaks OpenAI's format may be told in `config:`. */
+/** The fields of `config:` of every provider that speaks OpenAI's format. */
 const commonFields = {
   base_url: httpUrl().nullish().describe("The root of the provider's API."),
   url: httpUrl().nullish().describe('Deprecated alias of base_url.'),

@@ -7,7 +7,7 @@ import type { OperationName } from '../../operations/index.ts'
 import type { FallbackModelFields, ProviderModel, ModelRequest } from '../provider.ts'
 
 /**
- * How one OpenAI-compatible upstream differs from the next. Shared code never asks a vendor's name: what a vendor does its own way is an option here.
+ * How one OpenAI-compatible upstream differs from the next. Shared code never branches on a vendor: a difference is an option here.
  */
 export interface OpenAICompatibleOptions extends ReplyHooks {
   /**

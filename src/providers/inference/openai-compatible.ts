@@ -44,7 +44,7 @@ export function openaiCompatible(options: OpenAICompatibleOptions, deps: Provide
     try {
       await pingUpstream(await upstreamRequest(path ?? modelsPath, call), deps, call)
     } catch (error) {
-      // No listing and no health path: that it answers at all, and does not refuse the key, is what can be known.
+      // No listing and no health path: all that can be checked is that it responds and accepts the key.
       const alive = path === undefined && error instanceof ApiError && error.provider && [400, 404, 405].includes(error.status)
       if (!alive) throw error
     }

@@ -3,7 +3,7 @@ import { hostedStarter } from './starter.ts'
 
 const baseUrl = 'https://api.openai.com/v1'
 
-/** Most output tokens of each family; OpenAI's listing does not tell them, and refuses a request that asks for more. */
+/** Maximum output tokens of each family: OpenAI's listing does not contain them, and larger requests are refused. */
 const maxOutputTokens: readonly (readonly [family: string, limit: number])[] = [
   ['gpt-4.1-mini', 32_768],
   ['gpt-4.1-nano', 32_768],

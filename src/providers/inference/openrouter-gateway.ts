@@ -1,6 +1,6 @@
 import type { Gateway } from './gateway.ts'
 
-/** Plugins and tools that ask no other model (https://openrouter.ai/docs/guides/features/plugins, …/server-tools). Fusion, routers, advisors do. */
+/** Plugins and tools that use no other model (https://openrouter.ai/docs/guides/features/plugins, …/server-tools). Fusion, routers, advisors do. */
 const plainPlugins = new Set(['web', 'web-fetch', 'file-parser', 'response-healing', 'context-compression', 'moderation'])
 const plainTools = new Set(['function', 'custom', ...['web_search', 'web_fetch', 'datetime'].map((name) => `openrouter:${name}`)])
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { ApiError } from '../../errors.ts'
 
-/** A provider's answer as `schema` reads it; `what` it should be, for the message. Throws ApiError 502 where it is something else. */
+/** A provider's reply, parsed by `schema`; `what` it should be, for the message. Throws ApiError 502 where it is something else. */
 export function parseReply<T>(schema: z.ZodType<T>, reply: unknown, what: string): T {
   const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data

@@ -51,7 +51,7 @@ export interface JsonReplyContext {
 /**
  * The response as the caller gets it: `model` is the requested one, `object` the one that the schema requires; `id` and `created` stand where
  * the upstream left them out, and choices have what OpenAI's schema requires; the rest is the upstream's own bytes, without their byte order mark. Throws ApiError when it is an error in
- * disguise or no answer at all.
+ * disguise or not a reply at all.
  */
 export function toJsonReply(body: Uint8Array, reply: JsonReplyContext): JsonReply {
   const { upstream, operation, hooks } = reply
@@ -99,7 +99,7 @@ interface HeadField {
   member: number
 }
 
-/** The fields at the top of an answer that must be another than they are. */
+/** The top-level fields of a reply that must change. */
 function headOf(bytes: Uint8Array, members: Members, { requestedModel, operation }: JsonReplyContext): HeadField[] {
   const fields: HeadField[] = []
   const object = objects[operation]
@@ -148,7 +148,7 @@ interface EmbeddingItem {
 }
 
 /**
- * Vectors in the encoding that was asked for, each with its `object` and `index`, and usage even where the upstream counts none. Parsed only when
+ * Vectors in the requested encoding, each with its `object` and `index`, and usage even where the upstream counts none. Parsed only when
  * something must change; what the first vector is like, all are.
  */
 function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: JsonReplyContext, hasUsage: boolean): Uint8Array {

@@ -31,7 +31,7 @@ export interface RelayStreamOptions {
   idPrefix: string
   /** What its chunks are called where the upstream does not say. */
   object: string
-  /** The caller did not ask for usage: its chunk is read and not passed on. */
+  /** The caller did not request usage: its chunk is read and not passed on. */
   withholdUsage: boolean
   /** What proves that the stream is whole. */
   terminal: 'done' | 'finish_reason'
@@ -317,7 +317,7 @@ export class RelayStream implements StreamReply, AsyncIterator<Uint8Array, void,
     editor.write()
   }
 
-  /** True when the frame is the one that carries usage and nothing else, for a caller that did not ask for it. */
+  /** True when the frame is the one that carries usage and nothing else, for a caller that did not request it. */
   #usage(bytes: Uint8Array): boolean {
     const { usage, usageEnd, choices, choicesEnd } = this.#editor
     // A later report that cannot be read does not replace an earlier one.

@@ -37,7 +37,7 @@ import { credentialsInUrl } from './url-credentials.ts'
 import { endpointOf, traceHeaders } from './trace-headers.ts'
 import { toChunks, type JsonCompletion } from './json-to-stream.ts'
 
-/** The largest whole answer: embeddings of many texts are megabytes. */
+/** Maximum size of a JSON reply: embeddings of many texts are megabytes. */
 const maxReplySize = 64 * 1024 * 1024
 
 const jsonHeaders = { 'content-type': 'application/json', accept: 'application/json', 'accept-encoding': acceptEncoding }
@@ -87,7 +87,7 @@ interface RelayExchange {
   facts?: StreamFacts | undefined
 }
 
-/** Sends requests to one upstream and hands its answers on. */
+/** Sends requests to one upstream and relays its replies. */
 export class OpenAIRelay {
   readonly #options: OpenAICompatibleOptions
   readonly #deps: ProviderDeps
@@ -295,7 +295,7 @@ function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
   } catch {
-    // The one who asks says that it is no completion.
+    // The caller of this function reports that it is not a completion.
     return undefined
   }
 }

@@ -86,7 +86,7 @@ interface VendorContext<Config> {
   readonly authorize: (call: Call) => Record<string, string>
   /** Asks the vendor for one JSON document: `url` absolute, authorised as `call` is unless `anonymous`. Throws ApiError. */
   readonly fetchJson: (request: UpstreamRequest, call: Call) => Promise<unknown>
-  /** The same where only an answer with a good status is wanted, whatever its body. */
+  /** The same where only a successful status matters. */
   readonly ping: (request: UpstreamRequest, call: Call) => Promise<void>
   /** Options of the relay that the configuration sets; they override the vendor's. */
   readonly configured: Pick<OpenAICompatibleOptions, 'streamUsage' | 'excludeToolsWhenNone'>
@@ -235,7 +235,7 @@ function fieldsOf({ header, alternatives = [] }: KeyRule): readonly string[] {
   return [header, ...alternatives]
 }
 
-/** The key that the caller brings. Throws ApiError 400 where it is no text that a header can carry. */
+/** The key that the caller brings. Throws ApiError 400 where it is not a text that a header can carry. */
 function callerKey(call: Call, rule: KeyRule): string | undefined {
   for (const field of fieldsOf(rule)) {
     const key = fieldOf(call, field)
@@ -284,7 +284,7 @@ function selectByCall(own: InferenceProvider, pick: (call: Call) => InferencePro
   }
 }
 
-/** A table of models whose type or size the vendor's listing does not tell, as `typeOf` takes it. */
+/** A table of models whose type or size the vendor's listing does not contain, as `typeOf` takes it. */
 export function knownModels(
   table: Readonly<Record<string, { type?: ProviderModel['type']; metadata?: Record<string, unknown> }>>,
 ): NonNullable<OpenAICompatibleOptions['typeOf']> {

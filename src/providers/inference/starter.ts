@@ -9,7 +9,7 @@ export function hostedStarter(id: string, key: string, url: { variable: string; 
   }
 }
 
-/** The usual starter entry of a server on this machine: on when its URL is in the environment, or when it answers at its usual port. */
+/** The starter entry of a local server: enabled when its URL is in the environment, or when it responds at its default port. */
 export function localStarter(id: string, variable: string, defaultUrl: string): StarterEntry {
   return { id, enabledBy: [variable], config: { base_url: `\${env.${variable}:=${defaultUrl}}` }, probe: defaultUrl }
 }

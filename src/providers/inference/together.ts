@@ -26,7 +26,7 @@ const listing = z.union([z.array(entry), z.looseObject({ data: z.array(entry) })
 
 const types: Readonly<Record<string, ProviderModel['type']>> = { embedding: 'embedding', rerank: 'rerank' }
 
-/** Together's listing: a bare array whose entries tell their kind. Images, audio and moderation are not served here. */
+/** Together's listing: a bare array whose entries have a type. Images, audio and moderation are not served here. */
 export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of models')
     .filter(({ type }) => !type || ['chat', 'language', 'code', 'embedding', 'rerank'].includes(type))

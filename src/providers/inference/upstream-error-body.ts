@@ -1,4 +1,4 @@
-/** What an upstream's error body says, whoever's form it is in. */
+/** The content of an upstream's error body, in any known form. */
 export interface UpstreamErrorBody {
   message?: string
   type?: string

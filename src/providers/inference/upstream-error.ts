@@ -13,7 +13,7 @@ export interface UpstreamIdentity {
   readonly secrets: readonly string[]
 }
 
-/** An answer, or a frame of one, that is an error. */
+/** A reply, or a frame of one, that is an error. */
 interface FailedReply {
   /** The provider's HTTP status. */
   status: number
@@ -25,10 +25,10 @@ interface FailedReply {
 const maxBodySize = 8_192
 const maxMessageLength = 4_096
 const maxReadSize = 65_536
-/** An error's body that takes longer than this is told without. */
+/** Milliseconds; an error body that takes longer is left out. */
 const maxReadTime = 5_000
 
-/** Reads the rest of an answer whose status is not a success. */
+/** Reads the body of a reply whose status is not a success. */
 export async function readProviderError(upstream: UpstreamIdentity, response: EgressResponse): Promise<ApiError> {
   return toProviderError(upstream, { status: response.status, headers: response.headers, body: await readStart(response) })
 }
@@ -59,7 +59,7 @@ export function toTransportError(upstream: Pick<UpstreamIdentity, 'id'>, error: 
   return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}: ${error.message}.`, { status, code, failure, cause: error })
 }
 
-/** The provider answered, and what it said makes no sense. `what` completes "Provider 'x' …". */
+/** The provider's response is invalid. `what` completes "Provider 'x' …". */
 export function invalidResponse(upstream: Pick<UpstreamIdentity, 'id'>, what: string, cause?: unknown): ApiError {
   return new ApiError('upstream_error', `Provider '${upstream.id}' ${what}.`, {
     code: 'upstream_invalid_response',
@@ -182,7 +182,7 @@ const httpDate = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
 const rateLimitValues = [plainNumber, duration, isoDate, httpDate]
 
 /**
- * Of an error's headers those that tell a client when to try again: `retry-after`, `retry-after-ms`, `x-should-retry`, and the provider's
+ * The headers of an error that say when a client may retry: `retry-after`, `retry-after-ms`, `x-should-retry`, and the provider's
  * `x-ratelimit-*`, which `x-corral-error-source: provider` marks as the provider's own. Only known names with values of the expected form pass, and none
  * that holds a credential. A success passes no header of the provider's: an `x-ratelimit-*` there would read as this server's.
  */

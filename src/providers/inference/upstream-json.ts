@@ -25,12 +25,12 @@ export interface UpstreamRequest {
 
 /** Lists of some thousand models stay far below. */
 const maxReplySize = 16 * 1024 * 1024
-/** Milliseconds: what is asked here is quickly answered, or not at all. */
+/** Milliseconds: these requests are fast, or fail. */
 const defaultTimeout = 30_000
 
 /**
- * Asks and answers with the parsed document. Throws ApiError: the provider's own error with its status, 502 or 504 when there is no answer, 502 when it
- * is no JSON; an abort rejects with its reason.
+ * Resolves with the parsed document. Throws ApiError: the provider's own error with its status, 502 or 504 when there is no response, 502 when it
+ * is not JSON; an abort rejects with its reason.
  */
 export async function fetchUpstreamJson(request: UpstreamRequest, deps: ProviderDeps, call: Call): Promise<unknown> {
   const upstream = upstreamOf(request, deps)

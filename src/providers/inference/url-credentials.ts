@@ -7,7 +7,7 @@ const minSegmentLength = 16
 
 /**
  * What of a URL must not show in an error that echoes it: user and password, and values of the query that are secrets by their name. Of a
- * caller's own URL, which nobody here knows, every longer value and path segment.
+ * caller's own URL, whose form is unknown, every longer value and path segment.
  */
 export function credentialsInUrl(url: string | CallerUrl): string[] {
   const isCallers = url instanceof CallerUrl

@@ -16,7 +16,7 @@ const limits = z.looseObject({ embedding_dimension: z.number().optional(), max_s
 const spec = z.looseObject({ model_id: z.string(), functions: z.array(z.looseObject({ id: z.string() })).nullish(), model_limits: limits })
 const listing = z.looseObject({ resources: z.array(spec) })
 
-/** watsonx's foundation models: what each can do is told by its functions. */
+/** watsonx's foundation models: its functions list the capabilities. */
 export function parseListing(reply: unknown): ProviderModel[] {
   return parseReply(listing, reply, 'a list of models').resources.map(({ model_id, functions, model_limits }) => {
     const can = new Set(functions?.map(({ id }) => id))

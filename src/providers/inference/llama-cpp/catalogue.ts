@@ -37,7 +37,7 @@ export interface CatalogueModel {
   readonly sampling?: SamplingAdvice
 }
 
-// Sampling as the makers advise it for answers without thinking (https://huggingface.co/Qwen/Qwen3-0.6B#best-practices).
+// Sampling recommended by the makers for replies without thinking (https://huggingface.co/Qwen/Qwen3-0.6B#best-practices).
 const qwen3: SamplingAdvice = { temperature: 0.7, topP: 0.8, topK: 20, minP: 0 }
 const apache = { licence: 'Apache-2.0', licenceUrl: 'https://www.apache.org/licenses/LICENSE-2.0' }
 
@@ -124,7 +124,7 @@ export const catalogue: readonly CatalogueModel[] = [
   },
 ]
 
-/** Fetched when nobody says which. */
+/** Downloaded where the configuration names no model. */
 export const defaultModel = 'qwen3-0.6b'
 
 /** Fetched in its place where the hub cannot be reached. */

@@ -34,7 +34,7 @@ interface DefaultModelOptions {
 
 const maxRetryDelay = 600_000
 
-/** The model that answers when nobody says which: looks for it, and fetches it when told to. */
+/** The default model: finds it in the store, or downloads it. */
 export class DefaultModel implements AsyncDisposable {
   readonly #options: DefaultModelOptions
   readonly #stop = new AbortController()
@@ -50,7 +50,7 @@ export class DefaultModel implements AsyncDisposable {
     return this.#options.candidates ?? [defaultModel, fallbackModel]
   }
 
-  /** The best of what is there: a candidate, else any model that answers. */
+  /** The best available: a candidate, else any language model. */
   async name(): Promise<string | undefined> {
     const models = (await listLocalModels(this.#options.folder)).filter(({ type }) => type === 'llm')
     const names = models.map(({ name }) => name)

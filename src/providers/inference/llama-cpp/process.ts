@@ -15,7 +15,7 @@ export interface ModelProcessOptions extends HostOptions {
   firstBackoff?: number
 }
 
-/** Where the process answers. */
+/** Where the process listens. */
 export interface ModelAddress {
   /** `http://…/v1`. */
   baseUrl: string
@@ -52,7 +52,7 @@ export class ModelProcess implements AsyncDisposable {
     }
   }
 
-  /** The socket that it listens on, or will; undefined on Windows. Known from the beginning, so that others can be told. */
+  /** The socket that it listens on, or will; undefined on Windows. Known before the process starts. */
   get socket(): string | undefined {
     return this.#socket
   }
@@ -114,7 +114,7 @@ export class ModelProcess implements AsyncDisposable {
       `The embedded model process exited: ${reason}. It is being restarted.`,
     )
     this.#running = this.#start()
-    // Whoever asks next gets the failure; nobody may be asking now.
+    // The next request gets the failure; there may be none now.
     this.#running.catch(() => undefined)
   }
 

@@ -19,7 +19,7 @@ import { DefaultModel } from './default-model.ts'
 import { ModelProcess, type ModelAddress, type ModelProcessOptions } from './process.ts'
 import { listLocalModels, findLocalModel, type LocalModel } from './store/store.ts'
 
-/** The model id that stands for whatever the default model is on this machine. */
+/** The model id of the default model of this machine. */
 const defaultAlias = 'default'
 
 /** Milliseconds. */
@@ -44,7 +44,7 @@ export const llamaCpp = defineProvider({
   create: createEmbedded,
   async startShared(config, { log }) {
     const models = createModelProcess(config, log)
-    // Its failures are in the log, and it is started again by itself; workers answer 503 or 502 meanwhile.
+    // Its failures are in the log, and it is restarted; workers return 503 or 502 meanwhile.
     models.ready().catch(() => undefined)
     return { overrides: { socket: models.socket }, [Symbol.asyncDispose]: () => models[Symbol.asyncDispose]() }
   },
@@ -78,7 +78,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   if (config.autoPull === true || (config.autoPull === 'if_alone' && deps.isOnlyProvider === true))
     void fallback.start().then(() => warmUp())
 
-  /** The model's name in the store. Throws 503 while it is awaited, 404 where there is no such model and nobody fetches it. */
+  /** The model's name in the store. Throws 503 while it is downloaded, 404 where there is no such model. */
   const resolve = async ({ model, requestedModel }: ModelRequest<object>): Promise<string> => {
     const name = model === defaultAlias ? await fallback.name() : (await findLocalModel(config.modelsDir, model))?.name
     if (name !== undefined) return name
@@ -90,7 +90,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
   }
 
   const stopping = new AbortController()
-  /** Loads the default model before anybody asks, where it is what this server is for. */
+  /** Loads the default model before the first request, where it is the only provider. */
   const warmUp = async (): Promise<void> => {
     const name = await fallback.name()
     if (name === undefined || stopping.signal.aborted) return
@@ -223,7 +223,7 @@ function toListed({ name, type, size, licence, sha256 }: LocalModel, id: string)
   return {
     id,
     type,
-    // Any model can be asked for embeddings.
+    // Any model can embed.
     ...(type === 'llm' && { typeIsGuess: true }),
     owned_by: 'corral',
     metadata: {

@@ -9,7 +9,7 @@ export interface ChatPlan {
   history: ChatHistoryItem[]
   functions: ChatModelFunctions | undefined
   parallelCalls: boolean
-  /** The answer is JSON of this shape. */
+  /** The reply is JSON of this shape. */
   shape: GbnfJsonSchema | undefined
   /** The shape is that of a call: `{name, arguments}`. */
   forcedCall: boolean
@@ -87,7 +87,7 @@ function choiceCount(n: unknown): number {
   throw invalidRequest(`n must be an integer from 1 to ${maxChoices}.`, { param: 'n' })
 }
 
-/** A small model that thinks by default would make a newcomer wait and use up `max_tokens` before the first word: thinking is asked for. */
+/** A small model that thinks by default would make a newcomer wait and use up `max_tokens` before the first word: thinking must be requested. */
 function thinkingOf(effort: unknown, shaped: boolean): { thinking: boolean; maxThinkingTokens: number } {
   const budgets: Readonly<Record<string, number>> = { low: 512, medium: 2048, high: Infinity, xhigh: Infinity }
   const maxThinkingTokens = shaped || typeof effort !== 'string' ? 0 : (budgets[effort] ?? 0)

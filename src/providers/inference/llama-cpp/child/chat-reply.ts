@@ -48,7 +48,7 @@ function shell({ id, created, model }: ReplyHead, object: string): object {
   return { id, object, created, model, system_fingerprint: null }
 }
 
-/** One choice of an answer that does not stream: the fold over the same deltas. */
+/** One choice of a JSON reply: the fold over the same deltas. */
 export class MessageFold {
   #content = ''
   #reasoning = ''

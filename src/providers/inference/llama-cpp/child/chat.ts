@@ -110,7 +110,7 @@ function toJobs({ body, plan, model, signal }: JobParts): ChatJob[] {
   const wrapper = model.wrapper(plan.thinking)
   const prompt = promptOf({ history, wrapper, functions }, model)
   const grammar = plan.shape && toGrammar(plan.shape, model, plan.forcedCall ? 'tools' : 'response_format')
-  // The library makes these in the middle of an answer, when it is too late to refuse.
+  // The library creates these during generation, when it is too late to refuse.
   for (const { params } of Object.values(functions ?? {})) if (params) toGrammar(params, model, 'tools')
   return Array.from({ length: plan.choices }, (_, choice) => ({
     history,

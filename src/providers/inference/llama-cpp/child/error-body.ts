@@ -1,11 +1,11 @@
 import { ApiError, invalidRequest } from '../../../child-contract.ts'
 
-/** For a field of the request that asks for what this model cannot do. */
+/** For a field that requests something unsupported. */
 export function unsupported(param: string, what: string): ApiError {
   return invalidRequest(`The embedded model does not support ${what}.`, { param, code: 'unsupported_parameter' })
 }
 
-/** What a caller is told of anything that was thrown, in OpenAI's envelope. */
+/** Anything thrown, as OpenAI's error body. */
 export function toErrorBody(thrown: unknown): object {
   const { message, type, code, param } = toApiError(thrown)
   return { error: { message, type, code, param } }

@@ -22,7 +22,7 @@ export class FrameQueue {
     this.#wake?.()
   }
 
-  /** The answer; `onLeave` is called when the caller goes before the end. */
+  /** The response; `onDisconnect` is called when the client disconnects before the end. */
   response(onDisconnect: () => void): Response {
     const body = new ReadableStream<Uint8Array>({
       pull: async (controller) => {

@@ -72,10 +72,10 @@ export function checkFits(promptTokens: number, context: ContextSize, param = 'm
   )
 }
 
-// The library begins to forget the oldest turns when the last cells are reached; the answer ends before that, with `length`.
+// The library begins to forget the oldest turns when the last cells are reached; generation ends before that, with `length`.
 const reserve = 4
 
-/** The most tokens that an answer may have. */
+/** The maximum number of output tokens. */
 export function maxOutputTokens(promptTokens: number, maxTokens: number | undefined, { contextSize }: ContextSize): number {
   const left = contextSize - promptTokens - reserve
   return Math.min(maxTokens ?? left, left)
@@ -94,7 +94,7 @@ export async function readPrompt(prompt: readonly Token[], sequence: LlamaContex
   signal.throwIfAborted()
 }
 
-/** Lets the model answer once, on a slot of its own. Rejects with the signal's reason once it aborts. */
+/** Generates one reply on a slot of its own. Rejects with the signal's reason once it aborts. */
 export async function generateChat(job: ChatJob, sequence: LlamaContextSequence, emit: (piece: Piece) => void): Promise<GenerationResult> {
   await readPrompt(job.prompt, sequence, job.signal)
   const chat = new LlamaChat({ contextSequence: sequence, chatWrapper: job.wrapper })

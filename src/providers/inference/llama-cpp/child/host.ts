@@ -19,7 +19,7 @@ import { SlotPool, type SlotLease, type SlotCounts } from './slots.ts'
 export interface HostOptions {
   /** The folder that holds `NAME.gguf`. */
   modelsDir: string
-  /** Requests that one model answers at once. */
+  /** Requests that one model serves at once. */
   slots: number
   /** Tokens a slot holds. */
   contextSize: number
@@ -41,7 +41,7 @@ export interface LoadedModel {
   readonly advice: SamplingAdvice
   /** Tokens that each slot holds. */
   readonly contextSize: number
-  /** The chat template; `thinking` only matters to models that can be told. */
+  /** The chat template; `thinking` only matters to models that support it. */
   wrapper(thinking: boolean): ChatWrapper
   slot(signal: AbortSignal, prefer?: (sequence: LlamaContextSequence) => number): Promise<SlotLease<LlamaContextSequence>>
   embedder(): Promise<LlamaEmbeddingContext>
@@ -55,7 +55,7 @@ interface HostedModel {
   lastUse: number
 }
 
-/** Loads models when they are asked for and keeps as many as allowed. */
+/** Loads models on demand and keeps as many as allowed. */
 export class ModelHost {
   readonly #options: HostOptions
   readonly #entries = new Map<string, HostedModel>()

@@ -1,7 +1,7 @@
 import type { GbnfJsonSchema } from 'node-llama-cpp'
 import { invalidRequest } from '../../../child-contract.ts'
 
-/** JSON Schema's keywords that no grammar of ours can hold an answer to. */
+/** JSON Schema keywords that grammars cannot enforce. */
 const unenforced = [
   'pattern',
   'minimum',

@@ -9,7 +9,7 @@ import { ModelHost, type HostOptions } from './host.ts'
 
 /** What the server in front writes to this process's standard input, as one line of JSON. */
 export interface ModelChildOptions extends HostOptions {
-  /** The Unix socket to listen on; absent: loopback, with `token` asked of every request. */
+  /** The Unix socket to listen on; absent: loopback, with `token` required of every request. */
   socket?: string
   token?: string
   /** A folder to delete at the end: the parent cannot where it was killed. */

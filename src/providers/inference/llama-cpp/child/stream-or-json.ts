@@ -5,11 +5,11 @@ import { toErrorBody } from './error-body.ts'
 export interface ResponseWriter {
   /** Aborts when the caller leaves. */
   readonly signal: AbortSignal
-  /** Present when the caller asked for a stream. */
+  /** Present when a stream was requested. */
   readonly frames: FrameQueue | undefined
   /** From here on nothing can be refused with a status any more: the head goes out. */
   begin(): void
-  /** The whole answer of a request that does not stream. */
+  /** The reply of a request that does not stream. */
   json(value: object): void
 }
 

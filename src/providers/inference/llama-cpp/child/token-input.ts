@@ -2,7 +2,7 @@ import type { Token } from 'node-llama-cpp'
 import { invalidRequest } from '../../../child-contract.ts'
 import type { LoadedModel } from './host.ts'
 
-/** Text, texts, tokens or token lists, as lists of tokens. Throws ApiError 400 for a number that is no token. */
+/** Text, texts, tokens or token lists, as lists of tokens. Throws ApiError 400 for a number that is not a token. */
 export function toTokenLists(input: string | readonly unknown[], param: string, { model }: LoadedModel): Token[][] {
   const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length
   const tokens = (list: readonly unknown[], path: string): Token[] =>

@@ -9,7 +9,7 @@ import {
 const opening = 'The following is a conversation with a helpful assistant.'
 
 /**
- * The chat template for models that have none, which is to say, that never learnt to answer: the beginning of a written conversation is what such
+ * The chat template for base models, which have none: the beginning of a written conversation is what such
  * a model continues best.
  */
 export class TranscriptWrapper extends ChatWrapper {

@@ -18,9 +18,9 @@ interface Download {
   sha256?: string | undefined
   egress: Pick<Egress, 'request'>
   signal: AbortSignal
-  /** Bytes so far, and of the whole where the server tells. */
+  /** Bytes so far, and in total where the server reports it. */
   onProgress: (done: number, total: number | undefined) => void
-  /** Sees the head of each answer, redirects included. */
+  /** Gets the head of each response, redirects included. */
   onHead?(headers: Headers): void
 }
 
@@ -107,7 +107,7 @@ async function transfer(options: Download, have: number): Promise<void> {
   if (total !== undefined && done < total) throw new EgressError('interrupted', `the transfer ended after ${done} of ${total} bytes`)
 }
 
-/** The answer at the end of all redirects: 200, 206 or 416. */
+/** The response after all redirects: 200, 206 or 416. */
 async function follow(options: Download, range: Record<string, string>): Promise<EgressResponse> {
   let url = new URL(options.url)
   for (let hop = 0; hop <= maxRedirects; hop++) {

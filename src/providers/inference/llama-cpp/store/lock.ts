@@ -2,7 +2,7 @@ import { open, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { PullError } from './pull-error.ts'
 
-/** A lock that nobody has touched for so many milliseconds is left over from a process that died on another machine. */
+/** Milliseconds without a touch after which a lock is stale: its process died on another machine. */
 const staleAfter = 60_000
 const touchEvery = 10_000
 
@@ -71,7 +71,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: it exists and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }

@@ -20,7 +20,7 @@ interface ModelFiles {
   readonly part: string
   /** Where it came from, as JSON. */
   readonly manifest: string
-  /** There while somebody fetches it. */
+  /** Exists while it is downloaded. */
   readonly lock: string
 }
 

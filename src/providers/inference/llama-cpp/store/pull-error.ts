@@ -1,6 +1,6 @@
 /** Why a model could not be fetched, in words for people. */
 export class PullError extends Error {
-  /** `unreachable`: nobody answered, another source may; `busy`: another process fetches it; `failed`: all else. */
+  /** `unreachable`: no response, another source may work; `busy`: another process fetches it; `failed`: all else. */
   readonly reason: 'unreachable' | 'busy' | 'failed'
   /** What to do about it. */
   readonly remedy: string | undefined

@@ -21,7 +21,7 @@ export interface PullOptions {
   from?: string | undefined
 }
 
-/** What a model may be asked for by. */
+/** Where a model can come from. */
 export type ModelSource =
   | { kind: 'catalogue'; model: CatalogueModel }
   | { kind: 'hub'; name: string; repo: string; file: string; revision?: string }
