@@ -1,4 +1,4 @@
-/** A map of limited size: a new key in a full map removes the one that was set longest ago. */
+/** A map of limited size: a new key in a full map removes the oldest. */
 export class BoundedMap<K, V> {
   readonly #map = new Map<K, V>()
   readonly #maxSize: number

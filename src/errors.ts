@@ -51,7 +51,7 @@ export interface Denial {
 export interface ErrorDetail {
   /** Set by the part that refuses; recorded once, where the request ends. */
   denial?: Denial
-  /** Overrides the type's usual status. */
+  /** Overrides the type's default status. */
   status?: number
   code?: string | null
   /** The path of the field at fault, e.g. `messages[0].role`. */
@@ -128,7 +128,7 @@ const temporary: ReadonlySet<FailureClass> = new Set([
   'interrupted',
 ])
 
-/** The longest wait before a retry that clients and proxies sleep through, in seconds. After a longer one a failure does not count as retryable. */
+/** The maximum `Retry-After` that clients and proxies wait for, in seconds. A failure with a longer one does not count as retryable. */
 export const maxRetryWait = 60
 
 function isRetryable({ failure, status, headers }: Pick<ApiError, 'failure' | 'status' | 'headers'>): boolean {

@@ -23,7 +23,7 @@ export type NewRow<Row extends OwnedColumns> = Omit<Row, 'owner_id' | 'owner_att
 export type Changes<Row extends OwnedColumns> = Partial<Omit<Row, keyof OwnedColumns>>
 
 export interface OwnedRowsOptions<Row extends OwnedColumns> {
-  /** Opened when the first row is asked for. */
+  /** Opened on first use. */
   readonly database: DatabaseSource
   readonly table: TableOf<Row>
   /** What policies call it, e.g. `api_key`. */

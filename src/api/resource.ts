@@ -25,12 +25,12 @@ export function defineResource<Service>(definition: ResourceDefinition<Service>)
   return definition
 }
 
-/** The services of one server, each made when it is first asked for. */
+/** The services of one server, each created on first use. */
 export interface Resources {
   of<Service>(definition: ResourceDefinition<Service>): Service
 }
 
-/** @param deps asked for with the first service */
+/** @param deps called on first use of a service */
 export function createResources(deps: () => ResourceDeps): Resources {
   const services = new Map<ResourceDefinition<unknown>, unknown>()
   return {

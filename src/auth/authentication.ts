@@ -66,7 +66,7 @@ function create(
   if (config.type === 'local_api_key') return new LocalApiKeys(config.apiKeys)
   const { now = Date.now } = deps
   const service = new IdentityService({ ...deps, network: config.network, timeout: config.timeout, type: config.type })
-  // Signatures are checked in this process: the issuer is asked for its keys only, and seldom.
+  // Signatures are checked in this process: the issuer only serves its keys, and rarely.
   const callsService = !(config.type === 'oauth2_token' && config.check.kind === 'jwks')
   const limiter = callsService ? new LookupLimiter({ ...config.lookups, queueTimeout: config.timeout, now }) : undefined
   const lookup = config.type === 'custom' ? new CustomLookup(config, service, identityHeaders) : lookupOf(config, service, now)

@@ -91,7 +91,7 @@ export class LookupLimiter {
     const group = groupOf(address)
     const bucket = this.#buckets.get(group)
     const level = Math.max(0, this.#level(bucket) - 1)
-    // The group without a refusal for the longest time makes room.
+    // The group whose last refusal is oldest is evicted.
     this.#buckets.set(group, { level, at: now() })
   }
 

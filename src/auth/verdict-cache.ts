@@ -1,6 +1,6 @@
 /**
- * What is known of credentials, by the SHA-256 of each; bounded, and each with its own end. When it is full, what has not been asked for since
- * the hand last passed makes room (the "clock" form of least recently used: a hit costs one look-up and one bit, nothing is moved).
+ * Verdicts on credentials, by the SHA-256 of each; bounded, each with its own expiry. When it is full, an entry that was not read since
+ * the hand last passed is evicted (the "clock" form of least recently used: a hit costs one look-up and one bit, nothing is moved).
  */
 export class VerdictCache<T> {
   readonly #slots = new Map<string, number>()

@@ -5,7 +5,7 @@ import type { ConfigOrigin } from '../config/source.ts'
 import { nodeAt } from '../config/tree.ts'
 import type { PolicyExplanation } from './policy-query.ts'
 
-/** Where a rule stands, by its number as people count: `run.yaml:14 server.auth.access_policy[2]`; without file and line where there are none. */
+/** The position of a rule, its number counted from 1: `run.yaml:14 server.auth.access_policy[2]`; without file and line where there are none. */
 export function rulePlaces(origin: ConfigOrigin): (policy: PolicyExplanation['policy'], rule: number) => string {
   const root = origin.path === undefined ? undefined : parseConfigText(readFileSync(origin.path, 'utf8'), new Report(origin.name))
   return (policy, rule) => {

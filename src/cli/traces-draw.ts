@@ -7,7 +7,7 @@ import { displayWidth } from '../runtime/display-width.ts'
 
 interface TreeLine {
   readonly span: StoredSpan
-  /** What stands before its name. */
+  /** The prefix of its name. */
   readonly lines: string
 }
 
@@ -31,7 +31,7 @@ export function drawTree(spans: readonly StoredSpan[], output: CommandOutput): s
     .join('')
 }
 
-/** Depth first; whose parent is not there (a caller's own span) stands at the top. */
+/** Depth first; a span without its parent (a caller's own span) is at the top level. */
 function treeLinesOf(spans: readonly StoredSpan[]): TreeLine[] {
   const ids = new Set(spans.map(({ spanId }) => spanId))
   const children = Map.groupBy(spans, ({ parentSpanId, spanId }) =>

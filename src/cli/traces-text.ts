@@ -41,7 +41,7 @@ export function traceCells(trace: StoredTrace): string[] {
   ]
 }
 
-/** A line that comes alone, in columns of usual widths. */
+/** A single line, in columns of default widths. */
 export function traceLine(trace: StoredTrace, output: CommandOutput): string {
   const widths = [19, shownDigits, 6, 8, 24, 16, 9, 9, 0]
   const line = traceCells(trace)

@@ -19,9 +19,9 @@ interface AuthSectionContext extends Substitution {
   readonly cwd: string
   readonly trustedProxies: readonly string[]
   readonly tenancy: ServerSection['tenancy']
-  /** Where it stands, for messages. */
+  /** Its position, for messages. */
   readonly tenancyNode: TreeNode | undefined
-  /** An authenticator stands in the file and is switched off by an unset variable. */
+  /** The file contains an authenticator that an unset variable disables. */
   readonly isSwitchedOff: boolean
 }
 

@@ -63,7 +63,7 @@ const ending = [
 
 function entryOf({ id, definition, settings }: SpecifiedProvider): string[] {
   const config: Record<string, unknown> = { ...definition.starter?.config, ...typed(settings) }
-  // Two names of one setting: what was asked for counts.
+  // Two names of one setting: the given one applies.
   if ('url' in settings && !('base_url' in settings)) delete config.base_url
   if ('api_key' in settings && !('api_token' in settings)) delete config.api_token
   const variables = [...new Set(Object.values(config).flatMap((value) => (typeof value === 'string' ? variablesIn(value) : [])))]

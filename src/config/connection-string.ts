@@ -31,7 +31,7 @@ const withUser = new RegExp(
 )
 
 /**
- * Reads libpq's URI form (PostgreSQL documentation §34.1.1.2): `postgres://` or `postgresql://`, one host. Parameters go over what stands before the
+ * Reads libpq's URI form (PostgreSQL documentation §34.1.1.2): `postgres://` or `postgresql://`, one host. Parameters override what is before the
  * `?`. Throws ConnectionStringError.
  */
 export function parseConnectionString(text: string): ConnectionString {

@@ -87,5 +87,5 @@ function withReferences(schema: unknown): unknown {
   }
 }
 
-/** What stands under these is data, not schema. */
+/** The values of these keywords are data, not schemas. */
 const keptKeys = new Set(['default', 'const', 'enum', 'required', 'examples', 'type', 'pattern', 'description'])

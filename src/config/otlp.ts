@@ -26,8 +26,8 @@ interface OtlpContext {
 type Signal = 'traces' | 'metrics'
 
 /**
- * Where a signal goes, by OTEL_EXPORTER_OTLP_* (those of the signal first), then the file. Undefined where it is not exported: OpenTelemetry's default
- * would be a collector on this machine, which is asked for here by naming the exporter or an endpoint.
+ * Where a signal goes, by OTEL_EXPORTER_OTLP_* (those of the signal first), then the file. Undefined where it is not exported: OpenTelemetry's default,
+ * a collector on this machine, has to be enabled here by naming the exporter or an endpoint.
  */
 export function readOtlp(signal: Signal, chosen: 'otlp' | 'none' | null | undefined, context: OtlpContext): OtlpConfig | undefined {
   const { otel, written, report } = context

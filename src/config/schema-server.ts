@@ -10,7 +10,8 @@ import { authSectionSchema } from './schema-auth.ts'
 const origin = z.string().superRefine((text, context) => {
   if (text === '*' || text === 'null') return
   const complain = (message: string) => context.addIssue({ code: 'custom', message })
-  if (text.includes('*')) return complain("'*' stands alone, for every origin: take allow_origin_regex for some of them")
+  if (text.includes('*'))
+    return complain("'*' must be the whole value and matches every origin: to match some origins, use allow_origin_regex")
   if (!/^[a-z][a-z0-9+.-]*:\/\/./i.test(text)) return complain("must be an origin such as https://app.example.com, 'null' or '*'")
   const { origin: plain, protocol, host } = URL.canParse(text) ? new URL(text) : { origin: '', protocol: '', host: '' }
   const sent = plain === 'null' && host !== '' ? `${protocol}//${host}` : plain

@@ -71,7 +71,7 @@ export const storageSchema = z.strictObject({
   stores: z.partialRecord(z.enum(storeNames), storeSchema.nullish()).nullish().describe('Which backend each store uses.'),
 })
 
-/** The older `metadata_store` and its like: where the data lies stands in the entry itself. */
+/** The older `metadata_store` and its like: the entry itself contains the location of the data. */
 const inlineStore = z.looseObject({
   type: z.enum([
     'sqlite',

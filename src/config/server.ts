@@ -149,7 +149,7 @@ function readAudit(audit: ServerSection['audit'], isGoverned: boolean, { cwd, ho
 /** Who may do what and how much, as the file says it, secrets masked: for showing. */
 function writtenGuards(written: unknown, values: ServerSection): Config['written'] {
   const { auth, tenancy, quota, egress, audit } = written as Partial<Record<string, unknown>>
-  // What the schema took for a secret is masked wherever it stands.
+  // What the schema read as a secret is masked everywhere.
   const masked = redact({ guards: { auth, tenancy, quota, egress, audit }, secrets: values }) as { guards: Record<string, unknown> }
   return Object.fromEntries(Object.entries(masked.guards).filter(([, value]) => value !== undefined && value !== null))
 }

@@ -246,7 +246,7 @@ function refuseOtherUrls(node: TreeNode, { report }: StorageContext): void {
   }
 }
 
-/** What a connection string stands in place of. */
+/** The keys that a connection string replaces. */
 const connectionKeys = ['host', 'port', 'db', 'user', 'password']
 
 function postgresBackend(values: PostgresSection, node: TreeNode, context: StorageContext): PostgresBackend | undefined {

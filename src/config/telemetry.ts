@@ -141,7 +141,7 @@ function readLlamaStackTelemetry(root: MapNode, context: TelemetryContext): Llam
   const has = (sink: string) => sinks.some((one) => one.trim() === sink)
   const root4318 = values.otel_exporter_otlp_endpoint?.replace(/\/$/, '')
   const url = (signal: string) => (root4318 ? `${root4318}/v1/${signal}` : undefined)
-  // Its file was written by Python, in a form of its own: ours stands beside it.
+  // The Python server wrote its file in another format: ours is a separate file.
   const path = has('sqlite') ? values.sqlite_db_path : undefined
   return {
     serviceName: values.service_name?.replaceAll('\u200b', '') || undefined,

@@ -1,7 +1,7 @@
 import type { Path, Position } from './report.ts'
 
 /**
- * A configuration between text and meaning: every value knows where it stands, and a scalar keeps all that it may turn out to mean.
+ * A configuration between text and meaning: every value has its position, and a scalar keeps all its possible readings.
  * Which meaning counts is asked of the schema: `0123` is a number where a number is wanted and the text `0123` where a key is wanted.
  */
 export type TreeNode = ScalarNode | ListNode | MapNode
@@ -32,7 +32,7 @@ export interface ListNode extends Placed {
 }
 
 export interface MapEntry {
-  /** Where the key stands. */
+  /** The position of the key. */
   readonly at: Position
   readonly node: TreeNode
 }

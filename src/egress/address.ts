@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js'
 /** An address as it is connected to. Parsed once; what the resolver says is parsed as well, never compared as text. */
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
-/** Undefined unless it is an IP address in its usual form: dotted decimal, or IPv6 with or without a zone. */
+/** Undefined unless it is an IP address in its standard form: dotted decimal, or IPv6 with or without a zone. */
 export function parseAddress(text: string): IpAddress | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text)
   return ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined
@@ -58,7 +58,7 @@ export function embeddedIPv4(address: IpAddress): ipaddr.IPv4 | undefined {
   return address.match(sixToFour) ? new ipaddr.IPv4(bytes.slice(2, 6)) : undefined
 }
 
-/** As it stands in a URL. */
+/** In the form of a URL. */
 export function toUrlHost(address: IpAddress): string {
   return address instanceof ipaddr.IPv4 ? address.toString() : `[${address.toString()}]`
 }

@@ -47,7 +47,7 @@ export function createAllowList(entries: readonly string[]): HostList {
   }
 }
 
-/** Stands for every host in a deny list. */
+/** Matches every host in a deny list. */
 export const everyHost = '*'
 
 /** What is refused although it is public or allowed. */

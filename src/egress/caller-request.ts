@@ -11,7 +11,7 @@ interface CallerRequestContext {
   readonly guard: Guard
   /** The environment's. */
   readonly proxies: ProxyRules | undefined
-  /** Authorities to trust in place of the usual. */
+  /** Authorities to trust in place of the default ones. */
   readonly ca: string | undefined
   readonly budget: TurnBudget
 }

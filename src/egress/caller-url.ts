@@ -47,7 +47,7 @@ export class CallerUrl {
     return new CallerUrl(next, this.source)
   }
 
-  /** What stands below it: `path` begins with a slash, and may bring a query. */
+  /** What follows the base: `path` begins with a slash, and may bring a query. */
   at(path: string): CallerUrl {
     const [below = '', query] = path.split('?', 2)
     const next = this.url

@@ -21,7 +21,7 @@ export interface EgressOptions extends Partial<EgressConfig> {
   readonly budget?: TurnBudget
   /** For tests: in place of the machine's own resolver. */
   readonly resolve?: Resolve
-  /** For tests: authorities (PEM) that callers' hosts may show, in place of the usual. */
+  /** For tests: authorities (PEM) to trust for callers' hosts, in place of the default ones. */
   readonly callerCa?: string
   /** For tests: this machine's own addresses, in place of its interfaces'. */
   readonly ownAddresses?: () => readonly string[]

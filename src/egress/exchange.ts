@@ -156,7 +156,7 @@ export class EgressExchange implements EgressBody, EventListenerObject {
       }
     }
     rest()
-      // Nobody waits for these bytes any more: a connection that fails now is merely not used again.
+      // These bytes are not needed any more: a connection that fails now is not reused.
       .catch(() => undefined)
       .finally(() => {
         clearTimeout(timer)

@@ -5,7 +5,7 @@ import { TurnBudget } from './turn-budget.ts'
 interface Controlled {
   budget: TurnBudget
   clock: { now: number }
-  /** Runs the next turn, if one was asked for, and everything that it resumed. */
+  /** Runs the next turn, if one was requested, and everything that it resumed. */
   turn: () => Promise<boolean>
 }
 

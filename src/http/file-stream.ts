@@ -10,7 +10,7 @@ export interface ByteRange {
 const pieceSize = 65_536
 
 /**
- * The bytes of a file, read as they are asked for. The file is opened at the first read and closed at the end, at an error and when the reader
+ * The bytes of a file, read on demand. The file is opened at the first read and closed at the end, at an error and when the reader
  * leaves. Fails where the file ends before the range does.
  */
 export function fileStream(path: string, { start, end }: ByteRange): ReadableStream<Uint8Array> {

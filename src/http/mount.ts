@@ -44,7 +44,7 @@ export interface DispatchedCall extends Call {
   readonly match?: RouteMatch | null | undefined
 }
 
-/** Answers one request whose `call` is known. Throws ApiError. */
+/** Serves one request whose `call` is known. Throws ApiError. */
 type Dispatch = (request: Request, call: DispatchedCall) => Promise<Response>
 
 interface MountOptions<Deps> {

@@ -164,7 +164,7 @@ const errorResponses: Readonly<Record<string, { name: string; description: strin
 function errorsOf(route: AnyRoute<never>, suffix: string): Record<string, object> {
   const statuses = [
     ...(route.body || route.query || route.params ? ['400'] : []),
-    // Whoever has to say who is asking may be refused, have used up its share, or meet an identity service that is down.
+    // Authentication can fail, be denied, exceed a limit, or meet an identity service that is down.
     ...(route.public === true ? [] : ['401', '403', '429', '503']),
     ...(route.body || route.path.includes('{') ? ['404'] : []),
     ...(route.body ? ['413', '415', '429', '502', '503', '504'] : []),

@@ -80,7 +80,7 @@ interface RouteDefinition<
   responses: Readonly<Record<number, ResponseSpec>>
   /** Statuses of errors beside those that follow from the rest, for the document. */
   errors?: readonly number[]
-  /** Answers with a Response, ByteContent (ranges and conditions are seen to), or a value that is sent as JSON with status 200. Throws ApiError. */
+  /** Returns a Response, ByteContent (ranges and conditions are handled), or a value that is sent as JSON with status 200. Throws ApiError. */
   handle(input: RouteInput<z.output<Params>, z.output<Query>, z.output<Body>>, deps: Deps): Promise<Response | object> | Response | object
 }
 

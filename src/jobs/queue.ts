@@ -270,7 +270,7 @@ class DatabaseJobQueue implements JobQueue {
         events?.unexpected(`attempt ${number} of job ${id} (${kind}); ${next}`, error),
     })
     const definition = this.#definitions.get(row.kind)
-    if (!definition) throw new Error(`a job of the kind '${row.kind}' was claimed, which was not asked for`)
+    if (!definition) throw new Error(`a job of the kind '${row.kind}' was claimed but not requested`)
     const over = attempt.run(definition, row.payload).finally(() => {
       this.#running.delete(attempt)
       if (this.#running.size === 0) this.#stopHeartbeat()

@@ -89,7 +89,7 @@ export class JobRows {
     return { queued: numberOf(row?.queued), expired: numberOf(row?.expired) }
   }
 
-  /** Takes the jobs that are due longest. */
+  /** Takes the jobs that became due first. */
   claim(owner: string, lease: number, { kinds, limit }: { kinds: readonly string[]; limit: number }): Promise<JobRow[]> {
     return this.#database.statement(sql<JobRow>`
       update jobs set state = 'running', attempts = attempts + 1, lease_owner = ${owner}, lease_until = ${this.#now} + ${whole(lease)}

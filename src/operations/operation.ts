@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { ModelType } from '../schemas/models.ts'
 import type { WireFormat } from './wire-format.ts'
 
-/** What a model can be asked for, as data. */
+/** The operations of a model, as data. */
 export interface Operation<Body = unknown, Result = unknown> {
   /** In configurations, logs and error messages. */
   readonly name: string

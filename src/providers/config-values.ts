@@ -23,7 +23,7 @@ export function flag() {
   return z.union([z.boolean(), spelled])
 }
 
-/** An absolute http(s) URL as it stands in the configuration. */
+/** An absolute http(s) URL as configured. */
 export function httpUrl() {
   return z.string().regex(/^https?:\/\/[^\s]+$/, 'must be an http:// or https:// URL')
 }

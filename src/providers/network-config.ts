@@ -81,7 +81,7 @@ export function toNetworkOptions(network: NetworkConfig | null | undefined, lega
   return options
 }
 
-/** `network.headers`, its names in lower case, so that no other spelling of a name stands beside it. */
+/** `network.headers`, its names in lower case, so that each name occurs in one spelling. */
 export function extraHeaders(network: NetworkConfig | null | undefined): Record<string, string> {
   return Object.fromEntries(Object.entries(network?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
 }

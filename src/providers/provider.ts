@@ -198,13 +198,13 @@ export interface PlannedProvider {
 }
 
 export interface StarterEntry {
-  /** Usual `provider_id`. */
+  /** Default `provider_id`. */
   readonly id: string
   /** The variables of which one, set, turns the provider on. */
   readonly enabledBy: readonly string[]
   /** `config:` as it is written into a file, environment references and all. */
   readonly config: Readonly<Record<string, unknown>>
-  /** Where a local server of this kind usually listens; probed at start when `enabledBy` is unset. */
+  /** The default address of a local server of this kind; probed at start when `enabledBy` is unset. */
   readonly probe?: string
 }
 

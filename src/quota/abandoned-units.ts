@@ -4,7 +4,7 @@ const abandonedAfter = 5000
 /**
  * The units of a counter that other processes hold and will not return: the lease of a dead process stays in the store until its window ends. A running
  * process returns unused units once the counter is contended, so what is held throughout counts as abandoned. This only decides the `Retry-After` of
- * refusals: units that are returned later can be taken as usual.
+ * refusals: units that are returned later can be taken.
  */
 export class AbandonedUnits {
   #units = 0

@@ -9,7 +9,7 @@ const names = {
 } as const satisfies Record<HeaderKind, readonly string[]>
 
 /**
- * Pushes the headers of the tightest of `counters` (the one with the least left, then the one that takes longest to begin anew) onto
+ * Pushes the headers of the tightest of `counters` (the one with the least left, then the one with the latest reset) onto
  * `headers`, names and values in turn; or over those of its kind that are in there already, where they are less tight.
  */
 export function pushTightest(headers: string[], kind: HeaderKind, counters: readonly Counter[], limiter: Pick<Limiter, 'status'>): void {

@@ -2,7 +2,7 @@ import { type QuotaStore, WindowExpired } from './counters.ts'
 import type { Clock } from './limiter-clock.ts'
 import { withTimeout } from '../timing.ts'
 
-/** Milliseconds of the first and the longest pause after the store could not be reached. */
+/** The initial and the maximum pause after a failed call to the store, in milliseconds. */
 const initialPause = 100
 const maxPause = 2000
 
@@ -63,8 +63,8 @@ export class StoreLink {
   }
 
   /**
-   * To be called only where `isOpen`. `ask` is called with 1, and with 2 when the first call failed (not when it took too long). Rejects with StoreOutOfReach. `late` gets an answer
-   * that comes after that.
+   * To be called only where `isOpen`. `send` is called with 1, and with 2 when the first call failed (not when it timed out). Rejects with StoreOutOfReach; `onLateReply` gets a reply
+   * that arrives after that.
    */
   async call<T>(send: (attempt: number) => Promise<T>, onLateReply: (reply: T) => void): Promise<T> {
     const { clock, timeout } = this.#options

@@ -1,4 +1,4 @@
-/** Whether a text is as `pattern` says: `*` stands for any characters, everything else for itself. */
+/** Whether a text is as `pattern` says: `*` matches any characters, everything else itself. */
 export function compileWildcard(pattern: string): (text: string) => boolean {
   if (!pattern.includes('*')) return (text) => text === pattern
   const parts = pattern.split('*')

@@ -34,7 +34,7 @@ function nextMinute(at: number): number {
   return Math.floor(at / 60_000) * 60_000 + 60_000
 }
 
-/** Only prices by tokens: what is charged by hours, pages or searches cannot be told from an answer's tokens. */
+/** Only prices by tokens: charges by hours, pages or searches cannot be computed from a response's tokens. */
 function toRates(price: ModelPrice, model: ModelInfo): Rates | undefined {
   const rate = (key: string): Rate | undefined => toRate(price[key])
   const input = rate('input_mtok')

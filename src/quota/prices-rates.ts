@@ -52,7 +52,7 @@ export function toNanoDollars(dollars: number): number {
 export const freeOfCharge: Rates = { input: flatRate(0), output: flatRate(0), request: 0 }
 
 /**
- * What an answer costs, in billionths of a US dollar, rounded up once: the parts are added up exactly. Every token is charged once: cached,
+ * The cost of a response in billionths of a US dollar, rounded up once: the parts are added up exactly. Every token is charged once: cached,
  * cache-writing and spoken input are parts of the input, spoken output and reasoning parts of the output.
  */
 export function costOf(rates: Rates, usage: TokensUsed): number {

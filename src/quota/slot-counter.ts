@@ -189,7 +189,7 @@ export class SlotCounter implements CounterState, Hold {
     try {
       reply = await link.call(
         () => link.store.hold({ ...request, sequence: nextSequence() }),
-        // Nobody knows what became of it by now; the next request, with a higher number, says it anew.
+        // A late reply may be outdated: the next request, with a higher number, repeats it.
         () => undefined,
       )
     } catch (error) {

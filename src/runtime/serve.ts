@@ -32,7 +32,7 @@ export interface HttpListener {
   stop(): Promise<void>
 }
 
-/** Seconds that a kept-alive connection may idle: longer than the usual minute of load balancers, which would otherwise race us. */
+/** Seconds that a kept-alive connection may idle: longer than the minute that is the default of load balancers, so that they close first. */
 const idleTimeout = 120
 
 /**

@@ -3,7 +3,7 @@ import { documentedAs, openEnum, optional } from './published.ts'
 import { completionUsage, serviceTier } from './sampling.ts'
 import { toolCalls } from './tools.ts'
 
-/** What a provider answers a chat with. Read leniently: vendors add keys and leave out what they do not know. */
+/** A provider's response to a chat request. Read leniently: vendors add keys and leave out what they do not know. */
 
 const finishReasons = ['stop', 'length', 'tool_calls', 'content_filter', 'function_call'] as const
 const finishReason = openEnum(finishReasons, { description: 'Why the model stopped.' })

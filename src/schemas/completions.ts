@@ -78,7 +78,7 @@ const logprobs = z.looseObject({
 
 const finishReason = openEnum(['stop', 'length', 'content_filter'], { description: 'Why the model stopped.' })
 
-/** The answer, and each chunk of a streamed one, whose `finish_reason` is null until the end. */
+/** The response, and each chunk of a streamed one, whose `finish_reason` is null until the end. */
 export const completion = z
   .looseObject({
     id: z.string(),

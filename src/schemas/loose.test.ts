@@ -11,7 +11,7 @@ const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==
 const accepted: [string, object][] = [
   ['unknown keys anywhere', { x: 1, messages: [{ ...user, cache_control: { type: 'ephemeral' } }], stream_options: { chunk: 1 } }],
   ['an unknown kind of content', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'x' } }] }] }],
-  ['pictures in a tool’s answer', { messages: [{ role: 'tool', tool_call_id: 'c', content: [image] }] }],
+  ['images in a tool’s result', { messages: [{ role: 'tool', tool_call_id: 'c', content: [image] }] }],
   ['an unknown kind of tool', { tools: [{ type: 'web_search', search: {} }] }],
   ['an unknown tool choice', { tool_choice: 'any' }],
   ['an unknown response format', { response_format: { type: 'regex', pattern: 'a+' } }],

@@ -3,7 +3,7 @@ import { assistantContent, developerContent, systemContent, toolContent, userCon
 import { optional } from './published.ts'
 import { toolCalls } from './tools.ts'
 
-/** The messages of a conversation, told apart by `role`: a role that is not listed here is refused. */
+/** The messages of a conversation, discriminated by `role`: a role that is not listed here is rejected. */
 
 const name = optional(z.string().meta({ description: 'Distinguishes participants of the same role.' }))
 

@@ -74,7 +74,7 @@ function whole(schema: z.ZodType): Quick {
   }
 }
 
-/** Of what stands in lists by the hundred thousand, and in each message and tool. */
+/** For values that lists contain by the hundred thousand, and every message and tool. */
 function accepterOfPlain(schema: z.ZodType): Accepter | undefined {
   if (schema.def.checks?.length) return undefined
   if (schema instanceof z.ZodNumberFormat && schema.format === 'safeint')
@@ -111,13 +111,13 @@ function quickOfObject(schema: z.ZodObject): Quick | undefined {
   }
 }
 
-/** Without it nothing is reported, and nothing stands in its place. */
+/** Without it nothing is reported, and no default is used. */
 function mayBeAbsent(field: z.ZodType): boolean {
   const { success, data } = field.safeParse(undefined)
   return success && data === undefined
 }
 
-/** Objects told apart by a text in one of their fields. */
+/** Objects discriminated by a text in one of their fields. */
 function quickOfTagged(schema: z.ZodDiscriminatedUnion): Quick {
   const { discriminator } = schema.def
   const options = new Map<unknown, Quick>()

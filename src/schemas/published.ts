@@ -14,7 +14,7 @@ export const oneOfMark = 'x-corral-one-of'
 
 const publishedAs = new WeakMap<z.core.$ZodType, z.ZodType>()
 
-/** What stands in the OpenAPI document in place of `schema`, if anything; `.meta()` and checks make copies, which inherit it. */
+/** The schema that replaces `schema` in the OpenAPI document, if any; `.meta()` and checks make copies, which inherit it. */
 export function publishedForm(schema: z.core.$ZodType): z.ZodType | undefined {
   // oxlint-disable-next-line no-underscore-dangle -- zod's door for those who build on it
   for (let at: z.core.$ZodType | undefined = schema; at; at = at._zod.parent) {
@@ -126,8 +126,8 @@ interface OpenUnionOptions {
 }
 
 /**
- * Objects told apart by `type`. A known type is held to its schema, and only to that one, so that the reported path is the helpful one;
- * an unknown type travels as it is.
+ * Objects discriminated by `type`. A known type is held to its schema, and only to that one, so that the reported path is the helpful one;
+ * an unknown type is passed on unchanged.
  */
 export function openUnion<const Options extends readonly [z.ZodType & Shape, ...(z.ZodType & Shape)[]]>(
   options: Options,

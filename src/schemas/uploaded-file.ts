@@ -10,7 +10,7 @@ export abstract class UploadedFile {
   abstract readonly filename: string
   /** The media type that the caller gave, lower case, e.g. `text/plain`. */
   abstract readonly type: string
-  /** Its bytes, read as they are asked for. */
+  /** Its bytes, read on demand. */
   abstract stream(): ReadableStream<Uint8Array>
   /** Keeps it as another file, whose folder must exist. */
   abstract moveTo(path: string): Promise<void>

@@ -32,7 +32,7 @@ export async function backupSqlite(from: string, to: string, { replace }: { repl
   }
 }
 
-/** The command that copies a PostgreSQL database; the password is asked for, or comes from PGPASSWORD or ~/.pgpass. */
+/** The command that copies a PostgreSQL database; it prompts for the password, or reads it from PGPASSWORD or ~/.pgpass. */
 export function pgDumpCommand(backend: PostgresBackend, to: string): string {
   const { host, port, database, user, schema, sslMode, caCertPath } = backend
   const parts = { host, port, dbname: database, user, sslmode: sslMode, sslrootcert: caCertPath }

@@ -33,7 +33,7 @@ export interface Database extends DatabaseSource, AsyncDisposable {
    * Throws ApiError 503 when the database is out of reach.
    *
    * On SQLite one transaction runs at a time, so `work` waits for nothing but its own statements. On PostgreSQL the isolation is "read committed"
-   * unless `serializable` is asked for: take amounts with a condition in the UPDATE itself, never by reading first.
+   * unless `serializable` is requested: take amounts with a condition in the UPDATE itself, never by reading first.
    */
   write<T>(work: (transaction: Transaction) => Promise<T>, options?: { isolation?: Isolation }): Promise<T>
   /**
@@ -49,7 +49,7 @@ export interface Database extends DatabaseSource, AsyncDisposable {
   /**
    * Calls `onChange` when the revision of `scope` has changed, in this process or another: on PostgreSQL at once (LISTEN) and within a second where
    * the notification is lost, within a quarter of a second on SQLite. `onChange` is also called once at first, so that a subscriber that loads on it
-   * misses nothing; it receives a reader whose connections answer or fail soon. `onError` is called when polling fails, and `onChange` again after
+   * misses nothing; it receives a reader whose connections respond or fail soon. `onError` is called when polling fails, and `onChange` again after
    * that; `onPolled` after each successful poll.
    */
   watch(

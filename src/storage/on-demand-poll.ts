@@ -1,6 +1,6 @@
 import { sleep, startBackgroundTimer, within } from '../timing.ts'
 
-/** Milliseconds from the beginning of one look that was asked for to the next. */
+/** Minimum milliseconds between the starts of two on-demand polls. */
 const defaultMinInterval = 50
 
 /** Maximum milliseconds that a caller waits. */

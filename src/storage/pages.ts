@@ -2,7 +2,7 @@ import { type SelectQueryBuilder, sql } from 'kysely'
 import { invalidRequest, shortened } from '../errors.ts'
 import { timeOfId } from './ids.ts'
 
-/** One page of a list, as OpenAI's lists are asked for. */
+/** One page of a list, by the parameters of OpenAI's lists. */
 export interface PageRequest {
   /** Rows at most, 1 or more. */
   readonly limit: number
@@ -15,7 +15,7 @@ export interface PageRequest {
 }
 
 export interface Page<R> {
-  /** In the order asked for. */
+  /** In the requested order. */
   readonly rows: R[]
   /** Whether there are more in the direction of reading: behind the last row, or, with `before` alone, in front of the first. */
   readonly hasMore: boolean

@@ -45,7 +45,7 @@ export class RevisionWatch {
 
   /**
    * @param read for the polls, and for watchers to read a change with
-   * @param gate awaited before each poll, and told to reopen a replaced database
+   * @param gate awaited before each poll; reopens a replaced database
    */
   constructor(engine: Engine, read: DatabaseReader, gate: Pick<DatabaseGate, 'whenOpen' | 'reopen'>) {
     this.#engine = engine

@@ -5,7 +5,7 @@ import { LineWriter, type WriteBytes } from './line-writer.ts'
 /** What one system call does: takes some of the bytes, or fails. */
 type Outcome = number | 'ENOSPC' | 'EAGAIN' | 'EPIPE' | 'EIO'
 
-/** A file that does what it is told, one call after another, and takes everything once it has been told nothing more. */
+/** A file whose writes have the given outcomes, in order; further writes succeed. */
 function fileThat(outcomes: readonly Outcome[]) {
   const left = [...outcomes]
   const file = { text: '' }
@@ -59,7 +59,7 @@ test('[OPS-7] every line is written whole and in order, or counted; the log repo
       expect(whole.length + writer.dropped).toBe(lines)
       const reported = file.text.split('\n').filter((line) => isNotice(line) && line.endsWith('}'))
       const counts = reported.map((line) => (JSON.parse(line) as { dropped: number }).dropped)
-      // What was lost at the very end nobody can be told.
+      // A loss in the last write cannot be reported.
       expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(writer.dropped)
       if (calls.every((outcome) => outcome !== 'ENOSPC')) expect([writer.dropped, reported]).toEqual([0, []])
     }),

@@ -110,7 +110,7 @@ export function upstreamProvider(
 export interface TestApp extends AsyncDisposable {
   readonly app: App
   readonly services: Services
-  /** `path` as it stands in the URL, e.g. `/v1/models`. */
+  /** `path` as in the URL, e.g. `/v1/models`. */
   fetch(path: string, init?: RequestInit): Promise<Response>
 }
 

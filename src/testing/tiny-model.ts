@@ -245,7 +245,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** IEEE half precision of a number between 0 and 2, rounded down: all that stands in this model. */
+/** IEEE half precision of a number between 0 and 2, rounded down: all values in this model. */
 function toHalf(value: number): number {
   if (value === 0) return 0
   const exponent = Math.floor(Math.log2(value))

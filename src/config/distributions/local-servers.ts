@@ -3,7 +3,7 @@ import { within } from '../../timing.ts'
 
 interface LocalServer {
   readonly id: string
-  /** Where a server of this kind usually listens: its root, or the root of its OpenAI API. */
+  /** The default address of a server of this kind: its root, or the root of its OpenAI API. */
   readonly probe: string
 }
 

@@ -31,7 +31,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
   principal: Principal | undefined = undefined
   /** The route; null: none; undefined: not looked up yet. */
   match: RouteMatch | null | undefined = undefined
-  /** Tells the caller's address from the connection's, where there are trusted proxies. */
+  /** Determines the caller's address behind trusted proxies. */
   resolveClientAddress: ClientAddressResolver | undefined = undefined
   providerData: ProviderData = noProviderData
   readonly startedAt = performance.now()

@@ -6,7 +6,7 @@ import { BoundedMap } from '../../bounded-map.ts'
 
 /** 2025-11-03, when Llama Stack removed its older paths: Unix seconds, as RFC 9745 §2 writes them. */
 const deprecatedSince = '@1762128000'
-/** Callers that are remembered; the one warned longest ago is forgotten first. */
+/** Callers that are remembered; the one whose warning is oldest is forgotten first. */
 const maxRemembered = 1000
 
 /**

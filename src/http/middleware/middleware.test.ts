@@ -12,7 +12,7 @@ import { parseProviderData, providerData } from './provider-data.ts'
 import { requestId } from './request-id.ts'
 import { ActiveRequests, requestLifecycle } from './request-lifecycle.ts'
 
-/** The layers around `innermost`, as the app puts them together; `finished` collects what the access log is told. */
+/** The layers around `innermost`, as the app puts them together; `finished` collects what the access log gets. */
 function around(layers: (Middleware | undefined)[], innermost: Next) {
   const finished: RequestFinished[] = []
   const active = new ActiveRequests()

@@ -26,7 +26,7 @@ export function parseListing(reply: unknown): ProviderModel[] {
 export const databricks = defineRemoteInference({
   type: 'remote::databricks',
   description: "Databricks: a workspace's serving endpoints.",
-  urlRequired: "the workspace's URL, usually from DATABRICKS_HOST.",
+  urlRequired: "the workspace's URL, for example from DATABRICKS_HOST.",
   completeUrl: (url) => withPath(url, '/serving-endpoints'),
   key: { header: 'databricks_api_token', variable: 'DATABRICKS_TOKEN' },
   capabilities: ['chat', 'embeddings'],

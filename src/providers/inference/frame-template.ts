@@ -89,7 +89,7 @@ function equal(bytes: Uint8Array, start: number, end: number, what: Uint8Array):
   return what.length < shortBytes ? equalBytes(bytes, start, what) : compare.call(bytes, what, 0, what.length, start, end) === 0
 }
 
-/** Where a text's closing quote stands; -1 when the text is not well-formed. */
+/** The index of a text's closing quote; -1 when the text is not well-formed. */
 function endOfText(bytes: Uint8Array, from: number): number {
   for (let at = from; ; at += 1) {
     const byte = bytes[at]

@@ -5,7 +5,7 @@ export interface Masker {
   value(value: unknown): unknown
 }
 
-/** Shorter ones are no secrets, and would tear holes into ordinary words. */
+/** Shorter values are not secrets; masking them would damage ordinary words. */
 const minSecretLength = 4
 
 /** `secrets`: values of headers as they were sent; of `Bearer x` both the whole and `x` are hidden. */

@@ -95,7 +95,7 @@ function missingMain(bytes: Uint8Array, members: Members, { upstream, status, op
 interface HeadField {
   key: Uint8Array
   value: Uint8Array
-  /** Where it stands now; -1: nowhere. */
+  /** Its current position; -1: none. */
   member: number
 }
 

@@ -64,7 +64,7 @@ interface KeyRule {
   header: string
   /** Further names of that field, which Llama Stack or OGX use. */
   alternatives?: readonly string[]
-  /** The variable that the server's own key usually stands in. */
+  /** The variable that contains the server's own key by convention. */
   variable?: string
   /** False where a request without any key makes sense, such as to a server of one's own; may depend on the root. Default true. */
   required?: boolean | ((root: string) => boolean)

@@ -3,7 +3,7 @@ import { defineRemoteInference } from './remote-inference.ts'
 export const runpod = defineRemoteInference({
   type: 'remote::runpod',
   description: 'RunPod: a vLLM endpoint of your own.',
-  urlRequired: "the endpoint's URL, usually from RUNPOD_URL.",
+  urlRequired: "the endpoint's URL, for example from RUNPOD_URL.",
   key: { header: 'runpod_api_token', variable: 'RUNPOD_API_TOKEN' },
   capabilities: ['chat', 'completions', 'embeddings'],
   starter: {

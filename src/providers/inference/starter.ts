@@ -1,6 +1,6 @@
 import type { StarterEntry } from '../provider.ts'
 
-/** The usual starter entry of a hosted provider: on when its key, or a root other than the usual one, is in the environment. */
+/** The starter entry of most hosted providers: enabled when its key, or a root other than the default, is in the environment. */
 export function hostedStarter(id: string, key: string, url: { variable: string; default: string }, keyField = 'api_key'): StarterEntry {
   return {
     id,

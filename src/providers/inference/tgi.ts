@@ -4,7 +4,7 @@ import { defineRemoteInference } from './remote-inference.ts'
 export const tgi = defineRemoteInference({
   type: 'remote::tgi',
   description: "Hugging Face's Text Generation Inference.",
-  urlRequired: "the server's URL, usually from TGI_URL.",
+  urlRequired: "the server's URL, for example from TGI_URL.",
   completeUrl: withV1,
   key: { header: 'hf_api_token', variable: 'HF_API_TOKEN', required: false },
   capabilities: ['chat', 'completions'],

@@ -112,7 +112,7 @@ async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
       }
     }
   } catch (error) {
-    // The status stands, with or without a whole body. Only a caller that has left ends it all.
+    // The status is known even if the body is incomplete. Only a client disconnect ends everything.
     if (!(error instanceof EgressError)) throw error
   } finally {
     clearTimeout(timer)

@@ -27,7 +27,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    // Not encoded, then: as it stands.
+    // It was not encoded: unchanged.
     return text
   }
 }

@@ -115,7 +115,7 @@ describe('reranking', () => {
     expect(() => textsOf({ ...request, items: ['a', { type: 'image_url', image_url: {} }] } as never)).toThrow("not 'image_url'")
   })
 
-  test('best first, no more than asked for, both vendors’ words', () => {
+  test('best first, no more than requested, in both vendors’ formats', () => {
     const rankings = [
       { index: 0, logit: -3 },
       { index: 2, logit: 1.5 },

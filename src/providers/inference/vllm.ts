@@ -9,7 +9,7 @@ const defaultUrl = 'http://localhost:8000/v1'
 export const vllm = defineRemoteInference({
   type: 'remote::vllm',
   description: 'A vLLM server; reranks too.',
-  urlRequired: "the server's URL, usually from VLLM_URL.",
+  urlRequired: "the server's URL, for example from VLLM_URL.",
   completeUrl: (url) => withPath(url, '/v1'),
   key: { header: 'vllm_api_token', variable: 'VLLM_API_TOKEN', required: false },
   capabilities: ['chat', 'completions', 'embeddings'],

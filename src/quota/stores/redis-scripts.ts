@@ -29,7 +29,7 @@ redis.call('PEXPIREAT', KEYS[1], whole(forget_at))
 return { taken, all, unused, wanted_until > now and 1 or 0 }
 `)
 
-/** `heldNow` of rules.ts, over a hash of holder → "held until sequence"; the field "*" tells until when somebody waits. */
+/** `heldNow` of rules.ts, over a hash of holder → "held until sequence"; the field "*" contains until when a caller waits. */
 export const holdScript = redisScript(`${clock}
 local holder, limit = ARGV[1], tonumber(ARGV[2])
 local keep, at_least, slots = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

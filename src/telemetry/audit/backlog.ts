@@ -14,8 +14,8 @@ const second = 1_000
 const denied = 'request.denied'
 
 /**
- * What is to be written next, in bounded memory: denials of a flood are merged and counted, changes are kept one by one, and changes that
- * come while thousands wait for a disk that takes nothing are counted as lost, which a line of the chain tells later.
+ * The entries to write next, in bounded memory: the denials of a flood are merged and counted, changes are kept one by one, and changes that
+ * arrive while thousands wait for a failing disk are counted as lost, which a later line of the chain reports.
  */
 export class Backlog {
   #lines: AuditRecord[] = []

@@ -49,8 +49,8 @@ const maxTextLength = 1_000
 const maxDetailLength = 8_000
 
 /**
- * The line that follows `before`, without its line break. Its hash is SHA-256 over the line's own bytes as far as the comma before `"hash"`,
- * so that there is nothing to canonicalise: what stands there is what was hashed, `prev` included.
+ * The line that follows `before`, without its line break. Its hash is SHA-256 over the line's own bytes up to the comma before `"hash"`,
+ * `prev` included, so that nothing has to be canonicalised.
  */
 export function writeLine(before: ChainState, record: AuditRecord): { text: string; state: ChainState } {
   const seq = before.seq + 1

@@ -170,7 +170,7 @@ class ChainCheck {
       const found = this.#find({ ...at, why: 'removed', detail })
       this.#gaps.push({ from: chainStart.seq + 1, to: line.seq - this.#unread.length - 1, found, came: 0 })
       this.#beginning = { found, seq: line.seq, prev: line.prev }
-    } else this.#notes.push(`${at.file} begins with line ${line.seq} of the chain: what stands before it was not looked at`)
+    } else this.#notes.push(`${at.file} begins with line ${line.seq} of the chain; earlier lines were not checked`)
     this.#next = line.seq - this.#unread.length
     this.#head = this.#unread.length > 0 ? undefined : line.prev
   }
@@ -180,16 +180,16 @@ class ChainCheck {
     this.#reportUnread('changed')
     const gap = this.#gaps.find(({ from, to }) => line.seq >= from && line.seq <= to)
     if (!gap) {
-      this.#find({ ...at, why: 'inserted', detail: `line ${line.seq} of the chain stands here once more` })
+      this.#find({ ...at, why: 'inserted', detail: `line ${line.seq} of the chain is repeated here` })
       return
     }
     gap.came++
     gap.found.why = 'reordered'
-    gap.found.detail = `line ${span(gap)} of the chain should stand here; ${gap.came === 1 ? 'one came' : `${gap.came} came`} later (${at.file}:${at.line})`
+    gap.found.detail = `line ${span(gap)} of the chain is expected here; ${gap.came === 1 ? 'one follows' : `${gap.came} follow`} later (${at.file}:${at.line})`
   }
 
   #miss(from: number, to: number, at: LinePosition): void {
-    const detail = `line ${span({ from, to })} of the chain should stand before this one and is missing`
+    const detail = `line ${span({ from, to })} of the chain is expected before this one and is missing`
     const found = this.#find({ ...at, why: 'removed', detail })
     this.#gaps.push({ from, to, found, came: 0 })
   }

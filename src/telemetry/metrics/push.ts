@@ -19,8 +19,8 @@ const dependency = 'metrics collector'
 const finalPushTimeout = 2_000
 
 /**
- * Pushes this process's metrics to the collector, every so often and once more at its end. What a push did not get there the next one tells as well, for
- * each tells everything; so none is tried twice. Processes of one server are told apart by `service.instance.id`. Throws an Error where a certificate's
+ * Pushes this process's metrics to the collector, at an interval and once more at shutdown. Each push contains all values, so a
+ * failed one is not retried. `service.instance.id` distinguishes the processes of one server. Throws an Error where a certificate's
  * file cannot be read.
  */
 export function startPush(config: TelemetryConfig, { metrics, version, events }: PushDeps): AsyncDisposable {

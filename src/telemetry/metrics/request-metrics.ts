@@ -147,8 +147,8 @@ export class RequestMetrics {
 }
 
 /**
- * `error.type`, one of few: the status that a provider answered, `upstream_error` where it told of its failure in an answer with a good status (a
- * stream that had begun, or a JSON response), else this server's own code or type. Never what a provider wrote.
+ * `error.type`, of low cardinality: the status of the provider's response, `upstream_error` for an error in a successful response (a
+ * stream that had begun, or JSON), else this server's own code or type. Never what a provider wrote.
  */
 export function errorTypeOf(error: unknown): string {
   if (!(error instanceof ApiError)) return 'server_error'

@@ -10,8 +10,8 @@ const batch = 50
 const leftOver = 0.9
 
 /**
- * Keeps the store within its limits: traces that are too old, then the oldest until the rest is small enough; what callers logged themselves goes before
- * the server's own record, so that nobody can push out what became of others' requests by logging.
+ * Keeps the store within its limits: traces that are too old, then the oldest until the rest is small enough; records that callers logged are
+ * deleted before the server's own, so that a caller cannot evict the records of others' requests by logging.
  */
 export class Retention {
   readonly #connection: SqliteConnection

@@ -13,7 +13,7 @@ export interface Names {
 
 /**
  * `v1_41`: the last version in OpenTelemetry's main repository (semantic-conventions 1.41). `latest`: that of semantic-conventions-genai, which is not
- * released yet; asked for by `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental`.
+ * released yet; enabled by `OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental`.
  */
 export const names: Readonly<Record<Conventions, Names>> = {
   v1_41: {

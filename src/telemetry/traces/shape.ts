@@ -13,8 +13,8 @@ export function boundedShapeOf(value: unknown): string {
 }
 
 /**
- * What a request looks like, without what it says: `{model: text 12, messages: [2 × {role: text 4, content: text 53}], stream: true}`. Names of members are
- * told as far as they are short; texts by their length, in UTF-16 units.
+ * What a request looks like, without what it says: `{model: text 12, messages: [2 × {role: text 4, content: text 53}], stream: true}`. Short member
+ * names are included; of texts only the length in UTF-16 units.
  */
 export function shapeOf(value: unknown, depth = 0): string {
   if (typeof value === 'string') return `text ${value.length}`

@@ -68,7 +68,7 @@ export type FromWorker =
 
 /**
  * What the thread does with records for the store on this machine: `openTraceStoreWriter(path, limits)` in `src/telemetry/store/writer.ts` gives one.
- * A failure is thrown: it is told to the operator once until a write succeeds, and serving goes on.
+ * A failure is thrown: it is logged once until a write succeeds, and serving goes on.
  */
 export interface TraceStoreWriter {
   write(records: readonly SpanRecord[]): void | Promise<void>

@@ -10,12 +10,12 @@ export interface PartialSuccess {
 }
 
 const maxReasonLength = 500
-/** Shorter values of headers are no secrets, and would tear holes into ordinary words. */
+/** Shorter header values are not secrets; masking them would damage ordinary words. */
 const minSecretLength = 4
 
 /**
- * Reads `partial_success` of a collector's answer, which has the same form for spans and for metrics. `secrets`: what was sent in headers, masked where
- * the collector repeats it. Undefined where all was taken, or the answer is not of the protocol: what it answered with 200 is not sent again.
+ * Reads `partial_success` of a collector's response, which has the same form for spans and metrics. `secrets`: values of the sent headers, masked where
+ * the collector repeats them. Undefined if everything was accepted or the response is not OTLP: after a 200 nothing is sent again.
  */
 export function partialSuccessIn(response: Uint8Array, secrets: readonly string[] = []): PartialSuccess | undefined {
   const { rejectedSpans = 0, errorMessage = '' } = parseResponse(response)

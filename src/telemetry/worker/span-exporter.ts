@@ -81,7 +81,7 @@ export class SpanExporter {
     else this.#plan(this.#options.delay)
   }
 
-  /** Resolves with how long to wait before the next, in milliseconds; 0: no longer than usual. */
+  /** Resolves with the milliseconds to wait before the next; 0: the interval. */
   async #sendOne(): Promise<number> {
     const { encode, send, post, batchSize } = this.#options
     const batch = this.#queue.slice(0, batchSize)

@@ -19,7 +19,7 @@ const schema = z.strictObject({
   model: z
     .string()
     .optional()
-    .meta({ description: 'The model that `default` stands for, e.g. `qwen3-0.6b`. Default: the best one there is.' }),
+    .meta({ description: 'The model that `default` refers to, e.g. `qwen3-0.6b`. Default: the best one there is.' }),
   home: z.string().optional().meta({ description: "Corral's folder; models lie in its `models`. Default `~/.corral`." }),
   models_dir: z.string().optional().meta({ description: 'The folder with the models, in place of `home`.' }),
   auto_pull: z

@@ -12,7 +12,7 @@ import type { Log } from '../../contract.ts'
 /** What the default model waits for. */
 type DefaultModelState =
   | { state: 'ready'; name: string }
-  /** Nobody fetches it. */
+  /** It is not being downloaded. */
   | { state: 'absent' }
   | { state: 'fetching'; name: string; done: number; total: number | undefined }
   /** It is tried again in `retryIn` seconds. */

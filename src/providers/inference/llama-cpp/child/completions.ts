@@ -13,7 +13,7 @@ import { toTokenLists } from './token-input.ts'
 const defaultMaxTokens = 16
 const maxChoices = 64
 
-/** `POST /v1/completions`: continues text as it stands, without a chat template. */
+/** `POST /v1/completions`: continues text unchanged, without a chat template. */
 export async function completions(request: Request, host: ModelHost): Promise<Response> {
   const body = await parseBody(request, completionRequest)
   refuseUnsupported(body)

@@ -27,7 +27,7 @@ export interface HostOptions {
   queue: number
   /** 0: as many as there are cores, less one. */
   threads: number
-  /** Models kept in memory at once; the one unused for longest makes way. */
+  /** The maximum number of models in memory; the least recently used is unloaded. */
   maxLoaded: number
   /** What the makers of a model advise, by its name. */
   advice: Readonly<Record<string, SamplingAdvice>>
@@ -95,7 +95,7 @@ export class ModelHost {
     this.#entries.set(name, entry)
     loading.then(
       (loaded) => void (entry.loaded = loaded),
-      // Whoever waits gets the error; the next request tries anew.
+      // The waiting requests get the error; the next request tries again.
       () => this.#entries.delete(name),
     )
     return entry

@@ -18,7 +18,7 @@ export interface ModelChildOptions extends HostOptions {
 
 const loadRequest = z.looseObject({ model: z.string() })
 
-/** Answers OpenAI's requests from models in this process; never throws. */
+/** Serves OpenAI's requests from models in this process; never throws. */
 export function createHandler(options: ModelChildOptions): { fetch: (request: Request) => Promise<Response> } {
   const host = new ModelHost(options)
   const routes: Readonly<Record<string, (request: Request) => Promise<Response>>> = {
