@@ -66,11 +66,15 @@ describe.skipIf(!postgres)('PostgreSQL', () => {
     ['a database that is not there', () => ({ db: 'nowhere' }), /"nowhere" does not exist[^]*Create the database/],
     ['a port at which nothing listens', async () => ({ port: await freePort() }), /ECONNREFUSED[^]*Start PostgreSQL/],
     ['a host that is not there', () => ({ host: 'db.invalid' }), /db\.invalid[^]*correct `host` and `port`/],
-    ['a certificate of nobody known', () => ({ ssl_mode: 'verify-full' }), /certificate[^]*authority of its certificate in `ca_cert_path`/],
+    [
+      'a certificate of an unknown authority',
+      () => ({ ssl_mode: 'verify-full' }),
+      /certificate[^]*Set `ca_cert_path` to the CA of its certificate/,
+    ],
     [
       'a certificate for another host',
       () => ({ ssl_mode: 'verify-full', ca_cert_path: caCertPath, host: asHost }),
-      /127\.0\.0\.2 is not in[^]*as `host` what the certificate is for/,
+      /127\.0\.0\.2 is not in[^]*`host` to the name in it/,
     ],
     [
       'a certificate that cannot be read',
