@@ -3,11 +3,11 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Corral with everything on that governs: keys, tokens, both policies, limits on requests, tokens and dollars, the ledger, the audit log. */
+/** Corral with all of governance: keys, tokens, both policies, limits on requests, tokens and dollars, the ledger, the audit log. */
 export interface Governed {
   readonly file: string
   readonly env: Readonly<Record<string, string>>
-  /** What a caller shows: one of Corral's own keys, or a token of the identity provider. */
+  /** The credential of a caller: one of Corral's own keys, or a token of the identity provider. */
   readonly key: string
   readonly token: string
   /** The file of its trace store, where it has one. */
@@ -16,7 +16,7 @@ export interface Governed {
 
 const audience = 'corral-bench'
 
-/** An identity provider as far as Corral sees one: its key set, and tokens signed by it. It lives as long as the bench does. */
+/** An identity provider: its key set, and tokens signed by it. It lives as long as the benchmark. */
 export class IdentityProvider {
   readonly #key: KeyObject
   readonly #server: Bun.Server<undefined>

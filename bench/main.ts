@@ -98,7 +98,7 @@ async function rounds(
   for (let round = 0; round < plan.rounds; round++) {
     direct.push(await measureDirect(`${upstream}/v1/chat/completions`, { plan, round }))
     for (const kind of kinds) {
-      // Each round begins with another server: whoever is first meets the machine as the one before left it.
+      // Each round begins with a different server: the first one is affected by the end of the previous round.
       for (let place = 0; place < servers.length; place++) {
         const server = servers[(place + round) % servers.length]!
         samples.get(server)!.push(reported(server, await measure(server, kind, { plan, round })))
@@ -125,7 +125,7 @@ interface Measured {
   readonly plan: Plan
 }
 
-/** Half of what a server answered when it was saturated, on it and on the one that it is compared with, in turns. */
+/** Half of a server's saturation, alternating between it and the server that it is compared with. */
 async function halves(server: UnderTest, { servers, samples, plan }: Measured): Promise<void> {
   const beside = servers.find(({ candidate }) => candidate.name === server.candidate.addedTo)
   const saturated = samples.get(server)!.filter(({ kind, requests }) => kind === 'plain' && requests > 0)
@@ -206,7 +206,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** How long one request keeps the others waiting: five minutes; into the README and results.json unless it is quick or of other rounds. */
+/** Fairness: five minutes; written to the README and results.json unless quick or with other rounds. */
 async function fairness(goVersion: string): Promise<void> {
   execFileSync('taskset', ['-cp', loadCore, String(process.pid)], { stdio: 'ignore' })
   const about = machine(goVersion)
@@ -224,12 +224,12 @@ async function fairness(goVersion: string): Promise<void> {
   }
 }
 
-/** Minutes of load are for Corral; what traces has its own only where it was chosen by name. */
+/** Minutes of load are for Corral; servers with tracing only if chosen by name. */
 function isSoaked({ name, telemetry }: Candidate): boolean {
   return name === 'corral' || (telemetry !== undefined && options.only !== undefined)
 }
 
-/** A full run of all is the one that counts: it also goes into the README. */
+/** Only a full run of all is written to the README. */
 function publish(results: Results, plan: Plan): void {
   const table = markdown(results)
   process.stdout.write(`${table}\n`)
@@ -246,7 +246,7 @@ function writeResults(name: string, part: object): void {
   writeFileSync(path, `${JSON.stringify({ ...others, ...part }, undefined, 1)}\n`)
 }
 
-/** Replaces what stands between the marks of a part. */
+/** Replaces the text between the marks of a part. */
 function writeIntoReadme(part: string, table: string): void {
   const readme = join(here, 'README.md')
   const [open, close] = [`<!-- ${part} -->`, `<!-- end of ${part} -->`]

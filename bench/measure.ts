@@ -5,7 +5,7 @@ import { cpuSeconds, peakRssBytes, processTree, rssBytes } from './processes.ts'
 import type { UnderTest } from './servers.ts'
 import { type Accounts, Watch } from './telemetry.ts'
 
-/** `half`: plain requests at half of what a server could answer. */
+/** `half`: plain requests at half of a server's saturation. */
 export type Kind = 'plain' | 'burst' | 'paced' | 'rate' | 'half'
 
 /** One window. */
@@ -17,7 +17,7 @@ export interface Sample extends LoadResult {
   readonly perSecond: number
   /** Bytes at the window's end. */
   readonly rss: number
-  /** Requests a second that were asked for, where they came at fixed times. */
+  /** Offered requests per second, where they were sent at fixed times. */
   readonly rate?: number
   /** Of the window and the load before it. */
   readonly accounts?: Accounts
@@ -135,7 +135,7 @@ export interface Soak {
   readonly accounts?: Accounts
 }
 
-/** Loads a server for minutes, the patterns one after another, and looks at its memory after each cycle of half a minute. */
+/** Loads a server for minutes, the patterns one after another, and reads its memory after each cycle of half a minute. */
 export async function soak(server: UnderTest, minutes: number, tell: (line: string) => void): Promise<Soak> {
   const rss: number[] = []
   let requests = 0

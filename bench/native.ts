@@ -21,7 +21,7 @@ export interface LoadPlan {
   readonly headers?: readonly string[]
   readonly concurrency: number
   readonly seconds: number
-  /** Requests a second at fixed times; absent: as fast as answers come. */
+  /** Requests a second at fixed times; absent: as fast as responses arrive. */
   readonly rate?: number
   /** One request a connection, begun spread over `seconds`. */
   readonly once?: boolean

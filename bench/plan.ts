@@ -19,7 +19,7 @@ export const plans: Readonly<Record<Plan['name'], Plan>> = {
 /** Connections for each pattern. The streamed ones offer 20,000 and 4,000 frames a second, below what a relay can carry, so that the pattern arrives as it is named. */
 export const concurrency = { plain: 32, burst: 20, paced: 40 } as const
 
-/** Plain requests a second for the latency figure: what every candidate can answer. */
+/** Plain requests per second for the latency figure: every candidate can sustain them. */
 export const fixedRate = 50
 
 /** Streams held open at once, and the seconds over which they are begun. */

@@ -1,4 +1,4 @@
-// The limit: the least that a relay on Bun can do. Corral is measured against it.
+// The baseline: a minimal relay on Bun. Corral is measured against it.
 const [port, upstream] = process.argv.slice(2)
 
 Bun.serve({

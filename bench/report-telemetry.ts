@@ -2,7 +2,7 @@ import { atMost, median, ofKind, pipes, type ServerResult, ratio, type Target } 
 import type { Sample } from './measure.ts'
 import type { Accounts } from './telemetry.ts'
 
-/** What is asked of the servers that look at themselves, on top of the governed one. */
+/** The targets of the servers with telemetry. */
 export function telemetryTargets(servers: readonly ServerResult[]): Target[] {
   const named = (name: string) => servers.find((server) => server.name === name)
   const [governed, observed, traced] = [named('corral governed'), named('corral observed'), named('corral traced')]
@@ -36,7 +36,7 @@ export function telemetryTargets(servers: readonly ServerResult[]): Target[] {
   return list
 }
 
-/** What the tables of all servers have no room for; nothing where no telemetry was looked at. */
+/** The columns that the tables of all servers do not have; empty if no telemetry was measured. */
 export function telemetryTables(servers: readonly ServerResult[]): string[] {
   const governed = servers.find(({ name }) => name === 'corral governed')
   const halves = servers.flatMap((server) => (ofKind(server, 'half').length > 0 && server !== governed ? [halfRow(server, governed)] : []))
@@ -96,7 +96,7 @@ function accountRow(names: readonly string[], accounts: readonly Accounts[]): st
   ]
 }
 
-/** Plain requests come as fast as they are answered, which saturates; the other patterns offer less than that. */
+/** Plain requests come as fast as responses arrive, which saturates; the other patterns offer less. */
 function belowSaturation({ samples }: ServerResult): readonly Accounts[] {
   return accountsOf(samples.filter(({ kind }) => kind !== 'plain'))
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Governed, IdentityProvider, prepareGoverned } from './governed.ts'
 import { onCore, serverCore } from './native.ts'
 
-/** What of a server's telemetry is looked at beside its speed. */
+/** The telemetry of a server that is measured in addition to its speed. */
 interface TelemetryOptions {
   /** `/metrics` is read each second while it is under load. */
   readonly scraped?: boolean
@@ -18,7 +18,7 @@ interface TelemetryOptions {
 const here = import.meta.dirname
 const cache = join(here, '.cache')
 
-/** What is measured: how it comes onto the machine, how it is started, how it is asked. */
+/** A measured server: how to install it, start it and send requests. */
 export interface Candidate {
   readonly name: string
   /** One line for the table's legend. */
@@ -27,14 +27,14 @@ export interface Candidate {
   install(): string
   command(port: number, upstream: string): readonly string[]
   readonly env?: (port: number, upstream: string) => Record<string, string>
-  /** GET here answers 200 once it serves. */
+  /** GET returns 200 here once it serves. */
   readonly health: string
   readonly path?: string
   readonly model?: string
   readonly headers?: (upstream: string) => readonly string[]
-  /** Printed for what it explains; no target looks at it. */
+  /** For comparison only; without a target. */
   readonly aside?: boolean
-  /** Does something behind its requests, which is waited for where CPU time is read. */
+  /** Works after responses as well; CPU time is read when that is done. */
   readonly settles?: boolean
   readonly telemetry?: TelemetryOptions
   /** Name of the candidate that it is compared with at half of its own saturation. */
@@ -80,7 +80,7 @@ function corral({ name, about, aside, env, checkout }: CorralCandidate): Candida
 interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'> {
   /** Default: this one. */
   readonly checkout?: string
-  /** What its callers show. */
+  /** The credential of its callers. */
   readonly shows: 'key' | 'token'
   /** The configuration's section. */
   readonly configures?: (upstream: string) => object
@@ -88,7 +88,7 @@ interface GovernedCandidate extends Pick<Candidate, 'name' | 'about' | 'addedTo'
   readonly looked?: Omit<TelemetryOptions, 'store'> & { readonly stores?: boolean }
 }
 
-/** The same server with all that governs it. */
+/** The same server with all of governance enabled. */
 function governed({ name, about, addedTo, shows, configures, looked, checkout = ownCheckout }: GovernedCandidate): Candidate {
   const provider = new IdentityProvider()
   let prepared: Governed | undefined
@@ -161,7 +161,7 @@ export const candidates: readonly Candidate[] = [
       return `${(JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version} on Node ${run('node', ['--version'], here).trim()}`
     },
     command: (port) => ['node', join(here, 'node_modules/@portkey-ai/gateway/build/start-server.js'), '--headless', `--port=${port}`],
-    // Without this it refuses an upstream on loopback.
+    // Without this it rejects an upstream on loopback.
     env: () => ({ TRUSTED_CUSTOM_HOSTS: '127.0.0.1', NODE_ENV: 'production' }),
     health: '/',
     headers: (upstream) => ['x-portkey-provider: openai', `x-portkey-custom-host: ${upstream}/v1`],
@@ -243,7 +243,7 @@ export const candidates: readonly Candidate[] = [
       LITELLM_LOG: 'ERROR',
       LITELLM_TELEMETRY: 'False',
       LITELLM_LOCAL_MODEL_COST_MAP: 'True',
-      // Nobody authenticates in this bench, at any candidate; without this it does not start.
+      // No candidate authenticates callers in this benchmark; without this it does not start.
       LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY: 'true',
     }),
     health: '/health/liveliness',
@@ -267,7 +267,7 @@ export interface UnderTest {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Starts a candidate on its core and resolves once it answers. */
+/** Starts a candidate on its core and resolves once it responds. */
 export async function start({ candidate, version }: Installed, upstream: string): Promise<UnderTest> {
   const port = await freePort()
   const log = openSync(join(cache, `${candidate.name.replaceAll(/\W+/g, '-')}.log`), 'w')

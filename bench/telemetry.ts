@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { UnderTest } from './servers.ts'
 
-/** What came of the telemetry of some requests. */
+/** Telemetry counts of some requests. */
 export interface Accounts {
   readonly requests: number
-  /** One for each request and one for the model's answer in it; undefined: not all are exported. */
+  /** One for each request and one for its inference; undefined: not all are exported. */
   readonly made?: number
   /** By the collector's count. */
   readonly received?: number
@@ -58,7 +58,7 @@ export class Watch {
     return result
   }
 
-  /** The accounts of what was under load since the beginning; undefined: nothing is looked at here. */
+  /** The counts of all loads so far; undefined: telemetry is not measured here. */
   async end(): Promise<Accounts | undefined> {
     const before = this.#before
     if (!before) return undefined
@@ -121,7 +121,7 @@ async function metricsOf({ url, headers, candidate }: UnderTest): Promise<string
   return text
 }
 
-/** Spans that the collector has counted since it began. What it cannot decode is refused there and counted as dropped by whoever sent it. */
+/** Spans that the collector has counted since it began. It rejects what it cannot decode, which the sender counts as dropped. */
 async function collected(upstream: string): Promise<number> {
   return ((await (await fetch(`${upstream}/collected`)).json()) as { spans: number }).spans
 }

@@ -21,7 +21,7 @@ async function round(server: UnderTest, isFirst: boolean): Promise<Round> {
   return { ...beside, failing: await failing(server), costs }
 }
 
-/** Measures how long one request keeps the others waiting: Corral, Corral before streams took turns, the bare relay, and OGX where upstreams fail. */
+/** Measures fairness: Corral, Corral before streams took turns, the bare relay, and OGX where upstreams fail. */
 export async function measureFairness({ rounds, mock, machine, tell }: FairnessOptions): Promise<FairnessResults> {
   const leftOut: Record<string, string> = {}
   const measured: (FairnessServer & { rounds: Round[] })[] = []

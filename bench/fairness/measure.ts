@@ -6,7 +6,7 @@ import { type Lag, lagOf, type Probed, readProbe } from './probe-client.ts'
 
 /** Streams at full speed at once, and streams that nothing is read of. */
 export const crowd = { flood: 50, unread: 200 } as const
-/** Seconds that new full-speed streams are begun, that unread ones are held, and that each failure and each other pattern is asked for. */
+/** Seconds of starting full-speed streams, of holding unread ones, and of each failure and each other pattern. */
 const seconds = { flood: 4, unread: 7, failure: 1.5, pattern: 2 } as const
 /** Failing requests a second. */
 export const failureRate = 20
@@ -46,7 +46,7 @@ function probe({ candidate, pid }: UnderTest): Promise<Probed> {
   return readProbe(candidate.name, pid)
 }
 
-/** Asks for the health of a server every 50 ms while `work` goes on; resolves with the longest wait in milliseconds. */
+/** Requests the health of a server every 50 ms during `work`; resolves with the maximum latency in milliseconds. */
 async function healthDuring(server: UnderTest, work: Promise<unknown>): Promise<number> {
   const url = new URL(server.candidate.health, server.url)
   const over = work.then(() => true)

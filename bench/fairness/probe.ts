@@ -17,7 +17,7 @@ function cpuTime(): number {
 }
 
 /**
- * Between due time and call the process had no more CPU time than between the last call and this one, nor, on its one core, more than the time that passed:
+ * Between due time and call the process had no more CPU time than between the last call and this one, nor, on its one core, more than the elapsed time:
  * the smaller of the two is the lag. When a call comes so late that more calls were due meanwhile, each of those counts with its own lag.
  */
 function tick(): void {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// runCold starts a program and prints how long it took to its first 200: process start, listening and answering together.
+// runCold starts a program and prints how long it took to its first 200: process start, listening and responding together.
 func runCold(args []string) {
 	flags := flag.NewFlagSet("cold", flag.ExitOnError)
 	address := flags.String("address", "", "host:port that it will listen on")
@@ -39,7 +39,7 @@ func firstAnswer(address, path string, began time.Time) (time.Duration, error) {
 		}
 		time.Sleep(500 * time.Microsecond)
 	}
-	return 0, fmt.Errorf("no answer at %s%s within 60 s", address, path)
+	return 0, fmt.Errorf("no response from %s%s within 60 s", address, path)
 }
 
 func get(address string, request []byte) string {

@@ -14,7 +14,7 @@ var collected struct {
 	messages, spans, refused atomic.Int64
 }
 
-// collect answers a request of OpenTelemetry's protocol, or one for the counts; false: it is neither.
+// collect serves an OTLP request, or one for the counts; false: it is neither.
 func collect(connection net.Conn, request head, body []byte) (bool, error) {
 	switch {
 	case strings.HasPrefix(request.first, "POST /v1/traces "):

@@ -19,14 +19,14 @@ import (
 
 // result is what a run of the load generator prints, as one line of JSON.
 type result struct {
-	Requests int     `json:"requests"` // answered whole and right
+	Requests int     `json:"requests"` // with a whole, correct response
 	Errors   int     `json:"errors"`
 	Error    string  `json:"error,omitempty"` // the first one
 	Frames   int     `json:"frames"`          // content frames of the streams that came whole
 	Seconds  float64 `json:"seconds"`
-	P50      float64 `json:"p50_ms"` // to the end of the answer; with a rate, from the moment it was due
+	P50      float64 `json:"p50_ms"` // to the end of the response; with a rate, from the moment it was due
 	P99      float64 `json:"p99_ms"`
-	First50  float64 `json:"first_p50_ms"` // to the first byte of the answer's body
+	First50  float64 `json:"first_p50_ms"` // to the first byte of the response body
 	First99  float64 `json:"first_p99_ms"`
 }
 
@@ -53,7 +53,7 @@ func runLoad(args []string) {
 	headers := flags.String("headers", "", `extra headers, one a line`)
 	concurrency := flags.Int("concurrency", 32, "connections, each with one request at a time")
 	seconds := flags.Float64("seconds", 5, "how long new requests are begun")
-	rate := flags.Float64("rate", 0, "requests a second at fixed times; 0: each connection as fast as it is answered")
+	rate := flags.Float64("rate", 0, "requests a second at fixed times; 0: each connection as fast as responses arrive")
 	once := flags.Bool("once", false, "one request a connection, all begun within -seconds")
 	unread := flags.Bool("unread", false, "read nothing: each connection sends one request and holds it for -seconds")
 	_ = flags.Parse(args)
@@ -198,27 +198,27 @@ func (c *caller) exchange() (frames int, first time.Time, err error) {
 	if _, err = c.connection.Write(c.job.request); err != nil {
 		return
 	}
-	answer, err := readHead(c.reader)
+	response, err := readHead(c.reader)
 	if err != nil {
 		return
 	}
-	body := answer.body(c.reader)
+	body := response.body(c.reader)
 	if body == nil {
 		body = c.reader
 	}
 	if c.job.fails {
 		_, err = io.Copy(io.Discard, body)
-		if err == nil && answer.chunked {
+		if err == nil && response.chunked {
 			err = endOfChunks(c.reader)
 		}
-		if err != nil || answer.closes || (!answer.chunked && answer.contentLength < 0) {
+		if err != nil || response.closes || (!response.chunked && response.contentLength < 0) {
 			c.close()
 		}
 		return 0, time.Now(), nil
 	}
-	if !strings.Contains(answer.first, " 200") {
+	if !strings.Contains(response.first, " 200") {
 		text, _ := io.ReadAll(io.LimitReader(body, 300))
-		return 0, first, fmt.Errorf("%s: %s", answer.first, text)
+		return 0, first, fmt.Errorf("%s: %s", response.first, text)
 	}
 	if c.lines == nil {
 		c.lines = bufio.NewReaderSize(body, 16<<10)
@@ -233,10 +233,10 @@ func (c *caller) exchange() (frames int, first time.Time, err error) {
 	if err != nil {
 		return
 	}
-	if answer.chunked {
+	if response.chunked {
 		err = endOfChunks(c.reader)
 	}
-	if answer.closes || (!answer.chunked && answer.contentLength < 0) {
+	if response.closes || (!response.chunked && response.contentLength < 0) {
 		c.close()
 	}
 	return
@@ -245,7 +245,7 @@ func (c *caller) exchange() (frames int, first time.Time, err error) {
 func (c *caller) readPlain() (first time.Time, err error) {
 	text, err := io.ReadAll(c.lines)
 	if err == nil && !bytes.Contains(text, []byte("The horses stand in the corral.")) {
-		err = fmt.Errorf("a wrong answer: %.200s", text)
+		err = fmt.Errorf("a wrong response: %.200s", text)
 	}
 	return time.Now(), err
 }

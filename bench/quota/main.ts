@@ -1,4 +1,4 @@
-// `npm run bench:quota`: what the limiter promises, with real processes and real stores. Prints tables, writes JSON, fails where a promise is not kept.
+// `npm run bench:quota`: the guarantees of the limiter, with real processes and real stores. Prints tables, writes JSON, fails if a guarantee is violated.
 // --quick; --only sqlite,redis; --json FILE
 import { writeFile } from 'node:fs/promises'
 import { measureHotPath } from './hot-path.ts'

@@ -9,7 +9,7 @@ import { openDatabase } from '../../src/storage/open.ts'
 import { type Tally, tallyOf } from './tally.ts'
 
 export interface Task {
-  /** Without its password, which stands beside it. */
+  /** Without its password, which is a separate field. */
   readonly backend: Backend
   readonly secret?: string | undefined
   /** The file of the tallies, and which of them is this process's. */
@@ -31,7 +31,7 @@ async function openStore(backend: Backend): Promise<QuotaStore> {
   return backend.engine === 'redis' ? createRedisStore(backend) : createSqlStore(await openDatabase(backend))
 }
 
-/** What is in flight is noted before it is asked, what came of it before it is no longer in flight: read at any moment, no unit is missing. */
+/** A call is recorded as in flight before it is sent, its result before it is removed, so that no unit is ever missing from the tally. */
 function tallied(store: QuotaStore, tally: Tally): QuotaStore {
   return {
     shared: store.shared,

@@ -12,7 +12,7 @@ export interface ServerSizes {
 
 export interface ServerResult {
   readonly asked: number
-  /** 200, 429, any other status, no answer. */
+  /** 200, 429, any other status, no response. */
   readonly admitted: number
   readonly refused: number
   readonly other: number

@@ -46,7 +46,7 @@ export interface SimulationResult {
 const quietShare = 0.01
 const maxStart = 30_000
 
-/** Runs real processes against a real store. Throws where one of them ends otherwise than it should. */
+/** Runs real processes against a real store. Throws if one of them fails. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { backend, processes, limit, pattern, kill } = options
   const folder = await mkdtemp(join(tmpdir(), 'corral-simulation-'))
@@ -100,7 +100,7 @@ function quietOf({ requests }: SimulationOptions): number {
   return Math.ceil(requests * quietShare)
 }
 
-/** How a simulation fails to keep what is promised; undefined where it does not. */
+/** How a simulation violates a guarantee; undefined if it does not. */
 export function broken({ limit, kill }: SimulationOptions, { admitted, taken, outstanding, failed }: SimulationResult): string | undefined {
   if (admitted > limit) return `${admitted} admitted of ${limit}`
   if (taken !== limit) return `${taken} taken of ${limit}`

@@ -1,24 +1,24 @@
 import { truncateSync, writeFileSync } from 'node:fs'
 
-/** What one process has done so far, in memory that it shares with whoever started it, so that it is there still after kill -9. */
+/** The tally of one process, in memory shared with the parent process, so that it survives kill -9. */
 export interface Tally {
-  /** Requests asked for, admitted, refused, failed (503). */
+  /** Requests sent, admitted, refused, failed (503). */
   asked: number
   admitted: number
   refused: number
   failed: number
-  /** Units taken from the store, as far as it has heard; units given back, as far as it has heard. */
+  /** Units taken from the store and units returned, as confirmed to this process. */
   taken: number
   back: number
-  /** Units that it has asked for and not heard of yet. */
+  /** Units requested from the store whose reply is pending. */
   inFlight: number
   /** Calls to the store. */
   calls: number
-  /** 1: ready to begin; 2: all asked for; 3: its limiter is closed. */
+  /** 1: ready to begin; 2: all requests sent; 3: its limiter is closed. */
   stage: number
 }
 
-/** With the word to begin, from whoever starts it: 1. */
+/** Set to 1 by the parent process to begin. */
 interface Begun extends Tally {
   begun: number
 }
@@ -32,7 +32,7 @@ export function makeTallies(path: string, processes: number): void {
   truncateSync(path, processes * bytesEach)
 }
 
-/** The tally of one process; its fields are read and written where all see them. */
+/** The tally of one process; its fields are in shared memory. */
 export function tallyOf(path: string, index: number): Begun {
   const mapped = Bun.mmap(path, { shared: true })
   const numbers = new Float64Array(mapped.buffer, mapped.byteOffset + index * bytesEach, slots)
@@ -49,7 +49,7 @@ export function tallyOf(path: string, index: number): Begun {
   return tally as Begun
 }
 
-/** The most that is lost with a process: what it has taken and neither used nor given back, and what it may have been given without hearing of it. */
+/** The maximum lost with a process: units taken but neither used nor returned, and units that may have been granted without its knowledge. */
 export function outstandingOf({ taken, back, admitted, inFlight }: Tally): number {
   return taken - back - admitted + inFlight
 }
