@@ -75,13 +75,13 @@ func serve(connection net.Conn) {
 				return
 			}
 		}
-		if err := serve(connection, request, buffer.Bytes()); err != nil || request.closes {
+		if err := respondTo(connection, request, buffer.Bytes()); err != nil || request.closes {
 			return
 		}
 	}
 }
 
-func serve(connection net.Conn, request head, body []byte) error {
+func respondTo(connection net.Conn, request head, body []byte) error {
 	if taken, err := collect(connection, request, body); taken {
 		return err
 	}
