@@ -3,7 +3,7 @@ import { openai } from '../dialects/openai/dialect.ts'
 import { ApiError, type ErrorDetail, invalidRequest, notFound, unavailable } from '../errors.ts'
 import { toErrorResponse } from './error-response.ts'
 
-/** Class, whether a retry can help, and the header that tells clients. */
+/** Class, whether a retry can help, and the header that says so. */
 const facts = (error: ApiError) => [error.failure, error.retryable, toErrorResponse(error, openai).headers.get('x-should-retry')]
 
 const error = (type: string, detail: ErrorDetail = {}): ApiError => new ApiError(type, 'no', detail)

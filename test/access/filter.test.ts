@@ -47,7 +47,7 @@ for (const engine of engines) {
         }),
         { numRuns: runs(1_000) },
       )
-      // Enough of them must have told rows apart.
+      // Enough of them must have distinguished rows.
       expect(warnings).toBeGreaterThan(runs(1_000) / 10)
     }, 120_000)
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-/** The path as it stands, dots and all, which `fetch` would put in order. */
+/** The path unchanged, with dots that `fetch` would normalise. */
 function ask(path: string, who: string, method = 'GET'): Promise<{ status: number; text: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
   const { hostname, port } = new URL(server.url)

@@ -1,6 +1,6 @@
 import { openAuditLog } from '../../src/telemetry/audit/open.ts'
 
-/** Started by a test: records without end until it is killed, and tells the number of each entry that is on the disk. */
+/** Started by a test: records without end until it is killed, and prints the number of each entry that is on disk. */
 const [, , folder = ''] = process.argv
 const log = await openAuditLog({ folder, name: 'server' })
 for (let n = 0; ; n++) {

@@ -250,7 +250,7 @@ describe('files', () => {
     const report = await verified()
     expect(report.findings).toEqual([])
     expect(report.first).toBeGreaterThan(1)
-    // One more that goes is nobody's doing but somebody's.
+    // A further missing file must have been deleted by someone else.
     rmSync(pathOf(files()[0]!))
     expect(await verified()).toMatchObject({ findings: [{ why: 'removed' }] })
   })

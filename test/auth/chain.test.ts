@@ -113,11 +113,11 @@ describe('the chain', () => {
     expect(await outcome(chain, await other.token({ iss: 'https://other.test' }))).toBe('two:ada')
     expect(await outcome(chain, 'opaque')).toBe('three:cleo')
     expect(endpoint.requests).toHaveLength(1)
-    // It is the first one's, and bad: nobody else is asked.
+    // It belongs to the first one and is invalid: no other is asked.
     expect(await outcome(chain, await issuer.token({ exp: 1 }))).toBe('401 Invalid JWT token')
     expect(await outcome(chain, await other.token({ iss: 'https://other.test', aud: 'x' }))).toBe('401 Invalid JWT token')
     expect(endpoint.requests).toHaveLength(1)
-    // Nobody's: what the first one said.
+    // It belongs to none: the verdict of the first one.
     expect(await outcome(chain, 'unknown')).toBe('401 Invalid JWT token')
     expect(endpoint.requests).toHaveLength(2)
   })

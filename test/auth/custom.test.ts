@@ -4,7 +4,7 @@ import { chainOf, guarded, outcome, whoIs } from './guarded.ts'
 
 const ada = { principal: 'ada', attributes: { roles: ['admin'], teams: ['ml', 'ops'] }, message: 'welcome' }
 
-/** What the endpoint was told of the request. */
+/** What the endpoint received about the request. */
 function requestIn(question: Pick<MockRequest, 'json'> | undefined): { path: string; headers: Record<string, string> } {
   return question?.json?.['request'] as { path: string; headers: Record<string, string> }
 }

@@ -28,7 +28,7 @@ export function authOf(section: Section, trustedProxies: readonly string[] = [])
   return config
 }
 
-/** The chain by itself, for what no answer shows: attributes, and how often somebody is asked. */
+/** The chain alone, for what responses do not show: attributes, and the number of calls. */
 export function chainOf(section: Section, options: GuardedOptions = {}): Authentication & { readonly lines: readonly RecordedLine[] } {
   const log = recordedLog()
   const { trustedProxies, routePolicy: _, ...deps } = options
@@ -62,7 +62,7 @@ export async function outcome(...asked: Parameters<typeof whoIs>): Promise<strin
   }
 }
 
-/** What a guarded server answered. */
+/** The response of a guarded server. */
 interface AuthenticatedResponse {
   readonly status: number
   readonly headers: Headers
@@ -112,7 +112,7 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-/** A clock that stands until it is moved on. */
+/** A clock that only advances when set. */
 export function standingClock(start = Date.UTC(2026, 10, 22, 12)): { now(): number; pass(milliseconds: number): void } {
   let at = start
   return {

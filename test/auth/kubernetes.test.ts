@@ -12,7 +12,7 @@ const stranger = makeCertificate({ name: 'another CA', authority: true })
 
 const cluster = () => mockUpstream({ tls: { cert: certificate.cert, key: certificate.key } })
 
-/** What an API server answers to a SelfSubjectReview. */
+/** An API server's response to a SelfSubjectReview. */
 function review(userInfo: unknown) {
   return jsonReply({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview', metadata: {}, status: { userInfo } }, 201)
 }

@@ -292,7 +292,7 @@ describe("an issuer's keys", () => {
     await whoIs(chain, token)
     issuer.published[0] = await signingKey('RS256')
     clock.pass(100_000)
-    // Nobody waits for the new set: this one is still judged by the old.
+    // No request waits for the new set: this one is still verified with the old.
     await whoIs(chain, token)
     await until(async () => {
       clock.pass(1_001)
@@ -329,7 +329,7 @@ describe("an issuer's keys", () => {
       expect(headers.get('www-authenticate')).toBeNull()
       expect([line.level, line.fields['error_type'], line.fields['denied_by']]).toEqual(['warn', 'service_unavailable_error', undefined])
       expect(issuer.keys.requests).toHaveLength(index + 1)
-      // Within the next second nobody asks again.
+      // Within the next second there is no further request.
       expect((await server.ask(await issuer.token({ sub: 'bob' }, { now: clock.now() }))).status).toBe(503)
       expect(issuer.keys.requests).toHaveLength(index + 1)
       clock.pass(1_001)

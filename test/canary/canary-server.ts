@@ -76,7 +76,7 @@ export interface CanaryStage extends AsyncDisposable {
   readonly identity: MockUpstream
   readonly issuer: Issuer
   readonly collector: EchoingCollector
-  /** Asks, keeps the answer for the sinks unless it is `unseen`, and returns it. */
+  /** Sends a request, keeps the response for the sinks unless it is `unseen`, and returns it. */
   ask(path: string, init?: RequestInit, unseen?: 'unseen'): Promise<{ status: number; text: string }>
   page(path: string): Promise<string>
   /** Runs a command; FILE, BROKEN and AWAY stand for configurations, URL for the server. Returns all that it wrote. */
@@ -294,7 +294,7 @@ function backendOf(backend: SqliteBackend | PostgresBackend): object {
   return { type: 'kv_postgres', host, port, db: database, user, schema, password: '${env.REAL_DATABASE_PASSWORD}' }
 }
 
-/** The same with secrets where other things belong: what is wrong is told, and not what stands there. */
+/** The same with secrets in the wrong places: the error is reported without the value. */
 function brokenConfig(config: Record<string, unknown>): object {
   return {
     ...config,
@@ -308,7 +308,7 @@ function brokenConfig(config: Record<string, unknown>): object {
   }
 }
 
-/** The same with everything that it names out of reach: what cannot be reached is told, and not with which credentials. As JSON. */
+/** The same with everything unreachable: the failure is reported without the credentials. As JSON. */
 function configOutOfReach(config: Record<string, unknown>, urls: readonly string[]): string {
   const server = config['server'] as { quota: object }
   const { backends } = config['storage'] as { backends: { elsewhere: object } }
@@ -336,7 +336,7 @@ function environmentOf(secrets: Operators, { home, backend }: { home: string; ba
     OTEL_EXPORTER_OTLP_HEADERS: `x-collector-key=${secrets.collectorKey.value}`,
     CORRAL_LOG_FILE: join(home, 'server.log'),
     REAL_REDIS_PASSWORD: redis?.backend.password?.reveal() ?? '',
-    // Asked for hosts of callers only: the mocks are excepted.
+    // Applies to callers' hosts only: the mocks are exempt.
     HTTP_PROXY: `http://user:${secrets.environmentProxy.value}@127.0.0.1:1`,
     HTTPS_PROXY: `http://user:${secrets.environmentProxy.value}@127.0.0.1:1`,
     NO_PROXY: '127.0.0.1,localhost',

@@ -15,7 +15,7 @@ for (const engine of engines) {
       startCanary = await canaryStage(engine)
       for (const { runScenario } of scenarios) await runScenario(startCanary)
       await startCanary.exported()
-      // Pages and commands answer too, and their answers are a sink.
+      // Pages and command output are a sink, too.
       for (const sink of sinks.filter(({ isReply }) => isReply)) replies.set(sink, await sink.read(startCanary))
     }, 120_000)
     afterAll(async () => {

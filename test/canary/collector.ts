@@ -2,7 +2,7 @@ import { gunzipSync } from 'bun'
 import { partialSuccess } from '../telemetry/traces/trace-server.ts'
 import { type ReceivedSpan, spansIn } from '../telemetry/traces/otlp-receiver.ts'
 
-/** A collector that keeps what it gets, and hands back the headers that it was told. */
+/** A collector that records what it receives, and returns the received headers. */
 export interface EchoingCollector extends AsyncDisposable {
   readonly url: string
   readonly spans: readonly ReceivedSpan[]

@@ -9,7 +9,7 @@ export interface Canary {
   readonly parts: readonly string[]
 }
 
-/** A text that works as a key, a password or a token, and stands nowhere else in the world. */
+/** A text that works as a key, a password or a token, and occurs nowhere else. */
 export function canary(name: string): Canary {
   const mark = randomBytes(20).toString('hex')
   return { name, value: `canary-${name.replaceAll(/[^a-z0-9]+/gi, '-')}-${mark}`, parts: endsOf(mark) }

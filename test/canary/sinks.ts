@@ -116,7 +116,7 @@ function readFolder(folder: string): string {
     .join('\n')
 }
 
-/** Every byte of the SQLite file and what stands beside it; every row of every table of PostgreSQL. */
+/** Every byte of the SQLite file and the files beside it; every row of every table of PostgreSQL. */
 async function readDatabase({ database }: CanaryStage): Promise<string> {
   if (database.engine === 'sqlite') {
     return ['', '-wal', '-shm'].map((end) => readIfThere(database.path + end)).join('\n')

@@ -12,7 +12,7 @@ import {
 } from '../../src/testing/index.ts'
 
 /**
- * Everything it was told but what was asked, credentials included, as a text: what a careless provider prints in its errors. (A provider's message is
+ * Everything it received except the prompt, credentials included, as a text: what a careless provider prints in its errors. (A provider's message is
  * logged as it is, credentials masked: one that repeats the question puts it there.)
  */
 function received({ path, headers }: MockRequest): string {
@@ -36,7 +36,7 @@ const errorOf = (request: MockRequest): object => ({
   error: { message: received(request), type: received(request), code: received(request), param: received(request) },
 })
 
-/** What a model of a certain name answers: all the ways in which a provider can hand a key back. */
+/** The response by the model's name: all the ways in which a provider can return a key. */
 const behaviours: Readonly<Record<string, (request: MockRequest) => Script>> = {
   ok: () => chatReply(),
   'ok-stream': () => ({ headers: { 'content-type': 'text/event-stream' }, body: [...chatFrames(), 'data: [DONE]\n\n'] }),
@@ -76,7 +76,7 @@ const behaviours: Readonly<Record<string, (request: MockRequest) => Script>> = {
 
 export const models = Object.keys(behaviours)
 
-/** A provider that answers as the model's name says. Its listing works. */
+/** A provider that responds as the model's name says. Its listing works. */
 export async function echoingUpstream(): Promise<MockUpstream> {
   const upstream = await mockUpstream()
   upstream.respond((request) => {
@@ -87,7 +87,7 @@ export async function echoingUpstream(): Promise<MockUpstream> {
   return upstream
 }
 
-/** An identity service that hands back whatever it is told. What the token says decides how. */
+/** An identity service that returns everything it receives. The token decides how. */
 export async function echoingIdentityService(): Promise<MockUpstream> {
   const service = await mockUpstream()
   service.respond((request) => {

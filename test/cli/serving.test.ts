@@ -11,7 +11,7 @@ interface Served extends AsyncDisposable {
   stop(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts a server and resolves once it has told its address. */
+/** Starts a server and resolves once it has printed its address. */
 async function serve(words: readonly string[], surroundings: Surroundings): Promise<Served> {
   const child = start([...words, '--port', '0'], surroundings)
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve))

@@ -18,7 +18,7 @@ afterEach(async () => {
   }
 })
 
-/** A loopback server that answers every request like this, or, without an answer, never. Gives its root. */
+/** A loopback server that sends this response to every request, or, without one, never responds. Returns its root. */
 async function listen(script?: { status: number; body: string }): Promise<string> {
   const server = createServer((_request, response) => {
     if (script) response.writeHead(script.status, { 'content-type': 'application/json' }).end(script.body)

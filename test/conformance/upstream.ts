@@ -27,7 +27,7 @@ import {
 export const person = { name: 'Ada', age: 36 }
 export const vector = [0.25, -0.5, 0.125]
 
-/** What the upstream does is told by the last message: `status 401`, `stall`, `tools`, `person`, `fail in the middle`; else it says hello. */
+/** The last message decides what the upstream does: `status 401`, `stall`, `tools`, `person`, `fail in the middle`; else it says hello. */
 function respond(request: MockRequest): Script | undefined {
   const { path, json } = request
   if (path === '/v1/models') return modelsReply(['gpt-mock', 'openai/gpt-oss-120b', 'text-embedding-mock'])
@@ -57,7 +57,7 @@ function lastText(json: MockRequest['json']): string {
   return typeof content === 'string' ? content : ''
 }
 
-/** Answers by the schema it was sent, in pieces when streamed. */
+/** Responds by the schema it was sent, in chunks when streamed. */
 function structured(json: MockRequest['json']): Script {
   const format = json?.response_format as { type?: string } | undefined
   if (format?.type !== 'json_schema') return errorReply(400)
@@ -84,9 +84,9 @@ function embeddingsResponse(json: MockRequest['json']): Script {
 export interface Conformance extends AsyncDisposable {
   readonly upstream: MockUpstream
   readonly server: TestServer
-  /** The ways to reach it: over sockets, and in process. Both hold every answer to OpenAI's published schema. */
+  /** The ways to reach it: over sockets, and in process. Both check every response against OpenAI's published schema. */
   readonly transports: Readonly<Record<'sockets' | 'in process', typeof fetch>>
-  /** What was wrong with the answers so far. */
+  /** The schema violations of the responses so far. */
   readonly violations: readonly string[]
 }
 
@@ -140,7 +140,7 @@ function withReason(chunk: string): string {
   return chunk.replaceAll('"finish_reason":null', '"finish_reason":"stop"')
 }
 
-/** The same answer, once it is checked; a stream is checked as it is read. */
+/** The same response, once it is checked; a stream is checked as it is read. */
 async function holdTo({ whole, chunk = whole }: Published, response: Response, violations: string[]): Promise<Response> {
   const check = (schema: string, text: string): void => {
     const wrong = validateReply(schema, JSON.parse(text))

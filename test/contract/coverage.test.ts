@@ -70,7 +70,7 @@ describe('our OpenAPI document against OpenAI’s', () => {
     expect(missing.toSorted()).toEqual(notServedYet)
   })
 
-  // The scorer does not look into `allOf` and unions, where most of a chat request stands.
+  // The scorer does not look into `allOf` and unions, which make up most of a chat request.
   for (const [path, property] of [
     ['/chat/completions', 'requestBody'],
     ['/chat/completions', 'responses'],

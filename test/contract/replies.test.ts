@@ -23,7 +23,7 @@ import {
 import { validateReply } from './published.ts'
 
 let upstream: MockUpstream
-/** What the upstream answers, listings aside. */
+/** The upstream's response, except to listings. */
 const next: Script[] = []
 let server: TestApp
 
@@ -97,7 +97,7 @@ test('completions, chunk by chunk', async () => {
   next.push(completionStream())
   const chunks = await events(await post('/v1/completions', { prompt: 'x', stream: true }))
   expect(chunks.length).toBeGreaterThan(1)
-  // OpenAI's document has one schema for whole answers and chunks, and its chunks have null there until the last.
+  // OpenAI's document has one schema for whole responses and chunks, and its chunks have null there until the last.
   const wrong = chunks.flatMap((chunk) => validateReply('CreateCompletionResponse', chunk))
   expect(wrong.filter((reason) => !reason.startsWith('/choices/0/finish_reason'))).toEqual([])
 })

@@ -19,7 +19,7 @@ describe('the address that was judged is the one that is connected to', () => {
   test('[EGR-2] a name is resolved once, and no other resolver is asked', async () => {
     await using upstream = await mockUpstream()
     upstream.respond(() => jsonReply({ ok: true }))
-    // The second answer would be refused; and `model.example` means nothing to the machine.
+    // The second lookup's address would be refused, and `model.example` does not resolve on the machine.
     const { egress, lookups } = callerEgress({ names: { 'model.example': [[here], ['10.0.0.1']] }, allow: [here] })
     const url = callerUrl(`http://model.example:${upstream.port}/v1?a=b`)
     const { status, content } = await egress.request(url, get({ headers: { 'x-a': '1', Host: 'other.example' } }))

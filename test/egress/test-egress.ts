@@ -1,7 +1,7 @@
 import { createEgress, CallerUrl, type EgressOptions, type EgressRequest } from '../../src/egress/egress.ts'
 import { ApiError } from '../../src/errors.ts'
 
-/** A resolver that says what it is told, and remembers what it was asked. */
+/** A resolver with given results that records its lookups. */
 export function scriptedResolver(names: Readonly<Record<string, readonly string[] | readonly (readonly string[])[] | Error>>) {
   const lookups: string[] = []
   const resolve = (host: string): Promise<readonly string[]> => {

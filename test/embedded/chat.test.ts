@@ -67,7 +67,7 @@ describe('a chat response', () => {
     const reply = await on.ask<ChatReply>('chat/completions', { messages: helloMessages })
     expect(reply.model).toBe('llama-cpp/tiny')
     expect(reply.choices).toMatchObject([{ index: 0, message: { role: 'assistant', content: 'Hi, you.' }, finish_reason: 'stop' }])
-    // Template: <s> <|im_start|> user \n Hello? <|im_end|> \n <|im_start|> assistant \n; answer: eight characters and the end.
+    // Template: <s> <|im_start|> user \n Hello? <|im_end|> \n <|im_start|> assistant \n; response: eight characters and the end.
     expect(reply.usage).toEqual({ prompt_tokens: 26, completion_tokens: 9, total_tokens: 35 })
   })
 

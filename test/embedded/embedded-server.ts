@@ -16,7 +16,7 @@ export interface EmbeddedServer extends AsyncDisposable {
   readonly log: readonly RecordedLine[]
   /** Posts to `/v1/PATH`; `model` defaults to the first one. */
   post(path: string, body: object, init?: RequestInit): Promise<Response>
-  /** The parsed answer of a request that succeeds. */
+  /** The parsed response of a request that succeeds. */
   ask<Reply>(path: string, body: object): Promise<Reply>
   /** Slots of each model in memory. */
   slots(): Promise<Record<string, { slots: number; busy: number; waiting: number }>>

@@ -19,7 +19,7 @@ interface Seen {
   authorization: string | null
 }
 
-/** A loopback server that hands out files by path, and remembers who asked for what. */
+/** A loopback server that serves files by path and records the requests. */
 export function hub(response: (request: Request, seen: Seen) => Response | Promise<Response>) {
   const seen: Seen[] = []
   const server = Bun.serve({

@@ -9,7 +9,7 @@ import { eventsOf, type ChatReply, type Chunk } from './embedded-server.ts'
 setDefaultTimeout(300_000)
 
 /**
- * The models that were pulled into the usual store (`corral models pull gemma3-270m`). Without any, the other tests still run llama.cpp, with
+ * The models that were pulled into the default store (`corral models pull gemma3-270m`). Without any, the other tests still run llama.cpp, with
  * models made by code; what only trained weights can show is shown where there are some.
  */
 const folder = modelsFolder(process.env['CORRAL_HOME'])

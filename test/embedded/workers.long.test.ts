@@ -8,7 +8,7 @@ import { helloMessages, type ChatReply } from './embedded-server.ts'
 
 setDefaultTimeout(60_000)
 
-/** Linux tells the children of a process. */
+/** The children of a process, as Linux lists them. */
 function childrenOf(pid: number): number[] {
   const { stdout } = Bun.spawnSync(['ps', '-o', 'pid=', '--ppid', String(pid)])
   return stdout.toString().split('\n').filter(Boolean).map(Number)

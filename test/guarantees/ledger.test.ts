@@ -27,7 +27,7 @@ interface Line {
   readonly written: number
 }
 
-/** A ledger in virtual time over a database whose writes take as long as told; the times of each line. */
+/** A ledger in virtual time over a database with given write durations; the times of each line. */
 function slowLedger(time: VirtualTime, { writeTakes, clock = time.clock() }: { writeTakes: () => number; clock?: Clock }) {
   const lines: Line[] = []
   const made: number[] = []

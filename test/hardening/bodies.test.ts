@@ -62,7 +62,7 @@ const chunked = (text: string) =>
     },
   })
 
-/** A request that is sent whole and that the provider does not answer. */
+/** A request that is sent whole and to which the provider does not respond. */
 async function waiting(bytes: number): Promise<AbortController> {
   const caller = new AbortController()
   const before = upstream.active

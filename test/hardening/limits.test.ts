@@ -6,7 +6,7 @@ import { dataOf, chatBody, startRelay, type RelayServer } from '../relay/relay-s
 const path = '/v1/chat/completions'
 const streaming = { ...chatBody, stream: true }
 
-/** Sends bytes on a connection of its own, which the server has to close; resolves with everything that it answered. */
+/** Sends bytes on a new connection, which the server has to close; resolves with everything that it sent. */
 async function raw(to: TestServer, request: string): Promise<string> {
   const socket = connect(Number(new URL(to.url).port), '127.0.0.1')
   // A server that refuses early resets what is still being sent.

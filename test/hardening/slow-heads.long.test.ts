@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'bun:test'
 import { testConfig, testServer, type TestServer } from '../../src/testing/index.ts'
 
-/** A connection that sends one header line every half second and never the end; resolves with what was answered once the server closes it. */
+/** A connection that sends one header line every half second and never the end; resolves with the response once the server closes it. */
 function drip(server: TestServer, first: string): Promise<string> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
   const pieces: string[] = []

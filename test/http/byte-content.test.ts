@@ -295,7 +295,7 @@ describe('ranges', () => {
 
   const spelt = (one: Spec): string => ('junk' in one ? one.junk : 'suffix' in one ? `-${one.suffix}` : `${one.first}-${one.last ?? ''}`)
 
-  /** What is asked for, by the meaning of the parts and not by the text: positions of a body of `size` bytes. */
+  /** The requested positions in a body of `size` bytes, computed from the ranges rather than the text. */
   const expected = (specs: readonly Spec[], size: number): number[] | 'whole' | 'unsatisfiable' => {
     const [only] = specs
     if (!only || specs.length > 1 || size === 0 || 'junk' in only) return 'whole'

@@ -14,7 +14,7 @@ afterAll(() => server[Symbol.asyncDispose]())
 const postHead = (length: number | string) =>
   `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${typeof length === 'number' ? `content-length: ${length}` : length}\r\n\r\n`
 
-/** Sends bytes on a connection of its own, which the server has to close; resolves with everything that it answered. */
+/** Sends bytes on a new connection, which the server has to close; resolves with everything that it sent. */
 async function raw(to: TestServer, request: string, body?: Uint8Array): Promise<string> {
   const socket = connect(Number(new URL(to.url).port), '127.0.0.1')
   socket.write(request)

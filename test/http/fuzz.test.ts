@@ -17,7 +17,7 @@ afterAll(async () => {
   await upstream[Symbol.asyncDispose]()
 })
 
-/** A 4xx in the envelope, or an answer: never a 500, never an exception. */
+/** A 4xx in the envelope, or a result: never a 500, never an exception. */
 async function expectSane(response: Response): Promise<void> {
   const text = await response.text()
   if (response.status >= 400) {

@@ -62,7 +62,7 @@ for (const engine of engines) {
       await database[Symbol.asyncDispose]()
     })
 
-    /** The database, whose watch tells of failures while it is away. */
+    /** The database, whose watch reports failures while it is unavailable. */
     function withOutages(): Pick<Database, 'read' | 'watch'> {
       return {
         get read() {

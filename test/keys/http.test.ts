@@ -78,7 +78,7 @@ for (const engine of engines) {
         json: { error: { message: 'This API key has been revoked.', type: 'authentication_error' } },
       })
       expect(refused.headers.get('www-authenticate')).toStartWith('Bearer')
-      // Whoever has not the whole key is not told what became of it.
+      // A caller without the whole key does not learn its state.
       expect((await server.ask('/v1/models', { token: createToken(id).reveal() })).json['error'].message).toBe('Invalid API key.')
       expect((await server.ask(`${keys}/${id}`, { token: admin, method: 'DELETE' })).json).toEqual(revoked.json)
       expect((await server.ask(`${keys}/${id}/rotate`, { token: admin, body: {} })).status).toBe(409)

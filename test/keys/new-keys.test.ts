@@ -30,7 +30,7 @@ const stranger = (): string => createToken(newId('key_', Date.now())).reveal()
 const keysIn = (database: Database) =>
   createKeyService({ database, policy: compileAccessPolicy([]), pepper, events: createEvents(silentLog), operator })
 
-/** Writes a key as it stands in `from` without a notification, so that only looking tells of it. */
+/** Copies a key from `from` without a notification, so that only polling finds it. */
 async function copyQuietly(id: string, from: Database, to: Database): Promise<void> {
   const row = await from.read.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
   await to.write(async (transaction) => {
@@ -44,7 +44,7 @@ async function copyQuietly(id: string, from: Database, to: Database): Promise<vo
   })
 }
 
-/** Counts what is asked for beyond the usual looks. */
+/** Counts the polls beyond the regular ones. */
 function counted(database: Database) {
   let looks = 0
   const watched: Pick<Database, 'read' | 'watch'> = {
@@ -112,7 +112,7 @@ for (const engine of engines) {
       expect(await authenticator.authenticate(attempt(token.reveal()))).toMatchObject({ id: 'alice' })
       for (const failure of await Promise.all(flood)) expect(failure).toMatchObject({ status: 401, code: 'invalid_api_key' })
       expect(counting.looks).toBe(1)
-      // A typo is told by itself, whoever is known as ever.
+      // A typo is detected without a poll; known callers are authenticated as before.
       expect(() => authenticator.authenticate(attempt(`${token.reveal()}x`))).toThrow('mistyped')
       expect(authenticator.authenticate(attempt(token.reveal()))).toMatchObject({ id: 'alice' })
       expect(counting.looks).toBe(1)

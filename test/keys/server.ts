@@ -69,7 +69,7 @@ interface AskOptions {
   readonly headers?: Record<string, string>
 }
 
-// Answers of many shapes are looked into.
+// Responses of many shapes are inspected.
 // oxlint-disable-next-line typescript/no-explicit-any
 export type HttpResponse = Record<string, any>
 

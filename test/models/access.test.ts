@@ -151,7 +151,7 @@ describe('registered models', () => {
   test('[MOD-20] two who cannot see each other’s may use one name; who sees both gets the elder, each owner its own', async () => {
     await using server = await modelServer(upstream)
     expect((await server.register('alice', fast)).status).toBe(200)
-    // Two of one millisecond are told apart by their random ids.
+    // Two in the same millisecond are ordered by their random ids.
     for (const registered = Date.now(); Date.now() === registered;);
     expect((await server.register('bob', other)).status).toBe(200)
     expect(await Promise.all(['alice', 'mate', 'bob', 'both'].map((who) => providerOf(server, who)))).toEqual([

@@ -19,7 +19,7 @@ import {
 
 const quick = { initialRetryDelay: 5, maxRetryDelay: 20, firstListingTimeout: 20, callerListingTimeout: 1_000 }
 
-/** Lists `models` (or what they say at the time), and answers chats. */
+/** Lists `models` (or what they return at the time), and serves chats. */
 function serve(upstream: MockUpstream, models: readonly string[] | ((request: MockRequest) => Script)): void {
   upstream.respond((request) => {
     if (request.path === '/v1/models') return typeof models === 'function' ? models(request) : modelsReply(models)

@@ -30,14 +30,14 @@ export const people: Readonly<Record<string, Omit<Principal, 'id'>>> = {
 
 interface ServerResponse {
   readonly status: number
-  // oxlint-disable-next-line typescript/no-explicit-any -- answers of many shapes are looked into
+  // oxlint-disable-next-line typescript/no-explicit-any -- responses of many shapes are inspected
   readonly json: any
   readonly headers: Headers
 }
 
 export interface ModelServer extends TestApp {
   readonly log: ReturnType<typeof recordedLog>
-  /** One request, of somebody or of nobody; a body makes it a POST. */
+  /** One request, with or without a user; a body makes it a POST. */
   ask(who: string | undefined, path: string, options?: { body?: unknown; method?: string }): Promise<ServerResponse>
   register(who: string | undefined, body: object): Promise<ServerResponse>
   chat(who: string | undefined, model: string): Promise<ServerResponse>
@@ -53,7 +53,7 @@ interface ModelServerOptions {
   readonly backend?: SqliteBackend | PostgresBackend
   readonly authenticated?: boolean
   readonly parts?: ConfigParts
-  /** The file is the one that nobody asked for: the server goes on without it. */
+  /** The file is the default one: the server continues without it. */
   readonly unasked?: boolean
 }
 

@@ -68,7 +68,7 @@ function tokenOf(subject: string, team = 'none'): Promise<string> {
     .sign(privateKey)
 }
 
-/** Asks until the answer is the expected one. */
+/** Repeats a request until the response is the expected one. */
 async function until(expected: unknown, ask: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + 10_000
   for (;;) {
@@ -92,7 +92,7 @@ describe.each(stores)('two governed servers %s, and the official client', (_name
   let upstream: MockUpstream
   let server: TestServer
   let replica: TestServer
-  /** Answers of models so far, all of the same size. */
+  /** Responses of models so far, all of the same size. */
   let responded = 0
 
   beforeAll(async () => {

@@ -11,7 +11,7 @@ const forged = JSON.stringify({
 const headers = { 'content-type': 'application/json', 'x-llamastack-provider-data': forged }
 const body = JSON.stringify({ model: 'p/m', messages: [{ role: 'user', content: 'hi' }] })
 
-/** What a provider is told of who asks. */
+/** What a provider receives about the principal. */
 async function callSeen(token?: string): Promise<Call> {
   const seen: Call[] = []
   const provider = providerOf('p', {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { providerOf, testConfig, testServer, type TestServer } from '../../src/testing/index.ts'
 
-/** A server whose database nobody asked for. */
+/** A server whose database has not been requested. */
 function serveOver(path: string): Promise<TestServer> {
   const providers = [providerOf('p', { listModels: async () => [{ id: 'm', type: 'llm', metadata: {} }] })]
   return testServer(testConfig({ providers, storage: { backends: {}, records: { engine: 'sqlite', path }, recordsConfigured: false } }))
@@ -20,7 +20,7 @@ const register = (server: TestServer, model_id: string) =>
 const idsOf = async (server: TestServer) =>
   ((await (await server.fetch('/v1/models')).json()) as { data: { id: string }[] }).data.map(({ id }) => id).toSorted()
 
-/** Asks until the answer is the expected one. */
+/** Repeats a request until the response is the expected one. */
 async function until(expected: string[], ask: () => Promise<string[]>): Promise<void> {
   const deadline = performance.now() + 10_000
   for (;;) {

@@ -34,7 +34,7 @@ test('[PIP-1] of all that would refuse a request the first layer does', async ()
   expect(await ask('/v1/chat/completions', readable)).toBe('401 authentication_error')
   const alice = { ...readable, authorization: 'Bearer alice' }
   expect(await ask('/v1/chat/completions', alice)).toBe('403 route_not_permitted')
-  // What was refused so far has not been counted: the one request that there is goes to whoever comes this far.
+  // Rejected requests were not counted: the only allowed request remains for the first that passes.
   expect(await ask('/v1/embeddings', alice)).toBe('426 client_version_mismatch')
   expect(await ask('/v1/embeddings', alice)).toStartWith('429 ')
   const { 'x-ogx-client-version': _version, ...current } = alice

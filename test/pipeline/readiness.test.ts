@@ -6,10 +6,10 @@ import { recordedLog, testConfig, testServer } from '../../src/testing/index.ts'
 import { asking, outcome } from './servers.ts'
 
 const keysOnly = { auth: { authenticators: [{ type: 'api_key' }] }, keyPepper: new Secret('not-to-be-guessed-at-all') } as const
-/** Of the right form, and made by nobody. */
+/** Well-formed, but never issued. */
 const token = createToken(`key_${'0'.repeat(32)}`).reveal()
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 async function closedPort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -4,7 +4,7 @@ import type { Principal } from '../../src/call.ts'
 import { ApiError } from '../../src/errors.ts'
 import { testConfig, testServer, type ConfigParts, type TestServer } from '../../src/testing/index.ts'
 
-/** Knows callers by their bearer token; `later` answers with a promise, as an identity service would. */
+/** Authenticates callers by bearer token; `later` returns a promise, as an identity service would. */
 export function known(callers: Readonly<Record<string, Omit<Principal, 'id'>>>, { later = false } = {}): Authentication {
   const recognise = ({ request }: Omit<AuthenticationRequest, 'credential'>): Principal => {
     const token = request.headers.get('authorization')?.replace('Bearer ', '') ?? ''
@@ -44,7 +44,7 @@ export function asking(token: string, init: RequestInit = {}): RequestInit {
   return { ...init, headers: { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string>) } }
 }
 
-/** Status and code (or type) of an answer. */
+/** Status and code (or type) of a response. */
 export async function outcome(response: Response): Promise<string> {
   const text = await response.text()
   const error = text.startsWith('{"error"') ? (JSON.parse(text) as { error: { code: string | null; type: string } }).error : undefined

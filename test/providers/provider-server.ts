@@ -13,7 +13,7 @@ import {
 } from '../../src/testing/index.ts'
 import { patient } from './remote-cases.ts'
 
-/** What the mock answers; undefined: a listing to a GET, a chat completion to all else. */
+/** The mock's response; undefined: a listing to a GET, a chat completion to all else. */
 export type MockScript = (request: MockRequest) => Script | undefined
 
 export interface ProviderServer extends AsyncDisposable {
@@ -62,7 +62,7 @@ function asciiJson(data: object): string {
 export const chat = { messages: [{ role: 'user', content: 'Hi' }] }
 export const chatPath = '/v1/chat/completions'
 
-/** The error of an answer that is one. */
+/** The error of an error response. */
 export async function errorOf(response: Response): Promise<{ message: string; param: string | null; code: string | null }> {
   return ((await response.json()) as { error: { message: string; param: string | null; code: string | null } }).error
 }

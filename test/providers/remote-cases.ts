@@ -26,7 +26,7 @@ interface CaseOptions {
   keyField?: 'api_token'
   /** The headers with which a key arrives. Default `authorization: Bearer …`. */
   carried?: (key: string) => Record<string, string>
-  /** Answers to what it asks beside the request itself. */
+  /** Responses to its requests other than the relayed one. */
   side?(request: MockRequest, upstream: MockUpstream): Script | undefined
   /** Where its requests arrive, when not below its root. */
   arrivesAt?: string
@@ -136,7 +136,7 @@ export const callerKey = 'caller-key-654321'
 export interface Stage extends AsyncDisposable {
   readonly upstream: MockUpstream
   readonly app: TestApp
-  /** What the next requests of callers are answered with. */
+  /** The response to the next requests of callers. */
   reply: Script | ((request: MockRequest) => Script)
   /** Requests that callers caused: no listings, no tokens. */
   readonly requests: readonly MockRequest[]

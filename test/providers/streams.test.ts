@@ -165,7 +165,7 @@ describe('slow upstreams and disconnects', () => {
     )
     await stage.upstream.quiet()
     expect(stage.server.app.activeRequests).toBe(0)
-    // What is kept for the next request is idle: the listing's own connection at most. The others have been told to close.
+    // What is kept for the next request is idle: the listing's own connection at most. The others were asked to close.
     while (stage.upstream.open > 1) await new Promise((resolve) => setTimeout(resolve, 1))
   })
 })

@@ -25,7 +25,7 @@ import { usage } from './quota-server.ts'
 
 setDefaultTimeout(60_000)
 
-/** Awkward on purpose: most answers cost fractions of a billionth, which are rounded up. */
+/** Awkward on purpose: most responses cost fractions of a billionth, which are rounded up. */
 const prices = [
   { provider: 'east', model: 'small', input_per_million: 0.0371, output_per_million: 0.1013, cached_input_per_million: 0.0037 },
   { provider: 'east', model: 'large', input_per_million: 3.3333, output_per_million: 14.999_999 },
@@ -56,13 +56,13 @@ const asked: fc.Arbitrary<Asked> = fc.record({
 
 const words = (count: number): string[] => Array.from({ length: count }, (_, at) => chatChunk({ content: `word ${at} ` }))
 
-/** The request under way: it has come to the provider; its caller has seen the beginning of the answer. */
+/** The request under way: it has come to the provider; its caller has received the beginning of the response. */
 interface Reading {
   arrived: PromiseWithResolvers<void>
   begun: PromiseWithResolvers<void>
 }
 
-/** Answers as the last message, or the input, says in JSON. */
+/** Responds as the last message, or the input, says in JSON. */
 function reply({ path, json }: MockRequest, { arrived, begun }: Reading): Script {
   if (path.endsWith('/models')) return modelsReply(['small', 'large', 'vectors'])
   arrived.resolve()
@@ -89,7 +89,7 @@ interface Asking {
   readonly keys: Readonly<Record<Asked['as'], string>>
 }
 
-/** Asks, and leaves where that is wanted; resolves once the answer is over. */
+/** Sends a request, and disconnects if requested; resolves at the end of the response. */
 async function ask({ program, reading, keys }: Asking, id: string, one: Asked): Promise<void> {
   const caller = new AbortController()
   const [path, fields] = requestFor(one)
@@ -194,7 +194,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50))
 }
 
-/** What `/metrics` counts for each model, in billionths, once it tells of so many answers. */
+/** What `/metrics` counts for each model, in billionths, once it counts so many responses. */
 async function metricsOf({ url }: Program, { token, replies }: { token: string; replies: number }): Promise<Record<string, number>> {
   for (;;) {
     const response = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })

@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const part of open.splice(0)) await part[Symbol.asyncDispose]()
 })
 
-/** Answers of `[input, output]` tokens. */
+/** Responses with `[input, output]` tokens. */
 async function on(options: GovernedOptions, tokens: readonly [number, number] = [12, 8]): Promise<Governed> {
   const startQuotaServer = await governed(options)
   open.push(startQuotaServer)
@@ -24,7 +24,7 @@ const callers = {
   dave: { attributes: {}, ...key('key_d') },
 }
 
-/** How many of `count` chats, one after the other, are answered with 200. */
+/** How many of `count` sequential chats return 200. */
 async function served(startQuotaServer: Governed, count: number, as?: string, fields: object = {}): Promise<number> {
   let found = 0
   for (let at = 0; at < count; at++) {
@@ -36,7 +36,7 @@ async function served(startQuotaServer: Governed, count: number, as?: string, fi
   return found
 }
 
-// An answer takes 12 + 8 tokens and reserves 21 + 9; at $1 and $10 a million it costs 92 000 and reserves 111 000 billionths of a dollar.
+// A response takes 12 + 8 tokens and reserves 21 + 9; at $1 and $10 a million it costs 92 000 and reserves 111 000 billionths of a dollar.
 const prices = [{ model: '*', input_per_million: 1, output_per_million: 10 }]
 const units = {
   requests: { amount: 2, served: 2, left: undefined },

@@ -6,7 +6,7 @@ import { type Process, World } from './limiter-simulation.ts'
 const budget: Counter = { id: 'budget', unit: 'nano_dollars', limit: 1000, period: 'day', label: 'budget' }
 const toEnd = (world: World) => Date.UTC(2026, 0, 6) - world.time.now
 
-/** What a process answers to who asks for `amount`, and cannot have it. */
+/** A process's refusal of a request for `amount`. */
 async function refusalOf(process: Process, amount: number): Promise<QuotaRefusal> {
   const reply: Reservation | QuotaRefusal = await process.limiter.reserve([{ counter: budget, amount }])
   if (!('refused' in reply)) throw new Error('it was admitted')

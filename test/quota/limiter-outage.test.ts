@@ -112,7 +112,7 @@ describe('the quota store is unavailable', () => {
     const ask = async (counter: Counter) => void outcomes.push(await outcome(one(counter, 7)))
     for (let at = 0; at < 5000; at++) void ask(tokens)
     await time.runUntil(time.now)
-    // One question for all; those beyond what may wait are told at once.
+    // One call for all; requests beyond the waiting limit fail at once.
     expect(state.asked).toBe(1)
     expect(outcomes).toEqual(Array.from({ length: 4000 }, () => 503))
     await time.runUntil(time.now + 1500)

@@ -40,7 +40,7 @@ async function demand(world: World, counter: Counter, options: Demands) {
   }
 }
 
-/** Asks for single units, by those processes, until nobody gets any for a while. */
+/** Requests single units, by those processes, until none gets any for a while. */
 async function exhaust(world: World, counter: Counter, processes = world.processes) {
   for (let refusedSince = world.time.now; world.time.now - refusedSince < 10_000;) {
     for (const process of processes)

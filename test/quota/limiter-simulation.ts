@@ -76,13 +76,13 @@ function settled(): Promise<void> {
 export interface Network {
   /** At most, one way. */
   readonly delay: number
-  /** An answer comes after the limiter has given up on it. */
+  /** A reply comes after the limiter has given up on it. */
   readonly late: number
   /** A question gets there after the limiter has given up on it. */
   readonly stuck: number
   readonly lostRequest: number
   readonly lostReply: number
-  /** Of those that are lost: never an answer; else an error. */
+  /** Of those that are lost: never a reply; else an error. */
   readonly silence: number
 }
 
@@ -156,7 +156,7 @@ export class World {
     if (this.violations.length > 0) throw new Error(this.violations.slice(0, 5).join('; '))
   }
 
-  /** What has become of a window, from outside: what was admitted plus what nobody can use any more. */
+  /** What has become of a window, from outside: the admitted units plus those that cannot be used any more. */
   accountOf(counter: Counter): Tally & { outstanding: number } {
     const { start } = windowAt(counter.period, this.time.now)
     const { admitted, excess, writtenOff } = this.tally(counter.id, start)
@@ -207,7 +207,7 @@ export class Process {
     this.isDead = true
   }
 
-  /** Stands still: nothing is done, and nothing that comes is seen, before it goes on. */
+  /** Stopped: nothing is done and nothing is received until it continues. */
   stall(milliseconds: number): void {
     this.#stalledUntil = this.#world.time.now + milliseconds
   }
@@ -309,7 +309,7 @@ export class Process {
     )
   }
 
-  /** There and back; `heard` is called when the answer has come. */
+  /** A round trip; `heard` is called when the reply has arrived. */
   async #travel<T>(run: () => Promise<T>, heard: () => unknown): Promise<T> {
     const { time, random, network } = this.#world
     const delay = () => time.sleep(random() * network.delay)

@@ -125,7 +125,7 @@ test('[QUO-56] and comes again by itself where that helps', async () => {
   const client = official(startQuotaServer)
   await client.chat.completions.create(ask)
   const again = client.chat.completions.create(ask)
-  // It waits as long as it is told to, by its own clock; meanwhile the second is over by the server's.
+  // It waits as long as the response says, by its own clock; meanwhile the second is over by the server's.
   startQuotaServer.now += 1000
   expect((await again).choices).toHaveLength(1)
 })

@@ -30,7 +30,7 @@ export const noon = Date.UTC(2026, 10, 22, 12)
 export interface GovernedOptions {
   /** `server.quota`, as a file has it. */
   quota: object
-  /** By bearer token; absent: nobody has to authenticate. */
+  /** By bearer token; absent: no authentication. */
   callers?: Readonly<Record<string, Omit<Principal, 'id'>>>
   /** Ids of the providers; all over one upstream. Default `up`. */
   providers?: readonly string[]
@@ -46,7 +46,7 @@ export interface GovernedOptions {
   ledger?: Ledger
 }
 
-/** A server with limits, whose time stands still until it is moved. */
+/** A server with limits, whose clock only advances when set. */
 export interface Governed extends AsyncDisposable {
   readonly server: TestServer
   readonly upstream: MockUpstream
@@ -125,7 +125,7 @@ function openaiProvider(id: string, url: string): ProviderEntry {
 /** The input tokens that `chat` reserves for `hello`: its bytes, and what goes around one message. */
 export const helloInput = 5 + 8 + 8
 
-/** Lists no models by itself, and answers everything else as it is told to. */
+/** Lists no models itself, and responds to everything else as configured. */
 async function modelUpstream(): Promise<MockUpstream> {
   const upstream = await mockUpstream()
   const respond = upstream.respond.bind(upstream)
@@ -142,12 +142,12 @@ export const usage = (input: number, output: number, over: object = {}) => ({
   usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output, ...over },
 })
 
-/** The x-ratelimit headers of an answer, without their beginning. */
+/** The x-ratelimit headers of a response, without the prefix. */
 export function limitsOf({ headers }: Response): Record<string, string> {
   return Object.fromEntries([...headers].flatMap(([name, value]) => (name.startsWith('x-ratelimit-') ? [[name.slice(12), value]] : [])))
 }
 
-/** The error of an answer. */
+/** The error of a response. */
 export async function errorOf(response: Response): Promise<{ message: string; type: string; code: string | null }> {
   return ((await response.json()) as { error: { message: string; type: string; code: string | null } }).error
 }

@@ -32,7 +32,7 @@ const chat = (startQuotaServer: Governed, fields: object = {}, init: RequestInit
 
 /** Tokens that are taken of the limit now. */
 async function taken(startQuotaServer: Governed): Promise<number> {
-  // A request that can never fit takes nothing, and is told what is left.
+  // A request that can never fit takes nothing; the error says what is left.
   const reply = await startQuotaServer.chat({ max_tokens: limit + 1 }, { as: 'alice' })
   await reply.text()
   expect(reply.status).toBe(429)

@@ -88,7 +88,7 @@ describe('what goes wrong before the head', () => {
   })
 
   test.skipIf(process.platform !== 'linux')('a host that accepts no connection is a connect timeout', async () => {
-    // Node, because Bun sets a backlog of its own. Listens, takes no connection ever, and has room for one that waits: the next gets no answer, as from behind a silent firewall.
+    // Node, because Bun sets a backlog of its own. Listens, takes no connection ever, and has room for one that waits: the next gets no response, as from behind a silent firewall.
     const program = `const s = require('node:net').createServer(); s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
       require('node:fs').writeSync(1, String(s.address().port)); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0) })`
     const child = spawn('node', ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })

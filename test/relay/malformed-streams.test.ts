@@ -95,7 +95,7 @@ const faults = fc.record({
 type Faults = typeof faults extends fc.Arbitrary<infer F> ? F : never
 type Meant = typeof message extends fc.Arbitrary<infer M> ? M : never
 
-/** Whether the calls can be told apart at all. */
+/** Whether the calls can be distinguished at all. */
 function isTellable({ index, id, name, input }: Faults, messages: readonly Meant[]): boolean {
   const hasIndex = ['right', 'text', 'from 1', 'with gaps'].includes(index)
   const hasId = ['first', 'every', 'then empty', 'then null'].includes(id)

@@ -1,6 +1,6 @@
 import type { Requirements } from './requirement.ts'
 
-/** Starting, configuring, relaying: what stands without any governance. */
+/** Starting, configuring and relaying, without governance. */
 export const serving: Requirements = {
   'RUN-1': {
     source: 'README',

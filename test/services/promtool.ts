@@ -10,7 +10,7 @@ const patience = 90_000
 
 /**
  * Prometheus' checker of metrics: the one in the PATH, else the one program out of Debian's package `prometheus`, of which nothing is installed.
- * Undefined where it cannot be had: the tests that want it are then skipped, and `say` has told why.
+ * Undefined if it cannot be installed: the tests that need it are skipped, and `say` has printed why.
  */
 export async function findOrFetchPromtool(say: (line: string) => void): Promise<string | undefined> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== ''), cache]

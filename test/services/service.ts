@@ -24,7 +24,7 @@ export interface Owner {
   readonly gid: number
 }
 
-/** Ends the program when whoever started it is gone (arguments: that one's process id, signal, folder, command). */
+/** Ends the program when its parent is gone (arguments: the parent's process id, signal, folder, command). */
 const guard = `
 parent=$1; signal=$2; folder=$3; shift 3
 "$@" & child=$!
@@ -78,7 +78,7 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Waits until `answers` does not throw. Throws what the service said where it ends first, or when it takes more than 30 s. */
+/** Waits until `answers` does not throw. Throws the service's output if it ends first or takes more than 30 s. */
 export async function untilReady(name: string, service: Service, responds: () => Promise<unknown>): Promise<void> {
   const giveUp = Date.now() + 30_000
   for (;;) {

@@ -152,7 +152,7 @@ describe('in memory', () => {
     await using database = await openDatabase({ engine: 'sqlite', path: ':memory:' }, { timeouts: { idleTransaction: 100 } })
     const stuck = database.write(async (transaction) => {
       await transaction.insertInto('revisions').values({ scope: 'stuck', value: 1 }).execute()
-      // In memory there is one connection: this waits for the very transaction that it stands in.
+      // In memory there is one connection: this waits for its own transaction.
       await database.read.selectFrom('revisions').selectAll().execute()
       return await transaction.selectFrom('revisions').selectAll().execute()
     })

@@ -15,7 +15,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-/** Writes without end, from several places at once, and tells each id once it has been acknowledged. */
+/** Writes without end, concurrently, and prints each id once it has been acknowledged. */
 async function write(database: Database): Promise<never> {
   const one = async (): Promise<never> => {
     for (;;) {
@@ -48,7 +48,7 @@ async function count(database: Database): Promise<void> {
   for (let n = 0; n < 100; n++) await database.write((transaction) => bumpRevision(transaction, 'count'))
 }
 
-/** Takes the lock of a transaction, tells so, and keeps it. */
+/** Takes the lock of a transaction, prints that, and keeps it. */
 async function hold(database: Database): Promise<void> {
   await database.write(async (transaction) => {
     await bumpRevision(transaction, 'held')

@@ -94,7 +94,7 @@ for (const engine of engines) {
             after = opaque ? cursorOf(last) : last.id
             const { come, go } = meanwhile[turn] ?? { come: [], go: [] }
             const leaving = go.map((n) => [...there.keys()][n % Math.max(1, there.size)]).filter((id) => id !== undefined)
-            // An id that tells no time leads nowhere once its row is gone: whoever pages by such ids uses cursors.
+            // An id without a time cannot be continued from once its row is deleted: paging by such ids needs cursors.
             const gone = leaving.filter((id) => opaque || id !== last.id || timeOfId(id) !== undefined)
             if (gone.length > 0) await remove(database, gone)
             for (const id of gone) for (const map of [there, stayed]) map.delete(id)

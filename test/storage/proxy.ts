@@ -14,7 +14,7 @@ interface Proxy extends AsyncDisposable {
 }
 
 interface ProxyOptions {
-  /** Answers PostgreSQL's question for TLS with no (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL). */
+  /** Declines PostgreSQL's request for TLS (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL). */
   readonly withoutTls?: boolean
 }
 

@@ -8,7 +8,7 @@ import { engines } from '../../src/testing/engines.ts'
 import { failureOf } from '../../src/testing/failure-of.ts'
 import { otherProcess, until } from './processes.ts'
 
-/** The revision itself stands for whatever is stored. */
+/** The revision itself represents the stored data. */
 const revisionOf = async (read: Database['read']): Promise<number> => {
   const row = await read.selectFrom('revisions').select('value').where('scope', '=', 'watched').executeTakeFirst()
   return row?.value ?? 0
@@ -98,7 +98,7 @@ for (const engine of engines) {
   })
 }
 
-/** A database whose changes and failures the test tells. */
+/** A database whose changes and failures the test controls. */
 function scripted(looking = () => Promise.resolve()) {
   let watcher: Parameters<Database['watch']>[1] | undefined
   let disposed = false
@@ -160,7 +160,7 @@ describe('a snapshot', () => {
     expect(snapshot.current()).toBe('first')
     now += 1
     expect(() => snapshot.current()).toThrow('too old')
-    // The store answers, and yet reading fails: it stays too old.
+    // The store responds, but reading fails: the snapshot stays too old.
     stored = new Error('still starting')
     source.onChange()
     await turn()
@@ -280,7 +280,7 @@ describe('a snapshot', () => {
     await Promise.all([one, two])
     expect(reported).toEqual(['one: second', 'two: second'])
     expect(looks.length).toBe(1)
-    // Nobody waits for more than a second.
+    // No request waits for more than a second.
     await three
     expect(reported.at(-1)).toBe('three: second')
     expect(looks.length).toBe(1)

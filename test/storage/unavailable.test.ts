@@ -192,7 +192,7 @@ if (postgres) {
     test('[STO-17] connections that stand still keep no change from being seen within seconds', async () => {
       await using place = await behindProxy()
       await using direct = await openDatabase(place.direct)
-      // Whatever is asked on a connection of the pool that stands still waits for longer than the test.
+      // A query on a stalled connection of the pool waits for longer than the test.
       await using database = await openDatabase(place.backend, { timeouts: { statement: 3_600_000 } })
       let looked = 0
       using watching = database.watch('b', { onChange: () => undefined, onError: () => undefined, onPolled: () => void looked++ })

@@ -22,7 +22,7 @@ describe('what is lost is counted, and nothing else is felt', () => {
   test.if(process.platform !== 'win32')('[OPS-7] lines of a log without a reader', async () => {
     const pipe = join(folder, 'pipe')
     expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
-    // Both ends, so that it is open and nobody reads.
+    // Both ends, so that it is open without a reader.
     const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
     const log = createLog({ fd, format: 'json' })
     await using server = await testServer(testConfig(), { log })

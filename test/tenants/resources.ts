@@ -14,7 +14,7 @@ export interface TenantResource {
   readonly policies: Readonly<Record<string, readonly AccessRule[]>>
   /** Makes one; `name` where the maker chooses it. */
   create(name: string): TenantRequest
-  /** What the answer to `create` calls it. */
+  /** Its name in the response to `create`. */
   idOf(response: Record<string, unknown>): string
   /** An id that no thing has, of the same make. */
   absentId(id: string): string

@@ -65,7 +65,7 @@ async function startTenants(engine: TestEngine, rules: readonly AccessRule[], { 
   }
 }
 
-/** All of an answer, as far as it may not tell one id from another: ids, tokens, times and lengths away. */
+/** All of a response that must not distinguish ids: without ids, tokens, times and lengths. */
 function comparable({ status, text, headers }: { status: number; text: string; headers: string }, ...ids: string[]): string {
   let plain = `${status} ${text} ${headers.replaceAll(/\["content-length","\d+"\],?/g, '')}`
   for (const id of ids) plain = plain.replaceAll(id, 'ID')

@@ -16,7 +16,7 @@ const mounting = wayToMount()
 if (linux && !mounting)
   console.warn('Nothing can be mounted here: a limit on the size of files stands in for a full disk, and nothing for a read-only one.')
 
-/** What it asks at once, whole and streamed: all of it is answered as ever. */
+/** Concurrent requests, whole and streamed: all succeed. */
 async function served({ url }: Program): Promise<void> {
   const responses = await Promise.all([false, true, false].map((stream) => askForChat(url, { stream })))
   expect(responses.map(({ status }) => status)).toEqual([200, 200, 200])
@@ -240,7 +240,7 @@ describe('the database', () => {
   )
 })
 
-/** What a statement gives in a copy of a database that nobody writes just now: SQLite does not open what lies in another's mounts. */
+/** The result of a statement in a copy of an idle database: SQLite cannot open a file in another mount namespace. */
 function textIn(path: string, statement: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'corral-copy-'))
   try {

@@ -1,4 +1,4 @@
-// Runs on plain Node, bundled: builds the services and answers in process. Argument: the upstream's URL. Prints one line of JSON.
+// Runs on plain Node, bundled: builds the services and serves in process. Argument: the upstream's URL. Prints one line of JSON.
 import { z } from 'zod'
 import { buildServices, createApp, defineProvider, loadConfig, openaiCompatible, silentLog } from '../../src/index.ts'
 

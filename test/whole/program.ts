@@ -77,7 +77,7 @@ export class Program implements AsyncDisposable {
     })
   }
 
-  /** Resolves once it has told its address. */
+  /** Resolves once it has printed its address. */
   async started(): Promise<this> {
     await this.until(() => /Corral serves \S+/.test(this.#stdout))
     this.url = /Corral serves (\S+)/.exec(this.#stdout)?.[1] ?? ''
@@ -145,7 +145,7 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Progra
   const program = new Program(options)
   try {
     await program.started()
-    // Until its provider was asked for the first time, a model is 503.
+    // Until the first response of its provider, a model is 503.
     if (options.upstream) await program.logged(({ msg }) => msg === 'models listed')
     return program
   } catch (error) {
@@ -154,7 +154,7 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Progra
   }
 }
 
-/** An upstream that lists `some-model` and answers everything else with `answer`. */
+/** An upstream that lists `some-model` and responds to everything else with `answer`. */
 export async function upstreamThat(response: (request: MockRequest) => Script): Promise<MockUpstream> {
   const upstream = await mockUpstream()
   upstream.respond((request) => (request.path.endsWith('/models') ? modelsReply(['some-model']) : response(request)))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 interface SmallDisk extends Disposable {
-  /** Where it is, for the program that runs with it, and for nobody else. */
+  /** Its path, visible only to the program that runs with it. */
   readonly path: string
   /** What goes before a command so that it runs with the disk. */
   readonly within: readonly string[]

@@ -5,7 +5,7 @@ import { askForChat, gone, isAlive, startProgram, upstreamThat } from './program
 
 setDefaultTimeout(60_000)
 
-/** The upstream's answer: one frame, and the rest once `more` resolves. */
+/** The upstream's reply: one frame, and the rest once `more` resolves. */
 function paused(more: Promise<unknown>) {
   return { body: [chatChunk({ content: 'Hel' }), { until: more }, ...(chatStream(['lo']).body as string[])] }
 }
@@ -135,7 +135,7 @@ test('callers that stopped sending are not awaited: a body, a head, an unread bo
     await new Promise((resolve) => socket.once('close', resolve))
   })
   await program.logged(({ route }) => route === '/nowhere')
-  // Answered behind the others: so their bytes were read.
+  // Its response came after the others: so their bytes were read.
   expect((await fetch(`${program.url}/readyz`)).status).toBe(200)
   program.signal('SIGTERM')
   expect(await program.exited).toBe(0)

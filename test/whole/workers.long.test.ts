@@ -29,7 +29,7 @@ test.if(severalProcesses)('[SRV-2] several processes share one port; a killed on
   expect(await healthOf(program.url)).toBe(200)
   const third = workersOf(program)[2] as number
   await program.logged(({ msg, pid }) => msg.startsWith('Corral serves') && pid === third)
-  // With the second one killed as well, whatever answers is the third.
+  // With the second one killed as well, any response is from the third.
   process.kill(second, 'SIGKILL')
   await gone([second])
   expect(await healthOf(program.url)).toBe(200)
@@ -106,7 +106,7 @@ test.if(severalProcesses)('what must exist once is started by the supervisor, fo
   await gone(others)
 })
 
-/** As Linux tells it. */
+/** As Linux reports it. */
 async function childrenOf(pid: number): Promise<number[]> {
   const text = await Bun.file(`/proc/${pid}/task/${pid}/children`).text()
   return text.split(' ').flatMap((word) => (word.trim() === '' ? [] : [Number(word)]))

@@ -5,7 +5,7 @@ export const builtInDistributions: readonly Distribution[] = [
   {
     name: 'starter',
     description:
-      'Every provider whose key or URL is in the environment, local servers (Ollama, LM Studio, vLLM, llama.cpp) on their usual ports, and the embedded model.',
+      'Every provider whose key or URL is in the environment, local servers (Ollama, LM Studio, vLLM, llama.cpp) on their default ports, and the embedded model.',
     text: starterText,
   },
 ]

@@ -9,7 +9,7 @@ const decoder = new TextDecoder()
 
 /** The data of each frame after its way through one editor: by the short way where it is open, else by the long one. */
 function edited(frames: readonly string[]): { requestedModel: unknown[]; alike: number } {
-  const editor = new FrameEditor('told/model', 'chatcmpl-', 'chat.completion.chunk', new Slab())
+  const editor = new FrameEditor('some/model', 'chatcmpl-', 'chat.completion.chunk', new Slab())
   let alike = 0
   const requestedModel = frames.map((frame) => {
     const bytes = encoder.encode(`data: ${frame}\n\n`)
@@ -62,7 +62,7 @@ test('whatever way a frame takes, id, created and model are the stream’s and a
       fc.pre(frames.every((frame) => !space || JSON.stringify(JSON.parse(frame)) === JSON.stringify(chunks[frames.indexOf(frame)])))
       const { requestedModel } = edited(frames)
       const { id, created } = requestedModel[0] as { id: string; created: number }
-      expect(requestedModel).toEqual(chunks.map((value) => ({ ...value, id, created, model: 'told/model' })))
+      expect(requestedModel).toEqual(chunks.map((value) => ({ ...value, id, created, model: 'some/model' })))
     }),
     { numRuns: runs(500) },
   )
@@ -90,7 +90,7 @@ test('a frame that differs in anything else does not', () => {
 
 test('a frame that is not well-formed never takes the short way', () => {
   const good = encoder.encode(`data: ${frameOf('hello')}\n\n`)
-  const editor = new FrameEditor('told', 'chatcmpl-', 'chat.completion.chunk', new Slab())
+  const editor = new FrameEditor('some', 'chatcmpl-', 'chat.completion.chunk', new Slab())
   expect(editor.scan(good, 6, good.length - 2)).toBe(true)
   editor.write()
   fc.assert(

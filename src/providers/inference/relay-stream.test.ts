@@ -55,7 +55,7 @@ const usage = `data: ${JSON.stringify({ id: 'a', created: 1, model: 'real', choi
 const frames = fc.array(
   fc.oneof(
     { weight: 8, arbitrary: fc.string({ unit: 'grapheme', maxLength: 12 }).map(chunk) },
-    { weight: 1, arbitrary: fc.constantFrom(': a comment\n\n', usage, 'data: nonsense\n\n') },
+    { weight: 1, arbitrary: fc.constantFrom(': a comment\n\n', usage, 'data: invalid\n\n') },
     { weight: 1, arbitrary: fc.constantFrom('data: [DONE]\n\n', `data: ${JSON.stringify({ error: { message: 'Too hot' } })}\n\n`) },
   ),
   { maxLength: 12 },

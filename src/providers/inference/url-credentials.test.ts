@@ -8,7 +8,7 @@ test.each([
   ['https://me:pass%21@api.example/v1', ['me', 'pass!', 'me', 'pass%21', 'bWU6cGFzcyE=']],
   ['https://:50%25@api.example/', ['50%', '50%25', 'OjUwJQ==']],
   ['https://%zz@api.example/', ['%zz', '%zz', 'JXp6Og==']],
-  ['nonsense', []],
+  ['not a url', []],
 ])('what an error must not show of the operator’s %s', (url, expected) => {
   expect(credentialsInUrl(url)).toEqual(expected)
 })

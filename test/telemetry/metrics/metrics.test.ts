@@ -44,7 +44,7 @@ describe('/metrics', () => {
     await using it = await measured(() => chatReply('Hi.', { usage }))
     await (await it.post('/v1/chat/completions', { model: 'small', ...hello })).text()
     const families = await readUntil(it, (now) => valuesOf(now, 'gen_ai_server_request_duration_seconds_count').length > 0)
-    // Callers' spellings are told by the catalogue's id, providers' by their own.
+    // Callers' spellings are reported as the catalogue's id, providers' as they are.
     const server = { gen_ai_operation_name: 'chat', corral_provider: 'up', gen_ai_request_model: 'up/small', error_type: '' }
     expect(valuesOf(families, 'gen_ai_server_request_duration_seconds_count', server)).toEqual([1])
     const client = { ...small, gen_ai_operation_name: 'chat', gen_ai_provider_name: 'openai-compatible', error_type: '' }

@@ -37,7 +37,7 @@ test.if(severalProcesses)('[MET-6] every worker reports all, and what a dead one
   const after = await readUntil(program, (families) => valuesOf(families, 'corral_processes')[0] === 2)
   expect(responses(after)).toBe(30)
 
-  // One that stands still keeps what it counted, and holds nobody up.
+  // A stopped worker keeps its counts and delays no other.
   process.kill(workers()[2] as number, 'SIGSTOP')
   try {
     const still = await readFromTheOther(program, (families) => valuesOf(families, 'corral_processes')[0] === 1)
@@ -48,7 +48,7 @@ test.if(severalProcesses)('[MET-6] every worker reports all, and what a dead one
   await readUntil(program, (families) => valuesOf(families, 'corral_processes')[0] === 2)
 })
 
-/** The kernel gives some connections to the worker that stands still: whatever is not answered soon is given up. */
+/** The kernel gives some connections to the stopped worker: a request without a prompt response is abandoned. */
 async function readFromTheOther(program: Program, holds: (families: Map<string, ParsedFamily>) => boolean) {
   for (;;) {
     const stop = new AbortController()

@@ -8,7 +8,7 @@ const ofAlice = { principalId: 'alice', attributes: { teams: ['a'] } }
 const ofBob = { principalId: 'bob', attributes: { teams: ['b'] } }
 const shared = hex(0xff, 32)
 
-/** Alice's: 1, 2 and part of the shared one; Bob's: 4, 5 and the other part; nobody's: 7. */
+/** Alice's: 1, 2 and part of the shared one; Bob's: 4, 5 and the other part; without an owner: 7. */
 const records = [
   requestSpans(1, { owner: ofAlice }),
   requestSpans(2, { owner: ofAlice, start: noon + 60_000, status: 502, duration: 500 }),

@@ -80,7 +80,7 @@ describe('over HTTP', () => {
           const visible = all.flatMap((one, index) => (mayRead(who, one.owner) ? [{ ...one, number: index + 1 }] : []))
           const meeting = visible.filter((one) => wanted === undefined || one.status === wanted)
 
-          // A trace is told once, where the newest of its parts stands that are seen and meant.
+          // A trace is listed once, at the position of its newest part that is visible and matches.
           const listed = dataOf(await ask(who, 'traces', { attribute_filters: conditions, limit: 100 }))
           const ids = listed.map((trace) => trace.trace_id)
           const newestFirst = meeting.toSorted((a, b) => b.second - a.second || b.number - a.number)
@@ -96,7 +96,7 @@ describe('over HTTP', () => {
           const counted = sums.flatMap(({ values }) => values).reduce((sum, { value }) => sum + value, 0)
           expect(counted).toBe(visible.length)
         }
-        // What is not found is a request that failed, and so a trace of whoever asked: after all that counts traces.
+        // A 404 is a failed request and so a trace of its caller: after everything that counts traces.
         for (const who of readers) {
           for (const [index, one] of all.entries()) {
             const number = index + 1

@@ -34,7 +34,7 @@ export interface TraceServer extends AsyncDisposable {
 interface TraceServerOptions {
   readonly rules?: readonly AccessRule[]
   readonly records?: readonly SpanRecord[]
-  /** False: nobody has to say who asks. */
+  /** False: no authentication. */
   readonly authenticated?: boolean
 }
 

@@ -1,4 +1,4 @@
-// Writes batches to a store until it is killed, or as many as it is told to; says the number of each once it is written.
+// Writes batches to a store until it is killed, or as many as given; prints the number of each once it is written.
 import { openTraceStoreWriter } from '../../../src/telemetry/store/writer.ts'
 import { requestSpans } from './records.ts'
 

@@ -10,7 +10,7 @@ const outOfReach = 'dependency unavailable'
 const back = 'dependency recovered'
 const reported = (log: ReturnType<typeof recordedLog>, message: string) => log.lines.filter((line) => line.message === message)
 
-/** Asks so often that more spans are made than are kept; every answer is as it would be without a collector. Two spans a chat. */
+/** Sends enough requests to overflow the span queue; every response is as without a collector. Two spans per chat. */
 async function askOften(at: TraceServer, chats: number): Promise<void> {
   for (let count = 0; count < chats; count++) {
     const response = await at.chat()
@@ -18,7 +18,7 @@ async function askOften(at: TraceServer, chats: number): Promise<void> {
   }
 }
 
-/** Different spans that came: an answer that is late for the sender's time limit makes it send a batch again. */
+/** Distinct received spans: a response after the sender's timeout makes it send a batch again. */
 const arrived = ({ spans }: OtlpReceiver) => new Set(spans.map(({ spanId }) => spanId)).size
 
 const never = () => new Promise<Response>(() => undefined)
@@ -80,7 +80,7 @@ describe('a collector that fails', () => {
     at.receiver.behave(() => undefined)
     await at.spans(2)
     const [first, second] = at.receiver.requests
-    // A collector may be early by the grain of a timer; a usual second attempt comes within one second.
+    // A timer may fire early by its resolution; a normal second attempt comes within one second.
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(1_900)
   })
 })

@@ -1,4 +1,4 @@
-/** One field of a message, as it stands on the wire. */
+/** One field of a message in wire format. */
 type Field = bigint | Uint8Array
 
 /** The fields of a protobuf message by their numbers, in order. Enough for what OpenTelemetry sends. */

@@ -4,7 +4,7 @@ import { sendOtlp } from '../../../src/telemetry/worker/otlp-sender.ts'
 
 const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100\r\n\r\n\x0a'
 
-/** A collector that answers a request's first bytes as it is told. */
+/** A collector that responds to a request's first bytes as configured. */
 async function collectorThat(response: (socket: Socket) => void) {
   let requestBody = 0
   const server = createServer((socket) => {

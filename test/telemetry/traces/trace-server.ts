@@ -15,7 +15,7 @@ export interface TraceServer extends AsyncDisposable {
   spans(count: number): Promise<readonly ReceivedSpan[]>
 }
 
-/** How an exporter is told to reach `receiver`; sends at once. */
+/** The exporter settings for `receiver`; sends at once. */
 export function exporting(url: string, traces: Partial<TelemetryConfig['traces']> = {}): TelemetryConfig {
   const exporter = { url: `${url}/v1/traces`, headers: { 'x-token': new Secret('s3cret') }, timeout: 2_000, compression: 'gzip' } as const
   return { ...defaultTelemetry, traces: { ...defaultTelemetry.traces, exporter, delay: 10, ...traces } }
@@ -54,7 +54,7 @@ export async function startTraceServer(telemetry: Partial<TelemetryConfig> = {},
   }
 }
 
-/** A whole collector's answer that it took a message in part (`partial_success`); fewer than 128 rejected, a text shorter than 120 bytes. */
+/** A collector's complete response for a partly accepted message (`partial_success`); fewer than 128 rejected, a text shorter than 120 bytes. */
 export function partialSuccess(rejected: number, why: string): Response {
   const text = new TextEncoder().encode(why)
   const inner = [...(rejected > 0 ? [0x08, rejected] : []), 0x12, text.length, ...text]
