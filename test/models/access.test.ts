@@ -166,7 +166,7 @@ describe('registered models', () => {
     expect(await providerOf(server, 'both')).toBe('openai')
   })
 
-  test('[MOD-21] are no way round the policy: using one takes being permitted what it stands for', async () => {
+  test('[MOD-21] do not bypass the policy: using one requires permission for the model that it refers to', async () => {
     const rules: AccessRule[] = [{ forbid: { actions: 'read', resource: 'model::openai/gpt' }, unless: 'user with b in teams' }, everything]
     await using server = await modelServer(upstream, { rules })
     const refused = await server.register('alice', other)

@@ -4,7 +4,7 @@ import type { Requirements } from './requirement.ts'
 export const additions: Requirements = {
   'ADD-1': {
     source: 'field report 24; design §6',
-    when: 'a provider answers 400 or 422, or with an error in a 2xx or as the first frame of a stream, and names a field that Corral added',
+    when: 'a provider returns 400 or 422, or an error in a 2xx or as the first frame of a stream, and names a field that Corral added',
     observed: 'the request is sent again without the field, and the caller gets that response',
   },
   'ADD-2': {

@@ -4,7 +4,7 @@ import type { Requirements } from './requirement.ts'
 export const auth: Requirements = {
   'AUT-1': {
     source: 'behaviour §2.1 defect; Anthropic’s and Google’s clients',
-    when: 'a token stands in Authorization (`Bearer`, `bearer`, `BEARER`), x-api-key, x-goog-api-key or the query',
+    when: 'a token is in Authorization (`Bearer`, `bearer`, `BEARER`), x-api-key, x-goog-api-key or the query',
     observed: 'the headers are read alike; nothing is taken from a URL',
   },
   'AUT-2': {
@@ -58,7 +58,7 @@ export const auth: Requirements = {
   'AUT-15': { source: 'issue 3', when: 'exp, nbf or iat are off by a little', observed: 'accepted up to the clock tolerance, not beyond' },
   'AUT-16': {
     source: 'behaviour §2.2 (key_recheck_period); issue 3',
-    when: 'the issuer’s keys rotate, or tokens name keys that nobody knows',
+    when: 'the issuer’s keys rotate, or tokens name unknown keys',
     observed: 'the key set is fetched anew, at most once in the cooldown, once for all who wait; a withdrawn key ends with the period',
   },
   'AUT-17': {
@@ -80,7 +80,7 @@ export const auth: Requirements = {
   },
   'AUT-22': {
     source: 'behaviour §2.1, §15.3; issue 3',
-    when: 'the introspection endpoint is down, slow, overloaded, refuses our own credentials or answers 200 with nonsense',
+    when: 'the introspection endpoint is down, slow, overloaded, rejects our own credentials or returns 200 with an invalid body',
     observed: '503 with Retry-After, one line for the request, one for the outage',
   },
   'AUT-23': {
@@ -90,7 +90,7 @@ export const auth: Requirements = {
   },
   'AUT-24': {
     source: 'behaviour §2.2 kubernetes; issue 3',
-    when: 'the cluster answers 401, 403, 500, nothing, or that the caller is anonymous',
+    when: 'the cluster returns 401, 403, 500, nothing, or an anonymous user',
     observed: '401 `Invalid token`, 401 `Token validation failed: 403`, 503, 503, 401',
   },
   'AUT-25': {
@@ -110,7 +110,7 @@ export const auth: Requirements = {
   },
   'AUT-28': {
     source: 'behaviour §2.2 github_token (defect: transport errors)',
-    when: 'GitHub refuses the token, limits us, fails or answers nonsense',
+    when: 'GitHub refuses the token, limits us, fails or returns an invalid response',
     observed: '401 `GitHub token validation failed. …`; 503 for the rest',
   },
   'AUT-29': { source: 'least privilege', when: 'a token is not of GitHub’s form', observed: 'GitHub never sees it' },
@@ -134,19 +134,19 @@ export const auth: Requirements = {
   },
   'AUT-36': {
     source: 'behaviour §2.2 custom',
-    when: 'the endpoint answers otherwise',
+    when: 'the endpoint returns anything else',
     observed: '401 `Authentication failed: N`, 401 `Invalid authentication response format`, 503 for an outage',
   },
   'AUT-37': {
     source: 'field-lessons §2.1 (checks by path)',
-    when: 'an endpoint answers by path',
-    observed: 'its answer for one path is not used for another',
+    when: 'an endpoint’s verdict depends on the path',
+    observed: 'its verdict for one path is not used for another',
   },
   'AUT-38': { source: 'issue 3', when: '`upstream_header` without `server.trusted_proxies`', observed: 'a start error' },
   'AUT-39': {
     source: 'behaviour §2.2 defect (no address check, header forwarded)',
     when: 'the identity header comes from a trusted proxy, or from anybody else',
-    observed: 'believed; 401 `Missing required authentication header: …`; told to nobody else',
+    observed: 'believed; 401 `Missing required authentication header: …`; not sent to any other',
   },
   'AUT-40': {
     source: 'behaviour §2.2 upstream_header',
@@ -167,7 +167,7 @@ export const auth: Requirements = {
   'AUT-51': {
     source: 'issue 3',
     when: 'many show one credential at the same time, and some leave',
-    observed: 'one look-up, which nobody’s leaving ends',
+    observed: 'one look-up, which no client disconnect cancels',
   },
   'AUT-52': { source: 'issue 3', when: 'the identity service failed', observed: 'asked again after a second' },
   'AUT-53': {
@@ -176,7 +176,11 @@ export const auth: Requirements = {
     observed: 'few of them reach the identity service, a few at a time; the rest get 503 or 429 with Retry-After; who is known goes on',
   },
 
-  'AUT-60': { source: 'issue 3', when: 'API keys of Corral’s own are there', observed: 'asked first, and nobody else sees them' },
+  'AUT-60': {
+    source: 'issue 3',
+    when: 'API keys of Corral’s own exist',
+    observed: 'checked first, and not passed to any other authenticator',
+  },
   'AUT-61': {
     source: 'issue 3',
     when: 'several authenticators are configured',

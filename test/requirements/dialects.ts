@@ -16,7 +16,7 @@ export const dialects: Requirements = {
     source: 'design §4, §6',
     when: 'an error is made',
     observed:
-      'it has one of eleven failure classes and says whether a retry can help; clients are told `x-should-retry: false` where they would retry in vain',
+      'it has one of eleven failure classes and says whether a retry can help; clients get `x-should-retry: false` where a retry would be useless',
   },
   'DIA-4': {
     source: 'design §4; issue "Operations, dialects, execution"',

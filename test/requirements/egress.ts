@@ -35,11 +35,12 @@ export const egress: Requirements = {
   'EGR-7': {
     source: 'issue',
     when: 'a URL of a caller is refused',
-    observed: 'whoever asks learns nothing of what is inside: unknown, private, open and closed are told alike; the log says why',
+    observed:
+      'the caller learns nothing about the internal network: unknown, private, open and closed give the same error; the log has the reason',
   },
   'EGR-8': {
     source: 'issue; field §2.1 (Portkey #1718)',
-    when: 'an operator’s host answers with a redirect',
+    when: 'an operator’s host returns a redirect',
     observed: 'it is not followed, and the key goes nowhere else',
   },
   'EGR-9': {
@@ -55,7 +56,7 @@ export const egress: Requirements = {
   'HRD-1': {
     source: 'issue',
     when: 'the head of a request is too large, or not what HTTP/1.1 says',
-    observed: '431 above some 16 kB or 190 headers, 400 for what proxies could read otherwise; one answer, and the connection is closed',
+    observed: '431 above some 16 kB or 190 headers, 400 for what proxies could read otherwise; one response, and the connection is closed',
   },
   'HRD-2': {
     source: 'issue',
@@ -70,11 +71,11 @@ export const egress: Requirements = {
   'HRD-4': {
     source: 'issue',
     when: 'more than `server.max_running_requests` run at once',
-    observed: '503 with Retry-After; health checks are answered',
+    observed: '503 with Retry-After; health checks succeed',
   },
   'SEC-1': {
     source: 'issue; field §1.53',
     when: 'secrets of the operator and of callers stand in every place where one can stand, and providers and identity services hand them back',
-    observed: 'none is found in any log line, answer, page, command’s output, audit line, database, file or command line of a process',
+    observed: 'none is found in any log line, response, page, command’s output, audit line, database, file or command line of a process',
   },
 }

@@ -20,7 +20,7 @@ export const jobs: Requirements = {
   'JOB-4': {
     source: 'docs/jobs.md; design §3',
     when: 'a job is queued',
-    observed: 'its payload is checked by its schema, then and before each attempt; its state, progress and last error can be asked for',
+    observed: 'its payload is checked by its schema, then and before each attempt; its state, progress and last error can be read',
   },
   'JOB-5': {
     source: 'docs/jobs.md',

@@ -6,13 +6,13 @@ export const keys: Requirements = {
     source: 'issue 3, Authenticators',
     when: 'a key is made over HTTP and used by clients of OpenAI’s, Anthropic’s and Google’s headers',
     observed:
-      'its token is shown once and works at once; no list, log, audit line or error holds it or its hash; a typo is told by its checksum',
+      'its token is shown once and works at once; no list, log, audit line or error holds it or its hash; the checksum detects a typo',
   },
   'KEY-2': {
     source: 'issue 3, Authenticators and Storage',
     when: 'a key is revoked on one replica or on the machine, or the database is out of reach',
     observed:
-      'every replica refuses it once it sees the new revision (within a second); after a minute without the database keys are answered with 503',
+      'every replica refuses it once it sees the new revision (within a second); after a minute without the database requests with keys are 503',
   },
   'KEY-3': {
     source: 'issue 3, Authenticators',
@@ -27,7 +27,7 @@ export const keys: Requirements = {
   'KEY-5': {
     source: 'issue 3, Authenticators and Policy',
     when: 'a key names the models and the APIs it is for',
-    observed: 'other models are answered with 404 and not listed, other APIs with 403',
+    observed: 'other models are 404 and not listed, other APIs 403',
   },
   'KEY-6': {
     source: 'issue 3, Authenticators',
@@ -47,7 +47,7 @@ export const keys: Requirements = {
   },
   'KEY-9': {
     source: 'design §5',
-    when: 'a key is asked for with something wrong',
+    when: 'a request for a key is invalid',
     observed: '400 with the field’s name in `param`; on the command line the option’s name',
   },
   'KEY-10': {
@@ -58,7 +58,7 @@ export const keys: Requirements = {
   'KEY-11': {
     source: 'issue 3, Authenticators',
     when: '`corral keys create|list|rotate|revoke` on the machine, while a server runs',
-    observed: 'the server sees it within a second; the token stands alone on stdout; the audit log names the user of the system',
+    observed: 'the server sees it within a second; only the token is on stdout; the audit log names the user of the system',
   },
   'KEY-12': {
     source: 'issue 3, Authenticators and Storage',
@@ -84,7 +84,7 @@ export const keys: Requirements = {
   'AUD-4': {
     source: 'issue 3, Hardening',
     when: 'whole lines are cut from the very end, or the log is written anew',
-    observed: '`corral audit verify --head HASH`, with a hash kept from an earlier check, tells',
+    observed: '`corral audit verify --head HASH`, with a hash kept from an earlier check, detects it',
   },
   'AUD-5': {
     source: 'issue 3, Hardening',
@@ -94,11 +94,11 @@ export const keys: Requirements = {
   'AUD-6': {
     source: 'issue 3, Hardening',
     when: 'a file has reached its size, or files are older than is to be kept',
-    observed: 'the chain goes on in another file; what is removed is told in the chain and is no break',
+    observed: 'the chain goes on in another file; the chain records the removal, which is not a break',
   },
   'AUD-7': {
     source: 'issue 3, Hardening',
     when: 'the audit log cannot be written, or somebody else changes its file meanwhile',
-    observed: 'entries are kept and written later, what is too much is counted in the chain, and the log of the server tells',
+    observed: 'entries are kept and written later, the excess is counted in the chain, and the server’s log reports it',
   },
 }

@@ -9,7 +9,7 @@ export const metrics: Requirements = {
   },
   'MET-2': {
     source: 'issue 4, field §4.2',
-    when: 'a model answers, whole or streamed',
+    when: 'a model responds, whole or streamed',
     observed:
       'durations, times to the first and between tokens, tokens with cached and reasoning ones are counted for callers and for providers',
   },
@@ -26,8 +26,8 @@ export const metrics: Requirements = {
   },
   'MET-6': {
     source: 'issue 4',
-    when: 'several workers serve, and one dies or stands still',
-    observed: '/metrics of any of them is the sum of all; what a dead worker counted stays, one that stands still does not hold it up',
+    when: 'several workers serve, and one dies or is stopped',
+    observed: '/metrics of any of them is the sum of all; the counts of a dead worker stay, a stopped one does not delay it',
   },
   'MET-7': {
     source: 'issue 4',
@@ -36,7 +36,7 @@ export const metrics: Requirements = {
   },
   'MET-9': {
     source: 'issue 4, "Cost"; docs/metrics.md',
-    when: 'answers cost something: whole ones, streams, embeddings, those that were left, cut off or came without usage',
+    when: 'responses cost something: whole ones, streams, embeddings, those that were cancelled, cut off or came without usage',
     observed: 'the access line, the spans, the metric and `corral usage` say what the ledger says, to the billionth of a dollar',
   },
   'MET-8': { source: 'issue 4', when: 'the documentation and the dashboard name a metric or a label', observed: 'it exists' },

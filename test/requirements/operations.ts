@@ -11,11 +11,11 @@ export const operations: Requirements = {
   'OPS-2': {
     source: 'behaviour §1.10; RFC 9745; docs/logs.md',
     when: 'a caller uses a deprecated path',
-    observed: 'it is served, with `deprecation` and a `link` to its successor; the log is told once for each caller, in bounded memory',
+    observed: 'it is served, with `deprecation` and a `link` to its successor; logged once per caller, in bounded memory',
   },
   'OPS-3': {
     source: 'issue "Logs"; docs/logs.md',
-    when: 'a model answered, whole or streamed',
+    when: 'a model responded, whole or streamed',
     observed: 'the access line says who, which model of which provider, status, bytes, tokens and times, and the trace’s id',
   },
   'OPS-4': {
@@ -25,8 +25,8 @@ export const operations: Requirements = {
   },
   'OPS-5': {
     source: 'behaviour §1.11',
-    when: 'the health of a provider is asked for and the provider hangs',
-    observed: 'an answer within the limit that says so; the check is aborted',
+    when: 'the health of a provider is requested and the provider hangs',
+    observed: 'a response within the limit that says so; the check is aborted',
   },
   'OPS-6': {
     source: 'behaviour §1.9; Llama Stack’s log.py; docs/logs.md',

@@ -11,18 +11,18 @@ export const pipeline: Requirements = {
   'PIP-2': {
     source: 'behaviour §1.1 defect',
     when: 'a browser’s request fails in any layer: 401, 403, 404, 405, 413, 415, 426, 429, 500, 503',
-    observed: 'the answer has CORS headers and a request id',
+    observed: 'the response has CORS headers and a request id',
   },
-  'PIP-3': { source: 'behaviour §1.1', when: 'a preflight comes without a credential', observed: 'it is answered, and counts nowhere' },
+  'PIP-3': { source: 'behaviour §1.1', when: 'a preflight comes without a credential', observed: 'it succeeds, and counts nowhere' },
   'PIP-4': {
     source: 'behaviour §1.1 defect',
     when: 'several users share an address, or one has several',
-    observed: 'each is counted by who it is, and what is 401 counts against nobody who authenticates',
+    observed: 'each is counted by who it is, and a 401 counts against no authenticated caller',
   },
   'PIP-5': {
     source: 'behaviour §1.11',
-    when: 'nobody shows a credential',
-    observed: '/v1/health, /v1/version and /readyz answer (HEAD and aliases too), everything else is 401, unknown paths included',
+    when: 'a request has no credential',
+    observed: '/v1/health, /v1/version and /readyz succeed (HEAD and aliases too), everything else is 401, unknown paths included',
   },
   'PIP-6': {
     source: 'behaviour §1.11',
@@ -43,7 +43,7 @@ export const pipeline: Requirements = {
   'PIP-10': {
     source: 'behaviour §1.5',
     when: 'a client says a version of another major.minor',
-    observed: '426 with Llama Stack’s text; none or nonsense passes; off by default and by LLAMA_STACK_DISABLE_VERSION_CHECK',
+    observed: '426 with Llama Stack’s text; none or an invalid one passes; off by default and by LLAMA_STACK_DISABLE_VERSION_CHECK',
   },
   'PIP-11': {
     source: 'behaviour §1.6 gap',

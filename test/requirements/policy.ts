@@ -6,7 +6,7 @@ export const policy: Requirements = {
   'POL-2': { source: 'behaviour §4.3', when: 'no rule of access_policy applies', observed: 'denied' },
   'POL-3': {
     source: 'behaviour §4.3',
-    when: 'nobody authenticates; the server itself asks; a caller is only called like the server',
+    when: 'authentication is off; the server itself is the principal; a caller has the same name as the server',
     observed: 'allowed; allowed; judged like any caller',
   },
   'POL-4': {
@@ -53,7 +53,7 @@ export const policy: Requirements = {
   'POL-13': {
     source: 'behaviour §4.3',
     when: 'something that may be seen may not be done',
-    observed: '403 with Llama Stack’s text, the user’s own attributes in it and nobody else’s',
+    observed: '403 with Llama Stack’s text, only the user’s own attributes in it',
   },
   'POL-14': { source: 'behaviour §4.1', when: 'a policy of Llama Stack’s is loaded', observed: 'it is taken as it is' },
   'POL-15': {
@@ -69,12 +69,12 @@ export const policy: Requirements = {
   'POL-17': {
     source: 'behaviour §4.4 (the seed’s upsert restamped)',
     when: 'a row is made, and changed by somebody else who may',
-    observed: 'it is its maker’s with the attributes of then, and stays so; nobody’s without authentication',
+    observed: 'its creator owns it, with the attributes at that time; without authentication it has no owner',
   },
   'POL-18': {
     source: 'design §5',
     when: 'somebody gets, changes or deletes a row that may not be read',
-    observed: '404, the same answer as for a row that is not there; the denial is for the log',
+    observed: '404, the same response as for a missing row; only the log has the denial',
   },
   'POL-19': { source: 'design §5', when: 'a row may be read, and not changed or deleted', observed: '403, and it stays as it is' },
   'POL-20': {
@@ -154,13 +154,13 @@ export const policy: Requirements = {
     observed: 'both succeed; who sees both gets the elder, each owner its own',
   },
   'MOD-21': {
-    source: 'issue: a registered name is no way round the policy',
-    when: 'a registered model stands for one that the caller may not use',
+    source: 'issue: a registered name does not bypass the policy',
+    when: 'a registered model refers to one that the caller may not use',
     observed: '404, when registering and when using',
   },
   'MOD-22': {
     source: 'issue',
-    when: 'a model is asked for under any of its names',
+    when: 'a model is requested by any of its names',
     observed: 'limits and the ledger get its one id in the catalogue',
   },
   'MOD-23': {
@@ -172,7 +172,7 @@ export const policy: Requirements = {
   'TEN-1': {
     source: 'issue',
     when: 'Bob does any verb to anything of Alice’s, lists, or makes one of the same name',
-    observed: 'the answer that what is not there would get, byte for byte up to the id; nothing of hers changes',
+    observed: 'the same response as for a missing row, byte for byte up to the id; her data is unchanged',
   },
   'TEN-2': {
     source: 'design §3.8',
@@ -204,7 +204,7 @@ export const policy: Requirements = {
   },
   'RTE-7': {
     source: 'behaviour §2.4 defect: a conditional forbid never applied to anonymous requests',
-    when: 'nobody is known to ask, and a rule has conditions',
+    when: 'the principal is unknown, and a rule has conditions',
     observed: 'a permit does not apply, a forbid does',
   },
   'RTE-8': { source: 'issue', when: 'any policy, and a path in any of its spellings', observed: 'one decision' },
@@ -216,7 +216,7 @@ export const policy: Requirements = {
   },
   'RTE-11': {
     source: 'behaviour §2.4, issue',
-    when: 'a forbidden path is asked for over the wire, encoded, doubled, dotted, by its older prefix',
+    when: 'a forbidden path is requested over the wire, encoded, doubled, dotted, by its older prefix',
     observed: 'never served; 403 with Llama Stack’s text where it is a route',
   },
 }

@@ -9,13 +9,13 @@ export const quota: Requirements = {
   },
   'QUO-2': {
     source: 'issue 3',
-    when: 'a process dies, or an answer of the store is lost',
+    when: 'a process dies, or a reply of the store is lost',
     observed: 'what it held is written off until the window ends: admitted plus written off is exactly the limit',
   },
   'QUO-3': {
     source: 'issue 3',
     when: 'demand is enough, even or by one process alone while others hold leases',
-    observed: 'exactly the limit is admitted: unused leases come back for whoever asks',
+    observed: 'exactly the limit is admitted: unused leases are returned for other requests',
   },
   'QUO-4': {
     source: 'issue 3',
@@ -25,17 +25,17 @@ export const quota: Requirements = {
   'QUO-5': {
     source: 'issue 3',
     when: 'requests that run at a time are limited over several processes',
-    observed: 'never more run than the limit says, and whoever asks can have all that are free',
+    observed: 'never more run than the limit allows, and any process can use all free slots',
   },
   'QUO-6': {
     source: 'issue 3',
-    when: 'a process that holds slots dies, stands still or loses the store',
+    when: 'a process that holds slots dies, is stopped or loses the store',
     observed: 'its slots are free again when its hold has run out, and from then on it admits none itself',
   },
   'QUO-7': {
     source: 'issue 3',
     when: 'counts are in memory, SQLite, PostgreSQL or Redis, and many ask at once',
-    observed: 'every step is atomic, and all four answer alike',
+    observed: 'every step is atomic, and all four return the same',
   },
   'QUO-8': {
     source: 'issue 3',
@@ -45,7 +45,7 @@ export const quota: Requirements = {
   'QUO-9': {
     source: 'design §3.13, §5',
     when: 'a request is counted',
-    observed: 'without waiting where leases suffice; a refusal tells what had too little, for how long, and whether it is for ever',
+    observed: 'without waiting where leases suffice; a refusal names the exhausted counters, for how long, and whether it is permanent',
   },
   'QUO-10': {
     source: 'issue 3, behaviour §3 defect (j)',
@@ -111,7 +111,7 @@ export const quota: Requirements = {
   'QUO-35': {
     source: 'design §5, behaviour §3 defect (g)',
     when: 'a caller has limits on requests or tokens',
-    observed: 'every answer carries the tightest as `x-ratelimit-limit|remaining|reset-…`, in OpenAI’s formats',
+    observed: 'every response carries the tightest as `x-ratelimit-limit|remaining|reset-…`, in OpenAI’s formats',
   },
   'QUO-36': {
     source: 'behaviour §3 defect (h)',
@@ -175,8 +175,8 @@ export const quota: Requirements = {
   },
   'QUO-48': {
     source: 'issue 3, field §1.17',
-    when: 'an answer ends: whole, streamed, cancelled, cut off, failed',
-    observed: 'its reservation is settled to what was used; what nobody told is counted and marked as estimated',
+    when: 'a response ends: whole, streamed, cancelled, cut off, failed',
+    observed: 'its reservation is settled to what was used; unreported usage is estimated and marked so',
   },
   'QUO-49': {
     source: 'issue 3',
@@ -221,13 +221,13 @@ export const quota: Requirements = {
   },
   'QUO-57': {
     source: 'issue 3',
-    when: 'answers have been given',
+    when: 'responses have been sent',
     observed: 'each has its line in the ledger: request, key, model, tokens, price; the sums add up by key, user, team, model and provider',
   },
   'QUO-58': {
     source: 'issue 3',
     when: 'the ledger’s database is out of reach, or the server stops',
-    observed: 'lines are kept and written later, once each; what could not be kept is counted and told',
+    observed: 'lines are kept and written later, once each; lost lines are counted and reported',
   },
   'QUO-59': {
     source: 'issue 3',
@@ -236,7 +236,7 @@ export const quota: Requirements = {
   },
   'QUO-60': {
     source: 'issue 3',
-    when: 'nobody names a store for counts',
+    when: 'no store for counts is configured',
     observed: 'processes that serve together share them; those of a day and longer outlive a single process',
   },
 }

@@ -9,7 +9,7 @@ export const releasedConfigs: Requirements = {
   },
   'REL-2': {
     source: 'design §6; behaviour §17.2',
-    when: '`server` holds a key that is not known, or a setting of it stands at the top level',
+    when: '`server` holds a key that is not known, or one of its settings is at the top level',
     observed: 'an error in `auth`, policies, `quota`, `tls_*` and sections of Corral’s own, and near a known key; else a warning',
   },
   'REL-3': {
@@ -20,7 +20,7 @@ export const releasedConfigs: Requirements = {
   'REL-4': {
     source: 'behaviour §17.2 (`connection_string`); PostgreSQL documentation §34.1.1.2',
     when: 'a PostgreSQL backend has a `connection_string`',
-    observed: 'Corral connects there and nowhere else; its password stands in no output; what cannot be read is an error',
+    observed: 'Corral connects there and nowhere else; its password is in no output; what cannot be parsed is an error',
   },
   'REL-5': {
     source: 'Llama Stack 0.2.10 (files for Groq, Together, NVIDIA)',
@@ -29,7 +29,7 @@ export const releasedConfigs: Requirements = {
   },
   'REL-6': {
     source: 'Helm, printed configurations; behaviour §6.1 (pydantic)',
-    when: 'a number or a boolean stands in quotes',
+    when: 'a number or a boolean is quoted',
     observed: 'it is read as one where one is wanted, and as text elsewhere',
   },
   'REL-7': {

@@ -10,7 +10,7 @@ export const resources: Requirements = {
   'MPT-2': {
     source: 'design §6',
     when: 'a form misses a field, exceeds a limit, or is none',
-    observed: '400, 413 or 415 in the usual envelope, with the field and the limit',
+    observed: '400, 413 or 415 in the error envelope, with the field and the limit',
   },
   'MPT-3': {
     source: 'issue "One resource kit"',
@@ -28,7 +28,7 @@ export const resources: Requirements = {
   'MPT-8': { source: 'design §6', when: 'the disk is full', observed: 'a 503 with Retry-After, and what was written is deleted' },
   'RNG-1': {
     source: 'RFC 9110 §8',
-    when: 'bytes are asked for',
+    when: 'bytes are requested',
     observed: 'they come with length, type, validators, and as an attachment',
   },
   'RNG-2': { source: 'RFC 9110 §9.3.2', when: 'HEAD asks for bytes', observed: 'the head of GET, and nothing is opened' },
@@ -64,9 +64,9 @@ export const resources: Requirements = {
     observed: 'it can be created from a form, read, changed, deleted, and downloaded with ranges and conditions',
   },
   'RES-2': { source: 'design §5; OpenAI lists', when: 'such a resource is listed', observed: 'in pages, as OpenAI’s clients read them' },
-  'RES-3': { source: 'design §6', when: 'a caller is unknown, or sends what the schema refuses', observed: 'the usual 401 and 400' },
+  'RES-3': { source: 'design §6', when: 'a caller is unknown, or sends what the schema rejects', observed: '401 and 400' },
   'RES-4': { source: 'docs/jobs.md', when: 'a row is made that needs work', observed: 'its job is queued with it and done' },
-  'RES-5': { source: 'design §3', when: 'the OpenAPI document is asked for', observed: 'it has the routes and schemas of the resource' },
+  'RES-5': { source: 'design §3', when: 'the OpenAPI document is requested', observed: 'it has the routes and schemas of the resource' },
   'RES-6': {
     source: 'issue "README and metadata"',
     when: 'docs/adding-a-resource.md shows code',

@@ -5,7 +5,7 @@ export const serving: Requirements = {
   'RUN-1': {
     source: 'README',
     when: 'a newcomer runs `corral run` with a file',
-    observed: 'one line names the address it serves, and it answers there',
+    observed: 'one line names the address it serves, and it responds there',
   },
   'RUN-2': { source: 'Llama Stack CLI', when: 'the port is taken', observed: 'one clear line with the remedy, exit code 1' },
   'RUN-3': {
@@ -21,7 +21,7 @@ export const serving: Requirements = {
   'RUN-5': {
     source: 'design §2',
     when: '`createApp(services).fetch` is called in process, on Bun and on Node',
-    observed: 'it answers without a port',
+    observed: 'it responds without a port',
   },
 
   'CFG-1': {
@@ -37,17 +37,17 @@ export const serving: Requirements = {
   },
   'CFG-4': {
     source: 'behaviour §1.7 defect',
-    when: '`server.port` stands in the file',
+    when: 'the file has `server.port`',
     observed: 'it counts; a flag beats a variable beats the file',
   },
   'CFG-5': {
     source: 'design §5',
-    when: 'a file holds auth, a quota or a policy that is wrong, or stands where it protects nothing',
+    when: 'a file holds auth, a quota or a policy that is invalid, or in a place where it has no effect',
     observed: 'the start fails and says where',
   },
   'CFG-6': {
     source: 'design §5',
-    when: 'host is not loopback and nobody authenticates',
+    when: 'host is not loopback and authentication is off',
     observed: 'the start fails and names server.allow_unauthenticated',
   },
   'CFG-7': {
@@ -64,10 +64,10 @@ export const serving: Requirements = {
 
   'ERR-1': {
     source: 'behaviour §15.1',
-    when: 'a provider answers 401 or 403',
+    when: 'a provider returns 401 or 403',
     observed: 'the caller gets 401 or 403 with the provider’s message, for every provider, streamed or not',
   },
-  'ERR-2': { source: 'design §5', when: 'a provider answers 429 with Retry-After', observed: 'the caller gets both' },
+  'ERR-2': { source: 'design §5', when: 'a provider returns 429 with Retry-After', observed: 'the caller gets both' },
   'ERR-3': { source: 'design §5', when: 'a provider is unreachable, silent or cut off', observed: '502, 504, 502 of type upstream_error' },
   'ERR-4': { source: 'design §5', when: 'a body, a query or a path fails its schema', observed: '400 with `param`' },
   'ERR-5': {
@@ -112,7 +112,7 @@ export const serving: Requirements = {
     when: 'a provider’s own id contains a slash (`openai/gpt-oss-120b` at Groq)',
     observed: 'it is reachable with and without the provider’s prefix',
   },
-  'MOD-2': { source: 'behaviour §7', when: 'an unprefixed id stands at several providers', observed: '400 that names them' },
+  'MOD-2': { source: 'behaviour §7', when: 'several providers have an unprefixed id', observed: '400 that names them' },
   'MOD-3': {
     source: 'behaviour §7 defect',
     when: 'a provider is down at start and comes up later',
@@ -128,7 +128,7 @@ export const serving: Requirements = {
   'MOD-7': { source: 'behaviour §7', when: 'a model is read', observed: 'OpenAI’s keys and Llama Stack’s stand side by side' },
   'MOD-8': { source: 'behaviour §7', when: '`allowed_models` is set', observed: 'it filters the list and holds for inference' },
 
-  'PRV-1': { source: 'behaviour §5', when: 'a key stands in the header and in the configuration', observed: 'the header’s wins' },
+  'PRV-1': { source: 'behaviour §5', when: 'a key is in the header and in the configuration', observed: 'the header’s wins' },
   'PRV-2': { source: 'behaviour §5', when: 'neither holds a key', observed: '400 that names the header field' },
   'PRV-3': {
     source: 'behaviour §5 defect',

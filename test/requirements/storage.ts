@@ -35,7 +35,7 @@ export const storage: Requirements = {
   'STO-7': {
     source: 'issue "Storage first"; field-lessons 43',
     when: 'several processes write one database at once',
-    observed: 'nothing is lost, nobody is refused for a lock of another',
+    observed: 'nothing is lost, and no process fails because of another’s lock',
   },
   'STO-8': {
     source: 'issue "Storage first"; OpenAI lists',
@@ -51,7 +51,7 @@ export const storage: Requirements = {
   'STO-10': {
     source: 'src/storage/database.ts',
     when: 'many transactions are written at once, and some fail, deadlock, or lose their thread',
-    observed: 'each is there whole or not at all, as it was told; a lost race is run again',
+    observed: 'each is committed as a whole or not at all, as reported; a lost race is retried',
   },
   'STO-11': {
     source: 'src/storage/database.ts',
@@ -86,7 +86,7 @@ export const storage: Requirements = {
   'STO-17': {
     source: 'issue "Storage first"',
     when: 'one replica changes what all must agree on',
-    observed: 'every other one sees it within a second, and nobody what was rolled back',
+    observed: 'every other one sees it within a second, and none what was rolled back',
   },
   'STO-18': {
     source: 'issue "Storage first"',
@@ -95,8 +95,8 @@ export const storage: Requirements = {
   },
   'STO-19': {
     source: 'design §5; docs/storage.md',
-    when: 'PostgreSQL stops, restarts, or does not answer',
-    observed: 'a 503 with Retry-After, told once in the log; it comes back by itself',
+    when: 'PostgreSQL stops, restarts, or does not respond',
+    observed: 'a 503 with Retry-After, logged once; it recovers without a restart',
   },
   'STO-20': {
     source: 'docs/storage.md',
@@ -112,7 +112,7 @@ export const storage: Requirements = {
     source: 'issue "Storage first"',
     when: '`corral storage status` and `corral storage migrate` are run',
     observed:
-      'the first tells engine, place, version, pending migrations, rows and size, and changes nothing; the second brings up to date',
+      'the first shows engine, place, version, pending migrations, rows and size, and changes nothing; the second brings up to date',
   },
   'STO-23': {
     source: 'issue "Storage first"',

@@ -10,7 +10,7 @@ export const telemetry: Requirements = {
   'TRC-2': {
     source: 'issue 4; behaviour §1.10',
     when: 'a caller sends a well-formed `traceparent`',
-    observed: 'the request is part of that trace, `x-trace-id` tells it, and the operator’s upstream is told our span, never the caller’s',
+    observed: 'the request is part of that trace, `x-trace-id` contains it, and the operator’s upstream gets our span, never the caller’s',
   },
   'TRC-3': {
     source: 'issue 4',
@@ -20,17 +20,17 @@ export const telemetry: Requirements = {
   'TRC-4': {
     source: 'issue 4',
     when: 'a request fails',
-    observed: 'its spans tell the type, the message, what the provider answered, and what the request looked like',
+    observed: 'its spans have the type, the message, the provider’s response, and the shape of the request',
   },
   'TRC-5': {
     source: 'issue 4; bun-notes, context',
-    when: 'the body of an answer is pulled after the handler returned, and its caller leaves',
+    when: 'the body of a response is pulled after the handler returned, and its caller disconnects',
     observed: 'the spans end then, and belong to the trace of their request',
   },
   'TRC-6': {
     source: 'issue 4',
-    when: 'the collector refuses, stalls, answers 429 or 503, and comes back',
-    observed: 'serving goes on unchanged, one line tells of it, what was kept is sent later, what was not is counted',
+    when: 'the collector refuses, stalls, returns 429 or 503, and recovers',
+    observed: 'serving is unaffected, one line reports it, what was kept is sent later, the rest is counted',
   },
   'TRC-7': {
     source: 'issue 4',

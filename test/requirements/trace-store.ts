@@ -30,7 +30,7 @@ export const traceStore: Requirements = {
   },
   'TST-6': {
     source: 'llama-stack-seed-experimental.yaml; docs/trace-store.md',
-    when: 'traces, spans, trees of spans and sums of tokens are asked for at Llama Stack’s telemetry routes',
+    when: 'traces, spans, trees of spans and sums of tokens are requested at Llama Stack’s telemetry routes',
     observed: 'they come from the store in its wire formats, filtered, ordered and cut as asked',
   },
   'TST-7': {
