@@ -67,7 +67,7 @@ const tenantSource = text.nullish()
 const jwks = z.strictObject({
   uri: url.describe("Where the issuer's keys are (a JSON Web Key Set)."),
   token: secret.nullish().describe('A Bearer token for that address.'),
-  key_recheck_period: z.number().positive().max(2_000_000).default(3_600).describe('Seconds after which the keys are fetched anew.'),
+  key_recheck_period: z.number().positive().max(2_000_000).default(3_600).describe('Seconds after which the keys are fetched again.'),
   refetch_cooldown_seconds: z
     .number()
     .min(1)

@@ -76,7 +76,7 @@ const tenancySchema = z.strictObject({
 export const auditSchema = z.strictObject({
   folder: z.string().nullish().describe("Where its files lie. Absent: `audit` in Corral's home."),
   keep_days: z.int().min(1).nullish().describe('Files last written to before so many days are removed. Absent: none are.'),
-  max_file_bytes: z.int().min(65_536).default(33_554_432).describe('After so many bytes a chain goes on in another file.'),
+  max_file_bytes: z.int().min(65_536).default(33_554_432).describe('After so many bytes a chain continues in another file.'),
 })
 
 const port = z

@@ -20,7 +20,7 @@ export const tracesSchema = z.strictObject({
   ratio: z.number().min(0).max(1).nullish().describe('Of what begins here, for the samplers that take a share.'),
   capture_content: z.boolean().nullish().describe('Prompts and completions, in spans.'),
   max_content_length: z.int().min(1).max(1_048_576).nullish().describe('Characters of one message.'),
-  pass_baggage: z.boolean().nullish().describe('Callers’ baggage goes on to upstreams.'),
+  pass_baggage: z.boolean().nullish().describe('Callers’ baggage is forwarded to upstreams.'),
 })
 
 export const traceStoreSchema = z.strictObject({

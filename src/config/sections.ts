@@ -17,7 +17,7 @@ export function readVersion(root: MapNode, context: SectionContext): string | un
   if (version && textOf(substitute(version, context)) !== '2') {
     report.error(
       version,
-      `this version reads configurations of version 2, not ${shown(version)}: for an older one write it anew, e.g. with 'corral build'`,
+      `this version reads configurations of version 2, not ${shown(version)}: to replace an older one, run 'corral build'`,
     )
   }
   const known = Object.keys(fileSchema.shape)
@@ -54,7 +54,7 @@ function nameOf(root: MapNode, context: SectionContext): string | undefined {
   return undefined
 }
 
-/** Policies at the top level would protect: they are no mere unknown keys. */
+/** Policies at the top level are meant to protect: they are more than unknown keys. */
 function isGuard(key: string): boolean {
   return key in guards
 }

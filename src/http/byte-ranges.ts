@@ -84,7 +84,7 @@ function rangeOf(header: string, size: number): Selection {
 const httpDate =
   /^(?:[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]+, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/
 
-/** Undefined where it is no HTTP date: the header is then ignored. */
+/** Undefined if it is not an HTTP date: the header is then ignored. */
 function dateOf(header: string | null): number | undefined {
   const text = header?.trim() ?? ''
   if (!httpDate.test(text)) return undefined

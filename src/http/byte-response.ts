@@ -116,7 +116,7 @@ class ExactBytes implements UnderlyingDefaultSource<Uint8Array> {
     if (record) record.streaming = true
     const stop = (): void => {
       if (this.#isOver) return
-      // A caller that has left is no failure; an abort by the server is.
+      // A client disconnect is not a failure; an abort by the server is.
       this.#over(signal.reason instanceof ApiError ? signal.reason : undefined)
       controller.error(signal.reason)
       this.#reader.cancel(signal.reason).catch(() => undefined)

@@ -94,7 +94,7 @@ function boundaryOf(headers: Headers): string {
       headers: { accept: 'multipart/form-data' },
     })
   }
-  // RFC 2046 §5.1.1: 1 to 70 of these characters, the last of which is no space.
+  // RFC 2046 §5.1.1: 1 to 70 of these characters, the last of which is not a space.
   const [, quoted, plain = ''] = /;\s*boundary=(?:"([^"]*)"|([^\s;"]*))/i.exec(header) ?? []
   const boundary = quoted ?? plain
   if (/^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary)) return boundary

@@ -97,7 +97,7 @@ class DatabaseJobQueue implements JobQueue {
   readonly #kinds: readonly string[]
   #opening: Promise<OpenQueue> | undefined
   readonly #lease: number
-  /** Of this queue alone: a process that starts anew is another owner. */
+  /** Of this queue alone: a restarted process is another owner. */
   readonly #owner = crypto.randomUUID()
   readonly #running = new Map<JobAttempt, Promise<void>>()
   #state: 'idle' | 'started' | 'draining' = 'idle'

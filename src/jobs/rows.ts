@@ -169,7 +169,7 @@ export class JobRows {
       where ${fenced(fence)} returning id`)
   }
 
-  /** Ends a queued job; asks the attempt of a running one to stop. Undefined: there is no such job. */
+  /** Ends a queued job; asks the attempt of a running one to stop. Undefined: no such job. */
   async cancel(id: string): Promise<JobRow | undefined> {
     await this.#database.write(async (transaction) => {
       const { rows } = await sql<JobRow>`

@@ -75,7 +75,7 @@ const served: readonly (ProviderDefinition | URL)[] = [
   openaiCompatibleServer,
 ]
 
-/** Those that are no packages of their own. */
+/** Those that are not separate packages. */
 export const providerDefinitions: readonly ProviderDefinition[] = served.flatMap((one) => (one instanceof URL ? [] : [one]))
 
 /** All of them, loaded. */

@@ -239,7 +239,7 @@ export class UnitCounter implements CounterState {
     const leaseDuration = Math.max(this.#context.clock.monotonic() - this.#grantedAt, 1)
     const minSpare = initialSpareRequests * Math.max(amount, 1)
     const factor = leaseDuration < shortLease ? 2 : leaseDuration > longLease ? 0.5 : 1
-    // The use in `shortLease` at the rate since the last grant; limited, as a few requests are no rate yet.
+    // The use in `shortLease` at the rate since the last grant; limited, as a few requests do not give a rate yet.
     const used = this.#lease.used - this.#usedAtGrant
     const forCurrentRate = Math.min((used * shortLease) / leaseDuration, used * maxGrowth)
     this.#spare = Math.min(Math.floor(Math.max(this.#spare * factor, forCurrentRate, minSpare)), this.limit)

@@ -54,7 +54,7 @@ export function createLog(options: LogOptions = {}): Log {
   return new LineLog(options.file === undefined ? sink : withFile(sink, options.file), level, '')
 }
 
-/** Now in ISO 8601; written anew only where the millisecond is another. */
+/** Now in ISO 8601; formatted again only when the millisecond changes. */
 function createTimestamps(): () => string {
   let at = NaN
   let text = ''

@@ -179,12 +179,12 @@ class RegexParser {
     if (digits !== undefined) {
       const hex = this.#characters.slice(this.#at, this.#at + digits).join('')
       const code = Number.parseInt(hex, 16)
-      if (hex.length < digits || !/^[0-9a-f]+$/i.test(hex) || code > 0x10ffff) throw new RegexError(`\\${letter}${hex} is no character`)
+      if (hex.length < digits || !/^[0-9a-f]+$/i.test(hex) || code > 0x10ffff) throw new RegexError(`\\${letter}${hex} is not a character`)
       this.#at += digits
       return code
     }
     if (/[1-9]/.test(letter)) throw new RegexError('back-references are not supported')
-    if (/[A-Za-z0]/.test(letter)) throw new RegexError(`\\${letter} means nothing`)
+    if (/[A-Za-z0]/.test(letter)) throw new RegexError(`\\${letter} is not an escape sequence`)
     return letter.codePointAt(0)!
   }
 

@@ -53,11 +53,11 @@ export function requireGrantable(policy: AccessPolicy, call: Call, grant: Reques
     requirePermission(policy, call, 'create', { type: 'principal', id: grant.principal, owner: { id: '', attributes: {} } })
   } else {
     const more = firstMissing(grant.attributes, caller.attributes)
-    if (more) throw exceedsCaller(grant.id, 'attributes', `it would have ${more}, which you have not`)
+    if (more) throw exceedsCaller(grant.id, 'attributes', `it would have ${more}, which you do not have`)
   }
   const { key } = caller
   if (!key) return
-  if (key.limits.length > 0) throw exceedsCaller(grant.id, null, 'your own key has limits, and the new one would count them anew')
+  if (key.limits.length > 0) throw exceedsCaller(grant.id, null, 'your own key has limits, and the new one would have separate counts')
   const { allowedModels, allowedApis } = key
   if (allowedModels) {
     const wide = (grant.allowed_models ?? ['*']).find((pattern) => !allowedModels.some((own) => covers(own, pattern)))

@@ -203,7 +203,7 @@ class StoredKeys implements KeyService {
     await Promise.all([
       events.resourceChanged({ call, event, resource: `api_key::${key.id}`, detail: withoutUndefined(detail) }),
       // The change is made, and the token must reach its holder: after a failure this process learns of it like the others.
-      onChange?.().catch((error: unknown) => events.unexpected('reading API keys anew', error)),
+      onChange?.().catch((error: unknown) => events.unexpected('reloading API keys', error)),
     ])
   }
 }

@@ -14,7 +14,7 @@ const checksumLength = 6
 
 /**
  * `crl_` + the id's 32 hex digits + `_` + 32 digits of secret + 6 digits of checksum, all of base 62: CRC-32 of the preceding text.
- * The checksum detects a typo, a truncated key or a scanner's false positive without a look-up; it is no protection.
+ * The checksum detects a typo, a truncated key or a scanner's false positive without a look-up; it is not a protection.
  */
 const tokenPattern = /^crl_[0-9a-f]{32}_[0-9A-Za-z]{38}$/
 

@@ -120,7 +120,7 @@ export class RequestContext implements DispatchedCall, RequestRecord, UploadObse
 
   reserveBytes(bytes: number): void {
     // What still arrives of an abandoned body is not counted: nothing would release it.
-    if (!this.#abandonUpload) throw new Error('the body is no longer waited for')
+    if (!this.#abandonUpload) throw new Error('the body is not awaited any more')
     try {
       this.bodyBudget?.reserve(bytes)
     } catch (error) {

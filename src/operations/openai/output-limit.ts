@@ -4,7 +4,7 @@ import { choiceCountFields, maxTokenFields } from './fields.ts'
 /** More than any reply has: callers can write any number. */
 const maxCounted = 1e12
 
-/** The largest of the fields that OpenAI-compatible servers read. A field that is no positive number may mean that there is no limit. */
+/** The largest of the fields that OpenAI-compatible servers read. A field that is not a positive number may mean that there is no limit. */
 export function outputLimit(body: JsonObject): OutputLimit {
   let choices = 1
   for (const field of choiceCountFields) choices = Math.max(choices, positive(body[field]) ?? 1)

@@ -18,7 +18,7 @@ const endpointSchema = z.looseObject({
 })
 const accountSchema = z.looseObject({ name: z.string() })
 
-/** Asked again after this many milliseconds, for an endpoint may be made anew. */
+/** Asked again after this many milliseconds, for an endpoint may be recreated. */
 const cacheTime = 300_000
 
 /** The configuration names an endpoint; its URL is requested from Hugging Face on first use. */

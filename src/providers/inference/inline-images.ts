@@ -76,7 +76,7 @@ async function fetchOne(
   }
 }
 
-/** Those of a request's messages that are no `data:` URLs. Throws ApiError 400 where an image has no URL. */
+/** Those of a request's messages that are not `data:` URLs. Throws ApiError 400 where an image has no URL. */
 function remoteImages(messages: unknown): ImageUrl[] {
   return imageUrlsIn(messages, refuseImageWithoutUrl).filter(({ url }) => /^https?:/i.test(url))
 }

@@ -169,7 +169,7 @@ function embeddingBytes(bytes: Uint8Array, { encoding, upstream }: JsonReplyCont
   return encodeJson(body)
 }
 
-/** Whether the first vector of the list is as the caller wants it; true, too, of what is no vector at all. */
+/** Whether the first vector of the list has the requested encoding; true also for anything but a vector. */
 function isEmbedding(bytes: Uint8Array, dataStart: number, encoding: JsonReplyContext['encoding']): boolean {
   const first = bytes.indexOf(0x7b, dataStart)
   const members = new Members()

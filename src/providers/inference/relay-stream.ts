@@ -384,7 +384,7 @@ function isEmptyList(bytes: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-/** Whether a chunk's choices say anything: a role alone, or an empty text, is no token. */
+/** Whether a chunk's choices say anything: a role alone, or an empty text, is not a token. */
 function hasContent(choices: unknown): boolean {
   if (!Array.isArray(choices)) return false
   return (choices as unknown[]).some((choice) => {

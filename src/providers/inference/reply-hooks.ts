@@ -24,7 +24,7 @@ export function toEdits(changes: FieldChanges): Edits {
   return new Map(Object.entries(changes).map(([field, value]) => [field, value === undefined ? undefined : encodeJson(value)]))
 }
 
-/** The bytes of one chunk or reply after the hook. The same bytes where it changes nothing, or where they are no JSON object. */
+/** The bytes of one chunk or reply after the hook. The same bytes where it changes nothing, or where they are not a JSON object. */
 export function editedFrame(bytes: Uint8Array, operation: OperationName, editFrame: NonNullable<ReplyHooks['editFrame']>): Uint8Array {
   let frame: unknown
   try {

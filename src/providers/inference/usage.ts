@@ -4,7 +4,7 @@ import type { ReplyHooks } from './reply-hooks.ts'
 /**
  * Reads `usage` in the forms of OpenAI, Anthropic and the providers that extend them. The parts sum to the whole: cached, cache-writing and
  * spoken tokens are parts of the input, reasoning and spoken ones parts of the output, also where a vendor reports them beside it. Token
- * counts are whole numbers. Undefined when the value is no usage, reports a count that cannot be read, or no tokens and no cost, as servers that do not
+ * counts are whole numbers. Undefined when the value is not a usage object, reports a count that cannot be read, or no tokens and no cost, as servers that do not
  * count do: it is then estimated.
  */
 export function readUsage(value: unknown, usageOf?: ReplyHooks['usageOf']): Usage | undefined {

@@ -167,7 +167,7 @@ export class ChainWriter implements AsyncDisposable {
   async #continueInNewFile(disturbance: string): Promise<void> {
     const old = this.#files.at(-1)
     await this.#begin()
-    this.#options.onFound('the audit log was changed by somebody else while it was written: it goes on in another file', {
+    this.#options.onFound('the audit log was changed by another process while it was written: it continues in another file', {
       file: old?.name,
       found: disturbance,
     })

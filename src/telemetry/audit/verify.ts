@@ -122,7 +122,7 @@ class ChainCheck {
   finish(): Omit<ChainReport, 'chain'> {
     if (this.#promised) {
       const { next, at } = this.#promised
-      this.#find({ ...at, why: 'removed', detail: `the chain goes on in ${next}, which is not there` })
+      this.#find({ ...at, why: 'removed', detail: `the chain continues in ${next}, which is missing` })
     }
     if (this.#unfinished) {
       this.#unread = this.#unread.filter((place) => place !== this.#unfinished)
@@ -194,7 +194,7 @@ class ChainCheck {
     this.#gaps.push({ from, to, found, came: 0 })
   }
 
-  /** Where the unreadable bytes before this line are what it says, the rest of a line that a crash cut off, they are no break. */
+  /** Unreadable bytes before this line are not a break if they are what it says: the rest of a line cut off by a crash. */
   #closeTorn(line: ChainLine, at: LinePosition, torn: Buffer | undefined): void {
     if (!torn) {
       this.#find({ ...at, why: 'removed', detail: 'this line speaks of a torn line before it, and there is none' })

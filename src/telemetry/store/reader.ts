@@ -95,7 +95,7 @@ const maxSpans = 10_000
 /** Undefined: there is no store yet. Throws SqliteFailure and TraceStoreError if it cannot be read. */
 export async function openTraceStore(path: string): Promise<TraceStore | undefined> {
   try {
-    if (!(await stat(path)).isFile()) throw new TraceStoreError(`${path} is no file.`, 'Name a file in telemetry.store.path.')
+    if (!(await stat(path)).isFile()) throw new TraceStoreError(`${path} is not a file.`, 'Name a file in telemetry.store.path.')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

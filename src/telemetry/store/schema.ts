@@ -92,7 +92,7 @@ export function prepareStore(connection: SqliteConnection, path: string): void {
     connection.execute(indexOfLogged, [])
     return
   }
-  // Takes effect as the file is built anew, and only while it holds nothing.
+  // Takes effect as the file is rebuilt, and only while it is empty.
   connection.execute('pragma auto_vacuum = incremental', [])
   connection.execute('vacuum', [])
   connection.execute('begin immediate', [])

@@ -26,7 +26,7 @@ interface SpanQueueOptions {
 
 /** Spans in one message to the thread: few enough that handing them over is not felt. */
 const batch = 32
-/** Milliseconds before a thread that died is started anew. */
+/** Milliseconds before a thread that died is restarted. */
 const restartAfter = 10_000
 
 /** The bounded queue between requests and the thread: never blocks, never throws. The thread starts with the first span. */

@@ -24,7 +24,7 @@ export interface ModelAddress {
 }
 
 const maxBackoff = 30_000
-/** A process that lived so many milliseconds was well: its end starts the count of crashes anew. */
+/** A process that lived so many milliseconds was healthy: its end resets the count of crashes. */
 const stableAfter = 60_000
 
 /**

@@ -113,7 +113,7 @@ function createEmbedded(config: LlamaCppConfig, deps: ProviderDeps): InferencePr
 
   let address: ModelAddress | undefined
   let relay: InferenceProvider | undefined
-  /** The relay to the process; made anew only where the process came back at another address. */
+  /** The relay to the process; recreated only if the process restarted at another address. */
   const relayTo = async (): Promise<InferenceProvider> => {
     let now: ModelAddress
     try {

@@ -91,7 +91,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The text of a message's content. Parts that are no text are refused by name. */
+/** The text of a message's content. Parts that are not text are rejected by name. */
 function textOf(message: Message, param: string): string {
   const { content } = message as { content?: unknown }
   if (content === undefined || content === null) return ''

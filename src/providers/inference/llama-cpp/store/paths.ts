@@ -7,7 +7,7 @@ export function isModelName(name: string): boolean {
   return nameForm.test(name) && !name.includes('..')
 }
 
-/** Where a model's file lies, there or not; undefined for what is no model's name. */
+/** The path of a model's file, whether it exists or not; undefined for an invalid model name. */
 export function modelFile(folder: string, name: string): string | undefined {
   return isModelName(name) ? join(folder, `${name}.gguf`) : undefined
 }
