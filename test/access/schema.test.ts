@@ -78,7 +78,7 @@ const routeMistakes: [rule: object, complaint: string][] = [
     { permit: { paths: '/x' }, when: 'user is owner' },
     "0.when: Invalid condition: user is owner (a route has no owner: only 'user with VALUE in ATTRIBUTE' and 'user with VALUE not in ATTRIBUTE' are allowed here)",
   ],
-  [{ permit: { paths: '/x' }, when: 'nonsense' }, '0.when: Invalid condition: nonsense'],
+  [{ permit: { paths: '/x' }, when: 'invalid' }, '0.when: Invalid condition: invalid'],
 ]
 
 describe('access_policy', () => {

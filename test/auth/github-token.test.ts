@@ -53,7 +53,7 @@ describe('github_token', () => {
       [jsonReply({ message: 'Bad credentials' }, 401), `401 ${bad}`],
       [jsonReply({}, 500), '503 Authentication service unavailable'],
       [jsonReply({ message: 'API rate limit exceeded' }, 403), '503 Authentication service unavailable'],
-      [jsonReply({ organisations: 'nonsense' }), '503 Authentication service unavailable'],
+      [jsonReply({ organisations: 'invalid' }), '503 Authentication service unavailable'],
       [stallBeforeHead, '503 Authentication service timeout'],
     ] as const) {
       await using api = await github()

@@ -76,7 +76,7 @@ describe('kubernetes', () => {
       [401, nameless, jsonReply({ status: null }, 201)],
       [401, nameless, jsonReply({ status: { userInfo: [] } }, 201)],
       [401, nameless, review({ username: '' })],
-      [401, nameless, { status: 201, body: 'nonsense' }],
+      [401, nameless, { status: 201, body: 'invalid' }],
       [401, 'Invalid token', review({ username: 'system:anonymous', groups: ['system:unauthenticated'] })],
       [503, 'Authentication service unavailable', jsonReply({}, 500)],
       [503, 'Authentication service unavailable', jsonReply({}, 429, { 'retry-after': '2' })],

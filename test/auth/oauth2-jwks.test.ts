@@ -89,7 +89,7 @@ describe('oauth2_token with jwks', () => {
       ['an algorithm that no key has', `${base64url({ alg: 'NoNe', kid: key!.kid })}.${body}.${signature}`],
       ['an algorithm that no key has', signedWithPublicKey],
       ['an algorithm that no key has', `${base64url({ alg: 5 })}.${body}.${signature}`],
-      ['malformed token', `${base64url('nonsense')}.${body}.${signature}`],
+      ['malformed token', `${base64url('invalid')}.${body}.${signature}`],
       ['malformed token', await issuer.token({}, { header: { kid: 7 } })],
       ['malformed token', `${base64url({ alg: 'RS256', kid: key!.kid, crit: ['x'], x: 1 })}.${body}.${signature}`],
       ['no usable subject', await issuer.token({ sub: undefined })],

@@ -55,7 +55,7 @@ describe('the command line is wrong: exit code 2 and what was probably meant', (
       'error: corral build requires --providers or --distro.',
       'E.g. --providers "inference=remote::groq". `corral list providers` lists the types.',
     ],
-    ['health --url nonsense', "error: Invalid URL 'nonsense': expected http:// or https://.", 'E.g. --url http://127.0.0.1:8321.'],
+    ['health --url invalid', "error: Invalid URL 'invalid': expected http:// or https://.", 'E.g. --url http://127.0.0.1:8321.'],
     ['run a.yaml --config b.yaml', "error: Two configurations given: 'a.yaml' and --config 'b.yaml'.", 'Remove one of them.'],
   ]
   for (const [line, error, remedy] of cases) {

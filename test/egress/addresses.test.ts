@@ -209,7 +209,7 @@ describe('a URL of a caller', () => {
     'unix:///var/run/docker.sock',
     'http://',
     'http:///',
-    'nonsense',
+    'invalid',
     '//example.com',
     'http://[fe80::1%25eth0]/',
     'http://127.0.0.1%00.example.com/',

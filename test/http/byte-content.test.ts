@@ -198,7 +198,7 @@ describe('byte content', () => {
     ['W/"v1"', 200],
     [date, 206],
     ['Tue, 24 Nov 2026 12:30:16 GMT', 200],
-    ['nonsense', 200],
+    ['invalid', 200],
   ])('[RNG-4] If-Range %s with a range is a %d', async (value, status) => {
     const response = await get({ range: 'bytes=0-1', 'if-range': value })
     expect([response.status, await response.text()]).toEqual(status === 206 ? [206, 'ab'] : [200, text])

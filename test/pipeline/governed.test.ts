@@ -176,7 +176,7 @@ describe.each(stores)('two governed servers %s, and the official client', (_name
   })
 
   test('tokens that are none, and two credentials at once', async () => {
-    for (const token of ['sk-anything', 'crl_nonsense']) expect(await failureOf(client(token).models.list())).toMatchObject({ status: 401 })
+    for (const token of ['sk-anything', 'crl_invalid']) expect(await failureOf(client(token).models.list())).toMatchObject({ status: 401 })
     const both = { authorization: `Bearer ${await tokenOf('alice')}`, 'x-api-key': 'another' }
     expect((await server.fetch('/v1/models', { headers: both })).status).toBe(400)
   })

@@ -34,7 +34,7 @@ describe('Azure: a caller may name a resource of its own', () => {
     expect([other.requests, stage.requests()]).toEqual([[], []])
   })
 
-  test.each(['ftp://host', 'file:///etc/passwd', 'nonsense', 'https://me:pass@host/'])(
+  test.each(['ftp://host', 'file:///etc/passwd', 'invalid', 'https://me:pass@host/'])(
     '%s is not an acceptable URL',
     async (azure_api_base) => {
       await using stage = await startProvider('remote::azure', azureConfig)

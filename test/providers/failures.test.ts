@@ -141,7 +141,7 @@ describe('streams that break off', () => {
     ['silent in the middle', () => ({ body: [...opening, stall] })],
     ['cut within a frame', (arrived) => ({ body: [...opening, arrived, 'data: {"id":"x","cho'], end: 'cut' })],
     ['ended within a frame', () => ({ body: [...opening, 'data: {"id":"x","cho'] })],
-    ['a frame that is no JSON', () => ({ body: [...opening, 'data: {"id": nonsense}\n\n', done] })],
+    ['a frame that is no JSON', () => ({ body: [...opening, 'data: {"id": invalid}\n\n', done] })],
   ]
 
   test.each(broken)('[STR-2] %s: what came, then an error event, no [DONE]', async (_, script) => {

@@ -164,7 +164,7 @@ describe('settled to what was used', () => {
   test.each([
     ['an error of the provider', errorReply(500)],
     ['a refusal of the provider', errorReply(429)],
-    ['nonsense', { body: 'hello' }],
+    ['invalid', { body: 'hello' }],
     ['a connection that breaks before the head', { raw: '', end: 'reset' as const }],
     ['a stream that is cut before it says anything', { body: [chatChunk({ role: 'assistant', content: '' })], end: 'cut' as const }],
     ['a stream that begins with an error', { body: [frame({ error: { message: 'no' } })] }],

@@ -132,7 +132,7 @@ describe('a whole stream', () => {
         .join(''),
     ],
     ['no empty line at the end', chatFrames().join('').trimEnd()],
-    ['frames after [DONE]', `${chatFrames().join('')}data: nonsense\n\n`],
+    ['frames after [DONE]', `${chatFrames().join('')}data: invalid\n\n`],
   ])('with %s reads the same', async (_, text) => {
     const { content, data, error, text: errorBody } = await ask({ body: [text] })
     expect({ content, error }).toEqual({ content: 'Hello there.', error: undefined })

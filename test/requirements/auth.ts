@@ -59,7 +59,8 @@ export const auth: Requirements = {
   'AUT-16': {
     source: 'behaviour §2.2 (key_recheck_period); issue 3',
     when: 'the issuer’s keys rotate, or tokens name unknown keys',
-    observed: 'the key set is fetched anew, at most once in the cooldown, once for all who wait; a withdrawn key ends with the period',
+    observed:
+      'the key set is fetched again, at most once per cooldown, once for all waiting requests; a withdrawn key is rejected after the period',
   },
   'AUT-17': {
     source: 'behaviour §2.1 (503), issue 3',

@@ -94,7 +94,7 @@ export const keys: Requirements = {
   'AUD-6': {
     source: 'issue 3, Hardening',
     when: 'a file has reached its size, or files are older than is to be kept',
-    observed: 'the chain goes on in another file; the chain records the removal, which is not a break',
+    observed: 'the chain continues in another file; the chain records the removal, which is not a break',
   },
   'AUD-7': {
     source: 'issue 3, Hardening',

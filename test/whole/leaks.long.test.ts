@@ -39,7 +39,7 @@ test('no memory is retained per request: a few thousand JSON responses, streams,
       askForChat(url).then((response) => response.arrayBuffer()),
       askForChat(url, { stream: true }).then((response) => response.arrayBuffer()),
       askForChat(url, { temperature: 1 }).then((response) => response.arrayBuffer()),
-      askForChat(url, { model: 'nobody/has-this' }).then((response) => response.arrayBuffer()),
+      askForChat(url, { model: 'unknown/model' }).then((response) => response.arrayBuffer()),
       leave(url),
     ])
   }

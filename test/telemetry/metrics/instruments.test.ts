@@ -158,7 +158,7 @@ test.each([
   ['application/openmetrics-text; version=1.0.0', 'openmetrics'],
   ['application/openmetrics-text;q=0.4,text/plain;q=0.5', 'prometheus'],
   ['application/openmetrics-text;q=0', 'prometheus'],
-  ['application/openmetrics-text;q=nonsense', 'prometheus'],
+  ['application/openmetrics-text;q=invalid', 'prometheus'],
 ] as const)('accept: %p gives %p', (accept, format) => {
   expect(formatFor(accept)).toBe(format)
 })

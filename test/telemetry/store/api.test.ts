@@ -121,7 +121,7 @@ describe('queries', () => {
       ],
     })
     expect((await query('requests', { query_type: 'range' })).body).toMatchObject({ data: [{ values: { length: 6 } }, {}] })
-    expect((await query('nonsense', {})).status).toBe(400)
+    expect((await query('invalid', {})).status).toBe(400)
     expect((await query('requests', { granularity: 'often', query_type: 'range' })).status).toBe(400)
     const greedy = { name: 'model_id', value: '(a+)+$', operator: '=~' }
     expect((await query('requests', { label_matchers: [greedy] })).status).toBe(400)

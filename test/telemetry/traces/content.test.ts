@@ -12,11 +12,11 @@ const question = { messages: [{ role: 'user', content: 'I am alice@example.com' 
 
 test('[TRC-14] content stays out of spans unless it is asked for', async () => {
   await using at = await startTraceServer()
-  at.upstream.respond(() => chatReply('a secret answer'))
+  at.upstream.respond(() => chatReply('a secret reply'))
   await at.chat(question)
   const reported = JSON.stringify(await at.spans(2))
   expect(reported).not.toContain('alice')
-  expect(reported).not.toContain('secret answer')
+  expect(reported).not.toContain('secret reply')
 })
 
 test.each([true, false])('[TRC-14] where it is, the patterns mask it (streamed: %p)', async (stream) => {
