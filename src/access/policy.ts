@@ -43,7 +43,7 @@ export type Condition =
   | { readonly kind: 'value'; readonly value: string; readonly attribute: string; readonly negated: boolean }
   /** `user in owners ATTRIBUTE`, `user not in owners ATTRIBUTE` */
   | { readonly kind: 'shared'; readonly attribute: string; readonly negated: boolean }
-  /** `resource is unowned`; its opposite has no words of its own */
+  /** `resource is unowned`; there is no condition for the opposite */
   | { readonly kind: 'unowned'; readonly negated: boolean }
 
 /** When a rule in whose scope a request falls applies: `when` all of its conditions hold, `unless` they do. */

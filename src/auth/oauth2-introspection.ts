@@ -55,7 +55,7 @@ export class IntrospectionLookup implements CredentialLookup {
 
   async find({ token }: Credential): Promise<Identity> {
     const reply = await this.#introspect(token)
-    // True or false, nothing else: that has been seen to. A token of somebody else's looks the same to an issuer as one that has expired.
+    // True or false, nothing else: the caller has checked that. A token of another client looks the same to an issuer as one that has expired.
     if (!reply.active) throw refused('Token not active', { reason: 'token not active', final: false })
     this.#validateClaims(reply)
     const { principalPrefix, principalClaim, claimsMapping, tenantClaim, clockTolerance } = this.#config

@@ -14,7 +14,7 @@ interface AuditSource {
   readonly paths: readonly string[]
 }
 
-/** One chain, as far as it is to be looked at. */
+/** One chain, with the range to verify. */
 export interface AuditChain {
   readonly chain: string
   readonly files: readonly ChainFile[]

@@ -6,7 +6,7 @@ import { sleep } from '../timing.ts'
 const timeout = 2000
 const pollInterval = 100
 
-/** For somebody at a terminal who has just started the server: what it serves, where to read on, and a request to paste. */
+/** For a user who has just started the server at a terminal: what it serves, where to read on, and a request to paste. */
 export async function writeBanner(serving: Serving, providers: readonly string[], output: CommandOutput): Promise<void> {
   const [url = ''] = serving.urls
   const model = await firstChatModel(serving)

@@ -85,7 +85,7 @@ async function openAudit(config: Config, { stderr }: CommandContext) {
 }
 
 /**
- * Who runs this, by the system's own word: Bun's `userInfo` gives what the variable USER says, which anybody can set. Where the user's number has no
+ * Who runs this, by the system's own word: Bun's `userInfo` gives what the variable USER says, which any user can set. Where the user's number has no
  * name in the file, the number.
  */
 function osUser(): string {

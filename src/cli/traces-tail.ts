@@ -44,7 +44,7 @@ export const tracesTail = defineCommand({
       for (const trace of latest.toReversed()) show(trace)
     }
     while (!stdout.readerGone && (await waitUnlessAborted(signal))) {
-      // Opened each time: somebody may remove the file, and a server makes a new one.
+      // Opened each time: the file may be removed and recreated.
       using store = await openStore(config)
       const newest = store?.lastId() ?? 0
       if (last === undefined || newest < last) last = 0

@@ -6,7 +6,7 @@ import { type Substitution, substitute } from './substitute.ts'
 import { child, isEmpty, type ListNode, shown, textOf, type TreeNode } from './tree.ts'
 import { type Strictness, validate } from './validate.ts'
 
-/** What became of the providers of a file. */
+/** The result for the providers of a file. */
 export interface ProviderIds {
   readonly enabled: ReadonlySet<string>
   /** Switched off by their own id. */

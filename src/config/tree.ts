@@ -71,7 +71,7 @@ export function isEmpty(node: TreeNode | undefined): boolean {
   return node?.kind === 'scalar' && textOf(node) === undefined
 }
 
-/** Null, empty, an empty map or list, or a map of nothing but such. */
+/** Null, empty, an empty map or list, or a map of only such values. */
 export function holdsNothing(node: TreeNode | undefined): boolean {
   if (!node) return true
   if (node.kind === 'scalar') return isEmpty(node)

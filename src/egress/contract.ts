@@ -2,7 +2,7 @@ import type { AbortListenable } from '../call.ts'
 import type { CallerUrl } from './caller-url.ts'
 import type { ProxyRules } from './proxies.ts'
 
-/** The one way out: every request this server makes to another goes through here. */
+/** Every outgoing request of this server goes through here. */
 export interface Egress {
   /**
    * Sends one request and resolves with the head of its response. Redirects are not followed. Connections are reused.

@@ -2,7 +2,7 @@ import { Readable, type Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import type { ChunkReader } from '../runtime/stream-chunks.ts'
 
-/** Small, so that little is decompressed in vain when reading stops. */
+/** Small, so that little is decompressed needlessly when reading stops. */
 const options = { chunkSize: 65_536 }
 
 const decompressors: Readonly<Record<string, () => Transform>> = {

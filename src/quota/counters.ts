@@ -36,7 +36,7 @@ export interface QuotaRefusal {
   readonly exceedsLimit: boolean
 }
 
-/** What is left, as far as this process knows. */
+/** The remaining units known to this process. */
 export interface CounterStatus {
   readonly limit: number
   readonly remaining: number

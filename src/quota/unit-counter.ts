@@ -276,7 +276,7 @@ export class UnitCounter implements CounterState {
       )
     } catch (error) {
       lease.owed += request.owed
-      // Most likely it never got there. It is a hint: where it did, somebody waits in vain, or not at all.
+      // Most likely it never arrived. It is only a hint, so that an error does no harm.
       lease.reported -= request.leased
       this.#busy = undefined
       this.#fail(error)

@@ -74,7 +74,7 @@ export async function startSqliteThread(path: string, { busyTimeout }: { busyTim
   worker.on('message', ({ id, result, failure, inTransaction }: ThreadResponse) => {
     const statement = pending.get(id)
     pending.delete(id)
-    // Only what somebody waits for keeps the process alive.
+    // Only pending calls keep the process alive.
     if (pending.size === 0) worker.unref()
     if (failure) statement?.reject(Object.assign(toError(failure), { inTransaction }))
     else statement?.resolve({ ...(result ?? { rows: [], changes: 0 }), inTransaction })

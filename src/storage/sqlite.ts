@@ -156,7 +156,7 @@ function readingSession(reader: SqliteConnection | undefined): Session {
   }
 }
 
-/** A turn of its own among those that write, so that nothing is seen of what is not committed. */
+/** Its own turn in the write queue, so that uncommitted changes are not visible. */
 async function memoryReading(queue: Sessions): Promise<Session> {
   const turn = await queue.acquire()
   await turn.begin('serializable')

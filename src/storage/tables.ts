@@ -73,7 +73,7 @@ interface ApiKeysTable extends OwnedColumns {
   previous_until: number | null
 }
 
-/** What has been taken of a limit by anybody, leases included, in one window. */
+/** Units taken from a limit by all processes, leases included, in one window. */
 interface QuotaCountersTable {
   /** A hash of limit, subject and unit; never a token. */
   counter: string

@@ -7,7 +7,7 @@ import type { AttributeValue, SpanRecord } from '../../telemetry/traces/span.ts'
 const maxAttributes = 64
 const maxTextLength = 4_096
 
-/** Milliseconds that a caller's clock may be ahead: what lies further in the future would outlive everybody else's traces. */
+/** Milliseconds that a caller's clock may be ahead: later times would outlive all other traces. */
 const maxClockAhead = 300_000
 
 /** What a caller logs as a piece of a span of its own; the store puts the pieces together. Throws ApiError 400. */

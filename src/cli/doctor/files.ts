@@ -86,7 +86,7 @@ export const modes: DoctorCheck = {
 async function checkMode(path: string, expected: 'file' | 'folder'): Promise<DoctorFinding | undefined> {
   const info = await infoOf(path)
   if (!info || (info.mode & 0o077) === 0) return undefined
-  // A folder, a device or a pipe where a file belongs is somebody else's, and others may well need it.
+  // A folder, a device or a pipe in place of a file may be in use by others.
   if (!(expected === 'folder' ? info.isDirectory() : info.isFile())) return undefined
   const mode = (info.mode & 0o777).toString(8).padStart(4, '0')
   return warning('file modes', `${path} is accessible to other users (${mode})`, `chmod ${expected === 'folder' ? '700' : '600'} ${path}`)

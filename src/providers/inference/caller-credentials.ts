@@ -40,7 +40,7 @@ export function fieldOf(call: Call, name: string): string | undefined {
   throw invalidRequest(`The provider data's '${name}' ${kind}.`, { code: 'invalid_provider_data', param: name })
 }
 
-/** Whether the caller names a URL of its own under `name`, be it readable or not: then nothing of it may go anywhere else. */
+/** Whether the caller names a URL of its own under `name`, valid or not: its credentials must then not be sent elsewhere. */
 export function hasUrl(call: Call, name: string): boolean {
   return providerDataField(call, name) !== undefined
 }

@@ -66,7 +66,7 @@ export class FrameEditor implements FrameScan {
   #template: FrameTemplate | undefined
   /** `alike` when the template was made. */
   #alikeBefore = 0
-  /** Templates that may still be made in vain. */
+  /** Templates that may still be built without being used. */
   #tries = 8
   #bytes: Uint8Array = none
   #start = 0
@@ -220,7 +220,7 @@ export class FrameEditor implements FrameScan {
     return isGood(value) ? value : undefined
   }
 
-  /** For frames that carry nothing but choices. An upstream whose frames never are alike is not worth the trouble for long. */
+  /** For frames with choices only. Stops trying for an upstream whose frames are never alike. */
   #makeTemplate(lastEdit: number, before: number): void {
     if (this.alike > this.#alikeBefore) this.#tries = 8
     else if (this.#tries === 0) return

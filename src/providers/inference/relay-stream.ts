@@ -37,7 +37,7 @@ export interface RelayStreamOptions {
   terminal: 'done' | 'finish_reason'
   /** How many choices were requested. */
   choices: number
-  /** Milliseconds that nothing but comments may come for: they show that the upstream lives, not that it works. */
+  /** Maximum milliseconds with comments only: they show that the upstream is connected, not that it makes progress. */
   keepAliveTimeout: number
   /** Milliseconds that the caller may leave frames unread. */
   idleTimeout: number

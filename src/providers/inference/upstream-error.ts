@@ -99,7 +99,7 @@ const transportErrors: Readonly<Record<EgressError['reason'], TransportError>> =
   },
 }
 
-/** The start of a body, whatever becomes of the rest. */
+/** The start of a body, even if the rest fails. */
 async function readStart({ content }: EgressResponse): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   const timer = setTimeout(() => content.cancel(), maxReadTime)

@@ -49,7 +49,7 @@ export class Retention {
     return pages * this.#pageSize
   }
 
-  /** Returns free pages to the system, and writes the log into the file, as far as there are no readers. */
+  /** Returns free pages to the system, and checkpoints the write-ahead log unless readers prevent it. */
   #giveBack(): void {
     if (numberOf(this.#connection, 'pragma freelist_count') === 0) return
     this.#connection.execute('pragma incremental_vacuum', [])

@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker, WorkerSettings } from '../worker/messages.ts
 import type { SpanRecord } from './span.ts'
 import { within } from '../../timing.ts'
 
-/** What became of spans that did not get where they should. */
+/** Counts of spans that were not delivered. */
 export interface SpanQueueEvents {
   dropped(spans: number, where: 'queue' | 'export' | 'store'): void
   /** A collector did not take some of what it was sent: it says why. They are counted as dropped, too. */
