@@ -276,7 +276,7 @@ export class UnitCounter implements CounterState {
       )
     } catch (error) {
       lease.owed += request.owed
-      // Most likely it never arrived. It is only a hint, so that an error does no harm.
+      // Most likely it never arrived. It is only a hint: if it did arrive, a caller waits needlessly at worst.
       lease.reported -= request.leased
       this.#busy = undefined
       this.#fail(error)
