@@ -1,7 +1,7 @@
 import { type ApiError, invalidRequest, shortened } from '../errors.ts'
-import { closingQuote, isFollowedByColon, type Outline } from '../wire/json-outline.ts'
+import type { Outline } from '../wire/json-outline.ts'
 import { decodeText } from '../wire/decode-text.ts'
-import type { Members } from '../wire/json-scan.ts'
+import { closingQuote, isFollowedByColon, type Members } from '../wire/json-scan.ts'
 
 /**
  * One form for all that some JSON reader accepts for the same name. Go's encoding/json ignores case by Unicode's folding (`ſ` is s, `K` is k);

@@ -1,12 +1,17 @@
-import { Members } from './json-scan.ts'
-
-const quote = 0x22
-const backslash = 0x5c
-const colon = 0x3a
-const openBrace = 0x7b
-const closeBrace = 0x7d
-const openBracket = 0x5b
-const closeBracket = 0x5d
+import {
+  closeBrace,
+  closeBracket,
+  closingQuote,
+  colon,
+  comma,
+  hasBackslash,
+  isSpace,
+  Members,
+  openBrace,
+  openBracket,
+  quote,
+  skipSpace,
+} from './json-scan.ts'
 
 export interface OutlineLimits {
   /** Deepest nesting of objects and arrays. */
@@ -90,11 +95,7 @@ interface Key {
 
 function addMember(top: Members, json: Uint8Array, { start, end, colonAt }: Key): void {
   if (top.count > 0) endValue(top, json, start - 1)
-  for (let at = start; at < end; at++) {
-    if (json[at] !== backslash) continue
-    top.escapedKeys = true
-    break
-  }
+  if (hasBackslash(json, start, end)) top.escapedKeys = true
   top.at.push(start, end, skipSpace(json, colonAt + 1), 0)
   top.count++
 }
@@ -102,7 +103,7 @@ function addMember(top: Members, json: Uint8Array, { start, end, colonAt }: Key)
 /** `before`: where the next key or the closing brace is. Between them and the value are white space and at most one comma. */
 function endValue(top: Members, json: Uint8Array, before: number): void {
   let end = before
-  while (isSpace(json[end - 1]) || json[end - 1] === 0x2c) end--
+  while (isSpace(json[end - 1]) || json[end - 1] === comma) end--
   top.at[top.count * 4 - 1] = end
 }
 
@@ -141,39 +142,4 @@ class StructureSearch {
     }
     return nearest
   }
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-}
-
-function skipSpace(json: Uint8Array, from: number): number {
-  let at = from
-  while (isSpace(json[at])) at++
-  return at
-}
-
-export function isFollowedByColon(json: Uint8Array, from: number): boolean {
-  return json[skipSpace(json, from)] === colon
-}
-
-/** The place of the quote that ends a string whose content begins at `from`, or the end of the text. */
-export function closingQuote(json: Uint8Array, from: number): number {
-  // Names are short, and a call costs more than they do; for anything longer the native search is faster, even from one escaped quote to the next.
-  const near = Math.min(json.length, from + 12)
-  for (let at = from; at < near; at++) {
-    if (json[at] === quote) return at
-    if (json[at] === backslash) at++
-  }
-  return closingQuoteBeyond(json, from)
-}
-
-function closingQuoteBeyond(json: Uint8Array, from: number): number {
-  let at = from
-  for (at = json.indexOf(quote, at); at >= 0; at = json.indexOf(quote, at + 1)) {
-    let start = at
-    while (start > from && json[start - 1] === backslash) start--
-    if ((at - start) % 2 === 0) return at
-  }
-  return json.length
 }

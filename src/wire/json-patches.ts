@@ -1,5 +1,4 @@
-import { Members } from './json-scan.ts'
-import { skimObject } from './json-skim.ts'
+import { findMembers, Members } from './json-scan.ts'
 
 /** Where patched bytes go: `ByteWriter` and `Splice`. */
 interface ByteSink {
@@ -67,7 +66,7 @@ export class ObjectPatcher {
     this.bytes = bytes
     this.#inserted = ''
     if (this.#removed.length > 0) this.#removed = []
-    skimObject(bytes, at, this.members)
+    findMembers(bytes, at, this.members)
   }
 
   /** The number of the member of this name; -1 when there is none. */

@@ -1,11 +1,11 @@
-const quote = 0x22
+export const quote = 0x22
 const backslash = 0x5c
-const comma = 0x2c
-const colon = 0x3a
-const openBrace = 0x7b
-const closeBrace = 0x7d
-const openBracket = 0x5b
-const closeBracket = 0x5d
+export const comma = 0x2c
+export const colon = 0x3a
+export const openBrace = 0x7b
+export const closeBrace = 0x7d
+export const openBracket = 0x5b
+export const closeBracket = 0x5d
 
 /** Where the members of one JSON object are in its bytes. Filled by `scanObject`; one can be filled again and again. */
 export class Members {
@@ -52,12 +52,6 @@ function unescaped(bytes: Uint8Array, start: number, end: number): string {
   return JSON.parse(decoder.decode(bytes.subarray(start - 1, end + 1))) as string
 }
 
-/** Whether `bytes` says `what` from `start` on. */
-export function equalBytes(bytes: Uint8Array, start: number, what: Uint8Array): boolean {
-  for (let index = 0; index < what.length; index += 1) if (bytes[start + index] !== what[index]) return false
-  return true
-}
-
 /** Max nesting of a member's value. JSON.parse takes far more, but JSON.stringify then blocks for seconds before its stack overflows. */
 export const maxDepth = 1_000
 
@@ -66,112 +60,79 @@ export const maxDepth = 1_000
  * what JSON.parse takes up to `maxDepth`, in one pass, without recursion. False when they are anything else; `members` then holds nothing of use.
  */
 export function scanObject(bytes: Uint8Array, from: number, to: number, members: Members): boolean {
-  members.count = 0
-  members.escapedKeys = false
-  const at = skipSpace(bytes, from)
-  if (bytes[at] !== openBrace) return false
-  members.open = at + 1
-  const first = skipSpace(bytes, at + 1)
-  if (bytes[first] === closeBrace) {
-    members.close = first
-    return endsAt(bytes, first + 1, to)
-  }
-  return scanMembers(bytes, first, to, members)
+  const end = readObject(bytes, skipSpace(bytes, from), members, false)
+  return end >= 0 && end <= to && skipSpace(bytes, end) >= to
 }
 
-function scanMembers(bytes: Uint8Array, from: number, to: number, members: Members): boolean {
+/** Records where the members of the object at `at` are, in JSON that `scanObject` has accepted; returns where the object ends. */
+export function findMembers(bytes: Uint8Array, at: number, members: Members): number {
+  return readObject(bytes, at, members, true)
+}
+
+function readObject(bytes: Uint8Array, start: number, members: Members, isAccepted: boolean): number {
+  members.count = 0
+  members.escapedKeys = false
+  if (bytes[start] !== openBrace) return -1
+  members.open = start + 1
+  let key = skipSpace(bytes, start + 1)
+  if (bytes[key] === closeBrace) {
+    members.close = key
+    return key + 1
+  }
   const { at } = members
-  let index = from
-  let slot = 0
-  for (;;) {
-    const keyStart = skipSpace(bytes, index) + 1
-    if (bytes[keyStart - 1] !== quote) return false
-    const afterKey = endOfString(bytes, keyStart)
-    if (afterKey < 0) return false
+  for (let slot = 0; ; slot += 4) {
+    if (bytes[key] !== quote) return -1
+    const afterKey = endOfString(bytes, key + 1)
+    if (afterKey < 0) return -1
     const colonAt = skipSpace(bytes, afterKey)
-    if (bytes[colonAt] !== colon) return false
+    if (bytes[colonAt] !== colon) return -1
     const valueStart = skipSpace(bytes, colonAt + 1)
-    const valueEnd = endOfValue(bytes, valueStart)
-    if (valueEnd < 0 || valueEnd > to) return false
-    if (hasBackslash(bytes, keyStart, afterKey - 1)) members.escapedKeys = true
-    at[slot] = keyStart
+    const valueEnd = isAccepted ? skipValue(bytes, valueStart) : endOfValue(bytes, valueStart)
+    if (valueEnd < 0) return -1
+    if (hasBackslash(bytes, key + 1, afterKey - 1)) members.escapedKeys = true
+    at[slot] = key + 1
     at[slot + 1] = afterKey - 1
     at[slot + 2] = valueStart
     at[slot + 3] = valueEnd
-    slot += 4
     members.count += 1
     const next = skipSpace(bytes, valueEnd)
-    if (bytes[next] === comma) {
-      index = next + 1
-      continue
+    if (bytes[next] !== comma) {
+      members.close = next
+      return bytes[next] === closeBrace ? next + 1 : -1
     }
-    members.close = next
-    return bytes[next] === closeBrace && endsAt(bytes, next + 1, to)
+    key = skipSpace(bytes, next + 1)
   }
 }
 
-function hasBackslash(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let index = start; index < end; index += 1) if (bytes[index] === backslash) return true
-  return false
-}
-
-// The scan reads on past `to` where a message is malformed, never past the array: reading there gives undefined, which fits nothing.
-
-function endsAt(bytes: Uint8Array, at: number, to: number): boolean {
-  return at <= to && skipSpace(bytes, at) >= to
-}
-
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let index = from
-  for (;;) {
-    const byte = bytes[index] as number
-    if (byte > 0x20 || !(byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)) return index
-    index += 1
+/**
+ * Calls `visit` with the start of each item of the array at `at` and its position, until it returns false; false when it did. For JSON that `scanObject`
+ * has accepted.
+ */
+export function visitItems(bytes: Uint8Array, at: number, visit: (start: number, position: number) => boolean): boolean {
+  let next = skipSpace(bytes, at + 1)
+  for (let position = 0; bytes[next] !== closeBracket; position += 1) {
+    if (!visit(next, position)) return false
+    next = skipSpace(bytes, skipValue(bytes, next))
+    if (bytes[next] === comma) next = skipSpace(bytes, next + 1)
   }
+  return true
 }
 
-/** `from` is after the opening quote, the result after the closing one; -1 when the string is not well-formed. */
-function endOfString(bytes: Uint8Array, from: number): number {
-  let index = from
-  for (;;) {
-    const byte = bytes[index] as number
-    index += 1
-    if (byte === quote) return index
-    if (byte === backslash) {
-      index = endOfEscape(bytes, index)
-      if (index < 0) return -1
-    } else if (!(byte >= 0x20)) {
-      return -1
-    }
+/** Of names and ids: frames have few other strings. */
+const shortInReplies = 32
+
+/** The end of the value at `at` in JSON that `scanObject` has accepted: containers and strings are not validated again. */
+export function skipValue(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]
+  if (first === quote) return closingQuote(bytes, at + 1, shortInReplies) + 1
+  if (first !== openBrace && first !== openBracket) return endOfScalar(bytes, at)
+  let depth = 0
+  for (let index = at; ; index += 1) {
+    const byte = bytes[index]
+    if (byte === quote) index = closingQuote(bytes, index + 1, shortInReplies)
+    else if (byte === openBrace || byte === openBracket) depth += 1
+    else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return index + 1
   }
-}
-
-function endOfEscape(bytes: Uint8Array, at: number): number {
-  switch (bytes[at]) {
-    case 0x22: // "
-    case 0x5c: // \
-    case 0x2f: // /
-    case 0x62: // b
-    case 0x66: // f
-    case 0x6e: // n
-    case 0x72: // r
-    case 0x74: // t
-      return at + 1
-    case 0x75: // u
-      for (let index = at + 1; index < at + 5; index += 1) if (!isHexDigit(bytes[index] as number)) return -1
-      return at + 5
-    default:
-      return -1
-  }
-}
-
-/** One of the four after `\u`. */
-export function isHexDigit(byte: number): boolean {
-  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39
 }
 
 /** The end of the value that begins at `from` (no white space before it); -1 when it is not well-formed. */
@@ -229,7 +190,124 @@ function endOfKey(bytes: Uint8Array, at: number): number {
   return bytes[colonAt] === colon ? skipSpace(bytes, colonAt + 1) : -1
 }
 
-/** A number, true, false or null. */
+/** Which containers are open: a bit each for the first thirty, an array for what lies deeper. */
+class Nesting {
+  depth = 0
+  #bits = 0
+  #deep: boolean[] | undefined
+
+  enter(isObject: boolean): void {
+    if (this.depth < 30) this.#bits = isObject ? this.#bits | (1 << this.depth) : this.#bits & ~(1 << this.depth)
+    else (this.#deep ??= [])[this.depth - 30] = isObject
+    this.depth += 1
+  }
+
+  leave(): void {
+    this.depth -= 1
+  }
+
+  inObject(): boolean {
+    const top = this.depth - 1
+    return top < 30 ? (this.#bits & (1 << top)) !== 0 : this.#deep?.[top - 30] === true
+  }
+}
+
+// The lexical rules of JSON. They may be given a place behind the end: reading there gives undefined, which fits nothing.
+
+export function skipSpace(bytes: Uint8Array, from: number): number {
+  let index = from
+  for (;;) {
+    const byte = bytes[index] as number
+    if (byte > 0x20 || !(byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)) return index
+    index += 1
+  }
+}
+
+export function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}
+
+export function isFollowedByColon(bytes: Uint8Array, from: number): boolean {
+  return bytes[skipSpace(bytes, from)] === colon
+}
+
+export function hasBackslash(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index += 1) if (bytes[index] === backslash) return true
+  return false
+}
+
+/** Whether `bytes` says `what` from `start` on. */
+export function equalBytes(bytes: Uint8Array, start: number, what: Uint8Array): boolean {
+  for (let index = 0; index < what.length; index += 1) if (bytes[start + index] !== what[index]) return false
+  return true
+}
+
+/** Validates a string: `from` is after the opening quote, the result after the closing one; -1 when the string is not well-formed. */
+export function endOfString(bytes: Uint8Array, from: number): number {
+  let index = from
+  for (;;) {
+    const byte = bytes[index] as number
+    index += 1
+    if (byte === quote) return index
+    if (byte === backslash) {
+      index = endOfEscape(bytes, index)
+      if (index < 0) return -1
+    } else if (!(byte >= 0x20)) {
+      return -1
+    }
+  }
+}
+
+function endOfEscape(bytes: Uint8Array, at: number): number {
+  switch (bytes[at]) {
+    case 0x22: // "
+    case 0x5c: // \
+    case 0x2f: // /
+    case 0x62: // b
+    case 0x66: // f
+    case 0x6e: // n
+    case 0x72: // r
+    case 0x74: // t
+      return at + 1
+    case 0x75: // u
+      for (let index = at + 1; index < at + 5; index += 1) if (!isHexDigit(bytes[index] as number)) return -1
+      return at + 5
+    default:
+      return -1
+  }
+}
+
+function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+/**
+ * Validates nothing: the place of the quote that ends the string whose content begins at `from`, or the end of the bytes. A native search is worth its call
+ * for strings longer than `short`.
+ */
+export function closingQuote(bytes: Uint8Array, from: number, short = 12): number {
+  let index = from
+  for (const near = Math.min(bytes.length, from + short); index < near; index += 1) {
+    if (bytes[index] === quote) return index
+    if (bytes[index] === backslash) index += 1
+  }
+  return closingQuoteBeyond(bytes, index)
+}
+
+function closingQuoteBeyond(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(quote, from); at >= 0; at = bytes.indexOf(quote, at + 1)) {
+    let start = at
+    while (start > from && bytes[start - 1] === backslash) start -= 1
+    if ((at - start) % 2 === 0) return at
+  }
+  return bytes.length
+}
+
+/** Validates a number, true, false or null. */
 function endOfScalar(bytes: Uint8Array, at: number): number {
   switch (bytes[at]) {
     case 0x74:
@@ -267,26 +345,4 @@ function endOfDigits(bytes: Uint8Array, at: number): number {
   let index = at
   while (isDigit(bytes[index] as number)) index += 1
   return index > at ? index : -1
-}
-
-/** Which containers are open: a bit each for the first thirty, an array for what lies deeper. */
-class Nesting {
-  depth = 0
-  #bits = 0
-  #deep: boolean[] | undefined
-
-  enter(isObject: boolean): void {
-    if (this.depth < 30) this.#bits = isObject ? this.#bits | (1 << this.depth) : this.#bits & ~(1 << this.depth)
-    else (this.#deep ??= [])[this.depth - 30] = isObject
-    this.depth += 1
-  }
-
-  leave(): void {
-    this.depth -= 1
-  }
-
-  inObject(): boolean {
-    const top = this.depth - 1
-    return top < 30 ? (this.#bits & (1 << top)) !== 0 : this.#deep?.[top - 30] === true
-  }
 }

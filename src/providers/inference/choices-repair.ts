@@ -1,5 +1,5 @@
 import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
-import { skimArray } from '../../wire/json-skim.ts'
+import { openBrace, openBracket, visitItems } from '../../wire/json-scan.ts'
 import { decodeText } from '../../wire/decode-text.ts'
 import { indexIn, isText } from './json-values.ts'
 import { ToolCallsRepair } from './tool-calls-repair.ts'
@@ -38,8 +38,6 @@ const keys: Readonly<Record<string, Uint8Array>> = Object.fromEntries(
     encoder.encode(name),
   ]),
 )
-const openBrace = 0x7b
-const openBracket = 0x5b
 const letterN = 0x6e
 
 /** One choice of a stream so far. */
@@ -92,7 +90,7 @@ export class ChoicesRepair {
     this.#bytes = bytes
     this.isSteady = true
     this.reasons.length = 0
-    return bytes[start] === openBracket && skimArray(bytes, start, this.#visit)
+    return bytes[start] === openBracket && visitItems(bytes, start, this.#visit)
   }
 
   readonly #visit = (start: number, position: number): boolean => {

@@ -1,4 +1,4 @@
-import { equalBytes, isHexDigit } from '../../wire/json-scan.ts'
+import { endOfString, equalBytes } from '../../wire/json-scan.ts'
 import { concat } from '../../wire/json-edit.ts'
 
 const encoder = new TextEncoder()
@@ -9,11 +9,6 @@ const openings = changingTexts.flatMap((name) => [`"${name}":"`, `"${name}": "`]
 
 const dataField = encoder.encode('data: ')
 const frameEnd = encoder.encode('\n\n')
-const quote = 0x22
-const backslash = 0x5c
-const letterU = 0x75
-/** The characters that may follow a backslash. */
-const escapable = new Set('"\\/bfnrtu'.split('').map((char) => char.charCodeAt(0)))
 
 const { compare, indexOf } = Buffer.prototype
 
@@ -55,7 +50,7 @@ export class FrameTemplate {
     if (first === undefined || first < lastEdit) return undefined
     const rests: Uint8Array[] = []
     for (const [index, hole] of holes.entries()) {
-      const close = endOfText(frame, hole)
+      const close = endOfString(frame, hole) - 1
       if (close < 0) return undefined
       const next = holes[index + 1]
       rests.push(next === undefined ? concat([frame.subarray(close), frameEnd]) : frame.slice(close, next))
@@ -73,7 +68,7 @@ export class FrameTemplate {
     let at = start + this.#start.length
     if (!equal(bytes, start, at, this.#start)) return -1
     for (const rest of this.#rests) {
-      const close = endOfText(bytes, at)
+      const close = endOfString(bytes, at) - 1
       at = close + rest.length
       if (close < 0 || !equal(bytes, close, at, rest)) return -1
     }
@@ -87,19 +82,4 @@ const shortBytes = 16
 function equal(bytes: Uint8Array, start: number, end: number, what: Uint8Array): boolean {
   if (end > bytes.length) return false
   return what.length < shortBytes ? equalBytes(bytes, start, what) : compare.call(bytes, what, 0, what.length, start, end) === 0
-}
-
-/** The index of a text's closing quote; -1 when the text is not well-formed. */
-function endOfText(bytes: Uint8Array, from: number): number {
-  for (let at = from; ; at += 1) {
-    const byte = bytes[at]
-    if (byte === quote) return at
-    if (byte === undefined || byte < 0x20) return -1
-    if (byte !== backslash) continue
-    at += 1
-    const escaped = bytes[at] as number
-    if (!escapable.has(escaped)) return -1
-    if (escaped !== letterU) continue
-    for (const last = at + 4; at < last; at += 1) if (!isHexDigit(bytes[at + 1] as number)) return -1
-  }
 }

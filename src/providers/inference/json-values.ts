@@ -1,6 +1,5 @@
 import { decodeText } from '../../wire/decode-text.ts'
-
-const quote = 0x22
+import { quote } from '../../wire/json-scan.ts'
 
 /** Whether a JSON text that is not empty begins at `at`. */
 export function isText(bytes: Uint8Array, at: number): boolean {

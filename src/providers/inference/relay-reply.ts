@@ -1,6 +1,6 @@
 import { encodeJson, Splice } from '../../wire/json-edit.ts'
 import { JsonPatches } from '../../wire/json-patches.ts'
-import { endOfValue, Members, scanObject } from '../../wire/json-scan.ts'
+import { endOfValue, Members, openBracket, quote, scanObject } from '../../wire/json-scan.ts'
 import { decodeText } from '../../wire/decode-text.ts'
 import type { OperationName } from '../../operations/index.ts'
 import type { JsonReply } from '../provider.ts'
@@ -28,8 +28,6 @@ const keys = {
 }
 const comma = encoder.encode(',')
 const colon = encoder.encode(':')
-const quote = 0x22
-const openBracket = 0x5b
 /** The value of `object`, as JSON. */
 const objects: Readonly<Partial<Record<OperationName, Uint8Array>>> = {
   chat: encodeJson('chat.completion'),
@@ -177,7 +175,7 @@ function isEmbedding(bytes: Uint8Array, dataStart: number, encoding: JsonReplyCo
   const embedding = members.find(bytes, keys.embedding)
   if (embedding < 0) return true
   const start = bytes[members.valueStart(embedding)]
-  if (encoding && start === (encoding === 'float' ? quote : 0x5b)) return false
+  if (encoding && start === (encoding === 'float' ? quote : openBracket)) return false
   const index = members.find(bytes, keys.index)
   return hasText(bytes, members, members.find(bytes, keys.object)) && index >= 0 && bytes[members.valueStart(index)] !== 0x6e
 }

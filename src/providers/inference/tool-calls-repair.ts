@@ -1,5 +1,5 @@
 import { type JsonPatches, ObjectPatcher } from '../../wire/json-patches.ts'
-import { skimArray, skimValue } from '../../wire/json-skim.ts'
+import { openBrace, openBracket, quote, skipValue, visitItems } from '../../wire/json-scan.ts'
 import { decodeText } from '../../wire/decode-text.ts'
 import { indexIn, isText } from './json-values.ts'
 import { maxToolCalls, type StreamedToolCall, type ToolCallEntry, type ToolCalls } from './tool-calls.ts'
@@ -14,9 +14,6 @@ const keys = {
   name: encoder.encode('name'),
   arguments: encoder.encode('arguments'),
 }
-const quote = 0x22
-const openBrace = 0x7b
-const openBracket = 0x5b
 const letterN = 0x6e
 const bracketOpen = encoder.encode('[')
 const bracketClose = encoder.encode(']')
@@ -43,14 +40,14 @@ export class ToolCallsRepair {
     if (bytes[start] === openBrace) {
       // One call that is not in a list.
       this.#patches.replace(start, start, bracketOpen)
-      const end = skimValue(bytes, start)
+      const end = skipValue(bytes, start)
       const isGood = this.#entryAt(bytes, start, { calls, position: 0, entries: 1 })
       this.#patches.replace(end, end, bracketClose)
       return isGood ? 1 : undefined
     }
     if (bytes[start] !== openBracket) return undefined
     const starts: number[] = []
-    if (!skimArray(bytes, start, (at) => starts.push(at) <= maxToolCalls)) return undefined
+    if (!visitItems(bytes, start, (at) => starts.push(at) <= maxToolCalls)) return undefined
     const isGood = starts.every((at, position) => this.#entryAt(bytes, at, { calls, position, entries: starts.length }))
     return isGood ? starts.length : undefined
   }

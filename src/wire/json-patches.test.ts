@@ -2,8 +2,7 @@ import { expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { ObjectPatcher, JsonPatches } from './json-patches.ts'
 import { Splice } from './json-edit.ts'
-import { Members, scanObject } from './json-scan.ts'
-import { skimArray, skimObject, skimValue } from './json-skim.ts'
+import { findMembers, Members, scanObject, skipValue, visitItems } from './json-scan.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -16,25 +15,25 @@ const spaced = fc.tuple(object, fc.constantFrom(undefined, 1)).map(([given, spac
 /** Where the members stand. */
 const facts = ({ count, at, open, close, escapedKeys }: Members): object => ({ at: at.slice(0, count * 4), open, close, escapedKeys })
 
-test('a skim finds what a scan finds', () => {
+test('the members found in accepted JSON are those that the scan finds', () => {
   fc.assert(
     fc.property(spaced, (text) => {
       const bytes = encoder.encode(text)
-      const [scanned, skimmed] = [new Members(), new Members()]
+      const [scanned, found] = [new Members(), new Members()]
       expect(scanObject(bytes, 0, bytes.length, scanned)).toBe(true)
-      expect(skimObject(bytes, 0, skimmed)).toBe(bytes.length)
-      expect(facts(skimmed)).toEqual(facts(scanned))
+      expect(findMembers(bytes, 0, found)).toBe(bytes.length)
+      expect(facts(found)).toEqual(facts(scanned))
     }),
     { numRuns: 300 },
   )
 })
 
-test('a skim visits each item of a list', () => {
+test('each item of a list is visited', () => {
   fc.assert(
     fc.property(fc.array(value, { maxLength: 4 }), fc.constantFrom(undefined, 1), (items, space) => {
       const bytes = encoder.encode(JSON.stringify(items, undefined, space))
       const seen: unknown[] = []
-      skimArray(bytes, 0, (start) => seen.push(JSON.parse(decoder.decode(bytes.subarray(start, skimValue(bytes, start))))) > 0)
+      visitItems(bytes, 0, (start) => seen.push(JSON.parse(decoder.decode(bytes.subarray(start, skipValue(bytes, start))))) > 0)
       expect(seen).toEqual(JSON.parse(decoder.decode(bytes)) as unknown[])
     }),
     { numRuns: 200 },
