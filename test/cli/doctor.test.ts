@@ -123,7 +123,10 @@ describe('corral doctor', () => {
     other.run('pragma user_version = 99')
     expect(await lookAt(join(home, 'other.db'))).toMatchObject({ state: 'failed', message: expect.stringContaining('newer') as string })
     await mkdir(join(home, 'folder'), { mode: 0o777 })
-    expect(await lookAt(join(home, 'folder'))).toMatchObject({ state: 'failed', message: expect.stringContaining('no file') as string })
+    expect(await lookAt(join(home, 'folder'))).toMatchObject({
+      state: 'failed',
+      message: expect.stringContaining('is not a file') as string,
+    })
     // Closing somebody's folder to others would be no remedy.
     expect((await look()).findings.map(({ remedy }) => remedy ?? '').join()).not.toContain('chmod')
   })
