@@ -47,7 +47,7 @@ export interface RemoteVendor<Extra extends z.ZodRawShape> {
   callerFields?: readonly string[]
   /**
    * The field in which a caller may name a root of its own. It is then called with the caller's own key or none, never with the server's.
-   * `refusedWithRoot`: where a root is configured, naming another is a 400.
+   * `rejectedWithRoot`: where a root is configured, naming another is a 400.
    */
   callerUrl?: { field: string; complete(url: string): string; rejectedWithRoot: boolean }
   starter?: StarterEntry
